@@ -1,0 +1,1 @@
+"""The YAML of jlrun, shipped as the package ``jlrun.conf``."""

@@ -1,0 +1,150 @@
+"""Compose a config with Hydra, leaving none of Hydra's process-wide state behind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from jlrun.config.options import user_folders
+from jlrun.errors import Problem, UserError
+
+CONFIG_NAME = "jlrun"
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+
+OmegaConf.register_new_resolver(
+    "run_id", lambda: secrets.token_hex(3), replace=True, use_cache=True
+)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config.
+
+    Attributes:
+        config: plain and fully resolved, without Hydra's own node.
+        overrides: what the user asked for.
+        run_dir: absolute path of the folder of this run.
+    """
+
+    config: dict[str, Any]
+    overrides: list[str]
+    run_dir: Path
+
+
+def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
+    """Compose a config without checking its values.
+
+    The user's ``./conf`` and ``config_dir`` are searched after the options that jlrun ships.
+
+    Raises:
+        UserError: for the first thing that keeps the config from being composed; `checked` tells
+            all of them, with the nearest right names.
+    """
+    with hydra_state():
+        cfg = load(make_loader(config_dir), overrides)
+        return as_composed(cfg, overrides)
+
+
+def make_loader(config_dir: str | None = None) -> ConfigLoaderImpl:
+    """Return Hydra's loader over our config, then the user's folders."""
+    if config_dir is not None and not Path(config_dir).expanduser().is_dir():
+        raise UserError.of("--config-dir", f"there is no folder '{config_dir}'")
+    Plugins.instance()
+    search_path = ConfigSearchPathImpl()
+    search_path.append("hydra", "pkg://hydra.conf")
+    search_path.append("main", "pkg://jlrun.conf")
+    for folder in user_folders(config_dir):
+        search_path.append("user", f"file://{folder}")
+    search_path.append("schema", "structured://")
+    return ConfigLoaderImpl(search_path)
+
+
+def load(loader: ConfigLoaderImpl, overrides: Sequence[str], *, sweep: bool = False) -> DictConfig:
+    """Return the config with Hydra's node.
+
+    Raises:
+        UserError: with what Hydra has to say, in one line.
+    """
+    mode = RunMode.MULTIRUN if sweep else RunMode.RUN
+    try:
+        return loader.load_configuration(CONFIG_NAME, list(overrides), mode)
+    except COMPOSITION_ERRORS as error:
+        raise UserError([composition_problem(error)]) from error
+
+
+def as_composed(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
+    """Resolve a config that `load` returned."""
+    try:
+        with _hydra_config(cfg):
+            config = plain(cfg)
+            run_dir = Path(str(cfg.hydra.run.dir)).expanduser().absolute()
+    except COMPOSITION_ERRORS as error:
+        raise UserError([composition_problem(error)]) from error
+    return Composed(config, list(overrides), run_dir)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """Return the resolved config as plain dicts and lists, without Hydra's node."""
+    nodes = {str(key): cfg._get_node(key) for key in cfg if key != "hydra"}
+    return {
+        key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else cfg[key]
+        for key, node in nodes.items()
+        if not OmegaConf.is_missing(cfg, key)
+    }
+
+
+def composition_problem(error: Exception) -> Problem:
+    """Return what kept Hydra from composing a config, in one line."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    where = getattr(cause, "full_key", None) or ""
+    if isinstance(cause, YAMLError):
+        return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return Problem(where, lines[0] if lines else type(cause).__name__)
+
+
+@contextmanager
+def hydra_state() -> Iterator[None]:
+    """Set what Hydra keeps per process for our use, and put an outer Hydra program's back."""
+    base, outer, name = version.getbase(), HydraConfig.instance().cfg, _job_name()
+    version.setbase("1.3")
+    setup_globals()
+    JobRuntime.instance().set("name", CONFIG_NAME)
+    try:
+        yield
+    finally:
+        version.VersionBase.instance().version_base = base
+        HydraConfig.instance().cfg = outer
+        JobRuntime.instance().set("name", name)
+
+
+def _job_name() -> str:
+    return JobRuntime.instance().get("name")
+
+
+@contextmanager
+def _hydra_config(cfg: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:…}`` refer to ``cfg``."""
+    instance = HydraConfig.instance()
+    outer = instance.cfg
+    instance.set_config(cfg)
+    try:
+        yield
+    finally:
+        instance.cfg = outer

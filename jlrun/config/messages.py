@@ -1,0 +1,140 @@
+"""Turn pydantic's errors into one line each: config path, value found, what was expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from jlrun.errors import Problem, did_you_mean
+
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list, as in [a,b]",
+    "tuple": "a list, as in [a,b]",
+    "set": "a list, as in [a,b]",
+    "dict": "a group of keys",
+    "model": "a group of keys",
+    "mapping": "a group of keys",
+    "none": "null",
+    "finite": "a finite number",
+}
+
+_LIMITS: dict[str, tuple[str, str]] = {
+    "greater_than_equal": ("ge", "is too small: at least {}"),
+    "greater_than": ("gt", "is too small: more than {}"),
+    "less_than_equal": ("le", "is too large: at most {}"),
+    "less_than": ("lt", "is too large: less than {}"),
+    "too_short": ("min_length", "is too short: at least {}"),
+    "too_long": ("max_length", "is too long: at most {}"),
+}
+
+
+def validate(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Return ``value`` as the adapter's type, without turning text into numbers or the like.
+
+    Raises:
+        ValidationError: if it is of another type or out of range.
+    """
+    # As JSON, because only there strictness lets a list stand for a tuple, as YAML needs.
+    return adapter.validate_json(json.dumps(value, default=str), strict=True)
+
+
+def problems_of(where: str, value: Any, error: ValidationError) -> list[Problem]:
+    """Return one problem per place in ``value``, the config node at ``where``."""
+    places: dict[str, list[ErrorDetails]] = {}
+    for detail in error.errors(include_url=False):
+        path = ".".join(part for part in (where, *_location(value, detail)) if part)
+        places.setdefault(path, []).append(detail)
+    return [Problem(path, _message(path, details, value)) for path, details in places.items()]
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(map(str, value))}}}"
+    if isinstance(value, Sequence):
+        return f"[{','.join(map(str, value))}]"
+    return str(value)
+
+
+def _location(value: Any, detail: ErrorDetails) -> list[str]:
+    """Return the parts of an error's location that are keys, not the names of union members."""
+    parts: list[str] = []
+    for part in detail["loc"]:
+        if (isinstance(value, Mapping) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]
+        elif not (isinstance(value, Mapping) and detail["type"] == "missing"):
+            continue
+        parts.append(str(part))
+    return parts
+
+
+def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
+    # A member that is some class, such as Tensor, cannot be written in a config.
+    details = [d for d in details if d["type"] != "is_instance_of"] or details
+    for tell in (_missing, _unknown, _choice, _limit, _custom):
+        for detail in details:
+            message = tell(path, detail)
+            if message:
+                return message
+    kinds = dict.fromkeys(_expected(detail) for detail in details)
+    found = details[0]["input"]
+    listed = isinstance(found, str) and any("list" in kind for kind in kinds)
+    hint = f": write {path.rpartition('.')[2]}=[{found}]" if listed else ""
+    return f"{shown(found)} is not {' or '.join(kinds)}{hint}"
+
+
+def _missing(path: str, detail: ErrorDetails) -> str:
+    return "is missing" if detail["type"] == "missing" else ""
+
+
+def _unknown(path: str, detail: ErrorDetails) -> str:
+    return "there is no such key" if detail["type"] == "extra_forbidden" else ""
+
+
+def _choice(path: str, detail: ErrorDetails) -> str:
+    if detail["type"] != "literal_error":
+        return ""
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    choices = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")]
+    suggestion = did_you_mean(str(detail["input"]), choices)
+    listed = "" if "Choose from" in suggestion else f" Choose from: {', '.join(choices)}."
+    return f"there is no choice {shown(detail['input'])}.{suggestion}{listed}"
+
+
+def _limit(path: str, detail: ErrorDetails) -> str:
+    if detail["type"] not in _LIMITS:
+        return ""
+    key, text = _LIMITS[detail["type"]]
+    limit = detail.get("ctx", {}).get(key)
+    number = int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+    return f"{shown(detail['input'])} {text.format(number)}"
+
+
+def _custom(path: str, detail: ErrorDetails) -> str:
+    if detail["type"] != "value_error":
+        return ""
+    return f"{shown(detail['input'])} {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _expected(detail: ErrorDetails) -> str:
+    kind = detail["type"].split("_")[0]
+    if detail["type"] == "is_instance_of":
+        return f"a {detail.get('ctx', {}).get('class', 'value')}"
+    return _EXPECTED.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
+
+
+Tell = Callable[[str, ErrorDetails], str]

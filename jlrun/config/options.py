@@ -1,0 +1,81 @@
+"""Config groups and their options as they lie on disk, without Hydra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Option:
+    """One YAML file of a group.
+
+    Attributes:
+        name: what stands behind the ``=`` of an override.
+        description: the first comment line of the file; empty if there is none.
+        path: the file.
+    """
+
+    name: str
+    description: str
+    path: Path
+
+
+Groups = dict[str, dict[str, Option]]
+
+
+def package_folder() -> Path:
+    """Return the folder of the YAML files that jlrun ships."""
+    import jlrun.conf
+
+    assert jlrun.conf.__file__ is not None
+    return Path(jlrun.conf.__file__).parent
+
+
+def user_folders(config_dir: str | None = None) -> list[Path]:
+    """Return the user's own config folders: ``./conf`` if there is one, then ``config_dir``."""
+    ours = package_folder().resolve()
+    candidates = [Path("conf"), *([] if config_dir is None else [Path(config_dir).expanduser()])]
+    folders = [folder.resolve() for folder in candidates if folder.is_dir()]
+    return [folder for folder in dict.fromkeys(folders) if folder != ours]
+
+
+def read_groups(folders: Sequence[Path]) -> Groups:
+    """Return group -> option name -> option; where two folders have an option, the first one's.
+
+    Files whose name begins with ``_`` are parts of options, not options.
+    """
+    groups: Groups = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*.yaml")):
+            group = path.parent.relative_to(folder).as_posix()
+            if group == "." or path.name.startswith("_") or group.split("/")[0] == "hydra":
+                continue
+            option = Option(path.stem, describe(path), path)
+            groups.setdefault(group, {}).setdefault(path.stem, option)
+    return dict(sorted(groups.items()))
+
+
+def describe(path: Path) -> str:
+    """Return the first comment line of a YAML file, other than its ``@package`` line."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            text = line.strip()
+            if text and not text.startswith("#"):
+                return ""
+            comment = text.lstrip("#").strip()
+            if comment and not comment.startswith("@package"):
+                return comment
+    return ""
+
+
+def shadowed(folders: Sequence[Path]) -> list[Path]:
+    """Return the user's files that have no effect, because jlrun has an option of their name."""
+    ours = package_folder()
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*.yaml"))
+        if not path.name.startswith("_") and (ours / path.relative_to(folder)).is_file()
+    ]

@@ -1,0 +1,147 @@
+"""Checks across the parts of a config that need no class: tasks, modalities, fusion, mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jlrun.config.options import package_folder
+from jlrun.config.slots import DATASETS
+from jlrun.errors import Problem, did_you_mean
+
+Config = Mapping[str, Any]
+
+
+def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
+    """Return what does not fit together. Values of a wrong type are left to the schema.
+
+    Args:
+        config: a resolved config.
+        overrides: what the user asked for, where a choice without effect is to be told.
+    """
+    checks = (_datasets, _tasks, _modalities, _fusion, _backbones, _strengths)
+    problems = [problem for check in checks for problem in check(config)]
+    return [*problems, *_backbones_without_input(config, overrides)]
+
+
+def datasets(config: Config) -> dict[str, Config]:
+    """Return the data set nodes of a config by their key."""
+    return {key: config[key] for key in DATASETS if isinstance(config.get(key), Mapping)}
+
+
+def chosen_modalities(config: Config) -> list[str]:
+    """Return the modalities a run uses: those asked for, or all that the data set has."""
+    asked = _names(config.get("modalities"))
+    if asked:
+        return asked
+    offered = [_names(node.get("modalities")) for node in datasets(config).values()]
+    return [name for name in (offered[-1] if offered else []) if all(name in o for o in offered)]
+
+
+def _datasets(config: Config) -> Iterator[Problem]:
+    for key in ("source", "target") if config.get("mode") == "transfer" else ("dataset",):
+        node = config.get(key)
+        if not isinstance(node, Mapping):
+            group = f"dataset@{key}" if key != "dataset" else key
+            yield Problem(key, f"there is no data set; choose one with {group}=…")
+            continue
+        if not (isinstance(node.get("tasks"), Mapping) and node["tasks"]):
+            yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
+        if not _names(node.get("modalities")):
+            yield Problem(f"{key}.modalities", "a data set lists its modalities, as in [image]")
+
+
+def _tasks(config: Config) -> Iterator[Problem]:
+    asked, nodes = _names(config.get("tasks")), datasets(config)
+    offered = {key: _task_names(node) for key, node in nodes.items()}
+    known = list(dict.fromkeys(name for names in offered.values() for name in names))
+    for name in asked:
+        if known and name not in known:
+            having = "the data sets have" if len(nodes) > 1 else "the data set has"
+            yield Problem("tasks", f"{having} no task '{name}'.{did_you_mean(name, known)}")
+    wanted = [name for name in asked if name in known]
+    for key, names in offered.items():
+        if wanted and names and not set(wanted) & set(names):
+            listed = ", ".join(names)
+            yield Problem("tasks", f"{key} has none of [{','.join(wanted)}]; it has {listed}")
+
+
+def _modalities(config: Config) -> Iterator[Problem]:
+    for key, node in datasets(config).items():
+        offered = _names(node.get("modalities"))
+        for name in _names(config.get("modalities")):
+            if offered and name not in offered:
+                message = f"{key} has no modality '{name}'.{did_you_mean(name, offered)}"
+                yield Problem("modalities", message)
+    offers = [set(_names(node.get("modalities"))) for node in datasets(config).values()]
+    if len(offers) > 1 and all(offers) and not set.intersection(*offers):
+        listed = " and ".join(", ".join(sorted(offer)) for offer in offers)
+        yield Problem("target", f"source and target share no modality: they have {listed}")
+
+
+def _fusion(config: Config) -> Iterator[Problem]:
+    names, fusion = chosen_modalities(config), config.get("fusion")
+    if not names or not isinstance(fusion, Mapping):
+        return
+    listed = ", ".join(names)
+    none = fusion.get("_target_") == _target_of("fusion", "none")
+    if config.get("mode") == "multimodal" and len(names) < 2:
+        fix = "choose a data set with several, or mode=multitask"
+        yield Problem("mode", f"multimodal needs at least two modalities, here is {listed}; {fix}")
+    elif len(names) == 1 and not none:
+        yield Problem("fusion", f"there is one modality, {listed}: nothing to fuse; fusion=none")
+    elif len(names) > 1 and none:
+        fix = f"choose fusion=concat or another, or modalities=[{names[0]}]"
+        yield Problem("fusion", f"none takes one modality, here are {listed}; {fix}")
+
+
+def _backbones(config: Config) -> Iterator[Problem]:
+    backbones = config.get("backbone")
+    if not isinstance(backbones, Mapping):
+        return
+    for name in chosen_modalities(config):
+        if not isinstance(backbones.get(name), Mapping):
+            fix = f"choose one with +backbone/{name}=…, or leave the modality out of modalities"
+            yield Problem(f"backbone.{name}", f"no encoder for this modality; {fix}")
+
+
+def _strengths(config: Config) -> Iterator[Problem]:
+    if config.get("strategy") == "joint" and _is_zero(config.get("lambda_")):
+        yield Problem("lambda_", "0 leaves strategy=joint without the target; use more than 0")
+    rates = config.get("finetune")
+    if isinstance(rates, Mapping) and _is_zero(rates.get("body_lr"), rates.get("head_lr")):
+        yield Problem("finetune", "body_lr and head_lr are both 0: nothing would train")
+
+
+def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:
+    names = chosen_modalities(config)
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        group, _, rest = key.replace("/", ".").partition(".")
+        modality = rest.partition(".")[0]
+        if group == "backbone" and names and modality not in names:
+            message = f"the run has no {modality} input, only {', '.join(names)}"
+            yield Problem(key, message)
+
+
+def _target_of(group: str, option: str) -> str:
+    import yaml
+
+    path = package_folder() / group / f"{option}.yaml"
+    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"])
+
+
+def _names(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
+def _task_names(node: Config) -> list[str]:
+    tasks = node.get("tasks")
+    return [str(name) for name in tasks] if isinstance(tasks, Mapping) else []
+
+
+def _is_zero(*values: Any) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and v == 0 for v in values)
+
+
+Check = Callable[[Config], Iterator[Problem]]

@@ -1,0 +1,126 @@
+"""The top level of a resolved config, typed: what `jlrun.execution` consumes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from annotated_types import Len
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter
+
+from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+Mode = Literal["transfer", "multitask", "multimodal"]
+Names = Annotated[tuple[str, ...], Len(1)]
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _device(name: str) -> str:
+    if not _DEVICE.fullmatch(name):
+        raise ValueError("is not a device: auto, cpu, cuda, cuda:N or mps")
+    return name
+
+
+def parse_size(size: Any) -> Any:
+    """Return the number of bytes that ``4GB``, ``512MB`` or a number means (1 KB is 1024 bytes)."""
+    if not isinstance(size, str):
+        return size
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise ValueError("is not a size: write 4GB, 512MB or a number of bytes")
+    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
+
+
+def _node(node: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(node.get("_target_"), str):
+        raise ValueError("has no _target_, the path of what it builds")
+    return node
+
+
+Node = Annotated[dict[str, Any], AfterValidator(_node)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class EngineSettings(_Section):
+    """What changes speed and memory but not the experiment."""
+
+    device: Annotated[str, AfterValidator(_device)]
+    precision: Literal["fp32", "bf16", "fp16"]
+    channels_last: bool
+    compile: bool
+    accumulate: PositiveInt
+    clip_norm: PositiveFloat | None
+    deterministic: bool
+    threads: PositiveInt | None
+    memory_budget: Annotated[NonNegativeInt, BeforeValidator(parse_size)]
+    workers: NonNegativeInt
+
+
+class RecorderSettings(_Section):
+    """What a run writes and shows."""
+
+    tensorboard: bool
+    figures: bool
+    progress: Literal["auto", "live", "plain", "none"]
+    log_every: PositiveInt
+    checkpoint_seconds: NonNegativeFloat
+
+
+class FinetuneSettings(_Section):
+    """Factors on the learning rate while fine-tuning."""
+
+    body_lr: NonNegativeFloat
+    head_lr: NonNegativeFloat
+
+
+class Settings(_Section):
+    """A whole config. Parts that are built from a ``_target_`` stay plain nodes.
+
+    Attributes:
+        dataset: in multitask and multimodal; ``source`` and ``target`` in transfer.
+        strategy: in transfer only, as ``finetune`` and ``pretrain_epochs``, which it brings.
+        tasks, modalities: None: all of the data set's.
+    """
+
+    mode: Mode
+    seed: NonNegativeInt
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    tasks: Names | None
+    modalities: Names | None
+    baselines: bool
+    lambda_: NonNegativeFloat
+    patience: PositiveInt | None
+    data_root: str
+    optimizer: Node
+    scheduler: Node
+    heads: Node
+    weighting: Node
+    fusion: Node
+    backbone: dict[str, Node]
+    engine: EngineSettings
+    recorder: RecorderSettings
+    terms: dict[str, Node] = {}
+    dataset: Node | None = None
+    source: Node | None = None
+    target: Node | None = None
+    strategy: Literal["finetune", "joint"] | None = None
+    finetune: FinetuneSettings | None = None
+    pretrain_epochs: PositiveInt | None = None
+
+    @classmethod
+    def parse(cls, config: dict[str, Any]) -> Settings:
+        """Return the settings of a resolved config.
+
+        Raises:
+            ValidationError: with every value that is of a wrong type or out of range.
+        """
+        from jlrun.config.messages import validate
+
+        return validate(TypeAdapter(cls), config)

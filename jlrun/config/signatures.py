@@ -1,0 +1,189 @@
+"""Check a node with a ``_target_`` against the signature of what it names, without calling it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from jlrun.config import trust
+from jlrun.config.messages import problems_of, validate
+from jlrun.config.slots import PART, Place, unfit
+from jlrun.errors import Problem, UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a config may set.
+
+    Attributes:
+        adapter: of its type; None where it has none that a config value can be checked against.
+    """
+
+    name: str
+    required: bool
+    adapter: TypeAdapter[Any] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a config may pass to a target.
+
+    Attributes:
+        open: whether it takes any other keyword too.
+    """
+
+    parameters: Mapping[str, Parameter]
+    open: bool
+
+
+def check_place(place: Place) -> list[Problem]:
+    """Return what is wrong with a node: its target, its keys and their values."""
+    where = f"{place.path}._target_"
+    try:
+        target = trust.find(str(place.node["_target_"]))
+    except UserError as error:
+        return [Problem(where, problem.message) for problem in error.problems]
+    wrong = unfit(target, place.slot)
+    if wrong:
+        return [Problem(where, f"'{place.node['_target_']}' {wrong}")]
+    signature = read_signature(target, place.slot.given)
+    arguments = arguments_of(place.node, place.reserved)
+    problems = [
+        *_unknown_keys(place.path, arguments, signature, target),
+        *_missing_keys(place.path, arguments, signature, target),
+        *_wrong_values(place.path, arguments, signature),
+        *_nested(place.path, arguments),
+    ]
+    if not problems and trust.top_package(target) == "torch" and place.slot.what == "an optimizer":
+        problems = _refused_by_optimizer(place.path, target, arguments)
+    return problems
+
+
+def arguments_of(node: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
+    """Return the keys of a node that are arguments of its target."""
+    return {key: value for key, value in node.items() if key not in {"_target_", *reserved}}
+
+
+def read_signature(target: Any, given: int) -> Signature:
+    """Return what a config may pass to ``target``, whose first ``given`` parameters it may not."""
+    parameters = list(inspect.signature(target).parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    at_run_time = {p.name for p in positional[:given]}
+    settable = [
+        p
+        for p in parameters
+        if p.name not in at_run_time and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    return Signature(
+        {p.name: Parameter(p.name, p.default is p.empty, _adapter(target, p)) for p in settable},
+        open=any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )
+
+
+def coerced(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as the types the signature names, for example lists as tuples.
+
+    Raises:
+        ValidationError: if a value is of another type.
+    """
+    result: dict[str, Any] = {}
+    for key, value in arguments.items():
+        parameter = signature.parameters.get(key)
+        adapter = None if parameter is None or _has_target(value) else parameter.adapter
+        result[key] = value if adapter is None else validate(adapter, value)
+    return result
+
+
+def _adapter(target: Any, parameter: inspect.Parameter) -> TypeAdapter[Any] | None:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return None
+    if isinstance(annotation, str):
+        annotation = _evaluated(target, annotation)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:
+            pass
+        try:  # dataclasses and the like bring their own config
+            return TypeAdapter(annotation)
+        except PydanticUserError:
+            return None
+
+
+def _evaluated(target: Any, annotation: str) -> Any:
+    """Return the type an annotation names, or Any where it is only known to type checkers."""
+    for owner in inspect.getmro(target) if inspect.isclass(target) else (target,):
+        module = sys.modules.get(owner.__module__)
+        try:
+            return eval(annotation, dict(vars(module)) if module else {})
+        except (NameError, AttributeError, TypeError, SyntaxError):
+            continue
+    return Any
+
+
+def _unknown_keys(
+    path: str, arguments: Mapping[str, Any], signature: Signature, target: Any
+) -> Iterator[Problem]:
+    for key in arguments:
+        where = f"{path}.{key}"
+        if key.startswith("_"):
+            yield Problem(where, "keys that begin with _ are not supported; only _target_ is")
+        elif key not in signature.parameters and not signature.open:
+            suggestion = did_you_mean(key, signature.parameters)
+            message = f"{target.__name__} takes no '{key}'.{suggestion}"
+            yield Problem(where, f"{message} To remove it: ~{where}")
+
+
+def _missing_keys(
+    path: str, arguments: Mapping[str, Any], signature: Signature, target: Any
+) -> Iterator[Problem]:
+    for parameter in signature.parameters.values():
+        if parameter.required and parameter.name not in arguments:
+            where = f"{path}.{parameter.name}"
+            yield Problem(where, f"{target.__name__} needs it: add +{where}=…")
+
+
+def _wrong_values(
+    path: str, arguments: Mapping[str, Any], signature: Signature
+) -> Iterator[Problem]:
+    for key, value in arguments.items():
+        try:
+            coerced(signature, {key: value})
+        except ValidationError as error:
+            yield from problems_of(f"{path}.{key}", value, error)
+
+
+def _nested(path: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, value in arguments.items():
+        if isinstance(value, Mapping) and "_target_" in value:
+            yield from check_place(Place(f"{path}.{key}", value, PART))
+        elif isinstance(value, Mapping):
+            yield from _nested(f"{path}.{key}", value)
+        elif isinstance(value, list):
+            yield from _nested(f"{path}.{key}", {str(i): item for i, item in enumerate(value)})
+
+
+def _has_target(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(_has_target(item) for item in value.values())
+    return isinstance(value, list) and any(_has_target(item) for item in value)
+
+
+def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) -> list[Problem]:
+    """Build the optimizer over one number: PyTorch checks ranges there, not in the signature."""
+    import torch
+
+    try:
+        target([torch.nn.Parameter(torch.zeros(()))], **arguments)
+    except (ValueError, TypeError, RuntimeError) as error:
+        return [Problem(path, " ".join(str(error).split()))]
+    return []

@@ -1,0 +1,125 @@
+"""The places of a config that hold a ``_target_``, and what may stand in each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jlrun.config.options import package_folder
+from jlrun.config.trust import added_packages, top_package
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place of a config.
+
+    Attributes:
+        what: what stands there, for messages.
+        base: dotted path of the class that a class there must be; empty: none.
+        functions: module under which a function of jlrun may stand there instead; empty: none.
+        given: number of first parameters that the run fills in.
+    """
+
+    what: str
+    base: str
+    functions: str = ""
+    given: int = 0
+
+
+ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=1)
+FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=1)
+HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=2)
+WEIGHTING = Slot("a weighting", "torch.nn.Module", given=1)
+TERM = Slot("a term", "torch.nn.Module")
+OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=1)
+SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
+DATASET = Slot("a data set", "", "jlrun.data")
+AUGMENT = Slot("an augmentation", "", "jlrun.data")
+TASK = Slot("a task", "jlrun.tasks.Task")
+PART = Slot("a part of a model", "torch.nn.Module")
+
+_TOP = {
+    "optimizer": OPTIMIZER,
+    "scheduler": SCHEDULER,
+    "heads": HEAD,
+    "weighting": WEIGHTING,
+    "fusion": FUSION,
+}
+_NAMED = {"backbone": ENCODER, "terms": TERM}
+DATASETS = ("dataset", "source", "target")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A node with a ``_target_`` in a config.
+
+    Attributes:
+        path: config path of the node.
+        node: the node.
+        reserved: keys that are not arguments of its target.
+    """
+
+    path: str
+    node: Mapping[str, Any]
+    slot: Slot
+    reserved: frozenset[str] = frozenset()
+
+
+def places(config: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield every place with a ``_target_``, skipping what has another form."""
+    for key, slot in _TOP.items():
+        yield from _place(key, config.get(key), slot)
+    for group, slot in _NAMED.items():
+        for name, node in _items(config.get(group)):
+            yield from _place(f"{group}.{name}", node, slot)
+    for key in DATASETS:
+        node = config.get(key)
+        yield from _place(key, node, DATASET, reserved_keys())
+        if isinstance(node, Mapping):
+            yield from _place(f"{key}.augment", node.get("augment"), AUGMENT)
+            for name, task in _items(node.get("tasks")):
+                yield from _place(f"{key}.tasks.{name}", task, TASK)
+
+
+def reserved_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that are not arguments of its target."""
+    return subset_keys() | {"tasks", "modalities", "augment"}
+
+
+def subset_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that choose its rows: fields of `Subset`."""
+    import yaml
+
+    text = (package_folder() / "dataset" / "_subset.yaml").read_text(encoding="utf-8")
+    return frozenset(yaml.safe_load(text)) - {"augment"}
+
+
+def unfit(found: Any, slot: Slot) -> str:
+    """Say why the class or function ``found`` cannot stand in ``slot``; '' if it can."""
+    module = str(found.__module__)
+    owned = top_package(found) in added_packages()
+    if inspect.isclass(found) and slot.base:
+        return "" if issubclass(found, _class(slot.base)) else f"is not {slot.what} ({slot.base})"
+    within = bool(slot.functions) and f"{module}.".startswith(f"{slot.functions}.")
+    return "" if owned or within else f"is not {slot.what}"
+
+
+def _class(path: str) -> type:
+    from importlib import import_module
+
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _place(
+    path: str, node: Any, slot: Slot, reserved: frozenset[str] = frozenset()
+) -> Iterator[Place]:
+    if isinstance(node, Mapping) and isinstance(node.get("_target_"), str):
+        yield Place(path, node, slot, reserved)
+
+
+def _items(node: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        yield from node.items()

@@ -1,0 +1,47 @@
+"""Say where a name belongs that does not exist where it was found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+TRANSFER_ONLY = frozenset({"strategy", "finetune", "pretrain_epochs"})
+
+
+def nearest(found: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name most like ``found``, or None if none is near."""
+    near = difflib.get_close_matches(found, list(valid), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def elsewhere(key: str, mode: str) -> str:
+    """Say which mode or choice has ``key``, a known name that this config lacks; else ''."""
+    root = key.split(".")[0]
+    group, _, package = root.partition("@")
+    if mode == "transfer" and root == "dataset":
+        return (
+            "mode=transfer takes dataset@source and dataset@target, "
+            "and their values as source.… and target.…"
+        )
+    if mode != "transfer" and (group in {"source", "target"} or package in {"source", "target"}):
+        return f"mode={mode} takes dataset, and its values as dataset.…"
+    if group in TRANSFER_ONLY and mode != "transfer":
+        return f"only mode=transfer has it, and this is mode={mode}"
+    if group in TRANSFER_ONLY:
+        return "only strategy=finetune has it"
+    if group == "terms":
+        return "choose the term first, as in terms=[l2]; `jlrun ls terms` lists them"
+    return ""
+
+
+def paths_ending_in(name: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the config paths whose last part is ``name``."""
+    return [path for path in _paths(config) if path.rpartition(".")[2] == name]
+
+
+def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{prefix}{key}.")

@@ -1,0 +1,77 @@
+"""The unit of data that flows from datasets to models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of inputs and targets, any of which may be missing.
+
+    Attributes:
+        inputs: modality -> tensor of shape ``(B, ...)``; the rows of an absent modality hold filler.
+        targets: task -> tensor of shape ``(B,)``, or ``(B, C)`` for multilabel tasks.
+        present: modality -> ``Bool (B,)``; a modality without an entry is present in every row.
+        labelled: task -> ``Bool (B,)``; a task without an entry is labelled in every row.
+        mixed_targets: targets of the rows each row was mixed with (mixup, cutmix); empty if none.
+        mix_weight: ``(B,)``, the share of the row's own target; None if nothing was mixed.
+    """
+
+    inputs: Mapping[str, Tensor]
+    targets: Mapping[str, Tensor] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
+    labelled: Mapping[str, Tensor] = field(default_factory=dict)
+    mixed_targets: Mapping[str, Tensor] = field(default_factory=dict)
+    mix_weight: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of rows B."""
+        columns = [*self.inputs.values(), *self.targets.values()]
+        assert columns, "a batch has at least one column"
+        return len(columns[0])
+
+    def select(self, rows: Tensor) -> Batch:
+        """Return the rows at ``rows``, an index tensor of shape ``(N,)``."""
+        return self._map(lambda tensor: tensor[rows])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on ``device``."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def chunks(self, count: int) -> list[Batch]:
+        """Split the rows into at most ``count`` parts of nearly equal size."""
+        count = min(count, self.size)
+        bounds = torch.arange(self.size).tensor_split(count)
+        return [
+            self._map(lambda tensor, b=b: tensor[int(b[0]) : int(b[-1]) + 1]) for b in bounds
+        ]
+
+    def only(self, modalities: Sequence[str], tasks: Sequence[str]) -> Batch:
+        """Keep the named modalities and tasks only."""
+        return replace(
+            self,
+            inputs={m: self.inputs[m] for m in modalities},
+            present={m: p for m, p in self.present.items() if m in modalities},
+            targets={t: self.targets[t] for t in tasks if t in self.targets},
+            labelled={t: mask for t, mask in self.labelled.items() if t in tasks},
+            mixed_targets={t: y for t, y in self.mixed_targets.items() if t in tasks},
+        )
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        def each(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: function(tensor) for name, tensor in columns.items()}
+
+        return Batch(
+            inputs=each(self.inputs),
+            targets=each(self.targets),
+            present=each(self.present),
+            labelled=each(self.labelled),
+            mixed_targets=each(self.mixed_targets),
+            mix_weight=None if self.mix_weight is None else function(self.mix_weight),
+        )

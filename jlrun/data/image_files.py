@@ -1,0 +1,95 @@
+"""Image files as rows: decoded to one size when fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from jlrun.data.rows import FileRows
+from jlrun.errors import UserError
+
+Channels = Literal[1, 3]
+EXTENSIONS = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm".split(" "))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image; case does not matter."""
+    return Path(name).suffix.lower() in EXTENSIONS
+
+
+def image_rows(
+    paths: Sequence[str | Path], label: Sequence[int], size: int, channels: Channels
+) -> FileRows:
+    """Return rows of modality ``image``, uint8 ``(channels, size, size)``, and task ``label``."""
+    return FileRows(
+        ImageDecoder([str(path) for path in paths], size, channels),
+        {"label": torch.tensor(label, dtype=torch.long)},
+        row_bytes=channels * size * size,
+    )
+
+
+class ImageDecoder:
+    """Maps a row index to its image; may be sent to other processes."""
+
+    def __init__(self, paths: Sequence[str], size: int, channels: Channels) -> None:
+        self._paths = list(paths)
+        self._size = size
+        self._channels: Channels = channels
+
+    def __call__(self, row: int) -> dict[str, Tensor]:
+        return {"image": read_image(self._paths[row], self._size, self._channels)}
+
+
+def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
+    """Read an image file as uint8 ``(channels, size, size)``.
+
+    The largest centred square is cut out, and resized where it is not of that size. Cameras'
+    orientation marks are followed; transparency is dropped.
+
+    Raises:
+        UserError: naming the file, if it is missing, unreadable or damaged.
+    """
+    mode = "RGB" if channels == 3 else "L"
+    try:
+        with Image.open(path) as image:
+            # JPEGs far larger than needed are decoded at a fraction of their size.
+            image.draft(mode, (size, size))
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.array(_fit(_convert(image, mode), size))
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise UserError.of(str(path), f"can't be read: {error.strerror}") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them run into
+        raise UserError.of(
+            str(path), f"not a readable image ({_reason(error)}); replace or delete the file"
+        ) from error
+    return torch.from_numpy(pixels.reshape(size, size, channels)).permute(2, 0, 1).contiguous()
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == mode:
+        return image
+    if image.mode.startswith("I"):
+        # 16-bit gray: Pillow's conversion would clip all values above 255.
+        high_byte = np.asarray(image).clip(0, 65535) >> 8
+        image = Image.fromarray(high_byte.astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert(mode)
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "unknown format"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,158 @@
+"""Images sorted into folders by class: bring your own data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.image_files import EXTENSIONS, Channels, image_rows, is_image_name
+from jlrun.data.rows import FileRows
+from jlrun.data.specs import ImageSpec
+from jlrun.errors import UserError, did_you_mean
+from jlrun.ranges import PositiveInt
+
+LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
+_MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
+
+
+def load_imagefolder(
+    root: str,
+    size: PositiveInt = 32,
+    channels: Channels = 3,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+) -> Dataset:
+    """Return the images below ``root``, with the task ``label``: the name of their folder.
+
+    The layout is ``root/{train,val,test}/<class>/*``, where val and test may be missing, or
+    ``root/<class>/*``. Classes are those of the training images, in the order of their names.
+    Images may lie in folders within a class folder; hidden files and files that are no images by
+    their extension are passed over. Nothing is decoded yet.
+
+    Args:
+        root: the folder.
+        size: height and width to which images are cropped and resized.
+        channels: 3 for RGB, 1 for gray.
+        mean: of each channel, for values in [0, 1]; None: measured.
+        std: likewise.
+
+    Raises:
+        UserError: naming the folder that is missing, empty or laid out in another way.
+    """
+    spec = ImageSpec(
+        channels, size, size, _statistic("mean", mean, channels), _statistic("std", std, channels)
+    )
+    folders = _split_folders(Path(root).expanduser())
+    classes = _class_names(folders["train"])
+    splits = {
+        split: _rows(folder, classes, split, size, channels) for split, folder in folders.items()
+    }
+    return Dataset(
+        train=splits["train"],
+        val=splits.get("val"),
+        test=splits.get("test"),
+        modalities={"image": spec},
+        classes={"label": classes},
+    )
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Return split -> folder that holds class folders; only ``train`` is always there."""
+    if not root.is_dir():
+        found = "is a file" if root.exists() else "no such folder"
+        raise _wrong_layout(root, root, found)
+    names = _folders(root)
+    train = root / "train"
+    # A class may be called "train": then there are images in it, and other classes beside it.
+    if "train" in names and (_folders(train) or not set(names) - {"train", "val", "test"}):
+        for name in _MISTAKEN_FOR_VAL:
+            if name in names and "val" not in names:
+                raise UserError.of(f"root={root}", f"found '{name}' beside train; rename it to val")
+        return {split: root / split for split in ("train", "val", "test") if split in names}
+    if names and set(names) <= {"val", "test"}:
+        raise _wrong_layout(root, root, f"found {' and '.join(names)}, but no train")
+    return {"train": root}
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = tuple(_folders(folder))
+    if not names:
+        loose = next(_images(folder), None)
+        raise _wrong_layout(
+            folder,
+            folder,
+            "is empty" if loose is None else f"has images ({loose.name}) but no class folders",
+        )
+    if len(names) == 1:
+        inner = _folders(folder / names[0])
+        hint = f"; did you mean root={folder / names[0]}?" if inner else ""
+        raise UserError.of(
+            f"root={folder}", f"only one class, '{names[0]}'; put each in its folder{hint}"
+        )
+    return names
+
+
+def _rows(
+    folder: Path, classes: tuple[str, ...], split: str, size: int, channels: Channels
+) -> FileRows:
+    paths, labels = [], []
+    for name in _folders(folder):
+        if name not in classes:
+            hint = did_you_mean(name, classes)
+            raise UserError.of(
+                str(folder / name), f"no such class among the training images.{hint}"
+            )
+        images = sorted(_images(folder / name))
+        if not images and split == "train":
+            raise UserError.of(str(folder / name), f"no images in this class folder; {_expected()}")
+        paths += images
+        labels += [classes.index(name)] * len(images)
+    if not paths:
+        raise UserError.of(
+            str(folder), f"no class folders with images; fill or delete it; {_expected()}"
+        )
+    return image_rows(paths, labels, size, channels)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+
+
+def _images(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yield the image files in a folder and below; links are followed, but never in a circle."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _images(Path(entry.path), (*above, here))
+        elif is_image_name(entry.name):
+            yield Path(entry.path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UserError.of(str(folder), f"can't be listed: {error.strerror}") from error
+
+
+def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[float, ...]:
+    if values is not None and len(values) != channels:
+        raise UserError.of(
+            name, f"{len(values)} values for channels={channels}; give one per channel"
+        )
+    if name == "std" and any(value <= 0 for value in values or ()):
+        raise UserError.of(name, f"{values} must be positive")
+    return tuple(values or ())
+
+
+def _wrong_layout(root: Path, folder: Path, found: str) -> UserError:
+    return UserError.of(f"root={root}", f"{found}; {LAYOUT.format(root=root)}")
+
+
+def _expected() -> str:
+    return f"images end in {', '.join(sorted(EXTENSIONS))}"

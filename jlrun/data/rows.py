@@ -1,0 +1,121 @@
+"""Rows of a data set: indexed access to raw columns, in memory or decoded from files on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from jlrun.data.batch import Batch
+
+
+class Rows(Protocol):
+    """Rows that can be fetched by index.
+
+    ``targets`` (and ``labelled``) of all rows are known without decoding any input, so that splits
+    can be stratified; ``num_bytes`` is the size of all decoded inputs.
+    """
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]: ...
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]: ...
+
+    @property
+    def num_bytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, rows: Tensor) -> Batch:
+        """Return the raw rows at the indices ``rows`` of shape ``(N,)``, on the CPU."""
+        ...
+
+
+class TensorRows:
+    """Rows held in memory.
+
+    Args:
+        inputs: modality -> ``(N, ...)``: images uint8 ``(N, C, H, W)``, audio float32 ``(N, L)``,
+            text int64 ``(N, T)``.
+        targets: task -> ``(N,)`` int64 (class index) or float32 (regression, and 0/1 for binary),
+            or ``(N, C)`` float32 for multilabel.
+        present: modality -> Bool ``(N,)``, only for modalities with missing rows.
+        labelled: task -> Bool ``(N,)``, only for tasks with unlabelled rows.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        labelled: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._all = Batch(dict(inputs), dict(targets), dict(present or {}), dict(labelled or {}))
+        sizes = {len(t) for t in (*inputs.values(), *targets.values())}
+        assert len(sizes) == 1, f"columns differ in length: {sorted(sizes)}"
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        return self._all.targets
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]:
+        return self._all.labelled
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for t in self._all.inputs.values())
+
+    def __len__(self) -> int:
+        return self._all.size
+
+    def fetch(self, rows: Tensor) -> Batch:
+        return self._all.select(rows)
+
+
+class FileRows:
+    """Rows whose inputs are decoded when fetched.
+
+    Args:
+        decode: row index -> modality -> tensor of that row, of the same shape for every row.
+        targets: as in `TensorRows`, for all rows.
+        row_bytes: size of one decoded row.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[int], Mapping[str, Tensor]],
+        targets: Mapping[str, Tensor],
+        row_bytes: int,
+        labelled: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._decode = decode
+        self._targets = dict(targets)
+        self._labelled = dict(labelled or {})
+        self._row_bytes = row_bytes
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        return self._targets
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]:
+        return self._labelled
+
+    @property
+    def num_bytes(self) -> int:
+        return self._row_bytes * len(self)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._targets.values())))
+
+    def fetch(self, rows: Tensor) -> Batch:
+        decoded = [self._decode(int(row)) for row in rows]
+        return Batch(
+            inputs={m: torch.stack([row[m] for row in decoded]) for m in decoded[0]},
+            targets={task: y[rows] for task, y in self._targets.items()},
+            labelled={task: mask[rows] for task, mask in self._labelled.items()},
+        )

@@ -1,0 +1,183 @@
+"""Divide a data set into training, validation and test rows: seeded, stratified and disjoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from annotated_types import Gt, Lt
+from torch import Tensor
+
+from jlrun.data.class_subset import ClassSubset
+from jlrun.data.dataset import Dataset
+from jlrun.data.pixels import measure_missing_statistics
+from jlrun.data.rows import Rows
+from jlrun.data.specs import Spec
+from jlrun.data.strata import class_column, draw_each, draw_share, has_class_column, strata
+from jlrun.data.view import View
+from jlrun.errors import UserError
+from jlrun.ranges import PositiveInt
+from jlrun.seeding import derive_seed
+
+__all__ = ["Splits", "Subset", "View", "make_splits"]
+
+ProperFraction = Annotated[float, Gt(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which rows of a data set are used, and for what. The main task is a data set's first.
+
+    Attributes:
+        shots: training rows per class of the main task; None: all.
+        val_shots: the same for validation.
+        classes: the main task's classes to keep, by name or index, relabelled in this order; None:
+            all. Rows whose main task is unlabelled are left out with the classes that are.
+        limit: at most this many training rows, each class keeping its share; None: all.
+        val_fraction: share of the training rows, where there is no official validation split.
+        test_fraction: share of all rows, where there is no official test split.
+        test_seed: seed of that test split, so that it is the same for every run's seed.
+    """
+
+    shots: PositiveInt | None = None
+    val_shots: PositiveInt | None = None
+    classes: list[str | int] | None = None
+    limit: PositiveInt | None = None
+    val_fraction: ProperFraction = 0.2
+    test_fraction: ProperFraction = 0.2
+    test_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Disjoint rows to learn from, to select by and to report on.
+
+    Attributes:
+        train, val, test: the rows.
+        modalities: modality -> spec, image statistics included (of the training rows).
+        classes: task -> class names, those of the main task in the order that was asked for.
+    """
+
+    train: View
+    val: View
+    test: View
+    modalities: Mapping[str, Spec]
+    classes: Mapping[str, tuple[str, ...]]
+
+
+def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:
+    """Return the splits of a run.
+
+    Args:
+        dataset: the data set with its official splits, which are respected.
+        subset: which rows are used.
+        seed: of the validation split, the shots and the limit.
+        where: config path of the data set, for errors.
+
+    Raises:
+        UserError: for an unknown class, more shots than rows of a class, or an empty split.
+    """
+    chosen = ClassSubset.choose(dataset, subset.classes, f"{where}.classes")
+    classes = chosen.classes
+    train = _official(dataset.train, chosen, where, "training")
+    if dataset.test is None:
+        generator = _generator(subset.test_seed, "test split")
+        fraction = subset.test_fraction
+        train, test = _divide(train, classes, fraction, generator, f"{where}.test_fraction")
+    else:
+        test = _official(dataset.test, chosen, where, "test")
+    if dataset.val is None:
+        generator = _generator(seed, "val split")
+        fraction = subset.val_fraction
+        train, val = _divide(train, classes, fraction, generator, f"{where}.val_fraction")
+    else:
+        val = _official(dataset.val, chosen, where, "validation")
+    train = _shots(train, subset.shots, classes, seed, f"{where}.shots", "training")
+    val = _shots(val, subset.val_shots, classes, seed, f"{where}.val_shots", "validation")
+    train = _limit(train, subset.limit, classes, seed)
+    modalities = measure_missing_statistics(dataset.modalities, train)
+    return Splits(train, val, test, modalities, classes)
+
+
+def _generator(*parts: int | str) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def _official(rows: Rows, chosen: ClassSubset, where: str, kind: str) -> View:
+    view = chosen.view(rows)
+    if len(view) == 0 and len(rows) > 0:
+        kept = ", ".join(next(iter(chosen.classes.values())))
+        raise UserError.of(
+            f"{where}.classes",
+            f"none of the {len(rows)} {kind} rows is of {kept}; keep a class that has some",
+        )
+    if len(view) == 0:
+        raise UserError.of(where, f"the data set has no {kind} rows; at least one is needed")
+    return view
+
+
+def _divide(
+    view: View,
+    classes: Mapping[str, tuple[str, ...]],
+    fraction: float,
+    generator: torch.Generator,
+    where: str,
+) -> tuple[View, View]:
+    """Return the rest and the part that is ``fraction`` of the rows."""
+    count = round(fraction * len(view))
+    if count == 0:
+        raise UserError.of(
+            where, f"{fraction} of {len(view)} rows is no row; use a larger fraction or more rows"
+        )
+    if count == len(view):
+        raise UserError.of(
+            where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
+        )
+    part = draw_share(strata(view, classes), count, generator)
+    return view.take(_others(part, len(view))), view.take(part)
+
+
+def _others(positions: Tensor, count: int) -> Tensor:
+    mask = torch.ones(count, dtype=torch.bool)
+    mask[positions] = False
+    return mask.nonzero().flatten()
+
+
+def _shots(
+    view: View,
+    shots: int | None,
+    classes: Mapping[str, tuple[str, ...]],
+    seed: int,
+    where: str,
+    kind: str,
+) -> View:
+    if shots is None:
+        return view
+    task, names = next(iter(classes.items()))
+    if not has_class_column(view, task, classes):
+        raise UserError.of(where, f"the main task '{task}' has no classes; use limit instead")
+    column = class_column(view, task)
+    counts = column[column >= 0].bincount(minlength=len(names))
+    fewest = int(counts.min())
+    if fewest < shots:
+        raise UserError.of(
+            where,
+            f"{shots} rows per class asked for, but class '{names[int(counts.argmin())]}' has "
+            f"{fewest} {kind} rows. Use at most {fewest}, or leave the class out with classes=[…]",
+        )
+    generator = _generator(seed, f"{kind} shots")
+    return view.take(draw_each(column, shots, len(names), generator))
+
+
+def _limit(
+    view: View,
+    limit: int | None,
+    classes: Mapping[str, tuple[str, ...]],
+    seed: int,
+) -> View:
+    if limit is None or limit >= len(view):
+        return view
+    generator = _generator(seed, "limit")
+    return view.take(draw_share(strata(view, classes), limit, generator))

@@ -1,0 +1,146 @@
+"""Endless, exactly resumable batches of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from jlrun.data.augment import Augment
+from jlrun.data.batch import Batch
+from jlrun.data.rows import Rows
+from jlrun.data.sources import FetchingSource, MemorySource, Source
+from jlrun.data.specs import Spec
+from jlrun.data.transforms import Conform, to_unit
+from jlrun.errors import UserError
+from jlrun.seeding import derive_seed
+
+NO_AUGMENT = Augment()
+
+
+class Stream:
+    """Batches of one split, on the device, in the form that the model takes.
+
+    Training step ``s`` is position ``s % steps_per_epoch`` of epoch ``s // steps_per_epoch``. The
+    order of an epoch depends on ``(seed, name, epoch)`` alone, the augmentation of a step on
+    ``(seed, name, step)``: any step can be repeated without what came before it. The batches are
+    the same whether rows are held in memory or fetched.
+
+    Args:
+        name: of the stream, such as ``source``; streams of other names are ordered differently.
+        rows: the split.
+        specs: modality -> what the rows are; modalities without an entry are left out.
+        model_specs: modality -> what the model takes, where that differs.
+        batch_size: rows per training step.
+        seed: of order and augmentation.
+        device: where batches are used.
+        augment: of training batches; None: nothing.
+        memory_budget: bytes of decoded inputs up to which all rows are kept on the device.
+        workers: processes that decode the rows of a larger split.
+        channels_last: memory format of images.
+
+    Raises:
+        UserError: if the model can't take the data set's modalities.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rows: Rows,
+        *,
+        specs: Mapping[str, Spec],
+        model_specs: Mapping[str, Spec] | None = None,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        augment: Augment | None = None,
+        memory_budget: int,
+        workers: int = 0,
+        channels_last: bool = False,
+    ) -> None:
+        self.name = name
+        self.rows = rows
+        self.batch_size = batch_size
+        self._seed = seed
+        self._device = device
+        self._augment = augment or NO_AUGMENT
+        self._memory_budget = memory_budget
+        self._workers = workers
+        self._conform = Conform(specs, model_specs or {}, device, channels_last)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in a pass over the rows; the last one may have fewer rows than the others.
+
+        A last batch of one row would have no variance for BatchNorm: it joins the batch before.
+
+        Raises:
+            UserError: if a batch is larger than the split.
+        """
+        count = len(self.rows)
+        if self.batch_size > count:
+            raise UserError.of(
+                "batch_size",
+                f"{self.batch_size} is more than the {count} training rows of '{self.name}'; "
+                f"choose batch_size={count} or less",
+            )
+        full, rest = divmod(count, self.batch_size)
+        return full if rest <= 1 else full + 1
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Yield the augmented batches of training steps ``start`` to ``stop - 1``.
+
+        Raises:
+            UserError: if a batch is larger than the split, or an input can't be read.
+        """
+        raw = self._source.batches(_Indices(self, start, stop))
+        for step, batch in enumerate(raw, start):
+            seed = derive_seed(self._seed, self.name, "augment", step)
+            generator = torch.Generator().manual_seed(seed)
+            yield self._conform(self._augment(to_unit(batch), generator))
+
+    def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
+        """Yield all rows once, in their order and as they are; the last batch may be smaller.
+
+        Raises:
+            UserError: if an input can't be read.
+        """
+        indices = torch.arange(len(self.rows)).split(batch_size or self.batch_size)
+        for batch in self._source.batches(indices if len(self.rows) else ()):
+            yield self._conform(to_unit(batch))
+
+    def order(self, epoch: int) -> Tensor:
+        """Return the row indices of an epoch, int64 ``(N,)``, in the order of training."""
+        seed = derive_seed(self._seed, self.name, "order", epoch)
+        return torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
+
+    @cached_property
+    def _source(self) -> Source:
+        if self.rows.num_bytes <= self._memory_budget:
+            return MemorySource(self.rows, self._device)
+        return FetchingSource(self.rows, self._device, self._workers)
+
+
+class _Indices:
+    """The row indices of training steps ``start`` to ``stop - 1``, each of shape ``(B,)``."""
+
+    def __init__(self, stream: Stream, start: int, stop: int) -> None:
+        self._stream = stream
+        self._steps = range(start, stop)
+        self._per_epoch = stream.steps_per_epoch
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        size = self._stream.batch_size
+        epoch, order = -1, torch.empty(0)
+        for step in self._steps:
+            if step // self._per_epoch != epoch:
+                epoch = step // self._per_epoch
+                order = self._stream.order(epoch)
+            position = step % self._per_epoch
+            is_last = position == self._per_epoch - 1
+            yield order[position * size : None if is_last else (position + 1) * size]

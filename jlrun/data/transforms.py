@@ -1,0 +1,133 @@
+"""From raw rows to what a model takes: floats, of the model's sizes, normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jlrun.data.batch import Batch
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec
+from jlrun.errors import UserError
+
+# Luma of ITU-R BT.601, as in Pillow's conversion to "L".
+LUMA = (0.299, 0.587, 0.114)
+
+
+def to_unit(batch: Batch) -> Batch:
+    """Turn uint8 images into float32 in [0, 1]; all else stays."""
+    return replace(batch, inputs={m: _unit(x) for m, x in batch.inputs.items()})
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+class Conform:
+    """Brings the modalities of a data set, and only these, into the form that a model expects.
+
+    Args:
+        specs: modality -> what the rows are.
+        model_specs: modality -> what the model takes; where absent, what the rows are.
+        device: of the batches.
+        channels_last: whether images lie in memory channel by channel of each pixel.
+
+    Raises:
+        UserError: if images or audio can't be converted.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, Spec],
+        model_specs: Mapping[str, Spec],
+        device: torch.device,
+        channels_last: bool = False,
+    ) -> None:
+        self._specs = dict(specs)
+        self._targets = {m: model_specs.get(m, spec) for m, spec in specs.items()}
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._statistics: dict[str, tuple[Tensor, Tensor]] = {}
+        for modality, spec in specs.items():
+            _check(modality, spec, self._targets[modality])
+            if isinstance(spec, ImageSpec) and spec.mean:
+                self._statistics[modality] = _statistics(spec, self._targets[modality], device)
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the batch of floats (`to_unit`) as the model takes it."""
+        inputs = {m: self._conform(m, batch.inputs[m]) for m in self._specs}
+        present = {m: mask for m, mask in batch.present.items() if m in inputs}
+        return replace(batch, inputs=inputs, present=present)
+
+    def _conform(self, modality: str, x: Tensor) -> Tensor:
+        target = self._targets[modality]
+        if isinstance(target, AudioSpec):
+            return fit_length(x, target.num_samples)
+        if not isinstance(target, ImageSpec):
+            return x
+        x = resize(to_channels(x, target.channels), target.height, target.width)
+        if modality in self._statistics:
+            mean, std = self._statistics[modality]
+            x = (x - mean).div_(std)
+        return x.contiguous(memory_format=self._format)
+
+
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Convert ``(B, C, H, W)`` to ``channels``: gray is repeated, colour weighted to its luma."""
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 1:
+        return images.expand(-1, channels, -1, -1)
+    luma = torch.tensor(LUMA, dtype=images.dtype, device=images.device)
+    return (images * luma.view(3, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def resize(images: Tensor, height: int, width: int) -> Tensor:
+    """Resize ``(B, C, H, W)`` bilinearly, with antialiasing."""
+    if images.shape[2:] == (height, width):
+        return images
+    return F.interpolate(
+        images, size=(height, width), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def fit_length(waves: Tensor, num_samples: int) -> Tensor:
+    """Cut ``(B, L)`` at the end, or pad it with silence there, to ``num_samples``."""
+    missing = num_samples - waves.shape[1]
+    return F.pad(waves, (0, missing)) if missing > 0 else waves[:, :num_samples]
+
+
+def _statistics(spec: ImageSpec, target: Spec, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the converted channels, ``(C, 1, 1)`` each.
+
+    That of luma takes the colours as fully correlated, which they nearly are in natural images.
+    """
+    assert isinstance(target, ImageSpec)
+    mean = to_channels(torch.tensor(spec.mean).view(1, -1, 1, 1), target.channels)[0]
+    std = to_channels(torch.tensor(spec.std).view(1, -1, 1, 1), target.channels)[0]
+    return mean.to(device), std.to(device)
+
+
+def _check(modality: str, spec: Spec, target: Spec) -> None:
+    if type(spec) is not type(target):
+        kinds = f"{type(spec).__name__} and {type(target).__name__}"
+        raise UserError.of(modality, f"data set and model differ in kind ({kinds}); rename one")
+    match spec, target:
+        case ImageSpec(channels=found), ImageSpec(channels=wanted):
+            if found != wanted and {found, wanted} != {1, 3}:
+                raise UserError.of(
+                    modality,
+                    f"images of {found} channels for a model of {wanted}; "
+                    "only gray (1) and RGB (3) convert into each other",
+                )
+        case AudioSpec(sample_rate=found), AudioSpec(sample_rate=wanted):
+            if found != wanted:
+                raise UserError.of(
+                    modality,
+                    f"audio at {found} Hz for a model at {wanted} Hz; "
+                    "resample one data set to the rate of the other",
+                )
+        case _:
+            pass

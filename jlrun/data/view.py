@@ -1,0 +1,68 @@
+"""Some rows of a data set, in a given order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from jlrun.data.batch import Batch
+from jlrun.data.rows import Rows
+
+
+class View:
+    """The rows of ``rows`` at ``indices``, themselves `Rows`; nothing is copied but the targets.
+
+    Args:
+        rows: what is looked at.
+        indices: int64 ``(N,)``, positions in ``rows``.
+        relabel: task -> int64 ``(C,)``, the new label of each old one. Every labelled row of the
+            view must have an old label in the range; unlabelled ones get the filler 0.
+    """
+
+    def __init__(
+        self, rows: Rows, indices: Tensor, relabel: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self._rows = rows
+        self._relabel = dict(relabel or {})
+        self.indices = indices
+        self._labelled = {task: mask[indices] for task, mask in rows.labelled.items()}
+        self._targets = {task: self._target(task, y[indices]) for task, y in rows.targets.items()}
+
+    @classmethod
+    def of_all(cls, rows: Rows) -> View:
+        """Return a view of all rows in their order."""
+        return cls(rows, torch.arange(len(rows)))
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        return self._targets
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]:
+        return self._labelled
+
+    @property
+    def num_bytes(self) -> int:
+        return self._rows.num_bytes * len(self) // max(len(self._rows), 1)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def fetch(self, rows: Tensor) -> Batch:
+        """Return the raw rows at positions ``rows`` of this view, ``(M,)``, on the CPU."""
+        batch = self._rows.fetch(self.indices[rows])
+        relabelled = {task: self._targets[task][rows] for task in self._relabel}
+        return replace(batch, targets={**batch.targets, **relabelled})
+
+    def take(self, positions: Tensor) -> View:
+        """Return a view of the rows at ``positions`` of this one, ``(M,)``."""
+        return View(self._rows, self.indices[positions], self._relabel)
+
+    def _target(self, task: str, target: Tensor) -> Tensor:
+        if task not in self._relabel:
+            return target
+        known = self._labelled.get(task, torch.ones(len(target), dtype=torch.bool))
+        return self._relabel[task][torch.where(known, target.long(), 0)].to(target.dtype)

@@ -1,0 +1,69 @@
+"""The textbook convolutional network, at any image size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+from torch import Tensor, nn
+
+from jlrun.data.specs import ImageSpec
+from jlrun.encoders.base import Encoder
+from jlrun.ranges import Fraction, PositiveInt
+
+MAX_POSITIONS = 8
+
+
+class Cnn(Encoder):
+    """3×3 convolutions, each with ReLU and 2×2 max pooling, then a hidden layer.
+
+    With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of
+    textbooks and tutorials. No BatchNorm, so a batch of one trains like any other. Images that
+    pooling leaves larger than 8×8 are averaged down to at most that, which bounds the hidden
+    layer: images up to 32×32 are never averaged.
+
+    Args:
+        spec: images of shape ``(C, H, W)``, from 1×1 up.
+        channels: output channels of each convolution.
+        hidden: units of the hidden layer: the width of the features ``(B, hidden)``.
+        dropout: share of the hidden units that are dropped in training.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        channels: Sequence[PositiveInt] = (64, 128),
+        hidden: PositiveInt = 512,
+        dropout: Fraction = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [spec.channels, *channels]
+        size = (spec.height, spec.width)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            # ceil_mode: a 1-pixel side stays 1 pixel, and odd sides lose no border
+            pool = nn.MaxPool2d(2, ceil_mode=True)
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), pool]
+            size = (ceil(size[0] / 2), ceil(size[1] / 2))
+        average, size = average_down(size, MAX_POSITIONS)
+        self.convolutions = nn.Sequential(*layers, average)
+        self.hidden = nn.Sequential(
+            nn.Flatten(), nn.Linear(widths[-1] * prod(size), hidden), nn.ReLU(), nn.Dropout(dropout)
+        )
+        self.out_features = hidden
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.hidden(self.convolutions(x))
+
+
+def average_down(size: tuple[int, int], limit: int) -> tuple[nn.Module, tuple[int, int]]:
+    """Return a module that averages maps ``(B, C, *size)`` to sides of at most ``limit``.
+
+    The second value is the size it leaves. Blocks of equal size are averaged: unlike
+    ``AdaptiveAvgPool2d``, that has a deterministic gradient on CUDA.
+    """
+    block = (ceil(size[0] / limit), ceil(size[1] / limit))
+    if block == (1, 1):
+        return nn.Identity(), size
+    left = (ceil(size[0] / block[0]), ceil(size[1] / block[1]))
+    return nn.AvgPool2d(block, ceil_mode=True), left

@@ -1,0 +1,158 @@
+"""Device, precision and compilation: everything that changes speed and not the experiment."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.errors import RunError, UserError
+from jlrun.model import JointModel
+from jlrun.seeding import preserved_randomness
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how steps are computed.
+
+    Attributes:
+        device: device of the model and the batches.
+        precision: of the forward pass; parameters stay float32.
+        channels_last: memory format of images and convolutions.
+        compile: compile encoders with `torch.compile`.
+        accumulate: micro-batches per optimizer step.
+        clip_norm: largest norm of all gradients together; None: no clipping.
+        memory_budget: bytes up to which a split is held in memory.
+        workers: processes that decode a split that is not.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    channels_last: bool = True
+    compile: bool = False
+    accumulate: int = 1
+    clip_norm: float | None = None
+    memory_budget: int = 4 * 2**30
+    workers: int = 0
+
+    def prepare(self, model: JointModel) -> JointModel:
+        """Move ``model`` to the device, in its memory format, compiled if asked."""
+        model.to(self.device)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.compile:
+            # Each encoder by itself and in place: names of parameters stay as they are.
+            for encoder in model.encoders.values():
+                encoder.compile()
+        return model
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which forward passes run."""
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def grad_scaler(self) -> torch.amp.GradScaler:
+        """Return the scaler of fp16 losses; it does nothing in other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def clip(self, parameters: list[nn.Parameter]) -> Tensor:
+        """Clip gradients in place if asked; return their norm before, a scalar."""
+        limit = float("inf") if self.clip_norm is None else self.clip_norm
+        return nn.utils.clip_grad_norm_(parameters, limit)
+
+    def peak_memory_bytes(self) -> int:
+        """Largest memory used so far: of the device, or of the process on a CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+    def synchronize(self) -> None:
+        """Wait for the device, so that a clock tells the truth."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called ``name``: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        UserError: if this machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            have = f"it has {count} CUDA devices" if count else "PyTorch finds no CUDA device here"
+            raise UserError.of("engine.device", f"'{name}': {have}; use engine.device=auto")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError.of("engine.device", "'mps' is not available here; use engine.device=auto")
+    return device
+
+
+@contextmanager
+def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
+    """Set the process-wide switches of PyTorch for a run, and put them back as they were."""
+    before_threads = torch.get_num_threads()
+    before_deterministic = torch.are_deterministic_algorithms_enabled()
+    before_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    before_benchmark = torch.backends.cudnn.benchmark
+    # cuBLAS reads this when it starts; without it deterministic matrix products are refused.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        with preserved_randomness():
+            yield
+    finally:
+        torch.set_num_threads(before_threads)
+        torch.use_deterministic_algorithms(before_deterministic, warn_only=before_warn_only)
+        torch.backends.cudnn.benchmark = before_benchmark
+
+
+@contextmanager
+def out_of_memory_explained(batch_size: int) -> Iterator[None]:
+    """Turn an out-of-memory error into one line that says which overrides help."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise _out_of_memory(batch_size) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # what the CPU allocator says
+            raise _out_of_memory(batch_size) from error
+        raise
+
+
+def _out_of_memory(batch_size: int) -> RunError:
+    smaller = max(1, batch_size // 2)
+    return RunError(
+        f"out of memory at batch_size={batch_size}: try batch_size={smaller}, "
+        "engine.accumulate=2 (the same batch in two parts) or engine.precision=bf16"
+    )
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the device in words, for people."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return str(device)

@@ -1,0 +1,55 @@
+"""Errors a user can cause, told in one clear block."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a config or an input.
+
+    Attributes:
+        where: config path, file or option, for example ``optimizer.lr``.
+        message: the value found, what was expected and the fix.
+    """
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class UserError(ValueError):
+    """The user's config or input is wrong: reported without a traceback, exit code 2."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        assert problems, "a user error names at least one problem"
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, where: str, message: str) -> UserError:
+        """Return an error with a single problem."""
+        return cls([Problem(where, message)])
+
+
+class RunError(RuntimeError):
+    """The run failed for a reason that one line explains (out of memory, a loss that is not a
+    number): reported without a traceback, exit code 1."""
+
+
+def did_you_mean(found: str, valid: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` with a leading space, or what there is if nothing is near."""
+    names = [str(name) for name in valid]
+    near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    return f" Choose from: {', '.join(names)}." if names else ""
+
+
+class Interrupted(Exception):
+    """The user stopped the run; a checkpoint has been written. Exit code 130."""

@@ -1,0 +1,304 @@
+"""Run an experiment in its directory: train every fit, score, compare, and write it all down."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.files import write_json, write_text
+from jlrun.result import Result, read_result
+
+if TYPE_CHECKING:
+    from jlrun.assembly import Assembly
+    from jlrun.config.compose import Composed
+    from jlrun.config.schema import Settings
+    from jlrun.fitting import FitFolder, FitResult
+    from jlrun.loop import Surroundings
+    from jlrun.phase import Scores, SplitScores
+    from jlrun.recorders.base import Header, Recorder
+    from jlrun.result import Status
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done: its settings, where it goes, and what the user typed."""
+
+    settings: Settings
+    directory: Path
+    overrides: tuple[str, ...]
+    resumed: bool = False
+
+
+def execute(composed: Composed) -> Result:
+    """Train the experiment of a checked config in a new run directory.
+
+    Raises:
+        UserError: if the data is wrong, or the directory holds a run already; nothing is written.
+        RunError: if training fails for a reason that one line explains.
+        Interrupted: if the user stops it; `resume` goes on from there.
+    """
+    from jlrun.config.schema import Settings
+
+    directory = composed.run_dir
+    if (directory / "config.yaml").exists():
+        raise UserError.of(
+            "hydra.run.dir",
+            f"'{directory}' holds a run already; continue it with `jlrun resume {directory}`, or "
+            "choose another folder",
+        )
+    job = Job(Settings.parse(composed.config), directory, tuple(composed.overrides))
+
+    def write_inputs() -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(directory / "overrides.yaml", to_yaml(list(composed.overrides)))
+        # Last, since it is what makes the directory a run.
+        write_text(directory / "config.yaml", to_yaml(composed.config))
+
+    return _run(job, write_inputs)
+
+
+def resume(directory: Path) -> Result:
+    """Go on with an interrupted, killed or failed run; a completed one is returned as it is.
+
+    Raises:
+        UserError: if the directory holds no run, or its config is not valid (any more).
+        RunError, Interrupted: as `execute`.
+    """
+    settings, overrides = load_run(directory)
+    before = read_result(directory)
+    if before is not None and before["status"] == "completed":
+        raise UserError.of(str(directory), "this run is complete; there is nothing to resume")
+    return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
+
+
+def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings and overrides of the run in ``directory``, checked like any others.
+
+    Raises:
+        UserError: if it holds no run, or its config is not valid (any more).
+    """
+    import yaml
+
+    from jlrun.config import check_values
+    from jlrun.config.schema import Settings
+
+    config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
+    if not config_file.is_file():
+        raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
+    try:
+        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+        overrides = yaml.safe_load(overrides_file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise UserError.of(str(config_file), f"can't be read ({error})") from error
+    if not isinstance(config, dict):
+        raise UserError.of(str(config_file), "is not the config of a run")
+    problems = check_values(config)
+    if problems:
+        raise UserError(problems)
+    return Settings.parse(config), tuple(overrides or ())
+
+
+def to_yaml(content: Any) -> str:
+    """Return plain values as YAML, in their order."""
+    import yaml
+
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
+    from jlrun.assembly import assemble
+    from jlrun.engine import out_of_memory_explained, session
+    from jlrun.interruption import listening
+    from jlrun.loop import Surroundings
+    from jlrun.recorders.choose import make_recorder
+
+    settings, node = job.settings, job.settings.recorder
+    threads, deterministic = settings.engine.threads, settings.engine.deterministic
+    with session(threads=threads, deterministic=deterministic), listening() as stop:
+        assembly = assemble(settings)
+        header = _rehearse(job, assembly)
+        write_inputs()
+        write_json(job.directory / "environment.json", _environment(assembly))
+        recorder = make_recorder(
+            job.directory,
+            tensorboard=node.tensorboard,
+            figures=node.figures,
+            progress=node.progress,
+        )
+        around = Surroundings(assembly.engine, recorder, settings.seed, node.log_every, stop)
+        try:
+            recorder.rewind(_kept(job, assembly))
+            recorder.start(header)
+            recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
+            with out_of_memory_explained(settings.batch_size):
+                result = _train_all(job, assembly, around)
+            result.save()
+            recorder.finish(result.to_json())
+            return result
+        except Interrupted:
+            _end(job, recorder, "interrupted", None)
+            raise
+        except (UserError, RunError) as error:
+            _end(job, recorder, "failed", str(error))
+            raise
+        except KeyboardInterrupt as error:  # the second Ctrl-C, which does not wait for a checkpoint
+            _end(job, recorder, "interrupted", None)
+            raise Interrupted from error
+        except Exception:
+            _end(job, recorder, "failed", traceback.format_exc())
+            raise
+        finally:
+            recorder.close()
+
+
+def _rehearse(job: Job, assembly: Assembly) -> Header:
+    """Build what every phase needs once, so that what is wrong shows before anything is written."""
+    from jlrun.engine import describe_device
+    from jlrun.fitting import count_trainable
+    from jlrun.learner import build_learner
+    from jlrun.recorders.base import Header
+    from jlrun.seeding import seed_everything
+
+    seed_everything(job.settings.seed, "model")
+    fit = assembly.plan.fits[0]
+    model = fit.make_model().to(assembly.engine.device)
+    for phase in fit.phases:
+        assert phase.num_steps > 0
+        build_learner(model, phase, assembly.engine)
+    return Header(
+        run_dir=job.directory,
+        mode=job.settings.mode,
+        device=describe_device(assembly.engine.device),
+        parameters=model.num_parameters(),
+        trainable=max(count_trainable(model, phase) for phase in fit.phases),
+        data={
+            feed.name: {name: len(getattr(feed, name).rows) for name in ("train", "val", "test")}
+            for feed in assembly.feeds
+        },
+        changed=_changed(job.overrides),
+        settings={
+            name: getattr(job.settings, name)
+            for name in ("mode", "seed", "epochs", "batch_size", "lambda_")
+        }
+        | {"optimizer.lr": job.settings.optimizer.get("lr")},
+        resumed=job.resumed,
+    )
+
+
+def _changed(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (override.split("=", 1) for override in overrides if "=" in override)
+    return {key.lstrip("+"): value for key, value in pairs}
+
+
+def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
+    kept: dict[str, int | None] = {}
+    for fit in assembly.plan.fits:
+        folder = _folder(job, fit.name)
+        if folder.result() is not None:
+            kept[fit.name] = None
+        elif folder.last_step():
+            kept[fit.name] = folder.last_step()
+    return kept
+
+
+def _folder(job: Job, fit: str) -> FitFolder:
+    from jlrun.fitting import FitFolder
+
+    base = job.directory if fit == "main" else job.directory / "baselines" / fit
+    return FitFolder(base / "checkpoints", job.settings.recorder.checkpoint_seconds)
+
+
+def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
+    from jlrun.fitting import FitRun
+    from jlrun.reports.observers import test_observers
+
+    plan, results = assembly.plan, dict[str, FitResult]()
+    for fit in plan.fits:
+        folder = _folder(job, fit.name)
+        done = folder.result()
+        if done is None:
+            observers = ()
+            if fit.name == "main" and job.settings.recorder.figures:
+                observers = test_observers(assembly.tasks, assembly.specs, around.recorder)
+            done = FitRun(fit, folder, around).run(plan.val, plan.test, observers)
+        results[fit.name] = done
+    scores = {name: result.scores for name, result in results.items()}
+    scores |= _reused_scores(job, assembly)
+    return _result(job, assembly, results["main"], scores)
+
+
+def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
+    from jlrun import checkpoints
+    from jlrun.evaluation import ensemble, evaluate, predictor
+    from jlrun.phase import SplitScores
+
+    plan, found = assembly.plan, {}
+    fits = {fit.name: fit for fit in plan.fits}
+    for reuse in plan.reused:
+        members = []
+        for fit_name, checkpoint in reuse.members:
+            model = assembly.engine.prepare(fits[fit_name].make_model())
+            checkpoints.load_model(_folder(job, fit_name).path / checkpoint, model)
+            members.append(predictor(model, assembly.engine))
+        predict = ensemble(members)
+        found[reuse.name] = SplitScores(
+            val=evaluate(predict, reuse.scored, plan.val),
+            test=evaluate(predict, reuse.scored, plan.test),
+        )
+    return found
+
+
+def _result(
+    job: Job, assembly: Assembly, main: FitResult, scores: Mapping[str, SplitScores]
+) -> Result:
+    comparison = assembly.plan.compare(scores)
+    baselines: Mapping[str, Scores] = comparison.baselines
+    return Result(
+        directory=job.directory,
+        status="completed",
+        mode=job.settings.mode,
+        seed=job.settings.seed,
+        overrides=job.overrides,
+        test=main.test,
+        val=main.val,
+        objective={
+            "name": "val/mean_score",
+            "value": main.selected["score"],
+            "direction": "maximize",
+        },
+        selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
+        baselines=baselines,
+        gain=comparison.gain,
+        model={"parameters": main.parameters, "trainable": main.trainable},
+        cost={
+            "train_seconds": main.seconds,
+            "samples_per_second": main.samples / main.seconds if main.seconds else None,
+            "steps": main.steps,
+            "peak_memory_bytes": assembly.engine.peak_memory_bytes(),
+        },
+        extra=main.also,
+    )
+
+
+def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:
+    result = Result(
+        directory=job.directory,
+        status=status,
+        mode=job.settings.mode,
+        seed=job.settings.seed,
+        overrides=job.overrides,
+        error=error,
+    )
+    result.save()
+    recorder.finish(result.to_json())
+
+
+def _environment(assembly: Assembly) -> dict[str, Any]:
+    from jlrun.engine import describe_device
+    from jlrun.environment import describe_environment
+
+    return describe_environment() | {"device": describe_device(assembly.engine.device)}

@@ -1,0 +1,280 @@
+"""Run a fit through its phases in a folder, from wherever an earlier session left it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jlrun import checkpoints
+from jlrun.data.streams import Stream
+from jlrun.evaluation import Observer, evaluate, predictor
+from jlrun.files import read_json, write_json
+from jlrun.learner import build_learner
+from jlrun.loop import Surroundings, Training, train
+from jlrun.model import JointModel
+from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores
+from jlrun.recorders.base import PhaseInfo
+from jlrun.seeding import seed_everything
+from jlrun.state import PhaseState
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What came of a fit.
+
+    Attributes:
+        val, test: task -> metric -> score under the selected weights.
+        also: result key -> scores on the test splits of other streams.
+        selected: phase, epoch and step of the selected weights.
+        parameters: of the model; ``trainable``: of those, what the last phase trains.
+        seconds, samples, steps: spent in training, over all phases and sessions.
+    """
+
+    val: Scores
+    test: Scores
+    also: Mapping[str, Scores]
+    selected: Mapping[str, Any]
+    parameters: int
+    trainable: int
+    seconds: float
+    samples: int
+    steps: int
+
+    @property
+    def scores(self) -> SplitScores:
+        """Validation and test scores."""
+        return SplitScores(self.val, self.test)
+
+
+@dataclass(frozen=True)
+class FitFolder:
+    """The checkpoints of a fit: ``last``, ``best``, one per earlier phase, and ``fit.json``.
+
+    Attributes:
+        path: the folder, ``checkpoints`` of the run or of a baseline.
+        save_seconds: time between two checkpoints of an ongoing phase.
+    """
+
+    path: Path
+    save_seconds: float
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the fit goes on."""
+        return self.path / "last"
+
+    @property
+    def best(self) -> Path:
+        """The selected weights of the last phase."""
+        return self.path / "best"
+
+    def selected(self, fit: Fit, phase: Phase) -> Path:
+        """Where the selected weights of ``phase`` lie."""
+        return self.best if phase is fit.phases[-1] else self.path / phase.name
+
+    def result(self) -> FitResult | None:
+        """What came of the fit, if it is complete."""
+        file = self.path / "fit.json"
+        return FitResult(**read_json(file)) if file.is_file() else None
+
+    def last_step(self) -> int:
+        """Optimizer steps of the fit at the last checkpoint; 0 without one."""
+        if not checkpoints.exists(self.last):
+            return 0
+        saved = checkpoints.load_state(self.last)
+        unfinished = saved["unfinished"]
+        steps: int = saved["completed"]["steps"]
+        return steps if unfinished is None else steps + unfinished["state"]["step"]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The phases of a fit that are over, and what they took."""
+
+    phases: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    samples: int = 0
+
+    def plus(self, state: PhaseState) -> Completed:
+        """Return this with one more phase."""
+        return Completed(
+            phases=self.phases + 1,
+            steps=self.steps + state.step,
+            seconds=self.seconds + state.seconds,
+            samples=self.samples + state.samples,
+        )
+
+
+class FitRun:
+    """A fit being trained in its folder, from wherever an earlier session left it.
+
+    The checkpoint ``last`` holds the weights, the completed phases and, in the middle of a phase,
+    all that the phase remembers. Between two phases it holds the selected weights of the first.
+
+    Args:
+        fit: model and phases.
+        folder: where its checkpoints are and go.
+        around: engine, recorder and seed.
+    """
+
+    def __init__(self, fit: Fit, folder: FitFolder, around: Surroundings) -> None:
+        self.fit = fit
+        self._folder = folder
+        self._around = around
+        seed_everything(around.seed, "model")
+        self.model = around.engine.prepare(fit.make_model())
+        self._completed = Completed()
+        self._unfinished: dict[str, Any] | None = None
+        self._last_save = time.monotonic()
+        if checkpoints.exists(folder.last):
+            saved = checkpoints.load_state(folder.last)
+            checkpoints.load_model(folder.last, self.model)
+            self._completed = Completed(**saved["completed"])
+            self._unfinished = saved["unfinished"]
+
+    def run(
+        self,
+        val: Mapping[str, Stream],
+        test: Mapping[str, Stream],
+        observers: Sequence[Observer] = (),
+    ) -> FitResult:
+        """Train what is left, score the selected weights, and write ``fit.json``.
+
+        This is where the test split is read.
+
+        Args:
+            val: stream name -> validation stream of the scored objectives.
+            test: stream name -> test stream.
+            observers: look on while the scored objectives are scored on the test split.
+        """
+        for phase in self.fit.phases[self._completed.phases :]:
+            self._train(phase)
+        predict = predictor(self.model, self._around.engine)
+        done = self._completed
+        result = FitResult(
+            val=evaluate(predict, self.fit.scored, val),
+            test=evaluate(predict, self.fit.scored, test, observers),
+            also={
+                key: _by_task(evaluate(predict, objectives, test), objectives)
+                for key, objectives in self.fit.also_scored.items()
+            },
+            selected=checkpoints.load_state(self._folder.best)["selected"],
+            parameters=self.model.num_parameters(),
+            trainable=count_trainable(self.model, self.fit.phases[-1]),
+            seconds=done.seconds,
+            samples=done.samples,
+            steps=done.steps,
+        )
+        for observer in observers:
+            observer.finish(done.steps)
+        write_json(self._folder.path / "fit.json", asdict(result))
+        return result
+
+    def _train(self, phase: Phase) -> None:
+        seed_everything(self._around.seed, phase.name, "learner")
+        learner = build_learner(self.model, phase, self._around.engine)
+        training = Training(
+            fit=self.fit.name,
+            phase=phase,
+            learner=learner,
+            state=PhaseState(),
+            first_step=self._completed.steps,
+            save=lambda force: self._save(training, force),
+        )
+        self._restore(training)
+        self._announce(training)
+        train(training, self._around)
+        self._around.recorder.end_phase()
+        self._finish(training)
+
+    def _save(self, training: Training, force: bool) -> None:
+        due = time.monotonic() - self._last_save >= self._folder.save_seconds
+        if not (force or due):
+            return
+        state = training.state
+        self._around.recorder.flush()
+        if state.best is not None:
+            # First the best weights: should a kill come between the two, the epochs after `last`
+            # are trained again and find the same best once more.
+            checkpoints.save_tensors(
+                self._folder.selected(self.fit, training.phase),
+                state.best_weights,
+                {"selected": _selected(training.phase, state)},
+            )
+        unfinished = {
+            "state": state.to_plain(),
+            "learner": training.learner.state_dict(),
+            "window": training.window.state_dict(),
+            "epoch_meter": training.epoch_meter.state_dict(),
+        }
+        self._save_last(unfinished)
+
+    def _save_last(self, unfinished: dict[str, Any] | None) -> None:
+        state = {"completed": asdict(self._completed), "unfinished": unfinished}
+        checkpoints.save(self._folder.last, self.model, state)
+        self._last_save = time.monotonic()
+
+    def _restore(self, training: Training) -> None:
+        if self._unfinished is None:
+            return
+        saved, self._unfinished = self._unfinished, None
+        device = self._around.engine.device
+        training.state = PhaseState.from_plain(saved["state"])
+        training.learner.load_state_dict(saved["learner"])
+        training.window.load_state_dict(saved["window"], device)
+        training.epoch_meter.load_state_dict(saved["epoch_meter"], device)
+        if training.state.best is not None:
+            best = self._folder.selected(self.fit, training.phase)
+            training.state.best_weights = checkpoints.load_tensors(best)
+
+    def _announce(self, training: Training) -> None:
+        phase, first = training.phase, training.first_step
+        self._around.recorder.begin_phase(
+            PhaseInfo(
+                fit=self.fit.name,
+                phase=phase.name,
+                num_epochs=phase.epochs,
+                steps_per_epoch=phase.steps_per_epoch,
+                first_step=first,
+                start_step=first + training.state.step,
+            )
+        )
+
+    def _finish(self, training: Training) -> None:
+        phase, state = training.phase, training.state
+        self._around.recorder.flush()
+        self.model.load_state_dict(state.best_weights)
+        selected = {"selected": _selected(phase, state)}
+        checkpoints.save(self._folder.selected(self.fit, phase), self.model, selected)
+        self._completed = self._completed.plus(state)
+        self._save_last(None)
+
+
+def count_trainable(model: JointModel, phase: Phase) -> int:
+    """Return the number of parameters that train in ``phase``."""
+    frozen = [rule for rule in phase.rules if rule.lr == 0]
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if not any(rule.matches(name) for rule in frozen)
+    )
+
+
+def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
+    assert state.best is not None, "a phase has at least one epoch"
+    return {
+        "phase": phase.name,
+        "epoch": state.best.epoch,
+        "step": state.best.step,
+        "score": state.best.score,
+    }
+
+
+def _by_task(
+    scores: Mapping[str, Mapping[str, float]], objectives: Sequence[Objective]
+) -> dict[str, Mapping[str, float]]:
+    return {o.spec.name: scores[o.label] for o in objectives if o.label in scores}

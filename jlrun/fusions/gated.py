@@ -1,0 +1,51 @@
+"""Fusion by gates that each row sets for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.fusions.base import Fusion
+from jlrun.fusions.presence import presence, require_several, zero_absent
+from jlrun.ranges import Fraction, PositiveInt
+
+
+class Gated(Fusion):
+    """``Σ_m a_m h_m`` with ``h_m = tanh(W_m f_m + b_m)`` and gates ``a = softmax_m(v_m·f_m + c_m)``.
+
+    The softmax runs over the modalities a row has, so gates of the present ones always sum to one.
+    After the Gated Multimodal Unit of Arevalo et al., "Gated Multimodal Units for Information
+    Fusion", ICLR workshop 2017, eq. (1)-(4). Differs from it in: gates are scalars, sum to one and
+    each read their own modality only, which is what makes masking exact for any number of them.
+
+    Args:
+        features: modality -> width D_m.
+        width: of the common space; the result is ``(B, width)``.
+        dropout: share of the result's units that are dropped in training.
+
+    Raises:
+        UserError: if there are fewer than two modalities.
+    """
+
+    def __init__(
+        self, features: Mapping[str, int], width: PositiveInt = 256, dropout: Fraction = 0.0
+    ) -> None:
+        super().__init__()
+        require_several("gated", features)
+        self.projections = nn.ModuleDict({m: nn.Linear(d, width) for m, d in features.items()})
+        self.scores = nn.ModuleDict({m: nn.Linear(d, 1) for m, d in features.items()})
+        self.dropout = nn.Dropout(dropout)
+        self.out_features = width
+
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        masks = presence({m: features[m] for m in self.projections}, present)
+        known = {
+            m: zero_absent(features[m], mask)
+            for m, mask in zip(self.projections, masks.unbind(dim=1), strict=True)
+        }
+        hidden = torch.stack([self.projections[m](x).tanh() for m, x in known.items()], dim=1)
+        scores = torch.cat([self.scores[m](x) for m, x in known.items()], dim=1)
+        gates = scores.masked_fill(~masks, -torch.inf).softmax(dim=1)
+        return self.dropout((gates[:, :, None] * hidden).sum(dim=1))

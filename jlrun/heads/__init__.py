@@ -1,0 +1,7 @@
+"""Heads: the fused features to one task's logits."""
+
+from jlrun.heads.cosine import Cosine
+from jlrun.heads.linear import Linear
+from jlrun.heads.mlp import Mlp
+
+__all__ = ["Cosine", "Linear", "Mlp"]

@@ -1,0 +1,117 @@
+"""What trains in a phase: the model with its optimizer, weighting and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from jlrun.engine import Engine
+from jlrun.model import JointModel
+from jlrun.phase import ParameterRule, Phase, modules_without_training
+from jlrun.terms.base import Term
+from jlrun.weightings.base import Weighting
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model and everything stateful that changes it.
+
+    Attributes:
+        model: on the device.
+        weighting: of the phase's objectives.
+        terms: term name -> term.
+        optimizer: over the parameters that train, in named groups.
+        scaler: of fp16 losses; idle in other precisions.
+        frozen: submodules that stay in evaluation mode, so that no statistic of theirs moves.
+    """
+
+    model: JointModel
+    weighting: Weighting
+    terms: nn.ModuleDict
+    optimizer: Optimizer
+    scaler: torch.amp.GradScaler
+    frozen: tuple[nn.Module, ...]
+
+    def train_mode(self) -> None:
+        """Put everything that trains in training mode."""
+        self.model.train()
+        for module in self.frozen:
+            module.eval()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Parameters the optimizer changes."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def shared_parameters(self) -> tuple[nn.Parameter, ...]:
+        """Parameters that all tasks share: those of encoders and fusion that train."""
+        shared = [*self.model.encoders.parameters(), *self.model.fusion.parameters()]
+        return tuple(p for p in shared if p.requires_grad)
+
+    def set_lr(self, factor: float) -> None:
+        """Set every group's learning rate to ``factor`` times its own."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the model's weights."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "weighting": self.weighting.state_dict(),
+            "terms": self.terms.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.weighting.load_state_dict(state["weighting"])
+        self.terms.load_state_dict(state["terms"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+
+
+def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
+    """Return the learner of a phase: frozen parameters set aside, the others in named groups."""
+    recipe = phase.recipe
+    weighting = recipe.make_weighting(tuple(o.label for o in phase.objectives)).to(engine.device)
+    made: Mapping[str, Term] = recipe.make_terms()
+    terms = nn.ModuleDict(made).to(engine.device)
+    groups, frozen_names = _groups(model, phase.rules)
+    for name, module in (("weighting", weighting), ("terms", terms)):
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        if parameters:
+            # Decay would pull learned weights and scales towards values that mean something.
+            groups.append({"name": name, "params": parameters, "weight_decay": 0.0, "lr_scale": 1})
+    optimizer = recipe.make_optimizer(groups)
+    for group in optimizer.param_groups:
+        group["base_lr"] = group["lr"] * group["lr_scale"]
+    return Learner(
+        model=model,
+        weighting=weighting,
+        terms=terms,
+        optimizer=optimizer,
+        scaler=engine.grad_scaler(),
+        frozen=tuple(modules_without_training(model, frozen_names)),
+    )
+
+
+def _groups(
+    model: JointModel, rules: tuple[ParameterRule, ...]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    groups: dict[str, dict[str, Any]] = {}
+    frozen = []
+    rest = ParameterRule("rest", "")
+    for name, parameter in model.named_parameters():
+        rule = next((rule for rule in rules if rule.matches(name)), rest)
+        parameter.requires_grad_(rule.lr > 0)
+        if rule.lr > 0:
+            group = {"name": rule.group, "params": [], "lr_scale": rule.lr}
+            groups.setdefault(rule.group, group)["params"].append(parameter)
+        else:
+            frozen.append(name)
+    return list(groups.values()), frozen

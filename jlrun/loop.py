@@ -1,0 +1,216 @@
+"""The training loop, the only one. Nothing here knows which mode or method is at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jlrun.data.batch import Batch
+from jlrun.engine import Engine
+from jlrun.errors import Interrupted, RunError
+from jlrun.evaluation import evaluate, mean_loss, mean_score, predictor
+from jlrun.learner import Learner
+from jlrun.meter import Meter
+from jlrun.phase import Phase
+from jlrun.recorders.base import Position, Recorder
+from jlrun.seeding import seed_everything
+from jlrun.state import Best, PhaseState
+from jlrun.train_step import StepStats, train_step
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a loop is given besides what it trains.
+
+    Attributes:
+        engine: device, precision, accumulation.
+        recorder: is told everything.
+        seed: of the run.
+        log_every: optimizer steps between two points of a curve.
+        interrupted: whether the user asked the run to stop; looked at after every step.
+    """
+
+    engine: Engine
+    recorder: Recorder
+    seed: int
+    log_every: int
+    interrupted: Callable[[], bool]
+
+
+@dataclass
+class Training:
+    """A phase in progress.
+
+    Attributes:
+        fit: name of the fit.
+        phase: what is trained.
+        learner: what trains.
+        state: how far it is.
+        first_step: optimizer steps of the fit before this phase.
+        save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
+    """
+
+    fit: str
+    phase: Phase
+    learner: Learner
+    state: PhaseState
+    first_step: int
+    save: Callable[[bool], None]
+    window: Meter = field(init=False)
+    epoch_meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        labels = [o.label for o in self.phase.objectives]
+        self.window = Meter(labels, list(self.learner.terms))
+        self.epoch_meter = Meter(labels, list(self.learner.terms))
+
+    def position(self) -> Position:
+        """Where the phase is, for the records."""
+        epoch = -(-self.state.step // self.phase.steps_per_epoch)
+        return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
+
+
+def train(run: Training, around: Surroundings) -> None:
+    """Train a phase to its end, from wherever ``run.state`` is.
+
+    At the end of each epoch the model is scored on validation rows and the best weights are kept.
+
+    Raises:
+        RunError: if a loss is not a finite number; the last checkpoint is from before that.
+        Interrupted: if the user asked to stop; a checkpoint has been written.
+    """
+    state, phase, learner = run.state, run.phase, run.learner
+    clock = _Clock(state, around.engine)
+    if _out_of_patience(phase, state):
+        return
+    for batches in _steps(phase, state.step):
+        clock.start()
+        seed_everything(around.seed, phase.name, state.step)
+        learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
+        stats = train_step(learner, phase, batches, around.engine, state.step / phase.num_steps)
+        state.step += 1
+        due = state.step % around.log_every == 0 or state.step % phase.steps_per_epoch == 0
+        clock.tick(sum(batch.size for batch in batches.values()), wait=due)
+        _observe(run, around, stats, clock, due)
+        if state.step % phase.steps_per_epoch == 0:
+            _end_epoch(run, around)
+            run.save(False)
+            if _out_of_patience(phase, state):
+                return
+        if around.interrupted():
+            run.save(True)
+            raise Interrupted
+
+
+def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
+    return phase.recipe.patience is not None and state.stale_epochs >= phase.recipe.patience
+
+
+def _steps(phase: Phase, start: int) -> Iterator[Mapping[str, Batch]]:
+    names = list(phase.train)
+    streams = (phase.train[name].batches(start, phase.num_steps) for name in names)
+    for batches in zip(*streams, strict=True):
+        yield dict(zip(names, batches, strict=True))
+
+
+class _Clock:
+    """Adds the time and rows of training steps to the state."""
+
+    def __init__(self, state: PhaseState, engine: Engine) -> None:
+        self._state = state
+        self._engine = engine
+        self._started = time.perf_counter()
+        self._seconds = 0.0
+        self._samples = 0
+
+    def start(self) -> None:
+        """A step begins; what passed since the last one (scoring, saving) does not count."""
+        self._started = time.perf_counter()
+
+    def tick(self, samples: int, wait: bool) -> None:
+        """A step of ``samples`` rows has ended; ``wait`` for the device to have done it."""
+        if wait:
+            self._engine.synchronize()
+        elapsed = time.perf_counter() - self._started
+        self._state.seconds += elapsed
+        self._state.samples += samples
+        self._seconds += elapsed
+        self._samples += samples
+
+    def rate(self) -> float:
+        """Return samples per second since the last call, and begin anew."""
+        rate = self._samples / max(self._seconds, 1e-9)
+        self._seconds, self._samples = 0.0, 0
+        return rate
+
+
+def _observe(
+    run: Training, around: Surroundings, stats: StepStats, clock: _Clock, due: bool
+) -> None:
+    run.window.add(stats)
+    run.epoch_meter.add(stats)
+    around.recorder.step(run.first_step + run.state.step)
+    if due or around.engine.device.type == "cpu":  # elsewhere a look waits for the device
+        _refuse_not_finite(run)
+    if due:
+        values = run.window.means() | _diagnosis(run.learner, run.phase)
+        values["train/samples_per_second"] = clock.rate()
+        around.recorder.scalars(run.position(), values)
+        run.window.reset()
+
+
+def _refuse_not_finite(run: Training) -> None:
+    name = run.window.first_not_finite()
+    if name is not None:
+        rate = run.learner.optimizer.param_groups[0]["base_lr"]
+        raise RunError(
+            f"the loss of '{name}' is not a finite number at step {run.state.step} of phase "
+            f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g}, engine.clip_norm=1 "
+            "or engine.precision=fp32"
+        )
+
+
+def _diagnosis(learner: Learner, phase: Phase) -> dict[str, float]:
+    values = {f"train/lr/{g['name']}": float(g["lr"]) for g in learner.optimizer.param_groups}
+    weighting = learner.weighting
+    values |= {f"weight/{task}": weight for task, weight in weighting.by_task().items()}
+    gramian = weighting.last_gramian
+    if gramian is None:
+        return values
+    labels = [o.label for o in phase.objectives]
+    norms = gramian.diagonal().sqrt()
+    cosines = (gramian / (norms[:, None] * norms[None, :]).clamp(min=1e-12)).tolist()
+    for i, label in enumerate(labels):
+        values[f"gradient/norm/{label}"] = float(norms[i])
+        for j in range(i):
+            values[f"gradient/cosine/{labels[j]}-{label}"] = cosines[i][j]
+    return values
+
+
+def _end_epoch(run: Training, around: Surroundings) -> None:
+    state, phase, learner = run.state, run.phase, run.learner
+    learner.weighting.end_epoch()
+    scores = evaluate(
+        predictor(learner.model, around.engine), phase.selection, phase.val
+    )
+    score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
+    improved = state.best is None or state.best.beaten_by(score, loss)
+    at = run.position()
+    if improved:
+        state.remember(Best(score, loss, at.epoch, at.step, scores), learner.model)
+    state.stale_epochs = 0 if improved else state.stale_epochs + 1
+    values = {f"val/{t}/{m}": v for t, metrics in scores.items() for m, v in metrics.items()}
+    around.recorder.scalars(at, values)
+    around.recorder.epoch(at, _summary(run, scores), improved)
+    run.epoch_meter.reset()
+
+
+def _summary(run: Training, scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    summary = {"train/total_loss": run.epoch_meter.means()["train/total_loss"]}
+    for objective in run.phase.selection:
+        metric = objective.spec.task.primary
+        if objective.label in scores:
+            summary[f"val/{objective.label}/{metric}"] = scores[objective.label][metric]
+    return summary

@@ -1,0 +1,80 @@
+"""Means of what training steps measure, kept on the device between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jlrun.train_step import StepStats
+
+
+class Meter:
+    """Running means over steps: task losses, term losses, total loss and gradient norm.
+
+    Args:
+        tasks: labels of the T objectives.
+        terms: names of the J terms.
+    """
+
+    def __init__(self, tasks: Sequence[str], terms: Sequence[str]) -> None:
+        self._tasks = tuple(tasks)
+        self._terms = tuple(terms)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all steps."""
+        self.num_steps = 0
+        self._tensors: dict[str, Tensor] = {}
+
+    def add(self, stats: StepStats) -> None:
+        """Take a step in."""
+        active = stats.active.to(stats.task_losses)
+        seen = {
+            "tasks": stats.task_losses * active,
+            "active": active,
+            "terms": stats.term_losses,
+            "total": stats.total_loss,
+            "grad_norm": stats.grad_norm,
+        }
+        for name, value in seen.items():
+            self._tensors[name] = self._tensors[name] + value if name in self._tensors else value
+        self.num_steps += 1
+
+    def means(self) -> dict[str, float]:
+        """Return tag -> mean over the steps; a task without labels in any of them has none."""
+        if not self.num_steps:
+            return {}
+        t = {name: tensor.double().cpu() for name, tensor in self._tensors.items()}
+        means = {
+            f"train/{task}/loss": float(total / count)
+            for task, total, count in zip(self._tasks, t["tasks"], t["active"], strict=True)
+            if count > 0
+        }
+        for term, total in zip(self._terms, t["terms"], strict=True):
+            means[f"train/{term}/loss"] = float(total / self.num_steps)
+        means["train/total_loss"] = float(t["total"] / self.num_steps)
+        means["train/grad_norm"] = float(t["grad_norm"] / self.num_steps)
+        return means
+
+    def first_not_finite(self) -> str | None:
+        """Return the task or term whose sum is not a finite number; None if all are."""
+        if not self.num_steps:
+            return None
+        for kind, names in (("tasks", self._tasks), ("terms", self._terms)):
+            for name, value in zip(names, self._tensors[kind].tolist(), strict=True):
+                if value != value or abs(value) == float("inf"):
+                    return name
+        total = self._tensors["total"]
+        return None if bool(torch.isfinite(total)) else "total"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums, for a checkpoint in the middle of an epoch."""
+        return {"num_steps": self.num_steps, "tensors": self._tensors}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Restore what `state_dict` returned."""
+        self.num_steps = state["num_steps"]
+        self._tensors = {name: tensor.to(device) for name, tensor in state["tensors"].items()}

@@ -1,0 +1,155 @@
+"""What a run tells the outside while it goes, and the recorder that ignores it all.
+
+A run is a list of fits: the main one, ``"main"``, and one per baseline (``"scratch"``,
+``"single_task/digit"``, ``"image"``, …). A fit is a list of phases (``"pretrain"``,
+``"finetune"``, …), a phase has epochs, an epoch optimizer steps. Steps count on over the phases
+of a fit and start at 0 in each fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAIN_FIT = "main"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a run says of itself before it trains.
+
+    Attributes:
+        run_dir: the run directory.
+        mode: ``transfer``, ``multitask`` or ``multimodal``.
+        device: where it computes, in words: ``cpu, 2 threads``.
+        parameters: number of the model's parameters.
+        trainable: number of those that some phase trains.
+        data: name of a stream or data set -> split -> number of rows.
+        changed: config path -> value, for what differs from the defaults.
+        settings: config path -> value of the choices by which runs are compared (HParams);
+            ``changed`` is added to them.
+        resumed: whether the run continues an earlier one.
+    """
+
+    run_dir: Path
+    mode: str
+    device: str
+    parameters: int
+    trainable: int
+    data: Mapping[str, Mapping[str, int]]
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class PhaseInfo:
+    """A phase that is about to train.
+
+    Attributes:
+        fit: name of the fit.
+        phase: name of the phase.
+        num_epochs: epochs it may last.
+        steps_per_epoch: optimizer steps of an epoch.
+        first_step: the fit's step count when the phase began.
+        start_step: the fit's step count now; above ``first_step`` in a resumed phase.
+    """
+
+    fit: str
+    phase: str
+    num_epochs: int
+    steps_per_epoch: int
+    first_step: int
+    start_step: int
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps the phase may last."""
+        return self.num_epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in a run something was measured.
+
+    Attributes:
+        fit: name of the fit.
+        phase: name of the phase.
+        epoch: epochs of the phase that are begun, from 1.
+        step: optimizer steps of the fit that are done.
+    """
+
+    fit: str
+    phase: str
+    epoch: int
+    step: int
+
+
+class Recorder:
+    """Takes note of a run; does nothing by itself, each kind overrides what concerns it.
+
+    What a call recorded survives a kill of the process, so a run that goes on from a checkpoint
+    finds in the files all that was recorded before it.
+    """
+
+    def start(self, header: Header) -> None:
+        """The run begins, or goes on if ``header.resumed``; then `rewind` comes next."""
+
+    def rewind(self, keep: Mapping[str, int | None]) -> None:
+        """Forget what a killed run recorded after the checkpoint from which it goes on.
+
+        Args:
+            keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
+                named are forgotten. What is recorded a second time at a kept step counts once.
+        """
+
+    def begin_phase(self, phase: PhaseInfo) -> None:
+        """A phase begins, or goes on."""
+
+    def step(self, step: int) -> None:
+        """The fit has done ``step`` optimizer steps; called after each, so it must be cheap."""
+
+    def scalars(self, at: Position, values: Mapping[str, float]) -> None:
+        """Record numbers under their tags, such as ``train/digit/loss`` or ``val/digit/accuracy``.
+
+        Tags are those of the main fit; recorders add what tells the fits apart.
+        """
+
+    def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
+        """An epoch has ended: show its few telling numbers, by tag, as in `scalars`.
+
+        Args:
+            at: the epoch that ended.
+            summary: usually ``train/total_loss`` and one ``val/<task>/<metric>`` per task.
+            best: whether no earlier epoch of the phase was better.
+        """
+
+    def end_phase(self) -> None:
+        """The phase that began last has ended."""
+
+    def figure(self, tag: str, figure: Figure, step: int) -> None:
+        """Record a picture of the main fit."""
+
+    def text(self, tag: str, text: str) -> None:
+        """Record a text (Markdown), such as the config."""
+
+    def message(self, line: str) -> None:
+        """Tell the user something in one line."""
+
+    def flush(self) -> None:
+        """Have the disk hold what was recorded so far; called before each checkpoint."""
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """The run has ended, well or not; ``result`` is the content of ``result.json``."""
+
+    def close(self) -> None:
+        """Let go of files and of the terminal; safe to call twice, and without `finish`."""
+
+
+class NullRecorder(Recorder):
+    """Records nothing: for all processes but the first, and for tests."""

@@ -1,0 +1,84 @@
+"""A TensorBoard event file that can be appended to, and rewritten without some of its events.
+
+`torch.utils.tensorboard.SummaryWriter` starts a new file whenever it opens a folder, holds events
+back for two minutes, and can only forget all tags from one step on, while the fits of a run share
+their steps. The records, the checksums and the messages are TensorBoard's own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+FILE_VERSION = "brain.Event:2"
+
+
+class EventFile:
+    """The one event file of a folder.
+
+    Args:
+        folder: is made where it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file: BinaryIO | None = None
+
+    def add(self, step: int, values: list[Summary.Value]) -> None:
+        """Append one event; it is in the file when this returns."""
+        assert self._file, "an event file is rewritten before it is appended to"
+        event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+        RecordWriter(self._file).write(event.SerializeToString())
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Have the disk hold all events."""
+        if self._file:
+            os.fsync(self._file.fileno())
+
+    def rewrite(self, keep: Callable[[str, int], bool]) -> None:
+        """Keep only the values for which ``keep(tag, step)``, asked in their order; then append.
+
+        The new file has a new name, by which a running TensorBoard notices that it replaces the
+        steps it has already read.
+        """
+        self.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        old = sorted(self.folder.glob("*tfevents*"))
+        partial = self.folder / "rewritten"
+        with partial.open("wb") as file:
+            writer = RecordWriter(file)
+            version = Event(wall_time=time.time(), file_version=FILE_VERSION)
+            for event in chain([version], _events(old, keep)):
+                writer.write(event.SerializeToString())
+        path = self.folder / f"events.out.tfevents.{time.time_ns()}"
+        os.replace(partial, path)
+        for replaced in old:
+            replaced.unlink()
+        self._file = path.open("ab")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def _events(paths: list[Path], keep: Callable[[str, int], bool]) -> Iterator[Event]:
+    """Yield what is to be kept, up to where a kill cut a file short."""
+    for path in paths:
+        for record in RawEventFileLoader(str(path)).Load():
+            event = Event.FromString(record)
+            values = [value for value in event.summary.value if keep(value.tag, event.step)]
+            if values:
+                summary = Summary(value=values)
+                yield Event(wall_time=event.wall_time, step=event.step, summary=summary)

@@ -1,0 +1,38 @@
+"""Figures as PNG files."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jlrun.recorders.base import Recorder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class FigureFileRecorder(Recorder):
+    """Write each figure to ``<folder>/<tag>.png``, slashes of the tag turned into underscores.
+
+    Args:
+        folder: is made with the first figure.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def figure(self, tag: str, figure: Figure, step: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{tag.replace('/', '_')}.png"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(png_bytes(figure))
+        os.replace(temporary, path)
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """Return the figure as a PNG at its own resolution."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=figure.dpi)
+    return buffer.getvalue()

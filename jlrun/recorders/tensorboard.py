@@ -1,0 +1,133 @@
+"""TensorBoard: curves, pictures, texts and HParams of a run, in one event file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
+from jlrun.recorders.event_file import EventFile
+from jlrun.recorders.figure_files import png_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BASELINES = "baselines/"
+OBJECTIVE_TAG = "objective"
+HPARAMS_TAGS = "_hparams_/"
+
+
+class TensorBoardRecorder(Recorder):
+    """Write what TensorBoard shows; the tags of a baseline begin with ``baselines/<fit>/``.
+
+    Args:
+        folder: gets one event file; emptied of earlier ones by a run that is not resumed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = EventFile(folder)
+        self._last_step: dict[str, int] = {}  # of what an earlier process recorded
+        self._written: set[str] = set()
+        self._hparams: dict[str, Any] = {}
+
+    def start(self, header: Header) -> None:
+        self._hparams = {"mode": header.mode, **header.settings, **header.changed}
+        if not header.resumed:
+            self._file.rewrite(lambda tag, step: False)
+
+    def rewind(self, keep: Mapping[str, int | None]) -> None:
+        self._last_step = {}
+
+        def is_kept(tag: str, step: int) -> bool:
+            if tag.startswith(HPARAMS_TAGS) or tag == OBJECTIVE_TAG:
+                return False  # the end of the run writes them anew
+            fit = _fit_of(tag, keep)
+            if fit not in keep or self._is_known(tag, step):
+                return False
+            last = keep[fit]
+            if last is not None and step > last:
+                return False
+            self._last_step[tag] = step
+            return True
+
+        self._file.rewrite(is_kept)
+
+    def scalars(self, at: Position, values: Mapping[str, float]) -> None:
+        prefix = "" if at.fit == MAIN_FIT else f"{BASELINES}{at.fit}/"
+        self._add(
+            at.step,
+            [Summary.Value(tag=prefix + t, simple_value=float(v)) for t, v in values.items()],
+        )
+
+    def figure(self, tag: str, figure: Figure, step: int) -> None:
+        width, height = figure.canvas.get_width_height()
+        image = Summary.Image(
+            encoded_image_string=png_bytes(figure), width=width, height=height, colorspace=4
+        )
+        self._add(step, [Summary.Value(tag=tag, image=image)])
+
+    def text(self, tag: str, text: str) -> None:
+        from torch.utils.tensorboard.summary import text as text_summary
+
+        (value,) = text_summary(tag, text).value
+        value.tag = tag  # PyTorch appends "/text_summary"
+        self._add(0, [value])
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        if result["status"] != "completed":
+            return
+        step = int(result["selected"]["step"])
+        metrics = _final_metrics(result)
+        missing = metrics.keys() - self._written - self._last_step.keys()
+        self._add(step, [Summary.Value(tag=t, simple_value=metrics[t]) for t in sorted(missing)])
+        for value in _hparams_values({**self._hparams, "seed": result["seed"]}, metrics):
+            self._file.add(0, [value])
+
+    def flush(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _is_known(self, tag: str, step: int) -> bool:
+        return step <= self._last_step.get(tag, -1)
+
+    def _add(self, step: int, values: list[Summary.Value]) -> None:
+        new = [value for value in values if not self._is_known(value.tag, step)]
+        self._written.update(value.tag for value in new)
+        if new:
+            self._file.add(step, new)
+
+
+def _fit_of(tag: str, fits: Mapping[str, Any]) -> str | None:
+    """Return which of ``fits`` wrote the tag; names of fits may contain slashes."""
+    if not tag.startswith(BASELINES):
+        return MAIN_FIT
+    owners = [fit for fit in fits if tag.startswith(f"{BASELINES}{fit}/")]
+    return max(owners, key=len, default=None)
+
+
+def _final_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return tag -> value of what runs are compared by."""
+    values = {
+        f"test/{task}/{metric}": value
+        for task, scores in (result.get("test") or {}).items()
+        for metric, value in scores.items()
+    }
+    objective = result.get("objective") or {}
+    values[OBJECTIVE_TAG] = objective.get("value")
+    return {t: v for t, v in values.items() if v is not None and not math.isnan(v)}
+
+
+def _hparams_values(settings: Mapping[str, Any], metrics: dict[str, float]) -> list[Summary.Value]:
+    from torch.utils.tensorboard.summary import hparams
+
+    plain = {
+        key: value if isinstance(value, bool | int | float | str) else str(value)
+        for key, value in settings.items()
+    }
+    return [value for summary in hparams(plain, metrics) for value in summary.value]

@@ -1,0 +1,80 @@
+"""What came of a run: the content of ``result.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from jlrun.files import read_json, write_json
+
+SCHEMA = 1
+Status = Literal["completed", "failed", "interrupted"]
+Scores = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run; ``to_json`` is the contract with other programs.
+
+    Attributes:
+        directory: the run directory.
+        status: completed, failed or interrupted.
+        mode, seed, overrides: which run it was.
+        error: what went wrong; None if nothing did.
+        test, val: task -> metric -> score under the selected weights.
+        objective: name, value and direction of what selection looked at.
+        selected: phase, epoch and step of the selected weights.
+        baselines: baseline -> task -> metric -> test score.
+        gain: over the baselines, in percent; None without them.
+        model: number of parameters, and of trainable ones.
+        cost: training time in seconds, throughput, steps and peak memory in bytes.
+        extra: what only some modes have, such as ``source``.
+    """
+
+    directory: Path
+    status: Status
+    mode: str
+    seed: int
+    overrides: tuple[str, ...]
+    error: str | None = None
+    test: Scores = field(default_factory=dict)
+    val: Scores = field(default_factory=dict)
+    objective: Mapping[str, Any] | None = None
+    selected: Mapping[str, Any] | None = None
+    baselines: Mapping[str, Scores] = field(default_factory=dict)
+    gain: Mapping[str, Any] | None = None
+    model: Mapping[str, int] | None = None
+    cost: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``result.json``."""
+        return {
+            "schema": SCHEMA,
+            "status": self.status,
+            "error": self.error,
+            "mode": self.mode,
+            "seed": self.seed,
+            "overrides": list(self.overrides),
+            "test": self.test,
+            "val": self.val,
+            "objective": self.objective,
+            "selected": self.selected,
+            "baselines": self.baselines,
+            "gain": self.gain,
+            "model": self.model,
+            "cost": self.cost,
+            **self.extra,
+        }
+
+    def save(self) -> None:
+        """Write ``result.json`` in the run directory, atomically."""
+        write_json(self.directory / "result.json", self.to_json())
+
+
+def read_result(directory: Path) -> dict[str, Any] | None:
+    """Return the content of a run's ``result.json``; None if there is none."""
+    file = directory / "result.json"
+    return read_json(file) if file.is_file() else None

@@ -1,0 +1,76 @@
+"""What a phase remembers besides weights: enough to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch that selection chose so far.
+
+    Attributes:
+        score: mean primary metric on validation; larger is better.
+        loss: mean validation loss, which decides between equal scores.
+        epoch: from 1, in its phase.
+        step: optimizer steps of the fit done by then.
+        scores: label -> metric -> validation score.
+    """
+
+    score: float
+    loss: float
+    epoch: int
+    step: int
+    scores: Mapping[str, Mapping[str, float]]
+
+    def beaten_by(self, score: float, loss: float) -> bool:
+        """Whether ``score`` is better, or as good with a smaller loss."""
+        return (score, -loss) > (self.score, -self.loss)
+
+
+@dataclass
+class PhaseState:
+    """Progress of a phase.
+
+    Attributes:
+        step: optimizer steps of the phase that are done.
+        best: the best epoch so far, and ``best_weights`` its weights on the CPU.
+        stale_epochs: epochs since the best one.
+        seconds: time spent training, in all sessions.
+        samples: rows trained on.
+    """
+
+    step: int = 0
+    best: Best | None = None
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    stale_epochs: int = 0
+    seconds: float = 0.0
+    samples: int = 0
+
+    def remember(self, best: Best, model: torch.nn.Module) -> None:
+        """Make ``best`` the best epoch, with the model's weights as they are now."""
+        self.best = best
+        self.best_weights = {
+            name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()
+        }
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything but the weights as plain values."""
+        return {
+            "step": self.step,
+            "best": None if self.best is None else asdict(self.best),
+            "stale_epochs": self.stale_epochs,
+            "seconds": self.seconds,
+            "samples": self.samples,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> PhaseState:
+        """Return the state that `to_plain` gave, without weights."""
+        best = plain["best"]
+        return cls(**{**plain, "best": None if best is None else Best(**best)})

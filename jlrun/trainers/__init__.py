@@ -1,0 +1,1 @@
+"""Trainers: each turns a config into a plan of phases."""

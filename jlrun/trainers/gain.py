@@ -1,0 +1,44 @@
+"""Does learning jointly help, and how much? The gain of one set of scores over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jlrun.phase import Scores
+from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
+
+
+def relative_gain(main: Scores, baseline: Scores, tasks: Sequence[TaskSpec]) -> dict[str, Any]:
+    """Return the relative gain in percent, larger is better, per task and in the mean (Δm).
+
+    Δm = 100 · mean over tasks of s (M − B) / |B|, where M and B are the primary metric of the joint
+    model and of the baseline, and s is −1 for metrics of which less is better (Maninis et al.,
+    "Attentive Single-Tasking of Multiple Tasks", CVPR 2019, eq. 4). Tasks whose baseline is 0 or
+    has no score are left out.
+
+    Returns:
+        ``delta_m_percent`` (None without a task to compare), ``per_task`` in percent, and
+        ``negative_transfer``: the tasks that the joint model does worse on.
+    """
+    per_task = {}
+    for spec in tasks:
+        metric = spec.task.primary
+        ours, theirs = main.get(spec.name, {}).get(metric), baseline.get(spec.name, {}).get(metric)
+        if ours is None or not theirs:
+            continue
+        sign = -1 if metric in SMALLER_IS_BETTER else 1
+        per_task[spec.name] = 100 * sign * (ours - theirs) / abs(theirs)
+    return {
+        "delta_m_percent": sum(per_task.values()) / len(per_task) if per_task else None,
+        "per_task": per_task,
+        "negative_transfer": [name for name, gain in per_task.items() if gain < 0],
+    }
+
+
+def mean_primary(scores: Scores, tasks: Sequence[TaskSpec]) -> float:
+    """Return the mean primary metric over the tasks that have one."""
+    values: Mapping[str, float] = {
+        spec.name: scores[spec.name][spec.task.primary] for spec in tasks if spec.name in scores
+    }
+    return sum(values.values()) / len(values) if values else float("nan")

@@ -1,0 +1,49 @@
+"""Multimodal learning: one phase, M modalities, a fusion; against one model per modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jlrun.phase import Comparison, Fit, Plan, Reuse, SplitScores
+from jlrun.trainers.gain import mean_primary, relative_gain
+from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.supervised import supervised_fit
+
+ENSEMBLE = "ensemble"
+
+
+def plan(data: Feed, parts: Parts) -> Plan:
+    """Return the plan of a multimodal run.
+
+    The gain is over the best single modality, chosen by its validation score; the ensemble of all
+    of them, their mean prediction, stands beside it.
+    """
+    def fit(name: str, modalities: tuple[str, ...]) -> Fit:
+        return supervised_fit(
+            name, data, parts, modalities=modalities, epochs=parts.epochs, recipe=parts.recipe
+        )
+
+    alone = tuple(fit(name, (name,)) for name in parts.modalities if parts.baselines)
+    members = tuple((fit.name, "best") for fit in alone)
+    reused = (Reuse(ENSEMBLE, members, data.objectives()),) if alone else ()
+
+    def compare(scores: Mapping[str, SplitScores]) -> Comparison:
+        if not alone:
+            return Comparison({}, None)
+        main = scores["main"].test
+        best = max(parts.modalities, key=lambda m: mean_primary(scores[m].val, data.tasks))
+        names = (*parts.modalities, ENSEMBLE)
+        gain = {
+            "against": best,
+            **relative_gain(main, scores[best].test, data.tasks),
+            "over_ensemble": relative_gain(main, scores[ENSEMBLE].test, data.tasks),
+        }
+        return Comparison({name: scores[name].test for name in names}, gain)
+
+    return Plan(
+        fits=(fit("main", parts.modalities), *alone),
+        val={data.name: data.val},
+        test={data.name: data.test},
+        compare=compare,
+        reused=reused,
+    )

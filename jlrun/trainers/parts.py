@@ -1,0 +1,68 @@
+"""What every trainer turns into a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jlrun.data.streams import Stream
+from jlrun.model import JointModel
+from jlrun.phase import Objective, Recipe
+from jlrun.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The streams of one data set's splits, and the tasks they are labelled for.
+
+    Attributes:
+        name: ``source``, ``target`` or ``data``.
+        train, val, test: the splits.
+        tasks: the tasks in use, the main one first.
+    """
+
+    name: str
+    train: Stream
+    val: Stream
+    test: Stream
+    tasks: tuple[TaskSpec, ...]
+
+    def objectives(
+        self, heads: Mapping[str, str] | None = None, prefix: str = "", scale: float = 1.0
+    ) -> tuple[Objective, ...]:
+        """Return an objective per task.
+
+        Args:
+            heads: task -> head; a task without an entry has a head of its own name.
+            prefix: of the labels.
+            scale: constant factor of the losses.
+        """
+        return tuple(
+            Objective(
+                label=f"{prefix}{spec.name}",
+                stream=self.name,
+                spec=spec,
+                head=(heads or {}).get(spec.name, spec.name),
+                scale=scale,
+            )
+            for spec in self.tasks
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Collaborators of a plan, built from the config.
+
+    Attributes:
+        make_model: (modalities, head name -> its task) -> model.
+        recipe: how every phase optimises.
+        modalities: those in use.
+        epochs: of the main phase.
+        baselines: whether baselines are trained.
+    """
+
+    make_model: Callable[[Sequence[str], Mapping[str, TaskSpec]], JointModel]
+    recipe: Recipe
+    modalities: tuple[str, ...]
+    epochs: int
+    baselines: bool

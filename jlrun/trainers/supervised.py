@@ -1,0 +1,37 @@
+"""The fit that most plans are made of: one supervised phase on one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jlrun.phase import Fit, Phase, Recipe
+from jlrun.trainers.parts import Feed, Parts
+
+
+def supervised_fit(
+    name: str,
+    data: Feed,
+    parts: Parts,
+    *,
+    modalities: Sequence[str],
+    epochs: int,
+    recipe: Recipe,
+) -> Fit:
+    """Return a fit that learns all tasks of ``data`` from ``modalities`` in one phase."""
+    objectives = data.objectives()
+    phase = Phase(
+        name="train",
+        train={data.name: data.train},
+        val={data.name: data.val},
+        objectives=objectives,
+        selection=objectives,
+        epochs=epochs,
+        recipe=recipe,
+    )
+    heads = {spec.name: spec for spec in data.tasks}
+    return Fit(
+        name=name,
+        make_model=lambda: parts.make_model(modalities, heads),
+        phases=(phase,),
+        scored=objectives,
+    )
