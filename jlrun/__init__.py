@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jlrun.result import Result as Result
 
+    __version__: str
+
 __all__ = ["Result", "__version__", "run"]
 
 

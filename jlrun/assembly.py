@@ -20,7 +20,8 @@ from jlrun.engine import Engine, find_device
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.fusions import Single
 from jlrun.model import JointModel
-from jlrun.phase import Plan, Recipe
+from jlrun.phase import Fit, Plan, Recipe
+from jlrun.seeding import seed_everything
 from jlrun.tasks import TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
@@ -35,12 +36,14 @@ class Assembly:
     """What `assemble` builds.
 
     Attributes:
+        settings: the config.
         engine: where and how to compute.
         plan: what to train and score.
         feeds: the data sets in use, for the records.
         specs: modality -> what the model takes.
     """
 
+    settings: Settings
     engine: Engine
     plan: Plan
     feeds: tuple[Feed, ...]
@@ -50,6 +53,12 @@ class Assembly:
     def tasks(self) -> tuple[TaskSpec, ...]:
         """The tasks that results are about: those of the last feed, the target in transfer."""
         return self.feeds[-1].tasks
+
+    def new_model(self, fit: Fit) -> JointModel:
+        """Return the model of a fit as it is before any training, on the device."""
+        seed_everything(self.settings.seed, "model")
+        model = make_model(self.settings, self.specs, fit.modalities, fit.heads)
+        return self.engine.prepare(model)
 
 
 def assemble(settings: Settings) -> Assembly:
@@ -68,13 +77,12 @@ def assemble(settings: Settings) -> Assembly:
         _feed(settings, engine, name, node, splits[name], specs) for name, node in nodes.items()
     )
     parts = Parts(
-        make_model=partial(make_model, settings, specs),
         recipe=make_recipe(settings),
         modalities=modalities,
         epochs=settings.epochs,
         baselines=settings.baselines,
     )
-    return Assembly(engine, _plan(settings, feeds, parts), feeds, specs)
+    return Assembly(settings, engine, _plan(settings, feeds, parts), feeds, specs)
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -105,7 +113,8 @@ def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Return stream name -> data set node; the one that results are about comes last."""
     if settings.dataset is not None:
         return {"dataset": settings.dataset}
-    assert settings.source is not None and settings.target is not None
+    assert settings.source is not None
+    assert settings.target is not None
     return {"source": settings.source, "target": settings.target}
 
 
@@ -244,12 +253,15 @@ def _plan(settings: Settings, feeds: tuple[Feed, ...], parts: Parts) -> Plan:
         case "multimodal", _:
             return multimodal.plan(feeds[0], parts)
         case "transfer", "joint":
-            return transfer.plan_joint(*feeds, settings.lambda_, parts)
+            source, target = feeds
+            return transfer.plan_joint(source, target, settings.lambda_, parts)
         case _:
-            assert settings.finetune is not None and settings.pretrain_epochs is not None
+            source, target = feeds
+            assert settings.finetune is not None
+            assert settings.pretrain_epochs is not None
             finetune = transfer.Finetune(
                 pretrain_epochs=settings.pretrain_epochs,
                 body_lr=settings.finetune.body_lr,
                 head_lr=settings.finetune.head_lr,
             )
-            return transfer.plan_finetune(*feeds, finetune, parts)
+            return transfer.plan_finetune(source, target, finetune, parts)

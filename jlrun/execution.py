@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import yaml
+
+from jlrun import checkpoints
+from jlrun.assembly import Assembly, assemble
+from jlrun.config import check_values
+from jlrun.config.compose import Composed
+from jlrun.config.schema import Settings
+from jlrun.engine import describe_device, out_of_memory_explained, session
+from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.evaluation import Observer, ensemble, evaluate, predictor
 from jlrun.files import write_json, write_text
-from jlrun.result import Result, read_result
-
-if TYPE_CHECKING:
-    from jlrun.assembly import Assembly
-    from jlrun.config.compose import Composed
-    from jlrun.config.schema import Settings
-    from jlrun.fitting import FitFolder, FitResult
-    from jlrun.loop import Surroundings
-    from jlrun.phase import Scores, SplitScores
-    from jlrun.recorders.base import Header, Recorder
-    from jlrun.result import Status
+from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
+from jlrun.interruption import listening
+from jlrun.learner import build_learner
+from jlrun.loop import Surroundings
+from jlrun.phase import SplitScores
+from jlrun.recorders.base import Header, Recorder
+from jlrun.recorders.choose import make_recorder
+from jlrun.result import Result, Status, read_result
+from jlrun.saved_model import describe_model
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,6 @@ def execute(composed: Composed) -> Result:
         RunError: if training fails for a reason that one line explains.
         Interrupted: if the user stops it; `resume` goes on from there.
     """
-    from jlrun.config.schema import Settings
 
     directory = composed.run_dir
     if (directory / "config.yaml").exists():
@@ -81,10 +89,20 @@ def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
     Raises:
         UserError: if it holds no run, or its config is not valid (any more).
     """
-    import yaml
 
-    from jlrun.config import check_values
-    from jlrun.config.schema import Settings
+    config, overrides = load_config(directory)
+    problems = check_values(config)
+    if problems:
+        raise UserError(problems)
+    return Settings.parse(config), overrides
+
+
+def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the saved config and overrides of the run in ``directory``, not checked.
+
+    Raises:
+        UserError: if it holds no run.
+    """
 
     config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
     if not config_file.is_file():
@@ -96,25 +114,16 @@ def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
         raise UserError.of(str(config_file), f"can't be read ({error})") from error
     if not isinstance(config, dict):
         raise UserError.of(str(config_file), "is not the config of a run")
-    problems = check_values(config)
-    if problems:
-        raise UserError(problems)
-    return Settings.parse(config), tuple(overrides or ())
+    return config, tuple(overrides or ())
 
 
 def to_yaml(content: Any) -> str:
     """Return plain values as YAML, in their order."""
-    import yaml
 
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
-    from jlrun.assembly import assemble
-    from jlrun.engine import out_of_memory_explained, session
-    from jlrun.interruption import listening
-    from jlrun.loop import Surroundings
-    from jlrun.recorders.choose import make_recorder
 
     settings, node = job.settings, job.settings.recorder
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
@@ -123,6 +132,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
+        describe_model(assembly, job.directory)
         recorder = make_recorder(
             job.directory,
             tensorboard=node.tensorboard,
@@ -139,15 +149,17 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             result.save()
             recorder.finish(result.to_json())
             return result
-        except Interrupted:
+        except Interrupted as error:
             _end(job, recorder, "interrupted", None)
-            raise
+            raise Interrupted(_how_to_go_on(job.directory)) from error
         except (UserError, RunError) as error:
             _end(job, recorder, "failed", str(error))
             raise
-        except KeyboardInterrupt as error:  # the second Ctrl-C, which does not wait for a checkpoint
+        except (
+            KeyboardInterrupt
+        ) as error:  # the second Ctrl-C, which does not wait for a checkpoint
             _end(job, recorder, "interrupted", None)
-            raise Interrupted from error
+            raise Interrupted(_how_to_go_on(job.directory)) from error
         except Exception:
             _end(job, recorder, "failed", traceback.format_exc())
             raise
@@ -155,17 +167,15 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             recorder.close()
 
 
+def _how_to_go_on(directory: Path) -> str:
+    return f"interrupted; to go on: jlrun resume {shlex.quote(str(directory))}"
+
+
 def _rehearse(job: Job, assembly: Assembly) -> Header:
     """Build what every phase needs once, so that what is wrong shows before anything is written."""
-    from jlrun.engine import describe_device
-    from jlrun.fitting import count_trainable
-    from jlrun.learner import build_learner
-    from jlrun.recorders.base import Header
-    from jlrun.seeding import seed_everything
 
-    seed_everything(job.settings.seed, "model")
     fit = assembly.plan.fits[0]
-    model = fit.make_model().to(assembly.engine.device)
+    model = assembly.new_model(fit)
     for phase in fit.phases:
         assert phase.num_steps > 0
         build_learner(model, phase, assembly.engine)
@@ -206,42 +216,45 @@ def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
 
 
 def _folder(job: Job, fit: str) -> FitFolder:
-    from jlrun.fitting import FitFolder
 
     base = job.directory if fit == "main" else job.directory / "baselines" / fit
     return FitFolder(base / "checkpoints", job.settings.recorder.checkpoint_seconds)
 
 
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
-    from jlrun.fitting import FitRun
-    from jlrun.reports.observers import test_observers
 
     plan, results = assembly.plan, dict[str, FitResult]()
     for fit in plan.fits:
         folder = _folder(job, fit.name)
         done = folder.result()
         if done is None:
-            observers = ()
-            if fit.name == "main" and job.settings.recorder.figures:
-                observers = test_observers(assembly.tasks, assembly.specs, around.recorder)
-            done = FitRun(fit, folder, around).run(plan.val, plan.test, observers)
+            observers = _observers(job, assembly, around) if fit.name == "main" else ()
+            done = FitRun(fit, assembly.new_model(fit), folder, around).run(
+                plan.val, plan.test, observers
+            )
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= _reused_scores(job, assembly)
     return _result(job, assembly, results["main"], scores)
 
 
+def _observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
+    if not job.settings.recorder.figures:
+        return ()
+    # Matplotlib takes half a second to import.
+    from jlrun.reports.observers import test_observers
+
+    return test_observers(assembly.tasks, assembly.specs, around.recorder)
+
+
 def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
-    from jlrun import checkpoints
-    from jlrun.evaluation import ensemble, evaluate, predictor
-    from jlrun.phase import SplitScores
 
     plan, found = assembly.plan, {}
     fits = {fit.name: fit for fit in plan.fits}
     for reuse in plan.reused:
         members = []
         for fit_name, checkpoint in reuse.members:
-            model = assembly.engine.prepare(fits[fit_name].make_model())
+            model = assembly.new_model(fits[fit_name])
             checkpoints.load_model(_folder(job, fit_name).path / checkpoint, model)
             members.append(predictor(model, assembly.engine))
         predict = ensemble(members)
@@ -256,7 +269,6 @@ def _result(
     job: Job, assembly: Assembly, main: FitResult, scores: Mapping[str, SplitScores]
 ) -> Result:
     comparison = assembly.plan.compare(scores)
-    baselines: Mapping[str, Scores] = comparison.baselines
     return Result(
         directory=job.directory,
         status="completed",
@@ -271,7 +283,7 @@ def _result(
             "direction": "maximize",
         },
         selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
-        baselines=baselines,
+        baselines=comparison.baselines,
         gain=comparison.gain,
         model={"parameters": main.parameters, "trainable": main.trainable},
         cost={
@@ -298,7 +310,5 @@ def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> Non
 
 
 def _environment(assembly: Assembly) -> dict[str, Any]:
-    from jlrun.engine import describe_device
-    from jlrun.environment import describe_environment
 
     return describe_environment() | {"device": describe_device(assembly.engine.device)}

@@ -116,17 +116,19 @@ class FitRun:
     all that the phase remembers. Between two phases it holds the selected weights of the first.
 
     Args:
-        fit: model and phases.
+        fit: its phases.
+        model: freshly built, on the device.
         folder: where its checkpoints are and go.
         around: engine, recorder and seed.
     """
 
-    def __init__(self, fit: Fit, folder: FitFolder, around: Surroundings) -> None:
+    def __init__(
+        self, fit: Fit, model: JointModel, folder: FitFolder, around: Surroundings
+    ) -> None:
         self.fit = fit
+        self.model = model
         self._folder = folder
         self._around = around
-        seed_everything(around.seed, "model")
-        self.model = around.engine.prepare(fit.make_model())
         self._completed = Completed()
         self._unfinished: dict[str, Any] | None = None
         self._last_save = time.monotonic()

@@ -192,9 +192,7 @@ def _diagnosis(learner: Learner, phase: Phase) -> dict[str, float]:
 def _end_epoch(run: Training, around: Surroundings) -> None:
     state, phase, learner = run.state, run.phase, run.learner
     learner.weighting.end_epoch()
-    scores = evaluate(
-        predictor(learner.model, around.engine), phase.selection, phase.val
-    )
+    scores = evaluate(predictor(learner.model, around.engine), phase.selection, phase.val)
     score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
     improved = state.best is None or state.best.beaten_by(score, loss)
     at = run.position()

@@ -6,6 +6,7 @@ Kept apart from `jlrun.tasks` because importing torchmetrics takes longer than a
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ class FirstColumnR2(R2Score):
         return super().compute()
 
 
-def _quiet(compute):  # noqa: ANN001, ANN202  (a bound method of torchmetrics)
+def _quiet(compute: Callable[[], Tensor]) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return compute()

@@ -10,7 +10,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from jlrun.data.streams import Stream
-from jlrun.model import JointModel
 from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
 from jlrun.terms.base import Term
@@ -126,14 +125,16 @@ class Fit:
 
     Attributes:
         name: ``main``, or the name of a baseline such as ``single_task/digit``.
-        make_model: builds the model; called after the generators are seeded.
+        modalities: what the model takes.
+        heads: head name -> the task it serves.
         phases: in order; each starts from the selected weights of the one before.
         scored: what the validation and test scores of the fit are about.
         also_scored: result key -> more objectives that the test scores cover.
     """
 
     name: str
-    make_model: Callable[[], JointModel]
+    modalities: tuple[str, ...]
+    heads: Mapping[str, TaskSpec]
     phases: tuple[Phase, ...]
     scored: tuple[Objective, ...]
     also_scored: Mapping[str, tuple[Objective, ...]] = field(default_factory=dict)

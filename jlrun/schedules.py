@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Half a cosine up from ``initial`` to 1 at share ``peak``, then half a cosine down to ``final``.
+    """Half a cosine up from ``initial`` to 1 at ``peak``, then half a cosine down to ``final``.
 
     Smith & Topin, "Super-convergence", 2018, with cosine instead of linear ramps.
     """

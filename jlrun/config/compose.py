@@ -116,7 +116,8 @@ def composition_problem(error: Exception) -> Problem:
     if isinstance(cause, YAMLError):
         return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return Problem(where, lines[0] if lines else type(cause).__name__)
+    message = lines[0] if lines else type(cause).__name__
+    return Problem(where, message.rpartition("while resolving interpolation: ")[2])
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def _no_such_key(base: DictConfig, key: str, missing: int) -> Problem:
     if missing:
         parent = OmegaConf.select(base, ".".join(parts[:missing]), throw_on_missing=False)
         names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-        suggestion = did_you_mean(parts[missing], names)
+        suggestion = did_you_mean(parts[missing], [n for n in names if not n.startswith("_")])
         return Problem(key, f"there is no key '{parts[missing]}'.{suggestion}")
     plain = OmegaConf.to_container(base, resolve=False)
     assert isinstance(plain, dict)
@@ -68,7 +68,8 @@ def _no_such_key(base: DictConfig, key: str, missing: int) -> Problem:
     deeper = paths_ending_in(parts[-1], tree)[:3]
     if deeper:
         return Problem(key, f"there is no such key. Did you mean {_either(deeper)}?")
-    return Problem(key, f"there is no such key.{did_you_mean(parts[0], [*tree, *_groups(base)])}")
+    known = dict.fromkeys([*tree, *_groups(base)])
+    return Problem(key, f"there is no such key.{did_you_mean(parts[0], known)}")
 
 
 def _no_such_group(base: DictConfig, override: Override) -> Problem:

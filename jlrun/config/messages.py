@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,6 +25,8 @@ _EXPECTED = {
     "none": "null",
     "finite": "a finite number",
 }
+
+_CLASSES = frozenset({"is_instance_of", "needs_python_object"})
 
 _LIMITS: dict[str, tuple[str, str]] = {
     "greater_than_equal": ("ge", "is too small: at least {}"),
@@ -72,19 +74,23 @@ def _location(value: Any, detail: ErrorDetails) -> list[str]:
     """Return the parts of an error's location that are keys, not the names of union members."""
     parts: list[str] = []
     for part in detail["loc"]:
-        if (isinstance(value, Mapping) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
+        if _holds(value, part):
             value = value[part]
-        elif not (isinstance(value, Mapping) and detail["type"] == "missing"):
+        elif not isinstance(value, Mapping) or detail["type"] != "missing":
             continue
         parts.append(str(part))
     return parts
 
 
+def _holds(value: Any, part: int | str) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, Mapping) and part in value
+
+
 def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
     # A member that is some class, such as Tensor, cannot be written in a config.
-    details = [d for d in details if d["type"] != "is_instance_of"] or details
+    details = [d for d in details if d["type"] not in _CLASSES] or details
     for tell in (_missing, _unknown, _choice, _limit, _custom):
         for detail in details:
             message = tell(path, detail)
@@ -132,9 +138,6 @@ def _custom(path: str, detail: ErrorDetails) -> str:
 
 def _expected(detail: ErrorDetails) -> str:
     kind = detail["type"].split("_")[0]
-    if detail["type"] == "is_instance_of":
-        return f"a {detail.get('ctx', {}).get('class', 'value')}"
+    if detail["type"] in _CLASSES:
+        return "something a config can hold"
     return _EXPECTED.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
-
-
-Tell = Callable[[str, ErrorDetails], str]

@@ -86,8 +86,13 @@ def options_of(repository: IConfigRepository, group: str) -> list[str]:
 
 
 def _as_option(loader: ConfigLoaderImpl, text: str) -> str:
+    if loader.repository.group_exists(text):
+        options = options_of(loader.repository, text)
+        return f" Choose from: {', '.join(f'{text}={option}' for option in options)}."
     groups = [g for g in loader.list_groups("") if text in options_of(loader.repository, g)]
-    return f" Did you mean '{groups[0]}={text}'?" if groups else ""
+    if groups:
+        return f" Did you mean '{groups[0]}={text}'?"
+    return " `jlrun help` lists verbs, groups and their options."
 
 
 def _without_sweeps(parsed: list[Override], problems: list[Problem]) -> list[Override]:
@@ -120,7 +125,7 @@ def _existing(repository: IConfigRepository, override: Override, names: Names) -
     wrong = [option for option in found if option not in options]
     for option in wrong:
         message = f"there is no option '{option}'.{did_you_mean(option, options)}"
-        names.problems.append(Problem(override.get_key_element().lstrip("+~"), message))
+        names.problems.append(Problem(_override_key(override), message))
     right = [option if option in options else nearest(option, options) for option in found]
     if None in right:
         # What the other options and keys mean hangs on these groups; the rest can be judged.
@@ -139,27 +144,42 @@ def _option_text(value: object) -> str:
 def _in_defaults_list(
     repository: IConfigRepository, chosen: list[Override], names: Names
 ) -> list[Override]:
-    """Drop the choices of groups that the composition does not have."""
+    """Drop the choices of groups that the composition does not have, or has already."""
     try:
-        overrides = Overrides(repo=repository, overrides_list=chosen)
-        _create_defaults_list(
-            repository, CONFIG_NAME, overrides, prepend_hydra=True, skip_missing=False
-        )
+        overrides = _composition(repository, [o for o in chosen if not o.is_add()])
+        known = {k: v for k, v in overrides.known_choices.items() if not k.startswith("hydra/")}
+        added = [o for o in chosen if o.is_add() and _override_key(o) in known]
+        _composition(repository, [o for o in chosen if o not in added])
     except COMPOSITION_ERRORS as error:
         names.problems.append(_missing_option(repository, error))
         names.composable = False
         return []
+    for override in added:
+        message = "it is part of the config already: write it without the +"
+        names.problems.append(Problem(_override_key(override), message))
     unused = {k for k, data in overrides.override_metadata.items() if not data.used}
     unused |= {key for key, deletion in overrides.deletions.items() if not deletion.used}
-    known = {k: v for k, v in overrides.known_choices.items() if not k.startswith("hydra/")}
-    mode = str(known.get("mode"))
     for key in sorted(unused):
         origin = overrides.override_metadata.get(key)
         file = "" if origin is None else origin.containing_config_path
-        hint = elsewhere(key, mode) or f"not part of this config.{did_you_mean(key, known)}"
-        names.problems.append(Problem(f"{file}: {key}" if file else key, hint))
+        hint = elsewhere(key, str(known.get("mode")))
+        message = hint or f"not part of this config.{did_you_mean(key, known)}"
+        names.problems.append(Problem(f"{file}: {key}" if file else key, message))
         names.composable &= not file
-    return [o for o in chosen if o.get_key_element().lstrip("~") not in unused]
+    return [o for o in chosen if o not in added and _override_key(o) not in unused]
+
+
+def _composition(repository: IConfigRepository, chosen: list[Override]) -> Overrides:
+    """Return what Hydra found out while following the defaults lists."""
+    overrides = Overrides(repo=repository, overrides_list=chosen)
+    _create_defaults_list(
+        repository, CONFIG_NAME, overrides, prepend_hydra=True, skip_missing=False
+    )
+    return overrides
+
+
+def _override_key(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
 
 
 def _missing_option(repository: IConfigRepository, error: Exception) -> Problem:
@@ -167,10 +187,11 @@ def _missing_option(repository: IConfigRepository, error: Exception) -> Problem:
     if not path or "/" not in path:
         return composition_problem(error)
     group, option = path.rsplit("/", 1)
-    file = str(error).split("'")[1] if str(error).startswith("In '") else ""
+    # An override in a file comes to light where the option is used, in the file that is named.
+    file = str(error).split("'")[1] if str(error).startswith("In '") else CONFIG_NAME
     options = options_of(repository, group)
     message = f"there is no option '{option}'.{did_you_mean(option, options)}"
-    return Problem(f"{file}: {group}" if file else group, message)
+    return Problem(group if file == CONFIG_NAME else f"{file}: {group}", message)
 
 
 def _reported(problem: Problem | None, names: Names) -> bool:

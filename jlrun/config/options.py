@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 
@@ -27,10 +28,9 @@ Groups = dict[str, dict[str, Option]]
 
 def package_folder() -> Path:
     """Return the folder of the YAML files that jlrun ships."""
-    import jlrun.conf
-
-    assert jlrun.conf.__file__ is not None
-    return Path(jlrun.conf.__file__).parent
+    file = import_module("jlrun.conf").__file__
+    assert file is not None
+    return Path(file).parent
 
 
 def user_folders(config_dir: str | None = None) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jlrun.config.options import package_folder
@@ -142,6 +142,3 @@ def _task_names(node: Config) -> list[str]:
 
 def _is_zero(*values: Any) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) and v == 0 for v in values)
-
-
-Check = Callable[[Config], Iterator[Problem]]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from annotated_types import Len
+from annotated_types import Ge, Len, Lt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 Mode = Literal["transfer", "multitask", "multimodal"]
+Seed = Annotated[int, Ge(0), Lt(2**32)]
 Names = Annotated[tuple[str, ...], Len(1)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
@@ -89,7 +90,7 @@ class Settings(_Section):
     """
 
     mode: Mode
-    seed: NonNegativeInt
+    seed: Seed
     epochs: PositiveInt
     batch_size: PositiveInt
     tasks: Names | None

@@ -15,7 +15,8 @@ from pydantic.errors import PydanticUserError
 from jlrun.config import trust
 from jlrun.config.messages import problems_of, validate
 from jlrun.config.slots import PART, Place, unfit
-from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.config.suggest import nearest
+from jlrun.errors import Problem, UserError
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,10 @@ def _unknown_keys(
         if key.startswith("_"):
             yield Problem(where, "keys that begin with _ are not supported; only _target_ is")
         elif key not in signature.parameters and not signature.open:
-            suggestion = did_you_mean(key, signature.parameters)
-            message = f"{target.__name__} takes no '{key}'.{suggestion}"
-            yield Problem(where, f"{message} To remove it: ~{where}")
+            near = nearest(key, signature.parameters)
+            suggestion = f"Did you mean '{near}'? " if near else ""
+            message = f"{target.__name__} takes no '{key}'. {suggestion}To leave it out: ~{where}"
+            yield Problem(where, message)
 
 
 def _missing_keys(

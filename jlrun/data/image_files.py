@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,8 @@ from jlrun.data.rows import FileRows
 from jlrun.errors import UserError
 
 Channels = Literal[1, 3]
-EXTENSIONS = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm".split(" "))
+_NAMES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
+EXTENSIONS = tuple(f".{name}" for name in _NAMES)
 
 
 def is_image_name(name: str) -> bool:
@@ -24,12 +25,12 @@ def is_image_name(name: str) -> bool:
 
 
 def image_rows(
-    paths: Sequence[str | Path], label: Sequence[int], size: int, channels: Channels
+    paths: Sequence[Path], targets: Mapping[str, Tensor], size: int, channels: Channels
 ) -> FileRows:
-    """Return rows of modality ``image``, uint8 ``(channels, size, size)``, and task ``label``."""
+    """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
     return FileRows(
         ImageDecoder([str(path) for path in paths], size, channels),
-        {"label": torch.tensor(label, dtype=torch.long)},
+        targets,
         row_bytes=channels * size * size,
     )
 

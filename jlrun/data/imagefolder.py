@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from jlrun.data.dataset import Dataset
 from jlrun.data.image_files import EXTENSIONS, Channels, image_rows, is_image_name
 from jlrun.data.rows import FileRows
@@ -113,7 +115,7 @@ def _rows(
         raise UserError.of(
             str(folder), f"no class folders with images; fill or delete it; {_expected()}"
         )
-    return image_rows(paths, labels, size, channels)
+    return image_rows(paths, {"label": torch.tensor(labels)}, size, channels)
 
 
 def _folders(folder: Path) -> list[str]:
@@ -155,4 +157,4 @@ def _wrong_layout(root: Path, folder: Path, found: str) -> UserError:
 
 
 def _expected() -> str:
-    return f"images end in {', '.join(sorted(EXTENSIONS))}"
+    return f"images end in {', '.join(EXTENSIONS)}"

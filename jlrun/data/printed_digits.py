@@ -15,7 +15,7 @@ from jlrun.data.digits import DIGITS, PARITIES
 from jlrun.data.glyphs import digit_glyphs
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
-from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from jlrun.seeding import derive_seed
 
 GLYPH_SIZE = 64
@@ -29,9 +29,10 @@ def load_printed_digits(
     size: PositiveInt = 8,
     rotate: Annotated[float, Ge(0), Lt(90)] = 15.0,
     shear: NonNegativeFloat = 0.2,
-    scale: Fraction = 0.15,
-    shift: Fraction = 0.05,
-    thicken: NonNegativeInt = 4,
+    width: PositiveFloat = 0.8,
+    scale: Fraction = 0.25,
+    shift: Fraction = 0.12,
+    thicken: NonNegativeInt = 2,
     seed: int = 0,
 ) -> Dataset:
     """Return digits rendered from Matplotlib's bundled fonts, each with an affine map of its own.
@@ -46,6 +47,7 @@ def load_printed_digits(
         size: height and width of the images in pixels.
         rotate: largest rotation in degrees, either way.
         shear: largest sideways slant, as a share of the height.
+        width: of the glyphs, against that of the font; handwritten digits are narrower.
         scale: largest change of width and of height, each drawn on its own.
         shift: largest shift along each axis, as a share of the size.
         thicken: largest width added to the strokes, in 64ths of the size.
@@ -60,7 +62,8 @@ def load_printed_digits(
     for digit in range(len(DIGITS)):
         font = torch.randint(len(glyphs), (per_class,), generator=generator)
         drawn = _thickened(glyphs[font, digit][:, None], thicken, generator)
-        theta = _random_affine(per_class, rotate, shear, scale, shift, generator)
+        bounds = (rotate, shear, scale, shift)
+        theta = _random_affine(per_class, bounds, width, generator)
         images.append(_render(drawn, theta, size))
     digit = torch.arange(len(DIGITS)).repeat_interleave(per_class)
     return Dataset(
@@ -82,16 +85,17 @@ def _thickened(glyphs: Tensor, most: int, generator: Generator) -> Tensor:
 
 
 def _random_affine(
-    count: int, rotate: float, shear: float, scale: float, shift: float, generator: Generator
+    count: int, bounds: tuple[float, float, float, float], width: float, generator: Generator
 ) -> Tensor:
     """Return maps from output to input coordinates in [-1, 1], ``(count, 2, 3)``."""
+    rotate, shear, scale, shift = bounds
     u = torch.rand((6, count), generator=generator) * 2 - 1
     angle = u[0] * math.radians(rotate)
     rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1)
     slant = torch.eye(2).repeat(count, 1, 1)
     slant[:, 0, 1] = u[1] * shear
-    zoom = torch.diag_embed(1 / (1 + scale * u[2:4].T))
-    linear = zoom @ slant @ rotation.view(count, 2, 2)
+    zoom = torch.tensor([width, 1.0]) * (1 + scale * u[2:4].T)
+    linear = torch.diag_embed(1 / zoom) @ slant @ rotation.view(count, 2, 2)
     return torch.cat([linear, 2 * shift * u[4:6].T[:, :, None]], dim=2)
 
 

@@ -121,9 +121,7 @@ def _columns(batch: Batch) -> Columns:
 
 
 def _batch(columns: Columns) -> Batch:
-    return Batch(
-        columns["inputs"], columns["targets"], columns["present"], columns["labelled"]
-    )
+    return Batch(columns["inputs"], columns["targets"], columns["present"], columns["labelled"])
 
 
 def _available_cpus() -> int:

@@ -107,8 +107,10 @@ class Stream:
         Raises:
             UserError: if an input can't be read.
         """
+        if not len(self.rows):
+            return
         indices = torch.arange(len(self.rows)).split(batch_size or self.batch_size)
-        for batch in self._source.batches(indices if len(self.rows) else ()):
+        for batch in self._source.batches(indices):
             yield self._conform(to_unit(batch))
 
     def order(self, epoch: int) -> Tensor:

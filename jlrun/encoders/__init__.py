@@ -1,6 +1,21 @@
 """Encoders: one modality's inputs to features."""
 
+from jlrun.encoders.audio_cnn import AudioCnn
+from jlrun.encoders.bag_of_embeddings import BagOfEmbeddings
 from jlrun.encoders.base import Encoder
 from jlrun.encoders.cnn import Cnn
+from jlrun.encoders.lenet import LeNet
+from jlrun.encoders.log_mel import LogMel
+from jlrun.encoders.mlp import Mlp
+from jlrun.encoders.torchvision_model import Torchvision
 
-__all__ = ["Cnn", "Encoder"]
+__all__ = [
+    "AudioCnn",
+    "BagOfEmbeddings",
+    "Cnn",
+    "Encoder",
+    "LeNet",
+    "LogMel",
+    "Mlp",
+    "Torchvision",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil, prod
 
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class Cnn(Encoder):
         widths = [spec.channels, *channels]
         size = (spec.height, spec.width)
         layers: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             # ceil_mode: a 1-pixel side stays 1 pixel, and odd sides lose no border
             pool = nn.MaxPool2d(2, ceil_mode=True)
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), pool]

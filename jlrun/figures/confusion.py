@@ -30,7 +30,7 @@ def confusion(matrix: Tensor, classes: Sequence[str], title: str) -> Figure:
 
     counts = matrix.cpu().long().numpy()
     share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    size = min(9.0, 2.4 + 0.42 * len(classes))
+    size = min(9.0, 2.4 + 0.38 * len(classes))
     figure = Figure(figsize=(size + 0.9, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
@@ -54,7 +54,7 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
         return
     names = [shorten(name, NAME_LENGTH) for name in classes]
     ticks = range(len(names))
-    long = max(map(len, names)) > 3
+    long = max(map(len, names)) > 5 or len(names) > COUNTED_CLASSES
     axes.set_xticks(ticks, names, rotation=90 if long else 0)
     axes.set_yticks(ticks, names)
 
@@ -78,8 +78,9 @@ def _worst(counts: np.ndarray, classes: Sequence[str], num: int = 3) -> list[str
         return []
     mistakes = [(count, row, col) for (row, col), count in _nonzero(counts) if row != col]
     worst = sorted(mistakes, key=lambda mistake: (-mistake[0], *mistake[1:]))[:num]
-    texts = [f"{classes[row]} as {classes[column]} ({count:,})" for count, row, column in worst]
-    return ["most often confused: " + ", ".join(texts)] if texts else []
+    names = [shorten(name, 2 * NAME_LENGTH) for name in classes]
+    texts = [f"{names[row]} as {names[column]} ({count:,})" for count, row, column in worst]
+    return ["most often confused:", *texts] if texts else []
 
 
 def _nonzero(counts: np.ndarray) -> list[tuple[tuple[int, int], int]]:

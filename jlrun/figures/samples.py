@@ -70,7 +70,9 @@ def _draw_content(axes: Axes, content: Tensor | str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if isinstance(content, str):
-        text = "\n".join(textwrap.wrap(shorten(content, TEXT_LENGTH), width=16))
+        text = "\n".join(
+            textwrap.wrap(textwrap.shorten(content, TEXT_LENGTH, placeholder=" …"), width=16)
+        )
         axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=FONT_SIZE - 2.5, color=INK)
         axes.set_box_aspect(1)
     elif content.ndim == 1:
@@ -84,12 +86,12 @@ def _draw_content(axes: Axes, content: Tensor | str) -> None:
 
 def _draw_caption(axes: Axes, sample: Sample) -> None:
     """Write below the input; what is wrong has a cross, a colour and a thick frame."""
-    wrong = sample.correct is False
+    wrong = sample.correct is not None and not sample.correct
     for spine in axes.spines.values():
         spine.set_color(WRONG if wrong else FAINT)
         spine.set_linewidth(2.0 if wrong else 0.8)
     lines = [_prediction(sample)]
-    lines.append(f"true: {shorten(sample.true, NAME_LENGTH)}" if sample.correct is not True else "")
+    lines.append("" if sample.correct else f"true: {shorten(sample.true, NAME_LENGTH)}")
     axes.set_xlabel(
         "\n".join(lines), fontsize=FONT_SIZE - 1.5, color=WRONG if wrong else INK, labelpad=3
     )
@@ -97,5 +99,5 @@ def _draw_caption(axes: Axes, sample: Sample) -> None:
 
 def _prediction(sample: Sample) -> str:
     sign = {True: "✓ ", False: "✗ ", None: ""}[sample.correct]
-    probability = "" if sample.probability is None else f" {sample.probability:.2f}"
+    probability = "" if sample.probability is None else f" ({sample.probability:.2f})"
     return f"{sign}{shorten(sample.predicted, NAME_LENGTH - 3)}{probability}"

@@ -29,5 +29,6 @@ def quiet_axes(axes: Axes) -> None:
 
 
 def shorten(text: str, length: int) -> str:
-    """Cut ``text`` to at most ``length`` characters, an ellipsis the last of them."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Cut ``text`` to at most ``length`` characters; an ellipsis stands before the last quarter."""
+    tail = length // 4
+    return text if len(text) <= length else f"{text[: length - tail - 1]}…{text[-tail:]}"

@@ -13,11 +13,11 @@ from jlrun.ranges import Fraction, PositiveInt
 
 
 class Gated(Fusion):
-    """``Σ_m a_m h_m`` with ``h_m = tanh(W_m f_m + b_m)`` and gates ``a = softmax_m(v_m·f_m + c_m)``.
+    """``Σ_m a_m h_m``: ``h_m = tanh(W_m f_m + b_m)``, gates ``a = softmax_m(v_m·f_m + c_m)``.
 
     The softmax runs over the modalities a row has, so gates of the present ones always sum to one.
     After the Gated Multimodal Unit of Arevalo et al., "Gated Multimodal Units for Information
-    Fusion", ICLR workshop 2017, eq. (1)-(4). Differs from it in: gates are scalars, sum to one and
+    Fusion", ICLR workshop 2017. Differs from it in: gates are scalars, sum to one and
     each read their own modality only, which is what makes masking exact for any number of them.
 
     Args:

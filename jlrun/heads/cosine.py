@@ -14,7 +14,7 @@ class Cosine(nn.Module):
 
     The norms of features and class weights play no part, which keeps old and new, frequent and rare
     classes comparable. After Gidaris & Komodakis, "Dynamic Few-Shot Visual Learning without
-    Forgetting", CVPR 2018, eq. (5). Differs from it in: nothing. A feature of zeros has logits 0.
+    Forgetting", CVPR 2018. Differs from it in: nothing. A feature of zeros has logits 0.
 
     Args:
         in_features: width of the features.

@@ -97,16 +97,18 @@ class Recorder:
     finds in the files all that was recorded before it.
     """
 
-    def start(self, header: Header) -> None:
-        """The run begins, or goes on if ``header.resumed``; then `rewind` comes next."""
-
     def rewind(self, keep: Mapping[str, int | None]) -> None:
         """Forget what a killed run recorded after the checkpoint from which it goes on.
+
+        Called once, before all else; a run that begins keeps nothing.
 
         Args:
             keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
                 named are forgotten. What is recorded a second time at a kept step counts once.
         """
+
+    def start(self, header: Header) -> None:
+        """The run begins, or goes on."""
 
     def begin_phase(self, phase: PhaseInfo) -> None:
         """A phase begins, or goes on."""
@@ -153,3 +155,11 @@ class Recorder:
 
 class NullRecorder(Recorder):
     """Records nothing: for all processes but the first, and for tests."""
+
+
+def is_kept(fit: str, step: int, keep: Mapping[str, int | None]) -> bool:
+    """Whether `Recorder.rewind` keeps what ``fit`` recorded at ``step``."""
+    if fit not in keep:
+        return False
+    last = keep[fit]
+    return last is None or step <= last

@@ -17,13 +17,13 @@ class Recorders(Recorder):
     def __init__(self, parts: Sequence[Recorder]) -> None:
         self.parts = tuple(parts)
 
-    def start(self, header: Header) -> None:
-        for part in self.parts:
-            part.start(header)
-
     def rewind(self, keep: Mapping[str, int | None]) -> None:
         for part in self.parts:
             part.rewind(keep)
+
+    def start(self, header: Header) -> None:
+        for part in self.parts:
+            part.start(header)
 
     def begin_phase(self, phase: PhaseInfo) -> None:
         for part in self.parts:

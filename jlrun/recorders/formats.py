@@ -34,7 +34,7 @@ def format_count(value: float) -> str:
 
 def format_seconds(value: float) -> str:
     """A duration of ``value`` seconds: ``5.1 s``, and ``1:02:03`` from a minute on."""
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, seconds = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)

@@ -24,8 +24,11 @@ def header_lines(header: Header) -> list[str]:
 
 
 def fact_lines(facts: Mapping[str, list[str]]) -> list[str]:
-    """Return ``label  value`` lines, aligned, the label before the first of its values only."""
-    width = max(map(len, facts), default=0)
+    """Return ``label  value`` lines, aligned, the label before the first of its values only.
+
+    A fact without a value has no line.
+    """
+    width = max((len(label) for label, values in facts.items() if values), default=0)
     return [
         f"  {'' if i else label:<{width}}  {value}"
         for label, values in facts.items()

@@ -113,9 +113,12 @@ class _Bar:
             TextColumn(
                 "{task.fields[status]}",
                 markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
+                table_column=Column(
+                    no_wrap=True, overflow="ellipsis", ratio=1
+                ),  # takes what is left
             ),
             console=console,
+            expand=True,
             transient=True,
         )
         self._task = self._progress.add_task(
@@ -145,7 +148,7 @@ class _Bar:
 
     def _status(self, done: int) -> str:
         epoch = min(-(-done // self._phase.steps_per_epoch), self._phase.num_epochs)
-        cells = [f"epoch {epoch}/{self._phase.num_epochs}", self._speed, self._loss, self._scores]
+        cells = [f"epoch {epoch}/{self._phase.num_epochs}", self._loss, self._speed, self._scores]
         return "  ".join(filter(None, cells))
 
 

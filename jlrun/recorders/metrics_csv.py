@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from jlrun.files import write_text
-from jlrun.recorders.base import Header, Position, Recorder
+from jlrun.recorders.base import Position, Recorder, is_kept
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
 
@@ -19,7 +19,7 @@ class MetricsCsvRecorder(Recorder):
     """Append numbers to a CSV file with the columns `COLUMNS`; floats are written exactly.
 
     Args:
-        path: the file; overwritten by a run that is not resumed.
+        path: the file; `rewind` makes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,19 +27,15 @@ class MetricsCsvRecorder(Recorder):
         self._file: TextIO | None = None
         self._last_step: dict[tuple[str, str], int] = {}
 
-    def start(self, header: Header) -> None:
-        if not header.resumed:
-            self._replace(())
-
     def rewind(self, keep: Mapping[str, int | None]) -> None:
-        rows = [row for row in _complete_rows(self.path) if _is_kept(row[0], int(row[3]), keep)]
+        rows = [row for row in read_rows(self.path) if is_kept(row[0], int(row[3]), keep)]
         self._last_step = {}
         for fit, _, _, step, tag, _ in rows:
             self._last_step[fit, tag] = max(int(step), self._last_step.get((fit, tag), -1))
         self._replace(rows)
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
-        assert self._file, "a recorder is started before it records"
+        assert self._file, "a recorder is rewound before it records"
         csv.writer(self._file, lineterminator="\n").writerows(
             (at.fit, at.phase, at.epoch, at.step, tag, repr(float(value)))
             for tag, value in values.items()
@@ -65,18 +61,12 @@ class MetricsCsvRecorder(Recorder):
         self._file = self.path.open("a", encoding="utf-8", newline="")
 
 
-def _complete_rows(path: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the file, without the one that a kill cut short."""
+def read_rows(path: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a ``metrics.csv`` below its header, without one that a kill cut short."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    for row in csv.reader(line for line in lines[1:] if line.endswith("\n")):
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        lines = [line for line in file if line.endswith("\n")]
+    for row in csv.reader(lines[1:]):
         if len(row) == len(COLUMNS):
             yield tuple(row)
-
-
-def _is_kept(fit: str, step: int, keep: Mapping[str, int | None]) -> bool:
-    if fit not in keep:
-        return False
-    last = keep[fit]
-    return last is None or step <= last

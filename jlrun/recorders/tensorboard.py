@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
-from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
+from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder, is_kept
 from jlrun.recorders.event_file import EventFile
 from jlrun.recorders.figure_files import png_bytes
 
@@ -25,7 +25,7 @@ class TensorBoardRecorder(Recorder):
     """Write what TensorBoard shows; the tags of a baseline begin with ``baselines/<fit>/``.
 
     Args:
-        folder: gets one event file; emptied of earlier ones by a run that is not resumed.
+        folder: gets one event file; `rewind` makes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,25 +36,19 @@ class TensorBoardRecorder(Recorder):
 
     def start(self, header: Header) -> None:
         self._hparams = {"mode": header.mode, **header.settings, **header.changed}
-        if not header.resumed:
-            self._file.rewrite(lambda tag, step: False)
 
     def rewind(self, keep: Mapping[str, int | None]) -> None:
         self._last_step = {}
 
-        def is_kept(tag: str, step: int) -> bool:
+        def is_kept_value(tag: str, step: int) -> bool:
             if tag.startswith(HPARAMS_TAGS) or tag == OBJECTIVE_TAG:
                 return False  # the end of the run writes them anew
-            fit = _fit_of(tag, keep)
-            if fit not in keep or self._is_known(tag, step):
-                return False
-            last = keep[fit]
-            if last is not None and step > last:
+            if self._is_known(tag, step) or not is_kept(_fit_of(tag, keep), step, keep):
                 return False
             self._last_step[tag] = step
             return True
 
-        self._file.rewrite(is_kept)
+        self._file.rewrite(is_kept_value)
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
         prefix = "" if at.fit == MAIN_FIT else f"{BASELINES}{at.fit}/"
@@ -80,10 +74,13 @@ class TensorBoardRecorder(Recorder):
     def finish(self, result: Mapping[str, Any]) -> None:
         if result["status"] != "completed":
             return
-        step = int(result["selected"]["step"])
-        metrics = _final_metrics(result)
-        missing = metrics.keys() - self._written - self._last_step.keys()
-        self._add(step, [Summary.Value(tag=t, simple_value=metrics[t]) for t in sorted(missing)])
+        metrics = _test_scores(result["test"]) | {OBJECTIVE_TAG: result["objective"]["value"]}
+        shown = dict(metrics)
+        for name, scores in result["baselines"].items():
+            shown |= _test_scores(scores, f"{BASELINES}{name}/")
+        missing = [tag for tag in shown if tag not in self._written | self._last_step.keys()]
+        step = result["selected"]["step"]
+        self._add(step, [Summary.Value(tag=tag, simple_value=shown[tag]) for tag in missing])
         for value in _hparams_values({**self._hparams, "seed": result["seed"]}, metrics):
             self._file.add(0, [value])
 
@@ -103,24 +100,24 @@ class TensorBoardRecorder(Recorder):
             self._file.add(step, new)
 
 
-def _fit_of(tag: str, fits: Mapping[str, Any]) -> str | None:
-    """Return which of ``fits`` wrote the tag; names of fits may contain slashes."""
+def _fit_of(tag: str, fits: Mapping[str, Any]) -> str:
+    """Return which of ``fits`` wrote the tag, "" if none.
+
+    Names of fits may contain slashes, but none is a folder of another.
+    """
     if not tag.startswith(BASELINES):
         return MAIN_FIT
-    owners = [fit for fit in fits if tag.startswith(f"{BASELINES}{fit}/")]
-    return max(owners, key=len, default=None)
+    return next((fit for fit in fits if tag.startswith(f"{BASELINES}{fit}/")), "")
 
 
-def _final_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    """Return tag -> value of what runs are compared by."""
-    values = {
-        f"test/{task}/{metric}": value
-        for task, scores in (result.get("test") or {}).items()
-        for metric, value in scores.items()
+def _test_scores(scores: Mapping[str, Mapping[str, float]], prefix: str = "") -> dict[str, float]:
+    """Return tag -> score, without scores that could not be measured."""
+    return {
+        f"{prefix}test/{task}/{metric}": value
+        for task, by_metric in scores.items()
+        for metric, value in by_metric.items()
+        if value is not None and not math.isnan(value)
     }
-    objective = result.get("objective") or {}
-    values[OBJECTIVE_TAG] = objective.get("value")
-    return {t: v for t, v in values.items() if v is not None and not math.isnan(v)}
 
 
 def _hparams_values(settings: Mapping[str, Any], metrics: dict[str, float]) -> list[Summary.Value]:

@@ -30,12 +30,23 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     if not gain:
         return []
     percents = {task: value for task, value in gain["per_task"].items() if value is not None}
-    lost = [task for task in percents if task in gain["negative_transfer"]]
-    won = [task for task in percents if task not in lost and round(percents[task], 1) > 0]
-    same = [task for task in percents if task not in lost and task not in won]
+    signs = {task: round(percent, 1) for task, percent in percents.items()}
+    won = [task for task in signs if signs[task] > 0]
+    lost = [task for task in signs if signs[task] < 0 and task in gain["negative_transfer"]]
+    same = [task for task in signs if task not in won and task not in lost]
     subject = SUBJECT.get(result["mode"], "Learning jointly")
     sentences = [(f"{subject} helps", won), ("No gain", same), ("Negative transfer", lost)]
-    return [_sentence(result, claim, tasks) for claim, tasks in sentences if tasks]
+    return [
+        *(_sentence(result, claim, tasks) for claim, tasks in sentences if tasks),
+        *_over_ensemble(gain),
+    ]
+
+
+def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
+    percent = (gain.get("over_ensemble") or {}).get("delta_m_percent")
+    if percent is None:
+        return []
+    return [f"Over the ensemble of all single modalities: {format_percent(percent)}."]
 
 
 def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:

@@ -1,50 +1,72 @@
-"""Which parameters of a model a term looks at."""
+"""Which weights of a model a term is about."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
 
 
-def weights_matching(model: nn.Module, pattern: str, where: str) -> Mapping[str, Tensor]:
-    """Return the trained weights of ``model`` whose name ``pattern`` is found in.
+class WeightSelection:
+    """The weights whose name a pattern is found in.
 
-    Weights are parameters with two dimensions or more: biases, the scales and shifts of
-    normalisation layers, tokens and other vectors are not weights, as in the usual practice of
-    weight decay. Frozen ones (``requires_grad`` is false) count as a match but are left out.
+    Weights are parameters with two dimensions or more and a name that ends in ``weight``: biases,
+    the scales and shifts of normalisation layers, tokens and position embeddings are none, as in
+    the usual practice of weight decay.
 
     Args:
-        model: names are those of its ``named_parameters()``, for example ``heads.digit.weight``
-            or ``encoders.image.convolutions.0.weight``.
-        pattern: regular expression, searched anywhere in the name: ``heads.digit`` selects that
-            task's head, ``^encoders`` all encoders, the empty pattern everything.
-        where: config path of the pattern, for errors.
+        pattern: regular expression, searched anywhere in names such as ``heads.digit.weight`` or
+            ``encoders.image.convolutions.0.weight``: ``heads.digit`` selects that task's head,
+            ``^encoders`` all encoders, the empty pattern everything.
 
     Raises:
-        UserError: if the pattern is not a regular expression, or matches no weight.
+        UserError: if the pattern is not a regular expression.
     """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise UserError.of(
-            where, f"'{pattern}' is not a regular expression: {error}."
-        ) from error
-    weights = {name: w for name, w in model.named_parameters() if w.dim() >= 2}
-    found = {name: w for name, w in weights.items() if expression.search(name)}
-    if not found:
-        names = ", ".join(_sample(list(weights)))
-        raise UserError.of(
-            where, f"'{pattern}' matches no weight of the model. Its weights are named: {names}."
-        )
-    return {name: w for name, w in found.items() if w.requires_grad}
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        try:
+            self._expression = re.compile(pattern)
+        except re.error as error:
+            raise UserError.of(
+                "terms", f"parameters='{pattern}' is not a regular expression: {error}"
+            ) from error
+
+    def of(self, model: nn.Module) -> list[Tensor]:
+        """Return the selected weights of ``model`` that train; none may be left."""
+        return [w for name, w in _weights(model).items() if self._matches(name) and w.requires_grad]
+
+    def check(self, model: nn.Module) -> None:
+        """Check that the pattern is about something.
+
+        Raises:
+            UserError: if it matches no weight of ``model``, frozen or not.
+        """
+        names = list(_weights(model))
+        if not any(self._matches(name) for name in names):
+            raise UserError.of(
+                "terms",
+                f"parameters='{self.pattern}' matches no weight of the model. Its weights are "
+                f"named: {', '.join(_sample(names))}",
+            )
+
+    def _matches(self, name: str) -> bool:
+        return self._expression.search(name) is not None
 
 
-def _sample(names: list[str], limit: int = 8) -> list[str]:
-    """Return at most ``limit`` names from both ends: encoders come first, heads last."""
+def _weights(model: nn.Module) -> Mapping[str, nn.Parameter]:
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if parameter.dim() >= 2 and name.endswith("weight")
+    }
+
+
+def _sample(names: Sequence[str], limit: int = 8) -> Sequence[str]:
+    """Return at most ``limit`` names, from both ends: encoders come first, heads last."""
     if len(names) <= limit:
         return names
     return [*names[: limit // 2], "…", *names[-limit // 2 :]]

@@ -18,9 +18,10 @@ def plan(data: Feed, parts: Parts) -> Plan:
     The gain is over the best single modality, chosen by its validation score; the ensemble of all
     of them, their mean prediction, stands beside it.
     """
+
     def fit(name: str, modalities: tuple[str, ...]) -> Fit:
         return supervised_fit(
-            name, data, parts, modalities=modalities, epochs=parts.epochs, recipe=parts.recipe
+            name, data, modalities=modalities, epochs=parts.epochs, recipe=parts.recipe
         )
 
     alone = tuple(fit(name, (name,)) for name in parts.modalities if parts.baselines)

@@ -15,11 +15,11 @@ from jlrun.weightings import Equal
 
 def plan(data: Feed, parts: Parts) -> Plan:
     """Return the plan of a multi-task run; a single task has no baseline but itself."""
+
     def fit(name: str, tasks: tuple[TaskSpec, ...], recipe: Recipe) -> Fit:
         return supervised_fit(
             name,
             replace(data, tasks=tasks),
-            parts,
             modalities=parts.modalities,
             epochs=parts.epochs,
             recipe=recipe,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jlrun.data.streams import Stream
-from jlrun.model import JointModel
 from jlrun.phase import Objective, Recipe
 from jlrun.tasks import TaskSpec
 
@@ -54,14 +53,12 @@ class Parts:
     """Collaborators of a plan, built from the config.
 
     Attributes:
-        make_model: (modalities, head name -> its task) -> model.
         recipe: how every phase optimises.
         modalities: those in use.
         epochs: of the main phase.
         baselines: whether baselines are trained.
     """
 
-    make_model: Callable[[Sequence[str], Mapping[str, TaskSpec]], JointModel]
     recipe: Recipe
     modalities: tuple[str, ...]
     epochs: int

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from jlrun.phase import Fit, Phase, Recipe
-from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.parts import Feed
 
 
 def supervised_fit(
     name: str,
     data: Feed,
-    parts: Parts,
     *,
-    modalities: Sequence[str],
+    modalities: tuple[str, ...],
     epochs: int,
     recipe: Recipe,
 ) -> Fit:
@@ -28,10 +25,10 @@ def supervised_fit(
         epochs=epochs,
         recipe=recipe,
     )
-    heads = {spec.name: spec for spec in data.tasks}
     return Fit(
         name=name,
-        make_model=lambda: parts.make_model(modalities, heads),
+        modalities=modalities,
+        heads={spec.name: spec for spec in data.tasks},
         phases=(phase,),
         scored=objectives,
     )

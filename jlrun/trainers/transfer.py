@@ -120,7 +120,8 @@ def _plan(
     specs |= {spec.name: spec for spec in target.tasks}
     main = Fit(
         name="main",
-        make_model=lambda: parts.make_model(parts.modalities, specs),
+        modalities=parts.modalities,
+        heads=specs,
         phases=phases,
         scored=target.objectives(),
         also_scored={"source": source.objectives(heads, prefix="source.")},
@@ -155,7 +156,6 @@ def _from_scratch(target: Feed, phases: tuple[Phase, ...], parts: Parts) -> tupl
         supervised_fit(
             SCRATCH,
             target,
-            parts,
             modalities=parts.modalities,
             epochs=math.ceil(budget / target.train.steps_per_epoch),
             recipe=parts.recipe,

@@ -35,7 +35,8 @@ class Static(Weighting):
         for name in weights:
             if name not in tasks:
                 raise UserError.of(
-                    f"weighting.weights.{name}", f"there is no such task.{did_you_mean(name, tasks)}"
+                    f"weighting.weights.{name}",
+                    f"there is no such task.{did_you_mean(name, tasks)}",
                 )
         self.last_weights = torch.tensor([float(weights.get(task, 1.0)) for task in tasks])
         if not bool(self.last_weights.any()):

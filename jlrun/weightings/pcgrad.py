@@ -23,12 +23,12 @@ class PCGrad(Weighting):
 
     def __init__(self, tasks: tuple[str, ...], gradients: GradientSource = "features") -> None:
         super().__init__(tasks)
-        self.gradients = gradients
+        self.gradients: GradientSource = gradients
 
     def forward(self, losses: TaskLosses) -> Tensor:
         jacobian = losses.gradients(self.gradients)
-        self.last_gramian = jacobian @ jacobian.T
-        weights = pcgrad_weights(self.last_gramian.double().cpu(), losses.active.cpu())
+        gramian = self.last_gramian = jacobian @ jacobian.T
+        weights = pcgrad_weights(gramian.double().cpu(), losses.active.cpu())
         self.last_weights = weights.to(losses.values)
         return (self.last_weights * losses.values).sum()
 

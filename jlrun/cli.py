@@ -1,0 +1,175 @@
+"""The command ``jlrun``: its options, its verbs and its exit codes. Imports no PyTorch itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean
+from jlrun.verbs import VERBS
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+_STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
+
+
+def entrypoint() -> NoReturn:
+    """Run the command and leave with its exit code."""
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Returns:
+        0 done; 1 the run failed, or some job of a sweep did; 2 the config or the input is wrong;
+        130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except UserError as error:
+        report(error.problems)
+        return _traced(WRONG)
+    except RunError as error:
+        print(f"jlrun: {error}", file=sys.stderr)
+        return _traced(FAILED)
+    except (Interrupted, KeyboardInterrupt) as error:
+        print(f"jlrun: {error or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit as end:  # argparse leaves so after the help of a verb
+        return int(end.code or DONE)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def report(problems: Sequence[Problem]) -> None:
+    """Print problems to stderr: one line, or a block."""
+    if len(problems) == 1:
+        print(f"jlrun: {problems[0]}", file=sys.stderr)
+        return
+    lines = [f"jlrun: {len(problems)} problems in the configuration"]
+    print("\n".join([*lines, *(f"  {problem}" for problem in problems)]), file=sys.stderr)
+
+
+def _run(arguments: list[str]) -> int:
+    from jlrun.config.trust import also_trusting
+
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        arguments = ["help"]
+    trusted, arguments = _take_trusted(arguments)
+    with also_trusting(trusted):
+        if arguments and arguments[0] in VERBS:
+            return import_module(f"jlrun.verbs.{arguments[0]}").main(arguments[1:])
+        return _experiment(arguments)
+
+
+def _take_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take every ``--trust PACKAGE`` out of the arguments of whatever verb."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--trust", action="append", default=[])
+    known, rest = parser.parse_known_args(arguments)
+    return known.trust, rest
+
+
+def _experiment(arguments: list[str]) -> int:
+    options = _options(arguments)
+    if options.help:
+        return import_module("jlrun.verbs.help").main([])
+    if options.version:
+        import jlrun
+
+        print(f"jlrun {jlrun.__version__}")
+        return DONE
+    _reject_verbs(options.overrides)
+    if options.cfg or options.info:
+        from jlrun.config import show
+
+        if options.info:
+            return show.info(options.info, options.overrides, options.config_dir)
+        return show.config(
+            options.cfg,
+            options.overrides,
+            options.config_dir,
+            package=options.package,
+            resolve=options.resolve,
+        )
+    if options.multirun:
+        from jlrun.sweeps.launch import launch
+
+        return launch(options.overrides, options.config_dir)
+    return _single(options.overrides, options.config_dir)
+
+
+def _single(overrides: list[str], config_dir: str | None) -> int:
+    from jlrun.config import checked
+
+    composed = checked(overrides, config_dir)
+    from jlrun.execution import execute
+
+    return _STATUS[execute(composed).status]
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    """Return what the arguments of a run say.
+
+    Raises:
+        UserError: for options that do not exist.
+    """
+    parser = _parser()
+    options, unknown = parser.parse_known_intermixed_args(arguments)
+    if unknown:
+        known = [name for action in parser._actions for name in action.option_strings]
+        hint = did_you_mean(unknown[0], [*known, "--trust"])
+        raise UserError.of("", f"there is no option '{unknown[0]}'.{hint}")
+    return options
+
+
+def _reject_verbs(overrides: Sequence[str]) -> None:
+    """Tell a misspelt verb, or one that does not come first, from an override.
+
+    Raises:
+        UserError: if there is one.
+    """
+    from jlrun.config.suggest import nearest
+
+    for position, text in enumerate(overrides):
+        verb = nearest(text, VERBS)
+        if text in VERBS:
+            raise UserError.of(text, f"a verb comes first: jlrun {text} …")
+        if position == 0 and "=" not in text and verb is not None:
+            raise UserError.of(text, f"there is no such verb. Did you mean 'jlrun {verb}'?")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")
+    infos = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+    parser.add_argument("-i", "--info", choices=infos, nargs="?", const="all")
+    parser.add_argument("--config-dir")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports what is wrong like every other mistake of the user."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError.of("", f"{message}; `jlrun --help` lists the options")
+
+
+def _traced(code: int) -> int:
+    if os.environ.get("JLRUN_DEBUG") == "1" or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exc()
+    return code

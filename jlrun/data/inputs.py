@@ -1,0 +1,208 @@
+"""Rows to predict, read from what a user has: images, arrays, or a table of files and texts."""
+
+from __future__ import annotations
+
+import csv
+import wave
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jlrun.data.image_files import is_image_name, read_image
+from jlrun.data.rows import TensorRows
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.data.transforms import fit_length, resize, to_channels
+from jlrun.errors import UserError, did_you_mean
+
+FORMATS = (
+    "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
+    "column per modality: paths of images and WAV files relative to the table, or text)"
+)
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """Rows to predict, and what to call them.
+
+    Attributes:
+        names: a file name or a row number for each row.
+        rows: the inputs, in the form that the model takes but for normalisation.
+    """
+
+    names: tuple[str, ...]
+    rows: TensorRows
+
+
+def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    """Read rows for a model of the given modalities.
+
+    Raises:
+        UserError: naming the file, and the row or column, that can't be used.
+    """
+    if not path.exists():
+        raise UserError.of("--input", f"there is no '{path}'; expected {FORMATS}")
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if is_image_name(file.name))
+        if not files:
+            raise UserError.of("--input", f"the folder '{path}' holds no images")
+        return _images(files, specs, [str(file.relative_to(path)) for file in files])
+    if is_image_name(path.name):
+        return _images([path], specs, [path.name])
+    match path.suffix.lower():
+        case ".npy" | ".npz":
+            return _arrays(path, specs)
+        case ".csv":
+            return _table(path, specs)
+    raise UserError.of("--input", f"'{path}' is not {FORMATS}")
+
+
+def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[str]) -> NamedRows:
+    if list(specs) != ["image"]:
+        raise UserError.of(
+            "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
+        )
+    images = torch.stack([_image(str(file), specs["image"]) for file in files])
+    return NamedRows(tuple(names), TensorRows({"image": images}, {}))
+
+
+def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = dict(loaded) if path.suffix.lower() == ".npz" else {next(iter(specs)): loaded}
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError.of(str(path), f"not a readable array file ({error})") from error
+    for name in arrays:
+        if name not in specs:
+            hint = did_you_mean(name, specs)
+            raise UserError.of(str(path), f"'{name}' is not a modality of the model.{hint}")
+    if not arrays or len({len(array) for array in arrays.values()}) > 1:
+        lengths = {name: len(array) for name, array in arrays.items()}
+        raise UserError.of(str(path), f"arrays must have the same number of rows, found {lengths}")
+    inputs, present, count = {}, {}, len(next(iter(arrays.values())))
+    for name, spec in specs.items():
+        if name in arrays:
+            inputs[name] = _from_array(f"{path}: {name}", arrays[name], spec)
+        else:
+            inputs[name], present[name] = _absent(spec, count), torch.zeros(count).bool()
+    names = tuple(str(i) for i in range(count))
+    return NamedRows(names, TensorRows(inputs, {}, present))
+
+
+def _from_array(where: str, array: np.ndarray, spec: Spec) -> Tensor:
+    match spec:
+        case ImageSpec():
+            return _image_array(where, array, spec)
+        case AudioSpec():
+            if array.ndim != 2 or array.dtype.kind != "f":
+                found = f"{array.dtype} {array.shape}"
+                raise UserError.of(where, f"expected floats (rows, samples), found {found}")
+            return fit_length(torch.from_numpy(array).float(), spec.num_samples)
+        case TextSpec():
+            return torch.stack([tokens(str(text), spec) for text in array])
+
+
+def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise UserError.of(
+            where,
+            f"expected uint8 images (rows, height, width) or with 1 or 3 channels, found "
+            f"{array.dtype} {array.shape}",
+        )
+    images = torch.from_numpy(np.ascontiguousarray(array))
+    if images.shape[1:] == (spec.channels, spec.height, spec.width):
+        return images
+    fitted = resize(to_channels(images.float(), spec.channels), spec.height, spec.width)
+    return fitted.round().clamp(0, 255).to(torch.uint8)
+
+
+def _table(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            lines, columns = list(reader), reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError.of(str(path), f"not a readable table ({error})") from error
+    if not any(name in columns for name in specs):
+        raise UserError.of(
+            str(path), f"needs a column for at least one of: {', '.join(specs)}; found {columns}"
+        )
+    if not lines:
+        raise UserError.of(str(path), "the table has no rows")
+    inputs, present = {}, {}
+    for name, spec in specs.items():
+        cells = [(line.get(name) or "").strip() for line in lines]
+        read = _cell_reader(path.parent, spec)
+        filler = _absent(spec, 1)[0]
+        inputs[name] = torch.stack([read(cell) if cell else filler for cell in cells])
+        mask = torch.tensor([bool(cell) for cell in cells])
+        if not bool(mask.all()):
+            present[name] = mask
+    empty = torch.stack([present.get(n, torch.ones(len(lines)).bool()) for n in specs]).any(dim=0)
+    if not bool(empty.all()):
+        row = int((~empty).nonzero()[0, 0])
+        raise UserError.of(f"{path}: row {row + 1}", "has none of the model's modalities")
+    names = tuple(str(i) for i in range(len(lines)))
+    return NamedRows(names, TensorRows(inputs, {}, present))
+
+
+def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:
+    match spec:
+        case ImageSpec():
+            return lambda cell: _image(str(folder / cell), spec)
+        case AudioSpec():
+            return lambda cell: read_wav(folder / cell, spec)
+        case TextSpec():
+            return lambda cell: tokens(cell, spec)
+
+
+def _image(path: str, spec: Spec) -> Tensor:
+    assert isinstance(spec, ImageSpec)
+    image = read_image(path, max(spec.height, spec.width), 3 if spec.channels == 3 else 1)
+    fitted = resize(image[None].float(), spec.height, spec.width)[0]
+    return fitted.round().clamp(0, 255).to(torch.uint8)
+
+
+def read_wav(path: Path, spec: AudioSpec) -> Tensor:
+    """Read a 16-bit WAV file as float32 ``(num_samples,)`` in [-1, 1), channels averaged.
+
+    Raises:
+        UserError: if it can't be read, or is of another width or sample rate.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
+            raw = file.readframes(file.getnframes())
+    except (OSError, wave.Error, EOFError) as error:
+        raise UserError.of(str(path), f"not a readable WAV file ({error})") from error
+    if width != 2 or rate != spec.sample_rate:
+        raise UserError.of(
+            str(path),
+            f"{8 * width} bit at {rate} Hz; expected 16 bit at {spec.sample_rate} Hz",
+        )
+    samples = np.frombuffer(raw, dtype="<i2").astype(np.float32).reshape(-1, channels) / 32768
+    return fit_length(torch.from_numpy(samples.mean(axis=1))[None], spec.num_samples)[0]
+
+
+def tokens(text: str, spec: TextSpec) -> Tensor:
+    """Return the ids ``(length,)`` of the lower-case words of a text, cut or padded with 0."""
+    ids = {word: i for i, word in enumerate(spec.vocabulary, start=2)}
+    found = [ids.get(word, 1) for word in text.lower().split()][: spec.length]
+    return torch.tensor(found + [0] * (spec.length - len(found)))
+
+
+def _absent(spec: Spec, count: int) -> Tensor:
+    match spec:
+        case ImageSpec(channels=c, height=h, width=w):
+            return torch.zeros(count, c, h, w, dtype=torch.uint8)
+        case AudioSpec(num_samples=length):
+            return torch.zeros(count, length)
+        case TextSpec(length=length):
+            return torch.zeros(count, length, dtype=torch.long)

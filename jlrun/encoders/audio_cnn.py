@@ -1,0 +1,66 @@
+"""A small convolutional network on log-mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil, log2
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jlrun.data.specs import AudioSpec
+from jlrun.encoders.base import Encoder
+from jlrun.encoders.log_mel import LogMel
+from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
+
+
+class AudioCnn(Encoder):
+    """Log-mel → 3×3 convolutions with ReLU and 2×2 max pooling → pooling over time → hidden layer.
+
+    Each clip's spectrogram is brought to mean 0 and variance 1 by itself: loudness does not matter,
+    and a batch of one trains like any other. Time is pooled away (mean and maximum), so it does not
+    matter when a sound happens; frequency is kept, because a tone's pitch is what it says.
+
+    Args:
+        spec: mono waveforms ``(L,)``.
+        num_mels: frequency bands.
+        window_seconds: length of a frame, rounded to a power of two in samples.
+        hop_seconds: time between frames.
+        channels: output channels of each convolution.
+        hidden: units of the hidden layer: the width of the features ``(B, hidden)``.
+        dropout: share of the hidden units that are dropped in training.
+    """
+
+    def __init__(
+        self,
+        spec: AudioSpec,
+        num_mels: PositiveInt = 64,
+        window_seconds: PositiveFloat = 0.064,
+        hop_seconds: PositiveFloat = 0.016,
+        channels: Sequence[PositiveInt] = (16, 32, 64),
+        hidden: PositiveInt = 128,
+        dropout: Fraction = 0.0,
+    ) -> None:
+        super().__init__()
+        window = max(2, 2 ** round(log2(spec.sample_rate * window_seconds)))
+        hop = max(1, round(spec.sample_rate * hop_seconds))
+        self.log_mel = LogMel(spec.sample_rate, window, hop, num_mels)
+        widths, bands = [1, *channels], num_mels
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            pool = nn.MaxPool2d(2, ceil_mode=True)
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), pool]
+            bands = ceil(bands / 2)
+        self.convolutions = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(
+            nn.Linear(2 * widths[-1] * bands, hidden), nn.ReLU(), nn.Dropout(dropout)
+        )
+        self.out_features = hidden
+
+    def forward(self, x: Tensor) -> Tensor:
+        spectrogram = self.log_mel(x)
+        normal = F.layer_norm(spectrogram, spectrogram.shape[1:])
+        maps = self.convolutions(normal[:, None])
+        return self.hidden(torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1).flatten(1))

@@ -1,0 +1,107 @@
+"""Every classification model of torchvision, as an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from jlrun.data.specs import ImageSpec
+from jlrun.encoders.architectures import build_features, check_name, choose_stem, working_size
+from jlrun.encoders.base import Encoder
+from jlrun.encoders.pretrained import load_pretrained
+from jlrun.ranges import PositiveInt
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Torchvision(Encoder):
+    """A torchvision model without its classifier.
+
+    Gray images are repeated to three channels; images of another number of channels pass a learned
+    1×1 convolution. Images smaller than the model can take are enlarged, and for vision
+    transformers enlarged to a square of whole patches. With pretrained weights, pixels are
+    normalised as the weights know them, whatever the data set's own statistics.
+
+    A batch of one is normalised by the running statistics of BatchNorm: it has none of its own
+    where the maps are a single pixel.
+
+    Args:
+        spec: images of shape ``(C, H, W)``, from 1×1 up.
+        name: of the model, for example ``resnet18``.
+        weights: null, a local ``.safetensors`` or ``.pth`` file, ``DEFAULT`` or another name of
+            published weights, which are downloaded once.
+        stem: of ResNets: ``small`` is a 3×3 convolution of stride 1 without pooling; ``auto`` is
+            that for images up to 64 pixels without pretrained weights, else ``imagenet``.
+        resize: side in pixels that images are resized to; null keeps their size.
+
+    Raises:
+        UserError: if there is no such model, or its weights can't be had or don't fit.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        name: str,
+        weights: str | None = None,
+        stem: Literal["auto", "imagenet", "small"] = "auto",
+        resize: PositiveInt | None = None,
+    ) -> None:
+        super().__init__()
+        check_name(name)
+        wanted = (spec.height, spec.width) if resize is None else (resize, resize)
+        self.size = working_size(name, wanted)
+        chosen = choose_stem(name, self.size, stem, pretrained=weights is not None)
+        self.network, self.out_features = build_features(name, self.size, chosen)
+        self.adapt = nn.Identity() if spec.channels in (1, 3) else nn.Conv2d(spec.channels, 3, 1)
+        scale, shift = torch.ones(3), torch.zeros(3)
+        if weights is not None:
+            load_pretrained(self.network, name, weights)
+            scale, shift = _renormalise(name, spec)
+        self.register_buffer("scale", scale[:, None, None])
+        self.register_buffer("shift", shift[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.adapt(x) * self.scale + self.shift  # one channel broadcasts to three
+        if x.shape[2:] != self.size:
+            x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
+        if self.training and len(x) == 1:
+            with _running_statistics(self.network):
+                return self.network(x).flatten(1)
+        return self.network(x).flatten(1)
+
+
+def _renormalise(name: str, spec: ImageSpec) -> tuple[Tensor, Tensor]:
+    """Return a and b, ``(3,)``, such that ax + b is normalised as in pretraining.
+
+    x is normalised by the spec's mean and std. Channels that are no colours are left as they are.
+    """
+    if spec.channels not in (1, 3):
+        return torch.ones(3), torch.zeros(3)
+    # the published weights of these two were trained on pixels in [-1, 1]
+    plain = name in ("googlenet", "inception_v3", "efficientnet_v2_l")
+    mean = torch.tensor((0.5, 0.5, 0.5) if plain else IMAGENET_MEAN)
+    std = torch.tensor((0.5, 0.5, 0.5) if plain else IMAGENET_STD)
+    own_mean, own_std = torch.tensor(spec.mean or (0.0,)), torch.tensor(spec.std or (1.0,))
+    return own_std.expand(3) / std, (own_mean.expand(3) - mean) / std
+
+
+@contextmanager
+def _running_statistics(network: nn.Module) -> Iterator[None]:
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
+    for norm in norms:
+        norm.training = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.training = True

@@ -1,0 +1,11 @@
+"""What ``jlrun VERB`` can do besides training: one module per verb, each with a ``main``."""
+
+VERBS = {
+    "ls": "groups and their options",
+    "check": "find what is wrong with a configuration, without training",
+    "resume": "go on with an interrupted run",
+    "evaluate": "score a run's best checkpoint on its test split",
+    "predict": "predict the rows of a file or folder with a run's best checkpoint",
+    "board": "TensorBoard over outputs/",
+    "help": "this text",
+}

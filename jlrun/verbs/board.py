@@ -1,0 +1,35 @@
+"""``jlrun board [DIR] [--port N]``: TensorBoard over the runs in a folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jlrun.errors import UserError
+from jlrun.verbs.arguments import parser
+
+
+def main(args: Sequence[str]) -> int:
+    """Serve until interrupted; return TensorBoard's exit code.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    parse = parser("board", "Show the curves of the runs in a folder with TensorBoard.")
+    parse.add_argument("folder", nargs="?", default="outputs", help="default: outputs")
+    parse.add_argument("--port", type=int, default=6006)
+    options = parse.parse_args(args)
+    folder = Path(options.folder).expanduser()
+    if not folder.is_dir():
+        raise UserError.of(
+            str(folder), "there is no such folder; runs go to outputs/ of the working directory"
+        )
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder)]
+    process = subprocess.Popen([*command, "--port", str(options.port)])
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # the terminal sent the interrupt to TensorBoard too
+        return 0

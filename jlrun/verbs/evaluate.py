@@ -1,0 +1,97 @@
+"""``jlrun evaluate RUN [KEY=VALUE …]``: score a run's selected model again, here and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jlrun.errors import Problem, UserError
+from jlrun.files import write_json
+from jlrun.verbs.arguments import parser
+
+
+def main(args: list[str]) -> int:
+    """Print the scores of the selected weights on validation and test splits.
+
+    Overrides change values of the run's own config, for example ``engine.device=cpu`` or where its
+    data lies; the run itself is not changed.
+    """
+    parse = parser("evaluate", "Score the selected model of a run on its splits.")
+    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
+    parse.add_argument("--output", type=Path, help="also write the scores to this JSON file")
+    parsed = parse.parse_args(args)
+
+    from rich.console import Console
+    from rich.table import Table
+
+    scores = evaluate_run(parsed.run, parsed.overrides)
+    table = Table("split", "task", "metric", "score")
+    for split, tasks in scores.items():
+        for task, metrics in tasks.items():
+            for metric, value in metrics.items():
+                table.add_row(split, task, metric, f"{value:.4f}")
+    Console().print(table)
+    if parsed.output is not None:
+        write_json(parsed.output, scores)
+    return 0
+
+
+def evaluate_run(directory: Path, overrides: list[str]) -> dict[str, Any]:
+    """Return split -> task -> metric -> score of the selected weights.
+
+    Raises:
+        UserError: if the run has no selected weights, or an override is wrong.
+    """
+    from jlrun import checkpoints
+    from jlrun.assembly import assemble
+    from jlrun.config import check_values
+    from jlrun.config.schema import Settings
+    from jlrun.engine import session
+    from jlrun.evaluation import evaluate, predictor
+    from jlrun.execution import load_config
+
+    config = changed(load_config(directory)[0], overrides)
+    problems = check_values(config)
+    if problems:
+        raise UserError(problems)
+    settings = Settings.parse(config)
+    engine = settings.engine
+    with session(threads=engine.threads, deterministic=engine.deterministic):
+        assembly = assemble(settings)
+        fit = assembly.plan.fits[0]
+        model = assembly.new_model(fit)
+        checkpoints.load_model(directory / "checkpoints" / "best", model)
+        predict = predictor(model, assembly.engine)
+        return {
+            "val": evaluate(predict, fit.scored, assembly.plan.val),
+            "test": evaluate(predict, fit.scored, assembly.plan.test),
+        }
+
+
+def changed(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """Return ``config`` with the values of ``key=value`` overrides.
+
+    Raises:
+        UserError: for an override without ``=``, or of a key that the config lacks.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    node, problems = OmegaConf.create(config), []
+    OmegaConf.set_struct(node, True)
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        try:
+            if not sign:
+                raise ValueError("expected KEY=VALUE")
+            OmegaConf.update(node, key, yaml.safe_load(text), force_add=False)
+        except (OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+            reason = "there is no such key" if sign else str(error)
+            problems.append(Problem(key, reason))
+    if problems:
+        raise UserError(problems)
+    plain = OmegaConf.to_container(node)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}

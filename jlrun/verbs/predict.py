@@ -1,0 +1,101 @@
+"""``jlrun predict RUN --input FILE --output FILE``: predictions of a run's selected model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jlrun.errors import UserError
+from jlrun.files import write_text
+from jlrun.verbs.arguments import parser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jlrun.data.inputs import NamedRows
+    from jlrun.saved_model import SavedModel
+    from jlrun.tasks import TaskSpec
+
+BATCH = 256
+
+
+def main(args: list[str]) -> int:
+    """Predict rows and write a CSV table or, for ``.json``, a list of objects."""
+    parse = parser("predict", "Predict new rows with the selected model of a run.")
+    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument(
+        "--input", type=Path, required=True, help="image, folder, .npy, .npz or .csv"
+    )
+    parse.add_argument("--output", type=Path, required=True, help=".csv or .json")
+    parsed = parse.parse_args(args)
+    if parsed.output.suffix.lower() not in (".csv", ".json"):
+        raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
+
+    from jlrun.data.inputs import read_inputs
+    from jlrun.execution import load_run
+    from jlrun.saved_model import load_saved_model
+
+    settings, _ = load_run(parsed.run)
+    saved = load_saved_model(parsed.run, settings)
+    inputs = read_inputs(parsed.input, saved.specs)
+    rows = list(_predictions(saved, inputs))
+    write_text(parsed.output, _format(rows, parsed.output.suffix.lower()))
+    print(f"{len(rows)} rows predicted: {parsed.output}")
+    return 0
+
+
+def _predictions(saved: SavedModel, inputs: NamedRows) -> Iterator[dict[str, Any]]:
+    import torch
+
+    from jlrun.data.streams import Stream
+    from jlrun.evaluation import predictor
+
+    engine = saved.engine
+    stream = Stream(
+        "input",
+        inputs.rows,
+        specs=saved.specs,
+        batch_size=BATCH,
+        seed=0,
+        device=engine.device,
+        memory_budget=engine.memory_budget,
+        channels_last=engine.channels_last,
+    )
+    predict, names = predictor(saved.model, engine), iter(inputs.names)
+    with torch.no_grad():
+        for batch in stream.sweep():
+            columns = [p.probabilities.cpu() for p in predict(batch, saved.scored)]
+            for i in range(batch.size):
+                row: dict[str, Any] = {"input": next(names)}
+                for objective, probabilities in zip(saved.scored, columns, strict=True):
+                    row |= _cells(objective.spec, probabilities[i : i + 1])
+                yield row
+
+
+def _cells(spec: TaskSpec, probabilities: Tensor) -> dict[str, Any]:
+    """Return what is predicted for one row: the class and its probability, or the value."""
+    decision = spec.task.decide(probabilities)[0]
+    if not spec.classes:
+        return {spec.name: float(decision)}
+    if decision.ndim:
+        chosen = [name for name, on in zip(spec.classes, decision.tolist(), strict=True) if on]
+        return {spec.name: " ".join(chosen)}
+    index = int(decision)
+    return {
+        spec.name: spec.classes[index],
+        f"{spec.name}_probability": round(float(probabilities[0, index]), 6),
+    }
+
+
+def _format(rows: list[dict[str, Any]], suffix: str) -> str:
+    if suffix == ".json":
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

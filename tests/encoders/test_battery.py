@@ -1,0 +1,134 @@
+"""Every option of ``conf/backbone`` passes the same checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from jlrun.config.build import build
+from jlrun.config.compose import compose
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.encoders.base import Encoder
+
+CONF = Path(__file__).parents[2] / "conf" / "backbone"
+# One size is enough for the larger ones.
+HEAVY = {
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "mobilenet_v3_large",
+    "resnet34",
+    "resnet50",
+    "swin_t",
+    "vgg16",
+    "vit_b_16",
+}
+
+
+def options(modality: str) -> list[str]:
+    return sorted(p.stem for p in (CONF / modality).glob("*.yaml") if p.stem[0] != "_")
+
+
+def image_spec(channels: int, height: int, width: int) -> ImageSpec:
+    return ImageSpec(channels, height, width, (0.5,) * channels, (0.25,) * channels)
+
+
+def make(modality: str, option: str, spec: Spec) -> Encoder:
+    torch.manual_seed(0)
+    config = compose(["mode=multitask", f"backbone/{modality}={option}"]).config
+    return build(config["backbone"][modality], spec)
+
+
+def rows(spec: Spec, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    match spec:
+        case ImageSpec():
+            shape = (count, spec.channels, spec.height, spec.width)
+            return torch.randn(shape, generator=generator)
+        case AudioSpec():
+            return torch.rand(count, spec.num_samples, generator=generator) - 0.5
+        case TextSpec():
+            return torch.randint(spec.num_tokens, (count, spec.length), generator=generator)
+
+
+def check(encoder: Encoder, spec: Spec) -> None:
+    """Run the battery on an encoder of a spec."""
+    check_shapes_and_gradients(encoder, spec)
+    check_state_round_trip(encoder, spec)
+    check_rows_are_independent(encoder, spec)
+    check_float64(encoder, spec)
+
+
+def check_shapes_and_gradients(encoder: Encoder, spec: Spec) -> None:
+    for count in (1, 3):
+        encoder.train().zero_grad(set_to_none=True)
+        features = encoder(rows(spec, count))
+        assert features.shape == (count, encoder.out_features)
+        assert features.isfinite().all()
+        features.sum().backward()
+        without = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
+        assert not without, without
+    assert all(p.grad.isfinite().all() for p in encoder.parameters() if p.grad is not None)
+
+
+@torch.no_grad()
+def check_state_round_trip(encoder: Encoder, spec: Spec) -> None:
+    x = rows(spec, 2)
+    encoder.eval()
+    before = encoder(x)
+    state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    for parameter in encoder.parameters():
+        parameter.add_(1.0)
+    # a plain dict, as read from safetensors: no metadata of PyTorch's own
+    encoder.load_state_dict(state)
+    torch.testing.assert_close(encoder(x), before, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def check_rows_are_independent(encoder: Encoder, spec: Spec) -> None:
+    x = rows(spec, 3)
+    encoder.eval()
+    torch.testing.assert_close(encoder(x[1:2]), encoder(x)[1:2], rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def check_float64(encoder: Encoder, spec: Spec) -> None:
+    x = rows(spec, 2)
+    encoder.eval()
+    single = encoder(x)
+    double = encoder.double()(x.double() if x.is_floating_point() else x)
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("option", options("image"))
+def test_image(option: str) -> None:
+    spec = image_spec(1, 8, 8)
+    check(make("image", option, spec), spec)
+
+
+@pytest.mark.parametrize(
+    "size", [(3, 1, 1), (1, 28, 28), (3, 32, 32), (4, 9, 17), (1, 224, 224)], ids=str
+)
+@pytest.mark.parametrize("option", [o for o in options("image") if o not in HEAVY])
+def test_image_of_size(option: str, size: tuple[int, int, int]) -> None:
+    spec = image_spec(*size)
+    check_shapes_and_gradients(make("image", option, spec), spec)
+
+
+@pytest.mark.parametrize("option", options("audio"))
+@pytest.mark.parametrize(
+    "spec", [AudioSpec(4000, 8000), AudioSpec(100, 8000), AudioSpec(8000, 44100)], ids=str
+)
+def test_audio(option: str, spec: AudioSpec) -> None:
+    check(make("audio", option, spec), spec)
+
+
+@pytest.mark.parametrize("option", options("text"))
+@pytest.mark.parametrize("spec", [TextSpec(("one", "two"), 1), TextSpec(("a",), 7)], ids=str)
+def test_text(option: str, spec: TextSpec) -> None:
+    check(make("text", option, spec), spec)

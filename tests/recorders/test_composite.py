@@ -1,0 +1,29 @@
+"""Several recorders as one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+from unittest.mock import MagicMock, call
+
+import pytest
+
+from jlrun.recorders.base import Recorder
+from jlrun.recorders.composite import Recorders
+
+METHODS = {
+    name: function
+    for name, function in inspect.getmembers(Recorder, inspect.isfunction)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_call_is_passed_on_in_order(name: str) -> None:
+    parts: Any = MagicMock()
+    arguments = [object() for _ in list(inspect.signature(METHODS[name]).parameters)[1:]]
+    getattr(Recorders([parts.first, parts.second]), name)(*arguments)
+    assert parts.mock_calls == [
+        getattr(call.first, name)(*arguments),
+        getattr(call.second, name)(*arguments),
+    ]

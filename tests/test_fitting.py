@@ -1,0 +1,122 @@
+"""Fits: exact resume from anywhere, honest selection, phases that carry weights over."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from jlrun import checkpoints
+from jlrun.errors import Interrupted, RunError
+from jlrun.fitting import FitFolder, FitResult, FitRun
+from jlrun.phase import Fit, Phase, body_and_head
+from jlrun.terms import L2
+from jlrun.weightings import DWA, Equal, PCGrad, Uncertainty
+from tests.toy import (
+    TASKS,
+    StopAt,
+    never,
+    toy_model,
+    toy_objectives,
+    toy_phase,
+    toy_recipe,
+    toy_rows,
+    toy_stream,
+    toy_surroundings,
+)
+
+NUM_STEPS = 5 * 3 + 5 * 4  # of the two phases below
+
+
+def two_phases(weighting=Equal) -> tuple[Phase, ...]:
+    recipe = toy_recipe(weighting, terms=lambda: {"l2": L2(weight=1e-3)})
+    first = toy_phase("pretrain", recipe, epochs=3)
+    second = replace(toy_phase("finetune", recipe, epochs=4), rules=body_and_head(0.5, 2.0))
+    return first, second
+
+
+def fit_of(phases: tuple[Phase, ...]) -> Fit:
+    heads = {spec.name: spec for spec in TASKS}
+    return Fit("main", ("x",), heads, phases, toy_objectives())
+
+
+def run(fit: Fit, path: Path, interrupted=never) -> FitResult:
+    streams = {"dataset": toy_stream(rows=toy_rows(seed=2))}
+    fit_run = FitRun(fit, toy_model(), FitFolder(path, 0.0), toy_surroundings(interrupted))
+    return fit_run.run(streams, streams)
+
+
+def outcome(result: FitResult) -> dict:
+    return {name: value for name, value in asdict(result).items() if name != "seconds"}
+
+
+@pytest.mark.parametrize("weighting", [Equal, Uncertainty, DWA, PCGrad])
+@pytest.mark.parametrize("stop", [1, 4, 5, 14, 15, 16, 27, NUM_STEPS - 1, NUM_STEPS])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    tmp_path: Path, stop: int, weighting: type
+) -> None:
+    fit = fit_of(two_phases(weighting))
+    expected = run(fit, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(fit, tmp_path / "parts", StopAt(stop))
+    assert outcome(run(fit, tmp_path / "parts")) == outcome(expected)
+    for name in ("best", "last", "pretrain"):
+        whole = checkpoints.load_tensors(tmp_path / "whole" / name)
+        parts = checkpoints.load_tensors(tmp_path / "parts" / name)
+        assert all(torch.equal(tensor, parts[key]) for key, tensor in whole.items()), name
+
+
+def test_interrupted_again_and_again_equals_uninterrupted(tmp_path: Path) -> None:
+    fit = fit_of(two_phases(DWA))
+    expected = run(fit, tmp_path / "whole")
+    for _ in range(NUM_STEPS):
+        with pytest.raises(Interrupted):
+            run(fit, tmp_path / "parts", StopAt(1))
+    assert outcome(run(fit, tmp_path / "parts")) == outcome(expected)
+
+
+def test_the_second_phase_starts_from_the_selected_weights_of_the_first(tmp_path: Path) -> None:
+    first, second = two_phases()
+    frozen = replace(second, rules=body_and_head(0.0, 0.0 + 1e-30))
+    run(fit_of((first, frozen)), tmp_path)
+    before = checkpoints.load_tensors(tmp_path / "pretrain")
+    after = checkpoints.load_tensors(tmp_path / "best")
+    assert all(torch.equal(before[name], after[name]) for name in before if "encoders" in name)
+
+
+def test_a_complete_fit_is_not_trained_again(tmp_path: Path) -> None:
+    fit = fit_of(two_phases())
+    expected = run(fit, tmp_path)
+    assert FitFolder(tmp_path, 0.0).result() == expected
+
+
+def test_selection_takes_the_best_validation_epoch_not_the_last(tmp_path: Path) -> None:
+    # A learning rate that ruins the model after the first epochs.
+    phase = toy_phase(epochs=6)
+    ruin = replace(phase.recipe, schedule=lambda step, num_steps: 1.0 if step < 15 else 1e3)
+    result = run(fit_of((replace(phase, recipe=ruin),)), tmp_path)
+    assert result.selected["epoch"] <= 3
+
+
+def test_patience_ends_a_phase_early_and_stays_ended_on_resume(tmp_path: Path) -> None:
+    still = replace(toy_recipe(patience=2), schedule=lambda step, num_steps: 0.0)
+    phase = replace(toy_phase(epochs=20, recipe=still), rules=body_and_head(0.0, 1.0))
+    result = run(fit_of((phase,)), tmp_path / "whole")
+    assert result.steps == 3 * phase.steps_per_epoch
+    with pytest.raises(Interrupted):
+        run(fit_of((phase,)), tmp_path / "parts", StopAt(2 * phase.steps_per_epoch))
+    assert outcome(run(fit_of((phase,)), tmp_path / "parts")) == outcome(result)
+
+
+def test_a_loss_that_is_not_finite_names_the_task_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path,
+) -> None:
+    phase = toy_phase(epochs=4)
+    burst = replace(
+        phase.recipe, schedule=lambda step, num_steps: float("inf") if step == 12 else 1.0
+    )
+    with pytest.raises(RunError, match=r"loss of 'sign'.*optimizer\.lr=0\.01"):
+        run(fit_of((replace(phase, recipe=burst),)), tmp_path)
+    weights = checkpoints.load_tensors(tmp_path / "last")
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+    assert FitFolder(tmp_path, 0.0).last_step() == 10

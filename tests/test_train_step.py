@@ -1,0 +1,137 @@
+"""One optimizer step: accumulation, missing labels, mixing, frozen parts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from jlrun.data.batch import Batch
+from jlrun.engine import Engine
+from jlrun.learner import build_learner
+from jlrun.phase import body_and_head
+from jlrun.terms import L2
+from jlrun.train_step import objective_loss, train_step
+from tests.toy import (
+    CPU,
+    TASKS,
+    toy_batch,
+    toy_model,
+    toy_objectives,
+    toy_phase,
+    toy_recipe,
+    toy_rows,
+)
+
+
+def step(engine: Engine, batch: Batch, phase=None):
+    model = toy_model(dropout=0.0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.momentum = 0.0  # statistics of parts differ from those of the whole
+            module.eval()
+    phase = phase or toy_phase()
+    learner = build_learner(model, phase, engine)
+    learner = replace(learner, frozen=tuple(m for m in model.modules() if "Norm" in str(type(m))))
+    learner.set_lr(1.0)
+    stats = train_step(learner, phase, {"dataset": batch}, engine, 0.0)
+    return model, stats
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_micro_batches_equal_one_batch(parts: int) -> None:
+    whole, stats = step(Engine(CPU), toy_batch())
+    split, split_stats = step(Engine(CPU, accumulate=parts), toy_batch())
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(split.state_dict()[name], tensor, msg=name)
+    torch.testing.assert_close(split_stats.task_losses, stats.task_losses)
+    torch.testing.assert_close(split_stats.total_loss, stats.total_loss)
+
+
+def test_parts_of_unequal_size_count_by_their_rows() -> None:
+    whole, _ = step(Engine(CPU), toy_batch(7))
+    split, _ = step(Engine(CPU, accumulate=3), toy_batch(7))
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(split.state_dict()[name], tensor, msg=name)
+
+
+def test_rows_without_a_label_count_for_the_other_task_only() -> None:
+    batch = toy_batch()
+    mask = torch.arange(8) < 5
+    hidden = replace(
+        batch,
+        labelled={"largest": mask},
+        targets={**batch.targets, "largest": batch.targets["largest"].masked_fill(~mask, -1)},
+    )
+    _, stats = step(Engine(CPU), hidden)
+    model = toy_model(dropout=0.0).eval()
+    with torch.no_grad():
+        logits = model(batch).logits["largest"][:5]
+    expected = torch.nn.functional.cross_entropy(logits, batch.targets["largest"][:5])
+    torch.testing.assert_close(stats.task_losses[1], expected)
+
+
+def test_a_task_without_any_label_gives_zero_and_finite_gradients() -> None:
+    hidden = replace(toy_batch(), labelled={"largest": torch.zeros(8).bool()})
+    model, stats = step(Engine(CPU), hidden)
+    assert stats.active.tolist() == [True, False]
+    assert float(stats.task_losses[1]) == 0.0
+    assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
+
+
+def test_mixed_rows_have_the_loss_of_both_targets() -> None:
+    objective, batch = toy_objectives()[1], toy_batch(4)
+    other = batch.targets["largest"].flip(0)
+    weight = torch.tensor([1.0, 0.75, 0.5, 0.0])
+    mixed = replace(batch, mixed_targets={"largest": other}, mix_weight=weight)
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    loss, count = objective_loss(objective, logits, mixed)
+    soft = torch.nn.functional.one_hot(batch.targets["largest"], 4) * weight[:, None]
+    soft = soft + torch.nn.functional.one_hot(other, 4) * (1 - weight[:, None])
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, soft))
+    assert float(count) == 4
+
+
+def test_a_frozen_body_is_unchanged_and_its_statistics_too() -> None:
+    model = toy_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    phase = replace(toy_phase(), rules=body_and_head(body_lr=0.0))
+    learner = build_learner(model, phase, Engine(CPU))
+    learner.set_lr(1.0)
+    for seed in range(3):
+        train_step(learner, phase, {"dataset": toy_batch(seed=seed)}, Engine(CPU), 0.0)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == name.startswith("encoders."), name
+
+
+def test_a_group_learns_at_its_own_rate() -> None:
+    phase = replace(toy_phase(), rules=body_and_head(body_lr=0.5, head_lr=2.0))
+    learner = build_learner(toy_model(), phase, Engine(CPU))
+    learner.set_lr(0.1)
+    rates = {group["name"]: group["lr"] for group in learner.optimizer.param_groups}
+    assert rates == pytest.approx({"body": 0.005, "head": 0.02})
+
+
+def test_terms_are_added_with_their_strengths() -> None:
+    recipe = replace(toy_recipe(terms=lambda: {"l2": L2(weight=0.5)}), term_scale=3.0)
+    _, without = step(Engine(CPU), toy_batch())
+    _, stats = step(Engine(CPU), toy_batch(), toy_phase(recipe=recipe))
+    torch.testing.assert_close(
+        stats.total_loss, without.total_loss + 3.0 * 0.5 * stats.term_losses[0]
+    )
+
+
+def test_clipping_bounds_the_step_and_reports_the_norm_before() -> None:
+    model, stats = step(Engine(CPU, clip_norm=1e-3), toy_batch())
+    norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    assert float(torch.stack(norms).norm()) <= 1.001e-3
+    assert float(stats.grad_norm) > 1e-2
+
+
+def test_bf16_steps_stay_close_to_fp32() -> None:
+    _, exact = step(Engine(CPU), toy_batch())
+    _, rough = step(Engine(CPU, precision="bf16"), toy_batch())
+    torch.testing.assert_close(rough.task_losses, exact.task_losses, atol=0.05, rtol=0.05)
+
+
+def test_toy_tasks_are_what_the_rows_are_labelled_for() -> None:
+    assert {spec.name for spec in TASKS} == set(toy_rows().targets)
