@@ -146,6 +146,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             with out_of_memory_explained(settings.batch_size):
                 result = _train_all(job, assembly, around)
+            _draw_curves(job, assembly, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result
@@ -190,18 +191,36 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
             for feed in assembly.feeds
         },
         changed=_changed(job.overrides),
-        settings={
-            name: getattr(job.settings, name)
-            for name in ("mode", "seed", "epochs", "batch_size", "lambda_")
-        }
-        | {"optimizer.lr": job.settings.optimizer.get("lr")},
+        settings=_choices(job.settings),
         resumed=job.resumed,
     )
 
 
+def _choices(settings: Settings) -> dict[str, Any]:
+    """Return what runs are compared by: the numbers and names that people change."""
+    plain = {
+        name: getattr(settings, name)
+        for name in ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
+    }
+    parts = (
+        "optimizer",
+        "scheduler",
+        "weighting",
+        "fusion",
+        "heads",
+        "dataset",
+        "source",
+        "target",
+    )
+    nodes = {name: getattr(settings, name) for name in parts}
+    targets = {name: node["_target_"].split(".")[-1] for name, node in nodes.items() if node}
+    return {**plain, **targets, "optimizer.lr": settings.optimizer.get("lr")}
+
+
 def _changed(overrides: Sequence[str]) -> dict[str, str]:
     pairs = (override.split("=", 1) for override in overrides if "=" in override)
-    return {key.lstrip("+"): value for key, value in pairs}
+    changed = {key.lstrip("+~"): value for key, value in pairs}
+    return {k: v for k, v in changed.items() if k != "mode" and not k.startswith("hydra.")}
 
 
 def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
@@ -242,9 +261,18 @@ def _observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[O
     if not job.settings.recorder.figures:
         return ()
     # Matplotlib takes half a second to import.
-    from jlrun.reports.observers import test_observers
+    from jlrun.figures.observers import test_observers
 
     return test_observers(assembly.tasks, assembly.specs, around.recorder)
+
+
+def _draw_curves(job: Job, assembly: Assembly, recorder: Recorder) -> None:
+    if job.settings.recorder.figures:
+        from jlrun.figures.curves import curves
+
+        recorder.flush()
+        primary = {spec.name: spec.task.primary for spec in assembly.tasks}
+        recorder.figure("curves", curves(job.directory / "metrics.csv", primary), step=0)
 
 
 def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
@@ -283,6 +311,7 @@ def _result(
             "direction": "maximize",
         },
         selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
+        primary={spec.name: spec.task.primary for spec in assembly.tasks},
         baselines=comparison.baselines,
         gain=comparison.gain,
         model={"parameters": main.parameters, "trainable": main.trainable},

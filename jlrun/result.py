@@ -25,6 +25,7 @@ class Result:
         error: what went wrong; None if nothing did.
         test, val: task -> metric -> score under the selected weights.
         objective: name, value and direction of what selection looked at.
+        primary: task -> the metric that stands for it.
         selected: phase, epoch and step of the selected weights.
         baselines: baseline -> task -> metric -> test score.
         gain: over the baselines, in percent; None without them.
@@ -43,6 +44,7 @@ class Result:
     val: Scores = field(default_factory=dict)
     objective: Mapping[str, Any] | None = None
     selected: Mapping[str, Any] | None = None
+    primary: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, Scores] = field(default_factory=dict)
     gain: Mapping[str, Any] | None = None
     model: Mapping[str, int] | None = None
@@ -61,6 +63,7 @@ class Result:
             "test": self.test,
             "val": self.val,
             "objective": self.objective,
+            "primary": self.primary,
             "selected": self.selected,
             "baselines": self.baselines,
             "gain": self.gain,

@@ -11,7 +11,9 @@ from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
@@ -61,7 +63,31 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
-def make_loader(config_dir: str | None = None) -> ConfigLoaderImpl:
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, except that a mapping that is empty in the YAML takes any key.
+
+    ``weighting.weights={digit:2}`` then needs no ``+``; every other mapping is closed.
+    """
+
+    def _compose_config_from_defaults_list(
+        self, defaults: list[ResultDefault], repo: IConfigRepository
+    ) -> DictConfig:
+        cfg = super()._compose_config_from_defaults_list(defaults, repo)
+        _open_empty(cfg)
+        return cfg
+
+
+def _open_empty(node: DictConfig) -> None:
+    for key in node:
+        child = node._get_node(key) if key != "hydra" else None
+        if isinstance(child, DictConfig) and not (child._is_none() or child._is_missing()):
+            if len(child):
+                _open_empty(child)
+            elif not child._is_interpolation():
+                OmegaConf.set_struct(child, False)
+
+
+def make_loader(config_dir: str | None = None) -> Loader:
     """Return Hydra's loader over our config, then the user's folders."""
     if config_dir is not None and not Path(config_dir).expanduser().is_dir():
         raise UserError.of("--config-dir", f"there is no folder '{config_dir}'")
@@ -72,7 +98,7 @@ def make_loader(config_dir: str | None = None) -> ConfigLoaderImpl:
     for folder in user_folders(config_dir):
         search_path.append("user", f"file://{folder}")
     search_path.append("schema", "structured://")
-    return ConfigLoaderImpl(search_path)
+    return Loader(search_path)
 
 
 def load(loader: ConfigLoaderImpl, overrides: Sequence[str], *, sweep: bool = False) -> DictConfig:
@@ -117,7 +143,7 @@ def composition_problem(error: Exception) -> Problem:
         return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     message = lines[0] if lines else type(cause).__name__
-    return Problem(where, message.rpartition("while resolving interpolation: ")[2])
+    return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))
 
 
 @contextmanager

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra._internal.config_repository import IConfigRepository
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf._utils import split_key
 
-from jlrun.config.suggest import elsewhere, paths_ending_in
+from jlrun.config.choices import Base
+from jlrun.config.parsing import key_of, options_of
+from jlrun.config.suggest import elsewhere, leaves, nearest, paths_ending_in
 from jlrun.errors import Problem, did_you_mean
 
 
-def key_problem(
-    base: DictConfig, repository: IConfigRepository, override: Override
-) -> Problem | None:
+def key_problem(base: Base, override: Override) -> Problem | None:
     """Say what is wrong with the key of ``override``, given the config without any values set.
 
     Keys added with ``+`` or ``++`` may be new here; whether they mean something is for the checks
@@ -25,9 +24,9 @@ def key_problem(
     if override.package is not None or "/" in key:
         return _no_such_group(base, override)
     group = key.replace(".", "/")
-    if isinstance(override.value(), str) and "." in key and repository.group_exists(group):
+    if isinstance(override.value(), str) and "." in key and base.repository.group_exists(group):
         return Problem(key, f"to choose an option, write {group}={override.value()}")
-    missing = _first_missing(base, split_key(key))
+    missing = _first_missing(base.cfg, split_key(key))
     if override.is_force_add():
         return None
     if override.is_add():
@@ -36,9 +35,9 @@ def key_problem(
     return None if missing is None else _no_such_key(base, key, missing)
 
 
-def _first_missing(base: DictConfig, parts: list[str]) -> int | None:
+def _first_missing(cfg: DictConfig, parts: list[str]) -> int | None:
     """Return the position of the first part of a key that the config lacks."""
-    node: Any = base
+    node: Any = cfg
     for position, part in enumerate(parts):
         if isinstance(node, ListConfig):
             if not (part.isdigit() and int(part) < len(node)):
@@ -46,44 +45,58 @@ def _first_missing(base: DictConfig, parts: list[str]) -> int | None:
             node = node._get_node(int(part))
         elif isinstance(node, DictConfig) and not node._is_none() and part in node:
             node = node._get_node(part)
+        elif isinstance(node, DictConfig) and position and not node._is_none() and not len(node):
+            return None  # an empty mapping takes any key
         else:
             return position
     return None
 
 
-def _no_such_key(base: DictConfig, key: str, missing: int) -> Problem:
+def _no_such_key(base: Base, key: str, missing: int) -> Problem:
     parts = split_key(key)
     if missing == 0 or (parts[0] == "terms" and missing == 1):
-        hint = elsewhere(key, str(OmegaConf.select(base, "mode")))
+        hint = elsewhere(key, str(base.choices.get("mode")))
         if hint:
             return Problem(key, hint)
-    if missing:
-        parent = OmegaConf.select(base, ".".join(parts[:missing]), throw_on_missing=False)
-        names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-        suggestion = did_you_mean(parts[missing], [n for n in names if not n.startswith("_")])
-        return Problem(key, f"there is no key '{parts[missing]}'.{suggestion}")
-    plain = OmegaConf.to_container(base, resolve=False)
+    if missing == 0:
+        return Problem(key, f"there is no such key.{_anywhere(base, parts)}")
+    holder, part = ".".join(parts[:missing]), parts[missing]
+    node = OmegaConf.select(base.cfg, holder, throw_on_missing=False)
+    names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+    options = _options_with(base, holder, part)
+    if options:
+        choices = " or ".join(f"{choice} does" for choice in options)
+        return Problem(key, f"the chosen option does not take '{part}'; {choices}")
+    suggestion = did_you_mean(part, [name for name in names if not name.startswith("_")])
+    return Problem(key, f"there is no key '{part}'.{suggestion}")
+
+
+def _anywhere(base: Base, parts: list[str]) -> str:
+    """Return a suggestion among all paths that end in the key, or among top-level names."""
+    plain = OmegaConf.to_container(base.cfg, resolve=False)
     assert isinstance(plain, dict)
     tree = {str(name): value for name, value in plain.items() if name != "hydra"}
-    deeper = paths_ending_in(parts[-1], tree)[:3]
-    if deeper:
-        return Problem(key, f"there is no such key. Did you mean {_either(deeper)}?")
-    known = dict.fromkeys([*tree, *_groups(base)])
-    return Problem(key, f"there is no such key.{did_you_mean(parts[0], known)}")
+    leaf = nearest(parts[-1], leaves(tree))
+    if leaf is None or nearest(parts[0], tree) is not None:
+        return did_you_mean(parts[0], dict.fromkeys([*tree, *base.choices]))
+    quoted = " or ".join(f"'{path}'" for path in paths_ending_in(leaf, tree)[:3])
+    return f" Did you mean {quoted}?"
 
 
-def _no_such_group(base: DictConfig, override: Override) -> Problem:
-    key = override.get_key_element().lstrip("+~")
+def _options_with(base: Base, holder: str, key: str) -> list[str]:
+    """Return the choices of the group at ``holder`` under which ``key`` exists."""
+    group = holder.replace(".", "/")
+    found = []
+    for option in options_of(base.repository, group) if group in base.choices else ():
+        loaded = base.repository.load_config(f"{group}/{option}")
+        if loaded is not None and isinstance(loaded.config, DictConfig) and key in loaded.config:
+            found.append(f"{group}={option}")
+    return found
+
+
+def _no_such_group(base: Base, override: Override) -> Problem:
+    key = key_of(override)
     dotted = override.key_or_group.replace("/", ".")
-    if OmegaConf.select(base, dotted, throw_on_missing=False) is not None:
+    if OmegaConf.select(base.cfg, dotted, throw_on_missing=False) is not None:
         return Problem(key, f"it is a value: write {dotted}=…")
-    return Problem(key, f"there is no group '{key}'.{did_you_mean(key, _groups(base))}")
-
-
-def _groups(base: DictConfig) -> list[str]:
-    choices = [str(choice) for choice in base.hydra.runtime.choices]
-    return [choice for choice in choices if not choice.startswith("hydra/")]
-
-
-def _either(names: list[str]) -> str:
-    return " or ".join(f"'{name}'" for name in names)
+    return Problem(key, f"there is no group '{key}'.{did_you_mean(key, base.choices)}")

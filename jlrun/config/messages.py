@@ -104,7 +104,10 @@ def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
 
 
 def _missing(path: str, detail: ErrorDetails) -> str:
-    return "is missing" if detail["type"] == "missing" else ""
+    if detail["type"] != "missing":
+        return ""
+    inside_list = bool(detail["loc"]) and isinstance(detail["loc"][-1], int)
+    return f"{shown(detail['input'])} has too few values" if inside_list else "is missing"
 
 
 def _unknown(path: str, detail: ErrorDetails) -> str:

@@ -39,7 +39,10 @@ def chosen_modalities(config: Config) -> list[str]:
 
 
 def _datasets(config: Config) -> Iterator[Problem]:
-    for key in ("source", "target") if config.get("mode") == "transfer" else ("dataset",):
+    used = ("source", "target") if config.get("mode") == "transfer" else ("dataset",)
+    for key in datasets(config).keys() - set(used):
+        yield Problem(key, f"mode={config.get('mode')} takes {' and '.join(used)} instead")
+    for key in used:
         node = config.get(key)
         if not isinstance(node, Mapping):
             group = f"dataset@{key}" if key != "dataset" else key

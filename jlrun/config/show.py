@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from jlrun.config.compose import CONFIG_NAME, hydra_state, load, make_loader
+from jlrun.config.compose import CONFIG_NAME, Loader, hydra_state, load, make_loader
 from jlrun.config.names import find_names
 from jlrun.errors import UserError
 
@@ -38,8 +38,7 @@ def config(
     """
     with hydra_state():
         loader = make_loader(config_dir)
-        _check(find_names(loader, overrides).problems)
-        cfg = load(loader, overrides)
+        cfg = _loaded(loader, overrides)
         HydraConfig.instance().set_config(cfg)
         OmegaConf.set_readonly(cfg.hydra, None)
         shown = Hydra("jlrun", loader).get_sanitized_cfg(cfg, kind)
@@ -60,7 +59,7 @@ def info(kind: str, overrides: Sequence[str], config_dir: str | None) -> int:
     """Print how the configuration is composed, as Hydra tells it, and return 0."""
     with hydra_state():
         loader = make_loader(config_dir)
-        _check(find_names(loader, overrides).problems)
+        _loaded(loader, overrides)
         root = logging.getLogger()
         level, handlers = root.level, list(root.handlers)
         try:
@@ -73,6 +72,11 @@ def info(kind: str, overrides: Sequence[str], config_dir: str | None) -> int:
     return 0
 
 
-def _check(problems: list) -> None:
-    if problems:
-        raise UserError(problems)
+def _loaded(loader: Loader, overrides: Sequence[str]) -> DictConfig:
+    try:
+        return load(loader, overrides)
+    except UserError:
+        problems = find_names(loader, overrides).problems
+        if problems:
+            raise UserError(problems) from None
+        raise

@@ -37,9 +37,11 @@ class Signature:
     """What a config may pass to a target.
 
     Attributes:
+        num_given: number of first parameters that are left to the run.
         open: whether it takes any other keyword too.
     """
 
+    num_given: int
     parameters: Mapping[str, Parameter]
     open: bool
 
@@ -54,7 +56,10 @@ def check_place(place: Place) -> list[Problem]:
     wrong = unfit(target, place.slot)
     if wrong:
         return [Problem(where, f"'{place.node['_target_']}' {wrong}")]
-    signature = read_signature(target, place.slot.given)
+    signature = read_signature(target, len(place.slot.given))
+    if signature.num_given < len(place.slot.given):
+        expected = " and ".join(place.slot.given)
+        return [Problem(where, f"{target.__name__} must take {expected} first, given at run time")]
     arguments = arguments_of(place.node, place.reserved)
     problems = [
         *_unknown_keys(place.path, arguments, signature, target),
@@ -77,12 +82,14 @@ def read_signature(target: Any, given: int) -> Signature:
     parameters = list(inspect.signature(target).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     at_run_time = {p.name for p in positional[:given]}
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     settable = [
         p
         for p in parameters
         if p.name not in at_run_time and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     ]
     return Signature(
+        given if takes_any else len(at_run_time),
         {p.name: Parameter(p.name, p.default is p.empty, _adapter(target, p)) for p in settable},
         open=any(p.kind is p.VAR_KEYWORD for p in parameters),
     )

@@ -19,21 +19,21 @@ class Slot:
         what: what stands there, for messages.
         base: dotted path of the class that a class there must be; empty: none.
         functions: module under which a function of jlrun may stand there instead; empty: none.
-        given: number of first parameters that the run fills in.
+        given: names of the first parameters, which the run fills in.
     """
 
     what: str
     base: str
     functions: str = ""
-    given: int = 0
+    given: tuple[str, ...] = ()
 
 
-ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=1)
-FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=1)
-HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=2)
-WEIGHTING = Slot("a weighting", "torch.nn.Module", given=1)
+ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=("spec",))
+FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
+HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
+WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
 TERM = Slot("a term", "torch.nn.Module")
-OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=1)
+OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=("params",))
 SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
 DATASET = Slot("a data set", "", "jlrun.data")
 AUGMENT = Slot("an augmentation", "", "jlrun.data")

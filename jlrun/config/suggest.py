@@ -40,6 +40,11 @@ def paths_ending_in(name: str, config: Mapping[str, Any]) -> list[str]:
     return [path for path in _paths(config) if path.rpartition(".")[2] == name]
 
 
+def leaves(config: Mapping[str, Any]) -> list[str]:
+    """Return the last parts of all config paths."""
+    return list(dict.fromkeys(path.rpartition(".")[2] for path in _paths(config)))
+
+
 def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in config.items():
         yield f"{prefix}{key}"

@@ -6,7 +6,7 @@ import math
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
@@ -19,14 +19,11 @@ from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFlo
 from jlrun.seeding import derive_seed
 
 GLYPH_SIZE = 64
-# Rendered this much larger, then averaged down: antialiased, as the handwritten digits are counts
-# of the black pixels in blocks.
-OVERSAMPLING = 8
 
 
 def load_printed_digits(
     per_class: PositiveInt = 300,
-    size: PositiveInt = 8,
+    size: Annotated[int, Ge(4), Le(GLYPH_SIZE)] = 8,
     rotate: Annotated[float, Ge(0), Lt(90)] = 15.0,
     shear: NonNegativeFloat = 0.2,
     width: PositiveFloat = 0.8,
@@ -101,7 +98,8 @@ def _random_affine(
 
 def _render(glyphs: Tensor, theta: Tensor, size: int) -> Tensor:
     """Return the mapped glyphs, uint8 ``(N, 1, size, size)``."""
-    large = size * OVERSAMPLING
-    grid = F.affine_grid(theta, [len(glyphs), 1, large, large], align_corners=False)
-    images = F.avg_pool2d(F.grid_sample(glyphs, grid, align_corners=False), OVERSAMPLING)
+    # Antialiased like the handwritten digits, whose pixels are counts of black ones in a block.
+    block = GLYPH_SIZE // size
+    grid = F.affine_grid(theta, [len(glyphs), 1, size * block, size * block], align_corners=False)
+    images = F.avg_pool2d(F.grid_sample(glyphs, grid, align_corners=False), block)
     return (images * 255).round().clamp(0, 255).to(torch.uint8)

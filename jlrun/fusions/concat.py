@@ -26,7 +26,9 @@ class Concat(Fusion):
     def __init__(self, features: Mapping[str, int], dropout: Fraction = 0.0) -> None:
         super().__init__()
         require_several("concat", features)
-        self.tokens = nn.ParameterDict({m: torch.zeros(width) for m, width in features.items()})
+        self.tokens = nn.ParameterDict()
+        for modality, width in features.items():  # the constructor would sort a mapping by name
+            self.tokens[modality] = nn.Parameter(torch.zeros(width))
         self.dropout = nn.Dropout(dropout)
         self.out_features = sum(features.values())
 

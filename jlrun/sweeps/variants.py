@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from jlrun.config.check import checked
+from jlrun.config.check import checked, distinct
 from jlrun.config.compose import Composed, hydra_state, make_loader
-from jlrun.config.names import parse
+from jlrun.config.parsing import parse
 from jlrun.errors import Problem, UserError
 
 
@@ -30,7 +30,7 @@ def checked_variants(overrides: Sequence[str], config_dir: str | None = None) ->
         except UserError as error:
             problems += error.problems
     if problems:
-        raise UserError(list(dict.fromkeys(problems)))
+        raise UserError(distinct(problems))
     return composed
 
 

@@ -14,19 +14,9 @@ from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from jlrun.encoders.base import Encoder
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
-# One size is enough for the larger ones.
-HEAVY = {
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_s",
-    "mobilenet_v3_large",
-    "resnet34",
-    "resnet50",
-    "swin_t",
-    "vgg16",
-    "vit_b_16",
-}
+# Slow for their size; the others stand for them when only fast tests run.
+LARGE = {"convnext_tiny", "efficientnet_v2_s", "resnet34", "resnet50", "swin_t", "vit_b_16"}
+OWN = ["cnn", "lenet", "mlp"]
 
 
 def options(modality: str) -> list[str]:
@@ -105,17 +95,28 @@ def check_float64(encoder: Encoder, spec: Spec) -> None:
     torch.testing.assert_close(double.float(), single, rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("option", options("image"))
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param(option, marks=pytest.mark.slow if option in LARGE else ())
+        for option in options("image")
+    ],
+)
 def test_image(option: str) -> None:
     spec = image_spec(1, 8, 8)
     check(make("image", option, spec), spec)
 
 
-@pytest.mark.parametrize(
-    "size", [(3, 1, 1), (1, 28, 28), (3, 32, 32), (4, 9, 17), (1, 224, 224)], ids=str
-)
-@pytest.mark.parametrize("option", [o for o in options("image") if o not in HEAVY])
+@pytest.mark.parametrize("size", [(3, 1, 1), (1, 12, 12), (3, 32, 32), (4, 9, 17)], ids=str)
+@pytest.mark.parametrize("option", [*OWN, "mobilenet_v3_small", "resnet18", "shufflenet_v2_x1_0"])
 def test_image_of_size(option: str, size: tuple[int, int, int]) -> None:
+    spec = image_spec(*size)
+    check_shapes_and_gradients(make("image", option, spec), spec)
+
+
+@pytest.mark.parametrize("size", [(1, 28, 28), (3, 224, 224)], ids=str)
+@pytest.mark.parametrize("option", OWN)
+def test_large_image(option: str, size: tuple[int, int, int]) -> None:
     spec = image_spec(*size)
     check_shapes_and_gradients(make("image", option, spec), spec)
 

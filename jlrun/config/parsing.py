@@ -1,0 +1,73 @@
+"""Read overrides one by one, telling all that are not of the form KEY=VALUE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from jlrun.errors import Problem
+
+
+def parse(
+    loader: ConfigLoaderImpl, overrides: Sequence[str], problems: list[Problem]
+) -> list[Override]:
+    """Parse overrides, adding to ``problems`` those that cannot be."""
+    parser = OverridesParser.create(config_loader=loader)
+    parsed = []
+    for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            hint = _as_choice(loader.repository, text)
+            problems.append(Problem(text, f"not of the form KEY=VALUE.{hint}"))
+            continue
+        try:
+            parsed.append(parser.parse_override(text))
+        except (HydraException, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            fix = "quote a value with special characters, as in data_root='\"my folder\"'"
+            problems.append(Problem(text, f"cannot be read ({reason}): {fix}"))
+    return parsed
+
+
+def without_sweeps(parsed: Sequence[Override], problems: list[Problem]) -> list[Override]:
+    """Return the overrides of a single value, adding the others to ``problems``."""
+    for override in parsed:
+        if override.is_sweep_override():
+            message = (
+                "several values: add --multirun to run one job for each, or write a list as [a,b]"
+            )
+            problems.append(Problem(key_of(override), message))
+    return [override for override in parsed if not override.is_sweep_override()]
+
+
+def key_of(override: Override) -> str:
+    """Return the key of an override, with its package and without a leading ``+`` or ``~``."""
+    return override.get_key_element().lstrip("+~")
+
+
+def text_of(override: Override) -> str:
+    """Return an override as it was written."""
+    assert override.input_line is not None
+    return override.input_line
+
+
+def options_of(repository: IConfigRepository, group: str) -> list[str]:
+    """Return the options of a group."""
+    options = repository.get_group_options(group, ObjectType.CONFIG)
+    return [name for name in options if not name.startswith("_")]
+
+
+def _as_choice(repository: IConfigRepository, text: str) -> str:
+    """Say what the name of a group or an option, alone, may have meant."""
+    if repository.group_exists(text):
+        choices = ", ".join(f"{text}={option}" for option in options_of(repository, text))
+        return f" Choose from: {choices}." if choices else ""
+    for group in repository.get_group_options("", ObjectType.GROUP):
+        if text in options_of(repository, group):
+            return f" Did you mean '{group}={text}'?"
+    return " `jlrun help` lists verbs, groups and their options."
