@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from jlrun.config import trust
 from jlrun.config.messages import problems_of
-from jlrun.config.signatures import coerced, read_signature
+from jlrun.config.signatures import Signature, coerced, read_signature
 from jlrun.errors import UserError
 
 
@@ -27,10 +27,7 @@ def build(node: Mapping[str, Any], *args: Any, **runtime: Any) -> Any:
     path = str(node["_target_"])
     target = trust.find(path)
     arguments = {key: value for key, value in node.items() if key != "_target_"}
-    try:
-        typed = coerced(read_signature(target, len(args)), arguments)
-    except ValidationError as error:
-        raise UserError(problems_of(path, arguments, error)) from error
+    typed = _typed(path, read_signature(target, len(args)), arguments)
     built = {key: _built(value) for key, value in typed.items()} | runtime
     try:
         return target(*args, **built)
@@ -38,6 +35,16 @@ def build(node: Mapping[str, Any], *args: Any, **runtime: Any) -> Any:
         raise
     except ValueError as error:
         raise UserError.of(path, " ".join(str(error).split())) from error
+
+
+def _typed(path: str, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    typed: dict[str, Any] = {}
+    for key, value in arguments.items():
+        try:
+            typed |= coerced(signature, {key: value})
+        except ValidationError as error:
+            raise UserError(problems_of(f"{path}.{key}", value, error)) from error
+    return typed
 
 
 def _built(value: Any) -> Any:

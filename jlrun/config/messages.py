@@ -54,6 +54,9 @@ def problems_of(where: str, value: Any, error: ValidationError) -> list[Problem]
     for detail in error.errors(include_url=False):
         path = ".".join(part for part in (where, *_location(value, detail)) if part)
         places.setdefault(path, []).append(detail)
+    for path in [path for path, details in places.items() if details[0]["type"] == "too_short"]:
+        if any(other.startswith(f"{path}.") for other in places):
+            del places[path]  # pydantic does not count members that are wrong themselves
     return [Problem(path, _message(path, details, value)) for path, details in places.items()]
 
 

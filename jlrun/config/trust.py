@@ -74,9 +74,9 @@ def find(path: str) -> Any:
     found = _import(package, path)
     for position, part in enumerate(parts[1:], start=1):
         found = _member(found, part, ".".join(parts[:position]), path)
-    _check_home(found, path)
-    if not (inspect.isclass(found) or inspect.isfunction(found)):
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
         raise _wrong(f"'{path}' is neither a class nor a function")
+    _check_home(found, path)
     return found
 
 
@@ -124,8 +124,8 @@ def _member(holder: Any, name: str, holder_path: str, path: str) -> Any:
 
 def _check_home(found: Any, path: str) -> None:
     """Refuse what a trusted module merely imported from elsewhere."""
-    home = top_package(inspect.unwrap(found) if callable(found) else found)
-    if home not in trusted_packages() and not isinstance(found, ModuleType):
+    home = top_package(inspect.unwrap(found))
+    if home not in trusted_packages():
         raise _untrusted(path, home or "another package")
 
 
@@ -139,9 +139,8 @@ def _absent(holder: Any, name: str, holder_path: str, path: str) -> UserError:
 def _untrusted(path: str, package: str) -> UserError:
     what = f"'{path}'" if path.split(".")[0] == package else f"'{path}' lies in '{package}', which"
     top = package.split(".")[0]
-    fix = (
-        "" if top in sys.stdlib_module_names else f"; to trust your own package, add --trust {top}"
-    )
+    own = top.isidentifier() and top not in sys.stdlib_module_names
+    fix = f"; to trust a package of yours, add --trust {top}" if own else ""
     return _wrong(f"{what} is not in a trusted package ({', '.join(trusted_packages())}){fix}")
 
 

@@ -26,22 +26,23 @@ FIRST_TOKEN = 2  # after padding and unknown
 
 def load_digits_dtmf(
     image_noise: NonNegativeFloat = 0.4,
-    occlusion: Annotated[int, Ge(0), Le(8)] = 4,
-    snr_db: tuple[float, float] = (-20.0, 0.0),
+    occlusion: Annotated[int, Ge(0), Le(8)] = 2,
+    snr_db: tuple[float, float] = (-15.0, 1.0),
     seconds: Annotated[PositiveFloat, Ge(SHORTEST_SECONDS), Le(10)] = 0.128,
     seed: int = 0,
 ) -> Dataset:
     """Return the 1,797 rows of `jlrun.data.digits`, damaged, each with a sound and a word.
 
-    ``image`` and ``audio`` are each hard alone and fail in different rows, so a model of both beats
-    either. ``text``, the digit's name, gives the answer away: for trying three modalities or
-    missing ones, not for comparing. Each image occurs in one row, so splits share none; there is no
-    official test split.
+    How badly a row's ``image`` and ``audio`` are damaged is drawn for each of them, so they fail in
+    different rows and a model of both can beat either. ``text``, the digit's name, gives the answer
+    away: it is for trying three modalities or missing ones, not for comparing. Each image occurs in
+    one row, so splits share none; there is no official test split.
 
     Args:
-        image_noise: standard deviation of Gaussian noise on the pixels, where white is 1.
+        image_noise: largest standard deviation of Gaussian noise on the pixels, where white is 1.
         occlusion: side of a black square at a random place, in pixels of 8.
-        snr_db: power of the tone, while it lasts, over that of the white noise, in decibels.
+        snr_db: lowest and highest power of the tone, while it lasts, over that of the white noise,
+            in decibels.
         seconds: length of the sound. The tone lasts at least 0.04 s and at most all of it.
         seed: of all that is drawn.
 
@@ -69,7 +70,9 @@ def load_digits_dtmf(
     )
 
 
-def key_sounds(digit: Tensor, num_samples: int, snr_db: tuple[float, float], generator: Generator) -> Tensor:
+def key_sounds(
+    digit: Tensor, num_samples: int, snr_db: tuple[float, float], generator: Generator
+) -> Tensor:
     """Return the key tone of each digit in white noise, float32 ``(N, num_samples)`` at 8 kHz.
 
     Phases, start, length and an error of the frequencies within the standard's tolerance are drawn;

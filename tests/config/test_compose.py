@@ -1,0 +1,74 @@
+"""Composition: the user's folder, the run directory, and no state left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module, version
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from jlrun.config.compose import compose
+from jlrun.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_config_is_plain_resolved_and_without_hydra() -> None:
+    composed = compose(["mode=multitask", "dataset.shots=3", "data_root=there"])
+    assert composed.config["dataset"]["val_shots"] == 3
+    assert type(composed.config["dataset"]) is dict
+    assert "hydra" not in composed.config
+    assert composed.overrides == ["mode=multitask", "dataset.shots=3", "data_root=there"]
+
+
+def test_run_directories_are_absolute_and_differ(tmp_path: Path) -> None:
+    first, second = (compose(["mode=multitask"]).run_dir for _ in range(2))
+    assert first.parent == second.parent == tmp_path / "outputs" / "multitask"
+    assert first != second
+
+
+def test_the_run_directory_can_be_set(tmp_path: Path) -> None:
+    assert compose(["hydra.run.dir=here"]).run_dir == tmp_path / "here"
+
+
+def test_own_options_serve_as_any_others(tmp_path: Path) -> None:
+    for group in ("dataset", "optimizer"):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+    (tmp_path / "conf/dataset/mine.yaml").write_text("defaults: [digits]\nlimit: 30\n")
+    (tmp_path / "conf/optimizer/mine.yaml").write_text("_target_: torch.optim.Rprop\nlr: 1\n")
+    config = compose(["mode=multitask", "dataset=mine", "optimizer=mine"]).config
+    assert config["dataset"]["limit"] == 30
+    assert config["optimizer"] == {"_target_": "torch.optim.Rprop", "lr": 1}
+
+
+def test_a_further_folder_of_options_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "more" / "optimizer").mkdir(parents=True)
+    (tmp_path / "more/optimizer/mine.yaml").write_text("_target_: torch.optim.Rprop\nlr: 1\n")
+    assert compose(["optimizer=mine"], config_dir="more").config["optimizer"]["lr"] == 1
+    with pytest.raises(UserError, match="there is no folder 'nowhere'"):
+        compose([], config_dir="nowhere")
+
+
+def test_a_variable_that_is_not_set_is_told_with_its_key() -> None:
+    with pytest.raises(UserError, match=r"data_root: .*NO_SUCH_VARIABLE"):
+        compose(["data_root=${oc.env:NO_SUCH_VARIABLE}"])
+
+
+def test_no_state_is_left_behind() -> None:
+    before = version.getbase()
+    compose(["mode=multitask"])
+    assert not GlobalHydra.instance().is_initialized()
+    assert not HydraConfig.initialized()
+    assert version.getbase() is before
+
+
+def test_an_outer_hydra_program_is_not_disturbed() -> None:
+    with initialize_config_module("jlrun.conf", version_base="1.3"):
+        compose(["mode=multitask"])
+        assert hydra_compose("jlrun", ["mode=multimodal"]).mode == "multimodal"

@@ -1,0 +1,98 @@
+"""What must fit together: tasks, modalities, fusion, mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jlrun.config.options import package_folder
+from jlrun.config.parts import check_parts, chosen_modalities
+
+
+def _fusion(name: str) -> dict[str, Any]:
+    return yaml.safe_load((package_folder() / "fusion" / f"{name}.yaml").read_text())
+
+
+def _data(tasks: str = "digit parity", modalities: str = "image") -> dict[str, Any]:
+    return {"tasks": {name: {} for name in tasks.split()}, "modalities": modalities.split()}
+
+
+def _config(**changes: Any) -> dict[str, Any]:
+    return {
+        "mode": "multitask",
+        "dataset": _data(),
+        "tasks": None,
+        "modalities": None,
+        "fusion": _fusion("none"),
+        "backbone": {"image": {}, "audio": {}},
+        "lambda_": 1.0,
+    } | changes
+
+
+def _transfer(source: dict[str, Any], target: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    config = _config(mode="transfer", source=source, target=target, **changes)
+    del config["dataset"]
+    return config
+
+
+TWO = _data(modalities="image audio")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_config(tasks=["digt"]), "tasks: the data set has no task 'digt'. Did you mean 'digit'?"),
+        (_config(modalities=["imge"]), "modalities: dataset has no modality 'imge'. Did you mean"),
+        (_config(fusion=_fusion("concat")), "fusion: there is one modality, image: nothing to fu"),
+        (_config(dataset=TWO), "fusion: none takes one modality, here are image, audio; choose"),
+        (_config(mode="multimodal"), "mode: multimodal needs at least two modalities, here is im"),
+        (_config(dataset=_data(modalities="text")), "backbone.text: no encoder for this modality"),
+        (_config(dataset=None), "dataset: there is no data set; choose one with dataset=…"),
+        (_config(source=_data()), "source: mode=multitask takes dataset instead"),
+        (_config(dataset={"tasks": {}, "modalities": ["image"]}), "dataset.tasks: a data set nam"),
+        (_config(dataset={"tasks": {"a": {}}}), "dataset.modalities: a data set lists its modali"),
+        (_transfer(_data("digit"), _data(), tasks=["parity"]), "tasks: source has none of [parity"),
+        (_transfer(_data(), _data(), tasks=["colour"]), "tasks: the data sets have no task 'colou"),
+        (_transfer(_data(), _data(modalities="audio")), "target: source and target share no moda"),
+        (_transfer(_data(), _data(), strategy="joint", lambda_=0), "lambda_: 0 leaves strategy=j"),
+        (_transfer(_data(), _data(), finetune={"body_lr": 0, "head_lr": 0.0}), "finetune: body_l"),
+    ],
+)
+def test_what_does_not_fit_is_told(config: dict[str, Any], message: str) -> None:
+    told = [str(problem) for problem in check_parts(config)]
+    assert any(message in problem for problem in told), told
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        _config(),
+        _config(tasks=["parity"]),
+        _config(dataset=TWO, modalities=["audio"]),
+        _config(dataset=TWO, fusion=_fusion("gated"), mode="multimodal"),
+        _transfer(_data("digit"), _data()),
+        _transfer(_data("digit"), _data(), tasks=["digit", "parity"]),
+        _transfer(TWO, _data()),
+        _transfer(_data(), _data(), strategy="joint", lambda_=0.1),
+    ],
+)
+def test_what_fits_is_left_alone(config: dict[str, Any]) -> None:
+    assert check_parts(config) == []
+
+
+def test_source_and_target_share_modalities() -> None:
+    assert chosen_modalities(_transfer(TWO, _data(modalities="text audio"))) == ["audio"]
+
+
+@pytest.mark.parametrize("override", ["backbone/audio=audio_cnn", "backbone.audio.width=3"])
+def test_a_backbone_without_input_is_told_if_it_was_asked_for(override: str) -> None:
+    (problem,) = check_parts(_config(), ["mode=multitask", override])
+    assert "the run has no audio input, only image" in str(problem)
+    assert check_parts(_config(), ["backbone/image=cnn"]) == []
+
+
+def test_values_of_a_wrong_form_are_left_to_the_schema(tmp_path: Path) -> None:
+    assert check_parts(_config(tasks="digit", modalities=3, fusion=None, backbone="x")) == []
