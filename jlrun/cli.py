@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jlrun: {error}", file=sys.stderr)
         return _traced(FAILED)
     except (Interrupted, KeyboardInterrupt) as error:
-        print(f"jlrun: {error or 'interrupted'}", file=sys.stderr)
+        print(f"jlrun: {str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as end:  # argparse leaves so after the help of a verb
         return int(end.code or DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ def to_yaml(content: Any) -> str:
 
 def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
 
+    _refuse_several_processes()
     settings, node = job.settings, job.settings.recorder
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
@@ -166,6 +168,14 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             raise
         finally:
             recorder.close()
+
+
+def _refuse_several_processes() -> None:
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count != "1":
+        raise UserError.of(
+            "torchrun", f"a run is one process so far, not {count}: use --nproc-per-node=1"
+        )
 
 
 def _how_to_go_on(directory: Path) -> str:

@@ -50,7 +50,9 @@ def _other_problems(names: Names) -> list[Problem]:
         problems = _cheap_problems(config, names.overrides)
     if _sets_arguments(names):
         problems += signature_problems(config)
-    return problems
+    # What a guessed option would lead to is not the user's mistake.
+    guessed = {problem.where for problem in names.problems}
+    return [problem for problem in problems if problem.where not in guessed]
 
 
 def check_names(overrides: Composed | Sequence[str]) -> list[Problem]:

@@ -26,7 +26,7 @@ def parse(
             problems.append(Problem(text, f"not of the form KEY=VALUE.{hint}"))
             continue
         try:
-            parsed.append(parser.parse_override(text))
+            parsed += parser.parse_overrides([text])
         except (HydraException, ValueError) as error:
             reason = str(error).splitlines()[0]
             fix = "quote a value with special characters, as in data_root='\"my folder\"'"

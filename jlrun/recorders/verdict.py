@@ -23,23 +23,46 @@ AGAINST = {
 def verdict(result: Mapping[str, Any]) -> list[str]:
     """Return the sentences, of tasks that gain, that do not, and that lose; none without a gain.
 
-    A gain that rounds to 0.0 % is none, and so is a loss that the result does not list as
-    negative transfer.
+    A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
+    test split tells, is named for what it is.
     """
     gain = result.get("gain")
     if not gain:
         return []
     percents = {task: value for task, value in gain["per_task"].items() if value is not None}
-    signs = {task: round(percent, 1) for task, percent in percents.items()}
-    won = [task for task in signs if signs[task] > 0]
-    lost = [task for task in signs if signs[task] < 0 and task in gain["negative_transfer"]]
-    same = [task for task in signs if task not in won and task not in lost]
+    kinds = {task: _kind(percent, _error(result, task)) for task, percent in percents.items()}
     subject = SUBJECT.get(result["mode"], "Learning jointly")
-    sentences = [(f"{subject} helps", won), ("No gain", same), ("Negative transfer", lost)]
+    claims = {
+        "won": f"{subject} helps",
+        "same": "No gain",
+        "noise": "Within the noise of the test split",
+        "lost": "Negative transfer",
+    }
+    sentences = [
+        (claim, [task for task, found in kinds.items() if found == kind])
+        for kind, claim in claims.items()
+    ]
     return [
         *(_sentence(result, claim, tasks) for claim, tasks in sentences if tasks),
         *_over_ensemble(gain),
     ]
+
+
+def _kind(percent: float, error: float) -> str:
+    if round(percent, 1) == 0:
+        return "same"
+    if abs(percent) < 2 * error:
+        return "noise"
+    return "won" if percent > 0 else "lost"
+
+
+def _error(result: Mapping[str, Any], task: str) -> float:
+    return (result["gain"].get("standard_error") or {}).get(task, 0.0)
+
+
+def _with_error(result: Mapping[str, Any], task: str) -> str:
+    percent, error = format_percent(result["gain"]["per_task"][task]), _error(result, task)
+    return f"{percent}, ± {error:.1f}" if error else percent
 
 
 def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
@@ -52,12 +75,11 @@ def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
 def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:
     percents = result["gain"]["per_task"]
     if len(tasks) > 1:
-        each = ", ".join(f"{task} ({format_percent(percents[task])})" for task in tasks)
+        each = ", ".join(f"{task} ({_with_error(result, task)})" for task in tasks)
         return f"{claim} on {len(tasks)} of {len(percents)} tasks: {each}."
     (task,) = tasks
     metric, baseline = primary_metric(result, task), compared_baseline(result, task)
     ours = format_score(score_of(result["test"], task, metric))
     theirs = format_score(score_of(result["baselines"][baseline], task, metric))
     how = AGAINST.get(baseline, f"with {baseline} alone")
-    percent = format_percent(percents[task])
-    return f"{claim}: {task} {metric} {ours} vs {theirs} {how} ({percent})."
+    return f"{claim}: {task} {metric} {ours} vs {theirs} {how} ({_with_error(result, task)})."

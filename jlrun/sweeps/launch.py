@@ -17,6 +17,7 @@ from jlrun.config.compose import (
     make_loader,
 )
 from jlrun.errors import UserError
+from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
 from jlrun.sweeps.summary import summarise
@@ -41,7 +42,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         loader = make_loader(config_dir)
         directory = Path(str(load(loader, overrides, sweep=True).hydra.sweep.dir))
         directory = directory.expanduser().absolute()
-        print(f"sweep in {directory}", flush=True)
+        print(f"jlrun sweep in {short_path(directory)}", flush=True)
         # Settled once: each worker would resolve the time and the id in its name anew.
         fixed = [*overrides, f"hydra.sweep.dir={_quoted(str(directory))}"]
         interrupted = False

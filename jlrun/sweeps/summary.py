@@ -12,6 +12,8 @@ from typing import Any
 
 from jlrun.files import write_json, write_text
 from jlrun.recorders.formats import MISSING, format_score
+from jlrun.recorders.header_lines import short_path
+from jlrun.recorders.result_table import ResultTable
 from jlrun.sweeps.records import JobRecord, primary_names
 
 
@@ -106,22 +108,23 @@ def _spreads(jobs: Sequence[JobRecord]) -> dict[str, Spread]:
 
 
 def _show(directory: Path, groups: Sequence[Group]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
     names = primary_names([dict.fromkeys(group.scores, 0.0) for group in groups])
-    table = Table("configuration", "jobs", *names, box=SIMPLE_HEAD)
+    rows = []
     for group in groups:
-        jobs = str(len(group.jobs))
-        if group.num_completed < len(group.jobs):
-            jobs = f"{group.num_completed} of {len(group.jobs)}"
+        count = len(group.jobs)
+        jobs = f"{group.num_completed} of {count}" if group.num_completed < count else str(count)
         cells = [_cell(name, group.scores.get(name)) for name in names]
-        table.add_row(_label(group, groups), jobs, *cells)
-    console = Console()
-    console.print()
-    console.print(table)
-    print(f"mean ± standard deviation over seeds; also in {directory}/summary.csv and .json")
+        rows.append((_label(group, groups), jobs, *cells))
+    header = ("sweep", "jobs", *map(_title, names))
+    print("", *ResultTable(header, tuple(rows)).lines(), sep="\n")
+    print("\nmean ± standard deviation over seeds")
+    print(f"  summary  {short_path(directory / 'summary.csv')} and .json", flush=True)
+
+
+def _title(name: str) -> str:
+    if name == "gain/delta_m_percent":
+        return "gain"
+    return name.removeprefix("test/").replace("/", " ")
 
 
 def _label(group: Group, groups: Sequence[Group]) -> str:

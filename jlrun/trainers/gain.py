@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from jlrun.phase import Scores
 from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
 
 
-def relative_gain(main: Scores, baseline: Scores, tasks: Sequence[TaskSpec]) -> dict[str, Any]:
+def relative_gain(
+    main: Scores, baseline: Scores, tasks: Sequence[TaskSpec], num_rows: int
+) -> dict[str, Any]:
     """Return the relative gain in percent, larger is better, per task and in the mean (Δm).
 
     Δm = 100 · mean over tasks of s (M − B) / |B|, where M and B are the primary metric of the joint
@@ -17,11 +20,18 @@ def relative_gain(main: Scores, baseline: Scores, tasks: Sequence[TaskSpec]) -> 
     "Attentive Single-Tasking of Multiple Tasks", CVPR 2019, eq. 4). Tasks whose baseline is 0 or
     has no score are left out.
 
+    Args:
+        main: test scores of the joint model.
+        baseline: those of what it must beat.
+        tasks: to be compared.
+        num_rows: of the test split.
+
     Returns:
-        ``delta_m_percent`` (None without a task to compare), ``per_task`` in percent, and
-        ``negative_transfer``: the tasks that the joint model does worse on.
+        ``delta_m_percent`` (None without a task to compare), ``per_task`` in percent,
+        ``standard_error`` of these in percent, for accuracies, from the size of the test split
+        alone, and ``negative_transfer``: the tasks that the joint model does worse on.
     """
-    per_task = {}
+    per_task, standard_error = {}, {}
     for spec in tasks:
         metric = spec.task.primary
         ours, theirs = main.get(spec.name, {}).get(metric), baseline.get(spec.name, {}).get(metric)
@@ -29,9 +39,14 @@ def relative_gain(main: Scores, baseline: Scores, tasks: Sequence[TaskSpec]) -> 
             continue
         sign = -1 if metric in SMALLER_IS_BETTER else 1
         per_task[spec.name] = 100 * sign * (ours - theirs) / abs(theirs)
+        if metric == "accuracy":
+            # Both are binomial. That they are measured on the same rows makes the error smaller.
+            variance = (ours * (1 - ours) + theirs * (1 - theirs)) / num_rows
+            standard_error[spec.name] = 100 * math.sqrt(variance) / theirs
     return {
         "delta_m_percent": sum(per_task.values()) / len(per_task) if per_task else None,
         "per_task": per_task,
+        "standard_error": standard_error,
         "negative_transfer": [name for name, gain in per_task.items() if gain < 0],
     }
 

@@ -31,13 +31,13 @@ def plan(data: Feed, parts: Parts) -> Plan:
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
         if not alone:
             return Comparison({}, None)
-        main = scores["main"].test
+        main, rows = scores["main"].test, len(data.test.rows)
         best = max(parts.modalities, key=lambda m: mean_primary(scores[m].val, data.tasks))
         names = (*parts.modalities, ENSEMBLE)
         gain = {
             "against": best,
-            **relative_gain(main, scores[best].test, data.tasks),
-            "over_ensemble": relative_gain(main, scores[ENSEMBLE].test, data.tasks),
+            **relative_gain(main, scores[best].test, data.tasks, rows),
+            "over_ensemble": relative_gain(main, scores[ENSEMBLE].test, data.tasks, rows),
         }
         return Comparison({name: scores[name].test for name in names}, gain)
 

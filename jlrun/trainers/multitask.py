@@ -38,7 +38,7 @@ def plan(data: Feed, parts: Parts) -> Plan:
         baseline = {
             spec.name: scores[f"single_task/{spec.name}"].test[spec.name] for spec in data.tasks
         }
-        gain = relative_gain(scores["main"].test, baseline, data.tasks)
+        gain = relative_gain(scores["main"].test, baseline, data.tasks, len(data.test.rows))
         return Comparison({"single_task": baseline}, {"against": "single_task", **gain})
 
     return Plan(

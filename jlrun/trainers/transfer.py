@@ -138,7 +138,8 @@ def _plan(
         baselines = {name: scores[name].test for name in scores if name != "main"}
         if SCRATCH not in scores:
             return Comparison(baselines, None)
-        gain = relative_gain(scores["main"].test, scores[SCRATCH].test, target.tasks)
+        main, rows = scores["main"].test, len(target.test.rows)
+        gain = relative_gain(main, scores[SCRATCH].test, target.tasks, rows)
         return Comparison(baselines, {"against": SCRATCH, **gain})
 
     return Plan(

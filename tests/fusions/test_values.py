@@ -45,16 +45,18 @@ def test_sum_and_mean_of_projections() -> None:
 
 
 def test_gates_are_a_softmax_over_what_is_present() -> None:
-    fusion = Gated(WIDTHS, width=1)
-    fill(fusion.projections["image"], [[0.1, 0]], [0])
-    fill(fusion.projections["audio"], [[0.1]], [0])
-    fill(fusion.scores["image"], [[0, 1]], [0])
-    fill(fusion.scores["audio"], [[0]], [1])
-    # row 0: scores 2 and 1, so that the image's gate is e²/(e²+e) = σ(1); other rows: one gate of 1
-    gate = torch.tensor(1.0).sigmoid()
+    fusion = Gated(WIDTHS, width=2)
+    fill(fusion.projections["image"], [[0.1, 0], [0.1, 0]], [0, 0])
+    fill(fusion.projections["audio"], [[0.1], [0.1]], [0, 0])
+    fill(fusion.scores["image"], [[0, 1], [0, 0]], [0, 0])
+    fill(fusion.scores["audio"], [[0], [0]], [1, 0])
+    # Row 0: the first unit's scores are 2 and 1, so the image's gate is e²/(e²+e) = σ(1); those
+    # of the second unit are equal. The other rows have one modality, whose gate is 1.
+    gate = torch.tensor([1.0, 0.0]).sigmoid()
     tanh = torch.tensor([0.1, 1.0, 2.0, 0.5]).tanh()
-    expected = torch.stack([gate * tanh[0] + (1 - gate) * tanh[1], tanh[2], tanh[3]])
-    torch.testing.assert_close(fusion(FEATURES, PRESENT), expected[:, None])
+    both = gate * tanh[0] + (1 - gate) * tanh[1]
+    expected = torch.stack([both, tanh[2].expand(2), tanh[3].expand(2)])
+    torch.testing.assert_close(fusion(FEATURES, PRESENT), expected)
 
 
 def test_late_averages_the_logits_of_what_is_present() -> None:

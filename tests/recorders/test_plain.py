@@ -285,3 +285,21 @@ def test_paths_below_the_working_directory_are_relative(
     recorder, stream = plain()
     recorder.start(Header(tmp_path / "outputs" / "a", "transfer", "cpu", 1, 1, {}))
     assert "  run     outputs/a\n" in printed(stream)
+
+
+def test_a_gain_within_two_standard_errors_is_called_noise() -> None:
+    text = finished(
+        mode="multitask",
+        test={"a": {"accuracy": 0.5}, "b": {"accuracy": 0.9}},
+        baselines={"single_task": {"a": {"accuracy": 0.5}, "b": {"accuracy": 0.8}}},
+        gain={
+            "against": "single_task",
+            "delta_m_percent": 6.4,
+            "per_task": {"a": -0.3, "b": 12.5},
+            "standard_error": {"a": 0.9, "b": 2.0},
+            "negative_transfer": ["a"],
+        },
+    )
+    assert "helps: b accuracy 0.900 vs 0.800 with a model of its own (+12.5 %, ± 2.0)." in text
+    assert "Within the noise of the test split: a accuracy" in text
+    assert "Negative transfer" not in text

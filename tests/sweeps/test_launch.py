@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jlrun import execution
-from jlrun.config.compose import Composed
+from jlrun.config.compose import Composed, hydra_state, load, make_loader
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.result import Result
+from jlrun.sweeps.job import run_job
 from jlrun.sweeps.launch import launch
 
 SWEEP = ["mode=multitask", "seed=0,1,2", "hydra.sweep.dir=sweep"]
@@ -125,6 +127,13 @@ def test_own_options_work_in_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     calls = _executing(monkeypatch)
     assert launch(["experiment=mine", "seed=0,1"]) == 0
     assert [call.config["epochs"] for call in calls] == [3, 3]
+
+
+def test_what_launchers_send_to_other_processes_can_be_sent() -> None:
+    with hydra_state():
+        loader, job = pickle.loads(pickle.dumps((make_loader(), run_job)))
+        assert load(loader, ["mode=multitask"]).mode == "multitask"
+    assert job is run_job
 
 
 def _calls(

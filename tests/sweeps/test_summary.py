@@ -66,6 +66,7 @@ def test_the_same_as_a_table(sweep: Path, capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert "weighting=equal" in shown
     assert "mode=multitask" not in shown, "what all have in common is not repeated"
+    assert "digit accuracy" in shown
     assert "0.600 ± 0.141" in shown
     assert "1 of 2" in shown
     assert "+6.0 ± 1.4 %" in shown

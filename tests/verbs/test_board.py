@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,7 +15,7 @@ from jlrun.verbs.board import main
 class _Process:
     """Stands for TensorBoard."""
 
-    commands: list[list[str]] = []
+    commands: ClassVar[list[list[str]]] = []
     interrupted = False
 
     def __init__(self, command: list[str]) -> None:
