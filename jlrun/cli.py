@@ -87,6 +87,8 @@ def _experiment(arguments: list[str]) -> int:
 
         print(f"jlrun {jlrun.__version__}")
         return DONE
+    from jlrun.verbs.ls import tell_shadowed
+
     _reject_verbs(options.overrides)
     if options.cfg or options.info:
         from jlrun.config import show
@@ -100,6 +102,7 @@ def _experiment(arguments: list[str]) -> int:
             package=options.package,
             resolve=options.resolve,
         )
+    tell_shadowed(options.config_dir)
     if options.multirun:
         from jlrun.sweeps.launch import launch
 

@@ -31,6 +31,7 @@ from jlrun.recorders.base import Header, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.result import Result, Status, read_result
 from jlrun.saved_model import describe_model
+from jlrun.terms.base import Term
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,9 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
     model = assembly.new_model(fit)
     for phase in fit.phases:
         assert phase.num_steps > 0
-        build_learner(model, phase, assembly.engine)
+        for term in build_learner(model, phase, assembly.engine).terms.values():
+            assert isinstance(term, Term)
+            term.check(model)
     return Header(
         run_dir=job.directory,
         mode=job.settings.mode,

@@ -72,7 +72,8 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
         for head, entry in content["heads"].items()
     }
     engine = make_engine(settings)
-    model = engine.prepare(make_model(settings, specs, tuple(specs), heads))
+    untrained = settings.model_copy(update={"backbone": _without_weights(settings.backbone)})
+    model = engine.prepare(make_model(untrained, specs, tuple(specs), heads))
     checkpoints.load_model(directory / "checkpoints" / "best", model)
     model.eval()
     scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
@@ -86,3 +87,11 @@ def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
         for feed in assembly.feeds
         if any(known is spec for known in feed.tasks)
     )
+
+
+def _without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return encoder nodes that read no pretrained weights: those of the checkpoint follow."""
+    return {
+        modality: {key: None if key == "weights" else value for key, value in node.items()}
+        for modality, node in backbone.items()
+    }

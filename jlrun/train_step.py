@@ -124,7 +124,8 @@ def _forward(
             loss, count = torch.zeros((), device=device), torch.zeros((), device=device)
         values.append(loss)
         counts.append(count)
-    view = StepView(learner.model, dict(batches), outputs, progress)
+    tasks = {o.head: o.spec.task for o in phase.objectives}
+    view = StepView(learner.model, dict(batches), outputs, progress, tasks)
     terms = [term(view).float() for term in learner.terms.values()]
     stacked_counts = torch.stack(counts)
     losses = TaskLosses(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.hydra import Hydra
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
@@ -43,8 +44,9 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         directory = Path(str(load(loader, overrides, sweep=True).hydra.sweep.dir))
         directory = directory.expanduser().absolute()
         print(f"jlrun sweep in {short_path(directory)}", flush=True)
+        quoted = QuotedString(str(directory), Quote.single)
         # Settled once: each worker would resolve the time and the id in its name anew.
-        fixed = [*overrides, f"hydra.sweep.dir={_quoted(str(directory))}"]
+        fixed = [*overrides, f"hydra.sweep.dir={quoted.with_quotes()}"]
         interrupted = False
         try:
             Hydra(CONFIG_NAME, loader).multirun(
@@ -68,8 +70,3 @@ def _exit_code(jobs: Sequence[JobRecord]) -> int:
     if jobs and all(job.status == "completed" for job in jobs):
         return DONE
     return WRONG if jobs and all(job.rejected for job in jobs) else FAILED
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -39,8 +39,10 @@ class JobRecord:
 
 def read_jobs(directory: Path) -> list[JobRecord]:
     """Return the jobs in a sweep's folder, in the order of their numbers."""
-    files = directory.rglob("result.json")
-    jobs = [_read(file.parent, directory) for file in files]
+    folders = {file.parent for file in directory.rglob("result.json")}
+    # What lies within a run's folder is not a run.
+    runs = [folder for folder in folders if not folders & set(folder.parents)]
+    jobs = [_read(folder, directory) for folder in runs]
     return sorted(
         (job for job in jobs if job is not None),
         key=lambda job: (not job.name.isdigit(), int(job.name) if job.name.isdigit() else job.name),

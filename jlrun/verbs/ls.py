@@ -20,16 +20,20 @@ def main(args: Sequence[str]) -> int:
     parse.add_argument("groups", nargs="*", metavar="GROUP", help="for example backbone/image")
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_args(args)
-    folders = user_folders(options.config_dir)
-    groups = read_groups([package_folder(), *folders])
+    groups = read_groups([package_folder(), *user_folders(options.config_dir)])
     for group in _chosen(groups, options.groups):
         print(group)
         width = max(map(len, groups[group])) + 2
         for option in groups[group].values():
             print(f"  {option.name:<{width}}{option.description}".rstrip())
-    for path in shadowed(folders):
-        print(f"jlrun: {path} has no effect: jlrun has an option of that name", file=sys.stderr)
+    tell_shadowed(options.config_dir)
     return 0
+
+
+def tell_shadowed(config_dir: str | None) -> None:
+    """Say on stderr which of the user's files jlrun's own options hide."""
+    for path in shadowed(user_folders(config_dir)):
+        print(f"jlrun: {path} has no effect: jlrun has an option of that name", file=sys.stderr)
 
 
 def _chosen(groups: Groups, wanted: Sequence[str]) -> list[str]:

@@ -78,6 +78,15 @@ def test_sweeps_go_to_a_folder_of_their_own(
     assert first.parent.parent == tmp_path / "outputs" / "multirun"
 
 
+def test_any_folder_name_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "it's, my \\ own = {folder}"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    calls = _executing(monkeypatch)
+    assert launch(["mode=multitask"]) == 0
+    assert calls[0].run_dir.parents[3] == folder
+
+
 def test_a_failing_job_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

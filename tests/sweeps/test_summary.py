@@ -35,6 +35,7 @@ def sweep(tmp_path: Path) -> Path:
     _job(tmp_path / "1", "equal", 1, 0.7)
     _job(tmp_path / "2", "dwa", 0, 0.9, gain=None)
     _job(tmp_path / "10", "dwa", 1, 0.0, status="failed", error="nan", test={}, objective=None)
+    _job(tmp_path / "0" / "within", "equal", 7, 0.1)
     (tmp_path / "11").mkdir()
     return tmp_path
 
