@@ -6,7 +6,9 @@ Prints medians of wall-clock seconds, and as a ratio to ``python -c "import hydr
 turns with them, since that is what composing a config cannot do without. What imports PyTorch takes
 seconds more.
 
-Last figures (2 CPU cores of a shared machine, Python 3.11, 11 repeats): FIGURES
+Last figures (2 CPU cores, busy with other work; Python 3.11, medians of 7): ``import hydra`` 0.20
+to 0.24 s; ``jlrun`` and ``ls`` 0.35 of that, ``--cfg job`` 1.9, a misspelt key or option 1.9 to
+2.1, a misspelt key and wrong values 2.5 to 2.7.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Len, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -122,6 +123,5 @@ class Settings(_Section):
         Raises:
             ValidationError: with every value that is of a wrong type or out of range.
         """
-        from jlrun.config.messages import validate
-
-        return validate(TypeAdapter(cls), config)
+        # As JSON, because only there strictness lets a list stand for a tuple, as YAML needs.
+        return cls.model_validate_json(json.dumps(config, default=str), strict=True)
