@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ class FigureFileRecorder(Recorder):
         os.replace(temporary, path)
 
 
+@lru_cache(maxsize=1)  # drawing takes long, and every recorder of figures asks for the same one
 def png_bytes(figure: Figure) -> bytes:
     """Return the figure as a PNG at its own resolution."""
     buffer = BytesIO()
