@@ -78,7 +78,7 @@ class Learner:
 def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
     """Return the learner of a phase: frozen parameters set aside, the others in named groups."""
     recipe = phase.recipe
-    weighting = recipe.make_weighting(tuple(o.label for o in phase.objectives)).to(engine.device)
+    weighting = recipe.make_weighting(_task_names(phase)).to(engine.device)
     made: Mapping[str, Term] = recipe.make_terms()
     terms = nn.ModuleDict(made).to(engine.device)
     groups, frozen_names = _groups(model, phase.rules)
@@ -98,6 +98,12 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
         scaler=engine.grad_scaler(),
         frozen=tuple(modules_without_training(model, frozen_names)),
     )
+
+
+def _task_names(phase: Phase) -> tuple[str, ...]:
+    """Return what the user calls the tasks; their labels where two streams have one of a name."""
+    names = tuple(o.spec.name for o in phase.objectives)
+    return names if len(set(names)) == len(names) else tuple(o.label for o in phase.objectives)
 
 
 def _groups(

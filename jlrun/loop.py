@@ -174,12 +174,12 @@ def _refuse_not_finite(run: Training) -> None:
 
 def _diagnosis(learner: Learner, phase: Phase) -> dict[str, float]:
     values = {f"train/lr/{g['name']}": float(g["lr"]) for g in learner.optimizer.param_groups}
-    weighting = learner.weighting
-    values |= {f"weight/{task}": weight for task, weight in weighting.by_task().items()}
-    gramian = weighting.last_gramian
+    labels = [o.label for o in phase.objectives]
+    weights = learner.weighting.last_weights.tolist()
+    values |= {f"weight/{label}": w for label, w in zip(labels, weights, strict=True)}
+    gramian = learner.weighting.last_gramian
     if gramian is None:
         return values
-    labels = [o.label for o in phase.objectives]
     norms = gramian.diagonal().sqrt()
     cosines = (gramian / (norms[:, None] * norms[None, :]).clamp(min=1e-12)).tolist()
     for i, label in enumerate(labels):

@@ -57,10 +57,10 @@ def train_step(
     for part in _parts(batches, engine.accumulate):
         share = sum(batch.size for batch in part.values()) / num_rows
         with engine.autocast():
-            losses, counts, terms = _forward(learner, phase, part, progress)
+            losses, unscaled, counts, terms = _forward(learner, phase, part, progress)
         total = learner.weighting(losses) + phase.recipe.term_scale * _weighted(learner, terms)
         learner.scaler.scale(total * share).backward()
-        sums.add(losses.values, counts, terms, total, share)
+        sums.add(unscaled, counts, terms, total, share)
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters())
     learner.scaler.step(learner.optimizer)
@@ -81,7 +81,7 @@ class _Sums:
     def add(
         self, losses: Tensor, counts: Tensor, terms: Tensor, total: Tensor, share: float
     ) -> None:
-        self._losses = self._losses + losses.detach() * counts
+        self._losses = self._losses + losses * counts
         self._counts = self._counts + counts
         self._terms = self._terms + terms.detach() * share
         self._total = self._total + total.detach() * share
@@ -109,7 +109,9 @@ def _parts(batches: Mapping[str, Batch], count: int) -> list[dict[str, Batch]]:
 
 def _forward(
     learner: Learner, phase: Phase, batches: Mapping[str, Batch], progress: float
-) -> tuple[TaskLosses, Tensor, Tensor]:
+) -> tuple[TaskLosses, Tensor, Tensor, Tensor]:
+    """Return the losses to weigh, the same without the objectives' scales and off the graph, the
+    labelled rows behind each, and the terms."""
     outputs = {
         name: learner.model(batch, [o.head for o in phase.objectives if o.stream == name])
         for name, batch in batches.items()
@@ -127,20 +129,22 @@ def _forward(
     tasks = {o.head: o.spec.task for o in phase.objectives}
     view = StepView(learner.model, dict(batches), outputs, progress, tasks)
     terms = [term(view).float() for term in learner.terms.values()]
-    stacked_counts = torch.stack(counts)
+    stacked, stacked_counts = torch.stack(values), torch.stack(counts)
+    scales = stacked.new_tensor([o.scale for o in phase.objectives])
     losses = TaskLosses(
         names=tuple(o.label for o in phase.objectives),
-        values=torch.stack(values),
+        values=stacked * scales,
         active=stacked_counts > 0,
         taps=tuple(output.fused for output in outputs.values()),
         shared=learner.shared_parameters(),
         loss_scale=learner.scaler.get_scale() if learner.scaler.is_enabled() else 1.0,
     )
-    return losses, stacked_counts, torch.stack(terms) if terms else torch.zeros(0, device=device)
+    stacked_terms = torch.stack(terms) if terms else torch.zeros(0, device=device)
+    return losses, stacked.detach(), stacked_counts, stacked_terms
 
 
 def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the mean loss over labelled rows, scaled, and their number; both scalars.
+    """Return the mean loss over labelled rows and their number; both scalars.
 
     Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
     targets, in the shares in which it was mixed.
@@ -157,7 +161,7 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
     if weight is not None and other is not None:
         losses = weight * losses + (1 - weight) * task.loss(logits, other)
     count = torch.tensor(float(len(losses)), device=losses.device)
-    return objective.scale * losses.sum() / max(1, len(losses)), count
+    return losses.sum() / max(1, len(losses)), count
 
 
 def _weighted(learner: Learner, terms: Tensor) -> Tensor:
@@ -170,5 +174,5 @@ def _losses_now(
     learner: Learner, phase: Phase, batches: Mapping[str, Batch], engine: Engine, progress: float
 ) -> Tensor:
     with engine.autocast():
-        losses, _, _ = _forward(learner, phase, batches, progress)
+        losses, _, _, _ = _forward(learner, phase, batches, progress)
     return losses.values

@@ -135,3 +135,23 @@ def test_bf16_steps_stay_close_to_fp32() -> None:
 
 def test_toy_tasks_are_what_the_rows_are_labelled_for() -> None:
     assert {spec.name for spec in TASKS} == set(toy_rows().targets)
+
+
+def test_an_objectives_scale_counts_in_the_gradient_and_not_in_the_records() -> None:
+    phase = toy_phase()
+    scaled = replace(phase, objectives=tuple(replace(o, scale=0.5) for o in phase.objectives))
+    _, plain = step(Engine(CPU), toy_batch(), phase)
+    _, half = step(Engine(CPU), toy_batch(), scaled)
+    torch.testing.assert_close(half.task_losses, plain.task_losses)
+    torch.testing.assert_close(half.total_loss, plain.total_loss / 2)
+    torch.testing.assert_close(half.grad_norm, plain.grad_norm / 2)
+
+
+def test_the_weighting_knows_tasks_by_the_users_names() -> None:
+    phase = toy_phase()
+    labelled = tuple(replace(o, label=f"source.{o.label}") for o in phase.objectives)
+    learner = build_learner(toy_model(), replace(phase, objectives=labelled), Engine(CPU))
+    assert learner.weighting.tasks == ("sign", "largest")
+    both = replace(phase, objectives=(*phase.objectives, *labelled))
+    learner = build_learner(toy_model(), both, Engine(CPU))
+    assert learner.weighting.tasks == ("sign", "largest", "source.sign", "source.largest")

@@ -14,7 +14,7 @@ class Batch:
     """Rows of inputs and targets, any of which may be missing.
 
     Attributes:
-        inputs: modality -> tensor of shape ``(B, ...)``; the rows of an absent modality hold filler.
+        inputs: modality -> tensor of shape ``(B, ...)``; rows of an absent modality hold filler.
         targets: task -> tensor of shape ``(B,)``, or ``(B, C)`` for multilabel tasks.
         present: modality -> ``Bool (B,)``; a modality without an entry is present in every row.
         labelled: task -> ``Bool (B,)``; a task without an entry is labelled in every row.
@@ -48,9 +48,7 @@ class Batch:
         """Split the rows into at most ``count`` parts of nearly equal size."""
         count = min(count, self.size)
         bounds = torch.arange(self.size).tensor_split(count)
-        return [
-            self._map(lambda tensor, b=b: tensor[int(b[0]) : int(b[-1]) + 1]) for b in bounds
-        ]
+        return [self._map(lambda tensor, b=b: tensor[int(b[0]) : int(b[-1]) + 1]) for b in bounds]
 
     def only(self, modalities: Sequence[str], tasks: Sequence[str]) -> Batch:
         """Keep the named modalities and tasks only."""

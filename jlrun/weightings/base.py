@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,7 +87,3 @@ class Weighting(nn.Module, ABC):
         ``recompute`` returns the task losses ``(T,)`` of the step's batch under the new parameters,
         without gradients; it costs a forward pass.
         """
-
-    def by_task(self) -> Mapping[str, float]:
-        """The last step's weight of each task, for the records."""
-        return dict(zip(self.tasks, self.last_weights.tolist(), strict=True))
