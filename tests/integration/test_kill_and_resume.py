@@ -10,26 +10,45 @@ from pathlib import Path
 
 import pytest
 
-# Runs the command with a training step that kills its own process at the n-th call.
-KILLED_AT = """
-import os, signal, sys
-import jlrun.loop
+# Runs commands one after the other, each in a process forked when everything is imported, with a
+# training step that kills its own process at the n-th call (never for null). Prints their ends:
+# exit codes, or negative signal numbers.
+IN_CHILDREN = """
+import json, os, signal, sys
+import torch
+torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what takes long
+import jlrun.execution, jlrun.loop, jlrun.metrics, sklearn.datasets
 from jlrun.cli import main
 
-steps_left, step = int(sys.argv[1]), jlrun.loop.train_step
+step = jlrun.loop.train_step
 
-def lethal_step(*args, **kwargs):
-    global steps_left
-    steps_left -= 1
-    if steps_left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*args, **kwargs)
+def child(kill_after, arguments):
+    steps = 0
+    def lethal_step(*args, **kwargs):
+        nonlocal steps
+        if steps == kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+        return step(*args, **kwargs)
+    jlrun.loop.train_step = lethal_step
+    os._exit(main(arguments))
 
-jlrun.loop.train_step = lethal_step
-sys.exit(main(sys.argv[2:]))
+ends = []
+for kill_after, arguments in json.loads(sys.argv[1]):
+    pid = os.fork()
+    if pid == 0:
+        child(kill_after, arguments)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(json.dumps(ends), file=sys.stderr)
 """
 
-SMALL = ["engine.threads=1", "recorder.checkpoint_seconds=0", "seed=3", "recorder.log_every=4"]
+SMALL = [
+    "seed=3",
+    "engine.threads=1",
+    "recorder.figures=false",
+    "recorder.log_every=4",
+    "recorder.checkpoint_seconds=0",
+]
 # Mode, its overrides, and the steps after which it is killed, each counted from the last start:
 # in the middle of an epoch of the first phase, of the second one, and of a baseline.
 TRANSFER = ["pretrain_epochs=2", "epochs=3", "source.per_class=30"]
@@ -41,18 +60,18 @@ RUNS = {
 }
 
 
-def command(*arguments: str, cwd: Path, kill_after: int | None = None) -> int:
-    start = ["-m", "jlrun"] if kill_after is None else ["-c", KILLED_AT, str(kill_after)]
+def run_commands(cwd: Path, *commands: tuple[int | None, list[str]]) -> list[int]:
+    """Run commands, each with the step after which it is killed, and return how they ended."""
     done = subprocess.run(
-        [sys.executable, *start, *arguments],
+        [sys.executable, "-W", "ignore", "-c", IN_CHILDREN, json.dumps(commands)],
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stderr.splitlines()[-1])
 
 
 def outcome(run: Path) -> dict:
@@ -74,19 +93,22 @@ def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> N
     overrides, kills = RUNS[name]
     mode = [] if name == "joint" else [f"mode={name}"]
     arguments = [*mode, *overrides, *SMALL]
-    command(*arguments, "hydra.run.dir=whole", cwd=tmp_path)
-    for i, steps in enumerate(kills):
-        start = [*arguments, "hydra.run.dir=parts"] if i == 0 else ["resume", "parts"]
-        assert command(*start, cwd=tmp_path, kill_after=steps) == -signal.SIGKILL
-        assert not (tmp_path / "parts" / "result.json").exists()
-    command("resume", "parts", cwd=tmp_path)
+    starts = [[*arguments, "hydra.run.dir=parts"], *[["resume", "parts"] for _ in kills]]
+    ends = run_commands(
+        tmp_path,
+        (None, [*arguments, "hydra.run.dir=whole"]),
+        *zip([*kills, None], starts, strict=True),
+    )
+    assert ends == [0, *[-signal.SIGKILL for _ in kills], 0]
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
     assert recorded(tmp_path / "parts") == recorded(tmp_path / "whole")
 
 
 def test_the_same_command_and_seed_give_the_same_result(tmp_path: Path) -> None:
-    for folder in ("first", "second"):
-        command("mode=transfer", *TRANSFER, *SMALL, f"hydra.run.dir={folder}", cwd=tmp_path)
+    arguments = ["mode=transfer", *TRANSFER, *SMALL]
+    folders = ("first", "second")
+    commands = [(None, [*arguments, f"hydra.run.dir={folder}"]) for folder in folders]
+    assert run_commands(tmp_path, *commands) == [0, 0]
     assert outcome(tmp_path / "first") == outcome(tmp_path / "second")
     assert recorded(tmp_path / "first") == recorded(tmp_path / "second")
 
