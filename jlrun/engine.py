@@ -129,22 +129,22 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
 
 
 @contextmanager
-def out_of_memory_explained(batch_size: int) -> Iterator[None]:
-    """Turn an out-of-memory error into one line that says which overrides help."""
+def out_of_memory_explained(where: str, batch_size: int) -> Iterator[None]:
+    """Turn an out-of-memory error into one line that says where it was and which overrides help."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise _out_of_memory(batch_size) from error
+        raise _out_of_memory(where, batch_size) from error
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # what the CPU allocator says
-            raise _out_of_memory(batch_size) from error
+            raise _out_of_memory(where, batch_size) from error
         raise
 
 
-def _out_of_memory(batch_size: int) -> RunError:
+def _out_of_memory(where: str, batch_size: int) -> RunError:
     smaller = max(1, batch_size // 2)
     return RunError(
-        f"out of memory at batch_size={batch_size}: try batch_size={smaller}, "
+        f"out of memory in {where} at batch_size={batch_size}: try batch_size={smaller}, "
         "engine.accumulate=2 (the same batch in two parts) or engine.precision=bf16"
     )
 

@@ -17,7 +17,7 @@ from jlrun.assembly import Assembly, assemble
 from jlrun.config import check_values
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
-from jlrun.engine import describe_device, out_of_memory_explained, session
+from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.evaluation import Observer, ensemble, evaluate, predictor
@@ -147,8 +147,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
-            with out_of_memory_explained(settings.batch_size):
-                result = _train_all(job, assembly, around)
+            result = _train_all(job, assembly, around)
             _draw_curves(job, assembly, recorder)
             result.save()
             recorder.finish(result.to_json())

@@ -10,6 +10,7 @@ from typing import Any
 
 from jlrun import checkpoints
 from jlrun.data.streams import Stream
+from jlrun.engine import out_of_memory_explained
 from jlrun.evaluation import Observer, evaluate, predictor
 from jlrun.files import read_json, write_json
 from jlrun.learner import build_learner
@@ -189,7 +190,11 @@ class FitRun:
         )
         self._restore(training)
         self._announce(training)
-        train(training, self._around)
+        tasks = ", ".join(f"'{objective.label}'" for objective in phase.objectives)
+        where = f"phase '{phase.name}' ({self.fit.name}), which learns {tasks},"
+        batch_size = max(stream.batch_size for stream in phase.train.values())
+        with out_of_memory_explained(where, batch_size):
+            train(training, self._around)
         self._around.recorder.end_phase()
         self._finish(training)
 

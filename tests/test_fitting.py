@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun import checkpoints
+from jlrun import checkpoints, loop
 from jlrun.errors import Interrupted, RunError
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.phase import Fit, Phase, body_and_head
@@ -120,3 +120,38 @@ def test_a_loss_that_is_not_finite_names_the_task_and_keeps_the_last_good_checkp
     weights = checkpoints.load_tensors(tmp_path / "last")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     assert FitFolder(tmp_path, 0.0).last_step() == 10
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to …"),
+    ],
+)
+def test_out_of_memory_says_where_and_what_to_try_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    step, calls = loop.train_step, []
+
+    def too_large(*arguments: object) -> object:
+        calls.append(None)
+        if len(calls) > 7:
+            raise error
+        return step(*arguments)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(loop, "train_step", too_large)
+    with pytest.raises(RunError, match=r"phase 'pretrain' .*'sign'.* try batch_size=4"):
+        run(fit_of(two_phases()), tmp_path)
+    assert FitFolder(tmp_path, 0.0).last_step() == 5
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> object:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(loop, "train_step", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        run(fit_of(two_phases()), tmp_path)

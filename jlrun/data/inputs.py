@@ -7,6 +7,7 @@ import wave
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -71,9 +72,12 @@ def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[st
 
 def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if path.suffix.lower() == ".npz" else {next(iter(specs)): loaded}
-    except (OSError, ValueError, EOFError) as error:
+        if path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = dict(archive)
+        else:
+            arrays = {next(iter(specs)): np.load(path, allow_pickle=False)}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError.of(str(path), f"not a readable array file ({error})") from error
     for name in arrays:
         if name not in specs:

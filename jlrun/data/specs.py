@@ -61,5 +61,9 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 
 def spec_from_json(fields: dict[str, Any]) -> Spec:
     """Return the spec that `spec_to_json` wrote."""
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != "kind"}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in fields.items()
+        if name != "kind"
+    }
     return _KINDS[fields["kind"]](**values)

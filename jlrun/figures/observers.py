@@ -89,8 +89,8 @@ class SampleObserver:
         if not classes:
             return Sample(content, f"{float(target):.3g}", f"{float(decision):.3g}")
         if target.ndim:
-            names = [_names(classes, labels) for labels in (target, decision)]
-            return Sample(content, *names, correct=bool((target == decision).all()))
+            true_names, found = _names(classes, target), _names(classes, decision)
+            return Sample(content, true_names, found, correct=bool((target == decision).all()))
         true, predicted = int(target), int(decision)
         probability = float(probabilities[0, predicted])
         return Sample(content, classes[true], classes[predicted], probability, true == predicted)
