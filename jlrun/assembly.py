@@ -22,13 +22,11 @@ from jlrun.fusions import Single
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
-from jlrun.tasks import TaskSpec
+from jlrun.tasks import Multiclass, Multilabel, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 
 RESERVED = {"tasks", "modalities", "augment", *(field.name for field in fields(Subset))}
-# Scoring keeps no gradients, so that its batches can be larger than those of training.
-EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,14 @@ def task_specs(
 ) -> tuple[TaskSpec, ...]:
     """Return the tasks in use, in the order of the config."""
     names = [name for name in node["tasks"] if chosen is None or name in chosen]
-    return tuple(TaskSpec(n, build(node["tasks"][n]), splits.classes[n]) for n in names)
+    specs = tuple(TaskSpec(n, build(node["tasks"][n]), splits.classes[n]) for n in names)
+    for spec in specs:
+        if isinstance(spec.task, Multiclass | Multilabel) and len(spec.classes) < 2:
+            found = ", ".join(spec.classes)
+            raise UserError.of(
+                f"tasks.{spec.name}", f"at least two classes are needed, found: {found or 'none'}"
+            )
+    return specs
 
 
 def make_model(
@@ -240,8 +245,8 @@ def _feed(
     return Feed(
         name=name,
         train=stream(name, splits.train, batch_size=settings.batch_size, augment=augment),
-        val=stream(name, splits.val, batch_size=EVALUATION_BATCH),
-        test=stream(name, splits.test, batch_size=EVALUATION_BATCH),
+        val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
+        test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
         tasks=task_specs(settings, node, splits, chosen),
     )
 

@@ -187,9 +187,13 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
 
     fit = assembly.plan.fits[0]
     model = assembly.new_model(fit)
+    objectives = [objective for phase in fit.phases for objective in phase.objectives]
+    known = {name for o in objectives for name in (o.spec.name, o.label)}
     for phase in fit.phases:
         assert phase.num_steps > 0
-        for term in build_learner(model, phase, assembly.engine).terms.values():
+        learner = build_learner(model, phase, assembly.engine)
+        learner.weighting.check(known)
+        for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
     return Header(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
@@ -100,6 +101,7 @@ def train(run: Training, around: Surroundings) -> None:
             if _out_of_patience(phase, state):
                 return
         if around.interrupted():
+            _refuse_not_finite(run)
             run.save(True)
             raise Interrupted
 
@@ -164,12 +166,16 @@ def _observe(
 def _refuse_not_finite(run: Training) -> None:
     name = run.window.first_not_finite()
     if name is not None:
-        rate = run.learner.optimizer.param_groups[0]["base_lr"]
-        raise RunError(
-            f"the loss of '{name}' is not a finite number at step {run.state.step} of phase "
-            f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g}, engine.clip_norm=1 "
-            "or engine.precision=fp32"
-        )
+        _raise_not_finite(run, f"the loss of '{name}'")
+
+
+def _raise_not_finite(run: Training, what: str) -> NoReturn:
+    rate = run.learner.optimizer.param_groups[0]["base_lr"]
+    raise RunError(
+        f"{what} is not a finite number at step {run.state.step} of phase "
+        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g}, engine.clip_norm=1 "
+        "or engine.precision=fp32"
+    )
 
 
 def _diagnosis(learner: Learner, phase: Phase) -> dict[str, float]:
@@ -193,6 +199,9 @@ def _end_epoch(run: Training, around: Surroundings) -> None:
     state, phase, learner = run.state, run.phase, run.learner
     learner.weighting.end_epoch()
     scores = evaluate(predictor(learner.model, around.engine), phase.selection, phase.val)
+    for label, metrics in scores.items():
+        if not math.isfinite(metrics["loss"]):
+            _raise_not_finite(run, f"the validation loss of '{label}'")
     score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
     improved = state.best is None or state.best.beaten_by(score, loss)
     at = run.position()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,7 +31,12 @@ class Best:
 
     def beaten_by(self, score: float, loss: float) -> bool:
         """Whether ``score`` is better, or as good with a smaller loss."""
-        return (score, -loss) > (self.score, -self.loss)
+        return _order(score, loss) > _order(self.score, self.loss)
+
+
+def _order(score: float, loss: float) -> tuple[float, float]:
+    """Return what is larger for better epochs; what is not a number is worse than any that is."""
+    return (-math.inf if math.isnan(score) else score, -math.inf if math.isnan(loss) else -loss)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,8 +40,9 @@ def train_step(
 ) -> StepStats:
     """Do one optimizer step on a batch of each stream, in ``engine.accumulate`` parts.
 
-    A part's loss counts with its share of the rows, so that the parts' gradients add up to those of
-    the whole batch (for weightings that are linear in the losses).
+    A part's loss of a task counts with its share of the rows labelled for the task, so that the
+    parts' gradients add up to those of the whole batch (for weightings that are linear in the
+    losses).
 
     Args:
         learner: what is trained.
@@ -53,11 +54,15 @@ def train_step(
     learner.train_mode()
     learner.optimizer.zero_grad(set_to_none=True)
     num_rows = sum(batch.size for batch in batches.values())
+    num_labelled = _num_labelled(phase, batches)
     sums = _Sums()
     for part in _parts(batches, engine.accumulate):
         share = sum(batch.size for batch in part.values()) / num_rows
         with engine.autocast():
             losses, unscaled, counts, terms = _forward(learner, phase, part, progress)
+        # Terms, and what a weighting adds by itself, count with the share of all rows instead.
+        factors = counts / num_labelled.clamp(min=1) / share
+        losses = replace(losses, values=losses.values * factors)
         total = learner.weighting(losses) + phase.recipe.term_scale * _weighted(learner, terms)
         learner.scaler.scale(total * share).backward()
         sums.add(unscaled, counts, terms, total, share)
@@ -95,6 +100,18 @@ class _Sums:
             total_loss=torch.as_tensor(self._total),
             grad_norm=grad_norm.detach(),
         )
+
+
+def _num_labelled(phase: Phase, batches: Mapping[str, Batch]) -> Tensor:
+    """Return the number of rows labelled for each objective, ``(T,)``."""
+    counts = []
+    for objective in phase.objectives:
+        batch = batches[objective.stream]
+        mask = batch.labelled.get(objective.spec.name)
+        device = batch.targets[objective.spec.name].device
+        rows = torch.tensor(batch.size, device=device) if mask is None else mask.sum()
+        counts.append(rows.float())
+    return torch.stack(counts)
 
 
 def _parts(batches: Mapping[str, Batch], count: int) -> list[dict[str, Batch]]:

@@ -10,6 +10,7 @@ from jlrun import checkpoints, loop
 from jlrun.errors import Interrupted, RunError
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.phase import Fit, Phase, body_and_head
+from jlrun.state import Best
 from jlrun.terms import L2
 from jlrun.weightings import DWA, Equal, PCGrad, Uncertainty
 from tests.toy import (
@@ -155,3 +156,21 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(
     monkeypatch.setattr(loop, "train_step", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         run(fit_of(two_phases()), tmp_path)
+
+
+def test_divergence_in_the_last_step_of_an_epoch_is_told_and_not_saved(tmp_path: Path) -> None:
+    phase = toy_phase(epochs=2)
+    burst = replace(
+        phase.recipe, schedule=lambda step, num_steps: float("inf") if step == 9 else 1.0
+    )
+    with pytest.raises(RunError, match="the validation loss of 'sign' is not a finite number"):
+        run(fit_of((replace(phase, recipe=burst),)), tmp_path)
+    weights = checkpoints.load_tensors(tmp_path / "last")
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+
+
+def test_any_score_beats_one_that_is_not_a_number() -> None:
+    unknown = Best(float("nan"), float("nan"), 1, 1, {})
+    assert unknown.beaten_by(0.1, 5.0)
+    assert not Best(0.1, 5.0, 1, 1, {}).beaten_by(float("nan"), 0.0)
+    assert Best(0.5, float("nan"), 1, 1, {}).beaten_by(0.5, 0.1)

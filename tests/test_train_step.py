@@ -11,6 +11,7 @@ from jlrun.learner import build_learner
 from jlrun.phase import body_and_head
 from jlrun.terms import L2
 from jlrun.train_step import objective_loss, train_step
+from jlrun.weightings import PCGrad, Uncertainty
 from tests.toy import (
     CPU,
     TASKS,
@@ -155,3 +156,56 @@ def test_the_weighting_knows_tasks_by_the_users_names() -> None:
     both = replace(phase, objectives=(*phase.objectives, *labelled))
     learner = build_learner(toy_model(), both, Engine(CPU))
     assert learner.weighting.tasks == ("sign", "largest", "source.sign", "source.largest")
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2], [7]])
+def test_micro_batches_with_few_labels_equal_one_batch(labels: list[int]) -> None:
+    mask = torch.zeros(8, dtype=torch.bool)
+    mask[labels] = True
+    batch = replace(toy_batch(), labelled={"largest": mask})
+    phase = toy_phase(recipe=toy_recipe(Uncertainty))
+    whole, stats = step(Engine(CPU), batch, phase)
+    split, split_stats = step(Engine(CPU, accumulate=4), batch, phase)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(split.state_dict()[name], tensor, msg=name)
+    torch.testing.assert_close(split_stats.task_losses, stats.task_losses)
+
+
+def test_micro_batches_of_two_streams_equal_one_batch() -> None:
+    objectives = toy_objectives("source")[:1] + toy_objectives("target")[1:]
+    phase = replace(toy_phase(), objectives=objectives)
+    batches = {"source": toy_batch(8), "target": toy_batch(2, seed=1)}
+    models = []
+    for engine in (Engine(CPU), Engine(CPU, accumulate=4)):
+        model = toy_model(dropout=0.0)
+        learner = build_learner(model, phase, engine)
+        norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+        learner = replace(learner, frozen=tuple(norms))
+        learner.set_lr(1.0)
+        train_step(learner, phase, batches, engine, 0.0)
+        models.append(model.state_dict())
+    for name, tensor in models[0].items():
+        torch.testing.assert_close(models[1][name], tensor, msg=name)
+
+
+def test_gradients_of_tasks_on_two_streams_are_those_of_the_parameters() -> None:
+    objectives = (toy_objectives("source")[0], replace(toy_objectives("target")[0], label="t"))
+    recipe = toy_recipe(PCGrad)
+    phase = replace(toy_phase(recipe=recipe), objectives=objectives)
+    learner = build_learner(toy_model(), phase, Engine(CPU))
+    learner.set_lr(0.0)
+    batches = {"source": toy_batch(8), "target": toy_batch(8)}
+    train_step(learner, phase, batches, Engine(CPU), 0.0)
+    gramian = learner.weighting.last_gramian
+    assert gramian is not None
+    assert float(gramian[0, 1]) != 0.0
+
+
+@pytest.mark.parametrize("source", ["features", "parameters"])
+def test_task_gradients_of_a_frozen_body_are_zero(source: str) -> None:
+    recipe = toy_recipe(lambda tasks: PCGrad(tasks, gradients=source))  # pyright: ignore
+    phase = replace(toy_phase(recipe=recipe), rules=body_and_head(body_lr=0.0))
+    learner = build_learner(toy_model(), phase, Engine(CPU))
+    learner.set_lr(0.1)
+    train_step(learner, phase, {"dataset": toy_batch()}, Engine(CPU), 0.0)
+    assert learner.weighting.last_weights.tolist() == [1.0, 1.0]

@@ -57,6 +57,7 @@ class EngineSettings(_Section):
     channels_last: bool
     compile: bool
     accumulate: PositiveInt
+    evaluation_batch: PositiveInt
     clip_norm: PositiveFloat | None
     deterministic: bool
     threads: PositiveInt | None

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.rows import Rows
 from jlrun.data.strata import class_column, has_class_column
 from jlrun.data.view import View
 from jlrun.errors import UserError, did_you_mean
@@ -53,12 +52,12 @@ class ClassSubset:
         classes[task] = tuple(names[index] for index in keep)
         return cls(classes, torch.tensor(keep), {task: new_label})
 
-    def view(self, rows: Rows) -> View:
+    def view(self, rows: View) -> View:
         """Return the rows whose main task is labelled with a kept class, relabelled."""
         if self.keep is None:
-            return View.of_all(rows)
+            return rows
         kept = torch.isin(class_column(rows, next(iter(self.classes))), self.keep)
-        return View(rows, kept.nonzero().flatten(), self.relabel)
+        return rows.take(kept.nonzero().flatten(), self.relabel)
 
 
 def _class_index(name: str | int, names: tuple[str, ...], where: str) -> int:

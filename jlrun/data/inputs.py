@@ -83,6 +83,9 @@ def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         if name not in specs:
             hint = did_you_mean(name, specs)
             raise UserError.of(str(path), f"'{name}' is not a modality of the model.{hint}")
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise UserError.of(f"{path}: {name}", "is a single number; expected a row per sample")
     if not arrays or len({len(array) for array in arrays.values()}) > 1:
         lengths = {name: len(array) for name, array in arrays.items()}
         raise UserError.of(str(path), f"arrays must have the same number of rows, found {lengths}")
@@ -191,7 +194,9 @@ def read_wav(path: Path, spec: AudioSpec) -> Tensor:
             str(path),
             f"{8 * width} bit at {rate} Hz; expected 16 bit at {spec.sample_rate} Hz",
         )
-    samples = np.frombuffer(raw, dtype="<i2").astype(np.float32).reshape(-1, channels) / 32768
+    whole_frames = raw[: len(raw) // (2 * channels) * 2 * channels]
+    samples = np.frombuffer(whole_frames, dtype="<i2").astype(np.float32) / 32768
+    samples = samples.reshape(-1, channels)
     return fit_length(torch.from_numpy(samples.mean(axis=1))[None], spec.num_samples)[0]
 
 

@@ -66,20 +66,19 @@ def divide_singles(digit: Tensor, seed: int) -> dict[str, Tensor]:
     """Return which single digits make up the pairs of ``train``, ``val`` and ``test``.
 
     Disjoint index tensors into ``digit``, an int64 ``(N,)``, each with every class in proportion.
+    With equal seeds, those of ``test`` are the default test split of `jlrun.data.digits`, so that
+    neither data set, as the source, holds test rows of the other as the target.
     """
-    generator = _generator(seed, "divide")
-    held_out = draw_share(digit, round((VAL_SHARE + TEST_SHARE) * len(digit)), generator)
-    is_train = torch.ones(len(digit), dtype=torch.bool)
-    is_train[held_out] = False
-    share = TEST_SHARE / (VAL_SHARE + TEST_SHARE)
-    position = draw_share(digit[held_out], round(share * len(held_out)), generator)
-    is_test = torch.zeros(len(held_out), dtype=torch.bool)
-    is_test[position] = True
-    return {
-        "train": is_train.nonzero().flatten(),
-        "val": held_out[~is_test],
-        "test": held_out[is_test],
-    }
+    test_generator = torch.Generator().manual_seed(derive_seed(seed, "test split"))
+    test = draw_share(digit, round(TEST_SHARE * len(digit)), test_generator)
+    rest = _without(torch.arange(len(digit)), test)
+    val_count = round(VAL_SHARE * len(digit))
+    val = rest[draw_share(digit[rest], val_count, _generator(seed, "val singles"))]
+    return {"train": _without(rest, val), "val": val, "test": test}
+
+
+def _without(rows: Tensor, others: Tensor) -> Tensor:
+    return rows[~torch.isin(rows, others)]
 
 
 def _pairs(

@@ -80,20 +80,15 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         UserError: for an unknown class, more shots than rows of a class, or an empty split.
     """
     chosen = ClassSubset.choose(dataset, subset.classes, f"{where}.classes")
+    # Divided first, and only then reduced to the chosen classes: a source and a target that are
+    # subsets of one data set have the same division, so that neither trains on the other's test.
+    train, val, test = (
+        _chosen(view, chosen, where, kind)
+        for view, kind in zip(
+            _division(dataset, subset, seed, where), ("training", "validation", "test"), strict=True
+        )
+    )
     classes = chosen.classes
-    train = _official(dataset.train, chosen, where, "training")
-    if dataset.test is None:
-        generator = _generator(subset.test_seed, "test split")
-        fraction = subset.test_fraction
-        train, test = _divide(train, classes, fraction, generator, f"{where}.test_fraction")
-    else:
-        test = _official(dataset.test, chosen, where, "test")
-    if dataset.val is None:
-        generator = _generator(seed, "val split")
-        fraction = subset.val_fraction
-        train, val = _divide(train, classes, fraction, generator, f"{where}.val_fraction")
-    else:
-        val = _official(dataset.val, chosen, where, "validation")
     train = _shots(train, subset.shots, classes, seed, f"{where}.shots", "training")
     val = _shots(val, subset.val_shots, classes, seed, f"{where}.val_shots", "validation")
     train = _limit(train, subset.limit, classes, seed)
@@ -101,20 +96,42 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
     return Splits(train, val, test, modalities, classes)
 
 
+def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:
+    """Return all rows for training, validation and test, whatever their classes."""
+    classes, train = dataset.classes, _all_rows(dataset.train, where, "training")
+    if dataset.test is None:
+        generator = _generator(subset.test_seed, "test split")
+        fraction = subset.test_fraction
+        train, test = _divide(train, classes, fraction, generator, f"{where}.test_fraction")
+    else:
+        test = _all_rows(dataset.test, where, "test")
+    if dataset.val is None:
+        generator = _generator(seed, "val split")
+        fraction = subset.val_fraction
+        train, val = _divide(train, classes, fraction, generator, f"{where}.val_fraction")
+    else:
+        val = _all_rows(dataset.val, where, "validation")
+    return train, val, test
+
+
 def _generator(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(*parts))
 
 
-def _official(rows: Rows, chosen: ClassSubset, where: str, kind: str) -> View:
+def _all_rows(rows: Rows, where: str, kind: str) -> View:
+    if len(rows) == 0:
+        raise UserError.of(where, f"the data set has no {kind} rows; at least one is needed")
+    return View.of_all(rows)
+
+
+def _chosen(rows: View, chosen: ClassSubset, where: str, kind: str) -> View:
     view = chosen.view(rows)
-    if len(view) == 0 and len(rows) > 0:
+    if len(view) == 0:
         kept = ", ".join(next(iter(chosen.classes.values())))
         raise UserError.of(
             f"{where}.classes",
             f"none of the {len(rows)} {kind} rows is of {kept}; keep a class that has some",
         )
-    if len(view) == 0:
-        raise UserError.of(where, f"the data set has no {kind} rows; at least one is needed")
     return view
 
 

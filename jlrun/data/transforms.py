@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
-from jlrun.data.specs import AudioSpec, ImageSpec, Spec
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
 from jlrun.errors import UserError
 
 # Luma of ITU-R BT.601, as in Pillow's conversion to "L".
@@ -128,6 +128,11 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
                     modality,
                     f"audio at {found} Hz for a model at {wanted} Hz; "
                     "resample one data set to the rate of the other",
+                )
+        case TextSpec(), TextSpec():
+            if spec != target:
+                raise UserError.of(
+                    modality, "data set and model differ in vocabulary or length of texts"
                 )
         case _:
             pass

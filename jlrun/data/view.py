@@ -57,9 +57,13 @@ class View:
         relabelled = {task: self._targets[task][rows] for task in self._relabel}
         return replace(batch, targets={**batch.targets, **relabelled})
 
-    def take(self, positions: Tensor) -> View:
-        """Return a view of the rows at ``positions`` of this one, ``(M,)``."""
-        return View(self._rows, self.indices[positions], self._relabel)
+    def take(self, positions: Tensor, relabel: Mapping[str, Tensor] | None = None) -> View:
+        """Return a view of the rows at ``positions`` of this one, ``(M,)``.
+
+        ``relabel`` replaces the labels that this view gives; None keeps them.
+        """
+        labels = self._relabel if relabel is None else relabel
+        return View(self._rows, self.indices[positions], labels)
 
     def _target(self, task: str, target: Tensor) -> Tensor:
         if task not in self._relabel:

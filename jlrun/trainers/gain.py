@@ -11,7 +11,7 @@ from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
 
 
 def relative_gain(
-    main: Scores, baseline: Scores, tasks: Sequence[TaskSpec], num_rows: int
+    main: Scores, baseline: Scores, tasks: Sequence[TaskSpec], num_rows: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the relative gain in percent, larger is better, per task and in the mean (Δm).
 
@@ -24,7 +24,7 @@ def relative_gain(
         main: test scores of the joint model.
         baseline: those of what it must beat.
         tasks: to be compared.
-        num_rows: of the test split.
+        num_rows: task -> labelled rows of the test split.
 
     Returns:
         ``delta_m_percent`` (None without a task to compare), ``per_task`` in percent,
@@ -34,14 +34,14 @@ def relative_gain(
     per_task, standard_error = {}, {}
     for spec in tasks:
         metric = spec.task.primary
-        ours, theirs = main.get(spec.name, {}).get(metric), baseline.get(spec.name, {}).get(metric)
+        ours, theirs = (_score(scores, spec.name, metric) for scores in (main, baseline))
         if ours is None or not theirs:
             continue
         sign = -1 if metric in SMALLER_IS_BETTER else 1
         per_task[spec.name] = 100 * sign * (ours - theirs) / abs(theirs)
         if metric == "accuracy":
             # Both are binomial. That they are measured on the same rows makes the error smaller.
-            variance = (ours * (1 - ours) + theirs * (1 - theirs)) / num_rows
+            variance = (ours * (1 - ours) + theirs * (1 - theirs)) / num_rows[spec.name]
             standard_error[spec.name] = 100 * math.sqrt(variance) / theirs
     return {
         "delta_m_percent": sum(per_task.values()) / len(per_task) if per_task else None,
@@ -52,8 +52,13 @@ def relative_gain(
 
 
 def mean_primary(scores: Scores, tasks: Sequence[TaskSpec]) -> float:
-    """Return the mean primary metric over the tasks that have one."""
-    values: Mapping[str, float] = {
-        spec.name: scores[spec.name][spec.task.primary] for spec in tasks if spec.name in scores
-    }
-    return sum(values.values()) / len(values) if values else float("nan")
+    """Return the mean primary metric over the tasks that have one; −∞ if none has."""
+    found = (_score(scores, spec.name, spec.task.primary) for spec in tasks)
+    values = [value for value in found if value is not None]
+    return sum(values) / len(values) if values else -math.inf
+
+
+def _score(scores: Scores, task: str, metric: str) -> float | None:
+    """Return a score; None where there is none, or it is not a finite number."""
+    value = scores.get(task, {}).get(metric)
+    return value if value is not None and math.isfinite(value) else None

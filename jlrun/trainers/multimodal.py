@@ -31,7 +31,7 @@ def plan(data: Feed, parts: Parts) -> Plan:
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
         if not alone:
             return Comparison({}, None)
-        main, rows = scores["main"].test, len(data.test.rows)
+        main, rows = scores["main"].test, data.num_test_rows()
         best = max(parts.modalities, key=lambda m: mean_primary(scores[m].val, data.tasks))
         names = (*parts.modalities, ENSEMBLE)
         gain = {

@@ -36,9 +36,10 @@ def plan(data: Feed, parts: Parts) -> Plan:
         if not alone:
             return Comparison({}, None)
         baseline = {
-            spec.name: scores[f"single_task/{spec.name}"].test[spec.name] for spec in data.tasks
+            spec.name: scores[f"single_task/{spec.name}"].test.get(spec.name, {})
+            for spec in data.tasks
         }
-        gain = relative_gain(scores["main"].test, baseline, data.tasks, len(data.test.rows))
+        gain = relative_gain(scores["main"].test, baseline, data.tasks, data.num_test_rows())
         return Comparison({"single_task": baseline}, {"against": "single_task", **gain})
 
     return Plan(

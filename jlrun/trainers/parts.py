@@ -26,6 +26,16 @@ class Feed:
     test: Stream
     tasks: tuple[TaskSpec, ...]
 
+    def num_test_rows(self) -> dict[str, int]:
+        """Return task -> labelled rows of the test split."""
+        rows = self.test.rows
+        return {
+            spec.name: int(rows.labelled[spec.name].sum())
+            if spec.name in rows.labelled
+            else len(rows)
+            for spec in self.tasks
+        }
+
     def objectives(
         self, heads: Mapping[str, str] | None = None, prefix: str = "", scale: float = 1.0
     ) -> tuple[Objective, ...]:

@@ -138,7 +138,7 @@ def _plan(
         baselines = {name: scores[name].test for name in scores if name != "main"}
         if SCRATCH not in scores:
             return Comparison(baselines, None)
-        main, rows = scores["main"].test, len(target.test.rows)
+        main, rows = scores["main"].test, target.num_test_rows()
         gain = relative_gain(main, scores[SCRATCH].test, target.tasks, rows)
         return Comparison(baselines, {"against": SCRATCH, **gain})
 

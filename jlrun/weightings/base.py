@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,9 +37,15 @@ class TaskLosses:
     def gradients(self, source: GradientSource) -> Tensor:
         """Return task gradients ``(T, N)`` with respect to the taps or the shared parameters.
 
-        The graph is kept, so that the weighted sum can still be differentiated.
+        Features of several streams are of different rows: tasks of different streams would always
+        be orthogonal there. Then the gradients are those of the parameters, whatever ``source``.
+        Where nothing shared trains they are 0, with N = 1. The graph is kept, so that the weighted
+        sum can still be differentiated.
         """
-        wrt = self.taps if source == "features" else self.shared
+        wrt = self.taps if source == "features" and len(self.taps) == 1 else self.shared
+        wrt = tuple(tensor for tensor in wrt if tensor.requires_grad)
+        if not wrt:
+            return self.values.new_zeros(len(self.values), 1)
         rows = []
         for value in self.values:
             grads = torch.autograd.grad(
@@ -77,6 +83,16 @@ class Weighting(nn.Module, ABC):
     @abstractmethod
     def forward(self, losses: TaskLosses) -> Tensor:
         """Return a scalar to call ``backward`` on."""
+
+    def check(self, known: Collection[str]) -> None:
+        """Check that the weighting suits the run; called once, for each phase of the main fit.
+
+        Args:
+            known: names of the tasks of all phases. A phase, or a baseline, may have fewer.
+
+        Raises:
+            UserError: if the weighting is about a task that no phase has.
+        """
 
     def end_epoch(self) -> None:
         """Called after every epoch of the phase."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -25,22 +25,24 @@ class Static(Weighting):
     Args:
         tasks: names of the tasks.
         weights: task -> w_i, at least 0; a task without an entry has weight 1.
-
-    Raises:
-        UserError: if ``weights`` names something that is not a task, or all weights are 0.
     """
 
     def __init__(self, tasks: tuple[str, ...], weights: Mapping[str, NonNegativeFloat]) -> None:
         super().__init__(tasks)
-        for name in weights:
-            if name not in tasks:
-                raise UserError.of(
-                    f"weighting.weights.{name}",
-                    f"there is no such task.{did_you_mean(name, tasks)}",
-                )
+        self._weights = dict(weights)
         self.last_weights = torch.tensor([float(weights.get(task, 1.0)) for task in tasks])
-        if not bool(self.last_weights.any()):
-            raise UserError.of("weighting.weights", "every task has weight 0; give one a weight")
 
     def forward(self, losses: TaskLosses) -> Tensor:
         return (self.last_weights * losses.values).sum()
+
+    def check(self, known: Collection[str]) -> None:
+        """Refuse names that are not a task's, and a phase in which nothing counts."""
+        for name in self._weights:
+            if name not in known:
+                raise UserError.of(
+                    f"weighting.weights.{name}",
+                    f"there is no such task.{did_you_mean(name, known)}",
+                )
+        if not bool(self.last_weights.any()):
+            names = ", ".join(self.tasks)
+            raise UserError.of("weighting.weights", f"all tasks ({names}) have weight 0")

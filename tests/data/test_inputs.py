@@ -83,6 +83,7 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
     (folder / "broken.npz").write_bytes(b"PK not an archive")
     (folder / "broken.npy").write_bytes(b"not an array")
     np.save(folder / "floats.npy", np.zeros((3, 8, 8)))
+    np.save(folder / "number.npy", np.float32(3))
     np.savez(folder / "other.npz", imagee=np.zeros((3, 8, 8), np.uint8))
     np.savez(
         folder / "lengths.npz",
@@ -102,6 +103,7 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
         "empty folder": (folder / "empty", image, "holds no images"),
         "broken array": (folder / "broken.npy", image, "not a readable array"),
         "broken archive": (folder / "broken.npz", image, "not a readable array"),
+        "number": (folder / "number.npy", image, "is a single number"),
         "floats": (folder / "floats.npy", image, "expected uint8 images"),
         "other name": (folder / "other.npz", ALL, "Did you mean 'image'"),
         "lengths": (folder / "lengths.npz", ALL, "same number of rows"),
@@ -120,3 +122,10 @@ def test_wrong_inputs_are_told(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             read_inputs(path, specs)
         assert expected in str(caught.value), case
+
+
+def test_a_sound_cut_within_a_frame_is_read_to_its_last_whole_one(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", np.full(80, 0.5), channels=2)
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(data[:-3])
+    assert read_wav(tmp_path / "a.wav", AUDIO)[:39].tolist() == pytest.approx([0.5] * 39, abs=1e-4)

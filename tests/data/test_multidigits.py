@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jlrun.data.digits import digit_images
+from jlrun.data.digits import digit_images, load_digits
 from jlrun.data.multidigits import divide_singles, load_multidigits, overlap
 from jlrun.data.rows import Rows
+from jlrun.data.splits import Subset, make_splits
 
 
 def corners(rows: Rows, side: int) -> set[tuple[int, ...]]:
@@ -29,9 +30,9 @@ def test_singles_are_divided_stratified_and_completely() -> None:
     _, digit = digit_images()
     parts = divide_singles(digit, seed=0)
     assert {name: len(part) for name, part in parts.items()} == {
-        "train": 1078,
+        "train": 1079,
         "val": 359,
-        "test": 360,
+        "test": 359,
     }
     assert torch.cat(list(parts.values())).sort().values.tolist() == list(range(1797))
     for name, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)):
@@ -90,3 +91,9 @@ def test_other_counts_leave_other_splits_alone() -> None:
     assert many is not None
     rows = torch.arange(1500)
     assert torch.equal(few.fetch(rows).inputs["image"], many.fetch(rows).inputs["image"])
+
+
+def test_the_test_singles_are_the_test_rows_of_digits() -> None:
+    _, digit = digit_images()
+    splits = make_splits(load_digits(), Subset(), seed=3)
+    assert divide_singles(digit, seed=0)["test"].tolist() == splits.test.indices.tolist()

@@ -335,7 +335,7 @@ def test_error_lines_of_empty_splits() -> None:
     assert error(animals(val=EMPTY)).startswith("dataset: the data set has no validation rows")
     lacking = animals((40, 0, 10, 10), test=FOUR)
     assert error(lacking, classes=["dog"]) == (
-        "dataset.classes: none of the 60 training rows is of dog; keep a class that has some"
+        "dataset.classes: none of the 48 training rows is of dog; keep a class that has some"
     )
 
 
@@ -347,3 +347,11 @@ def test_error_lines_without_classes() -> None:
 
 def test_a_class_without_rows_has_no_shots() -> None:
     assert "class 'dog' has 0 training rows" in error(animals((40, 0, 40, 40)), shots=1)
+
+
+def test_the_division_does_not_depend_on_the_classes_that_are_kept() -> None:
+    # Else a source and a target that are subsets of one data set would train on each other's test.
+    whole = indices(make_splits(animals(), Subset(), seed=0))
+    some = indices(make_splits(animals(), Subset(classes=["owl", "cat"]), seed=0))
+    for of_all, of_some in zip(whole, some, strict=True):
+        assert set(of_some) < set(of_all)

@@ -163,3 +163,15 @@ def test_the_python_api_tells_all_problems_at_once() -> None:
     with pytest.raises(UserError) as caught:
         jlrun.run(["mode=multitask", "epochs=0", "optimizer.lr=abc"])
     assert {problem.where for problem in caught.value.problems} == {"epochs", "optimizer.lr"}
+
+
+def test_one_class_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["mode=multitask", "dataset.classes=[3]", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert main([*arguments, *QUICK]) == 2
+    assert "at least two classes are needed" in capsys.readouterr().err
+
+
+def test_static_weights_may_be_those_of_one_phase(tmp_path: Path) -> None:
+    arguments = ["mode=transfer", "strategy=joint", "epochs=1", "source.per_class=30"]
+    weights = ["weighting=static", "weighting.weights={source.digit: 0.5}"]
+    assert main([*arguments, *weights, *QUICK, f"hydra.run.dir={tmp_path / 'run'}"]) == 0

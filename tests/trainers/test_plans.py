@@ -8,7 +8,7 @@ import pytest
 from jlrun.phase import SplitScores
 from jlrun.tasks import Binary, Multiclass, Regression, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
-from jlrun.trainers.gain import relative_gain
+from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
 
@@ -114,10 +114,19 @@ def test_delta_m_is_the_mean_relative_gain_larger_is_better() -> None:
     tasks = (DIGIT, TaskSpec("parity", Binary(), ("0", "1")), TaskSpec("age", Regression(), ()))
     main = {"digit": {"accuracy": 0.9}, "parity": {"accuracy": 0.4}, "age": {"r2": -0.5}}
     base = {"digit": {"accuracy": 0.75}, "parity": {"accuracy": 0.5}, "age": {"r2": -1.0}}
-    gain = relative_gain(main, base, tasks, num_rows=400)
+    gain = relative_gain(main, base, tasks, {"digit": 400, "parity": 400})
     assert gain["per_task"] == pytest.approx({"digit": 20.0, "parity": -20.0, "age": 50.0})
     assert gain["delta_m_percent"] == pytest.approx(50 / 3)
     assert gain["negative_transfer"] == ["parity"]
     error = 100 * math.sqrt((0.9 * 0.1 + 0.75 * 0.25) / 400) / 0.75
     assert gain["standard_error"]["digit"] == pytest.approx(error)
     assert "age" not in gain["standard_error"]
+
+
+def test_scores_that_are_missing_or_not_numbers_are_left_out_of_the_gain() -> None:
+    tasks = (DIGIT, TaskSpec("age", Regression(), ()))
+    for nothing in ({}, {"r2": float("nan")}, {"r2": None}):
+        main, base = {"digit": {"accuracy": 0.9}, "age": {"r2": 0.1}}, {"digit": {"accuracy": 0.8}}
+        gain = relative_gain(main, {**base, "age": nothing}, tasks, {"digit": 10, "age": 10})  # pyright: ignore
+        assert gain["delta_m_percent"] == pytest.approx(12.5)
+        assert mean_primary({**base, "age": nothing}, tasks) == pytest.approx(0.8)  # pyright: ignore

@@ -23,7 +23,18 @@ def test_static_weighs_by_name_and_leaves_others_at_one() -> None:
 
 def test_static_refuses_a_task_that_does_not_exist() -> None:
     with pytest.raises(UserError, match="Did you mean 'digit'"):
-        Static(("digit", "parity"), {"digt": 1.0})
+        Static(("digit", "parity"), {"digt": 1.0}).check(("digit", "parity"))
+
+
+def test_static_may_name_a_task_of_another_phase() -> None:
+    weighting = Static(("digit",), {"label": 3.0})
+    weighting.check(("digit", "label"))
+    assert weighting(losses(2.0)).item() == 2.0
+
+
+def test_static_refuses_a_phase_in_which_nothing_counts() -> None:
+    with pytest.raises(UserError, match="weight 0"):
+        Static(("digit",), {"digit": 0.0}).check(("digit",))
 
 
 def test_uncertainty_is_half_the_sum_at_its_start_and_learns_the_log_of_the_loss() -> None:
