@@ -19,7 +19,7 @@ from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
-from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.errors import Interrupted, Problem, RunError, UserError
 from jlrun.evaluation import Observer, ensemble, evaluate, predictor
 from jlrun.files import write_json, write_text
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
@@ -95,7 +95,8 @@ def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
     config, overrides = load_config(directory)
     problems = check_values(config)
     if problems:
-        raise UserError(problems)
+        file = directory / "config.yaml"
+        raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
     return Settings.parse(config), overrides
 
 

@@ -171,10 +171,11 @@ def _refuse_not_finite(run: Training) -> None:
 
 def _raise_not_finite(run: Training, what: str) -> NoReturn:
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
+    hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
         f"{what} is not a finite number at step {run.state.step} of phase "
-        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g}, engine.clip_norm=1 "
-        "or engine.precision=fp32"
+        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
+        f"engine.clip_norm=1{hint}"
     )
 
 

@@ -19,8 +19,11 @@ def parse(
 ) -> list[Override]:
     """Parse overrides, adding to ``problems`` those that cannot be."""
     parser = OverridesParser.create(config_loader=loader)
-    parsed = []
+    parsed: list[Override] = []
     for text in overrides:
+        if text.startswith("="):
+            problems.append(Problem(text, "not of the form KEY=VALUE: the key is missing"))
+            continue
         if "=" not in text and not text.startswith("~"):
             hint = _as_choice(loader.repository, text)
             problems.append(Problem(text, f"not of the form KEY=VALUE.{hint}"))
@@ -31,7 +34,18 @@ def parse(
             reason = str(error).splitlines()[0]
             fix = "quote a value with special characters, as in data_root='\"my folder\"'"
             problems.append(Problem(text, f"cannot be read ({reason}): {fix}"))
+    _tell_repeated(parsed, problems)
     return parsed
+
+
+def _tell_repeated(parsed: Sequence[Override], problems: list[Problem]) -> None:
+    texts: dict[str, list[str]] = {}
+    for override in parsed:
+        texts.setdefault(override.get_key_element(), []).append(text_of(override))
+    for key, same in texts.items():
+        if len(same) > 1:
+            given = " and ".join(f"'{text}'" for text in same)
+            problems.append(Problem(key, f"given {len(same)} times, {given}; keep one"))
 
 
 def without_sweeps(parsed: Sequence[Override], problems: list[Problem]) -> list[Override]:

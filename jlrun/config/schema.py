@@ -6,18 +6,29 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Len, Lt
+from annotated_types import Ge, Le, Len, Lt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 Mode = Literal["transfer", "multitask", "multimodal"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
-Names = Annotated[tuple[str, ...], Len(1)]
+# A bound that no experiment reaches: a larger number is a slip of the keyboard.
+Epochs = Annotated[int, Ge(1), Le(1_000_000)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names '{name}' twice")
+    return names
+
+
+Names = Annotated[tuple[str, ...], Len(1), AfterValidator(_distinct)]
 
 
 def _device(name: str) -> str:
@@ -93,7 +104,7 @@ class Settings(_Section):
 
     mode: Mode
     seed: Seed
-    epochs: PositiveInt
+    epochs: Epochs
     batch_size: PositiveInt
     tasks: Names | None
     modalities: Names | None
@@ -115,7 +126,7 @@ class Settings(_Section):
     target: Node | None = None
     strategy: Literal["finetune", "joint"] | None = None
     finetune: FinetuneSettings | None = None
-    pretrain_epochs: PositiveInt | None = None
+    pretrain_epochs: Epochs | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any]) -> Settings:

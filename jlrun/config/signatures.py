@@ -109,6 +109,9 @@ def coerced(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+_FINITE = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
 def _adapter(target: Any, parameter: inspect.Parameter) -> TypeAdapter[Any] | None:
     annotation = parameter.annotation
     if annotation is parameter.empty:
@@ -118,7 +121,7 @@ def _adapter(target: Any, parameter: inspect.Parameter) -> TypeAdapter[Any] | No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+            return TypeAdapter(annotation, config=_FINITE)
         except PydanticUserError:
             pass
         try:  # dataclasses and the like bring their own config

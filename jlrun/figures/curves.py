@@ -123,7 +123,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
         axes.plot(
             line.steps,
             line.values,
-            label="joint model" if main else _baseline(line.fit),
+            label="model" if main else _baseline(line.fit),
             color=colours[_baseline(line.fit)],
             linewidth=2.0 if main else 1.3,
             linestyle="-" if main else "--",

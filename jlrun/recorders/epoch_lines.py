@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 
 from jlrun.recorders.base import MAIN_FIT, PhaseInfo, Position
 from jlrun.recorders.formats import format_score
 
 LINES_PER_PHASE = 10
+SILENCE_SECONDS = 60.0
 
 
 def phase_title(fit: str, phase: str) -> str:
@@ -17,7 +19,7 @@ def phase_title(fit: str, phase: str) -> str:
 
 
 class EpochLines:
-    """The lines of a phase: every ceil(n / 10) epochs, and the last epoch.
+    """The lines of a phase: every ceil(n / 10) epochs, or after a minute, and the last epoch.
 
     Args:
         phase: the phase.
@@ -28,6 +30,7 @@ class EpochLines:
         self._phase = phase
         self._every = 1 if all_epochs else math.ceil(phase.num_epochs / LINES_PER_PHASE)
         self._withheld = ""
+        self._last = time.monotonic()
 
     def after(self, at: Position, summary: Mapping[str, float], best: bool) -> str:
         """Return ``finetune  epoch 12/40  loss 0.312  val digit accuracy 0.912  *`` when due.
@@ -38,7 +41,9 @@ class EpochLines:
         number = f"{at.epoch:>{len(str(num_epochs))}}/{num_epochs}"
         cells = [phase_title(at.fit, at.phase), f"epoch {number}", *summary_cells(summary)]
         line = "  ".join([*cells, "*"] if best else cells)
-        due = at.epoch % self._every == 0 or at.epoch == num_epochs
+        silent = time.monotonic() - self._last > SILENCE_SECONDS
+        due = at.epoch % self._every == 0 or at.epoch == num_epochs or silent
+        self._last = time.monotonic() if due else self._last
         self._withheld = "" if due else line
         return line if due else ""
 

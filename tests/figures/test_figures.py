@@ -86,8 +86,8 @@ def test_curves_of_transfer_begin_each_phase_at_zero(tmp_path: Path) -> None:
     figure = curves(path)
     steps = [10, 20, 30, 40, 50]
     assert shown(figure) == {
-        "pretrain: digit": {"joint model": steps},
-        "finetune: digit": {"joint model": steps, "scratch": steps},
+        "pretrain: digit": {"model": steps},
+        "finetune: digit": {"model": steps, "scratch": steps},
     }
     labels = {axes.get_ylabel() for axes in figure.axes}
     assert labels == {"training loss", "validation accuracy"}
@@ -99,7 +99,7 @@ def test_curves_of_tasks_lie_beside_each_other(tmp_path: Path) -> None:
     fits = {"main": [("train", tasks)], **{f"single_task/{t}": [("train", [t])] for t in tasks}}
     figure = curves(write_metrics(tmp_path / "metrics.csv", fits))
     assert list(shown(figure)) == tasks
-    assert all(list(lines) == ["joint model", "single_task"] for lines in shown(figure).values())
+    assert all(list(lines) == ["model", "single_task"] for lines in shown(figure).values())
     assert overlapping_titles(figure) == []
     opened(figure)
 
