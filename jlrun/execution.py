@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from jlrun import checkpoints
 from jlrun.assembly import Assembly, assemble
-from jlrun.config import check_values
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
-from jlrun.errors import Interrupted, Problem, RunError, UserError
+from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.evaluation import Observer, ensemble, evaluate, predictor
 from jlrun.files import write_json, write_text
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
@@ -31,6 +28,7 @@ from jlrun.recorders.base import Header, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.result import Result, Status, read_result
 from jlrun.saved_model import describe_model
+from jlrun.saved_run import load_run, to_yaml
 from jlrun.terms.base import Term
 
 
@@ -83,47 +81,6 @@ def resume(directory: Path) -> Result:
     if before is not None and before["status"] == "completed":
         raise UserError.of(str(directory), "this run is complete; there is nothing to resume")
     return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
-
-
-def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
-    """Return the settings and overrides of the run in ``directory``, checked like any others.
-
-    Raises:
-        UserError: if it holds no run, or its config is not valid (any more).
-    """
-
-    config, overrides = load_config(directory)
-    problems = check_values(config)
-    if problems:
-        file = directory / "config.yaml"
-        raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
-    return Settings.parse(config), overrides
-
-
-def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the saved config and overrides of the run in ``directory``, not checked.
-
-    Raises:
-        UserError: if it holds no run.
-    """
-
-    config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
-    if not config_file.is_file():
-        raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
-    try:
-        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-        overrides = yaml.safe_load(overrides_file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise UserError.of(str(config_file), f"can't be read ({error})") from error
-    if not isinstance(config, dict):
-        raise UserError.of(str(config_file), "is not the config of a run")
-    return config, tuple(overrides or ())
-
-
-def to_yaml(content: Any) -> str:
-    """Return plain values as YAML, in their order."""
-
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _run(job: Job, write_inputs: Callable[[], None]) -> Result:

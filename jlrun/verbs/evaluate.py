@@ -49,7 +49,7 @@ def evaluate_run(directory: Path, overrides: list[str]) -> dict[str, Any]:
     from jlrun.config.schema import Settings
     from jlrun.engine import session
     from jlrun.evaluation import evaluate, predictor
-    from jlrun.execution import load_config
+    from jlrun.saved_run import load_config
 
     config = changed(load_config(directory)[0], overrides)
     problems = check_values(config)

@@ -36,8 +36,8 @@ def main(args: list[str]) -> int:
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
 
     from jlrun.data.inputs import read_inputs
-    from jlrun.execution import load_run
     from jlrun.saved_model import load_saved_model
+    from jlrun.saved_run import load_run
 
     settings, _ = load_run(parsed.run)
     saved = load_saved_model(parsed.run, settings)

@@ -1,0 +1,53 @@
+"""The configuration of a run, as it lies in the run's directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jlrun.config import check_values
+from jlrun.config.schema import Settings
+from jlrun.errors import Problem, UserError
+
+
+def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings and overrides of the run in ``directory``, checked like any others.
+
+    Raises:
+        UserError: if it holds no run, or its config is not valid (any more).
+    """
+
+    config, overrides = load_config(directory)
+    problems = check_values(config)
+    if problems:
+        file = directory / "config.yaml"
+        raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
+    return Settings.parse(config), overrides
+
+
+def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the saved config and overrides of the run in ``directory``, not checked.
+
+    Raises:
+        UserError: if it holds no run.
+    """
+
+    config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
+    if not config_file.is_file():
+        raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
+    try:
+        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+        overrides = yaml.safe_load(overrides_file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise UserError.of(str(config_file), f"can't be read ({error})") from error
+    if not isinstance(config, dict):
+        raise UserError.of(str(config_file), "is not the config of a run")
+    return config, tuple(overrides or ())
+
+
+def to_yaml(content: Any) -> str:
+    """Return plain values as YAML, in their order."""
+
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
