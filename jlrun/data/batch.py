@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -49,17 +49,6 @@ class Batch:
         count = min(count, self.size)
         bounds = torch.arange(self.size).tensor_split(count)
         return [self._map(lambda tensor, b=b: tensor[int(b[0]) : int(b[-1]) + 1]) for b in bounds]
-
-    def only(self, modalities: Sequence[str], tasks: Sequence[str]) -> Batch:
-        """Keep the named modalities and tasks only."""
-        return replace(
-            self,
-            inputs={m: self.inputs[m] for m in modalities},
-            present={m: p for m, p in self.present.items() if m in modalities},
-            targets={t: self.targets[t] for t in tasks if t in self.targets},
-            labelled={t: mask for t, mask in self.labelled.items() if t in tasks},
-            mixed_targets={t: y for t, y in self.mixed_targets.items() if t in tasks},
-        )
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         def each(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
