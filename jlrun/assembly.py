@@ -22,9 +22,12 @@ from jlrun.fusions import Single
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
+from jlrun.sharing import Hard
 from jlrun.tasks import Multiclass, Multilabel, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.trunk import Trunk
+from jlrun.weightings.route import GradientRoute
 
 RESERVED = {"tasks", "modalities", "augment", *(field.name for field in fields(Subset))}
 
@@ -55,7 +58,7 @@ class Assembly:
     def new_model(self, fit: Fit) -> JointModel:
         """Return the model of a fit as it is before any training, on the device."""
         seed_everything(self.settings.seed, "model")
-        model = make_model(self.settings, self.specs, fit.modalities, fit.heads)
+        model = make_model(self.settings, self.specs, fit.modalities, fit.heads, fit.shares)
         return self.engine.prepare(model)
 
 
@@ -193,30 +196,49 @@ def make_model(
     specs: Mapping[str, Spec],
     modalities: Sequence[str],
     heads: Mapping[str, TaskSpec],
+    shares: bool = True,
 ) -> JointModel:
-    """Build a model over ``modalities`` with a head for each entry of ``heads``."""
-    encoders = {m: build(settings.backbone[m], specs[m]) for m in modalities}
-    widths = {m: encoder.out_features for m, encoder in encoders.items()}
-    fusion = Single(widths) if len(modalities) == 1 else build(settings.fusion, widths)
+    """Build a model over ``modalities`` with a head for each entry of ``heads``.
+
+    Tasks share it as the config says, or, without ``shares``, all of it but the heads.
+    """
+
+    def make_trunk() -> Trunk:
+        encoders = {m: build(settings.backbone[m], specs[m]) for m in modalities}
+        widths = {m: encoder.out_features for m, encoder in encoders.items()}
+        fusion = Single(widths) if len(modalities) == 1 else build(settings.fusion, widths)
+        return Trunk(encoders, fusion)
+
+    names = tuple(heads)
+    body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
 
     def head(spec: TaskSpec) -> torch.nn.Module:
-        return fusion.build_head(lambda width: build(settings.heads, width, spec.num_outputs))
+        return body.build_head(lambda width: build(settings.heads, width, spec.num_outputs))
 
-    return JointModel(encoders, fusion, {name: head(spec) for name, spec in heads.items()})
+    return JointModel(body, {name: head(spec) for name, spec in heads.items()})
 
 
 def make_recipe(settings: Settings) -> Recipe:
     """Return how phases optimise."""
     # In joint transfer λ is the weight of the target instead.
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
+    weighting, route = _divided(settings.weighting)
     return Recipe(
         make_optimizer=lambda groups: build(settings.optimizer, groups),
-        make_weighting=lambda tasks: build(settings.weighting, tasks),
+        make_weighting=lambda tasks: build(weighting, tasks),
         make_terms=lambda: {name: build(node) for name, node in settings.terms.items()},
         schedule=build(settings.scheduler),
         term_scale=term_scale,
         patience=settings.patience,
+        route=route,
     )
+
+
+def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientRoute]:
+    """Return the node of a weighting without the keys that say where its gradients come from."""
+    keys = {field.name for field in fields(GradientRoute)}
+    route = GradientRoute(**{key: value for key, value in node.items() if key in keys})
+    return {key: value for key, value in node.items() if key not in keys}, route
 
 
 def _feed(

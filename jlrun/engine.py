@@ -6,13 +6,14 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from jlrun.encoders.base import Encoder
 from jlrun.errors import RunError, UserError
 from jlrun.model import JointModel
 from jlrun.seeding import preserved_randomness
@@ -51,8 +52,13 @@ class Engine:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.compile:
             # Each encoder by itself and in place: names of parameters stay as they are.
-            for encoder in model.encoders.values():
-                encoder.compile()
+            for module in model.modules():
+                if isinstance(module, Encoder):
+                    module.compile()
+            # Weightings of task gradients go back through one graph several times.
+            from torch._functorch import config
+
+            config.donated_buffer = False
         return model
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -70,6 +76,14 @@ class Engine:
         """Clip gradients in place if asked; return their norm before, a scalar."""
         limit = float("inf") if self.clip_norm is None else self.clip_norm
         return nn.utils.clip_grad_norm_(parameters, limit)
+
+    def reset_peak_memory(self) -> None:
+        """Measure from now on, where the system lets a process do so: one may do many runs."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        elif sys.platform == "linux":
+            with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+                file.write("5")  # proc(5): resets the high-water mark of resident memory
 
     def peak_memory_bytes(self) -> int:
         """Largest memory used so far: of the device, or of the process on a CPU."""

@@ -47,10 +47,10 @@ class Learner:
         """Parameters the optimizer changes."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def shared_parameters(self) -> tuple[nn.Parameter, ...]:
-        """Parameters that all tasks share: those of encoders and fusion that train."""
-        shared = [*self.model.encoders.parameters(), *self.model.fusion.parameters()]
-        return tuple(p for p in shared if p.requires_grad)
+    @property
+    def loss_scale(self) -> float:
+        """What gradients are multiplied with before the optimizer's step (fp16); 1 otherwise."""
+        return self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
 
     def set_lr(self, factor: float) -> None:
         """Set every group's learning rate to ``factor`` times its own."""

@@ -90,7 +90,7 @@ def train(run: Training, around: Surroundings) -> None:
         clock.start()
         seed_everything(around.seed, phase.name, state.step)
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
-        stats = train_step(learner, phase, batches, around.engine, state.step / phase.num_steps)
+        stats = train_step(learner, phase, batches, around.engine, state.step)
         state.step += 1
         due = state.step % around.log_every == 0 or state.step % phase.steps_per_epoch == 0
         clock.tick(sum(batch.size for batch in batches.values()), wait=due)

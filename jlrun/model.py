@@ -1,16 +1,14 @@
-"""The one model: encoders -> fusion -> heads."""
+"""The one model: a body that tasks share in some way, and a head per task."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.encoders.base import Encoder
-from jlrun.fusions.base import Fusion
+from jlrun.sharing.base import Sharing
 
 
 @dataclass(frozen=True)
@@ -19,8 +17,8 @@ class Outputs:
 
     Attributes:
         features: modality -> ``(B, D_m)``; zero where the modality is absent.
-        fused: ``(B, D)``, what the heads see.
-        logits: task -> ``(B, outputs)``.
+        fused: ``(B, D)``, what tasks have in common.
+        logits: head -> ``(B, outputs)``.
     """
 
     features: Mapping[str, Tensor]
@@ -29,43 +27,27 @@ class Outputs:
 
 
 class JointModel(nn.Module):
-    """Encoders of the modalities, a fusion of what is present, and a head per task.
+    """A body (encoders, fusion, and how tasks share them) and a head per task.
 
     Args:
-        encoders: modality -> encoder.
-        fusion: fusion over exactly these modalities, in this order.
-        heads: head name -> head on the fused features.
+        body: from a batch to what each head sees.
+        heads: head name -> head on its features.
     """
 
-    def __init__(
-        self, encoders: Mapping[str, Encoder], fusion: Fusion, heads: Mapping[str, nn.Module]
-    ) -> None:
+    def __init__(self, body: Sharing, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.encoders = nn.ModuleDict(encoders)
-        self.fusion = fusion
+        self.body = body
         self.heads = nn.ModuleDict(heads)
 
     def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
-        """Encode the present rows of each modality, fuse, and apply the named heads (or all)."""
-        features = {
-            modality: self._encode(modality, encoder, batch)
-            for modality, encoder in self.encoders.items()
-        }
-        present = {m: mask for m, mask in batch.present.items() if m in features}
-        fused = self.fusion(features, present)
-        names = self.heads.keys() if heads is None else heads
-        return Outputs(features, fused, {name: self.heads[name](fused) for name in names})
+        """Return the outputs of the named heads (or all)."""
+        names = tuple(self.heads) if heads is None else tuple(heads)
+        seen = self.body(batch, names)
+        return Outputs(seen.features, seen.fused, self.decide(seen.by_task))
 
-    def _encode(self, modality: str, encoder: nn.Module, batch: Batch) -> Tensor:
-        x = batch.inputs[modality]
-        mask = batch.present.get(modality)
-        if mask is None:
-            return encoder(x)
-        encoded = encoder(x[mask]) if bool(mask.any()) else None
-        width: int = encoder.out_features  # pyright: ignore[reportAssignmentType]
-        if encoded is None:
-            return torch.zeros(len(x), width, device=x.device)
-        return encoded.new_zeros(len(x), width).index_put((mask,), encoded)
+    def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return head -> logits of what each head sees."""
+        return {name: self.heads[name](x) for name, x in by_task.items()}
 
     def num_parameters(self, trainable: bool = False) -> int:
         """Number of parameters, or of those that are trained."""

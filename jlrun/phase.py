@@ -14,6 +14,7 @@ from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
 from jlrun.terms.base import Term
 from jlrun.weightings.base import Weighting
+from jlrun.weightings.route import GradientRoute
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ParameterRule:
         return re.search(self.pattern, name) is not None
 
 
-BODY = r"^(encoders|fusion)\."
+BODY = r"^body\."
 HEADS = r"^heads\."
 
 
@@ -71,6 +72,7 @@ class Recipe:
         make_optimizer: parameter groups -> optimizer.
         make_weighting: objective labels -> weighting.
         make_terms: () -> term name -> term.
+        route: where a weighting of task gradients takes them.
         schedule: learning-rate schedule.
         term_scale: λ, which multiplies all terms.
         patience: epochs without a better validation score before a phase stops; None: never.
@@ -82,6 +84,7 @@ class Recipe:
     schedule: Schedule
     term_scale: float
     patience: int | None
+    route: GradientRoute = GradientRoute()
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,10 @@ class Fit:
         heads: head name -> the task it serves.
         phases: in order; each starts from the selected weights of the one before.
         scored: what the validation and test scores of the fit are about.
+        shares: whether tasks share the model as the config says; else they share all but the heads.
         also_scored: result key -> more objectives that the test scores cover.
+        independent_of: top-level parts of the config without influence on this fit, beside those
+            that influence none; runs that agree in all others share it. None: it is not shared.
     """
 
     name: str
@@ -137,7 +143,9 @@ class Fit:
     heads: Mapping[str, TaskSpec]
     phases: tuple[Phase, ...]
     scored: tuple[Objective, ...]
+    shares: bool = True
     also_scored: Mapping[str, tuple[Objective, ...]] = field(default_factory=dict)
+    independent_of: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from jlrun.backward import backward, num_samples
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
+from jlrun.forward import PartLosses, StepForward
 from jlrun.learner import Learner
-from jlrun.phase import Objective, Phase
-from jlrun.terms.base import StepView
-from jlrun.weightings.base import TaskLosses
+from jlrun.phase import Phase
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class StepStats:
         task_losses: ``(T,)``, means over the step's labelled rows; 0 for a task without any.
         active: Bool ``(T,)``: tasks with labelled rows in the step.
         term_losses: ``(J,)``, R_j before λ and α_j.
-        total_loss: scalar, what was differentiated.
+        total_loss: scalar, what was differentiated; for weightings of task gradients the plain sum.
         grad_norm: scalar, of all gradients together, before clipping.
     """
 
@@ -36,160 +36,51 @@ class StepStats:
 
 
 def train_step(
-    learner: Learner, phase: Phase, batches: Mapping[str, Batch], engine: Engine, progress: float
+    learner: Learner, phase: Phase, batches: Mapping[str, Batch], engine: Engine, number: int
 ) -> StepStats:
     """Do one optimizer step on a batch of each stream, in ``engine.accumulate`` parts.
 
     A part's loss of a task counts with its share of the rows labelled for the task, so that the
-    parts' gradients add up to those of the whole batch (for weightings that are linear in the
-    losses).
+    parts' gradients add up to those of the whole batch.
 
     Args:
         learner: what is trained.
         phase: its objectives and recipe.
         batches: stream -> batch on the device.
         engine: precision, accumulation and clipping.
-        progress: share of the phase's steps that are done.
+        number: of the step in its phase, from 0.
     """
     learner.train_mode()
     learner.optimizer.zero_grad(set_to_none=True)
-    num_rows = sum(batch.size for batch in batches.values())
-    num_labelled = _num_labelled(phase, batches)
-    sums = _Sums()
-    for part in _parts(batches, engine.accumulate):
-        share = sum(batch.size for batch in part.values()) / num_rows
-        with engine.autocast():
-            losses, unscaled, counts, terms = _forward(learner, phase, part, progress)
-        # Terms, and what a weighting adds by itself, count with the share of all rows instead.
-        factors = counts / num_labelled.clamp(min=1) / share
-        losses = replace(losses, values=losses.values * factors)
-        total = learner.weighting(losses) + phase.recipe.term_scale * _weighted(learner, terms)
-        learner.scaler.scale(total * share).backward()
-        sums.add(unscaled, counts, terms, total, share)
+    progress = number / phase.num_steps
+    learner.model.body.begin_step(progress)
+    samples = num_samples(learner.weighting)
+    step = StepForward.of(learner, phase, engine, batches, progress, samples)
+    runs, total = backward(step, number)
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters())
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
-    learner.weighting.after_step(lambda: _losses_now(learner, phase, batches, engine, progress))
-    return sums.stats(grad_norm)
+    learner.weighting.after_step(lambda: _losses_now(step))
+    return _stats(step, runs, total, grad_norm)
 
 
-class _Sums:
-    """Adds up what the parts of a step measured."""
-
-    def __init__(self) -> None:
-        self._losses: Tensor | float = 0.0
-        self._counts: Tensor | float = 0.0
-        self._terms: Tensor | float = 0.0
-        self._total: Tensor | float = 0.0
-
-    def add(
-        self, losses: Tensor, counts: Tensor, terms: Tensor, total: Tensor, share: float
-    ) -> None:
-        self._losses = self._losses + losses * counts
-        self._counts = self._counts + counts
-        self._terms = self._terms + terms.detach() * share
-        self._total = self._total + total.detach() * share
-
-    def stats(self, grad_norm: Tensor) -> StepStats:
-        losses, counts = torch.as_tensor(self._losses), torch.as_tensor(self._counts)
-        return StepStats(
-            task_losses=losses / counts.clamp(min=1),
-            active=counts > 0,
-            term_losses=torch.as_tensor(self._terms),
-            total_loss=torch.as_tensor(self._total),
-            grad_norm=grad_norm.detach(),
-        )
-
-
-def _num_labelled(phase: Phase, batches: Mapping[str, Batch]) -> Tensor:
-    """Return the number of rows labelled for each objective, ``(T,)``."""
-    counts = []
-    for objective in phase.objectives:
-        batch = batches[objective.stream]
-        mask = batch.labelled.get(objective.spec.name)
-        device = batch.targets[objective.spec.name].device
-        rows = torch.tensor(batch.size, device=device) if mask is None else mask.sum()
-        counts.append(rows.float())
-    return torch.stack(counts)
-
-
-def _parts(batches: Mapping[str, Batch], count: int) -> list[dict[str, Batch]]:
-    if count == 1:
-        return [dict(batches)]
-    chunks = {name: batch.chunks(count) for name, batch in batches.items()}
-    longest = max(len(parts) for parts in chunks.values())
-    return [
-        {name: parts[i] for name, parts in chunks.items() if i < len(parts)} for i in range(longest)
-    ]
-
-
-def _forward(
-    learner: Learner, phase: Phase, batches: Mapping[str, Batch], progress: float
-) -> tuple[TaskLosses, Tensor, Tensor, Tensor]:
-    """Return the losses to weigh, the same without the objectives' scales and off the graph, the
-    labelled rows behind each, and the terms."""
-    outputs = {
-        name: learner.model(batch, [o.head for o in phase.objectives if o.stream == name])
-        for name, batch in batches.items()
-    }
-    device = next(iter(outputs.values())).fused.device
-    values, counts = [], []
-    for objective in phase.objectives:
-        if objective.stream in batches:
-            logits = outputs[objective.stream].logits[objective.head]
-            loss, count = objective_loss(objective, logits, batches[objective.stream])
-        else:
-            loss, count = torch.zeros((), device=device), torch.zeros((), device=device)
-        values.append(loss)
-        counts.append(count)
-    tasks = {o.head: o.spec.task for o in phase.objectives}
-    view = StepView(learner.model, dict(batches), outputs, progress, tasks)
-    terms = [term(view).float() for term in learner.terms.values()]
-    stacked, stacked_counts = torch.stack(values), torch.stack(counts)
-    scales = stacked.new_tensor([o.scale for o in phase.objectives])
-    losses = TaskLosses(
-        names=tuple(o.label for o in phase.objectives),
-        values=stacked * scales,
-        active=stacked_counts > 0,
-        taps=tuple(output.fused for output in outputs.values()),
-        shared=learner.shared_parameters(),
-        loss_scale=learner.scaler.get_scale() if learner.scaler.is_enabled() else 1.0,
+def _stats(
+    step: StepForward, runs: Sequence[PartLosses], total: Tensor, grad_norm: Tensor
+) -> StepStats:
+    losses = torch.stack([run.means * run.counts for run in runs]).sum(dim=0)
+    shares = zip(step.parts, runs, strict=True)
+    terms = torch.stack([run.terms.detach() * step.share(part) for part, run in shares]).sum(dim=0)
+    return StepStats(
+        task_losses=losses / step.num_labelled.clamp(min=1),
+        active=step.num_labelled > 0,
+        term_losses=terms,
+        total_loss=total,
+        grad_norm=grad_norm.detach(),
     )
-    stacked_terms = torch.stack(terms) if terms else torch.zeros(0, device=device)
-    return losses, stacked.detach(), stacked_counts, stacked_terms
-
-
-def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the mean loss over labelled rows and their number; both scalars.
-
-    Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
-    targets, in the shares in which it was mixed.
-    """
-    task, name = objective.spec.task, objective.spec.name
-    target, logits = batch.targets[name], logits.float()
-    rows = batch.labelled.get(name)
-    weight, other = batch.mix_weight, batch.mixed_targets.get(name)
-    if rows is not None:
-        logits, target = logits[rows], target[rows]
-        weight = None if weight is None else weight[rows]
-        other = None if other is None else other[rows]
-    losses = task.loss(logits, target)
-    if weight is not None and other is not None:
-        losses = weight * losses + (1 - weight) * task.loss(logits, other)
-    count = torch.tensor(float(len(losses)), device=losses.device)
-    return losses.sum() / max(1, len(losses)), count
-
-
-def _weighted(learner: Learner, terms: Tensor) -> Tensor:
-    alphas = [float(term.weight) for term in learner.terms.values()]  # pyright: ignore
-    return (terms * terms.new_tensor(alphas)).sum()
 
 
 @torch.no_grad()
-def _losses_now(
-    learner: Learner, phase: Phase, batches: Mapping[str, Batch], engine: Engine, progress: float
-) -> Tensor:
-    with engine.autocast():
-        losses, _, _, _ = _forward(learner, phase, batches, progress)
-    return losses.values
+def _losses_now(step: StepForward) -> Tensor:
+    """Return the task losses ``(T,)`` of the step's batch under the parameters as they are now."""
+    return torch.stack([step.run(part).values for part in step.parts]).sum(dim=0)

@@ -7,6 +7,7 @@ from jlrun.data.batch import Batch
 from jlrun.encoders.base import Encoder
 from jlrun.fusions import Concat
 from jlrun.model import JointModel
+from tests.toy import hard_model
 
 
 class Doubling(Encoder):
@@ -27,7 +28,7 @@ def model() -> JointModel:
     encoders = {"left": Doubling(), "right": Doubling()}
     fusion = Concat({"left": 2, "right": 2})
     heads = {"a": nn.Linear(fusion.out_features, 3), "b": nn.Linear(fusion.out_features, 1)}
-    return JointModel(encoders, fusion, heads)
+    return hard_model(encoders, fusion, heads)
 
 
 def batch(present: dict[str, Tensor]) -> Batch:
@@ -38,15 +39,15 @@ def test_encoders_see_the_rows_that_are_present_only() -> None:
     joint = model()
     mask = torch.tensor([True, False, True, True])
     outputs = joint(batch({"right": mask}))
-    assert joint.encoders["left"].rows == 4
-    assert joint.encoders["right"].rows == 3
+    assert joint.body.trunk.encoders["left"].rows == 4
+    assert joint.body.trunk.encoders["right"].rows == 3
     assert outputs.features["right"].tolist() == [[2.0, 2.0], [0.0, 0.0], [2.0, 2.0], [2.0, 2.0]]
 
 
 def test_a_modality_absent_from_a_whole_batch_is_not_encoded() -> None:
     joint = model()
     outputs = joint(batch({"right": torch.zeros(4).bool()}))
-    assert joint.encoders["right"].rows == 0
+    assert joint.body.trunk.encoders["right"].rows == 0
     assert torch.isfinite(outputs.logits["a"]).all()
 
 

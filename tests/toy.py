@@ -14,15 +14,17 @@ from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
 from jlrun.encoders.base import Encoder
 from jlrun.engine import Engine
-from jlrun.fusions import Single
+from jlrun.fusions import Fusion, Single
 from jlrun.heads import Linear
 from jlrun.loop import Surroundings
 from jlrun.model import JointModel
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.recorders.base import NullRecorder, Recorder
 from jlrun.schedules import Cosine
+from jlrun.sharing import Hard
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.terms.base import Term
+from jlrun.trunk import Trunk
 from jlrun.weightings import Equal, Weighting
 
 CPU = torch.device("cpu")
@@ -69,7 +71,14 @@ def toy_model(dropout: float = 0.2) -> JointModel:
     torch.manual_seed(0)
     encoder = ToyEncoder(dropout=dropout)
     heads = {spec.name: Linear(encoder.out_features, spec.num_outputs) for spec in TASKS}
-    return JointModel({"x": encoder}, Single({"x": encoder.out_features}), heads)
+    fusion = Single({"x": encoder.out_features})
+    return hard_model({"x": encoder}, fusion, heads)
+
+
+def hard_model(
+    encoders: Mapping[str, Encoder], fusion: Fusion, heads: Mapping[str, nn.Module]
+) -> JointModel:
+    return JointModel(Hard(lambda: Trunk(encoders, fusion), tuple(heads)), heads)
 
 
 def toy_objectives(stream: str = "dataset") -> tuple[Objective, ...]:

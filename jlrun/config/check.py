@@ -77,11 +77,11 @@ def schema_problems(config: dict[str, Any]) -> list[Problem]:
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the nodes that name a class, imported for that."""
+    from jlrun.config.key_checks import check_route, check_subsets
     from jlrun.config.signatures import check_place
-    from jlrun.config.subset_check import check_subsets
 
     problems = [problem for place in places(config) for problem in check_place(place)]
-    return [*problems, *check_subsets(config)]
+    return [*problems, *check_subsets(config), *check_route(config)]
 
 
 def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Problem]:

@@ -28,6 +28,10 @@ def parse(
             hint = _as_choice(loader.repository, text)
             problems.append(Problem(text, f"not of the form KEY=VALUE.{hint}"))
             continue
+        if "=simplex(" in text:  # written out before a sweep is parsed
+            key = text.partition("=")[0]
+            problems.append(Problem(key, "simplex(…) is several values: add --multirun"))
+            continue
         try:
             parsed += parser.parse_overrides([text])
         except (HydraException, ValueError) as error:

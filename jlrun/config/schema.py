@@ -100,6 +100,7 @@ class Settings(_Section):
         dataset: in multitask and multimodal; ``source`` and ``target`` in transfer.
         strategy: in transfer only, as ``finetune`` and ``pretrain_epochs``, which it brings.
         tasks, modalities: None: all of the data set's.
+        baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """
 
     mode: Mode
@@ -109,6 +110,7 @@ class Settings(_Section):
     tasks: Names | None
     modalities: Names | None
     baselines: bool
+    baselines_cache: str | None = None
     lambda_: NonNegativeFloat
     patience: PositiveInt | None
     data_root: str
@@ -117,6 +119,7 @@ class Settings(_Section):
     heads: Node
     weighting: Node
     fusion: Node
+    sharing: Node
     backbone: dict[str, Node]
     engine: EngineSettings
     recorder: RecorderSettings

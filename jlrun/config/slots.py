@@ -29,6 +29,7 @@ class Slot:
 
 
 ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=("spec",))
+SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk", "tasks"))
 FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
 HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
 WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
@@ -46,6 +47,7 @@ _TOP = {
     "heads": HEAD,
     "weighting": WEIGHTING,
     "fusion": FUSION,
+    "sharing": SHARING,
 }
 _NAMED = {"backbone": ENCODER, "terms": TERM}
 DATASETS = ("dataset", "source", "target")
@@ -70,7 +72,8 @@ class Place:
 def places(config: Mapping[str, Any]) -> Iterator[Place]:
     """Yield every place with a ``_target_``, skipping what has another form."""
     for key, slot in _TOP.items():
-        yield from _place(key, config.get(key), slot)
+        reserved = gradient_keys() if key == "weighting" else frozenset[str]()
+        yield from _place(key, config.get(key), slot, reserved)
     for group, slot in _NAMED.items():
         for name, node in _items(config.get(group)):
             yield from _place(f"{group}.{name}", node, slot)
@@ -90,10 +93,18 @@ def reserved_keys() -> frozenset[str]:
 
 def subset_keys() -> frozenset[str]:
     """Return the keys of a data set's node that choose its rows: fields of `Subset`."""
+    return _keys_of("dataset/_subset.yaml") - {"augment"}
+
+
+def gradient_keys() -> frozenset[str]:
+    """Return the keys of a weighting's node that say where gradients come from."""
+    return _keys_of("weighting/_gradients.yaml")
+
+
+def _keys_of(file: str) -> frozenset[str]:
     import yaml
 
-    text = (package_folder() / "dataset" / "_subset.yaml").read_text(encoding="utf-8")
-    return frozenset(yaml.safe_load(text)) - {"augment"}
+    return frozenset(yaml.safe_load((package_folder() / file).read_text(encoding="utf-8")))
 
 
 def unfit(found: Any, slot: Slot) -> str:

@@ -21,7 +21,7 @@ class Orthogonal(Term):
     Args:
         weight: strength α of the term.
         parameters: regular expression found in the names of the weights, for example
-            ``^encoders``; biases and normalisation are never among them (`WeightSelection`).
+            ``encoders``; biases and normalisation are never among them (`WeightSelection`).
     """
 
     def __init__(self, weight: NonNegativeFloat = 1e-4, parameters: str = "") -> None:

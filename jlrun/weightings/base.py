@@ -1,11 +1,12 @@
-"""What a weighting is: how task losses become the one scalar that is minimised."""
+"""What a weighting is: how task losses, or task gradients, become one update."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,54 +23,55 @@ class TaskLosses:
         values: ``(T,)``, on the graph of the model.
         active: Bool ``(T,)``: tasks with at least one labelled row in this step; the value of
             another task is 0.
-        taps: tensors on the graph that all task losses flow through: the fused features.
-        shared: parameters that all tasks share.
-        loss_scale: what gradients are multiplied with before `backward` (fp16); 1 otherwise.
     """
 
     names: tuple[str, ...]
     values: Tensor
     active: Tensor
-    taps: tuple[Tensor, ...]
-    shared: tuple[Tensor, ...]
-    loss_scale: float = 1.0
-
-    def gradients(self, source: GradientSource) -> Tensor:
-        """Return task gradients ``(T, N)`` with respect to the taps or the shared parameters.
-
-        Features of several streams are of different rows: tasks of different streams would always
-        be orthogonal there. Then the gradients are those of the parameters, whatever ``source``.
-        Where nothing shared trains they are 0, with N = 1. The graph is kept, so that the weighted
-        sum can still be differentiated.
-        """
-        wrt = self.taps if source == "features" and len(self.taps) == 1 else self.shared
-        wrt = tuple(tensor for tensor in wrt if tensor.requires_grad)
-        if not wrt:
-            return self.values.new_zeros(len(self.values), 1)
-        rows = []
-        for value in self.values:
-            grads = torch.autograd.grad(
-                value * self.loss_scale,
-                wrt,
-                retain_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
-            )
-            rows.append(torch.cat([grad.flatten().float() for grad in grads]) / self.loss_scale)
-        return torch.stack(rows)
 
 
-class Weighting(nn.Module, ABC):
-    """Turns task losses into one scalar whose gradient is the update.
+@dataclass(frozen=True)
+class TaskGradients:
+    """The task gradients of one training step.  (T tasks, N shared coordinates)
+
+    Attributes:
+        names: task names, in the order of the rows.
+        losses: ``(T,)``, detached, on the device.
+        active: Bool ``(T,)``: tasks with at least one labelled row in this step; the row of another
+            task is 0.
+        samples: Jacobians ``(T, N)`` float32 (or float64) on the device: one of the whole batch,
+            or one for each of the weighting's ``num_samples`` equal parts of it.
+    """
+
+    names: tuple[str, ...]
+    losses: Tensor
+    active: Tensor
+    samples: tuple[Tensor, ...]
+
+    @cached_property
+    def jacobian(self) -> Tensor:
+        """Gradients of the whole batch's losses, ``(T, N)``."""
+        first, *others = self.samples
+        return sum(others, start=first) / len(self.samples) if others else first
+
+    @cached_property
+    def gramian(self) -> Tensor:
+        """G = J Jᵀ, ``(T, T)`` float64 on the CPU, where small problems are solved."""
+        return (self.jacobian @ self.jacobian.T).double().cpu()
+
+
+class Weighting(nn.Module):
+    """Turns the losses of T tasks into the update; subclass one of the three kinds below.
 
     Constructors take ``tasks``, the names of the T tasks, first, then what the config may set.
-    State and learned weights are buffers and parameters: checkpoints hold them, and parameters are
-    trained by the run's optimizer without weight decay.
+    State is in buffers, learned weights may be parameters: checkpoints hold both, and parameters
+    are trained by the run's optimizer without weight decay. Randomness comes from PyTorch's global
+    generator on the CPU, which is seeded before each step.
 
     Attributes:
         last_weights: buffer ``(T,)``, the weights of the last step, for the records.
-        last_gramian: ``(T, T)`` inner products of the last step's task gradients, or None for
-            weightings that do not look at gradients.
+        last_gramian: ``(T, T)`` inner products of the last step's task gradients, or None where
+            they have not been looked at.
     """
 
     last_weights: Tensor
@@ -79,10 +81,6 @@ class Weighting(nn.Module, ABC):
         super().__init__()
         self.tasks = tasks
         self.register_buffer("last_weights", torch.ones(len(tasks)))
-
-    @abstractmethod
-    def forward(self, losses: TaskLosses) -> Tensor:
-        """Return a scalar to call ``backward`` on."""
 
     def check(self, known: Collection[str]) -> None:
         """Check that the weighting suits the run; called once, for each phase of the main fit.
@@ -102,4 +100,61 @@ class Weighting(nn.Module, ABC):
 
         ``recompute`` returns the task losses ``(T,)`` of the step's batch under the new parameters,
         without gradients; it costs a forward pass.
+        """
+
+
+class LossWeighting(Weighting, ABC):
+    """Looks at loss values only: one backward pass of one scalar.
+
+    Attributes:
+        additive: whether the scalar of a sum of losses is the sum of their scalars and there is no
+            state, so that a step in several parts needs no look at its total first.
+    """
+
+    additive: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, losses: TaskLosses) -> Tensor:
+        """Return a scalar to call ``backward`` on."""
+
+
+class GradientWeighting(Weighting, ABC):
+    """Looks at the task gradients with respect to what the tasks share.
+
+    Attributes:
+        sources: where the gradients may be taken. Features are of other rows in each step, so
+            what compares gradients of different steps or samples needs ``parameters``.
+        num_samples: equal parts of a batch whose Jacobians are told apart.
+        reuses_weights: whether ``last_weights`` tell the whole update, so that they can be used
+            again for later steps.
+    """
+
+    sources: tuple[GradientSource, ...] = ("features", "parameters")
+    num_samples: ClassVar[int] = 1
+    reuses_weights: bool = True
+
+    @abstractmethod
+    def forward(self, gradients: TaskGradients) -> Tensor:
+        """Return the update ``(N,)``: what takes the place of the gradient of the sum.
+
+        Sets ``last_weights``, which also weigh the losses of the heads where the user asks for it.
+        """
+
+
+class GramianWeighting(GradientWeighting, ABC):
+    """The update is Σ_i w_i g_i with w a function of the Gramian of the active tasks."""
+
+    def forward(self, gradients: TaskGradients) -> Tensor:
+        rows = gradients.active.cpu().nonzero().flatten()
+        weights = torch.zeros(len(self.tasks), dtype=torch.float64)
+        if len(rows):
+            weights[rows] = self.weigh(gradients.gramian[rows][:, rows])
+        self.last_weights = weights.to(self.last_weights)
+        return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
+
+    @abstractmethod
+    def weigh(self, gramian: Tensor) -> Tensor:
+        """Return w ``(A,)`` float64 of a Gramian ``(A, A)`` float64 on the CPU.
+
+        Finite for every Gramian: badly scaled, singular, and zero.
         """

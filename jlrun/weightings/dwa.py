@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from jlrun.ranges import PositiveFloat
-from jlrun.weightings.base import TaskLosses, Weighting
+from jlrun.weightings.base import LossWeighting, TaskLosses
 
 
-class DWA(Weighting):
+class DWA(LossWeighting):
     """Weigh tasks by how slowly their mean loss of an epoch falls.
 
     w = T softmax(r / τ), r_i = L̄_i(t−1) / L̄_i(t−2), and w = 1 in the first two epochs.

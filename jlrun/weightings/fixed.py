@@ -9,23 +9,27 @@ from torch import Tensor
 
 from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import NonNegativeFloat
-from jlrun.weightings.base import TaskLosses, Weighting
+from jlrun.weightings.base import LossWeighting, TaskLosses
 
 
-class Equal(Weighting):
+class Equal(LossWeighting):
     """The plain sum Σ L_i."""
+
+    additive = True
 
     def forward(self, losses: TaskLosses) -> Tensor:
         return losses.values.sum()
 
 
-class Static(Weighting):
+class Static(LossWeighting):
     """The fixed weighted sum Σ w_i L_i.
 
     Args:
         tasks: names of the tasks.
         weights: task -> w_i, at least 0; a task without an entry has weight 1.
     """
+
+    additive = True
 
     def __init__(self, tasks: tuple[str, ...], weights: Mapping[str, NonNegativeFloat]) -> None:
         super().__init__(tasks)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jlrun.weightings.base import TaskLosses, Weighting
+from jlrun.weightings.base import LossWeighting, TaskLosses
 
 
-class Uncertainty(Weighting):
+class Uncertainty(LossWeighting):
     """Minimise Σ ½ e^(−s_i) L_i + ½ s_i with learned log-variances s_i.
 
     Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018,

@@ -19,6 +19,7 @@ from jlrun.heads import Linear
 from jlrun.model import JointModel
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression
 from jlrun.terms import StepView, Term
+from tests.toy import hard_model
 
 CONF = Path(__file__).parents[2] / "conf" / "terms"
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
@@ -43,7 +44,7 @@ def model(fusion: type[Fusion] = Single) -> JointModel:
     heads = {
         task: fused.build_head(lambda width, n=n: Linear(width, n)) for task, n in OUTPUTS.items()
     }
-    return JointModel(encoders, fused, heads)
+    return hard_model(encoders, fused, heads)
 
 
 def view(joint: JointModel, count: int = 5, streams: tuple[str, ...] = ("dataset",)) -> StepView:
@@ -51,7 +52,7 @@ def view(joint: JointModel, count: int = 5, streams: tuple[str, ...] = ("dataset
     generator = torch.Generator().manual_seed(count)
     batches = {
         stream: Batch(
-            {m: torch.randn(count, 1, 2, 2, generator=generator).to(dtype) for m in joint.encoders}
+            {m: torch.randn(count, 1, 2, 2, generator=generator).to(dtype) for m in joint.body.trunk.encoders}
         )
         for stream in streams
     }

@@ -27,6 +27,7 @@ from jlrun.terms import (
     Term,
     TraceNorm,
 )
+from tests.toy import hard_model
 
 SPEC = ImageSpec(1, 2, 2, (0.5,), (0.5,))
 
@@ -34,7 +35,7 @@ SPEC = ImageSpec(1, 2, 2, (0.5,), (0.5,))
 def model(**heads: nn.Module) -> JointModel:
     torch.manual_seed(0)
     heads = heads or {"digit": Linear(4, 3), "parity": Linear(4, 1)}
-    return JointModel({"image": Mlp(SPEC, hidden=[4])}, Single({"image": 4}), heads)
+    return hard_model({"image": Mlp(SPEC, hidden=[4])}, Single({"image": 4}), heads)
 
 
 def view(
@@ -89,7 +90,7 @@ def test_biases_normalisation_and_tokens_are_no_weights() -> None:
     encoder = Cnn(SPEC, channels=[2])
     encoder.convolutions.append(nn.BatchNorm2d(2))
     encoder.register_parameter("position_embedding", nn.Parameter(torch.ones(2, 2)))
-    joint = JointModel({"image": encoder}, Single({"image": 512}), {"digit": Linear(512, 2)})
+    joint = hard_model({"image": encoder}, Single({"image": 512}), {"digit": Linear(512, 2)})
     with torch.no_grad():
         for name, parameter in joint.named_parameters():
             parameter.fill_(1.0 if parameter.dim() == 4 or name == "heads.digit.weight" else 0.0)
@@ -100,7 +101,7 @@ def test_biases_normalisation_and_tokens_are_no_weights() -> None:
 
 def test_frozen_weights_are_left_out() -> None:
     joint = model()
-    joint.encoders.requires_grad_(False)
+    joint.body.requires_grad_(False)
     torch.testing.assert_close(L2()(view(joint)), L2(parameters="^heads")(view(joint)))
 
 
@@ -111,15 +112,18 @@ def test_a_pattern_that_matches_nothing(kind: type[Term]) -> None:
         term.check(joint)
     message = str(caught.value)
     assert message.startswith("terms: parameters='heads.digti' matches no weight")
-    assert "encoders.image.layers.1.weight, heads.digit.weight, heads.parity.weight" in message
+    assert (
+        "body.trunk.encoders.image.layers.1.weight, heads.digit.weight, heads.parity.weight"
+        in message
+    )
     # a baseline without that part is trained without the term
     assert term(view(joint)) == 0
 
 
 def test_a_pattern_that_matches_only_frozen_weights_is_right() -> None:
     joint = model()
-    joint.encoders.requires_grad_(False)
-    term = L2(parameters="^encoders")
+    joint.body.requires_grad_(False)
+    term = L2(parameters="encoders")
     term.check(joint)
     assert term(view(joint)) == 0
 
@@ -157,7 +161,7 @@ def test_orthogonal_has_the_gradient_of_its_closed_form() -> None:
 
 def test_orthogonal_takes_convolutions_as_matrices() -> None:
     encoder = Cnn(SPEC, channels=[2])
-    joint = JointModel({"image": encoder}, Single({"image": 512}), {})
+    joint = hard_model({"image": encoder}, Single({"image": 512}), {})
     kernel = encoder.convolutions[0].get_parameter("weight").detach().view(2, 9)
     expected = (kernel @ kernel.T - torch.eye(2)).square().sum()
     torch.testing.assert_close(Orthogonal(parameters="convolutions")(view(joint)), expected)
@@ -200,7 +204,7 @@ def test_late_fusion_groups_by_modality(kind: type[Term]) -> None:
     fusion = Late({"image": 4, "audio": 4})
     torch.manual_seed(0)
     heads = {t: fusion.build_head(lambda width: Linear(width, 2)) for t in ("a", "b")}
-    joint = JointModel({}, fusion, heads)
+    joint = hard_model({}, fusion, heads)
     by_modality = [
         model(**{t: heads[t].get_submodule(f"parts.{m}") for t in heads})
         for m in ("image", "audio")

@@ -1,0 +1,51 @@
+"""The data sets of a config: where they stand, and what their tasks are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Config = Mapping[str, Any]
+
+SINGLE = ("dataset", "source", "target")
+SEVERAL = "datasets"
+
+
+def data_nodes(config: Config) -> dict[str, Config]:
+    """Return config path -> data set node, of those that are there and of that form."""
+    nodes = {key: config.get(key) for key in SINGLE}
+    several = config.get(SEVERAL)
+    if isinstance(several, Mapping):
+        nodes |= {f"{SEVERAL}.{name}": node for name, node in several.items()}
+    return {path: node for path, node in nodes.items() if isinstance(node, Mapping)}
+
+
+def used_nodes(config: Config) -> dict[str, Config]:
+    """Return the same without those of several data sets that have none of the tasks asked for."""
+    asked, nodes = config.get("tasks"), data_nodes(config)
+    if not isinstance(asked, list | tuple):
+        return nodes
+    return {
+        path: node
+        for path, node in nodes.items()
+        if _name(path) is None or set(asked) & set(task_labels(path, node).values())
+    }
+
+
+def task_labels(path: str, node: Config) -> dict[str, str]:
+    """Return task -> what it is called in results and in ``tasks=[…]``.
+
+    Among several data sets that is the name of the data set if it has one task, and
+    ``<data set>.<task>`` if it has more.
+    """
+    tasks, name = node.get("tasks"), _name(path)
+    names = [str(task) for task in tasks] if isinstance(tasks, Mapping) else []
+    if name is None:
+        return {task: task for task in names}
+    return {task: name if len(names) == 1 else f"{name}.{task}" for task in names}
+
+
+def _name(path: str) -> str | None:
+    """Return what one of several data sets is called."""
+    parent, _, name = path.partition(".")
+    return name if parent == SEVERAL else None

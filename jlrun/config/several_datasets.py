@@ -1,0 +1,30 @@
+"""``datasets=[mnist,usps]``: the short form of a choice of several data sets.
+
+Hydra's own form names each, which lets one data set occur twice with other values::
+
+    '~dataset' '+dataset@datasets.a=imagefolder' '+dataset@datasets.b=imagefolder'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+_LIST = re.compile(r"\+?datasets=(?:\[(?P<listed>[\w\s,-]+)\]|(?P<single>[\w-]+))")
+
+
+def expand_datasets(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with the short form written out; each data set has its own name."""
+    return [text for override in overrides for text in _expanded(override, overrides)]
+
+
+def _expanded(override: str, overrides: Sequence[str]) -> Iterator[str]:
+    match = _LIST.fullmatch(override.strip())
+    if match is None:
+        yield override
+        return
+    names = (match["listed"] or match["single"]).split(",")
+    if not any(re.match(r"~?dataset(=|$)", other) for other in overrides):
+        yield "~dataset"  # that of the mode
+    for name in filter(None, (name.strip() for name in names)):
+        yield f"+dataset@datasets.{name}={name}"

@@ -1,0 +1,235 @@
+"""The forward pass of a training step, whole or in parts: losses of tasks and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from jlrun.data.batch import Batch
+from jlrun.engine import Engine
+from jlrun.learner import Learner
+from jlrun.model import Outputs
+from jlrun.phase import Objective, Phase
+from jlrun.sharing.base import Cut, FeatureSharing
+from jlrun.terms.base import StepView
+
+Part = Mapping[str, Batch]
+
+
+@dataclass(frozen=True)
+class CutGraph:
+    """Where the graph of a part was cut.
+
+    Attributes:
+        fused: ``(B, D)``, the end of the trunk's graph.
+        leaves: of the objectives, ``(B, D)`` each: where the graphs of the losses begin.
+    """
+
+    fused: Tensor
+    leaves: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class PartLosses:
+    """What the forward pass of a part of a step yields.  (T objectives, J terms)
+
+    Attributes:
+        singles: T scalars, sums over the part's labelled rows divided by the number of the whole
+            step's, times the objective's scale: over all parts they add up to the step's losses.
+            They are not stacked, so that each has a graph of its own to go back through.
+        means: ``(T,)``, detached means over the part's labelled rows, without scales.
+        counts: ``(T,)``, the part's labelled rows.
+        terms: ``(J,)``, R_j.
+        penalties: scalar, λ Σ_j α_j R_j and the penalty of the sharing architecture.
+        cut: where the graph was cut, if it was to be.
+    """
+
+    singles: tuple[Tensor, ...]
+    means: Tensor
+    counts: Tensor
+    terms: Tensor
+    penalties: Tensor
+    cut: CutGraph | None
+
+    @property
+    def values(self) -> Tensor:
+        """The losses as one tensor ``(T,)``."""
+        return torch.stack(self.singles)
+
+
+@dataclass(frozen=True)
+class StepForward:
+    """The forward passes of one training step.
+
+    Attributes:
+        learner, phase, engine: what is trained and how.
+        parts: of the step's batches, in order.
+        samples: of each part, which equal share of the step's rows it belongs to, from 0.
+        num_labelled: ``(T,)``, labelled rows of the whole step.
+        num_rows: of the whole step, all streams.
+        progress: share of the phase's steps that are done.
+    """
+
+    learner: Learner
+    phase: Phase
+    engine: Engine
+    parts: tuple[Part, ...]
+    samples: tuple[int, ...]
+    num_labelled: Tensor
+    num_rows: int
+    progress: float
+
+    @classmethod
+    def of(
+        cls,
+        learner: Learner,
+        phase: Phase,
+        engine: Engine,
+        batches: Part,
+        progress: float,
+        num_samples: int = 1,
+    ) -> StepForward:
+        """Return the passes over ``batches``: ``num_samples`` equal shares of the rows, each in
+        ``engine.accumulate`` parts; fewer if rows are few."""
+        shares = _parts(batches, num_samples)
+        parts = [
+            (i, part) for i, share in enumerate(shares) for part in _parts(share, engine.accumulate)
+        ]
+        return cls(
+            learner=learner,
+            phase=phase,
+            engine=engine,
+            parts=tuple(part for _, part in parts),
+            samples=tuple(i for i, _ in parts),
+            num_labelled=_num_labelled(phase, batches, engine.device),
+            num_rows=sum(batch.size for batch in batches.values()),
+            progress=progress,
+        )
+
+    def share(self, part: Part) -> float:
+        """Return the share of the step's rows that ``part`` has."""
+        return sum(batch.size for batch in part.values()) / self.num_rows
+
+    def run(self, part: Part, cut: bool = False) -> PartLosses:
+        """Return the losses of a part.
+
+        Args:
+            part: one of ``parts``.
+            cut: cut the graph at the fused features. Then the part has one stream, and the body is
+                a `FeatureSharing`.
+        """
+        with self.engine.autocast():
+            if cut:
+                outputs, graph = self._cut(part)
+            else:
+                outputs, graph = self._whole(part), None
+            sums, counts = self._sums(part, outputs)
+            terms = self._terms(part, outputs)
+        factors = self._factors.unbind()
+        return PartLosses(
+            singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
+            means=torch.stack([total.detach() for total in sums]) / counts.clamp(min=1),
+            counts=counts,
+            terms=terms,
+            penalties=self._penalties(terms),
+            cut=graph,
+        )
+
+    @cached_property
+    def _factors(self) -> Tensor:
+        scales = [o.scale for o in self.phase.objectives]
+        return self.num_labelled.new_tensor(scales) / self.num_labelled.clamp(min=1)
+
+    def _heads(self, stream: str) -> list[str]:
+        return [o.head for o in self.phase.objectives if o.stream == stream]
+
+    def _whole(self, part: Part) -> dict[str, Outputs]:
+        model = self.learner.model
+        return {name: model(batch, self._heads(name)) for name, batch in part.items()}
+
+    def _cut(self, part: Part) -> tuple[dict[str, Outputs], CutGraph]:
+        ((name, batch),) = part.items()
+        model, heads = self.learner.model, self._heads(name)
+        body = model.body
+        assert isinstance(body, FeatureSharing)
+        if len(self.parts) == 1:
+            encoded = body.trunk(batch)
+        else:
+            # All parts' features are needed before any part's backward pass: the trunk's
+            # activations are computed once more then, instead of being kept for all parts.
+            encoded = checkpoint(body.trunk, batch, use_reentrant=False)
+        cut: Cut = body.cut(encoded.fused, heads)
+        outputs = Outputs(encoded.features, encoded.fused, model.decide(cut.by_task))
+        leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
+        return {name: outputs}, CutGraph(encoded.fused, leaves)
+
+    def _sums(self, part: Part, outputs: Mapping[str, Outputs]) -> tuple[list[Tensor], Tensor]:
+        device = self.num_labelled.device
+        sums, counts = [], []
+        for objective in self.phase.objectives:
+            if objective.stream in part:
+                logits = outputs[objective.stream].logits[objective.head]
+                loss, count = objective_loss(objective, logits, part[objective.stream])
+            else:
+                loss, count = torch.zeros((), device=device), torch.zeros((), device=device)
+            sums.append(loss)
+            counts.append(count)
+        return sums, torch.stack(counts)
+
+    def _terms(self, part: Part, outputs: Mapping[str, Outputs]) -> Tensor:
+        if not self.learner.terms:
+            return self.num_labelled.new_zeros(0)
+        tasks = {o.head: o.spec.task for o in self.phase.objectives}
+        view = StepView(self.learner.model, dict(part), outputs, self.progress, tasks)
+        return torch.stack([term(view).float() for term in self.learner.terms.values()])
+
+    def _penalties(self, terms: Tensor) -> Tensor:
+        alphas = [float(term.weight) for term in self.learner.terms.values()]  # pyright: ignore
+        weighted = self.phase.recipe.term_scale * (terms * terms.new_tensor(alphas)).sum()
+        own = self.learner.model.body.penalty()
+        return weighted if own is None else weighted + own
+
+
+def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the sum of the losses of labelled rows and their number; both scalars.
+
+    Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
+    targets, in the shares in which it was mixed.
+    """
+    task, name = objective.spec.task, objective.spec.name
+    target, logits = batch.targets[name], logits.float()
+    rows = batch.labelled.get(name)
+    weight, other = batch.mix_weight, batch.mixed_targets.get(name)
+    if rows is not None:
+        logits, target = logits[rows], target[rows]
+        weight = None if weight is None else weight[rows]
+        other = None if other is None else other[rows]
+    losses = task.loss(logits, target)
+    if weight is not None and other is not None:
+        losses = weight * losses + (1 - weight) * task.loss(logits, other)
+    return losses.sum(), torch.tensor(float(len(losses)), device=losses.device)
+
+
+def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:
+    counts = torch.zeros(len(phase.objectives), device=device)
+    for i, objective in enumerate(phase.objectives):
+        batch = batches.get(objective.stream)
+        if batch is not None:
+            mask = batch.labelled.get(objective.spec.name)
+            counts[i] = batch.size if mask is None else mask.sum()
+    return counts
+
+
+def _parts(batches: Part, count: int) -> tuple[Part, ...]:
+    if count == 1:
+        return (batches,)
+    chunks = {name: batch.chunks(count) for name, batch in batches.items()}
+    longest = max(len(parts) for parts in chunks.values())
+    return tuple(
+        {name: parts[i] for name, parts in chunks.items() if i < len(parts)} for i in range(longest)
+    )

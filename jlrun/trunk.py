@@ -1,0 +1,84 @@
+"""The lower part of a model: encoders of the modalities, and a fusion of what is present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from jlrun.data.batch import Batch
+from jlrun.encoders.base import Encoder, Stage
+from jlrun.fusions.base import Fusion
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a trunk yields on a batch.
+
+    Attributes:
+        features: modality -> ``(B, D_m)``; zero where the modality is absent.
+        fused: ``(B, D)``, or maps ``(B, D, H, W)`` of an encoder of dense features.
+    """
+
+    features: Mapping[str, Tensor]
+    fused: Tensor
+
+
+class Trunk(nn.Module):
+    """Encoders of the modalities and a fusion over exactly these, in this order.
+
+    Args:
+        encoders: modality -> encoder.
+        fusion: of their features.
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = fusion
+        self.out_features = fusion.out_features
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Encode the present rows of each modality, and fuse."""
+        rows = self.present_rows(batch)
+        return self.join({m: self.encoders[m](x) for m, x in rows.items()}, batch)
+
+    def present_rows(self, batch: Batch) -> dict[str, Tensor]:
+        """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
+
+        Encoders see no other rows; a modality that no row has is left out.
+        """
+        rows = {}
+        for modality in self.encoders:
+            x, mask = batch.inputs[modality], batch.present.get(modality)
+            if mask is None:
+                rows[modality] = x
+            elif bool(mask.any()):
+                rows[modality] = x[mask]
+        return rows
+
+    def stages(self, modality: str) -> Sequence[Stage]:
+        """Return the stretches of a modality's encoder."""
+        encoder = self.encoders[modality]
+        if isinstance(encoder, Encoder):
+            return encoder.stages()
+        # A module of the user's own or of another library.
+        return (Stage(encoder, cast(int, encoder.out_features)),)
+
+    def join(self, encoded: Mapping[str, Tensor], batch: Batch) -> Encoded:
+        """Put the features ``(B_m, D_m)`` of the present rows in their places, and fuse."""
+        features = {m: self._placed(m, encoded, batch) for m in self.encoders}
+        present = {m: mask for m, mask in batch.present.items() if m in features}
+        return Encoded(features, self.fusion(features, present))
+
+    def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        mask = batch.present.get(modality)
+        if mask is None:
+            return encoded[modality]
+        rows = encoded.get(modality)
+        if rows is None:
+            other = next(iter(encoded.values()))
+            return other.new_zeros(len(mask), cast(int, self.encoders[modality].out_features))
+        return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)
