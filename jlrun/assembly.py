@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from jlrun.config.build import build
+from jlrun.config.data_nodes import SEVERAL, SINGLE, task_labels, used_nodes
 from jlrun.config.schema import Settings
 from jlrun.data.augment import Augment
 from jlrun.data.dataset import Dataset
@@ -52,8 +53,8 @@ class Assembly:
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
-        """The tasks that results are about: those of the last feed, the target in transfer."""
-        return self.feeds[-1].tasks
+        """The tasks that results are about; in transfer those of the target."""
+        return tuple(objective.spec for objective in self.plan.fits[0].scored)
 
     def new_model(self, fit: Fit) -> JointModel:
         """Return the model of a fit as it is before any training, on the device."""
@@ -72,8 +73,8 @@ def assemble(settings: Settings) -> Assembly:
     nodes = dataset_nodes(settings)
     modalities = choose_modalities(settings, nodes)
     splits = {name: load_splits(settings, name, node) for name, node in nodes.items()}
-    last = list(nodes)[-1]
-    specs = {m: splits[last].modalities[m] for m in modalities}
+    leading = _leading(nodes)
+    specs = {m: splits[leading].modalities[m] for m in modalities}
     feeds = tuple(
         _feed(settings, engine, name, node, splits[name], specs) for name, node in nodes.items()
     )
@@ -111,12 +112,13 @@ def make_engine(settings: Settings) -> Engine:
 
 
 def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    """Return stream name -> data set node; the one that results are about comes last."""
-    if settings.dataset is not None:
-        return {"dataset": settings.dataset}
-    assert settings.source is not None
-    assert settings.target is not None
-    return {"source": settings.source, "target": settings.target}
+    """Return stream name -> data set node: its config path, of those that are in use."""
+    return used_nodes({key: getattr(settings, key) for key in (*SINGLE, SEVERAL, "tasks")})
+
+
+def _leading(nodes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the stream whose inputs the model takes as they are: the target's, or the first."""
+    return "target" if "target" in nodes else next(iter(nodes))
 
 
 def choose_modalities(
@@ -125,7 +127,7 @@ def choose_modalities(
     """Return the modalities in use: those asked for, or those that all data sets have."""
     shared = [
         modality
-        for modality in list(nodes.values())[-1]["modalities"]
+        for modality in nodes[_leading(nodes)]["modalities"]
         if all(modality in node["modalities"] for node in nodes.values())
     ]
     chosen = shared if settings.modalities is None else list(settings.modalities)
@@ -133,7 +135,7 @@ def choose_modalities(
         if modality not in shared:
             raise UserError.of("modalities", f"no '{modality}'.{did_you_mean(modality, shared)}")
     if not chosen:
-        raise UserError.of("modalities", "source and target have no modality in common")
+        raise UserError.of("modalities", "the data sets have no modality in common")
     return tuple(chosen)
 
 
@@ -177,16 +179,20 @@ def check_targets(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
 
 
 def task_specs(
-    settings: Settings, node: Mapping[str, Any], splits: Splits, chosen: Sequence[str] | None
+    name: str, node: Mapping[str, Any], splits: Splits, chosen: Sequence[str] | None
 ) -> tuple[TaskSpec, ...]:
-    """Return the tasks in use, in the order of the config."""
-    names = [name for name in node["tasks"] if chosen is None or name in chosen]
-    specs = tuple(TaskSpec(n, build(node["tasks"][n]), splits.classes[n]) for n in names)
+    """Return the tasks in use of the data set at ``name``, in the order of the config."""
+    specs = tuple(
+        TaskSpec(label, build(node["tasks"][task]), splits.classes[task], target=task)
+        for task, label in task_labels(name, node).items()
+        if chosen is None or label in chosen
+    )
     for spec in specs:
         if isinstance(spec.task, Multiclass | Multilabel) and len(spec.classes) < 2:
             found = ", ".join(spec.classes)
             raise UserError.of(
-                f"tasks.{spec.name}", f"at least two classes are needed, found: {found or 'none'}"
+                f"{name}.tasks.{spec.column}",
+                f"at least two classes are needed, found: {found or 'none'}",
             )
     return specs
 
@@ -269,14 +275,15 @@ def _feed(
         train=stream(name, splits.train, batch_size=settings.batch_size, augment=augment),
         val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
         test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
-        tasks=task_specs(settings, node, splits, chosen),
+        tasks=task_specs(name, node, splits, chosen),
     )
 
 
 def _plan(settings: Settings, feeds: tuple[Feed, ...], parts: Parts) -> Plan:
     match settings.mode, settings.strategy:
         case "multitask", _:
-            return multitask.plan(feeds[0], parts)
+            node = settings.sampling
+            return multitask.plan(feeds, parts, None if node is None else build(node))
         case "multimodal", _:
             return multimodal.plan(feeds[0], parts)
         case "transfer", "joint":

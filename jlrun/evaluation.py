@@ -14,7 +14,7 @@ from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
 from jlrun.phase import Objective
-from jlrun.tasks import TaskSpec
+from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def evaluate(
             ):
                 rows, prediction = _labelled_rows(batch, objective, prediction)
                 if rows.size:
-                    scorer.update(rows.targets[objective.spec.name], prediction)
+                    scorer.update(rows.targets[objective.spec.column], prediction)
                     for observer in observers:
                         observer.see(objective, rows, prediction.probabilities)
         for objective, scorer in zip(fed, scorers, strict=True):
@@ -104,8 +104,15 @@ def evaluate(
 
 
 def mean_score(scores: Mapping[str, Mapping[str, float]], selection: Sequence[Objective]) -> float:
-    """Return the mean of the tasks' primary metrics; larger is better."""
-    values = [scores[o.label][o.spec.task.primary] for o in selection if o.label in scores]
+    """Return the mean of the tasks' primary metrics; larger is better.
+
+    A metric of which less is better counts with a minus.
+    """
+    values = [
+        _larger_is_better(o.spec.task.primary, scores[o.label][o.spec.task.primary])
+        for o in selection
+        if o.label in scores
+    ]
     return sum(values) / len(values) if values else float("nan")
 
 
@@ -113,6 +120,10 @@ def mean_loss(scores: Mapping[str, Mapping[str, float]], selection: Sequence[Obj
     """Return the mean of the tasks' losses."""
     values = [scores[o.label]["loss"] for o in selection if o.label in scores]
     return sum(values) / len(values) if values else float("nan")
+
+
+def _larger_is_better(metric: str, value: float) -> float:
+    return -value if metric in SMALLER_IS_BETTER else value
 
 
 class _Scorer:
@@ -132,19 +143,25 @@ class _Scorer:
         else:
             rows = self._spec.task.loss(prediction.logits, target)
             self._loss_sum += float(rows.double().sum())
-        probabilities, target = prediction.probabilities.cpu(), target.cpu()
+        probabilities = prediction.probabilities
+        if not self._spec.task.dense:  # the metrics of maps reduce them where they are
+            probabilities, target = probabilities.cpu(), target.cpu()
         for metric in self._metrics.values():
             metric.update(probabilities, target)
 
     def compute(self) -> dict[str, float]:
-        values = {name: float(metric.compute()) for name, metric in self._metrics.items()}
+        values: dict[str, float] = {}
+        for name, metric in self._metrics.items():
+            computed = metric.compute()
+            several = computed if isinstance(computed, dict) else {name: computed}
+            values |= {key: float(value) for key, value in several.items()}
         return values | ({"loss": self._loss_sum / self.count} if self._has_loss else {})
 
 
 def _labelled_rows(
     batch: Batch, objective: Objective, prediction: Prediction
 ) -> tuple[Batch, Prediction]:
-    mask = batch.labelled.get(objective.spec.name)
+    mask = batch.labelled.get(objective.spec.column)
     if mask is None or bool(mask.all()):
         return batch, prediction
     logits = None if prediction.logits is None else prediction.logits[mask]

@@ -23,12 +23,14 @@ from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings
-from jlrun.phase import SplitScores
+from jlrun.phase import Fit, SplitScores
 from jlrun.recorders.base import Header, Recorder
 from jlrun.recorders.choose import make_recorder
+from jlrun.recorders.header_lines import short_path
 from jlrun.result import Result, Status, read_result
 from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
+from jlrun.shared_baselines import SharedBaselines, origins
 from jlrun.terms.base import Term
 
 
@@ -90,6 +92,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
         assembly = assemble(settings)
+        assembly.engine.reset_peak_memory()
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
@@ -151,6 +154,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         assert phase.num_steps > 0
         learner = build_learner(model, phase, assembly.engine)
         learner.weighting.check(known)
+        phase.recipe.route.check(learner.weighting)
         for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
@@ -180,6 +184,7 @@ def _choices(settings: Settings) -> dict[str, Any]:
         "optimizer",
         "scheduler",
         "weighting",
+        "sampling",
         "fusion",
         "heads",
         "dataset",
@@ -217,18 +222,37 @@ def _folder(job: Job, fit: str) -> FitFolder:
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
 
     plan, results = assembly.plan, dict[str, FitResult]()
+    shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type)
+    peak_memory = None
     for fit in plan.fits:
         folder = _folder(job, fit.name)
+        _fetch(shared, fit, folder, around.recorder)
         done = folder.result()
         if done is None:
             observers = _observers(job, assembly, around) if fit.name == "main" else ()
             done = FitRun(fit, assembly.new_model(fit), folder, around).run(
                 plan.val, plan.test, observers
             )
+            if fit.name == "main":
+                peak_memory = assembly.engine.peak_memory_bytes()
+        _publish(shared, fit, folder, around.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= _reused_scores(job, assembly)
-    return _result(job, assembly, results["main"], scores)
+    return _result(job, assembly, results["main"], scores, peak_memory)
+
+
+def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:
+    origin = shared.fetch(fit, folder.path)
+    if origin is not None:
+        recorder.message(f"baseline {fit.name}: as trained in {short_path(origin)}")
+
+
+def _publish(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:
+    try:
+        shared.publish(fit, folder.path)
+    except OSError as error:  # what this run needs it has
+        recorder.message(f"baseline {fit.name}: other runs can't share it ({error})")
 
 
 def _observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
@@ -268,7 +292,11 @@ def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
 
 
 def _result(
-    job: Job, assembly: Assembly, main: FitResult, scores: Mapping[str, SplitScores]
+    job: Job,
+    assembly: Assembly,
+    main: FitResult,
+    scores: Mapping[str, SplitScores],
+    peak_memory: int | None,
 ) -> Result:
     comparison = assembly.plan.compare(scores)
     return Result(
@@ -293,10 +321,15 @@ def _result(
             "train_seconds": main.seconds,
             "samples_per_second": main.samples / main.seconds if main.seconds else None,
             "steps": main.steps,
-            "peak_memory_bytes": assembly.engine.peak_memory_bytes(),
+            "peak_memory_bytes": peak_memory,
         },
-        extra=main.also,
+        extra={**main.also, **_origins(job, assembly)},
     )
+
+
+def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
+    found = origins({fit.name: _folder(job, fit.name).path for fit in assembly.plan.fits})
+    return {"baselines_from": found} if found else {}
 
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,46 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def copy_folder(
+    source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Copy ``source`` so that ``folder`` is complete or absent; one that is there already stays.
+
+    Args:
+        source: a folder that nobody writes to.
+        folder: where the copy goes.
+        partial: beside ``folder``, of no other process: where the copy grows; a kill may leave it.
+        extra: file name -> content of JSON files to add.
+
+    Returns:
+        whether the copy is what stands there now.
+    """
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        shutil.copytree(source, partial)
+        for name, content in extra.items():
+            write_json(partial / name, content)
+        for path in partial.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        os.rename(partial, folder)
+    except OSError:
+        if folder.exists():  # as a folder that is not empty answers a rename onto it
+            return False
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _finite(value: Any) -> Any:

@@ -217,6 +217,7 @@ class FitRun:
             "learner": training.learner.state_dict(),
             "window": training.window.state_dict(),
             "epoch_meter": training.epoch_meter.state_dict(),
+            "opposition": training.opposition.state_dict(),
         }
         self._save_last(unfinished)
 
@@ -234,6 +235,7 @@ class FitRun:
         training.learner.load_state_dict(saved["learner"])
         training.window.load_state_dict(saved["window"], device)
         training.epoch_meter.load_state_dict(saved["epoch_meter"], device)
+        training.opposition.load_state_dict(saved["opposition"])
         if training.state.best is not None:
             best = self._folder.selected(self.fit, training.phase)
             training.state.best_weights = checkpoints.load_tensors(best)

@@ -201,7 +201,7 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
     Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
     targets, in the shares in which it was mixed.
     """
-    task, name = objective.spec.task, objective.spec.name
+    task, name = objective.spec.task, objective.spec.column
     target, logits = batch.targets[name], logits.float()
     rows = batch.labelled.get(name)
     weight, other = batch.mix_weight, batch.mixed_targets.get(name)
@@ -220,7 +220,7 @@ def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:
     for i, objective in enumerate(phase.objectives):
         batch = batches.get(objective.stream)
         if batch is not None:
-            mask = batch.labelled.get(objective.spec.name)
+            mask = batch.labelled.get(objective.spec.column)
             counts[i] = batch.size if mask is None else mask.sum()
     return counts
 

@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from jlrun.data.batch import Batch
+from jlrun.data.sampling import joint_batches
+from jlrun.diagnosis.gradients import shared_parameters
+from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis, Look, look
+from jlrun.diagnosis.opposition import Opposition
+from jlrun.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, RunError
 from jlrun.evaluation import evaluate, mean_loss, mean_score, predictor
 from jlrun.learner import Learner
 from jlrun.meter import Meter
 from jlrun.phase import Phase
-from jlrun.recorders.base import Position, Recorder
-from jlrun.seeding import seed_everything
+from jlrun.recorders.base import MAIN_FIT, Position, Recorder
+from jlrun.seeding import derive_seed, seed_everything
 from jlrun.state import Best, PhaseState
 from jlrun.train_step import StepStats, train_step
 
@@ -31,6 +36,7 @@ class Surroundings:
         seed: of the run.
         log_every: optimizer steps between two points of a curve.
         interrupted: whether the user asked the run to stop; looked at after every step.
+        diagnosis: of the main fit: what tasks do to each other.
     """
 
     engine: Engine
@@ -38,6 +44,7 @@ class Surroundings:
     seed: int
     log_every: int
     interrupted: Callable[[], bool]
+    diagnosis: Diagnosis = NO_DIAGNOSIS
 
 
 @dataclass
@@ -61,6 +68,7 @@ class Training:
     save: Callable[[bool], None]
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
+    opposition: Opposition = field(init=False, default_factory=Opposition)
 
     def __post_init__(self) -> None:
         labels = [o.label for o in self.phase.objectives]
@@ -86,15 +94,18 @@ def train(run: Training, around: Surroundings) -> None:
     clock = _Clock(state, around.engine)
     if _out_of_patience(phase, state):
         return
-    for batches in _steps(phase, state.step):
+    for batches in _steps(phase, state.step, around.seed):
+        learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
+        seen = _look(run, around, batches)
         clock.start()
         seed_everything(around.seed, phase.name, state.step)
-        learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
         stats = train_step(learner, phase, batches, around.engine, state.step)
         state.step += 1
         due = state.step % around.log_every == 0 or state.step % phase.steps_per_epoch == 0
         clock.tick(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, around, stats, clock, due)
+        if seen is not None:
+            _tell(run, around, seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, around)
             run.save(False)
@@ -110,11 +121,9 @@ def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
     return phase.recipe.patience is not None and state.stale_epochs >= phase.recipe.patience
 
 
-def _steps(phase: Phase, start: int) -> Iterator[Mapping[str, Batch]]:
-    names = list(phase.train)
-    streams = (phase.train[name].batches(start, phase.num_steps) for name in names)
-    for batches in zip(*streams, strict=True):
-        yield dict(zip(names, batches, strict=True))
+def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]:
+    order = derive_seed(seed, phase.name, "sampling")
+    return joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
 
 
 class _Clock:
@@ -157,7 +166,10 @@ def _observe(
     if due or around.engine.device.type == "cpu":  # elsewhere a look waits for the device
         _refuse_not_finite(run)
     if due:
-        values = run.window.means() | _diagnosis(run.learner, run.phase)
+        values = run.window.means() | _settings(run.learner, run.phase)
+        gramian = run.learner.weighting.last_gramian
+        if gramian is not None and around.diagnosis.every is None:
+            values |= gradient_values([o.label for o in run.phase.objectives], gramian)
         values["train/samples_per_second"] = clock.rate()
         around.recorder.scalars(run.position(), values)
         run.window.reset()
@@ -179,21 +191,29 @@ def _raise_not_finite(run: Training, what: str) -> NoReturn:
     )
 
 
-def _diagnosis(learner: Learner, phase: Phase) -> dict[str, float]:
+def _settings(learner: Learner, phase: Phase) -> dict[str, float]:
     values = {f"train/lr/{g['name']}": float(g["lr"]) for g in learner.optimizer.param_groups}
-    labels = [o.label for o in phase.objectives]
     weights = learner.weighting.last_weights.tolist()
-    values |= {f"weight/{label}": w for label, w in zip(labels, weights, strict=True)}
-    gramian = learner.weighting.last_gramian
-    if gramian is None:
-        return values
-    norms = gramian.diagonal().sqrt()
-    cosines = (gramian / (norms[:, None] * norms[None, :]).clamp(min=1e-12)).tolist()
-    for i, label in enumerate(labels):
-        values[f"gradient/norm/{label}"] = float(norms[i])
-        for j in range(i):
-            values[f"gradient/cosine/{labels[j]}-{label}"] = cosines[i][j]
-    return values
+    labels = [o.label for o in phase.objectives]
+    return values | {f"{WEIGHT}{label}": w for label, w in zip(labels, weights, strict=True)}
+
+
+def _look(run: Training, around: Surroundings, batches: Mapping[str, Batch]) -> Look | None:
+    number = run.state.step
+    if run.fit != MAIN_FIT or not around.diagnosis.due(number):
+        return None
+    seed_everything(around.seed, run.phase.name, number)  # what the step itself will draw
+    return look(run.learner, run.phase, batches, around.engine, number, around.diagnosis)
+
+
+def _tell(run: Training, around: Surroundings, seen: Look) -> None:
+    """Record what was seen before the step, beside the update that the step made of it."""
+    descents = seen.descents(shared_parameters(run.learner.model))
+    run.opposition.add(descents)
+    values = gradient_values(seen.tasks, seen.gramian, seen.active) | descent_values(descents)
+    if seen.affinity is not None:
+        values |= affinity_values(seen.tasks, seen.affinity)
+    around.recorder.scalars(run.position(), values)
 
 
 def _end_epoch(run: Training, around: Surroundings) -> None:
@@ -212,6 +232,8 @@ def _end_epoch(run: Training, around: Surroundings) -> None:
     values = {f"val/{t}/{m}": v for t, metrics in scores.items() for m, v in metrics.items()}
     around.recorder.scalars(at, values)
     around.recorder.epoch(at, _summary(run, scores), improved)
+    for line in run.opposition.end_epoch(at.epoch):
+        around.recorder.message(line)
     run.epoch_meter.reset()
 
 

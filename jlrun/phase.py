@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import nn
 from torch.optim import Optimizer
 
+from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
@@ -93,13 +95,14 @@ class Phase:
 
     Attributes:
         name: for example ``pretrain``.
-        train: stream name -> training stream; the longest defines the epoch.
+        train: stream name -> training stream.
         val: stream name -> validation stream.
         objectives: what is learned.
         selection: the objectives whose mean validation score selects the checkpoint.
-        epochs: passes over the longest stream.
+        epochs: of ``steps_per_epoch`` steps each.
         recipe: optimizer, weighting, terms and schedule.
         rules: how parameters train; the first that matches counts, others train as they are.
+        sampling: which streams each step takes a batch from.
     """
 
     name: str
@@ -110,11 +113,13 @@ class Phase:
     epochs: int
     recipe: Recipe
     rules: tuple[ParameterRule, ...] = body_and_head()
+    sampling: Sampling = All()
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch."""
-        return max(stream.steps_per_epoch for stream in self.train.values())
+        lengths = [stream.steps_per_epoch for stream in self.train.values()]
+        return self.sampling.num_steps(self.sampling.counts(lengths))
 
     @property
     def num_steps(self) -> int:

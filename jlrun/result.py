@@ -28,10 +28,12 @@ class Result:
         primary: task -> the metric that stands for it.
         selected: phase, epoch and step of the selected weights.
         baselines: baseline -> task -> metric -> test score.
-        gain: over the baselines, in percent; None without them.
+        gain: over the baselines, in percent, larger is better whatever the metric (published tables
+            often print Δm with the opposite sign); None without baselines.
         model: number of parameters, and of trainable ones.
         cost: training time in seconds, throughput, steps and peak memory in bytes.
-        extra: what only some modes have, such as ``source``.
+        extra: what only some runs have: ``source`` in transfer; ``baselines_from``, baseline -> the
+            run that trained it, for those that another run of the sweep trained.
     """
 
     directory: Path

@@ -83,7 +83,7 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
 def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
     nodes = dataset_nodes(assembly.settings)
     return next(
-        nodes[feed.name]["tasks"][spec.name]
+        nodes[feed.name]["tasks"][spec.column]
         for feed in assembly.feeds
         if any(known is spec for known in feed.tasks)
     )

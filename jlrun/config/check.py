@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, plain
+from jlrun.config.data_nodes import SEVERAL, SINGLE
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
-from jlrun.config.slots import DATASETS, places
+from jlrun.config.slots import places
 from jlrun.errors import Problem, UserError
 
 _NO_SUCH_KEY = "there is no such key"
 _BUILT = frozenset(
-    {"optimizer", "scheduler", "heads", "weighting", "fusion", "terms", "backbone", *DATASETS}
+    {"optimizer", "scheduler", "heads", "weighting", "fusion", "sharing", "sampling", "terms"}
+    | {"backbone", *SINGLE, SEVERAL}
 )
 
 

@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from jlrun.config.options import user_folders
+from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem, UserError
 
 CONFIG_NAME = "jlrun"
@@ -66,8 +67,22 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, except that a mapping that is empty in the YAML takes any key.
 
-    ``weighting.weights={digit:2}`` then needs no ``+``; every other mapping is closed.
+    ``weighting.weights={digit:2}`` then needs no ``+``; every other mapping is closed. It knows
+    the short form of several data sets, too.
     """
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        expanded = expand_datasets(overrides)
+        return super().load_configuration(
+            config_name, expanded, run_mode, from_shell, validate_sweep_overrides
+        )
 
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository

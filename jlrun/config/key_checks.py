@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from jlrun.config.data_nodes import data_nodes
 from jlrun.config.messages import problems_of
-from jlrun.config.parts import datasets
 from jlrun.config.signatures import coerced, read_signature
 from jlrun.config.slots import gradient_keys, subset_keys
 from jlrun.data.splits import Subset
@@ -18,7 +18,7 @@ from jlrun.weightings.route import GradientRoute
 
 def check_subsets(config: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with ``shots``, ``limit`` and the like of each data set."""
-    found = (_wrong(Subset, key, node, subset_keys()) for key, node in datasets(config).items())
+    found = (_wrong(Subset, key, node, subset_keys()) for key, node in data_nodes(config).items())
     return sorted((p for problems in found for p in problems), key=lambda problem: problem.where)
 
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem
 
 
@@ -20,7 +21,7 @@ def parse(
     """Parse overrides, adding to ``problems`` those that cannot be."""
     parser = OverridesParser.create(config_loader=loader)
     parsed: list[Override] = []
-    for text in overrides:
+    for text in expand_datasets(overrides):
         if text.startswith("="):
             problems.append(Problem(text, "not of the form KEY=VALUE: the key is missing"))
             continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jlrun.config.data_nodes import SEVERAL, data_nodes, task_labels, used_nodes
 from jlrun.config.options import package_folder
-from jlrun.config.slots import DATASETS
 from jlrun.errors import Problem, did_you_mean
 
 Config = Mapping[str, Any]
@@ -19,14 +19,9 @@ def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
         config: a resolved config.
         overrides: what the user asked for, where a choice without effect is to be told.
     """
-    checks = (_datasets, _tasks, _modalities, _fusion, _backbones, _strengths)
+    checks = (_datasets, _sampling, _tasks, _modalities, _fusion, _backbones, _strengths)
     problems = [problem for check in checks for problem in check(config)]
     return [*problems, *_backbones_without_input(config, overrides)]
-
-
-def datasets(config: Config) -> dict[str, Config]:
-    """Return the data set nodes of a config by their key."""
-    return {key: config[key] for key in DATASETS if isinstance(config.get(key), Mapping)}
 
 
 def chosen_modalities(config: Config) -> list[str]:
@@ -34,17 +29,26 @@ def chosen_modalities(config: Config) -> list[str]:
     asked = _names(config.get("modalities"))
     if asked:
         return asked
-    offered = [_names(node.get("modalities")) for node in datasets(config).values()]
-    return [name for name in (offered[-1] if offered else []) if all(name in o for o in offered)]
+    nodes = used_nodes(config)
+    offered = [_names(node.get("modalities")) for node in nodes.values()]
+    leading = offered[-1 if "target" in nodes else 0] if offered else []
+    return [name for name in leading if all(name in o for o in offered)]
 
 
 def _datasets(config: Config) -> Iterator[Problem]:
-    used = ("source", "target") if config.get("mode") == "transfer" else ("dataset",)
-    for key in datasets(config).keys() - set(used):
-        yield Problem(key, f"mode={config.get('mode')} takes {' and '.join(used)} instead")
+    mode, nodes = config.get("mode"), data_nodes(config)
+    several = [path for path in nodes if path.startswith(f"{SEVERAL}.")]
+    if several and mode != "multitask":
+        message = f"only mode=multitask takes several data sets, and this is mode={mode}"
+        yield Problem(SEVERAL, message)
+        return
+    used = ["source", "target"] if mode == "transfer" else several or ["dataset"]
+    leave_out = "; ~dataset leaves it out" if several else ""
+    for path in nodes.keys() - set(used):
+        yield Problem(path, f"mode={mode} takes {' and '.join(used)} instead{leave_out}")
     for key in used:
-        node = config.get(key)
-        if not isinstance(node, Mapping):
+        node = nodes.get(key)
+        if node is None:
             group = f"dataset@{key}" if key != "dataset" else key
             yield Problem(key, f"there is no data set; choose one with {group}=…")
             continue
@@ -54,9 +58,21 @@ def _datasets(config: Config) -> Iterator[Problem]:
             yield Problem(f"{key}.modalities", "a data set lists its modalities, as in [image]")
 
 
+def _sampling(config: Config) -> Iterator[Problem]:
+    sampling, weighting = config.get("sampling"), config.get("weighting")
+    if not isinstance(sampling, Mapping) or not isinstance(weighting, Mapping):
+        return
+    apart = (
+        sampling.get("_target_") != _target_of("sampling", "all") and len(used_nodes(config)) > 1
+    )
+    if apart and weighting.get("update_every", 1) != 1:
+        message = "the next steps have other tasks than the weights; use 1, or sampling=all"
+        yield Problem("weighting.update_every", message)
+
+
 def _tasks(config: Config) -> Iterator[Problem]:
-    asked, nodes = _names(config.get("tasks")), datasets(config)
-    offered = {key: _task_names(node) for key, node in nodes.items()}
+    asked, nodes = _names(config.get("tasks")), data_nodes(config)
+    offered = {path: list(task_labels(path, node).values()) for path, node in nodes.items()}
     known = list(dict.fromkeys(name for names in offered.values() for name in names))
     for name in asked:
         if known and name not in known:
@@ -64,22 +80,25 @@ def _tasks(config: Config) -> Iterator[Problem]:
             yield Problem("tasks", f"{having} no task '{name}'.{did_you_mean(name, known)}")
     wanted = [name for name in asked if name in known]
     for key, names in offered.items():
-        if wanted and names and not set(wanted) & set(names):
+        unfit = wanted and names and not set(wanted) & set(names)
+        if unfit and not key.startswith(f"{SEVERAL}."):  # of several, those without are not used
             listed = ", ".join(names)
             yield Problem("tasks", f"{key} has none of [{','.join(wanted)}]; it has {listed}")
 
 
 def _modalities(config: Config) -> Iterator[Problem]:
-    for key, node in datasets(config).items():
+    nodes = used_nodes(config)
+    for key, node in nodes.items():
         offered = _names(node.get("modalities"))
         for name in _names(config.get("modalities")):
             if offered and name not in offered:
                 message = f"{key} has no modality '{name}'.{did_you_mean(name, offered)}"
                 yield Problem("modalities", message)
-    offers = [set(_names(node.get("modalities"))) for node in datasets(config).values()]
+    offers = [set(_names(node.get("modalities"))) for node in nodes.values()]
     if len(offers) > 1 and all(offers) and not set.intersection(*offers):
         listed = " and ".join(", ".join(sorted(offer)) for offer in offers)
-        yield Problem("target", f"source and target share no modality: they have {listed}")
+        where, which = ("target", "source and target") if "target" in nodes else (SEVERAL, "they")
+        yield Problem(where, f"{which} share no modality: they have {listed}")
 
 
 def _fusion(config: Config) -> Iterator[Problem]:
@@ -136,11 +155,6 @@ def _target_of(group: str, option: str) -> str:
 
 def _names(value: Any) -> list[str]:
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
-
-
-def _task_names(node: Config) -> list[str]:
-    tasks = node.get("tasks")
-    return [str(name) for name in tasks] if isinstance(tasks, Mapping) else []
 
 
 def _is_zero(*values: Any) -> bool:

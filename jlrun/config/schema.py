@@ -7,7 +7,14 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Len, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+)
 
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -86,6 +93,21 @@ class RecorderSettings(_Section):
     checkpoint_seconds: NonNegativeFloat
 
 
+class DiagnosisSettings(_Section):
+    """What is measured of how tasks get along; no training is changed by it."""
+
+    every: PositiveInt | None
+    gradients: Literal["features", "parameters"]
+    affinity: bool
+
+    @field_validator("affinity")
+    @classmethod
+    def _is_measured(cls, affinity: bool, info: ValidationInfo) -> bool:
+        if affinity and info.data.get("every", 1) is None:
+            raise ValueError("needs an interval: set diagnosis.every, the steps between two looks")
+        return affinity
+
+
 class FinetuneSettings(_Section):
     """Factors on the learning rate while fine-tuning."""
 
@@ -99,6 +121,8 @@ class Settings(_Section):
     Attributes:
         dataset: in multitask and multimodal; ``source`` and ``target`` in transfer.
         strategy: in transfer only, as ``finetune`` and ``pretrain_epochs``, which it brings.
+        datasets: several ones by their names, in place of ``dataset``, in multitask only, as
+            ``sampling``.
         tasks, modalities: None: all of the data set's.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """
@@ -123,10 +147,13 @@ class Settings(_Section):
     backbone: dict[str, Node]
     engine: EngineSettings
     recorder: RecorderSettings
+    diagnosis: DiagnosisSettings
     terms: dict[str, Node] = {}
     dataset: Node | None = None
     source: Node | None = None
     target: Node | None = None
+    datasets: dict[str, Node] = {}
+    sampling: Node | None = None
     strategy: Literal["finetune", "joint"] | None = None
     finetune: FinetuneSettings | None = None
     pretrain_epochs: Epochs | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jlrun.config.data_nodes import data_nodes
 from jlrun.config.options import package_folder
 from jlrun.config.trust import added_packages, top_package
 
@@ -29,6 +30,7 @@ class Slot:
 
 
 ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=("spec",))
+SAMPLING = Slot("a sampling", "jlrun.data.sampling.Sampling")
 SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk", "tasks"))
 FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
 HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
@@ -48,9 +50,9 @@ _TOP = {
     "weighting": WEIGHTING,
     "fusion": FUSION,
     "sharing": SHARING,
+    "sampling": SAMPLING,
 }
 _NAMED = {"backbone": ENCODER, "terms": TERM}
-DATASETS = ("dataset", "source", "target")
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,11 @@ def places(config: Mapping[str, Any]) -> Iterator[Place]:
     for group, slot in _NAMED.items():
         for name, node in _items(config.get(group)):
             yield from _place(f"{group}.{name}", node, slot)
-    for key in DATASETS:
-        node = config.get(key)
-        yield from _place(key, node, DATASET, reserved_keys())
-        if isinstance(node, Mapping):
-            yield from _place(f"{key}.augment", node.get("augment"), AUGMENT)
-            for name, task in _items(node.get("tasks")):
-                yield from _place(f"{key}.tasks.{name}", task, TASK)
+    for path, node in data_nodes(config).items():
+        yield from _place(path, node, DATASET, reserved_keys())
+        yield from _place(f"{path}.augment", node.get("augment"), AUGMENT)
+        for name, task in _items(node.get("tasks")):
+            yield from _place(f"{path}.tasks.{name}", task, TASK)
 
 
 def reserved_keys() -> frozenset[str]:

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 TRANSFER_ONLY = frozenset({"strategy", "finetune", "pretrain_epochs"})
+MULTITASK_ONLY = {
+    "datasets": "only mode=multitask takes several data sets, as datasets=[a,b]",
+    "sampling": "only mode=multitask has it",
+}
 
 
 def nearest(found: str, valid: Iterable[str]) -> str | None:
@@ -26,6 +30,8 @@ def elsewhere(key: str, mode: str) -> str:
         )
     if mode != "transfer" and (group in {"source", "target"} or package in {"source", "target"}):
         return f"mode={mode} takes dataset, and its values as dataset.…"
+    if mode != "multitask" and group in MULTITASK_ONLY:
+        return f"{MULTITASK_ONLY[group]}, and this is mode={mode}"
     if group in TRANSFER_ONLY and mode != "transfer":
         return f"only mode=transfer has it, and this is mode={mode}"
     if group in TRANSFER_ONLY:

@@ -15,7 +15,8 @@ class Batch:
 
     Attributes:
         inputs: modality -> tensor of shape ``(B, ...)``; rows of an absent modality hold filler.
-        targets: task -> tensor of shape ``(B,)``, or ``(B, C)`` for multilabel tasks.
+        targets: task -> tensor of shape ``(B,)``; ``(B, C)`` for multilabel tasks, and maps
+            ``(B, H, W)`` or ``(B, C, H, W)`` for dense ones.
         present: modality -> ``Bool (B,)``; a modality without an entry is present in every row.
         labelled: task -> ``Bool (B,)``; a task without an entry is labelled in every row.
         mixed_targets: targets of the rows each row was mixed with (mixup, cutmix); empty if none.

@@ -16,8 +16,9 @@ class Dataset:
     Attributes:
         train: rows for training, and for validation where ``val`` is None.
         modalities: modality -> spec of its inputs.
-        classes: task -> class names; an empty tuple for regression, one name per label for
-            multilabel. The first task is the main one: it stratifies splits and shots.
+        classes: task -> class names; an empty tuple for regression, depth and normals, one name
+            per label for multilabel. The first task is the main one: it stratifies splits and
+            shots.
         val: rows of an official validation split, if there is one.
         test: rows of an official test split; None: one is split off ``train``.
     """

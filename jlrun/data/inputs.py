@@ -201,9 +201,10 @@ def read_wav(path: Path, spec: AudioSpec) -> Tensor:
 
 
 def tokens(text: str, spec: TextSpec) -> Tensor:
-    """Return the ids ``(length,)`` of the lower-case words of a text, cut or padded with 0."""
-    ids = {word: i for i, word in enumerate(spec.vocabulary, start=2)}
-    found = [ids.get(word, 1) for word in text.lower().split()][: spec.length]
+    """Return the ids ``(length,)`` of the tokens of a text, cut or padded with 0."""
+    ids = {token: i for i, token in enumerate(spec.vocabulary, start=2)}
+    parts = text.lower().split() if spec.unit == "word" else text
+    found = [ids.get(token, 1) for token in parts][: spec.length]
     return torch.tensor(found + [0] * (spec.length - len(found)))
 
 

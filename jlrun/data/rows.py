@@ -15,7 +15,8 @@ class Rows(Protocol):
     """Rows that can be fetched by index.
 
     ``targets`` (and ``labelled``) of all rows are known without decoding any input, so that splits
-    can be stratified; ``num_bytes`` is the size of all decoded inputs.
+    can be stratified. Maps of dense tasks may be decoded with the inputs instead: then their column
+    is a `deferred_column`. ``num_bytes`` is the size of all that is decoded.
     """
 
     @property
@@ -41,7 +42,7 @@ class TensorRows:
         inputs: modality -> ``(N, ...)``: images uint8 ``(N, C, H, W)``, audio float32 ``(N, L)``,
             text int64 ``(N, T)``.
         targets: task -> ``(N,)`` int64 (class index) or float32 (regression, and 0/1 for binary),
-            or ``(N, C)`` float32 for multilabel.
+            or ``(N, C)`` float32 for multilabel, or ``(N, H, W)`` and ``(N, C, H, W)`` for maps.
         present: modality -> Bool ``(N,)``, only for modalities with missing rows.
         labelled: task -> Bool ``(N,)``, only for tasks with unlabelled rows.
     """
@@ -81,8 +82,9 @@ class FileRows:
 
     Args:
         decode: row index -> modality -> tensor of that row, of the same shape for every row.
-        targets: as in `TensorRows`, for all rows.
+        targets: as in `TensorRows`, for all rows; a `deferred_column` for ``decode_targets``.
         row_bytes: size of one decoded row.
+        decode_targets: row index -> task -> target of that row, likewise; None if all are known.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class FileRows:
         targets: Mapping[str, Tensor],
         row_bytes: int,
         labelled: Mapping[str, Tensor] | None = None,
+        decode_targets: Callable[[int], Mapping[str, Tensor]] | None = None,
     ) -> None:
         self._decode = decode
+        self._decode_targets = decode_targets
         self._targets = dict(targets)
         self._labelled = dict(labelled or {})
         self._row_bytes = row_bytes
@@ -113,9 +117,26 @@ class FileRows:
         return len(next(iter(self._targets.values())))
 
     def fetch(self, rows: Tensor) -> Batch:
-        decoded = [self._decode(int(row)) for row in rows]
+        targets = {task: y[rows] for task, y in self._targets.items()}
+        if self._decode_targets is not None:
+            targets |= _stacked(self._decode_targets, rows)
         return Batch(
-            inputs={m: torch.stack([row[m] for row in decoded]) for m in decoded[0]},
-            targets={task: y[rows] for task, y in self._targets.items()},
+            inputs=_stacked(self._decode, rows),
+            targets=targets,
             labelled={task: mask[rows] for task, mask in self._labelled.items()},
         )
+
+
+def deferred_column(count: int) -> Tensor:
+    """Return what stands for targets that are decoded with the inputs, ``(count, 0)``."""
+    return torch.empty(count, 0)
+
+
+def tasks_with_maps(rows: Rows) -> list[str]:
+    """Return the tasks whose targets are maps, held in memory or decoded when fetched."""
+    return [task for task, y in rows.targets.items() if y.ndim > 2 or y.shape[1:] == (0,)]
+
+
+def _stacked(decode: Callable[[int], Mapping[str, Tensor]], rows: Tensor) -> dict[str, Tensor]:
+    decoded = [decode(int(row)) for row in rows]
+    return {name: torch.stack([row[name] for row in decoded]) for name in decoded[0]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class AudioSpec:
 class TextSpec:
     """Token ids of shape ``(length,)``: 0 is padding, 1 an unknown token.
 
-    ``vocabulary[i]`` is the token with id ``i + 2``.
+    ``vocabulary[i]`` is the token with id ``i + 2``. ``unit`` says what the tokens of a text are:
+    its words in lower case, or its characters as they stand.
     """
 
     vocabulary: tuple[str, ...]
     length: int
+    unit: Literal["word", "character"] = "word"
 
     @property
     def num_tokens(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jlrun.data.augment import Augment
 from jlrun.data.batch import Batch
-from jlrun.data.rows import Rows
+from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source
 from jlrun.data.specs import Spec
 from jlrun.data.transforms import Conform, to_unit
@@ -42,7 +42,8 @@ class Stream:
         channels_last: memory format of images.
 
     Raises:
-        UserError: if the model can't take the data set's modalities.
+        UserError: if the model can't take the data set's modalities, or for augmentation of rows
+            whose targets are maps, which would have to move with the images.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Stream:
         self._seed = seed
         self._device = device
         self._augment = augment or NO_AUGMENT
+        _refuse_to_move_images(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
         self._conform = Conform(specs, model_specs or {}, device, channels_last)
@@ -123,6 +125,16 @@ class Stream:
         if self.rows.num_bytes <= self._memory_budget:
             return MemorySource(self.rows, self._device)
         return FetchingSource(self.rows, self._device, self._workers)
+
+
+def _refuse_to_move_images(name: str, augment: Augment, rows: Rows) -> None:
+    maps = tasks_with_maps(rows)
+    if maps and augment != NO_AUGMENT:
+        raise UserError.of(
+            f"{name}.augment",
+            f"images are moved or mixed without the maps of {', '.join(maps)}; switch all of it "
+            "off, as it is by default",
+        )
 
 
 class _Indices:

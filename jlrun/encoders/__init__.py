@@ -4,18 +4,22 @@ from jlrun.encoders.audio_cnn import AudioCnn
 from jlrun.encoders.bag_of_embeddings import BagOfEmbeddings
 from jlrun.encoders.base import Encoder
 from jlrun.encoders.cnn import Cnn
+from jlrun.encoders.dilated_resnet import DilatedResNet
 from jlrun.encoders.lenet import LeNet
 from jlrun.encoders.log_mel import LogMel
 from jlrun.encoders.mlp import Mlp
+from jlrun.encoders.point import Point
 from jlrun.encoders.torchvision_model import Torchvision
 
 __all__ = [
     "AudioCnn",
     "BagOfEmbeddings",
     "Cnn",
+    "DilatedResNet",
     "Encoder",
     "LeNet",
     "LogMel",
     "Mlp",
+    "Point",
     "Torchvision",
 ]

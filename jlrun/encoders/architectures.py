@@ -94,6 +94,26 @@ def build_features(name: str, size: tuple[int, int], stem: Stem) -> tuple[nn.Mod
     return network, width
 
 
+def resnet_parts(network: nn.Module) -> list[tuple[nn.Module, int]]:
+    """Return a ResNet's stem, four stages and pooling, each with the channels it yields.
+
+    Other models have none that are told apart.
+    """
+    from torchvision.models import ResNet
+
+    if not isinstance(network, ResNet):
+        return []
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    stages = [network.layer1, network.layer2, network.layer3, network.layer4]
+    end = nn.Sequential(network.avgpool, nn.Flatten(), network.fc)
+    widths = [_last_channels(part) for part in (stem, *stages)]
+    return [*zip((stem, *stages), widths, strict=True), (end, widths[-1])]
+
+
+def _last_channels(part: nn.Module) -> int:
+    return [m.num_features for m in part.modules() if isinstance(m, nn.BatchNorm2d)][-1]
+
+
 def _options(name: str, size: tuple[int, int]) -> dict[str, Any]:
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "init_weights": True}

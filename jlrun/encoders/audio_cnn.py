@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.data.specs import AudioSpec
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Stage
 from jlrun.encoders.log_mel import LogMel
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
@@ -54,6 +54,7 @@ class AudioCnn(Encoder):
             # ReLU after pooling: the same values, from a quarter of the work
             layers += [nn.Conv2d(before, after, 3, padding=1), pool, nn.ReLU()]
             bands = ceil(bands / 2)
+        self.channels = tuple(channels)
         self.convolutions = nn.Sequential(*layers)
         self.hidden = nn.Sequential(
             nn.Linear(2 * widths[-1] * bands, hidden), nn.ReLU(), nn.Dropout(dropout)
@@ -61,7 +62,20 @@ class AudioCnn(Encoder):
         self.out_features = hidden
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._features(self.convolutions(self._spectrogram(x)))
+
+    def stages(self) -> Sequence[Stage]:
+        layers = list(self.convolutions)
+        if not layers:
+            return super().stages()
+        parts = [nn.Sequential(*layers[i : i + 3]) for i in range(0, len(layers), 3)]
+        maps = [Stage(part, width) for part, width in zip(parts, self.channels, strict=True)]
+        first = Stage(lambda x: parts[0](self._spectrogram(x)), self.channels[0])
+        return (first, *maps[1:], Stage(self._features, self.out_features))
+
+    def _spectrogram(self, x: Tensor) -> Tensor:
         spectrogram = self.log_mel(x)
-        normal = F.layer_norm(spectrogram, spectrogram.shape[1:])
-        maps = self.convolutions(normal[:, None])
+        return F.layer_norm(spectrogram, spectrogram.shape[1:])[:, None]
+
+    def _features(self, maps: Tensor) -> Tensor:
         return self.hidden(torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1).flatten(1))

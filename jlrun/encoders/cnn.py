@@ -9,7 +9,7 @@ from math import ceil, prod
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Stage
 from jlrun.ranges import Fraction, PositiveInt
 
 MAX_POSITIONS = 8
@@ -48,6 +48,7 @@ class Cnn(Encoder):
             layers += [nn.Conv2d(before, after, 3, padding=1), pool, nn.ReLU()]
             size = (ceil(size[0] / 2), ceil(size[1] / 2))
         average, size = average_down(size, MAX_POSITIONS)
+        self.channels = widths[1:]
         self.convolutions = nn.Sequential(*layers, average)
         self.hidden = nn.Sequential(
             nn.Flatten(), nn.Linear(widths[-1] * prod(size), hidden), nn.ReLU(), nn.Dropout(dropout)
@@ -56,6 +57,27 @@ class Cnn(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.hidden(self.convolutions(x))
+
+    def stages(self) -> Sequence[Stage]:
+        return convolution_stages(self.convolutions, self.channels, self.hidden, self.out_features)
+
+
+def convolution_stages(
+    convolutions: nn.Sequential, channels: Sequence[int], hidden: nn.Module, out_features: int
+) -> Sequence[Stage]:
+    """Return a stage for each convolution with its pooling and ReLU, and one for what follows.
+
+    Args:
+        convolutions: three modules for each convolution, and what averages their maps.
+        channels: of each convolution.
+        hidden: what makes features of the averaged maps.
+        out_features: width of the features.
+    """
+    layers = list(convolutions)
+    first = [
+        Stage(nn.Sequential(*layers[3 * i : 3 * i + 3]), width) for i, width in enumerate(channels)
+    ]
+    return (*first, Stage(nn.Sequential(*layers[3 * len(channels) :], hidden), out_features))
 
 
 def average_down(size: tuple[int, int], limit: int) -> tuple[nn.Module, tuple[int, int]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, prod
 
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder
-from jlrun.encoders.cnn import MAX_POSITIONS, average_down
+from jlrun.encoders.base import Encoder, Stage
+from jlrun.encoders.cnn import MAX_POSITIONS, average_down, convolution_stages
 from jlrun.ranges import Fraction, PositiveInt
 
 SMALLEST_UNPADDED = 16
@@ -48,3 +49,6 @@ class LeNet(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.hidden(self.convolutions(x))
+
+    def stages(self) -> Sequence[Stage]:
+        return convolution_stages(self.convolutions, (10, 20), self.hidden, self.out_features)

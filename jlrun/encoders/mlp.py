@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Stage
 from jlrun.ranges import Fraction, PositiveInt
 
 
@@ -33,8 +33,20 @@ class Mlp(Encoder):
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+        self.widths = widths
         self.layers = nn.Sequential(*layers)
         self.out_features = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+    def stages(self) -> Sequence[Stage]:
+        flatten, *layers = self.layers
+        if not layers:
+            return super().stages()
+        parts = [layers[i : i + 3] for i in range(0, len(layers), 3)]
+        parts[0] = [flatten, *parts[0]]
+        return tuple(
+            Stage(nn.Sequential(*part), width)
+            for part, width in zip(parts, self.widths[1:], strict=True)
+        )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from jlrun.batch_norm import running_statistics
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.architectures import build_features, check_name, choose_stem, working_size
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.architectures import (
+    build_features,
+    check_name,
+    choose_stem,
+    resnet_parts,
+    working_size,
+)
+from jlrun.encoders.base import Encoder, Stage
 from jlrun.encoders.pretrained import load_pretrained
 from jlrun.ranges import PositiveInt
 
@@ -66,21 +72,36 @@ class Torchvision(Encoder):
         scale, shift = torch.ones(3), torch.zeros(3)
         if weights is not None:
             load_pretrained(self.network, name, weights)
-            scale, shift = _renormalise(name, spec)
+            scale, shift = renormalise(name, spec)
         self.register_buffer("scale", scale[:, None, None])
         self.register_buffer("shift", shift[:, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._run(self.network, self._adapted(x)).flatten(1)
+
+    def stages(self) -> Sequence[Stage]:
+        """Return the stem, the four stages and the pooling of a ResNet; other models are one."""
+        parts = resnet_parts(self.network)
+        if not parts:
+            return super().stages()
+        (stem, channels), *others = parts
+        first = Stage(lambda x: self._run(stem, self._adapted(x)), channels)
+        return (first, *(Stage(partial(self._run, part), width) for part, width in others))
+
+    def _adapted(self, x: Tensor) -> Tensor:
         x = self.adapt(x) * self.scale + self.shift  # one channel broadcasts to three
         if x.shape[2:] != self.size:
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True)
+        return x
+
+    def _run(self, part: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
-            with _running_statistics(self.network):
-                return self.network(x).flatten(1)
-        return self.network(x).flatten(1)
+            with running_statistics(self.network):
+                return part(x)
+        return part(x)
 
 
-def _renormalise(name: str, spec: ImageSpec) -> tuple[Tensor, Tensor]:
+def renormalise(name: str, spec: ImageSpec) -> tuple[Tensor, Tensor]:
     """Return a and b, ``(3,)``, such that ax + b is normalised as in pretraining.
 
     x is normalised by the spec's mean and std. Channels that are no colours are left as they are.
@@ -93,15 +114,3 @@ def _renormalise(name: str, spec: ImageSpec) -> tuple[Tensor, Tensor]:
     std = torch.tensor((0.5, 0.5, 0.5) if plain else IMAGENET_STD)
     own_mean, own_std = torch.tensor(spec.mean or (0.0,)), torch.tensor(spec.std or (1.0,))
     return own_std.expand(3) / std, (own_mean.expand(3) - mean) / std
-
-
-@contextmanager
-def _running_statistics(network: nn.Module) -> Iterator[None]:
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
-    for norm in norms:
-        norm.training = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.training = True

@@ -25,14 +25,15 @@ def test_observers(
     """Return the observers that record confusion matrices and sample predictions.
 
     Args:
-        tasks: of the split; samples show the first.
+        tasks: of the split; samples show the first. Dense ones have no figures.
         specs: modality -> spec; samples show the first.
         recorder: is given the figures.
     """
     exclusive = [spec for spec in tasks if isinstance(spec.task, Multiclass | Binary)]
     confusions = (ConfusionObserver(spec, recorder) for spec in exclusive)
     modality, spec = next(iter(specs.items()))
-    return (*confusions, SampleObserver(tasks[0], modality, spec, recorder))
+    shown = [task for task in tasks if not task.task.dense][:1]
+    return (*confusions, *(SampleObserver(task, modality, spec, recorder) for task in shown))
 
 
 class ConfusionObserver:
@@ -47,7 +48,7 @@ class ConfusionObserver:
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
         if objective.spec.name != self._spec.name:
             return
-        true = batch.targets[self._spec.name].long().cpu()
+        true = batch.targets[self._spec.column].long().cpu()
         predicted = self._spec.task.decide(probabilities).long().cpu()
         count = len(self._matrix)
         self._matrix += torch.bincount(true * count + predicted, minlength=count**2).view(
@@ -74,7 +75,7 @@ class SampleObserver:
         if objective.spec.name != self._task.name:
             return
         for i in range(min(batch.size, NUM_SAMPLES - len(self._samples))):
-            target = batch.targets[self._task.name][i].cpu()
+            target = batch.targets[self._task.column][i].cpu()
             self._samples.append(self._sample(batch, i, target, probabilities[i : i + 1].cpu()))
 
     def finish(self, step: int) -> None:

@@ -1,7 +1,8 @@
 """Heads: the fused features to one task's logits."""
 
+from jlrun.heads.aspp import Aspp
 from jlrun.heads.cosine import Cosine
 from jlrun.heads.linear import Linear
 from jlrun.heads.mlp import Mlp
 
-__all__ = ["Cosine", "Linear", "Mlp"]
+__all__ = ["Aspp", "Cosine", "Linear", "Mlp"]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jlrun.heads.shapes import check_vectors
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 
@@ -35,4 +36,5 @@ class Cosine(nn.Module):
         self.scale = nn.Parameter(torch.tensor(float(scale)), requires_grad=learn_scale)
 
     def forward(self, features: Tensor) -> Tensor:
+        check_vectors(features)
         return self.scale * F.linear(F.normalize(features), F.normalize(self.weight))

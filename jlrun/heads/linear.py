@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
+from jlrun.heads.shapes import check_vectors
 from jlrun.ranges import PositiveInt
 
 
@@ -20,3 +21,7 @@ class Linear(nn.Linear):
         self, in_features: PositiveInt, out_features: PositiveInt, bias: bool = True
     ) -> None:
         super().__init__(in_features, out_features, bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        check_vectors(input)
+        return super().forward(input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from jlrun.heads.shapes import check_vectors
 from jlrun.ranges import Fraction, PositiveInt
 
 
@@ -30,4 +31,5 @@ class Mlp(nn.Module):
         self.output = nn.Linear(hidden, out_features)
 
     def forward(self, features: Tensor) -> Tensor:
+        check_vectors(features)
         return self.output(self.dropout(self.hidden(features).relu()))

@@ -66,10 +66,17 @@ def compared_baseline(result: Mapping[str, Any], task: str) -> str:
     return against if isinstance(against, str) else against[task]
 
 
+def num_compared(result: Mapping[str, Any], task: str) -> int:
+    """Return the number of metrics that the gain of the task is the mean of."""
+    return len((result["gain"].get("per_metric") or {}).get(task, ()))
+
+
 def _gain_cell(result: Mapping[str, Any], task: str) -> str:
     percent = result["gain"]["per_task"].get(task)
     if percent is None:
         return MISSING
+    if num_compared(result, task) > 1:  # no difference of one metric explains it
+        return format_percent(percent)
     metric = primary_metric(result, task)
     ours = score_of(result["test"], task, metric)
     theirs = score_of(result["baselines"][compared_baseline(result, task)], task, metric)

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from jlrun.recorders.formats import format_percent, format_score
-from jlrun.recorders.result_table import compared_baseline, primary_metric, score_of
+from jlrun.recorders.result_table import (
+    compared_baseline,
+    num_compared,
+    primary_metric,
+    score_of,
+)
 
 SUBJECT = {
     "transfer": "Transfer",
@@ -78,6 +83,9 @@ def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:
         each = ", ".join(f"{task} ({_with_error(result, task)})" for task in tasks)
         return f"{claim} on {len(tasks)} of {len(percents)} tasks: {each}."
     (task,) = tasks
+    count = num_compared(result, task)
+    if count > 1:
+        return f"{claim}: {task} ({_with_error(result, task)} in the mean of {count} metrics)."
     metric, baseline = primary_metric(result, task), compared_baseline(result, task)
     ours = format_score(score_of(result["test"], task, metric))
     theirs = format_score(score_of(result["baselines"][baseline], task, metric))

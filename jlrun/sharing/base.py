@@ -1,15 +1,17 @@
-"""What a sharing architecture is: how tasks come from one input to what each of their heads sees."""
+"""What a sharing architecture is: how tasks come from one input to what their heads see."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.trunk import Trunk
+from jlrun.trunk import Encoded, Trunk
 
 MakeTrunk = Callable[[], Trunk]
 
@@ -104,3 +106,40 @@ class FeatureSharing(Sharing, ABC):
 
     def shared_parameters(self) -> Iterable[nn.Parameter]:
         return self.trunk.parameters()
+
+
+class TrunkSharing(Sharing, ABC):
+    """Each task has fused features of its own, made by one trunk or several of one kind.
+
+    There are no features that all tasks have in common: task gradients are those of the shared
+    parameters.
+    """
+
+    def __init__(self, trunks: Mapping[str, Trunk], tasks: tuple[str, ...]) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.trunks = nn.ModuleDict(trunks)
+        self.out_features = self.any_trunk.out_features
+
+    @property
+    def any_trunk(self) -> Trunk:
+        """One of the trunks, for what is the same in all."""
+        return cast(Trunk, next(iter(self.trunks.values())))
+
+    @abstractmethod
+    def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
+        """Return what each of ``tasks`` makes of the batch."""
+
+    def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
+        by_task = self.encode(batch, tasks)
+        parts = list(by_task.values())
+        features = {m: _mean([part.features[m] for part in parts]) for m in parts[0].features}
+        fused = _mean([part.fused for part in parts])
+        return Representation(features, fused, {t: part.fused for t, part in by_task.items()})
+
+    def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
+        return self.any_trunk.fusion.build_head(make_head)
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.stack(tuple(tensors)).mean(dim=0)

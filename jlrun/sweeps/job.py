@@ -27,7 +27,7 @@ def run_job(cfg: DictConfig) -> float | None:
     directory = Path(str(hydra.runtime.output_dir))
     print(f"\njob {hydra.job.num}: {' '.join(overrides)}", flush=True)
     try:
-        return _objective(cfg, overrides, directory)
+        return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
     except UserError as error:
@@ -39,11 +39,13 @@ def run_job(cfg: DictConfig) -> float | None:
     return None
 
 
-def _objective(cfg: DictConfig, overrides: list[str], directory: Path) -> float | None:
+def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
     from jlrun.execution import execute
 
     config = plain(cfg)
+    if config.get("baselines_cache") is None:
+        config["baselines_cache"] = str(sweep / "baselines")
     problems = check_values(config)
     if problems:
         raise UserError(problems)

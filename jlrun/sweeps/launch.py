@@ -21,7 +21,6 @@ from jlrun.errors import UserError
 from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
-from jlrun.sweeps.summary import summarise
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -36,8 +35,10 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     Raises:
         UserError: if a value of the sweep is wrong; no job runs.
     """
+    from jlrun.sweeps.simplex import expand_simplex
     from jlrun.sweeps.variants import checked_variants
 
+    overrides = expand_simplex(overrides, config_dir)
     checked_variants(overrides, config_dir)
     with hydra_state():
         loader = make_loader(config_dir)
@@ -58,6 +59,9 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
             if isinstance(error, UserError):
                 raise
             raise UserError([composition_problem(error)]) from error
+    # It imports PyTorch, which mistakes in the overrides need not wait for.
+    from jlrun.sweeps.summary import summarise
+
     jobs = read_jobs(directory)
     summarise(directory, jobs)
     if interrupted:

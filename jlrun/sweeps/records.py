@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from jlrun.recorders.result_table import primary_metric
+from jlrun.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.result import read_result
 
 REJECTED = "rejected"
@@ -23,7 +23,8 @@ class JobRecord:
         status: completed, failed or interrupted.
         overrides: what set it apart, Hydra's own settings excluded.
         seed: its seed.
-        scores: name -> number: the objective, test scores and gain; empty unless completed.
+        scores: name -> number, as `scores_of` returns them; empty unless completed.
+        primary: task -> the metric that stands for it; empty unless completed.
         rejected: whether it failed because of what the user gave.
         error: what went wrong; None if nothing did.
     """
@@ -33,6 +34,7 @@ class JobRecord:
     overrides: tuple[str, ...]
     seed: int | None
     scores: Mapping[str, float]
+    primary: Mapping[str, str] = field(default_factory=dict)
     rejected: bool = False
     error: str | None = None
 
@@ -50,32 +52,35 @@ def read_jobs(directory: Path) -> list[JobRecord]:
 
 
 def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a sweep compares: the objective, each task's test scores, and the gain.
+    """Return the numbers of a result that a sweep compares, under names for a table.
 
-    The metric that stands for a task comes first among its scores.
+    ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
+    the metric that stands for a task, ``test/<task>/<metric>`` of all, that one first;
+    ``gain/delta_m_percent`` and ``gain/<task>_percent``, larger is better; ``cost/train_seconds``
+    and ``cost/peak_memory_bytes`` of the model without its baselines.
     """
     scores: dict[str, Any] = {}
-    objective = result.get("objective") or {}
+    objective, gain = result.get("objective") or {}, result.get("gain") or {}
     if objective:
         scores[str(objective["name"])] = objective["value"]
     for task, metrics in (result.get("test") or {}).items():
         primary = primary_metric(result, task)
+        scores[f"val/{task}/{primary}"] = (result.get("val") or {}).get(task, {}).get(primary)
         for metric in (primary, *(name for name in metrics if name != primary)):
             scores[f"test/{task}/{metric}"] = metrics.get(metric)
-    scores["gain/delta_m_percent"] = (result.get("gain") or {}).get("delta_m_percent")
+        scores[f"baseline/{task}/{primary}"] = _baseline_score(result, task, primary)
+        scores[f"gain/{task}_percent"] = (gain.get("per_task") or {}).get(task)
+    scores["gain/delta_m_percent"] = gain.get("delta_m_percent")
+    for name in ("train_seconds", "peak_memory_bytes"):
+        scores[f"cost/{name}"] = (result.get("cost") or {}).get(name)
     return {name: float(value) for name, value in scores.items() if value is not None}
 
 
-def primary_names(results: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the scores a table has room for: one per task, and those that are not of a task."""
-    names = list(dict.fromkeys(name for scores in results for name in scores))
-    shown, tasks = [], set[str]()
-    for name in names:
-        task = name.split("/")[1] if name.startswith("test/") else ""
-        if not task or task not in tasks:
-            shown.append(name)
-        tasks.add(task)
-    return shown
+def _baseline_score(result: Mapping[str, Any], task: str, metric: str) -> float | None:
+    if task not in ((result.get("gain") or {}).get("per_task") or {}):
+        return None
+    baseline = (result.get("baselines") or {}).get(compared_baseline(result, task), {})
+    return score_of(baseline, task, metric)
 
 
 def _read(folder: Path, directory: Path) -> JobRecord | None:
@@ -93,6 +98,9 @@ def _read(folder: Path, directory: Path) -> JobRecord | None:
         overrides=tuple(text for text in overrides if not text.startswith("hydra")),
         seed=result.get("seed"),
         scores=scores_of(result) if completed else {},
+        primary={task: primary_metric(result, task) for task in result.get("test") or {}}
+        if completed
+        else {},
         rejected=bool(result.get(REJECTED)),
         error=result.get("error"),
     )

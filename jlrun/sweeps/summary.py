@@ -5,66 +5,35 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from jlrun.files import write_json, write_text
-from jlrun.recorders.formats import MISSING, format_score
 from jlrun.recorders.header_lines import short_path
-from jlrun.recorders.result_table import ResultTable
-from jlrun.sweeps.records import JobRecord, primary_names
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (None for one number) of ``count`` numbers."""
-
-    mean: float
-    std: float | None
-    count: int
-
-
-@dataclass(frozen=True)
-class Group:
-    """Jobs that differ in nothing but the seed.
-
-    Attributes:
-        overrides: what they have in common, without the seed.
-        jobs: all of them, failed ones included.
-        scores: name -> spread over the completed ones.
-    """
-
-    overrides: tuple[str, ...]
-    jobs: tuple[JobRecord, ...]
-    scores: Mapping[str, Spread]
-
-    @property
-    def num_completed(self) -> int:
-        return sum(job.status == "completed" for job in self.jobs)
+from jlrun.sweeps.comparison import Comparison, compare
+from jlrun.sweeps.groups import Group, group_by_overrides, labels
+from jlrun.sweeps.records import JobRecord
+from jlrun.sweeps.table import table_lines
 
 
 def summarise(directory: Path, jobs: Sequence[JobRecord]) -> None:
-    """Print a table over the jobs; write ``summary.csv`` and ``summary.json`` beside them."""
+    """Print a table over the jobs; write ``summary.csv``, ``summary.json`` and, where there are
+    several variants and tasks, ``pareto.png`` beside them."""
     groups = group_by_overrides(jobs)
+    comparisons = compare(groups)
     directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / "summary.csv", as_csv(groups))
-    write_json(directory / "summary.json", as_json(groups))
-    _show(directory, groups)
+    write_text(directory / "summary.csv", as_csv(groups, comparisons))
+    write_json(directory / "summary.json", as_json(groups, comparisons))
+    files = ["summary.csv", "summary.json", *_draw(directory, groups, comparisons)]
+    print("", *table_lines(groups, comparisons), "", sep="\n")
+    print(f"  summary  {short_path(directory)}: {', '.join(files)}", flush=True)
 
 
-def group_by_overrides(jobs: Sequence[JobRecord]) -> list[Group]:
-    """Return the jobs grouped by everything but their seed, in the order of their first job."""
-    grouped: dict[tuple[str, ...], list[JobRecord]] = {}
-    for job in jobs:
-        key = tuple(text for text in job.overrides if text.lstrip("+").split("=")[0] != "seed")
-        grouped.setdefault(key, []).append(job)
-    return [Group(key, tuple(members), _spreads(members)) for key, members in grouped.items()]
-
-
-def as_json(groups: Sequence[Group]) -> dict[str, Any]:
+def as_json(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Return the content of ``summary.json``."""
+    placed = _placed(comparisons)
+    positions = {id(group): i for i, group in enumerate(groups)}
     return {
         "schema": 1,
         "groups": [
@@ -74,71 +43,81 @@ def as_json(groups: Sequence[Group]) -> dict[str, Any]:
                 "jobs": [job.name for job in group.jobs],
                 "completed": group.num_completed,
                 "scores": {name: asdict(spread) for name, spread in group.scores.items()},
+                **placed.get(id(group), _NOT_PLACED),
             }
             for group in groups
+        ],
+        "comparisons": [
+            {
+                "problem": list(comparison.problem),
+                "groups": [positions[id(group)] for group in comparison.groups],
+                "primary": comparison.primary,
+                "front": _front_json(comparison, positions),
+            }
+            for comparison in comparisons
         ],
         "jobs": [asdict(job) for group in groups for job in group.jobs],
     }
 
 
-def as_csv(groups: Sequence[Group]) -> str:
+def as_csv(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> str:
     """Return the content of ``summary.csv``: a row per group, two columns per score."""
     names = list(dict.fromkeys(name for group in groups for name in group.scores))
     columns = [column for name in names for column in (f"{name}/mean", f"{name}/std")]
+    placed = _placed(comparisons)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["overrides", "jobs", "completed", *columns])
+    writer.writerow(["overrides", "jobs", "completed", *_NOT_PLACED, *columns])
     for group in groups:
         spreads = [group.scores.get(name) for name in names]
         cells = [n for s in spreads for n in ((s.mean, s.std) if s else (None, None))]
-        row = [" ".join(group.overrides), len(group.jobs), group.num_completed, *cells]
+        place = placed.get(id(group), _NOT_PLACED).values()
+        row = [" ".join(group.overrides), len(group.jobs), group.num_completed, *place, *cells]
         writer.writerow(["" if cell is None else cell for cell in row])
     return text.getvalue()
 
 
-def _spreads(jobs: Sequence[JobRecord]) -> dict[str, Spread]:
-    values: dict[str, list[float]] = {}
-    for job in jobs:
-        for name, score in job.scores.items():
-            values.setdefault(name, []).append(score)
+_NOT_PLACED: Mapping[str, Any] = {"mean_rank": None, "on_front": None}
+
+
+def _placed(comparisons: Sequence[Comparison]) -> dict[int, Mapping[str, Any]]:
+    """Return group -> its mean rank and whether it is on the front, if there is one."""
     return {
-        name: Spread(fmean(found), stdev(found) if len(found) > 1 else None, len(found))
-        for name, found in values.items()
+        id(group): {"mean_rank": rank, "on_front": i in c.front.members if c.front else None}
+        for c in comparisons
+        for i, (group, rank) in enumerate(zip(c.groups, c.ranks, strict=True))
     }
 
 
-def _show(directory: Path, groups: Sequence[Group]) -> None:
-    names = primary_names([dict.fromkeys(group.scores, 0.0) for group in groups])
-    rows = []
-    for group in groups:
-        count = len(group.jobs)
-        jobs = f"{group.num_completed} of {count}" if group.num_completed < count else str(count)
-        cells = [_cell(name, group.scores.get(name)) for name in names]
-        rows.append((_label(group, groups), jobs, *cells))
-    header = ("sweep", "jobs", *map(_title, names))
-    print("", *ResultTable(header, tuple(rows)).lines(), sep="\n")
-    print("\nmean ± standard deviation over seeds")
-    print(f"  summary  {short_path(directory / 'summary.csv')} and .json", flush=True)
+def _front_json(comparison: Comparison, positions: Mapping[int, int]) -> dict[str, Any] | None:
+    front = comparison.front
+    if front is None:
+        return None
+    return {
+        "groups": [positions[id(comparison.groups[i])] for i in front.members],
+        "selected_by": "validation scores",
+        "hypervolume": front.hypervolume,
+        "hypervolume_of": "test scores",
+        "reference": front.reference,
+    }
 
 
-def _title(name: str) -> str:
-    if name == "gain/delta_m_percent":
-        return "gain"
-    return name.removeprefix("test/").replace("/", " ")
+def _draw(directory: Path, groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[str]:
+    """Draw the fronts, unless the jobs were to draw nothing; return the names of the files."""
+    drawn = [comparison for comparison in comparisons if comparison.front is not None]
+    if not drawn or all(map(_without_figures, groups)):
+        return []
+    from jlrun.figures.pareto import pareto
+    from jlrun.recorders.figure_files import FigureFileRecorder
+
+    names = dict(zip(map(id, groups), labels(groups)[1], strict=True))
+    recorder, files = FigureFileRecorder(directory), []
+    for i, comparison in enumerate(drawn, 1):
+        tag = "pareto" if len(drawn) == 1 else f"pareto_{i}"
+        recorder.figure(tag, pareto(comparison, [names[id(g)] for g in comparison.groups]), step=0)
+        files.append(f"{tag}.png")
+    return files
 
 
-def _label(group: Group, groups: Sequence[Group]) -> str:
-    """Return the overrides that not all groups share."""
-    shared = set.intersection(*(set(other.overrides) for other in groups))
-    told = [text for text in group.overrides if text not in shared]
-    return " ".join(told or group.overrides) or "defaults"
-
-
-def _cell(name: str, spread: Spread | None) -> str:
-    if spread is None:
-        return MISSING
-    if name.endswith("_percent"):
-        tail = "" if spread.std is None else f" ± {spread.std:.1f}"
-        return f"{spread.mean:+.1f}{tail} %"
-    tail = "" if spread.std is None else f" ± {spread.std:.3f}"
-    return f"{format_score(spread.mean)}{tail}"
+def _without_figures(group: Group) -> bool:
+    return any(text.lower() == "recorder.figures=false" for text in group.overrides)

@@ -1,5 +1,7 @@
 """Does learning jointly help, and how much? The gain of one set of scores over another."""
 
+# M, B scores of the joint model and of the baseline;  s −1 where less is better, else 1
+
 from __future__ import annotations
 
 import math
@@ -7,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jlrun.phase import Scores
-from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
+from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
 
 
 def relative_gain(
@@ -15,10 +17,11 @@ def relative_gain(
 ) -> dict[str, Any]:
     """Return the relative gain in percent, larger is better, per task and in the mean (Δm).
 
-    Δm = 100 · mean over tasks of s (M − B) / |B|, where M and B are the primary metric of the joint
-    model and of the baseline, and s is −1 for metrics of which less is better (Maninis et al.,
-    "Attentive Single-Tasking of Multiple Tasks", CVPR 2019, eq. 4). Tasks whose baseline is 0 or
-    has no score are left out.
+    Δm = 100 · mean over tasks of the mean over the task's compared metrics of s (M − B) / |B|
+    (Maninis et al., "Attentive Single-Tasking of Multiple Tasks", CVPR 2019, eq. 4; several metrics
+    per task as in Liu et al., "Conflict-Averse Gradient Descent for Multi-task Learning", NeurIPS
+    2021). Published tables often print it with the opposite sign. Metrics whose baseline is 0 or
+    that have no score are left out, and tasks without any other.
 
     Args:
         main: test scores of the joint model.
@@ -27,35 +30,63 @@ def relative_gain(
         num_rows: task -> labelled rows of the test split.
 
     Returns:
-        ``delta_m_percent`` (None without a task to compare), ``per_task`` in percent,
-        ``standard_error`` of these in percent, for accuracies, from the size of the test split
-        alone, and ``negative_transfer``: the tasks that the joint model does worse on.
+        ``delta_m_percent`` (None without a task to compare), ``per_task`` and ``per_metric`` (task
+        -> metric) in percent, ``standard_error`` of the tasks in percent, for accuracies, from the
+        size of the test split alone, and ``negative_transfer``: the tasks that the joint model does
+        worse on.
     """
-    per_task, standard_error = {}, {}
-    for spec in tasks:
-        metric = spec.task.primary
-        ours, theirs = (_score(scores, spec.name, metric) for scores in (main, baseline))
-        if ours is None or not theirs:
-            continue
-        sign = -1 if metric in SMALLER_IS_BETTER else 1
-        per_task[spec.name] = 100 * sign * (ours - theirs) / abs(theirs)
-        if metric == "accuracy":
-            # Both are binomial. That they are measured on the same rows makes the error smaller.
-            variance = (ours * (1 - ours) + theirs * (1 - theirs)) / num_rows[spec.name]
-            standard_error[spec.name] = 100 * math.sqrt(variance) / theirs
+    per_metric = {spec.name: _gains(main, baseline, spec) for spec in tasks}
+    per_metric = {name: gains for name, gains in per_metric.items() if gains}
+    per_task = {name: sum(gains.values()) / len(gains) for name, gains in per_metric.items()}
     return {
         "delta_m_percent": sum(per_task.values()) / len(per_task) if per_task else None,
         "per_task": per_task,
-        "standard_error": standard_error,
+        "per_metric": per_metric,
+        "standard_error": {
+            name: _standard_error(
+                main[name]["accuracy"], baseline[name]["accuracy"], num_rows[name]
+            )
+            for name, gains in per_metric.items()
+            if list(gains) == ["accuracy"]
+        },
         "negative_transfer": [name for name, gain in per_task.items() if gain < 0],
     }
 
 
+def compared_metrics(task: Task) -> tuple[str, ...]:
+    """Return the metrics that a task's part of Δm is the mean of."""
+    return task.compared or (task.primary,)
+
+
 def mean_primary(scores: Scores, tasks: Sequence[TaskSpec]) -> float:
-    """Return the mean primary metric over the tasks that have one; −∞ if none has."""
-    found = (_score(scores, spec.name, spec.task.primary) for spec in tasks)
-    values = [value for value in found if value is not None]
+    """Return the mean primary metric over the tasks that have one, s applied; −∞ if none has."""
+    metrics = ((spec.name, spec.task.primary) for spec in tasks)
+    found = ((metric, _score(scores, name, metric)) for name, metric in metrics)
+    values = [_sign(metric) * value for metric, value in found if value is not None]
     return sum(values) / len(values) if values else -math.inf
+
+
+def _gains(main: Scores, baseline: Scores, spec: TaskSpec) -> dict[str, float]:
+    """Return metric -> 100 s (M − B) / |B|."""
+    gains = {}
+    for metric in compared_metrics(spec.task):
+        ours, theirs = (_score(scores, spec.name, metric) for scores in (main, baseline))
+        if ours is not None and theirs:
+            gains[metric] = 100 * _sign(metric) * (ours - theirs) / abs(theirs)
+    return gains
+
+
+def _standard_error(ours: float, theirs: float, num_rows: int) -> float:
+    """Return the standard error in percent of the relative gain in accuracy.
+
+    Both are binomial. That they are measured on the same rows makes the error smaller.
+    """
+    variance = (ours * (1 - ours) + theirs * (1 - theirs)) / num_rows
+    return 100 * math.sqrt(variance) / theirs
+
+
+def _sign(metric: str) -> int:
+    return -1 if metric in SMALLER_IS_BETTER else 1
 
 
 def _score(scores: Scores, task: str, metric: str) -> float | None:

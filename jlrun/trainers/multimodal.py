@@ -10,6 +10,8 @@ from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
 
 ENSEMBLE = "ensemble"
+# A model of one modality has nothing to fuse. Several tasks are still weighed and shared.
+INDEPENDENT_OF = frozenset({"fusion"})
 
 
 def plan(data: Feed, parts: Parts) -> Plan:
@@ -19,12 +21,21 @@ def plan(data: Feed, parts: Parts) -> Plan:
     of them, their mean prediction, stands beside it.
     """
 
-    def fit(name: str, modalities: tuple[str, ...]) -> Fit:
+    def fit(
+        name: str, modalities: tuple[str, ...], independent_of: frozenset[str] | None = None
+    ) -> Fit:
         return supervised_fit(
-            name, data, modalities=modalities, epochs=parts.epochs, recipe=parts.recipe
+            name,
+            (data,),
+            modalities=modalities,
+            epochs=parts.epochs,
+            recipe=parts.recipe,
+            independent_of=independent_of,
         )
 
-    alone = tuple(fit(name, (name,)) for name in parts.modalities if parts.baselines)
+    alone = tuple(
+        fit(name, (name,), INDEPENDENT_OF) for name in parts.modalities if parts.baselines
+    )
     members = tuple((fit.name, "best") for fit in alone)
     reused = (Reuse(ENSEMBLE, members, data.objectives()),) if alone else ()
 

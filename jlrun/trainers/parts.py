@@ -15,7 +15,7 @@ class Feed:
     """The streams of one data set's splits, and the tasks they are labelled for.
 
     Attributes:
-        name: ``source``, ``target`` or ``data``.
+        name: its path in the config, such as ``dataset`` or ``datasets.mnist``.
         train, val, test: the splits.
         tasks: the tasks in use, the main one first.
     """
@@ -30,8 +30,8 @@ class Feed:
         """Return task -> labelled rows of the test split."""
         rows = self.test.rows
         return {
-            spec.name: int(rows.labelled[spec.name].sum())
-            if spec.name in rows.labelled
+            spec.name: int(rows.labelled[spec.column].sum())
+            if spec.column in rows.labelled
             else len(rows)
             for spec in self.tasks
         }
@@ -42,7 +42,7 @@ class Feed:
         """Return an objective per task.
 
         Args:
-            heads: task -> head; a task without an entry has a head of its own name.
+            heads: task -> head; a task without an entry has that of `head_name`.
             prefix: of the labels.
             scale: constant factor of the losses.
         """
@@ -51,11 +51,16 @@ class Feed:
                 label=f"{prefix}{spec.name}",
                 stream=self.name,
                 spec=spec,
-                head=(heads or {}).get(spec.name, spec.name),
+                head=(heads or {}).get(spec.name, head_name(spec)),
                 scale=scale,
             )
             for spec in self.tasks
         )
+
+
+def head_name(spec: TaskSpec) -> str:
+    """Return what a task's own head is called: its name; names of modules have no dots."""
+    return spec.name.replace(".", "/")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from jlrun.trainers.supervised import supervised_fit
 
 SCRATCH = "scratch"
 SOURCE_ONLY = "source_only"
+# From scratch nothing is fine-tuned and the source is not seen; the length of pretraining shows in
+# the fit's own epochs. In joint transfer λ weighs the target, elsewhere the terms, which matter.
+INDEPENDENT_OF = frozenset({"source", "pretrain_epochs", "finetune"})
+JOINT_INDEPENDENT_OF = INDEPENDENT_OF | {"lambda_"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def plan_finetune(source: Feed, target: Feed, finetune: Finetune, parts: Parts) 
         _phase("finetune", target, on_target, parts, epochs=parts.epochs, on=(target,)),
         rules=body_and_head(finetune.body_lr, finetune.head_lr),
     )
-    return _plan(source, target, (pretrain, tune), heads, parts)
+    return _plan(source, target, (pretrain, tune), heads, parts, INDEPENDENT_OF)
 
 
 def plan_joint(source: Feed, target: Feed, target_scale: float, parts: Parts) -> Plan:
@@ -74,7 +78,7 @@ def plan_joint(source: Feed, target: Feed, target_scale: float, parts: Parts) ->
         *target.objectives(scale=target_scale),
     )
     phase = _phase("joint", target, objectives, parts, epochs=parts.epochs, on=(source, target))
-    return _plan(source, target, (phase,), heads, parts)
+    return _plan(source, target, (phase,), heads, parts, JOINT_INDEPENDENT_OF)
 
 
 def source_heads(source: Feed, target: Feed) -> dict[str, str]:
@@ -115,6 +119,7 @@ def _plan(
     phases: tuple[Phase, ...],
     heads: Mapping[str, str],
     parts: Parts,
+    independent_of: frozenset[str],
 ) -> Plan:
     specs: dict[str, TaskSpec] = {heads[spec.name]: spec for spec in source.tasks}
     specs |= {spec.name: spec for spec in target.tasks}
@@ -132,7 +137,7 @@ def _plan(
         if parts.baselines and shared and len(phases) > 1
         else ()
     )
-    scratch = _from_scratch(target, phases, parts) if parts.baselines else ()
+    scratch = _from_scratch(target, phases, parts, independent_of) if parts.baselines else ()
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
         baselines = {name: scores[name].test for name in scores if name != "main"}
@@ -151,14 +156,17 @@ def _plan(
     )
 
 
-def _from_scratch(target: Feed, phases: tuple[Phase, ...], parts: Parts) -> tuple[Fit, ...]:
+def _from_scratch(
+    target: Feed, phases: tuple[Phase, ...], parts: Parts, independent_of: frozenset[str]
+) -> tuple[Fit, ...]:
     budget = sum(phase.num_steps for phase in phases)
     return (
         supervised_fit(
             SCRATCH,
-            target,
+            (target,),
             modalities=parts.modalities,
             epochs=math.ceil(budget / target.train.steps_per_epoch),
             recipe=parts.recipe,
+            independent_of=independent_of,
         ),
     )

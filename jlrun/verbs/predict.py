@@ -41,6 +41,11 @@ def main(args: list[str]) -> int:
 
     settings, _ = load_run(parsed.run)
     saved = load_saved_model(parsed.run, settings)
+    dense = [o.spec.name for o in saved.scored if o.spec.task.dense]
+    if dense:
+        raise UserError.of(
+            "--output", f"{', '.join(dense)}: maps do not fit in a table; load the run from Python"
+        )
     inputs = read_inputs(parsed.input, saved.specs)
     rows = list(_predictions(saved, inputs))
     write_text(parsed.output, _format(rows, parsed.output.suffix.lower()))

@@ -11,11 +11,21 @@ from torch import Tensor
 from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.encoders import DilatedResNet
 from jlrun.encoders.base import Encoder
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 # Slow for their size; the others stand for them when only fast tests run.
-LARGE = {"convnext_tiny", "efficientnet_v2_s", "resnet34", "resnet50", "swin_t", "vit_b_16"}
+LARGE = {
+    "convnext_tiny",
+    "dilated_resnet",
+    "efficientnet_v2_s",
+    "resnet34",
+    "resnet50",
+    "swin_t",
+    "vit_b_16",
+}
+DENSE = DilatedResNet  # yields maps
 OWN = ["cnn", "lenet", "mlp"]
 
 
@@ -57,7 +67,8 @@ def check_shapes_and_gradients(encoder: Encoder, spec: Spec) -> None:
     for count in (1, 3):
         encoder.train().zero_grad(set_to_none=True)
         features = encoder(rows(spec, count))
-        assert features.shape == (count, encoder.out_features)
+        assert features.shape[:2] == (count, encoder.out_features)
+        assert features.ndim == (4 if isinstance(encoder, DENSE) else 2)
         assert features.isfinite().all()
         features.sum().backward()
         without = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]

@@ -209,6 +209,29 @@ def test_many_tasks_are_counted() -> None:
     assert "Negative transfer on 2 of 4 tasks: c (-1.0 %), d (-2.0 %).\n" in text
 
 
+def test_a_gain_in_the_mean_of_several_metrics_is_no_difference_of_one() -> None:
+    expected = """
+test               joint  single_task    gain
+depth within_1.25  0.500        0.600  +5.0 %
+
+Multi-task learning helps: depth (+5.0 % in the mean of 2 metrics).
+"""
+    text = finished(
+        mode="multitask",
+        test={"depth": {"abs_err": 0.9, "within_1.25": 0.5}},
+        primary={"depth": "within_1.25"},
+        baselines={"single_task": {"depth": {"abs_err": 1.0, "within_1.25": 0.6}}},
+        gain={
+            "against": "single_task",
+            "delta_m_percent": 5.0,
+            "per_task": {"depth": 5.0},
+            "per_metric": {"depth": {"abs_err": 10.0, "rel_err": 0.0}},
+            "negative_transfer": [],
+        },
+    )
+    assert text == expected + CLOSING
+
+
 def test_multimodal_beside_its_ensemble() -> None:
     expected = """
 test            fused  image  audio  ensemble             gain

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from jlrun.phase import SplitScores
-from jlrun.tasks import Binary, Multiclass, Regression, TaskSpec
+from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
@@ -130,3 +130,22 @@ def test_scores_that_are_missing_or_not_numbers_are_left_out_of_the_gain() -> No
         gain = relative_gain(main, {**base, "age": nothing}, tasks, {"digit": 10, "age": 10})  # pyright: ignore
         assert gain["delta_m_percent"] == pytest.approx(12.5)
         assert mean_primary({**base, "age": nothing}, tasks) == pytest.approx(0.8)  # pyright: ignore
+
+
+def test_delta_m_averages_over_the_metrics_of_a_task_then_over_tasks() -> None:
+    tasks = (TaskSpec("parts", Segmentation(), ("a", "b")), TaskSpec("depth", Depth(), ()))
+    base = {
+        "parts": {"miou": 0.5, "pixel_accuracy": 0.8},
+        "depth": {"abs_err": 0.5, "rel_err": 0.2, "within_1.25": 0.6},
+    }
+    main = {
+        "parts": {"miou": 0.6, "pixel_accuracy": 0.8},
+        "depth": {"abs_err": 0.6, "rel_err": 0.18, "within_1.25": 0.9},
+    }
+    gain = relative_gain(main, base, tasks, {"parts": 4, "depth": 4})
+    assert gain["per_metric"]["parts"] == pytest.approx({"miou": 20, "pixel_accuracy": 0})
+    assert gain["per_metric"]["depth"] == pytest.approx({"abs_err": -20, "rel_err": 10})
+    assert gain["per_task"] == pytest.approx({"parts": 10, "depth": -5})
+    assert gain["delta_m_percent"] == pytest.approx(2.5)
+    assert gain["negative_transfer"] == ["depth"]
+    assert gain["standard_error"] == {}

@@ -1,0 +1,66 @@
+"""Task gradients, read without touching ``.grad`` of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.forward import StepForward
+from jlrun.model import JointModel
+
+# T tasks, N shared parameters, B rows, D features
+
+
+def shared_parameters(model: JointModel) -> tuple[nn.Parameter, ...]:
+    """Return the parameters that several tasks train, without frozen ones."""
+    return tuple(p for p in model.body.shared_parameters() if p.requires_grad)
+
+
+def by_parameters(step: StepForward, shared: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
+    """Return the task gradients ``(T, N)`` and the losses ``(T,)`` without their scales."""
+    count = len(step.phase.objectives)
+    rows = torch.zeros(count, sum(p.numel() for p in shared), dtype=shared[0].dtype)
+    losses = torch.zeros_like(step.num_labelled)
+    for part in step.parts:
+        run = step.run(part)
+        for row, loss in zip(rows, run.singles, strict=True):
+            row += _flat_gradient(loss, shared)
+        losses += run.means * run.counts
+    return rows, losses / step.num_labelled.clamp(min=1)
+
+
+def by_features(step: StepForward) -> Tensor:
+    """Return the task gradients ``(T, B·D)`` at the fused features, where the graph can be cut."""
+    pieces = []
+    for part in step.parts:
+        run = step.run(part, cut=True)
+        assert run.cut is not None
+        pairs = zip(run.singles, run.cut.leaves, strict=True)
+        pieces.append(torch.stack([_flat_gradient(loss, (leaf,)) for loss, leaf in pairs]))
+    return torch.cat(pieces, dim=1)
+
+
+def mean_losses(step: StepForward) -> Tensor:
+    """Return the losses ``(T,)`` without their scales, under the parameters as they are now."""
+    total = torch.zeros_like(step.num_labelled)
+    with torch.no_grad():
+        for part in step.parts:
+            run = step.run(part)
+            total += run.means * run.counts
+    return total / step.num_labelled.clamp(min=1)
+
+
+def flat(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
+    """Return the tensors end to end ``(N,)``; zeros for None."""
+    pairs = zip(tensors, like, strict=True)
+    return torch.cat(
+        [torch.zeros_like(x).flatten() if t is None else t.flatten() for t, x in pairs]
+    )
+
+
+def _flat_gradient(loss: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    if not loss.requires_grad:
+        return flat([None] * len(inputs), inputs)
+    return flat(torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True), inputs)

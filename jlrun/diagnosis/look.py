@@ -1,0 +1,149 @@
+"""A look at what the tasks of a training step do to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from jlrun.backward import takes_features
+from jlrun.data.batch import Batch
+from jlrun.diagnosis.affinity import affinities
+from jlrun.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
+from jlrun.diagnosis.neutral import untouched
+from jlrun.engine import Engine
+from jlrun.forward import StepForward
+from jlrun.learner import Learner
+from jlrun.phase import Phase
+from jlrun.seeding import preserved_randomness
+from jlrun.weightings.base import GradientSource
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What to look at, and when.
+
+    Attributes:
+        every: steps between two looks; None: none.
+        gradients: with respect to the shared ``parameters``, or to the ``features`` where the model
+            has ones that all tasks share.
+        affinity: whether to look ahead as well, at one forward pass for each task.
+    """
+
+    every: int | None = None
+    gradients: GradientSource = "parameters"
+    affinity: bool = False
+
+    def due(self, number: int) -> bool:
+        """Whether to look at step ``number`` of a phase, from 0: the last of each ``every``."""
+        return self.every is not None and (number + 1) % self.every == 0
+
+
+NO_DIAGNOSIS = Diagnosis()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.  (T tasks, N shared parameters)
+
+    Attributes:
+        tasks: labels of the objectives.
+        active: Bool ``(T,)`` on the CPU: tasks with labelled rows in the step.
+        losses: ``(T,)`` on the CPU, without scales; None if only features were looked at.
+        gramian: inner products of the task gradients, ``(T, T)`` float64 on the CPU.
+        jacobian: task gradients by the shared parameters, ``(T, N)`` on the device, or None.
+        affinity: Z ``(T, T)`` float64 on the CPU, from row to column, or None.
+    """
+
+    tasks: tuple[str, ...]
+    active: Tensor
+    losses: Tensor | None
+    gramian: Tensor
+    jacobian: Tensor | None
+    affinity: Tensor | None
+
+    def descents(self, shared: tuple[nn.Parameter, ...]) -> dict[str, float]:
+        """Return label -> cosine of a task's gradient and the update now in ``.grad``.
+
+        The update is what the weighting made, before the optimizer's momentum and scaling. Where
+        the cosine is negative the step raises the task's loss, to first order.
+        """
+        if self.jacobian is None:
+            return {}
+        update = flat([parameter.grad for parameter in shared], shared)
+        norms = self.jacobian.norm(dim=1) * update.norm()
+        cosines = (self.jacobian @ update / norms.clamp(min=1e-30)).tolist()
+        pairs = zip(self.tasks, cosines, self.active.tolist(), strict=True)
+        return {task: cosine for task, cosine, active in pairs if active}
+
+
+def look(
+    learner: Learner,
+    phase: Phase,
+    batches: Mapping[str, Batch],
+    engine: Engine,
+    number: int,
+    what: Diagnosis,
+) -> Look | None:
+    """Look at a training step before it is done; nothing changes by it.
+
+    The forward passes are those of the step, BatchNorm and dropout included, in full precision.
+
+    Args:
+        learner: what is trained.
+        phase: its objectives.
+        batches: of the step.
+        engine: device and accumulation.
+        number: of the step in its phase, from 0.
+        what: to look at.
+
+    Returns:
+        None where there is nothing to see: one task, or no parameters that tasks share and train.
+    """
+    shared = shared_parameters(learner.model)
+    if len(phase.objectives) < 2 or not shared:
+        return None
+    learner.train_mode()
+    with untouched(learner.model):
+        step = _forward(learner, phase, batches, engine, number, what)
+        return _seen(step, shared, what)
+
+
+def _forward(
+    learner: Learner,
+    phase: Phase,
+    batches: Mapping[str, Batch],
+    engine: Engine,
+    number: int,
+    what: Diagnosis,
+) -> StepForward:
+    progress = number / phase.num_steps
+    learner.model.body.begin_step(progress)
+    route = replace(phase.recipe.route, gradients=what.gradients)
+    return StepForward.of(
+        replace(learner, terms=nn.ModuleDict()),  # what is not a task's stays out, and untouched
+        replace(phase, recipe=replace(phase.recipe, route=route)),
+        replace(engine, precision="fp32"),
+        batches,
+        progress,
+    )
+
+
+def _seen(step: StepForward, shared: tuple[nn.Parameter, ...], what: Diagnosis) -> Look:
+    features, losses, jacobian, affinity = takes_features(step), None, None, None
+    if what.affinity or not features:
+        with preserved_randomness():
+            jacobian, losses = by_parameters(step, shared)
+        if what.affinity:
+            affinity = affinities(step, shared, jacobian, losses)
+    gradients = by_features(step) if features else jacobian
+    assert gradients is not None
+    return Look(
+        tasks=tuple(objective.label for objective in step.phase.objectives),
+        active=(step.num_labelled > 0).cpu(),
+        losses=None if losses is None else losses.cpu(),
+        gramian=(gradients @ gradients.T).double().cpu(),
+        jacobian=jacobian,
+        affinity=affinity,
+    )

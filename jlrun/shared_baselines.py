@@ -1,0 +1,134 @@
+"""Baselines that several runs need are trained once: a cache of finished fits.
+
+A sweep over weightings compares all of them with the same single-task models. The cache is a folder
+with one folder for each finished fit, named after all that the fit depends on. A run copies from it
+before it trains a baseline and adds what it trained itself. Folders appear whole, by a rename, and
+never change: no locks are needed. Should two runs train the same baseline at once, the first one to
+finish is kept, and the other one's, which is equal, stays with its run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jlrun.config.schema import Settings
+from jlrun.files import copy_folder, read_json
+from jlrun.phase import Fit
+
+ORIGIN_FILE = "origin.json"
+# What influences no fit: records, where things lie, whether baselines are trained, and how many
+# threads compute.
+NEVER_MATTERS = frozenset({"recorder", "diagnosis", "baselines", "baselines_cache"})
+ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})
+
+
+@dataclass(frozen=True)
+class SharedBaselines:
+    """The cache as one run sees it.
+
+    Attributes:
+        cache: its folder; None: nothing is shared.
+        run_dir: the run.
+        settings: its config.
+        device_type: where it computes, such as ``cuda``.
+    """
+
+    cache: Path | None
+    run_dir: Path
+    settings: Settings
+    device_type: str
+
+    @classmethod
+    def of(cls, settings: Settings, run_dir: Path, device_type: str) -> SharedBaselines:
+        """Return the cache that the config names."""
+        path = settings.baselines_cache
+        cache = None if path is None else Path(path).expanduser().absolute()
+        return cls(cache, run_dir.absolute(), settings, device_type)
+
+    def fetch(self, fit: Fit, folder: Path) -> Path | None:
+        """Copy a finished fit to ``folder``, unless something of the run's own is there.
+
+        Args:
+            fit: the baseline.
+            folder: where its checkpoints belong.
+
+        Returns:
+            the run that trained it; None if nothing was copied.
+        """
+        cached = self._place(fit)
+        if cached is None or folder.exists() or not (cached / ORIGIN_FILE).is_file():
+            return None
+        origin = _read_origin(cached)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        told = {ORIGIN_FILE: {"run": os.path.relpath(origin, self.run_dir)}}
+        copy_folder(cached, folder, folder.with_name(f".{folder.name}.new"), told)
+        return origin
+
+    def publish(self, fit: Fit, folder: Path) -> None:
+        """Add the finished fit in ``folder``, unless it came from the cache or is there already.
+
+        Raises:
+            OSError: if the cache can't be written to.
+        """
+        cached = self._place(fit)
+        if cached is None or cached.exists() or (folder / ORIGIN_FILE).exists():
+            return
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        told = {"run": os.path.relpath(self.run_dir, cached), "depends_on": self.depends_on(fit)}
+        # Named after the run, so that it finds what a kill left behind, and no other run does.
+        mine = hashlib.sha256(str(self.run_dir).encode()).hexdigest()[:8]
+        partial = cached.with_name(f".{cached.name}.{mine}.new")
+        copy_folder(folder, cached, partial, {ORIGIN_FILE: told})
+
+    def depends_on(self, fit: Fit) -> dict[str, Any]:
+        """Return all that the outcome of a fit depends on, but the files of the data set."""
+        settings = self.settings.model_dump(mode="json")
+        ignored = NEVER_MATTERS | (fit.independent_of or frozenset())
+        engine = {k: v for k, v in settings["engine"].items() if k not in ENGINE_NEVER_MATTERS}
+        kept = {name: value for name, value in settings.items() if name not in ignored}
+        return {
+            "versions": {name: version(name) for name in ("jlrun", "torch")},
+            # Relative paths in the settings begin here.
+            "working_directory": str(Path.cwd()),
+            "fit": fit.name,
+            "modalities": list(fit.modalities),
+            "heads": list(fit.heads),
+            "phases": [[phase.name, phase.epochs, phase.steps_per_epoch] for phase in fit.phases],
+            "settings": kept | {"engine": engine | {"device": self.device_type}},
+        }
+
+    def _place(self, fit: Fit) -> Path | None:
+        if self.cache is None or fit.independent_of is None:
+            return None
+        return self.cache / fingerprint(self.depends_on(fit))
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of plain values, as JSON.
+
+    The order of keys counts: that of tasks decides which head is initialised first.
+    """
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def origins(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Return fit -> the run that trained it, relative to this one, for those that were copied.
+
+    Args:
+        folders: fit -> folder of its checkpoints.
+    """
+    files = {name: folder / ORIGIN_FILE for name, folder in folders.items()}
+    return {name: read_json(file)["run"] for name, file in files.items() if file.is_file()}
+
+
+def _read_origin(cached: Path) -> Path:
+    """Return the run that trained what is cached."""
+    return Path(os.path.normpath(cached / read_json(cached / ORIGIN_FILE)["run"]))

@@ -1,0 +1,50 @@
+"""Several labels at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from jlrun.tasks.base import Task
+from jlrun.tasks.row_logits import check_row_logits
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+
+class Multilabel(Task):
+    """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``."""
+
+    primary = "macro_f1"
+
+    def num_outputs(self, classes: tuple[str, ...]) -> int:
+        return len(classes)
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        check_row_logits(logits)
+        return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        return (probabilities > 0.5).float()
+
+    def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
+        from torchmetrics.classification import MultilabelAccuracy, MultilabelF1Score
+
+        from jlrun.metrics import MultilabelOccurringAUROC
+
+        count = len(classes)
+        return {
+            "accuracy": MultilabelAccuracy(count, average="micro"),
+            "macro_f1": MultilabelF1Score(count, average="macro"),
+            "auroc": MultilabelOccurringAUROC(count),
+        }
+
+    def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
+        if targets.ndim != 2 or targets.shape[1] != len(classes):
+            return f"expected {len(classes)} labels per row, found shape {tuple(targets.shape)}"
+        return "" if ((targets == 0) | (targets == 1)).all() else "labels must be 0 or 1"

@@ -1,0 +1,42 @@
+"""A number for each row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jlrun.tasks.base import Task
+from jlrun.tasks.row_logits import check_row_logits
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+
+class Regression(Task):
+    """A number: squared error on one output, target float32 ``(B,)``."""
+
+    primary = "r2"
+
+    def num_outputs(self, classes: tuple[str, ...]) -> int:
+        return 1
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        check_row_logits(logits)
+        return F.mse_loss(logits[:, 0], target.to(logits.dtype), reduction="none")
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        return probabilities[:, 0]
+
+    def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
+        from jlrun.metrics import FirstColumnMAE, FirstColumnR2
+
+        return {"mae": FirstColumnMAE(), "r2": FirstColumnR2()}
+
+    def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
+        return "" if torch.isfinite(targets).all() else "targets must be finite numbers"

@@ -1,0 +1,66 @@
+"""A direction for every pixel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jlrun.tasks.base import Task
+from jlrun.tasks.maps import check_maps, is_deferred, mean_over_pixels, upsample
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+
+class SurfaceNormals(Task):
+    """A unit vector for each pixel: 1 − cosine over the valid pixels of the batch.
+
+    Target: float32 ``(B, 3, H, W)``, unit vectors, zero where there is none. Logits
+    ``(B, 3, h, w)``, normalised after they are brought to the size of the target.
+
+    Differs from the published code in: a vector whose components sum to 0 is valid like others.
+    """
+
+    primary = "within_11.25"
+    compared = ("mean_angle", "median_angle", "within_11.25", "within_22.5", "within_30")
+    dense = True
+
+    def num_outputs(self, classes: tuple[str, ...]) -> int:
+        return 3
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        check_maps(logits)
+        return mean_over_pixels(1 - cosines(logits, target), pixels_with_normal(target))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        check_maps(logits)
+        return logits
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        return F.normalize(probabilities, dim=1)
+
+    def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
+        from jlrun.dense_metrics import AngleErrors
+
+        return {"normals": AngleErrors()}
+
+    def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
+        if is_deferred(targets):
+            return ""
+        if targets.ndim != 4 or targets.shape[1] != 3:
+            return f"expected maps (rows, 3, height, width), found shape {tuple(targets.shape)}"
+        return "" if torch.isfinite(targets).all() else "normals must be finite numbers"
+
+
+def cosines(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the cosine of predicted and true direction, ``(B, H, W)``; 0 where there is none."""
+    predicted = F.normalize(upsample(logits, target.shape[2:]), dim=1)
+    return (predicted * target).sum(dim=1)
+
+
+def pixels_with_normal(target: Tensor) -> Tensor:
+    """Return the mask of pixels ``(B, H, W)`` that have a direction."""
+    return (target != 0).any(dim=1)
