@@ -38,7 +38,9 @@ class Learner:
     frozen: tuple[nn.Module, ...]
 
     def train_mode(self) -> None:
-        """Put everything that trains in training mode."""
+        """Put everything that trains in training mode, unless it is."""
+        if self.model.training and not any(module.training for module in self.frozen):
+            return  # a walk over all modules costs as much as a small layer
         self.model.train()
         for module in self.frozen:
             module.eval()

@@ -26,19 +26,20 @@ class PCGrad(GramianWeighting):
 def pcgrad_weights(gramian: Tensor) -> Tensor:
     """Return w ``(T,)`` such that PCGrad's update is Σ_i w_i g_i.
 
-    The order of projections is drawn from PyTorch's global generator on the CPU.
+    The order of projections is drawn from PyTorch's global generator on the CPU. Lists, because
+    T² steps on a few numbers each are slower on tensors.
 
     Args:
         gramian: G = [g_i·g_j], ``(T, T)``.
     """
-    # T tasks; c[i] are the coefficients of task i's projected gradient in the g_j.
-    num_tasks = len(gramian)
-    c = torch.eye(num_tasks, dtype=gramian.dtype)
-    for i in range(num_tasks):
-        for j in torch.randperm(num_tasks).tolist():
-            if j == i or gramian[j, j] <= 0:
+    g = gramian.tolist()
+    weights = [1.0] * len(g)
+    for i in range(len(g)):
+        inner = g[i]  # g'_i · g_j for each j
+        for j in torch.randperm(len(g)).tolist():
+            if j == i or inner[j] >= 0 or g[j][j] <= 0:
                 continue
-            inner = c[i] @ gramian[j]
-            if inner < 0:
-                c[i, j] -= inner / gramian[j, j]
-    return c.sum(dim=0)
+            gain = -inner[j] / g[j][j]
+            weights[j] += gain
+            inner = [value + gain * other for value, other in zip(inner, g[j], strict=True)]
+    return torch.tensor(weights, dtype=gramian.dtype)
