@@ -14,6 +14,8 @@ from jlrun import checkpoints
 from jlrun.assembly import Assembly, assemble
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
+from jlrun.diagnosis.look import Diagnosis
+from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
@@ -103,13 +105,16 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             figures=node.figures,
             progress=node.progress,
         )
-        around = Surroundings(assembly.engine, recorder, settings.seed, node.log_every, stop)
+        diagnosis = Diagnosis(**settings.diagnosis.model_dump())
+        around = Surroundings(
+            assembly.engine, recorder, settings.seed, node.log_every, stop, diagnosis
+        )
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
-            _draw_curves(job, assembly, recorder)
+            _draw_records(job, assembly, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result
@@ -264,13 +269,24 @@ def _observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[O
     return test_observers(assembly.tasks, assembly.specs, around.recorder)
 
 
-def _draw_curves(job: Job, assembly: Assembly, recorder: Recorder) -> None:
-    if job.settings.recorder.figures:
-        from jlrun.figures.curves import curves
+def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
+    if not job.settings.recorder.figures:
+        return
+    from jlrun.figures.cosines import gradient_cosines
+    from jlrun.figures.curves import curves
+    from jlrun.figures.weights import weights
 
-        recorder.flush()
-        primary = {spec.name: spec.task.primary for spec in assembly.tasks}
-        recorder.figure("curves", curves(job.directory / "metrics.csv", primary), step=0)
+    recorder.flush()
+    metrics = job.directory / "metrics.csv"
+    primary = {spec.name: spec.task.primary for spec in assembly.tasks}
+    figures = {
+        "curves": curves(metrics, primary),
+        "gradient_cosines": gradient_cosines(read_relations(metrics)),
+        "weights": weights(metrics),
+    }
+    for tag, figure in figures.items():
+        if figure is not None:
+            recorder.figure(tag, figure, step=0)
 
 
 def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
@@ -323,13 +339,18 @@ def _result(
             "steps": main.steps,
             "peak_memory_bytes": peak_memory,
         },
-        extra={**main.also, **_origins(job, assembly)},
+        extra={**main.also, **_origins(job, assembly), **_relations(job)},
     )
 
 
 def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
     found = origins({fit.name: _folder(job, fit.name).path for fit in assembly.plan.fits})
     return {"baselines_from": found} if found else {}
+
+
+def _relations(job: Job) -> dict[str, Any]:
+    found = read_relations(job.directory / "metrics.csv")
+    return {"diagnosis": found[-1].to_json()} if found else {}
 
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:

@@ -169,17 +169,15 @@ class StepForward:
         return {name: outputs}, CutGraph(encoded.fused, leaves)
 
     def _sums(self, part: Part, outputs: Mapping[str, Outputs]) -> tuple[list[Tensor], Tensor]:
-        device = self.num_labelled.device
         sums, counts = [], []
         for objective in self.phase.objectives:
+            loss, count = self.num_labelled.new_zeros(()), 0
             if objective.stream in part:
                 logits = outputs[objective.stream].logits[objective.head]
                 loss, count = objective_loss(objective, logits, part[objective.stream])
-            else:
-                loss, count = torch.zeros((), device=device), torch.zeros((), device=device)
             sums.append(loss)
             counts.append(count)
-        return sums, torch.stack(counts)
+        return sums, self.num_labelled.new_tensor(counts)
 
     def _terms(self, part: Part, outputs: Mapping[str, Outputs]) -> Tensor:
         if not self.learner.terms:
@@ -189,14 +187,16 @@ class StepForward:
         return torch.stack([term(view).float() for term in self.learner.terms.values()])
 
     def _penalties(self, terms: Tensor) -> Tensor:
+        own = self.learner.model.body.penalty()
+        if not self.learner.terms:
+            return self.num_labelled.new_zeros(()) if own is None else own
         alphas = [float(term.weight) for term in self.learner.terms.values()]  # pyright: ignore
         weighted = self.phase.recipe.term_scale * (terms * terms.new_tensor(alphas)).sum()
-        own = self.learner.model.body.penalty()
         return weighted if own is None else weighted + own
 
 
-def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the sum of the losses of labelled rows and their number; both scalars.
+def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """Return the sum of the losses of labelled rows, a scalar, and their number.
 
     Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
     targets, in the shares in which it was mixed.
@@ -211,18 +211,21 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
         other = None if other is None else other[rows]
     losses = task.loss(logits, target)
     if weight is not None and other is not None:
+        # A row that nothing was mixed with has a partner without a label, whose target is filler.
+        mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
+        other = torch.where(mixed, other, target)
         losses = weight * losses + (1 - weight) * task.loss(logits, other)
-    return losses.sum(), torch.tensor(float(len(losses)), device=losses.device)
+    return losses.sum(), len(losses)
 
 
 def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:
-    counts = torch.zeros(len(phase.objectives), device=device)
-    for i, objective in enumerate(phase.objectives):
+    counts = []
+    for objective in phase.objectives:
         batch = batches.get(objective.stream)
-        if batch is not None:
-            mask = batch.labelled.get(objective.spec.column)
-            counts[i] = batch.size if mask is None else mask.sum()
-    return counts
+        mask = None if batch is None else batch.labelled.get(objective.spec.column)
+        rows = 0 if batch is None else batch.size
+        counts.append(rows if mask is None else int(mask.sum()))
+    return torch.tensor(counts, dtype=torch.float32, device=device)
 
 
 def _parts(batches: Part, count: int) -> tuple[Part, ...]:

@@ -92,6 +92,8 @@ def train(run: Training, around: Surroundings) -> None:
     """
     state, phase, learner = run.state, run.phase, run.learner
     clock = _Clock(state, around.engine)
+    if around.diagnosis.every is not None and state.step == 0:
+        _tell_if_blind(run, around)
     if _out_of_patience(phase, state):
         return
     for batches in _steps(phase, state.step, around.seed):
@@ -204,6 +206,14 @@ def _look(run: Training, around: Surroundings, batches: Mapping[str, Batch]) -> 
         return None
     seed_everything(around.seed, run.phase.name, number)  # what the step itself will draw
     return look(run.learner, run.phase, batches, around.engine, number, around.diagnosis)
+
+
+def _tell_if_blind(run: Training, around: Surroundings) -> None:
+    several = run.fit == MAIN_FIT and len(run.phase.objectives) > 1
+    if several and not shared_parameters(run.learner.model):
+        around.recorder.message(
+            f"diagnosis: phase '{run.phase.name}' trains no parameters that its tasks share"
+        )
 
 
 def _tell(run: Training, around: Surroundings, seen: Look) -> None:

@@ -113,7 +113,7 @@ class Phase:
     epochs: int
     recipe: Recipe
     rules: tuple[ParameterRule, ...] = body_and_head()
-    sampling: Sampling = All()
+    sampling: Sampling = field(default_factory=All)
 
     @cached_property
     def steps_per_epoch(self) -> int:

@@ -33,7 +33,8 @@ class Result:
         model: number of parameters, and of trainable ones.
         cost: training time in seconds, throughput, steps and peak memory in bytes.
         extra: what only some runs have: ``source`` in transfer; ``baselines_from``, baseline -> the
-            run that trained it, for those that another run of the sweep trained.
+            run that trained it, for those that another run of the sweep trained; ``diagnosis``,
+            how the tasks of the last phase got along, where their gradients were measured.
     """
 
     directory: Path

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jlrun.recorders.formats import format_percent, format_score
+from jlrun.recorders.hurt_tasks import hurt_sentences
 from jlrun.recorders.result_table import (
     compared_baseline,
     num_compared,
@@ -26,14 +27,14 @@ AGAINST = {
 
 
 def verdict(result: Mapping[str, Any]) -> list[str]:
-    """Return the sentences, of tasks that gain, that do not, and that lose; none without a gain.
+    """Return the sentences, of tasks that gain, that do not, that lose, and why.
 
     A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
     test split tells, is named for what it is.
     """
     gain = result.get("gain")
     if not gain:
-        return []
+        return hurt_sentences(result, lost=())
     percents = {task: value for task, value in gain["per_task"].items() if value is not None}
     kinds = {task: _kind(percent, _error(result, task)) for task, percent in percents.items()}
     subject = SUBJECT.get(result["mode"], "Learning jointly")
@@ -49,6 +50,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     ]
     return [
         *(_sentence(result, claim, tasks) for claim, tasks in sentences if tasks),
+        *hurt_sentences(result, [task for task, kind in kinds.items() if kind == "lost"]),
         *_over_ensemble(gain),
     ]
 

@@ -60,9 +60,10 @@ class Sharing(nn.Module, ABC):
 
     @abstractmethod
     def shared_parameters(self) -> Iterable[nn.Parameter]:
-        """Parameters that more than one task trains: task gradients are taken by these.
+        """Parameters by which task gradients are taken: those that more than one task trains.
 
-        All others, heads included, belong to one task.
+        All others, heads included, follow ``head_grad`` of the weighting. So do those above the
+        cut of a `FeatureSharing`, even where several tasks train them (experts).
         """
 
     def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
@@ -81,7 +82,9 @@ class FeatureSharing(Sharing, ABC):
     """One trunk, and on its fused features ``(B, D)`` what each task makes of them.
 
     Here the graph can be cut at the fused features: the gradients of all tasks with respect to them
-    cost no pass through the trunk.
+    cost no pass through the trunk. What is above the cut counts as part of the heads, wherever task
+    gradients are taken: experts get the gradient of Σ L_i, or of Σ w_i L_i. (LibMTL, whose experts
+    are whole encoders, counts shared experts among the shared parameters.)
     """
 
     def __init__(self, make_trunk: MakeTrunk, tasks: tuple[str, ...]) -> None:

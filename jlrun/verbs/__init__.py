@@ -5,6 +5,7 @@ VERBS = {
     "check": "find what is wrong with a configuration, without training",
     "resume": "go on with an interrupted run",
     "evaluate": "score a run's best checkpoint on its test split",
+    "diagnose": "which tasks of a run help which, and whose gradients conflict",
     "predict": "predict the rows of a file or folder with a run's best checkpoint",
     "board": "TensorBoard over outputs/",
     "help": "this text",

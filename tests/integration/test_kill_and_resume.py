@@ -57,6 +57,18 @@ RUNS = {
     "joint": (["mode=transfer", "strategy=joint", "epochs=2", "source.per_class=30"], [8, 12]),
     "multitask": (["epochs=2", "dataset.limit=200", "weighting=pcgrad"], [5, 8, 6]),
     "multimodal": (["epochs=2", "dataset.limit=200"], [5, 8, 7]),
+    "several": (
+        [
+            "mode=multitask",
+            "datasets=[digits,printed_digits]",
+            "datasets.digits.limit=300",
+            "datasets.printed_digits.per_class=30",
+            "sampling=proportional",
+            "weighting=dwa",
+            "epochs=2",
+        ],
+        [6, 4, 3],
+    ),
 }
 
 
@@ -91,7 +103,7 @@ def recorded(run: Path) -> list[str]:
 @pytest.mark.parametrize("name", RUNS)
 def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     overrides, kills = RUNS[name]
-    mode = [] if name == "joint" else [f"mode={name}"]
+    mode = [] if name in {"joint", "several"} else [f"mode={name}"]
     arguments = [*mode, *overrides, *SMALL]
     starts = [[*arguments, "hydra.run.dir=parts"], *[["resume", "parts"] for _ in kills]]
     ends = run_commands(

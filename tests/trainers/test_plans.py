@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.phase import SplitScores
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
@@ -62,13 +63,13 @@ def test_joint_weighs_the_target_by_lambda_and_selects_on_it() -> None:
 
 
 def test_multitask_has_one_equal_fit_per_task() -> None:
-    plan = multitask.plan(feed("dataset"), parts())
+    plan = multitask.plan((feed("dataset"),), parts())
     assert [fit.name for fit in plan.fits] == ["main", "single_task/sign", "single_task/largest"]
     assert len({fit.phases[0].num_steps for fit in plan.fits}) == 1
 
 
 def test_a_single_task_has_nothing_to_be_compared_with() -> None:
-    plan = multitask.plan(feed("dataset", tasks=TASKS[:1]), parts())
+    plan = multitask.plan((feed("dataset", tasks=TASKS[:1]),), parts())
     assert len(plan.fits) == 1
     assert plan.compare({"main": SplitScores({}, {})}).gain is None
 
@@ -102,7 +103,7 @@ def test_the_best_single_modality_is_chosen_on_validation_not_on_test() -> None:
 
 def test_without_baselines_only_the_joint_model_is_trained() -> None:
     for plan in (
-        multitask.plan(feed("dataset"), parts(baselines=False)),
+        multitask.plan((feed("dataset"),), parts(baselines=False)),
         multimodal.plan(feed("dataset"), replace(parts(False), modalities=("a", "b"))),
         transfer.plan_joint(feed("source"), feed("target"), 1.0, parts(baselines=False)),
     ):
@@ -149,3 +150,62 @@ def test_delta_m_averages_over_the_metrics_of_a_task_then_over_tasks() -> None:
     assert gain["delta_m_percent"] == pytest.approx(2.5)
     assert gain["negative_transfer"] == ["depth"]
     assert gain["standard_error"] == {}
+
+
+def several() -> tuple[Feed, Feed]:
+    """40 and 16 rows in batches of 8: 5 and 2 batches; both have a column ``sign``."""
+    left = tuple(replace(s, name=f"left.{s.name}", target=s.name) for s in TASKS)
+    right = (replace(TASKS[0], name="right", target="sign"),)
+    return feed("datasets.left", 40, left), feed("datasets.right", 16, right)
+
+
+def test_several_data_sets_have_a_stream_each_and_labels_of_their_own() -> None:
+    main = multitask.plan(several(), parts()).fits[0]
+    (phase,) = main.phases
+    assert list(phase.train) == list(phase.val) == ["datasets.left", "datasets.right"]
+    assert [(o.label, o.stream, o.spec.column) for o in main.scored] == [
+        ("left.sign", "datasets.left", "sign"),
+        ("left.largest", "datasets.left", "largest"),
+        ("right", "datasets.right", "sign"),
+    ]
+    assert list(main.heads) == ["left/sign", "left/largest", "right"]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "joint", "left", "right"),
+    [(All(), 5, 5, 5), (RoundRobin(), 10, 5, 5), (Proportional(), 7, 5, 2), (Uniform(), 7, 4, 3)],
+)
+def test_a_baseline_takes_as_many_batches_of_its_data_set_as_the_joint_model(
+    sampling: Sampling, joint: int, left: int, right: int
+) -> None:
+    plan = multitask.plan(several(), parts(), sampling)
+    steps = {fit.name: fit.phases[0].steps_per_epoch for fit in plan.fits}
+    assert steps == {
+        "main": joint,
+        "single_task/left.sign": left,
+        "single_task/left.largest": left,
+        "single_task/right": right,
+    }
+    assert {fit.phases[0].epochs for fit in plan.fits} == {10}
+    assert [list(fit.phases[0].train) for fit in plan.fits[1:]] == [
+        ["datasets.left"],
+        ["datasets.left"],
+        ["datasets.right"],
+    ]
+
+
+def test_the_gain_over_several_data_sets_counts_the_rows_of_each() -> None:
+    plan = multitask.plan(several(), parts())
+    scores = {
+        fit.name: SplitScores({}, {o.label: {"accuracy": 0.5} for o in fit.scored})
+        for fit in plan.fits
+    }
+    gain = plan.compare(scores).gain
+    assert gain is not None
+    assert gain["per_task"] == {"left.sign": 0.0, "left.largest": 0.0, "right": 0.0}
+    error = {
+        task: 100 * math.sqrt(0.5 / rows) / 0.5 for task, rows in (("left.sign", 40), ("right", 16))
+    }
+    found = gain["standard_error"]
+    assert isinstance(found, dict)
+    assert {task: found[task] for task in error} == pytest.approx(error)

@@ -1,0 +1,114 @@
+"""``jlrun diagnose RUN``: which tasks of a run help which, and whose gradients conflict."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jlrun.errors import UserError
+from jlrun.files import write_json
+from jlrun.recorders.formats import MISSING, format_score
+from jlrun.verbs.arguments import parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rich.table import Table
+
+PRINTED_TASKS = 12  # matrices of more are left to --output
+
+
+def main(args: list[str]) -> int:
+    """Print how the tasks of a run get along on training batches; the run is not changed.
+
+    Raises:
+        UserError: if there is no such run or checkpoint, or its tasks share nothing that trains.
+    """
+    parsed = _parsed(args)
+    from jlrun.config import check_values
+    from jlrun.config.schema import Settings
+    from jlrun.saved_run import load_config
+    from jlrun.verbs.evaluate import changed
+
+    config = changed(load_config(parsed.run)[0], parsed.overrides)
+    if problems := check_values(config):
+        raise UserError(problems)
+    from jlrun.saved_diagnosis import diagnose
+
+    settings = Settings.parse(config)
+    found = diagnose(parsed.run, settings, parsed.checkpoint, parsed.batches, parsed.lr)
+    _print(found)
+    if parsed.output is not None:
+        write_json(parsed.output, found)
+    return 0
+
+
+def _parsed(args: list[str]) -> Namespace:
+    parse = parser(
+        "diagnose",
+        "Measure on training batches which tasks of a run help which: how the loss of each changes "
+        "when the shared parameters take one step of gradient descent on another task alone.",
+    )
+    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
+    parse.add_argument("--batches", type=int, default=10, help="training batches (default: 10)")
+    parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
+    parse.add_argument("--lr", type=float, help="of the step; default: the run's optimizer.lr")
+    parse.add_argument("--output", type=Path, help="also write everything to this JSON file")
+    parsed = parse.parse_intermixed_args(args)
+    if parsed.batches < 1:
+        raise UserError.of("--batches", f"{parsed.batches} is too small: at least 1")
+    if parsed.lr is not None and not 0 < parsed.lr < float("inf"):
+        raise UserError.of("--lr", f"{parsed.lr:g} is no step: more than 0")
+    return parsed
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    from jlrun.diagnosis.report import format_affinity, sentence
+
+    console, tasks = Console(), found["tasks"]
+
+    def say(*lines: str) -> None:
+        console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+    def matrix(title: str, key: str, shown: Callable[[float | None], str]) -> None:
+        rows = [[t, *(shown(found[key].get(t, {}).get(other)) for other in tasks)] for t in tasks]
+        say("", title)
+        console.print(_table(["", *tasks], rows))
+
+    say(
+        f"{found['batches']} batches of phase '{found['phase']}', {found['checkpoint']} weights", ""
+    )
+    sizes = [[t, *map(format_score, (found["loss"][t], found["gradient_norm"][t]))] for t in tasks]
+    console.print(_table(["task", "loss", "gradient norm"], sizes))
+    if len(tasks) <= PRINTED_TASKS:
+        matrix("cosine of the task gradients", "cosine", _cosine)
+        step = f"one step on the task of the row alone (gradient descent, lr {found['lr']:g})"
+        matrix(f"{step} lowers the loss of the column by", "affinity", format_affinity)
+        if found["affinity_in_training"]:
+            matrix("the same, mean over the training", "affinity_in_training", format_affinity)
+    say("", *(sentence(task, found["affinity"]) for task in tasks))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table whose first column is left-aligned; what is negative is red."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for i, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    return table
+
+
+def _cosine(value: float | None) -> str:
+    return MISSING if value is None else f"{value:+.2f}"
+
+
+def _style(cell: str) -> str:
+    return "red" if cell.startswith("-") and cell != MISSING else ""

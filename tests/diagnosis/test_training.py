@@ -1,0 +1,203 @@
+"""Diagnosis of whole fits: it changes nothing, is resumed exactly, and names who is hurt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from jlrun import checkpoints
+from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis
+from jlrun.diagnosis.opposition import Opposition
+from jlrun.engine import Engine
+from jlrun.errors import Interrupted
+from jlrun.fitting import FitFolder, FitRun
+from jlrun.phase import Fit, Phase, body_and_head
+from jlrun.recorders.base import Position, Recorder
+from jlrun.terms import L2
+from jlrun.weightings import DWA, MGDA, Equal, PCGrad, Static
+from tests.diagnosis.toys import point_learner, point_phase
+from tests.toy import (
+    CPU,
+    TASKS,
+    StopAt,
+    never,
+    toy_model,
+    toy_objectives,
+    toy_phase,
+    toy_recipe,
+    toy_rows,
+    toy_stream,
+    toy_surroundings,
+)
+
+EVERY_OTHER = Diagnosis(every=2, affinity=True)
+EPOCHS = 2
+
+
+@dataclass
+class Noted(Recorder):
+    """Keeps what it is told."""
+
+    values: dict[tuple[int, str], float] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def scalars(self, at: Position, values: Mapping[str, float]) -> None:
+        self.values |= {(at.step, tag): value for tag, value in values.items()}
+
+    def message(self, line: str) -> None:
+        self.lines.append(line)
+
+    def measured(self) -> dict[tuple[int, str], float]:
+        return {
+            key: value
+            for key, value in self.values.items()
+            if key[1].startswith(("gradient/", "affinity/"))
+        }
+
+
+def fitted(
+    folder: Path,
+    weighting: type = Equal,
+    diagnosis: Diagnosis = NO_DIAGNOSIS,
+    *,
+    engine: Engine | None = None,
+    recorder: Recorder | None = None,
+    interrupted=never,
+    name: str = "main",
+) -> dict[str, torch.Tensor]:
+    """Train the toy with BatchNorm and dropout; return the tensors of its last checkpoint."""
+    recipe = toy_recipe(weighting, terms=lambda: {"l2": L2(weight=1e-3)})
+    phase = toy_phase(recipe=recipe, epochs=EPOCHS)
+    fit = Fit(name, ("x",), {spec.name: spec for spec in TASKS}, (phase,), toy_objectives())
+    around = replace(toy_surroundings(interrupted, engine, recorder), diagnosis=diagnosis)
+    streams = {"dataset": toy_stream(rows=toy_rows(seed=2))}
+    FitRun(fit, toy_model(), FitFolder(folder, 0.0), around).run(streams, streams)
+    return checkpoints.load_tensors(folder / "last")
+
+
+@pytest.mark.parametrize(
+    ("weighting", "source", "accumulate"),
+    [
+        (Equal, "parameters", 1),
+        (Equal, "features", 2),
+        (DWA, "parameters", 2),
+        (PCGrad, "parameters", 1),
+        (MGDA, "features", 2),
+    ],
+)
+def test_a_diagnosed_run_is_the_one_without_bit_for_bit(
+    tmp_path: Path, weighting: type, source: str, accumulate: int
+) -> None:
+    engine = Engine(CPU, accumulate=accumulate)
+    what = replace(EVERY_OTHER, gradients=source)  # pyright: ignore[reportArgumentType]
+    plain, diagnosed = Noted(), Noted()
+    expected = fitted(tmp_path / "off", weighting, engine=engine, recorder=plain)
+    found = fitted(tmp_path / "on", weighting, what, engine=engine, recorder=diagnosed)
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+    ignored = ("gradient/", "train/samples_per_second")
+    for key, value in plain.values.items():
+        if not key[1].startswith(ignored):
+            assert diagnosed.values[key] == value, key
+
+
+def test_what_was_seen_is_recorded_at_its_interval_and_once(tmp_path: Path) -> None:
+    noted = Noted()
+    fitted(tmp_path, PCGrad, EVERY_OTHER, recorder=noted)
+    steps = {step for step, _ in noted.measured()}
+    assert steps == set(range(2, 5 * EPOCHS + 1, 2))
+    tags = {tag for _, tag in noted.measured()}
+    assert tags == {
+        "gradient/cosine/sign-largest",
+        *(f"gradient/{kind}/{spec.name}" for kind in ("norm", "descent") for spec in TASKS),
+        *(f"affinity/{a.name}/{b.name}" for a in TASKS for b in TASKS),
+    }
+
+
+def test_weightings_of_gradients_record_what_they_saw_without_diagnosis(tmp_path: Path) -> None:
+    noted = Noted()
+    fitted(tmp_path, PCGrad, recorder=noted)
+    steps = {step for step, tag in noted.measured() if tag == "gradient/cosine/sign-largest"}
+    assert steps == {3, 5, 6, 9, 10}  # every three, and at the end of each epoch
+
+
+def test_baselines_are_not_diagnosed(tmp_path: Path) -> None:
+    noted = Noted()
+    fitted(tmp_path, Equal, EVERY_OTHER, recorder=noted, name="scratch")
+    assert noted.measured() == {}
+
+
+@pytest.mark.parametrize("stop", [1, 2, 7])
+def test_resumed_measurements_equal_uninterrupted_ones(tmp_path: Path, stop: int) -> None:
+    whole, parts = Noted(), Noted()
+    fitted(tmp_path / "whole", Equal, EVERY_OTHER, recorder=whole)
+    stopped = StopAt(stop)
+    with pytest.raises(Interrupted):
+        fitted(tmp_path / "parts", Equal, EVERY_OTHER, recorder=parts, interrupted=stopped)
+    fitted(tmp_path / "parts", Equal, EVERY_OTHER, recorder=parts)
+    assert parts.measured() == whole.measured()
+
+
+def test_a_phase_in_which_nothing_is_shared_is_told_once(tmp_path: Path) -> None:
+    phase, noted = replace(toy_phase(epochs=2), rules=body_and_head(body_lr=0.0)), Noted()
+    fit = Fit("main", ("x",), {spec.name: spec for spec in TASKS}, (phase,), toy_objectives())
+    around = replace(toy_surroundings(recorder=noted), diagnosis=EVERY_OTHER)
+    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), around).run(phase.val, phase.val)
+    assert noted.lines == ["diagnosis: phase 'train' trains no parameters that its tasks share"]
+    assert noted.measured() == {}
+
+
+def hurt_phase(epochs: int) -> Phase:
+    """Return a phase in which `weak` weighs nothing and is pulled away from."""
+    phase = point_phase({"strong": (100.0, 0.0), "weak": (-100.0, 0.0)})
+    recipe = replace(phase.recipe, make_weighting=lambda tasks: Static(tasks, {"weak": 0.0}))
+    return replace(phase, recipe=recipe, epochs=epochs)
+
+
+def hurt_lines(folder: Path, interrupted=never) -> list[str]:
+    phase, noted = hurt_phase(2), Noted()
+    heads = {o.head: o.spec for o in phase.objectives}
+    fit = Fit("main", ("x",), heads, (phase,), phase.objectives)
+    around = toy_surroundings(interrupted, recorder=noted)
+    around = replace(around, diagnosis=Diagnosis(every=1))
+    model = point_learner(phase, (0.0, 1.0)).model
+    run = FitRun(fit, model, FitFolder(folder, 0.0), around)
+    try:
+        run.run(phase.val, phase.val)
+    except Interrupted:
+        noted.lines.append("interrupted")
+    return noted.lines
+
+
+WARNING = (
+    "warning: 'weak' is hurt: by epoch 1 the update went against its gradient in 5 of the last 5 "
+    "measured steps"
+)
+
+
+def test_a_task_that_updates_go_against_is_named_once(tmp_path: Path) -> None:
+    assert hurt_lines(tmp_path) == [WARNING]
+
+
+def test_what_was_counted_or_told_before_an_interruption_counts_after_it(tmp_path: Path) -> None:
+    assert hurt_lines(tmp_path / "early", StopAt(3)) == ["interrupted"]
+    assert hurt_lines(tmp_path / "early") == [WARNING]
+    assert hurt_lines(tmp_path / "late", StopAt(6)) == [WARNING, "interrupted"]
+    assert hurt_lines(tmp_path / "late") == []
+
+
+def test_few_looks_are_counted_together_with_the_next_epochs() -> None:
+    opposition = Opposition()
+    opposition.add({"a": -0.1, "b": 0.1})
+    assert opposition.end_epoch(1) == []
+    opposition.add({"a": 0.1, "b": -0.1})
+    opposition.add({"a": -0.1, "b": 0.1})
+    (line,) = opposition.end_epoch(2)
+    assert "'a'" in line
+    assert "2 of the last 3" in line
+    for _ in range(3):
+        opposition.add({"a": -1.0, "b": 0.0})
+    assert opposition.end_epoch(3) == []  # told before; orthogonal is not opposed
