@@ -1,6 +1,7 @@
 """Step time and peak memory of every weighting, as ratios to a hand-written sum of losses.
 
-    python benchmarks/multitask.py [--tasks 2,4,8,16] [--weightings mgda,nash] [--rounds 15] [--device cpu]
+    python benchmarks/multitask.py [--tasks 2,4,8] [--weightings mgda,nash] [--rounds 15]
+                                   [--device cuda]
 
 The model is a small CNN (two convolutions of 16 and 32 channels, 128 features) with T linear heads
 of ten classes on 64 images of 28 × 28 pixels, under Adam. A round times a few steps of the plain
@@ -23,7 +24,7 @@ from statistics import median
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import nn
 
 from jlrun.config.build import build
 from jlrun.config.slots import gradient_keys

@@ -121,7 +121,7 @@ def _backward_features(
     pieces = [_leaf_gradients(run, step.learner.loss_scale, weighted, keep) for run in runs]
     jacobian = torch.cat(pieces, dim=1) if len(pieces) > 1 else pieces[0]
     update = _update(step, weighting, runs, (jacobian,), reuse)
-    _, private = _parameters(step) if weighted else ((), ())
+    private = _above_cut(step) if weighted else ()
     parts = update.split([piece.shape[1] for piece in pieces])
     for part, run, piece in zip(step.parts, runs, parts, strict=True):
         if weighted:
@@ -310,6 +310,14 @@ def _parameters(step: StepForward) -> tuple[tuple[nn.Parameter, ...], tuple[nn.P
     known = {id(parameter) for parameter in shared}
     own = (p for p in model.parameters() if p.requires_grad and id(p) not in known)
     return shared, tuple(own)
+
+
+def _above_cut(step: StepForward) -> tuple[nn.Parameter, ...]:
+    """Return the parameters that train and are no part of the trunk, shared (experts) or not."""
+    model = step.learner.model
+    assert isinstance(model.body, FeatureSharing)
+    below = {id(parameter) for parameter in model.body.trunk.parameters()}
+    return tuple(p for p in model.parameters() if p.requires_grad and id(p) not in below)
 
 
 def _weighted(run: PartLosses, weights: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class Recipe:
     schedule: Schedule
     term_scale: float
     patience: int | None
-    route: GradientRoute = GradientRoute()
+    route: GradientRoute = field(default_factory=GradientRoute)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_heads_follow_the_weights_only_if_asked(source: str) -> None:
     unweighted = gradients(Falling, gradients=source)
     weighted = gradients(Falling, gradients=source, head_grad="weighted")
     for name in plain:
-        factor = {"sign": 2.0, "largest": 0.5}.get(name.split(".")[1], None)
+        factor = {"sign": 2.0, "largest": 0.5}.get(name.split(".")[1])
         if factor is not None:
             torch.testing.assert_close(unweighted[name], plain[name])
             torch.testing.assert_close(weighted[name], factor * plain[name])

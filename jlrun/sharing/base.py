@@ -82,9 +82,9 @@ class FeatureSharing(Sharing, ABC):
     """One trunk, and on its fused features ``(B, D)`` what each task makes of them.
 
     Here the graph can be cut at the fused features: the gradients of all tasks with respect to them
-    cost no pass through the trunk. What is above the cut counts as part of the heads, wherever task
-    gradients are taken: experts get the gradient of Σ L_i, or of Σ w_i L_i. (LibMTL, whose experts
-    are whole encoders, counts shared experts among the shared parameters.)
+    cost no pass through the trunk. What is above the cut, shared experts too, then gets the
+    gradient of Σ L_i, or of Σ w_i L_i, as heads do. Where gradients are of the parameters, shared
+    experts are among the shared ones.
     """
 
     def __init__(self, make_trunk: MakeTrunk, tasks: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import ceil, log2
 from typing import Literal, cast
 
@@ -81,6 +81,9 @@ class DSelectK(FeatureSharing):
         if not selections:
             return None
         return self.entropy * torch.stack([_omega(torch.cat(r)) for r in selections.values()]).sum()
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        return [*self.trunk.parameters(), *self.experts.parameters()]
 
 
 class SelectionGate(nn.Module):

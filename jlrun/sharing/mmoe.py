@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -41,3 +41,6 @@ class Mmoe(FeatureSharing):
     def distribute(self, fused: Tensor, tasks: Collection[str]) -> Mapping[str, Tensor]:
         outputs = self.experts(fused)
         return {task: mix(self.gates[task](fused), outputs) for task in tasks}
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        return [*self.trunk.parameters(), *self.experts.parameters()]

@@ -81,10 +81,10 @@ class Attention(nn.Module):
     def __init__(self, below: int, channels: int, reduction: int) -> None:
         super().__init__()
         hidden = max(1, channels // reduction)
-        self.transition = _convolution(below, channels, nn.ReLU()) if below else None
+        self.transition = _layer(below, channels, nn.ReLU()) if below else None
         reads = 2 * channels if below else channels
         self.mask = nn.Sequential(
-            _convolution(reads, hidden, nn.ReLU()), _convolution(hidden, channels, nn.Sigmoid())
+            _layer(reads, hidden, nn.ReLU()), _layer(hidden, channels, nn.Sigmoid())
         )
 
     def forward(self, p: Tensor, below: Tensor | None) -> Tensor:
@@ -96,12 +96,13 @@ class Attention(nn.Module):
         return self._attend(p, below)
 
     def _attend(self, p: Tensor, below: Tensor | None) -> Tensor:
-        read = p.reshape(*p.shape[:2], -1)
+        read = _positions(p)
         if self.transition is not None:
             assert below is not None
-            carried = self.transition(resized(below, p.shape[2:]))
+            carried = self.transition(_positions(resized(below, p.shape[2:])))
             read = torch.cat([read, carried], dim=1)
-        return p * self.mask(read).view(p.shape)
+        mask = self.mask(read).view(len(p), -1, p.shape[1])
+        return p * mask.movedim(2, 1).reshape(p.shape)
 
 
 def resized(x: Tensor, size: torch.Size) -> Tensor:
@@ -125,5 +126,10 @@ def _averages(before: int, after: int, like: Tensor) -> Tensor:
     return inside / inside.sum(dim=1, keepdim=True)
 
 
-def _convolution(before: int, after: int, activation: nn.Module) -> nn.Sequential:
-    return nn.Sequential(nn.Conv1d(before, after, 1), nn.BatchNorm1d(after), activation)
+def _positions(x: Tensor) -> Tensor:
+    """Return ``(B·N, C)`` of ``(B, C, ...)``: a linear layer on it is a 1×1 convolution."""
+    return x.reshape(*x.shape[:2], -1).movedim(1, 2).reshape(-1, x.shape[1])
+
+
+def _layer(before: int, after: int, activation: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(before, after), nn.BatchNorm1d(after), activation)

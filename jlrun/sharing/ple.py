@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -60,6 +60,19 @@ class Ple(FeatureSharing):
         for level in lower:
             shared, own = level(shared, own)
         return last(shared, {task: own[task] for task in tasks})[1]
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        """Return also what a task's losses reach through the shared experts of a higher level."""
+        yield from self.trunk.parameters()
+        levels = cast(Sequence[ExpertLevel], self.levels)
+        for above, level in zip(range(len(levels) - 1, -1, -1), levels, strict=True):
+            yield from level.shared.parameters()
+            if level.shared_gate is not None:
+                yield from level.shared_gate.parameters()
+            if above >= 1:
+                yield from level.own.parameters()
+            if above >= 2:
+                yield from level.gates.parameters()
 
 
 class ExpertLevel(nn.Module):

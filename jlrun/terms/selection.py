@@ -19,8 +19,8 @@ class WeightSelection:
 
     Args:
         pattern: regular expression, searched anywhere in names such as ``heads.digit.weight`` or
-            ``body.trunk.encoders.image.convolutions.0.weight``: ``heads.digit`` selects that task's head,
-            ``encoders`` all encoders, the empty pattern everything.
+            ``body.trunk.encoders.image.convolutions.0.weight``: ``heads.digit`` selects that task's
+            head, ``encoders`` all encoders, the empty pattern everything.
 
     Raises:
         UserError: if the pattern is not a regular expression.

@@ -29,6 +29,7 @@ from jlrun.data.mtl_toy import toy_losses
 
 FULL = 50_000
 HARD = (9.0, 9.0)
+DRIFTS = pytest.mark.xfail(reason="moves along the front, where the update is to be 0", strict=True)
 
 
 def test_gradients_are_those_of_autograd() -> None:
@@ -108,13 +109,36 @@ def test_a_run_goes_the_way_of_the_direct_drive(
     assert found.points == pytest.approx(expected.points, abs=1e-4)
 
 
+# Starts below the valleys, from which the way is smooth: the end does not hang on rounding.
+LEFT, RIGHT = (-7.5, -0.5), (9.0, -1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("weighting", "x1"),
+    ("weighting", "start", "x1"),
     [
+        ("mgda", LEFT, -4.3),
+        ("nash", LEFT, -3.3),
+        ("cagrad", LEFT, -5.7),
+        ("famo", LEFT, -1.0),
+        ("pcgrad", RIGHT, 5.0),
+        # With g_i = ∇f_i / ‖∇f_i‖ and the update in the direction of g_1 + g_2, solved by hand.
+        pytest.param("imtl_g", LEFT, -3.4, marks=DRIFTS),
+        pytest.param("db_mtl", LEFT, -3.7, marks=DRIFTS),
     ],
 )
-def test_from_the_hard_start_to_the_front(weighting: str, x1: float) -> None:
-    path = follow(make_weighting(weighting), HARD, FULL)
+def test_from_below_to_the_front(weighting: str, start: tuple[float, float], x1: float) -> None:
+    path = follow(make_weighting(weighting), start, FULL // 2)
     assert on_front(path.end)
     assert path.end[0] == pytest.approx(x1, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("weighting", "arrives"), [("equal", False), ("mgda", True), ("nash", True)]
+)
+def test_from_the_hard_start(weighting: str, arrives: bool) -> None:
+    path = follow(make_weighting(weighting), HARD, FULL)
+    assert on_front(path.end) == arrives
+    if weighting == "equal":
+        assert path.end == pytest.approx((5.0, 3.95), abs=0.1)

@@ -52,7 +52,10 @@ def view(joint: JointModel, count: int = 5, streams: tuple[str, ...] = ("dataset
     generator = torch.Generator().manual_seed(count)
     batches = {
         stream: Batch(
-            {m: torch.randn(count, 1, 2, 2, generator=generator).to(dtype) for m in joint.body.trunk.encoders}
+            {
+                m: torch.randn(count, 1, 2, 2, generator=generator).to(dtype)
+                for m in joint.body.trunk.encoders
+            }
         )
         for stream in streams
     }
