@@ -44,7 +44,7 @@ def backward(step: StepForward, number: int) -> tuple[list[PartLosses], Tensor]:
     if isinstance(weighting, LossWeighting):
         return _backward_loss(step, weighting)
     assert isinstance(weighting, GradientWeighting)
-    reuse = number % step.phase.recipe.route.update_every != 0
+    reuse = _may_reuse(step, weighting, number)
     if takes_features(step):
         return _backward_features(step, weighting, reuse)
     if reuse:
@@ -101,8 +101,7 @@ def _coefficients(step: StepForward, weighting: LossWeighting) -> tuple[Tensor, 
     the weighting get their gradients here.
     """
     with preserved_randomness():
-        with torch.no_grad():
-            values = torch.stack([step.run(part).values for part in step.parts]).sum(dim=0)
+        values = step.values_now()
         total = weighting(_losses(step, values.requires_grad_()))
     (total * step.learner.loss_scale).backward()
     assert values.grad is not None
@@ -271,6 +270,14 @@ def _backward_weighted(step: StepForward, weights: Tensor) -> tuple[list[PartLos
 # --- what they have in common -----------------------------------------------------------------
 
 
+def _may_reuse(step: StepForward, weighting: GradientWeighting, number: int) -> bool:
+    """Return whether the last weights serve for the step: they are of few steps ago, and know all
+    of its tasks. One that had no labels then would have the weight 0, and might have it forever."""
+    if number % step.phase.recipe.route.update_every == 0:
+        return False
+    return not bool(((step.num_labelled > 0) & ~weighting.last_active).any())
+
+
 def _update(
     step: StepForward,
     weighting: GradientWeighting,
@@ -289,11 +296,12 @@ def _update(
         # A batch of fewer rows than samples is its own sample, several times over.
         samples=samples if len(samples) == wanted else (torch.stack(samples).mean(dim=0),) * wanted,
     )
-    weighting.last_gramian = gradients.gramian
     if not bool(torch.isfinite(gradients.gramian).all()):
         # A loss scale that was too large (the scaler skips the step), or a run that diverges (the
         # loop says so): nothing to solve, and nothing that state should remember.
         return gradients.jacobian.sum(dim=0)
+    weighting.last_active = gradients.active
+    weighting.last_gramian = gradients.gramian.to(weighting.last_gramian)
     with torch.no_grad():
         return weighting(gradients)
 

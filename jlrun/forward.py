@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
+from jlrun.diagnosis.neutral import unchanged_buffers
 from jlrun.engine import Engine
 from jlrun.learner import Learner
 from jlrun.model import Outputs
@@ -140,6 +142,14 @@ class StepForward:
             cut=graph,
         )
 
+    def values_now(self) -> Tensor:
+        """Return the losses ``(T,)`` of all parts under the parameters as they are now.
+
+        Only a look: without a graph, and running statistics stay what they were.
+        """
+        with torch.no_grad(), unchanged_buffers(self.learner.model):
+            return torch.stack([self.run(part).values for part in self.parts]).sum(dim=0)
+
     @cached_property
     def _factors(self) -> Tensor:
         scales = [o.scale for o in self.phase.objectives]
@@ -162,7 +172,12 @@ class StepForward:
         else:
             # All parts' features are needed before any part's backward pass: the trunk's
             # activations are computed once more then, instead of being kept for all parts.
-            encoded = checkpoint(body.trunk, batch, use_reentrant=False)
+            encoded = checkpoint(
+                body.trunk,
+                batch,
+                use_reentrant=False,
+                context_fn=lambda: (nullcontext(), unchanged_buffers(body.trunk)),
+            )
         cut: Cut = body.cut(encoded.fused, heads)
         outputs = Outputs(encoded.features, encoded.fused, model.decide(cut.by_task))
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)

@@ -24,6 +24,7 @@ from jlrun.recorders.base import MAIN_FIT, Position, Recorder
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.state import Best, PhaseState
 from jlrun.train_step import StepStats, train_step
+from jlrun.weightings.base import GradientWeighting, Weighting
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,8 @@ def _observe(
         _refuse_not_finite(run)
     if due:
         values = run.window.means() | _settings(run.learner, run.phase)
-        gramian = run.learner.weighting.last_gramian
-        if gramian is not None and around.diagnosis.every is None:
-            values |= gradient_values([o.label for o in run.phase.objectives], gramian)
+        if around.diagnosis.every is None:
+            values |= _gradient_values(run.learner.weighting, run.phase)
         values["train/samples_per_second"] = clock.rate()
         around.recorder.scalars(run.position(), values)
         run.window.reset()
@@ -198,6 +198,14 @@ def _settings(learner: Learner, phase: Phase) -> dict[str, float]:
     weights = learner.weighting.last_weights.tolist()
     labels = [o.label for o in phase.objectives]
     return values | {f"{WEIGHT}{label}": w for label, w in zip(labels, weights, strict=True)}
+
+
+def _gradient_values(weighting: Weighting, phase: Phase) -> dict[str, float]:
+    """Return what the weighting last saw of the task gradients; nothing if it does not look."""
+    if not isinstance(weighting, GradientWeighting):
+        return {}
+    labels = [objective.label for objective in phase.objectives]
+    return gradient_values(labels, weighting.last_gramian.cpu(), weighting.last_active)
 
 
 def _look(run: Training, around: Surroundings, batches: Mapping[str, Batch]) -> Look | None:

@@ -61,7 +61,7 @@ def train_step(
     grad_norm = engine.clip(learner.parameters())
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
-    learner.weighting.after_step(lambda: _losses_now(step))
+    learner.weighting.after_step(step.values_now)
     return _stats(step, runs, total, grad_norm)
 
 
@@ -78,9 +78,3 @@ def _stats(
         total_loss=total,
         grad_norm=grad_norm.detach(),
     )
-
-
-@torch.no_grad()
-def _losses_now(step: StepForward) -> Tensor:
-    """Return the task losses ``(T,)`` of the step's batch under the parameters as they are now."""
-    return torch.stack([step.run(part).values for part in step.parts]).sum(dim=0)

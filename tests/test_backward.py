@@ -32,7 +32,7 @@ from jlrun.weightings import (
     Weighting,
 )
 from jlrun.weightings.route import GradientRoute
-from tests.toy import CPU, TASKS, hard_model, toy_batch, toy_phase, toy_recipe
+from tests.toy import CPU, TASKS, hard_model, toy_batch, toy_model, toy_phase, toy_recipe
 from tests.weightings.test_battery import NODES, made
 
 MakeWeighting = Callable[[tuple[str, ...]], Weighting]
@@ -215,10 +215,35 @@ def test_reused_weights_give_the_gradient_that_solving_again_would() -> None:
             phase = phase_of(Falling, terms=True, gradients=source, update_every=2)
             learner = build_learner(smooth_model(), phase, Engine(CPU))
             learner.weighting.last_weights = torch.tensor([2.0, 0.5])
+            _falling(learner).last_active = torch.ones(2).bool()
             step = StepForward.of(learner, phase, Engine(CPU), {"dataset": double_batch()}, 0.0)
             backward(step, number)
             found.append({n: p.grad for n, p in learner.model.named_parameters()})
+            assert _falling(learner).asked == 1 - number
         assert_same(*found)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("source", ["features", "parameters"])
+def test_weights_are_solved_again_for_a_task_that_they_do_not_know(source: str) -> None:
+    phase = phase_of(MGDA, gradients=source, update_every=2)
+    learner = build_learner(smooth_model(), phase, Engine(CPU))
+    learner.set_lr(0.1)
+    for number, absent in enumerate(("sign", "largest") * 2):
+        batch = replace(double_batch(), labelled={absent: torch.zeros(12).bool()})
+        train_step(learner, phase, {"dataset": batch}, Engine(CPU), number)
+        known = [0.0, 1.0] if absent == "sign" else [1.0, 0.0]
+        assert learner.weighting.last_weights.tolist() == known
+        assert all(p.grad is not None and p.grad.any() for p in learner.model.body.parameters())
+
+
+@pytest.mark.parametrize("name", ["equal", "log", "famo", "pcgrad"])
+def test_running_statistics_move_once_for_each_part(name: str) -> None:
+    recipe = toy_recipe(lambda tasks: made(name, tasks))
+    phase, engine = toy_phase(recipe=recipe), Engine(CPU, accumulate=2)
+    learner = build_learner(toy_model(), phase, engine)
+    train_step(learner, phase, {"dataset": toy_batch(12)}, engine, 0)
+    counts = [b for n, b in learner.model.named_buffers() if n.endswith("num_batches_tracked")]
+    assert [int(count) for count in counts] == [2]
 
 
 @pytest.mark.parametrize("source", ["features", "parameters"])

@@ -21,7 +21,7 @@ def shared_parameters(model: JointModel) -> tuple[nn.Parameter, ...]:
 def by_parameters(step: StepForward, shared: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
     """Return the task gradients ``(T, N)`` and the losses ``(T,)`` without their scales."""
     count = len(step.phase.objectives)
-    rows = torch.zeros(count, sum(p.numel() for p in shared), dtype=shared[0].dtype)
+    rows = shared[0].new_zeros(count, sum(p.numel() for p in shared))
     losses = torch.zeros_like(step.num_labelled)
     for part in step.parts:
         run = step.run(part)

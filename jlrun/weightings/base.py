@@ -70,12 +70,9 @@ class Weighting(nn.Module):
 
     Attributes:
         last_weights: buffer ``(T,)``, the weights of the last step, for the records.
-        last_gramian: ``(T, T)`` inner products of the last step's task gradients, or None where
-            they have not been looked at.
     """
 
     last_weights: Tensor
-    last_gramian: Tensor | None = None
 
     def __init__(self, tasks: tuple[str, ...]) -> None:
         super().__init__()
@@ -127,11 +124,21 @@ class GradientWeighting(Weighting, ABC):
         num_samples: equal parts of a batch whose Jacobians are told apart.
         reuses_weights: whether ``last_weights`` tell the whole update, so that they can be used
             again for later steps.
+        last_active: buffer, Bool ``(T,)``: tasks that ``last_weights`` were found with.
+        last_gramian: buffer ``(T, T)``, inner products of the task gradients that they were found
+            with, for the records.
     """
 
     sources: tuple[GradientSource, ...] = ("features", "parameters")
     num_samples: ClassVar[int] = 1
     reuses_weights: bool = True
+    last_active: Tensor
+    last_gramian: Tensor
+
+    def __init__(self, tasks: tuple[str, ...]) -> None:
+        super().__init__(tasks)
+        self.register_buffer("last_gramian", torch.zeros(len(tasks), len(tasks)))
+        self.register_buffer("last_active", torch.zeros(len(tasks), dtype=torch.bool))
 
     @abstractmethod
     def forward(self, gradients: TaskGradients) -> Tensor:

@@ -55,7 +55,7 @@ class DBMTL(GradientWeighting):
             rows = self._averaged(rows, active)
         norms = torch.linalg.vector_norm(rows, dim=1)
         largest = torch.where(active, norms, 0.0).max()
-        alpha = torch.where(norms > 0, largest / (norms + _EPSILON), 1.0) * active
+        alpha = torch.where(norms > 0, largest / norms, 1.0) * active
         self.last_weights = (alpha * slopes).to(self.last_weights)
         return alpha @ rows
 

@@ -10,8 +10,8 @@ from jlrun.weightings.base import GramianWeighting
 from jlrun.weightings.gramian import on_nonzero, unit_rows
 
 # Where ‖Σ w_i g_i‖² is less than this part of (Σ w_i ‖g_i‖)², gradients all but cancel, and float32
-# can't tell in which direction they don't: then a ridge of as much keeps the weights bounded.
-CANCELLED = 1e-6
+# can hardly tell in which direction they don't: a ridge of as much keeps the weights bounded then.
+CANCELLED = 1e-9
 
 
 class FairGrad(GramianWeighting):

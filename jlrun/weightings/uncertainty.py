@@ -13,7 +13,8 @@ class Uncertainty(LossWeighting):
 
     Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018,
     eq. (7), with s = log σ². Differs from it in: the ½ stands before every loss, of classification
-    too, as in the authors' later practice. A task without labels in a step keeps its s_i.
+    too, as in the authors' later practice. A task without labels in a step adds nothing; the
+    optimizer's momentum may still move its s_i.
     """
 
     def __init__(self, tasks: tuple[str, ...]) -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.diagnosis.gradients import shared_parameters
+from jlrun.diagnosis.gradients import by_parameters, shared_parameters
 from jlrun.diagnosis.look import Diagnosis, Look, look
 from jlrun.diagnosis.tags import affinity_values, cosines_of, gradient_values
 from jlrun.engine import Engine
+from jlrun.forward import StepForward
 from jlrun.learner import Learner, build_learner
 from jlrun.phase import Phase, body_and_head
 from jlrun.train_step import train_step
@@ -155,6 +156,16 @@ def test_tasks_without_a_label_are_left_out() -> None:
     assert found.affinity is not None
     assert list(affinity_values(found.tasks, found.affinity)) == ["affinity/sign/sign"]
     assert list(found.descents(shared_parameters(learner.model))) == ["sign"]
+
+
+def test_gradients_are_on_the_device_of_the_parameters() -> None:
+    engine = Engine(torch.device("meta"))
+    phase = toy_phase()
+    learner = build_learner(toy_model().to("meta"), phase, engine)
+    batch = toy_batch().to(engine.device)
+    step = StepForward.of(learner, phase, engine, {"dataset": batch}, 0.0)
+    rows, losses = by_parameters(step, shared_parameters(learner.model))
+    assert rows.device == losses.device == engine.device
 
 
 def test_nothing_is_seen_of_one_task_or_of_a_frozen_body() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from jlrun import checkpoints
+from jlrun.data.sampling import RoundRobin
 from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis
 from jlrun.diagnosis.opposition import Opposition
 from jlrun.engine import Engine
@@ -19,6 +20,7 @@ from jlrun.phase import Fit, Phase, body_and_head
 from jlrun.recorders.base import Position, Recorder
 from jlrun.terms import L2
 from jlrun.weightings import DWA, MGDA, Equal, PCGrad, Static
+from jlrun.weightings.route import GradientRoute
 from tests.diagnosis.toys import point_learner, point_phase
 from tests.toy import (
     CPU,
@@ -68,9 +70,11 @@ def fitted(
     recorder: Recorder | None = None,
     interrupted=never,
     name: str = "main",
+    update_every: int = 1,
 ) -> dict[str, torch.Tensor]:
     """Train the toy with BatchNorm and dropout; return the tensors of its last checkpoint."""
     recipe = toy_recipe(weighting, terms=lambda: {"l2": L2(weight=1e-3)})
+    recipe = replace(recipe, route=GradientRoute(update_every=update_every))
     phase = toy_phase(recipe=recipe, epochs=EPOCHS)
     fit = Fit(name, ("x",), {spec.name: spec for spec in TASKS}, (phase,), toy_objectives())
     around = replace(toy_surroundings(interrupted, engine, recorder), diagnosis=diagnosis)
@@ -122,6 +126,35 @@ def test_weightings_of_gradients_record_what_they_saw_without_diagnosis(tmp_path
     fitted(tmp_path, PCGrad, recorder=noted)
     steps = {step for step, tag in noted.measured() if tag == "gradient/cosine/sign-largest"}
     assert steps == {3, 5, 6, 9, 10}  # every three, and at the end of each epoch
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+def test_resumed_weightings_record_what_they_saw_before(tmp_path: Path, stop: int) -> None:
+    whole, parts = Noted(), Noted()
+    fitted(tmp_path / "whole", PCGrad, recorder=whole, update_every=4)
+    with pytest.raises(Interrupted):
+        fitted(tmp_path / "parts", PCGrad, recorder=parts, update_every=4, interrupted=StopAt(stop))
+    fitted(tmp_path / "parts", PCGrad, recorder=parts, update_every=4)
+    assert parts.measured() == whole.measured() != {}
+
+
+def test_weightings_record_only_tasks_that_met(tmp_path: Path) -> None:
+    streams = {name: toy_stream(name) for name in ("first", "second")}
+    pairs = zip(toy_objectives(), streams, strict=True)
+    objectives = tuple(replace(objective, stream=name) for objective, name in pairs)
+    phase = replace(
+        toy_phase(recipe=toy_recipe(PCGrad), epochs=1),
+        train=streams,
+        val=streams,
+        objectives=objectives,
+        selection=objectives,
+        sampling=RoundRobin(),
+    )
+    fit, noted = Fit("main", ("x",), {s.name: s for s in TASKS}, (phase,), objectives), Noted()
+    around = toy_surroundings(recorder=noted)  # records every three steps
+    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), around).run(streams, streams)
+    norms = {3: "sign", 6: "largest", 9: "sign", 10: "largest"}
+    assert set(noted.measured()) == {(step, f"gradient/norm/{t}") for step, t in norms.items()}
 
 
 def test_baselines_are_not_diagnosed(tmp_path: Path) -> None:

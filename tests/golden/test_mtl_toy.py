@@ -29,7 +29,6 @@ from jlrun.data.mtl_toy import toy_losses
 
 FULL = 50_000
 HARD = (9.0, 9.0)
-DRIFTS = pytest.mark.xfail(reason="moves along the front, where the update is to be 0", strict=True)
 
 
 def test_gradients_are_those_of_autograd() -> None:
@@ -122,21 +121,21 @@ LEFT, RIGHT = (-7.5, -0.5), (9.0, -1.0)
         ("cagrad", LEFT, -5.7),
         ("famo", LEFT, -1.0),
         ("pcgrad", RIGHT, 5.0),
-        # With g_i = ∇f_i / ‖∇f_i‖ and the update in the direction of g_1 + g_2, solved by hand.
-        pytest.param("imtl_g", LEFT, -3.4, marks=DRIFTS),
-        pytest.param("db_mtl", LEFT, -3.7, marks=DRIFTS),
+        # By other code for two tasks: the direction g_1 / ‖g_1‖ + g_2 / ‖g_2‖ of IMTL-G and DB-MTL,
+        # and FairGrad by bisection.
+        ("imtl_g", LEFT, -3.4),
+        ("db_mtl", LEFT, -3.7),
+        ("fairgrad", LEFT, -3.5),
     ],
 )
 def test_from_below_to_the_front(weighting: str, start: tuple[float, float], x1: float) -> None:
-    path = follow(make_weighting(weighting), start, FULL // 2)
+    path = follow(make_weighting(weighting), start, 20_000)
     assert on_front(path.end)
     assert path.end[0] == pytest.approx(x1, abs=0.1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("weighting", "arrives"), [("equal", False), ("mgda", True), ("nash", True)]
-)
+@pytest.mark.parametrize(("weighting", "arrives"), [("equal", False), ("mgda", True)])
 def test_from_the_hard_start(weighting: str, arrives: bool) -> None:
     path = follow(make_weighting(weighting), HARD, FULL)
     assert on_front(path.end) == arrives
