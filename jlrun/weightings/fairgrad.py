@@ -20,8 +20,9 @@ class FairGrad(GramianWeighting):
     Ban & Ji, "Fair Resource Allocation in Multi-Task Learning", ICML 2024, eq. (4):
     G w = w^(−1/α), w > 0. α = 1 is proportional fairness (Nash-MTL), large α is max-min fairness.
     Differs from it in: solved by Newton's method to full precision; where task gradients cancel
-    each other, and no solution exists, that of G with a small ridge is taken. The weights are not
-    invariant to the scale of the losses: w(κG) = κ^(−α/(1+α)) w(G).
+    each other, and no solution exists, w is the combination that cancels them, or, where that is
+    not positive, the solution of G with a small ridge. The weights are not invariant to the scale
+    of the losses: w(κG) = κ^(−α/(1+α)) w(G).
 
     Args:
         tasks: names of the tasks.
@@ -46,9 +47,27 @@ def fair_weights(gramian: np.ndarray, alpha: float) -> np.ndarray:
     r = (norms / norms.max()) ** ((1 - alpha) / (1 + alpha))
     beta = newton(cosines, r, alpha)
     if beta is None:
+        beta = cancelling(cosines, r, alpha)
+    if beta is None:
         beta = newton(cosines + CANCELLED * np.eye(len(r)), r, alpha)
         assert beta is not None, "a ridge bounds the ratio"
     return beta * norms ** (-2 * alpha / (1 + alpha))
+
+
+def cancelling(c: np.ndarray, r: np.ndarray, alpha: float) -> np.ndarray | None:
+    """Return the β > 0 whose r β has the direction in which C y all but vanishes.
+
+    Solutions tend to it as gradients come to cancel each other: then the point is near the Pareto
+    front, and anything else would move along it. None if no such direction has positive entries.
+    """
+    eigenvalues, vectors = np.linalg.eigh(c)
+    q = vectors[:, 0] * np.sign(vectors[0, 0])
+    if eigenvalues[0] > CANCELLED * eigenvalues[-1] or not (q > 0).all():
+        return None
+    # y = s q, with the length s that qᵀ C y = Σ q_i r_i β_i^(−1/α) asks for
+    least = CANCELLED * eigenvalues[-1]
+    s = (float((q * r) @ (q / r) ** (-1 / alpha)) / least) ** (alpha / (1 + alpha))
+    return s * q / r
 
 
 def newton(c: np.ndarray, r: np.ndarray, alpha: float) -> np.ndarray | None:
@@ -81,6 +100,7 @@ def newton(c: np.ndarray, r: np.ndarray, alpha: float) -> np.ndarray | None:
         beta, pull, residual = new_beta, new_pull, new_residual
         if float(r * beta @ cy) < 0.5 * CANCELLED * float(r @ beta) ** 2 / len(r):
             return None
-        if float(np.abs(residual / (r * pull)).max()) < 1e-13:
+        # The second part is what rounding leaves of a sum in which gradients all but cancel.
+        if (np.abs(residual) <= 1e-13 * r * pull + 1e-15 * (np.abs(c) @ (r * beta))).all():
             break
     return beta
