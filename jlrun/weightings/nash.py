@@ -17,7 +17,7 @@ class NashMTL(GramianWeighting):
     Navon et al., "Multi-Task Learning as a Bargaining Game", ICML 2022, claim 3.1: G w = 1/w,
     w > 0, the minimum of ½ wᵀGw − Σ log w_i. Differs from it in: solved by Newton's method to full
     precision, where the authors' code takes a few steps of a sequence of convex programs; where
-    task gradients cancel each other, and no solution exists, w is the combination that cancels them,
+    task gradients cancel, and no solution exists, w is the combination that cancels them,
     as in `FairGrad`. The direction does not depend on the scale of any loss; ‖d‖ is √T before it is
     limited (the authors' code divides G by its Frobenius norm first: there ‖d‖ shrinks with the
     gradients).
