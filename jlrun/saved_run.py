@@ -35,6 +35,9 @@ def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
 
     config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
+    if (directory / "multirun.yaml").is_file():
+        message = f"this is a sweep: name one of its runs, such as {directory / '0'}"
+        raise UserError.of(str(directory), message)
     if not config_file.is_file():
         raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
     try:

@@ -158,6 +158,8 @@ def composition_problem(error: Exception) -> Problem:
         return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     message = lines[0] if lines else type(cause).__name__
+    if "Cannot merge DictConfig with ListConfig" in message:
+        return Problem(where, "a list stands where a group of keys is needed, as in {a: 1}")
     return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))
 
 

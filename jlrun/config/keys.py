@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hydra.core.default_element import ConfigDefault
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf._utils import split_key
@@ -12,6 +14,8 @@ from jlrun.config.choices import Base
 from jlrun.config.parsing import key_of, options_of
 from jlrun.config.suggest import elsewhere, leaves, nearest, paths_ending_in
 from jlrun.errors import Problem, did_you_mean
+
+MOST_OPTIONS = 4  # that a message names
 
 
 def key_problem(base: Base, override: Override) -> Problem | None:
@@ -65,10 +69,19 @@ def _no_such_key(base: Base, key: str, missing: int) -> Problem:
     names = [str(name) for name in node] if isinstance(node, DictConfig) else []
     options = _options_with(base, holder, part)
     if options:
-        choices = " or ".join(f"{choice} does" for choice in options)
-        return Problem(key, f"the chosen option does not take '{part}'; {choices}")
+        return Problem(key, f"the chosen option does not take '{part}'; {_do(options)}")
     suggestion = did_you_mean(part, [name for name in names if not name.startswith("_")])
     return Problem(key, f"there is no key '{part}'.{suggestion}")
+
+
+def _do(options: Sequence[str]) -> str:
+    """Say that the options do: all of a few, else how many there are besides."""
+    if len(options) == 1:
+        return f"{options[0]} does"
+    if len(options) > MOST_OPTIONS:
+        named = options[: MOST_OPTIONS - 1]
+        return f"{', '.join(named)} and {len(options) - len(named)} others do"
+    return f"{', '.join(options[:-1])} and {options[-1]} do"
 
 
 def _anywhere(base: Base, parts: list[str]) -> str:
@@ -86,12 +99,19 @@ def _anywhere(base: Base, parts: list[str]) -> str:
 def _options_with(base: Base, holder: str, key: str) -> list[str]:
     """Return the choices of the group at ``holder`` under which ``key`` exists."""
     group = holder.replace(".", "/")
-    found = []
-    for option in options_of(base.repository, group) if group in base.choices else ():
-        loaded = base.repository.load_config(f"{group}/{option}")
-        if loaded is not None and isinstance(loaded.config, DictConfig) and key in loaded.config:
-            found.append(f"{group}={option}")
-    return found
+    options = options_of(base.repository, group) if group in base.choices else ()
+    return [f"{group}={option}" for option in options if key in _keys_of(base, group, option)]
+
+
+def _keys_of(base: Base, group: str, option: str) -> Iterator[str]:
+    """Yield the keys of an option, and of the files of its group that it starts from."""
+    loaded = base.repository.load_config(f"{group}/{option}")
+    if loaded is None or not isinstance(loaded.config, DictConfig):
+        return
+    yield from map(str, loaded.config)
+    for default in loaded.defaults_list or ():
+        if isinstance(default, ConfigDefault) and default.path not in {None, "_self_"}:
+            yield from _keys_of(base, group, str(default.path))
 
 
 def _no_such_group(base: Base, override: Override) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files import write_json
+from jlrun.saved_run import to_yaml
 from jlrun.sweeps.records import REJECTED
 
 
 def run_job(cfg: DictConfig) -> float | None:
-    """Train one job; whatever goes wrong is told and recorded, and does not stop the others.
+    """Train one job, or go on with it.
+
+    Whatever goes wrong is told and recorded, and does not stop the others.
 
     Returns:
         The job's objective, for sweepers that search; None if it failed.
@@ -41,7 +45,8 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
-    from jlrun.execution import execute
+    from jlrun.execution import execute, resume
+    from jlrun.result import read_result
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
@@ -49,8 +54,23 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     problems = check_values(config)
     if problems:
         raise UserError(problems)
-    result = execute(Composed(config, overrides, directory))
-    return None if result.objective is None else float(result.objective["value"])
+    if not _begun(directory, config):
+        return _value(execute(Composed(config, overrides, directory)).objective)
+    before = read_result(directory)
+    if before is not None and before["status"] == "completed":
+        print(f"complete already in {directory}", flush=True)
+        return _value(before["objective"])
+    return _value(resume(directory).objective)
+
+
+def _begun(directory: Path, config: dict[str, Any]) -> bool:
+    """Whether an earlier launch of the sweep began this very job."""
+    file = directory / "config.yaml"
+    return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
+
+
+def _value(objective: Mapping[str, Any] | None) -> float | None:
+    return None if objective is None else float(objective["value"])
 
 
 def _record(
@@ -60,7 +80,10 @@ def _record(
     from jlrun.result import read_result
 
     print(f"jlrun: job in {directory} failed: {error}", file=sys.stderr, flush=True)
-    content: dict[str, Any] = dict(read_result(directory) or {}) or {
+    before = read_result(directory) or {}
+    if before.get("status") == "completed":
+        return  # another run's, which was in the way
+    content: dict[str, Any] = dict(before) or {
         "schema": 1,
         "mode": cfg.get("mode"),
         "seed": cfg.get("seed"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
@@ -26,14 +28,14 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
-    """Run a sweep and print its summary.
+    """Run a sweep, or go on with the one that its folder holds, and print its summary.
 
     Returns:
         0 if all jobs completed, 2 if what the user gave was wrong in all of them, 130 if
         interrupted, else 1.
 
     Raises:
-        UserError: if a value of the sweep is wrong; no job runs.
+        UserError: if a value of the sweep is wrong, or its folder holds another one; no job runs.
     """
     from jlrun.sweeps.simplex import expand_simplex
     from jlrun.sweeps.variants import checked_variants
@@ -42,8 +44,9 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     checked_variants(overrides, config_dir)
     with hydra_state():
         loader = make_loader(config_dir)
-        directory = Path(str(load(loader, overrides, sweep=True).hydra.sweep.dir))
-        directory = directory.expanduser().absolute()
+        hydra = load(loader, overrides, sweep=True).hydra
+        directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
+        _refuse_another(directory, list(hydra.overrides.task))
         print(f"jlrun sweep in {short_path(directory)}", flush=True)
         quoted = QuotedString(str(directory), Quote.single)
         # Settled once: each worker would resolve the time and the id in its name anew.
@@ -65,9 +68,29 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     jobs = read_jobs(directory)
     summarise(directory, jobs)
     if interrupted:
-        print("jlrun: sweep interrupted", file=sys.stderr)
+        print(
+            f"jlrun: sweep interrupted; to go on: {_command(overrides, directory)}", file=sys.stderr
+        )
         return INTERRUPTED
     return _exit_code(jobs)
+
+
+def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
+    file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
+    if not file.is_file():
+        return
+    before = list(OmegaConf.load(file).hydra.overrides.task)
+    if before != overrides:
+        message = (
+            f"'{directory}' holds another sweep; choose another folder, or go on with that one: "
+            f"{_command(before, directory)}"
+        )
+        raise UserError.of("hydra.sweep.dir", message)
+
+
+def _command(overrides: Sequence[str], directory: Path) -> str:
+    others = [text for text in overrides if not text.startswith("hydra.sweep.dir=")]
+    return shlex.join(["jlrun", "--multirun", *others, f"hydra.sweep.dir={directory}"])
 
 
 def _exit_code(jobs: Sequence[JobRecord]) -> int:

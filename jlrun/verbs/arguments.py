@@ -10,7 +10,7 @@ from jlrun.errors import UserError
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError.of(self.prog, message)
+        raise UserError.of(self.prog.removeprefix("jlrun "), message)
 
 
 def parser(verb: str, description: str) -> ArgumentParser:

@@ -77,11 +77,10 @@ def _print(found: Mapping[str, Any]) -> None:
     def matrix(title: str, key: str, shown: Callable[[float | None], str]) -> None:
         rows = [[t, *(shown(found[key].get(t, {}).get(other)) for other in tasks)] for t in tasks]
         say("", title)
-        console.print(_table(["", *tasks], rows))
+        console.print(_table(["", *tasks], rows), crop=False)
 
-    say(
-        f"{found['batches']} batches of phase '{found['phase']}', {found['checkpoint']} weights", ""
-    )
+    count = "1 batch" if found["batches"] == 1 else f"{found['batches']} batches"
+    say(f"{count} of phase '{found['phase']}', {found['checkpoint']} weights", "")
     sizes = [[t, *map(format_score, (found["loss"][t], found["gradient_norm"][t]))] for t in tasks]
     console.print(_table(["task", "loss", "gradient norm"], sizes))
     if len(tasks) <= PRINTED_TASKS:
@@ -94,13 +93,19 @@ def _print(found: Mapping[str, Any]) -> None:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table whose first column is left-aligned; what is negative is red."""
+    """Return a table whose first column is left-aligned; what is negative is red.
+
+    Long titles are folded, not cut: names of tasks often differ in their ends alone.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for i, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if i else "left")
+        cells = max(len(row[i]) for row in rows)
+        title = Text(name.replace(".", ".\n") if i else name)
+        side = "right" if i else "left"
+        table.add_column(title, justify=side, overflow="fold", no_wrap=not i, min_width=cells)
     for row in rows:
         table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     return table

@@ -94,7 +94,7 @@ class TorchJD(GradientWeighting):
                 aggregator = self._make(self.tasks, matrix)
                 aggregator(matrix)
         except ImportError as error:
-            message = " ".join(str(error).split())
+            message = " ".join(str(error).split()).rstrip(".")
             raise UserError.of("weighting.aggregator", message + _ours(self._class)) from error
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             message = f"{self._class.__name__} refuses it: {' '.join(str(error).split())}"
@@ -135,7 +135,7 @@ def _find(name: str) -> type:
 
 def _ours(aggregator: type) -> str:
     name = _OURS.get(aggregator.__name__)
-    return f". Or use weighting={name}" if name else ""
+    return f"; use weighting={name} instead" if name else ""
 
 
 def _check_tasks_have_values(

@@ -35,6 +35,8 @@ def told(*overrides: str) -> list[str]:
         (["terms=[l2,l3]"], "terms: there is no option 'l3'."),
         (["terms.l2.weight=1"], "terms.l2.weight: choose the term first, as in terms=[l2]"),
         (["optimizer.momentum=0"], "does not take 'momentum'; optimizer=sgd does"),
+        (["weighting.alpha=1"], "'alpha'; weighting=fairgrad and weighting=gradnorm do"),
+        (["weighting.gradients=features"], " others do"),
         (["epochs=1,2"], "epochs: several values: add --multirun"),
         (["epochs"], "epochs: not of the form KEY=VALUE."),
         (["multitask"], "multitask: not of the form KEY=VALUE. Did you mean 'mode=multitask'?"),

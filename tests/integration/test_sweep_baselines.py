@@ -78,3 +78,34 @@ def test_a_job_of_a_sweep_that_goes_on_uses_the_cache_too(tmp_path: Path) -> Non
     }
     assert after["baselines_from"] == {"single_task/digit": "../0", "single_task/parity": "../0"}
     assert trained(job) == {"main"}
+
+
+def test_a_killed_sweep_goes_on_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--multirun", "mode=multitask", *SMALL, "seed=0,1,2", "hydra.sweep.dir=sweep"]
+    assert main(command) == 0
+    sweep = tmp_path / "sweep"
+    summary = json.loads((sweep / "summary.json").read_text())["groups"][0]
+    expected = [result_of(sweep / job)["test"] for job in "012"]
+    first = (sweep / "0" / "result.json").read_bytes()
+    # As a kill in the middle of the second job leaves them.
+    (sweep / "1" / "result.json").unlink()
+    shutil.rmtree(sweep / "1" / "baselines")
+    shutil.rmtree(sweep / "2")
+    capsys.readouterr()
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert f"complete already in {sweep / '0'}" in said
+    assert "jlrun multitask, resumed" in (sweep / "1" / "log.txt").read_text()
+    assert (sweep / "0" / "result.json").read_bytes() == first
+    assert [result_of(sweep / job)["test"] for job in "012"] == expected
+    after = json.loads((sweep / "summary.json").read_text())["groups"][0]
+    assert after["jobs"] == summary["jobs"]
+    assert after["scores"]["val/mean_score"] == summary["scores"]["val/mean_score"]
+    # Another sweep would be mixed up with it.
+    assert main([*command[:-2], "seed=3,4", command[-1]]) == 2
+    assert "holds another sweep" in capsys.readouterr().err
+    assert (sweep / "0" / "result.json").read_bytes() == first
+    assert main(["resume", "sweep"]) == 2
+    assert "this is a sweep: name one of its runs" in capsys.readouterr().err
