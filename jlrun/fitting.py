@@ -30,6 +30,8 @@ class FitResult:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
         selected: phase, epoch and step of the selected weights.
+        last, oracle: test scores by label after the last epoch and after the best one, where the
+            last phase asks for them; empty elsewhere.
         parameters: of the model; ``trainable``: of those, what the last phase trains.
         seconds, samples, steps: spent in training, over all phases and sessions.
     """
@@ -43,6 +45,8 @@ class FitResult:
     seconds: float
     samples: int
     steps: int
+    last: Scores
+    oracle: Scores
 
     @property
     def scores(self) -> SplitScores:
@@ -158,19 +162,23 @@ class FitRun:
             self._train(phase)
         predict = predictor(self.model, self._around.engine)
         done = self._completed
+        scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
+        saved = checkpoints.load_state(self._folder.best)
         result = FitResult(
-            val=evaluate(predict, self.fit.scored, val),
+            val=evaluate(predict, scored_on_val, val),
             test=evaluate(predict, self.fit.scored, test, observers),
             also={
                 key: _by_task(evaluate(predict, objectives, test), objectives)
                 for key, objectives in self.fit.also_scored.items()
             },
-            selected=checkpoints.load_state(self._folder.best)["selected"],
+            selected=saved["selected"],
             parameters=self.model.num_parameters(),
             trainable=count_trainable(self.model, self.fit.phases[-1]),
             seconds=done.seconds,
             samples=done.samples,
             steps=done.steps,
+            last=saved["last"],
+            oracle=saved["oracle"],
         )
         for observer in observers:
             observer.finish(done.steps)
@@ -210,7 +218,7 @@ class FitRun:
             checkpoints.save_tensors(
                 self._folder.selected(self.fit, training.phase),
                 state.best_weights,
-                {"selected": _selected(training.phase, state)},
+                _to_keep(training.phase, state),
             )
         unfinished = {
             "state": state.to_plain(),
@@ -257,8 +265,8 @@ class FitRun:
         phase, state = training.phase, training.state
         self._around.recorder.flush()
         self.model.load_state_dict(state.best_weights)
-        selected = {"selected": _selected(phase, state)}
-        checkpoints.save(self._folder.selected(self.fit, phase), self.model, selected)
+        kept = _to_keep(phase, state)
+        checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
         self._completed = self._completed.plus(state)
         self._save_last(None)
 
@@ -271,6 +279,15 @@ def count_trainable(model: JointModel, phase: Phase) -> int:
         for name, parameter in model.named_parameters()
         if not any(rule.matches(name) for rule in frozen)
     )
+
+
+def _to_keep(phase: Phase, state: PhaseState) -> dict[str, Any]:
+    """Return what is saved beside selected weights."""
+    return {
+        "selected": _selected(phase, state),
+        "last": {} if state.last is None else dict(state.last.scores),
+        "oracle": {} if state.oracle is None else dict(state.oracle.scores),
+    }
 
 
 def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from jlrun.data.batch import Batch
 from jlrun.diagnosis.neutral import unchanged_buffers
 from jlrun.engine import Engine
 from jlrun.learner import Learner
-from jlrun.model import Outputs
+from jlrun.model import JointModel, Outputs
 from jlrun.phase import Objective, Phase
 from jlrun.sharing.base import Cut, FeatureSharing
 from jlrun.terms.base import StepView
@@ -61,7 +61,7 @@ class PartLosses:
     @property
     def values(self) -> Tensor:
         """The losses as one tensor ``(T,)``."""
-        return torch.stack(self.singles)
+        return stacked(self.singles, self.counts)
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,13 @@ class StepForward:
             else:
                 outputs, graph = self._whole(part), None
             sums, counts = self._sums(part, outputs)
-            terms = self._terms(part, outputs)
+            means = [s / max(n, 1) for s, n in zip(sums, counts, strict=True)]
+            terms = self._terms(part, outputs, means)
         factors = self._factors.unbind()
         return PartLosses(
             singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
-            means=torch.stack([total.detach() for total in sums]) / counts.clamp(min=1),
-            counts=counts,
+            means=stacked([mean.detach() for mean in means], self.num_labelled),
+            counts=self.num_labelled.new_tensor(counts),
             terms=terms,
             penalties=self._penalties(terms),
             cut=graph,
@@ -152,19 +153,20 @@ class StepForward:
 
     @cached_property
     def _factors(self) -> Tensor:
-        scales = [o.scale for o in self.phase.objectives]
+        ramp = self.phase.recipe.ramp(self.progress)
+        scales = [o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives]
         return self.num_labelled.new_tensor(scales) / self.num_labelled.clamp(min=1)
 
-    def _heads(self, stream: str) -> list[str]:
-        return [o.head for o in self.phase.objectives if o.stream == stream]
-
     def _whole(self, part: Part) -> dict[str, Outputs]:
-        model = self.learner.model
-        return {name: model(batch, self._heads(name)) for name, batch in part.items()}
+        model, heads = self.learner.model, self.phase.heads
+        fed = {name: batch for name, batch in part.items() if name in heads}
+        if self.phase.joined and len(fed) > 1:
+            return _jointly(model, fed, heads)
+        return {name: model(batch, heads[name]) for name, batch in fed.items()}
 
     def _cut(self, part: Part) -> tuple[dict[str, Outputs], CutGraph]:
         ((name, batch),) = part.items()
-        model, heads = self.learner.model, self._heads(name)
+        model, heads = self.learner.model, self.phase.heads[name]
         body = model.body
         assert isinstance(body, FeatureSharing)
         if len(self.parts) == 1:
@@ -183,7 +185,7 @@ class StepForward:
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
         return {name: outputs}, CutGraph(encoded.fused, leaves)
 
-    def _sums(self, part: Part, outputs: Mapping[str, Outputs]) -> tuple[list[Tensor], Tensor]:
+    def _sums(self, part: Part, outputs: Mapping[str, Outputs]) -> tuple[list[Tensor], list[int]]:
         sums, counts = [], []
         for objective in self.phase.objectives:
             loss, count = self.num_labelled.new_zeros(()), 0
@@ -192,13 +194,26 @@ class StepForward:
                 loss, count = objective_loss(objective, logits, part[objective.stream])
             sums.append(loss)
             counts.append(count)
-        return sums, self.num_labelled.new_tensor(counts)
+        return sums, counts
 
-    def _terms(self, part: Part, outputs: Mapping[str, Outputs]) -> Tensor:
+    def _terms(self, part: Part, outputs: Mapping[str, Outputs], means: Sequence[Tensor]) -> Tensor:
         if not self.learner.terms:
             return self.num_labelled.new_zeros(0)
-        tasks = {o.head: o.spec.task for o in self.phase.objectives}
-        view = StepView(self.learner.model, dict(part), outputs, self.progress, tasks)
+        objectives = self.phase.objectives
+        view = StepView(
+            model=self.learner.model,
+            batches=dict(part),
+            outputs=outputs,
+            progress=self.progress,
+            tasks={o.head: o.spec.task for o in objectives},
+            columns={
+                name: {o.head: o.spec.column for o in objectives if o.stream == name}
+                for name in part
+            },
+            losses={
+                o.label: mean for o, mean in zip(objectives, means, strict=True) if o.stream in part
+            },
+        )
         return torch.stack([term(view).float() for term in self.learner.terms.values()])
 
     def _penalties(self, terms: Tensor) -> Tensor:
@@ -206,8 +221,41 @@ class StepForward:
         if not self.learner.terms:
             return self.num_labelled.new_zeros(()) if own is None else own
         alphas = [float(term.weight) for term in self.learner.terms.values()]  # pyright: ignore
-        weighted = self.phase.recipe.term_scale * (terms * terms.new_tensor(alphas)).sum()
+        recipe = self.phase.recipe
+        strength = recipe.term_scale * recipe.ramp(self.progress)
+        weighted = strength * (terms * terms.new_tensor(alphas)).sum()
         return weighted if own is None else weighted + own
+
+
+def stacked(scalars: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Return scalars as one tensor ``(N,)``; N may be 0, of the kind of ``like`` then."""
+    return torch.stack(tuple(scalars)) if scalars else like.new_zeros(0)
+
+
+def _jointly(
+    model: JointModel, batches: Part, heads: Mapping[str, Sequence[str]]
+) -> dict[str, Outputs]:
+    """Pass the batches of several streams through the model as one."""
+    inputs = [batch.without_labels() for batch in batches.values()]
+    needed = tuple(dict.fromkeys(head for name in batches for head in heads[name]))
+    outputs = model(Batch.concatenate(inputs), needed)
+    sizes = [batch.size for batch in inputs]
+
+    def pieces(columns: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        split = {name: column.split(sizes) for name, column in columns.items()}
+        return [{name: column[i] for name, column in split.items()} for i in range(len(sizes))]
+
+    parts = zip(
+        batches,
+        pieces(outputs.features),
+        outputs.fused.split(sizes),
+        pieces(outputs.logits),
+        strict=True,
+    )
+    return {
+        name: Outputs(features, fused, {head: logits[head] for head in heads[name]})
+        for name, features, fused, logits in parts
+    }
 
 
 def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:

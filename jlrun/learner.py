@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from jlrun.averaging import Average
+from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
-from jlrun.phase import ParameterRule, Phase, modules_without_training
-from jlrun.terms.base import Term
+from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training
+from jlrun.terms.base import PhaseStart, Term
 from jlrun.weightings.base import Weighting
 
 
@@ -28,6 +31,7 @@ class Learner:
         optimizer: over the parameters that train, in named groups.
         scaler: of fp16 losses; idle in other precisions.
         frozen: submodules that stay in evaluation mode, so that no statistic of theirs moves.
+        average: running average of the model's weights, which is what is scored and kept.
     """
 
     model: JointModel
@@ -36,6 +40,7 @@ class Learner:
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     frozen: tuple[nn.Module, ...]
+    average: Average
 
     def train_mode(self) -> None:
         """Put everything that trains in training mode, unless it is."""
@@ -54,6 +59,23 @@ class Learner:
         """What gradients are multiplied with before the optimizer's step (fp16); 1 otherwise."""
         return self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
 
+    def after_step(self, progress: float) -> None:
+        """Let terms and the running average follow the model's step."""
+        for term in self.terms.values():
+            if isinstance(term, Term):
+                term.after_step(self.model, progress)
+        self.average.update(self.model)
+
+    @contextmanager
+    def to_be_scored(self, streams: Mapping[str, Stream]) -> Iterator[JointModel]:
+        """Return a context with the model as it is scored and kept, in evaluation mode."""
+        with self.average.applied(self.model):
+            self.model.eval()
+            for term in self.terms.values():
+                if isinstance(term, Term):
+                    term.before_evaluation(self.model, streams)
+            yield self.model
+
     def set_lr(self, factor: float) -> None:
         """Set every group's learning rate to ``factor`` times its own."""
         for group in self.optimizer.param_groups:
@@ -66,6 +88,7 @@ class Learner:
             "weighting": self.weighting.state_dict(),
             "terms": self.terms.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -73,6 +96,7 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.weighting.load_state_dict(state["weighting"])
         self.terms.load_state_dict(state["terms"])
+        self.average.load_state_dict(state["average"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
 
@@ -81,9 +105,8 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
     """Return the learner of a phase: frozen parameters set aside, the others in named groups."""
     recipe = phase.recipe
     weighting = recipe.make_weighting(_task_names(phase)).to(engine.device)
-    made: Mapping[str, Term] = recipe.make_terms()
-    terms = nn.ModuleDict(made).to(engine.device)
     groups, frozen_names = _groups(model, phase.rules)
+    terms = _terms(model, phase).to(engine.device)
     for name, module in (("weighting", weighting), ("terms", terms)):
         parameters = [p for p in module.parameters() if p.requires_grad]
         if parameters:
@@ -92,14 +115,39 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
     optimizer = recipe.make_optimizer(groups)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"] * group["lr_scale"]
+    frozen = modules_without_training(model, frozen_names)
+    if phase.batch_norm == "freeze":
+        frozen = list(dict.fromkeys([*frozen, *batch_norms(model)]))
     return Learner(
         model=model,
         weighting=weighting,
         terms=terms,
         optimizer=optimizer,
         scaler=engine.grad_scaler(),
-        frozen=tuple(modules_without_training(model, frozen_names)),
+        frozen=tuple(frozen),
+        average=recipe.make_average(),
     )
+
+
+def _terms(model: JointModel, phase: Phase) -> nn.ModuleDict:
+    """Return the terms that act in the phase, begun."""
+    made: Mapping[str, Term] = phase.recipe.make_terms()
+    acting = {
+        name: term
+        for name, term in made.items()
+        if getattr(term, "needs", None) is None or term.needs in phase.offers
+    }
+    start = PhaseStart(
+        model=model,
+        tasks={o.head: o.spec for o in phase.objectives},
+        observed=phase.heads,
+        streams=phase.train,
+        num_steps=phase.num_steps,
+    )
+    for term in acting.values():
+        if isinstance(term, Term):  # a module of the user's own has no such hook
+            term.begin_phase(start)
+    return nn.ModuleDict(acting)
 
 
 def _task_names(phase: Phase) -> tuple[str, ...]:

@@ -237,22 +237,46 @@ def _tell(run: Training, around: Surroundings, seen: Look) -> None:
 def _end_epoch(run: Training, around: Surroundings) -> None:
     state, phase, learner = run.state, run.phase, run.learner
     learner.weighting.end_epoch()
-    scores = evaluate(predictor(learner.model, around.engine), phase.selection, phase.val)
-    for label, metrics in scores.items():
-        if not math.isfinite(metrics["loss"]):
-            _raise_not_finite(run, f"the validation loss of '{label}'")
-    score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
-    improved = state.best is None or state.best.beaten_by(score, loss)
     at = run.position()
-    if improved:
-        state.remember(Best(score, loss, at.epoch, at.step, scores), learner.model)
+    with learner.to_be_scored(phase.train) as model:
+        seed_everything(around.seed, phase.name, "judge", at.epoch)
+        scores = evaluate(predictor(model, around.engine), phase.selection, phase.val)
+        for label, metrics in scores.items():
+            if not math.isfinite(metrics["loss"]):
+                _raise_not_finite(run, f"the validation loss of '{label}'")
+        judgement = phase.judge(model, around.engine, at.epoch)
+        score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
+        if judgement.score is not None:
+            score = judgement.score
+        improved = state.best is None or state.best.beaten_by(score, loss)
+        if improved:
+            state.remember(Best(score, loss, at.epoch, at.step, scores), model)
+        values = _by_tag("val", scores) | dict(judgement.values) | _look_ahead(run, around, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
-    values = {f"val/{t}/{m}": v for t, metrics in scores.items() for m, v in metrics.items()}
     around.recorder.scalars(at, values)
-    around.recorder.epoch(at, _summary(run, scores), improved)
+    around.recorder.epoch(at, _summary(run, scores) | dict(judgement.values), improved)
     for line in run.opposition.end_epoch(at.epoch):
         around.recorder.message(line)
     run.epoch_meter.reset()
+
+
+def _look_ahead(run: Training, around: Surroundings, at: Position) -> dict[str, float]:
+    """Score the test split for the oracle, if the phase asks for it; nothing is selected by it."""
+    state, phase = run.state, run.phase
+    if not phase.oracle:
+        return {}
+    scores = evaluate(
+        predictor(run.learner.model, around.engine), phase.oracle, phase.oracle_streams
+    )
+    score, loss = mean_score(scores, phase.oracle), mean_loss(scores, phase.oracle)
+    state.last = Best(score, loss, at.epoch, at.step, scores)
+    if state.oracle is None or state.oracle.beaten_by(score, loss):
+        state.oracle = state.last
+    return _by_tag("oracle", scores)
+
+
+def _by_tag(split: str, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {f"{split}/{t}/{m}": v for t, metrics in scores.items() for m, v in metrics.items()}
 
 
 def _summary(run: Training, scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class JointModel(nn.Module):
         seen = self.body(batch, names)
         return Outputs(seen.features, seen.fused, self.decide(seen.by_task))
 
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the fused features of a batch, ``(B, D)``."""
+        return self.body(batch, tuple(self.heads)).fused
+
     def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return head -> logits of what each head sees."""
         return {name: self.heads[name](x) for name, x in by_task.items()}

@@ -6,15 +6,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, Protocol
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from jlrun.averaging import Average, NoAverage
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
+from jlrun.engine import Engine
+from jlrun.model import JointModel
+from jlrun.ramps import Constant, Ramp
 from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
-from jlrun.terms.base import Term
+from jlrun.terms.base import TARGET, Need, Term
 from jlrun.weightings.base import Weighting
 from jlrun.weightings.route import GradientRoute
 
@@ -28,7 +34,8 @@ class Objective:
         stream: name of the stream that feeds it.
         spec: the task and its classes.
         head: name of the head in the model.
-        scale: constant factor of its loss, before the weighting.
+        scale: factor of its loss, before the weighting.
+        ramped: whether the recipe's ramp multiplies the scale.
     """
 
     label: str
@@ -36,6 +43,7 @@ class Objective:
     spec: TaskSpec
     head: str
     scale: float = 1.0
+    ramped: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,10 @@ class ParameterRule:
         return re.search(self.pattern, name) is not None
 
 
+def leave_as_it_is(model: JointModel) -> None:
+    """Begin with the model as it was built."""
+
+
 BODY = r"^body\."
 HEADS = r"^heads\."
 
@@ -74,10 +86,12 @@ class Recipe:
         make_optimizer: parameter groups -> optimizer.
         make_weighting: objective labels -> weighting.
         make_terms: () -> term name -> term.
-        route: where a weighting of task gradients takes them.
         schedule: learning-rate schedule.
         term_scale: λ, which multiplies all terms.
         patience: epochs without a better validation score before a phase stops; None: never.
+        route: where a weighting of task gradients takes them.
+        ramp: share of the phase's steps done -> factor of λ, wherever λ stands.
+        make_average: () -> the running average of the weights that is scored and kept.
     """
 
     make_optimizer: Callable[[list[dict[str, object]]], Optimizer]
@@ -87,6 +101,36 @@ class Recipe:
     term_scale: float
     patience: int | None
     route: GradientRoute = field(default_factory=GradientRoute)
+    ramp: Ramp = field(default_factory=Constant)
+    make_average: Callable[[], Average] = NoAverage
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge says of a model.
+
+    Attributes:
+        score: larger is better; None: the mean validation score counts.
+        values: tag -> value, for the records.
+    """
+
+    score: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Judge(Protocol):
+    """Scores a model at the end of an epoch without looking at the target's labels."""
+
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
+        """Judge ``model``, in evaluation mode, after ``epoch`` epochs of the phase."""
+        ...
+
+
+class NoJudge:
+    """The validation score selects."""
+
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
+        return Judgement()
 
 
 @dataclass(frozen=True)
@@ -103,6 +147,17 @@ class Phase:
         recipe: optimizer, weighting, terms and schedule.
         rules: how parameters train; the first that matches counts, others train as they are.
         sampling: which streams each step takes a batch from.
+        observed: stream -> heads that are computed on it for the terms, beside those of its
+            objectives. Streams with neither are not passed through the model.
+        learned: whether the weights it starts from were learned.
+        joined: whether the batches of a step pass through the model as one, so that BatchNorm
+            normalises them together.
+        batch_norm: ``freeze`` keeps the running statistics of every BatchNorm, and normalises by
+            them.
+        judge: scores the model at the end of each epoch, where selection has no labels.
+        oracle: objectives to be scored on ``oracle_streams`` at the end of each epoch; what comes
+            of it is reported beside the selected weights, and selects nothing.
+        oracle_streams: stream name -> test stream.
     """
 
     name: str
@@ -114,6 +169,33 @@ class Phase:
     recipe: Recipe
     rules: tuple[ParameterRule, ...] = body_and_head()
     sampling: Sampling = field(default_factory=All)
+    observed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    learned: bool = False
+    joined: bool = False
+    batch_norm: Literal["train", "freeze"] = "train"
+    judge: Judge = field(default_factory=NoJudge)
+    oracle: tuple[Objective, ...] = ()
+    oracle_streams: Mapping[str, Stream] = field(default_factory=dict)
+
+    @cached_property
+    def heads(self) -> Mapping[str, tuple[str, ...]]:
+        """Stream -> the heads that are computed on it; streams without any are left out."""
+        names = dict.fromkeys((*self.train, *(o.stream for o in self.objectives)))
+        own = {name: [o.head for o in self.objectives if o.stream == name] for name in names}
+        found = {n: dict.fromkeys((*heads, *self.observed.get(n, ()))) for n, heads in own.items()}
+        return {n: tuple(heads) for n, heads in found.items() if own[n] or n in self.observed}
+
+    @cached_property
+    def offers(self) -> frozenset[Need]:
+        """What terms find here (`jlrun.terms.base.Term.needs`)."""
+        sources = [name for name in self.heads if name != TARGET]
+        found: dict[Need, bool] = {
+            "learned weights": self.learned,
+            "target": TARGET in self.heads and bool(sources),
+            "several sources": len(sources) > 1,
+            "views": any(stream.has_views for stream in self.train.values()),
+        }
+        return frozenset(need for need, offered in found.items() if offered)
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -139,6 +221,8 @@ class Fit:
         scored: what the validation and test scores of the fit are about.
         shares: whether tasks share the model as the config says; else they share all but the heads.
         also_scored: result key -> more objectives that the test scores cover.
+        val_scored: what the validation scores are about, where that differs.
+        begin: changes the model before any training: weights from elsewhere, adapters.
         independent_of: top-level parts of the config without influence on this fit, beside those
             that influence none; runs that agree in all others share it. None: it is not shared.
     """
@@ -150,6 +234,8 @@ class Fit:
     scored: tuple[Objective, ...]
     shares: bool = True
     also_scored: Mapping[str, tuple[Objective, ...]] = field(default_factory=dict)
+    val_scored: tuple[Objective, ...] | None = None
+    begin: Callable[[JointModel], None] = leave_as_it_is
     independent_of: frozenset[str] | None = None
 
 
@@ -209,6 +295,11 @@ class Comparison:
 
     baselines: Mapping[str, Scores]
     gain: Mapping[str, object] | None
+
+
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """Return the BatchNorm layers of ``model``."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
 
 def modules_without_training(model: nn.Module, frozen: Sequence[str]) -> list[nn.Module]:

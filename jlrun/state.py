@@ -49,6 +49,8 @@ class PhaseState:
         stale_epochs: epochs since the best one.
         seconds: time spent training, in all sessions.
         samples: rows trained on.
+        last, oracle: test scores after the last epoch and after the epoch where they are best, for
+            phases that ask for them; they select nothing.
     """
 
     step: int = 0
@@ -57,6 +59,8 @@ class PhaseState:
     stale_epochs: int = 0
     seconds: float = 0.0
     samples: int = 0
+    last: Best | None = None
+    oracle: Best | None = None
 
     def remember(self, best: Best, model: torch.nn.Module) -> None:
         """Make ``best`` the best epoch, with the model's weights as they are now."""
@@ -73,10 +77,13 @@ class PhaseState:
             "stale_epochs": self.stale_epochs,
             "seconds": self.seconds,
             "samples": self.samples,
+            "last": None if self.last is None else asdict(self.last),
+            "oracle": None if self.oracle is None else asdict(self.oracle),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> PhaseState:
         """Return the state that `to_plain` gave, without weights."""
-        best = plain["best"]
-        return cls(**{**plain, "best": None if best is None else Best(**best)})
+        found = {name: plain[name] for name in ("best", "last", "oracle")}
+        made = {name: None if best is None else Best(**best) for name, best in found.items()}
+        return cls(**{**plain, **made})

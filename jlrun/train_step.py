@@ -62,6 +62,7 @@ def train_step(
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     learner.weighting.after_step(step.values_now)
+    learner.after_step(progress)
     return _stats(step, runs, total, grad_norm)
 
 
