@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ class Batch:
         labelled: task -> ``Bool (B,)``; a task without an entry is labelled in every row.
         mixed_targets: targets of the rows each row was mixed with (mixup, cutmix); empty if none.
         mix_weight: ``(B,)``, the share of the row's own target; None if nothing was mixed.
+        views: augmented versions of ``inputs``, each as ``inputs``; empty if none were asked for.
     """
 
     inputs: Mapping[str, Tensor]
@@ -29,6 +30,7 @@ class Batch:
     labelled: Mapping[str, Tensor] = field(default_factory=dict)
     mixed_targets: Mapping[str, Tensor] = field(default_factory=dict)
     mix_weight: Tensor | None = None
+    views: tuple[Mapping[str, Tensor], ...] = ()
 
     @property
     def size(self) -> int:
@@ -36,6 +38,57 @@ class Batch:
         columns = [*self.inputs.values(), *self.targets.values()]
         assert columns, "a batch has at least one column"
         return len(columns[0])
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[Batch]) -> Batch:
+        """Return the rows of all batches, in order.
+
+        Args:
+            batches: at least one; all have the same modalities, targets and number of views.
+        """
+        first, sizes = batches[0], [batch.size for batch in batches]
+
+        def each(columns: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+            return {name: torch.cat([c[name] for c in columns]) for name in columns[0]}
+
+        def masks(columns: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+            """Return masks of all batches; one without an entry has it in every row."""
+            found = {name: mask.device for c in columns for name, mask in c.items()}
+            everywhere = {
+                n: [torch.ones(size, dtype=torch.bool, device=d) for size in sizes]
+                for n, d in found.items()
+            }
+            return {
+                n: torch.cat([c.get(n, ones[i]) for i, c in enumerate(columns)])
+                for n, ones in everywhere.items()
+            }
+
+        weights = [batch.mix_weight for batch in batches]
+        return Batch(
+            inputs=each([batch.inputs for batch in batches]),
+            targets=each([batch.targets for batch in batches]),
+            present=masks([batch.present for batch in batches]),
+            labelled=masks([batch.labelled for batch in batches]),
+            mixed_targets=each([batch.mixed_targets for batch in batches]),
+            mix_weight=torch.cat([w for w in weights if w is not None])
+            if all(w is not None for w in weights)
+            else None,
+            views=tuple(
+                each([batch.views[i] for batch in batches]) for i in range(len(first.views))
+            ),
+        )
+
+    def view(self, number: int) -> Batch:
+        """Return the batch with augmented inputs in the place of its own.
+
+        Args:
+            number: of the view, from 0.
+        """
+        return replace(self, inputs=self.views[number], views=())
+
+    def without_labels(self) -> Batch:
+        """Return the batch without any target."""
+        return replace(self, targets={}, labelled={}, mixed_targets={}, mix_weight=None)
 
     def select(self, rows: Tensor) -> Batch:
         """Return the rows at ``rows``, an index tensor of shape ``(N,)``."""
@@ -62,4 +115,5 @@ class Batch:
             labelled=each(self.labelled),
             mixed_targets=each(self.mixed_targets),
             mix_weight=None if self.mix_weight is None else function(self.mix_weight),
+            views=tuple(each(view) for view in self.views),
         )

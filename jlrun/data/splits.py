@@ -56,6 +56,8 @@ class Splits:
 
     Attributes:
         train, val, test: the rows.
+        pool: all training rows, without regard to ``shots`` and ``limit``, whose labels are not
+            to be used.
         modalities: modality -> spec, image statistics included (of the training rows).
         classes: task -> class names, those of the main task in the order that was asked for.
     """
@@ -63,6 +65,7 @@ class Splits:
     train: View
     val: View
     test: View
+    pool: View
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
 
@@ -88,12 +91,12 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
             _division(dataset, subset, seed, where), ("training", "validation", "test"), strict=True
         )
     )
-    classes = chosen.classes
+    classes, pool = chosen.classes, train
     train = _shots(train, subset.shots, classes, seed, f"{where}.shots", "training")
     val = _shots(val, subset.val_shots, classes, seed, f"{where}.val_shots", "validation")
     train = _limit(train, subset.limit, classes, seed)
     modalities = measure_missing_statistics(dataset.modalities, train)
-    return Splits(train, val, test, modalities, classes)
+    return Splits(train, val, test, pool, modalities, classes)
 
 
 def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:

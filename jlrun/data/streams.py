@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from jlrun.data.augment import Augment
 from jlrun.data.batch import Batch
@@ -18,6 +19,9 @@ from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
 
 NO_AUGMENT = Augment()
+
+# float inputs in [0, 1] and a generator -> augmented versions of the inputs
+MakeViews = Callable[[Batch, Generator], tuple[Mapping[str, Tensor], ...]]
 
 
 class Stream:
@@ -37,6 +41,8 @@ class Stream:
         seed: of order and augmentation.
         device: where batches are used.
         augment: of training batches; None: nothing.
+        views: makes augmented views of the inputs of training batches; None: none.
+        labelled: whether batches have targets.
         memory_budget: bytes of decoded inputs up to which all rows are kept on the device.
         workers: processes that decode the rows of a larger split.
         channels_last: memory format of images.
@@ -57,6 +63,8 @@ class Stream:
         seed: int,
         device: torch.device,
         augment: Augment | None = None,
+        views: MakeViews | None = None,
+        labelled: bool = True,
         memory_budget: int,
         workers: int = 0,
         channels_last: bool = False,
@@ -67,10 +75,18 @@ class Stream:
         self._seed = seed
         self._device = device
         self._augment = augment or NO_AUGMENT
-        _refuse_to_move_images(name, self._augment, rows)
+        self._make_views = views
+        self._labelled = labelled
+        if labelled:
+            _refuse_to_move_images(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
         self._conform = Conform(specs, model_specs or {}, device, channels_last)
+
+    @property
+    def has_views(self) -> bool:
+        """Whether training batches have augmented views of their inputs."""
+        return self._make_views is not None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -101,7 +117,10 @@ class Stream:
         for step, batch in enumerate(raw, start):
             seed = derive_seed(self._seed, self.name, "augment", step)
             generator = torch.Generator().manual_seed(seed)
-            yield self._conform(self._augment(to_unit(batch), generator))
+            unit = to_unit(self._seen(batch))
+            augmented = self._augment(unit, generator)
+            views = () if self._make_views is None else self._make_views(unit, generator)
+            yield self._conform(replace(augmented, views=views))
 
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield all rows once, in their order and as they are; the last batch may be smaller.
@@ -113,7 +132,10 @@ class Stream:
             return
         indices = torch.arange(len(self.rows)).split(batch_size or self.batch_size)
         for batch in self._source.batches(indices):
-            yield self._conform(to_unit(batch))
+            yield self._conform(to_unit(self._seen(batch)))
+
+    def _seen(self, batch: Batch) -> Batch:
+        return batch if self._labelled else batch.without_labels()
 
     def order(self, epoch: int) -> Tensor:
         """Return the row indices of an epoch, int64 ``(N,)``, in the order of training."""

@@ -57,9 +57,13 @@ class Conform:
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch of floats (`to_unit`) as the model takes it."""
-        inputs = {m: self._conform(m, batch.inputs[m]) for m in self._specs}
+        inputs = self._inputs(batch.inputs)
         present = {m: mask for m, mask in batch.present.items() if m in inputs}
-        return replace(batch, inputs=inputs, present=present)
+        views = tuple(self._inputs(view) for view in batch.views)
+        return replace(batch, inputs=inputs, present=present, views=views)
+
+    def _inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {m: self._conform(m, inputs[m]) for m in self._specs}
 
     def _conform(self, modality: str, x: Tensor) -> Tensor:
         target = self._targets[modality]

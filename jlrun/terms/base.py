@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.model import Outputs
-from jlrun.tasks import Task
+from jlrun.model import JointModel, Outputs
+from jlrun.tasks import Task, TaskSpec
+
+if TYPE_CHECKING:
+    from jlrun.data.streams import Stream
+
+TARGET = "target"  # the stream of the target; all others of a phase are sources
+
+# What a phase can offer to terms, beside a model, batches and outputs:
+Need = Literal[
+    "learned weights",  # its first weights were learned, in an earlier phase, run or file
+    "target",  # a target stream beside one or more sources
+    "several sources",  # two or more source streams
+    "views",  # batches with augmented views of their inputs
+]
 
 
 @dataclass(frozen=True)
@@ -20,9 +34,12 @@ class StepView:
     Attributes:
         model: the model being trained, a `jlrun.model.JointModel`.
         batches: stream -> its batch on the device.
-        outputs: stream -> the model's outputs on that batch.
+        outputs: stream -> the model's outputs on that batch; streams without tasks of their own
+            are left out unless the phase asks for them (`jlrun.phase.Phase.observed`).
         progress: share of the phase's optimizer steps done, in [0, 1).
         tasks: head -> the kind of its task.
+        columns: stream -> head -> name of its target column in the batch, for labelled tasks.
+        losses: label of an objective -> its mean loss over the labelled rows, with its graph.
     """
 
     model: nn.Module
@@ -30,16 +47,58 @@ class StepView:
     outputs: Mapping[str, Outputs]
     progress: float
     tasks: Mapping[str, Task] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Streams other than the target, of those with outputs."""
+        return tuple(name for name in self.outputs if name != TARGET)
+
+
+@dataclass(frozen=True)
+class PhaseStart:
+    """What a term may look at when a phase begins.
+
+    Attributes:
+        model: with the weights that the phase starts from, on the device.
+        tasks: head -> task and classes, of all heads that the phase computes.
+        observed: stream -> the heads that are computed on it.
+        streams: stream -> its training stream.
+        num_steps: optimizer steps of the phase.
+    """
+
+    model: JointModel
+    tasks: Mapping[str, TaskSpec]
+    observed: Mapping[str, Sequence[str]]
+    streams: Mapping[str, Stream]
+    num_steps: int
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Streams other than the target, of those with outputs."""
+        return tuple(name for name in self.observed if name != TARGET)
+
+    @property
+    def shared_heads(self) -> tuple[str, ...]:
+        """Heads that are computed on every source and on the target."""
+        first, *others = self.observed.values()
+        return tuple(head for head in first if all(head in heads for heads in others))
 
 
 class Term(nn.Module, ABC):
     """An extra loss term R_j with its strength α_j (``weight``).
 
     The objective adds λ Σ_j α_j R_j to the weighted task losses. State (queues, teachers, learned
-    scales) lives in buffers and parameters, so that checkpoints hold it.
+    scales) lives in buffers and parameters, so that checkpoints hold it; parameters that require
+    gradients are trained with the model.
+
+    ``needs`` says what a phase must offer for the term to act in it; the term is left out of other
+    phases, and a run in which it would act in no phase is refused.
     """
 
     weight: float
+    needs: ClassVar[Need | None] = None
 
     @abstractmethod
     def forward(self, view: StepView) -> Tensor:
@@ -53,4 +112,27 @@ class Term(nn.Module, ABC):
 
         Raises:
             UserError: if a name or pattern of the term matches nothing of ``model``.
+        """
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        """Build what depends on the model: discriminators, copies of the first weights, statistics.
+
+        Called once, before the optimizer is made. When a phase is resumed it is called with weights
+        of the middle of the phase, and the term's state is restored afterwards: the names and
+        shapes of parameters and buffers must not depend on the weights.
+
+        Raises:
+            UserError: if the phase lacks what the term is about, such as tasks with classes.
+        """
+
+    def after_step(self, model: nn.Module, progress: float) -> None:
+        """Called after each optimizer step, for teachers that follow the model.
+
+        ``progress`` is that of the step in `StepView`.
+        """
+
+    def before_evaluation(self, model: JointModel, streams: Mapping[str, Stream]) -> None:
+        """Called in evaluation mode before the model is scored at the end of an epoch.
+
+        What it changes in the model's buffers is scored and saved.
         """
