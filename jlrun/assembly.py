@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from jlrun.config.build import build
-from jlrun.config.data_nodes import SEVERAL, SINGLE, task_labels, used_nodes
+from jlrun.averaging import NoAverage, WeightAverage
+from jlrun.blocks import blocks
+from jlrun.class_vectors import ClassVectors, class_vectors
+from jlrun.config.build import build, takes_class_names
+from jlrun.config.data_nodes import (
+    SEVERAL,
+    SINGLE,
+    SOURCES,
+    START,
+    learned_start,
+    task_labels,
+    used_nodes,
+)
 from jlrun.config.schema import Settings
 from jlrun.data.augment import Augment
 from jlrun.data.dataset import Dataset
@@ -20,17 +32,25 @@ from jlrun.data.streams import Stream
 from jlrun.engine import Engine, find_device
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.fusions import Single
+from jlrun.learned_start import LearnedStart
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
+from jlrun.ramps import ramp
 from jlrun.seeding import seed_everything
 from jlrun.sharing import Hard
 from jlrun.tasks import Multiclass, Multilabel, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.pretraining import with_pretraining
+from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
 from jlrun.trunk import Trunk
+from jlrun.validators import SourceAccuracy, Validator
 from jlrun.weightings.route import GradientRoute
+from jlrun.zero_shot.classes import ClassSplit
+from jlrun.zero_shot.taught import refuse_taught
+from jlrun.zero_shot.withholding import withhold
 
-RESERVED = {"tasks", "modalities", "augment", *(field.name for field in fields(Subset))}
+RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Assembly:
         plan: what to train and score.
         feeds: the data sets in use, for the records.
         specs: modality -> what the model takes.
+        start: the weights from elsewhere that the main model begins with; None: there are none.
     """
 
     settings: Settings
@@ -50,6 +71,7 @@ class Assembly:
     plan: Plan
     feeds: tuple[Feed, ...]
     specs: Mapping[str, Spec]
+    start: LearnedStart | None = None
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -60,6 +82,7 @@ class Assembly:
         """Return the model of a fit as it is before any training, on the device."""
         seed_everything(self.settings.seed, "model")
         model = make_model(self.settings, self.specs, fit.modalities, fit.heads, fit.shares)
+        fit.begin(model)
         return self.engine.prepare(model)
 
 
@@ -75,16 +98,32 @@ def assemble(settings: Settings) -> Assembly:
     splits = {name: load_splits(settings, name, node) for name, node in nodes.items()}
     leading = _leading(nodes)
     specs = {m: splits[leading].modalities[m] for m in modalities}
+    recipe = make_recipe(settings)
+    needs = frozenset(getattr(term, "needs", None) for term in recipe.make_terms().values())
+    beside = "views" in needs and settings.pretraining.epochs == 0
     feeds = tuple(
-        _feed(settings, engine, name, node, splits[name], specs) for name, node in nodes.items()
+        _feed(settings, engine, name, node, splits[name], specs, beside)
+        for name, node in nodes.items()
     )
     parts = Parts(
-        recipe=make_recipe(settings),
+        recipe=recipe,
         modalities=modalities,
         epochs=settings.epochs,
         baselines=settings.baselines,
+        pretrained=any(settings.backbone[m].get("weights") for m in modalities),
+        needs=needs,
+        blocks=lambda: _blocks(settings, specs, modalities),
     )
-    return Assembly(settings, engine, _plan(settings, feeds, parts), feeds, specs)
+    start = LearnedStart.of(learned_start({"source": settings.source}))
+    plan = _plan(settings, feeds, parts, start)
+    if "views" in needs and not beside:
+        chosen = _pretrained_on(settings, feeds)
+        with_views = {
+            f.name: _pretraining_stream(settings, engine, f.name, splits[f.name], specs)
+            for f in chosen
+        }
+        plan = with_pretraining(plan, chosen, with_views, settings.pretraining.epochs, recipe)
+    return Assembly(settings, engine, plan, feeds, specs, start)
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -113,7 +152,8 @@ def make_engine(settings: Settings) -> Engine:
 
 def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Return stream name -> data set node: its config path, of those that are in use."""
-    return used_nodes({key: getattr(settings, key) for key in (*SINGLE, SEVERAL, "tasks")})
+    keys = (*SINGLE, SEVERAL, SOURCES, "tasks", "strategy")
+    return used_nodes({key: getattr(settings, key) for key in keys})
 
 
 def _leading(nodes: Mapping[str, Mapping[str, Any]]) -> str:
@@ -148,7 +188,12 @@ def load_splits(settings: Settings, name: str, node: Mapping[str, Any]) -> Split
     dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
-    return make_splits(dataset, subset, settings.seed, where=name)
+    splits = make_splits(dataset, subset, settings.seed, where=name)
+    if settings.zero_shot is None:
+        return splits
+    task = _zero_shot_task(settings, node)
+    split, _ = _unseen(settings, splits.classes[task])
+    return withhold(splits, dataset.modalities, task, split, name)
 
 
 def check_targets(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
@@ -218,10 +263,18 @@ def make_model(
     names = tuple(heads)
     body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
 
+    node = head_node(settings)
+
     def head(spec: TaskSpec) -> torch.nn.Module:
-        return body.build_head(lambda width: build(settings.heads, width, spec.num_outputs))
+        names = spec.classes if takes_class_names(node) else ()
+        return body.build_head(lambda width: build(node, width, spec.num_outputs, *names))
 
     return JointModel(body, {name: head(spec) for name, spec in heads.items()})
+
+
+def head_node(settings: Settings) -> dict[str, Any]:
+    """Return what every task's head is built from."""
+    return settings.heads if settings.zero_shot is None else settings.zero_shot.head
 
 
 def make_recipe(settings: Settings) -> Recipe:
@@ -235,6 +288,10 @@ def make_recipe(settings: Settings) -> Recipe:
         make_terms=lambda: {name: build(node) for name, node in settings.terms.items()},
         schedule=build(settings.scheduler),
         term_scale=term_scale,
+        ramp=ramp(settings.lambda_ramp),
+        make_average=NoAverage
+        if settings.ema is None
+        else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
         route=route,
     )
@@ -254,8 +311,42 @@ def _feed(
     node: Mapping[str, Any],
     splits: Splits,
     specs: Mapping[str, Spec],
+    with_views: bool,
 ) -> Feed:
-    stream: Callable[..., Stream] = partial(
+    stream = _stream_maker(settings, engine, splits, specs)
+    augment: Augment = build(node["augment"])
+    views = build(settings.pretraining.views) if with_views else None
+    # The tasks asked for are those of the target; a source without any of them keeps its own.
+    chosen = settings.tasks
+    if (
+        name != "target"
+        and "target" in dataset_nodes(settings)
+        and not set(chosen or ()) & set(node["tasks"])
+    ):
+        chosen = None
+    return Feed(
+        name=name,
+        train=stream(
+            name, splits.train, batch_size=settings.batch_size, augment=augment, views=views
+        ),
+        val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
+        test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
+        pool=stream(
+            name,
+            splits.pool,
+            batch_size=settings.batch_size,
+            augment=replace(augment, mixup=0.0, cutmix=0.0),
+            views=views,
+            labelled=False,
+        ),
+        tasks=task_specs(name, node, splits, chosen),
+    )
+
+
+def _stream_maker(
+    settings: Settings, engine: Engine, splits: Splits, specs: Mapping[str, Spec]
+) -> Callable[..., Stream]:
+    return partial(
         Stream,
         specs={m: splits.modalities[m] for m in specs},
         model_specs=specs,
@@ -265,37 +356,128 @@ def _feed(
         workers=engine.workers,
         channels_last=engine.channels_last,
     )
-    augment: Augment = build(node["augment"])
-    # The tasks asked for are those of the target; a source without any of them keeps its own.
-    chosen = settings.tasks
-    if name == "source" and not set(chosen or ()) & set(node["tasks"]):
-        chosen = None
-    return Feed(
-        name=name,
-        train=stream(name, splits.train, batch_size=settings.batch_size, augment=augment),
-        val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
-        test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
-        tasks=task_specs(name, node, splits, chosen),
+
+
+def _pretrained_on(settings: Settings, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
+    """Return the data sets that self-supervised terms learn from."""
+    names = [feed.name.rpartition(".")[2] for feed in feeds]
+    for name in settings.pretraining.data or ():
+        if name not in names:
+            hint = did_you_mean(name, names)
+            raise UserError.of("pretraining.data", f"the run has no data set '{name}'.{hint}")
+    chosen = names if settings.pretraining.data is None else settings.pretraining.data
+    return tuple(feed for feed, name in zip(feeds, names, strict=True) if name in chosen)
+
+
+def _pretraining_stream(
+    settings: Settings, engine: Engine, name: str, splits: Splits, specs: Mapping[str, Spec]
+) -> Stream:
+    """Return all training rows with views; they have labels only if all of them may be used."""
+    adapted = name == "target" and settings.strategy in ("adapt", "generalize")
+    return _stream_maker(settings, engine, splits, specs)(
+        name,
+        splits.pool,
+        batch_size=settings.batch_size,
+        views=build(settings.pretraining.views),
+        labelled=len(splits.pool) == len(splits.train) and not adapted,
     )
 
 
-def _plan(settings: Settings, feeds: tuple[Feed, ...], parts: Parts) -> Plan:
-    match settings.mode, settings.strategy:
-        case "multitask", _:
+def _blocks(
+    settings: Settings, specs: Mapping[str, Spec], modalities: Sequence[str]
+) -> list[list[str]]:
+    """Return the blocks of the model's body (`jlrun.blocks`)."""
+    untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
+    return blocks(make_model(untrained, specs, modalities, {}))
+
+
+def without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return encoder nodes that read no pretrained weights."""
+    return {
+        modality: {key: None if key == "weights" else value for key, value in node.items()}
+        for modality, node in backbone.items()
+    }
+
+
+def _plan(
+    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+) -> Plan:
+    match settings.mode:
+        case "multitask":
             node = settings.sampling
             return multitask.plan(feeds, parts, None if node is None else build(node))
-        case "multimodal", _:
+        case "multimodal":
             return multimodal.plan(feeds[0], parts)
-        case "transfer", "joint":
-            source, target = feeds
-            return transfer.plan_joint(source, target, settings.lambda_, parts)
+        case "transfer":
+            return _transfer_plan(settings, feeds, parts, start)
+
+
+def _transfer_plan(
+    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+) -> Plan:
+    sources = tuple(feed for feed in feeds if feed.name != "target")
+    (target,) = (feed for feed in feeds if feed.name == "target")
+    domains = transfer.Domains(sources, target, settings.source_weights)
+    match settings.strategy:
+        case "joint":
+            return transfer.plan_joint(domains, settings.lambda_, parts, start)
+        case "adapt":
+            assert settings.validator is not None
+            adaptation = _adaptation(settings, build(settings.validator))
+            return transfer.plan_adapt(domains, adaptation, parts, start)
+        case "generalize":
+            adaptation = _adaptation(settings, SourceAccuracy())
+            return transfer.plan_generalize(domains, adaptation, parts, start)
+        case "zero_shot":
+            return plan_zero_shot(*_zero_shot(settings, target, start), parts, start)
         case _:
-            source, target = feeds
             assert settings.finetune is not None
             assert settings.pretrain_epochs is not None
-            finetune = transfer.Finetune(
+            return transfer.plan_finetune(
+                domains,
+                build(settings.finetune),
+                parts,
                 pretrain_epochs=settings.pretrain_epochs,
-                body_lr=settings.finetune.body_lr,
-                head_lr=settings.finetune.head_lr,
+                start=start,
             )
-            return transfer.plan_finetune(source, target, finetune, parts)
+
+
+def _adaptation(settings: Settings, validator: Validator) -> transfer.Adaptation:
+    assert settings.adapt is not None
+    assert settings.pretrain_epochs is not None
+    return transfer.Adaptation(
+        validator=validator,
+        pretrain_epochs=settings.pretrain_epochs,
+        joined=settings.adapt.batch_norm == "joint",
+        oracle=settings.adapt.oracle,
+    )
+
+
+def _zero_shot_task(settings: Settings, node: Mapping[str, Any]) -> str:
+    """Return the task whose classes are seen or unseen: that asked for, or the main one."""
+    return next(iter(settings.tasks or node["tasks"]))
+
+
+def _unseen(settings: Settings, classes: Sequence[str]) -> tuple[ClassSplit, ClassVectors]:
+    """Return which classes are unseen, and what describes all of them."""
+    node = settings.zero_shot
+    assert node is not None
+    vectors = class_vectors(node.attributes, classes, "zero_shot.attributes")
+    seed, where = node.unseen_seed, "zero_shot.unseen"
+    return ClassSplit.choose(classes, node.unseen, seed, vectors, where), vectors
+
+
+def _zero_shot(
+    settings: Settings, target: Feed, start: LearnedStart | None
+) -> tuple[Feed, ZeroShot]:
+    """Return the target with its main task, unless others were asked for, and what is unseen."""
+    zero_shot = settings.zero_shot
+    assert zero_shot is not None
+    if settings.tasks is None:
+        target = replace(target, tasks=target.tasks[:1])
+    split, vectors = _unseen(settings, target.tasks[0].classes)
+    run = learned_start({"source": settings.source}).get("run")
+    if run is not None:
+        refuse_taught(Path(run).expanduser(), split, "source.run")
+    method = build(zero_shot.method)
+    return target, ZeroShot(split, method, vectors, zero_shot.calibration)

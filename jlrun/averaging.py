@@ -57,7 +57,8 @@ class WeightAverage:
     """θ̄ ← d_t θ̄ + (1 − d_t) θ after every step, of all weights and float buffers.
 
     d_t = min(decay, 1 − (1 + t)^(−2/3)), so that the first steps, far from where training ends, are
-    forgotten quickly. Buffers of whole numbers are those of the model.
+    forgotten quickly. Buffers of whole numbers are those of the model. Averages are kept in float32
+    at least: in half precision 1 − d_t of a weight would round to nothing.
 
     Args:
         decay: largest d_t.
@@ -76,9 +77,11 @@ class WeightAverage:
         for name, tensor in model.state_dict().items():
             old = self._average.get(name)
             if old is None or not tensor.is_floating_point():
-                self._average[name] = tensor.detach().clone()
+                self._average[name] = _precise_copy(tensor)
             else:
-                old.lerp_(tensor.to(old.dtype), 1 - decay)
+                # What was read from a checkpoint may lie on another device than the model.
+                average = old.to(tensor.device)
+                self._average[name] = average.lerp_(tensor.to(average.dtype), 1 - decay)
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
@@ -97,10 +100,16 @@ class WeightAverage:
             model.load_state_dict(own)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of steps and the averages."""
+        """Return the number of steps and the averages; they are not copied."""
         return {"steps": self._steps, "average": dict(self._average)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._steps = state["steps"]
         self._average = {name: tensor.clone() for name, tensor in state["average"].items()}
+
+
+def _precise_copy(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.clone()
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32), copy=True)

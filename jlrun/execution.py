@@ -19,7 +19,7 @@ from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
-from jlrun.evaluation import Observer, ensemble, evaluate, predictor
+from jlrun.evaluation import Observer, Predict, ensemble, evaluate, predictor
 from jlrun.files import write_json, write_text
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
@@ -34,6 +34,7 @@ from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
 from jlrun.shared_baselines import SharedBaselines, origins
 from jlrun.terms.base import Term
+from jlrun.wise_ft import wise_ft
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,12 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
+            for line in () if assembly.start is None else assembly.start.lines():
+                recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
             _draw_records(job, assembly, recorder)
+            _draw_curve(job, result, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result
@@ -163,6 +167,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
+    _refuse_idle_terms(fit)
     return Header(
         run_dir=job.directory,
         mode=job.settings.mode,
@@ -177,6 +182,24 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         settings=_choices(job.settings),
         resumed=job.resumed,
     )
+
+
+def _refuse_idle_terms(fit: Fit) -> None:
+    """Refuse terms that would act in no phase of the main fit."""
+    offered = frozenset[str]().union(*(phase.offers for phase in fit.phases))
+    for name, term in fit.phases[-1].recipe.make_terms().items():
+        needs = getattr(term, "needs", None)
+        if needs is not None and needs not in offered:
+            raise UserError.of(f"terms.{name}", f"would do nothing in this run: {_LACKING[needs]}")
+
+
+_LACKING = {
+    "learned weights": "it is about weights that were learned before, by a source (mode=transfer), "
+    "source.run, source.weights, backbone weights or a self-supervised term",
+    "target": "it brings sources and a target together, as in strategy=adapt or strategy=joint",
+    "several sources": "it compares several sources, as in strategy=generalize sources=[a,b]",
+    "views": "it learns from augmented views, which no phase has",
+}
 
 
 def _choices(settings: Settings) -> dict[str, Any]:
@@ -292,19 +315,21 @@ def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
 def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
 
     plan, found = assembly.plan, {}
-    fits = {fit.name: fit for fit in plan.fits}
     for reuse in plan.reused:
-        members = []
-        for fit_name, checkpoint in reuse.members:
-            model = assembly.new_model(fits[fit_name])
-            checkpoints.load_model(_folder(job, fit_name).path / checkpoint, model)
-            members.append(predictor(model, assembly.engine))
-        predict = ensemble(members)
+        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members])
         found[reuse.name] = SplitScores(
             val=evaluate(predict, reuse.scored, plan.val),
             test=evaluate(predict, reuse.scored, plan.test),
         )
     return found
+
+
+def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
+    """Return the predictions of a checkpoint of a fit."""
+    (fit,) = (fit for fit in assembly.plan.fits if fit.name == fit_name)
+    model = assembly.new_model(fit)
+    checkpoints.load_model(_folder(job, fit_name).path / checkpoint, model)
+    return predictor(model, assembly.engine)
 
 
 def _result(
@@ -339,8 +364,65 @@ def _result(
             "steps": main.steps,
             "peak_memory_bytes": peak_memory,
         },
-        extra={**main.also, **_origins(job, assembly), **_relations(job)},
+        extra={
+            **main.also,
+            **_beside(main),
+            **_curve(job, assembly),
+            **_start(assembly),
+            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
+            **_origins(job, assembly),
+            **_relations(job),
+        },
     )
+
+
+def _beside(main: FitResult) -> dict[str, Any]:
+    """Return the test scores that selection did not choose, where they were looked at."""
+    return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
+
+
+def _curve(job: Job, assembly: Assembly) -> dict[str, Any]:
+    """Return the scores of models between the weights before and after fine-tuning."""
+    fit = assembly.plan.fits[0]
+    if fit.interpolated is None:
+        return {}
+    folder = _folder(job, fit.name)
+    model = assembly.new_model(fit)
+    before = (
+        checkpoints.load_tensors(folder.path / fit.interpolated)
+        if fit.interpolated
+        else {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    )
+    after = checkpoints.load_tensors(folder.best)
+    curve = wise_ft(model, before, after, fit, assembly.plan, assembly.engine)
+    return {"wise_ft": [between.to_json() for between in curve]}
+
+
+def _draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
+    points = result.extra.get("wise_ft", ())
+    if not job.settings.recorder.figures or not points or not points[0]["source"]:
+        return
+    from jlrun.figures.wise_ft import wise_ft as draw
+
+    for task, metric in result.primary.items():
+        shown = [
+            {
+                "alpha": point["alpha"],
+                "source": point["source"][f"source.{task}"][metric],
+                "target": point["test"][task][metric],
+                "selected": point["selected"],
+            }
+            for point in points
+            if f"source.{task}" in point["source"]
+        ]
+        if shown:
+            recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)
+
+
+def _start(assembly: Assembly) -> dict[str, Any]:
+    """Return what the model began with, if that was learned elsewhere."""
+    start = assembly.start
+    return {} if start is None or start.report is None else {"start": start.to_json()}
 
 
 def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:

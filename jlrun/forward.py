@@ -205,7 +205,7 @@ class StepForward:
             batches=dict(part),
             outputs=outputs,
             progress=self.progress,
-            tasks={o.head: o.spec.task for o in objectives},
+            tasks={head: spec.task for head, spec in self.phase.specs.items()},
             columns={
                 name: {o.head: o.spec.column for o in objectives if o.stream == name}
                 for name in part

@@ -139,7 +139,7 @@ def _terms(model: JointModel, phase: Phase) -> nn.ModuleDict:
     }
     start = PhaseStart(
         model=model,
-        tasks={o.head: o.spec for o in phase.objectives},
+        tasks=phase.specs,
         observed=phase.heads,
         streams=phase.train,
         num_steps=phase.num_steps,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -23,6 +23,9 @@ from jlrun.tasks import TaskSpec
 from jlrun.terms.base import TARGET, Need, Term
 from jlrun.weightings.base import Weighting
 from jlrun.weightings.route import GradientRoute
+
+if TYPE_CHECKING:
+    from jlrun.evaluation import Predict
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,8 @@ class Phase:
         recipe: optimizer, weighting, terms and schedule.
         rules: how parameters train; the first that matches counts, others train as they are.
         sampling: which streams each step takes a batch from.
-        observed: stream -> heads that are computed on it for the terms, beside those of its
-            objectives. Streams with neither are not passed through the model.
+        observed: what is computed for the terms, but not learned. Streams that neither an
+            objective nor this is about are not passed through the model.
         learned: whether the weights it starts from were learned.
         joined: whether the batches of a step pass through the model as one, so that BatchNorm
             normalises them together.
@@ -169,7 +172,7 @@ class Phase:
     recipe: Recipe
     rules: tuple[ParameterRule, ...] = body_and_head()
     sampling: Sampling = field(default_factory=All)
-    observed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    observed: tuple[Objective, ...] = ()
     learned: bool = False
     joined: bool = False
     batch_norm: Literal["train", "freeze"] = "train"
@@ -180,10 +183,15 @@ class Phase:
     @cached_property
     def heads(self) -> Mapping[str, tuple[str, ...]]:
         """Stream -> the heads that are computed on it; streams without any are left out."""
-        names = dict.fromkeys((*self.train, *(o.stream for o in self.objectives)))
-        own = {name: [o.head for o in self.objectives if o.stream == name] for name in names}
-        found = {n: dict.fromkeys((*heads, *self.observed.get(n, ()))) for n, heads in own.items()}
-        return {n: tuple(heads) for n, heads in found.items() if own[n] or n in self.observed}
+        found: dict[str, dict[str, None]] = {}
+        for objective in (*self.objectives, *self.observed):
+            found.setdefault(objective.stream, {})[objective.head] = None
+        return {stream: tuple(heads) for stream, heads in found.items()}
+
+    @cached_property
+    def specs(self) -> Mapping[str, TaskSpec]:
+        """Head -> task, of all heads that are computed."""
+        return {o.head: o.spec for o in (*self.observed, *self.objectives)}
 
     @cached_property
     def offers(self) -> frozenset[Need]:
@@ -223,6 +231,9 @@ class Fit:
         also_scored: result key -> more objectives that the test scores cover.
         val_scored: what the validation scores are about, where that differs.
         begin: changes the model before any training: weights from elsewhere, adapters.
+        interpolated: whether models between the weights before the last phases and the selected
+            ones are scored, too: the name of the earlier phase's checkpoint, or ``""`` for the
+            model before any training; None: no.
         independent_of: top-level parts of the config without influence on this fit, beside those
             that influence none; runs that agree in all others share it. None: it is not shared.
     """
@@ -236,6 +247,7 @@ class Fit:
     also_scored: Mapping[str, tuple[Objective, ...]] = field(default_factory=dict)
     val_scored: tuple[Objective, ...] | None = None
     begin: Callable[[JointModel], None] = leave_as_it_is
+    interpolated: str | None = None
     independent_of: frozenset[str] | None = None
 
 
@@ -254,6 +266,11 @@ class Reuse:
     scored: tuple[Objective, ...]
 
 
+def nothing_more(predict: Callable[[str], Predict]) -> Mapping[str, object]:
+    """Report nothing beside scores."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything a run trains and scores.
@@ -264,6 +281,8 @@ class Plan:
         test: stream name -> test stream, read once for each fit, at its end.
         val: stream name -> validation stream of the scored objectives.
         compare: val and test scores by fit or baseline name -> baselines and gain of the result.
+        report: (name of a fit -> predictions of its selected weights) -> what the result has
+            besides: key -> plain values.
     """
 
     fits: tuple[Fit, ...]
@@ -271,6 +290,7 @@ class Plan:
     val: Mapping[str, Stream]
     compare: Callable[[Mapping[str, SplitScores]], Comparison]
     reused: tuple[Reuse, ...] = ()
+    report: Callable[[Callable[[str], Predict]], Mapping[str, object]] = nothing_more
 
 
 Scores = Mapping[str, Mapping[str, float]]

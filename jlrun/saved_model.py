@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from jlrun import checkpoints
-from jlrun.assembly import Assembly, dataset_nodes, make_engine, make_model
+from jlrun.assembly import (
+    Assembly,
+    dataset_nodes,
+    head_node,
+    make_engine,
+    make_model,
+    without_weights,
+)
+from jlrun.class_vectors.kept import keep, with_kept
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.data.specs import Spec, spec_from_json, spec_to_json
@@ -17,9 +27,11 @@ from jlrun.errors import UserError
 from jlrun.files import read_json, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective
+from jlrun.saved_run import load_run
 from jlrun.tasks import TaskSpec
 
 FILE = "model.json"
+BEST = "checkpoints/best"
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
         },
         "scored": [o.head for o in fit.scored],
     }
+    keep(head_node(assembly.settings), directory)
     write_json(directory / FILE, content)
 
 
@@ -63,21 +76,87 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
     Raises:
         UserError: if the run has not got as far as a selected model.
     """
-    if not (directory / FILE).is_file() or not checkpoints.exists(directory / "checkpoints/best"):
-        raise UserError.of(str(directory), "this run has no selected model yet; resume it first")
-    content = read_json(directory / FILE)
-    specs = {m: spec_from_json(fields) for m, fields in content["modalities"].items()}
-    heads = {
-        head: TaskSpec(entry["task"], build(entry["kind"]), tuple(entry["classes"]))
-        for head, entry in content["heads"].items()
-    }
+    content = _described(directory)
+    specs, heads = _specs(content), _heads(content)
     engine = make_engine(settings)
-    untrained = settings.model_copy(update={"backbone": _without_weights(settings.backbone)})
-    model = engine.prepare(make_model(untrained, specs, tuple(specs), heads))
-    checkpoints.load_model(directory / "checkpoints" / "best", model)
+    model = engine.prepare(_untrained(directory, settings, specs, heads))
+    checkpoints.load_model(directory / BEST, model)
     model.eval()
     scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
     return SavedModel(model, engine, specs, scored)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What `load_teacher` returns.
+
+    Attributes:
+        model: in evaluation mode, without gradients.
+        specs: modality -> what the model takes.
+        heads: head -> its task.
+    """
+
+    model: JointModel
+    specs: Mapping[str, Spec]
+    heads: Mapping[str, TaskSpec]
+
+
+def load_teacher(directory: Path, device: torch.device) -> Teacher:
+    """Return the selected model of the run in ``directory``, for another run to learn from.
+
+    Raises:
+        UserError: if there is no run, or it has not got as far as a selected model.
+    """
+    settings, _ = load_run(directory)
+    content = _described(directory)
+    specs, heads = _specs(content), _heads(content)
+    model = _untrained(directory, settings, specs, heads)
+    checkpoints.load_model(directory / BEST, model)
+    return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
+
+
+def _described(directory: Path) -> dict[str, Any]:
+    """Return the content of the run's ``model.json``, if it has weights to go with it."""
+    if not (directory / FILE).is_file() or not checkpoints.exists(directory / BEST):
+        raise UserError.of(str(directory), "this run has no selected model yet; resume it first")
+    return read_json(directory / FILE)
+
+
+def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:
+    return {m: spec_from_json(fields) for m, fields in content["modalities"].items()}
+
+
+def _heads(content: Mapping[str, Any]) -> dict[str, TaskSpec]:
+    return {
+        head: TaskSpec(entry["task"], build(entry["kind"]), tuple(entry["classes"]))
+        for head, entry in content["heads"].items()
+    }
+
+
+def _untrained(
+    directory: Path,
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    heads: Mapping[str, TaskSpec],
+) -> JointModel:
+    """Return the run's model; pretrained weights are not read, as those of the run follow."""
+    plain = _with_own_class_vectors(settings, directory).model_copy(
+        update={"backbone": without_weights(settings.backbone)}
+    )
+    model = make_model(plain, specs, tuple(specs), heads)
+    if settings.finetune is not None:
+        build(settings.finetune).begin(model)
+    return model
+
+
+def _with_own_class_vectors(settings: Settings, directory: Path) -> Settings:
+    """Return settings whose heads read the run's copy of a file of class vectors."""
+    update: dict[str, Any] = {"heads": with_kept(settings.heads, directory)}
+    zero_shot = settings.zero_shot
+    if zero_shot is not None:
+        head = with_kept(zero_shot.head, directory)
+        update["zero_shot"] = zero_shot.model_copy(update={"head": head})
+    return settings.model_copy(update=update)
 
 
 def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
@@ -87,11 +166,3 @@ def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
         for feed in assembly.feeds
         if any(known is spec for known in feed.tasks)
     )
-
-
-def _without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return encoder nodes that read no pretrained weights: those of the checkpoint follow."""
-    return {
-        modality: {key: None if key == "weights" else value for key, value in node.items()}
-        for modality, node in backbone.items()
-    }

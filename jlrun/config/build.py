@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,12 @@ def build(node: Mapping[str, Any], *args: Any, **runtime: Any) -> Any:
         raise
     except ValueError as error:
         raise UserError.of(path, " ".join(str(error).split())) from error
+
+
+def takes_class_names(node: Mapping[str, Any]) -> bool:
+    """Whether the target of ``node`` ends its positional parameters in ``*classes``."""
+    parameters = inspect.signature(trust.find(str(node["_target_"]))).parameters.values()
+    return any(p.kind is p.VAR_POSITIONAL and p.name == "classes" for p in parameters)
 
 
 def _typed(path: str, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:

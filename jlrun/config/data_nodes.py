@@ -9,15 +9,30 @@ Config = Mapping[str, Any]
 
 SINGLE = ("dataset", "source", "target")
 SEVERAL = "datasets"
+SOURCES = "sources"
+# Keys of ``source`` that take weights from elsewhere, instead of training on a data set.
+START = ("run", "weights")
 
 
 def data_nodes(config: Config) -> dict[str, Config]:
     """Return config path -> data set node, of those that are there and of that form."""
     nodes = {key: config.get(key) for key in SINGLE}
-    several = config.get(SEVERAL)
-    if isinstance(several, Mapping):
-        nodes |= {f"{SEVERAL}.{name}": node for name, node in several.items()}
-    return {path: node for path, node in nodes.items() if isinstance(node, Mapping)}
+    for group in (SEVERAL, SOURCES):
+        several = config.get(group)
+        if isinstance(several, Mapping):
+            nodes |= {f"{group}.{name}": node for name, node in several.items()}
+    if learned_start(config) or config.get("strategy") == "zero_shot":
+        del nodes["source"]
+    found = {path: node for path, node in nodes.items() if isinstance(node, Mapping)}
+    return {path: n for path, n in found.items() if path != "source" or "_target_" in n}
+
+
+def learned_start(config: Config) -> dict[str, str]:
+    """Return ``run`` or ``weights`` -> path, where the source is one of these."""
+    source = config.get("source")
+    if not isinstance(source, Mapping):
+        return {}
+    return {key: str(source[key]) for key in START if source.get(key)}
 
 
 def used_nodes(config: Config) -> dict[str, Config]:

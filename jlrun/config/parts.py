@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jlrun.config.data_nodes import SEVERAL, data_nodes, task_labels, used_nodes
+from jlrun.config.data_nodes import (
+    SEVERAL,
+    SOURCES,
+    data_nodes,
+    learned_start,
+    task_labels,
+    used_nodes,
+)
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, did_you_mean
 
@@ -19,9 +26,10 @@ def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
         config: a resolved config.
         overrides: what the user asked for, where a choice without effect is to be told.
     """
-    checks = (_datasets, _sampling, _tasks, _modalities, _fusion, _backbones, _strengths)
+    checks = (_datasets, _sources, _sampling, _tasks, _modalities, _fusion, _backbones, _strengths)
     problems = [problem for check in checks for problem in check(config)]
-    return [*problems, *_backbones_without_input(config, overrides)]
+    idle = (*_backbones_without_input(config, overrides), *_heads_without_task(config, overrides))
+    return [*problems, *idle]
 
 
 def chosen_modalities(config: Config) -> list[str]:
@@ -30,8 +38,9 @@ def chosen_modalities(config: Config) -> list[str]:
     if asked:
         return asked
     nodes = used_nodes(config)
-    offered = [_names(node.get("modalities")) for node in nodes.values()]
-    leading = offered[-1 if "target" in nodes else 0] if offered else []
+    by_path = {path: _names(node.get("modalities")) for path, node in nodes.items()}
+    offered = list(by_path.values())
+    leading = by_path.get("target", offered[0]) if offered else []
     return [name for name in leading if all(name in o for o in offered)]
 
 
@@ -42,10 +51,10 @@ def _datasets(config: Config) -> Iterator[Problem]:
         message = f"only mode=multitask takes several data sets, and this is mode={mode}"
         yield Problem(SEVERAL, message)
         return
-    used = ["source", "target"] if mode == "transfer" else several or ["dataset"]
+    used = _transferred(config, nodes) if mode == "transfer" else several or ["dataset"]
     leave_out = "; ~dataset leaves it out" if several else ""
     for path in nodes.keys() - set(used):
-        yield Problem(path, f"mode={mode} takes {' and '.join(used)} instead{leave_out}")
+        yield Problem(path, f"{_what(config)} takes {' and '.join(used)} instead{leave_out}")
     for key in used:
         node = nodes.get(key)
         if node is None:
@@ -56,6 +65,40 @@ def _datasets(config: Config) -> Iterator[Problem]:
             yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
         if not _names(node.get("modalities")):
             yield Problem(f"{key}.modalities", "a data set lists its modalities, as in [image]")
+
+
+def _transferred(config: Config, nodes: Mapping[str, Config]) -> list[str]:
+    """Return where the data sets of a transfer stand."""
+    several = [path for path in nodes if path.startswith(f"{SOURCES}.")]
+    if learned_start(config) or config.get("strategy") == "zero_shot":
+        return ["target"]
+    return [*(several or ["source"]), "target"]
+
+
+def _what(config: Config) -> str:
+    if config.get("strategy") == "zero_shot":
+        return "strategy=zero_shot"
+    return "a source of weights" if learned_start(config) else f"mode={config.get('mode')}"
+
+
+def _sources(config: Config) -> Iterator[Problem]:
+    """Check what strategies need of their sources."""
+    strategy, weights = config.get("strategy"), config.get("source_weights")
+    if len(learned_start(config)) > 1:
+        yield Problem("source", "run and weights are both set; the model begins with one of them")
+    names = list(config["sources"]) if isinstance(config.get("sources"), Mapping) else []
+    if learned_start(config) and strategy not in (None, "finetune", "zero_shot") and not names:
+        start = f"source.{next(iter(learned_start(config)))}"
+        yield Problem(
+            start, f"strategy={strategy} also needs a source's data: name it in sources=[…]"
+        )
+    for name in weights if isinstance(weights, Mapping) else ():
+        if name not in names:
+            hint = did_you_mean(str(name), names) if names else " There is one source alone."
+            yield Problem("source_weights", f"no source '{name}'.{hint}")
+    epochs = config.get("pretrain_epochs")
+    if strategy == "finetune" and _is_zero(epochs) and not learned_start(config):
+        yield Problem("pretrain_epochs", "0 leaves nothing to fine-tune; use 1 or more")
 
 
 def _sampling(config: Config) -> Iterator[Problem]:
@@ -143,6 +186,16 @@ def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterat
         modality = rest.partition(".")[0]
         if group == "backbone" and names and modality not in names:
             message = f"the run has no {modality} input, only {', '.join(names)}"
+            yield Problem(key, message)
+
+
+def _heads_without_task(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:
+    if config.get("strategy") != "zero_shot":
+        return
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.partition(".")[0] == "heads":
+            message = "strategy=zero_shot has a head that knows the classes: see zero_shot.head"
             yield Problem(key, message)
 
 

@@ -16,7 +16,15 @@ from pydantic import (
     field_validator,
 )
 
-from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jlrun.config.data_nodes import START
+from jlrun.ramps import RampName
+from jlrun.ranges import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 Mode = Literal["transfer", "multitask", "multimodal"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
@@ -61,6 +69,21 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 Node = Annotated[dict[str, Any], AfterValidator(_node)]
+
+
+def _source(node: dict[str, Any]) -> dict[str, Any] | None:
+    if all(node.get(key) is None for key in ("_target_", *START)) and not set(node) - {*START}:
+        return None  # deleted: `sources` stand in its place, or nothing
+    for key in START:
+        if not isinstance(node.get(key), str | None):
+            raise ValueError(f"{key} is not a path")
+    return node if node.get("run") or node.get("weights") else _node(node)
+
+
+# A data set to be learned from, or weights that were learned elsewhere.
+Source = Annotated[
+    dict[str, Any] | None, AfterValidator(lambda n: None if n is None else _source(n))
+]
 
 
 class _Section(BaseModel):
@@ -108,11 +131,30 @@ class DiagnosisSettings(_Section):
         return affinity
 
 
-class FinetuneSettings(_Section):
-    """Factors on the learning rate while fine-tuning."""
+class PretrainingSettings(_Section):
+    """The phase of self-supervised terms, if there are any."""
 
-    body_lr: NonNegativeFloat
-    head_lr: NonNegativeFloat
+    epochs: Annotated[int, Ge(0), Le(1_000_000)]
+    data: Names | None
+    views: Node
+
+
+class AdaptSettings(_Section):
+    """How sources and target pass through the model, and what is reported."""
+
+    batch_norm: Literal["joint", "split"]
+    oracle: bool
+
+
+class ZeroShotSettings(_Section):
+    """Which classes are never learned, what describes them, and how the others are."""
+
+    unseen: PositiveInt | Annotated[tuple[str | int, ...], Len(1)]
+    unseen_seed: int
+    attributes: str | dict[str, Any]
+    calibration: Annotated[int, Ge(0), Le(100)]
+    method: Node
+    head: Node
 
 
 class Settings(_Section):
@@ -121,6 +163,11 @@ class Settings(_Section):
     Attributes:
         dataset: in multitask and multimodal; ``source`` and ``target`` in transfer.
         strategy: in transfer only, as ``finetune`` and ``pretrain_epochs``, which it brings.
+        finetune, validator, adapt, zero_shot: in the strategies that bring them.
+        sources: several ones by their names, in place of ``source``, in transfer only; with
+            ``source_weights``, name -> factor of its losses.
+        ema: decay of a running average of the weights; None: no average.
+        lambda_ramp: how λ grows over a phase.
         datasets: several ones by their names, in place of ``dataset``, in multitask only, as
             ``sampling``.
         tasks, modalities: None: all of the data set's.
@@ -136,6 +183,9 @@ class Settings(_Section):
     baselines: bool
     baselines_cache: str | None = None
     lambda_: NonNegativeFloat
+    lambda_ramp: RampName
+    ema: Fraction | None
+    pretraining: PretrainingSettings
     patience: PositiveInt | None
     data_root: str
     optimizer: Node
@@ -150,13 +200,18 @@ class Settings(_Section):
     diagnosis: DiagnosisSettings
     terms: dict[str, Node] = {}
     dataset: Node | None = None
-    source: Node | None = None
+    source: Source = None
     target: Node | None = None
     datasets: dict[str, Node] = {}
+    sources: dict[str, Node] = {}
+    source_weights: dict[str, NonNegativeFloat] = {}
     sampling: Node | None = None
-    strategy: Literal["finetune", "joint"] | None = None
-    finetune: FinetuneSettings | None = None
-    pretrain_epochs: Epochs | None = None
+    strategy: Literal["finetune", "joint", "adapt", "generalize", "zero_shot"] | None = None
+    finetune: Node | None = None
+    pretrain_epochs: Annotated[int, Ge(0), Le(1_000_000)] | None = None
+    validator: Node | None = None
+    adapt: AdaptSettings | None = None
+    zero_shot: ZeroShotSettings | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any]) -> Settings:

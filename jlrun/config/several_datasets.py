@@ -1,4 +1,4 @@
-"""``datasets=[mnist,usps]``: the short form of a choice of several data sets.
+"""``datasets=[mnist,usps]`` and ``sources=[…]``: the short form of a choice of several data sets.
 
 Hydra's own form names each, which lets one data set occur twice with other values::
 
@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_LIST = re.compile(r"\+?datasets=(?:\[(?P<listed>[\w\s,-]+)\]|(?P<single>[\w-]+))")
+_LIST = re.compile(
+    r"\+?(?P<group>datasets|sources)=(?:\[(?P<listed>[\w\s,-]+)\]|(?P<single>[\w-]+))"
+)
+_IN_PLACE_OF = {"datasets": "dataset", "sources": "dataset@source"}
 
 
 def expand_datasets(overrides: Sequence[str]) -> list[str]:
@@ -24,7 +27,8 @@ def _expanded(override: str, overrides: Sequence[str]) -> Iterator[str]:
         yield override
         return
     names = (match["listed"] or match["single"]).split(",")
-    if not any(re.match(r"~?dataset(=|$)", other) for other in overrides):
-        yield "~dataset"  # that of the mode
+    group, single = match["group"], _IN_PLACE_OF[match["group"]]
+    if not any(re.match(rf"~?{single}(=|$)", other) for other in overrides):
+        yield f"~{single}"  # that of the mode
     for name in filter(None, (name.strip() for name in names)):
-        yield f"+dataset@datasets.{name}={name}"
+        yield f"+dataset@{group}.{name}={name}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jlrun.config.data_nodes import data_nodes
+from jlrun.config.data_nodes import START, data_nodes
 from jlrun.config.options import package_folder
 from jlrun.config.trust import added_packages, top_package
 
@@ -41,6 +41,10 @@ SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
 DATASET = Slot("a data set", "", "jlrun.data")
 AUGMENT = Slot("an augmentation", "", "jlrun.data")
 TASK = Slot("a task", "jlrun.tasks.Task")
+FINETUNING = Slot("a way of fine-tuning", "jlrun.finetuning.Finetuning")
+VALIDATOR = Slot("a validator", "jlrun.validators.Validator")
+ZERO_SHOT_METHOD = Slot("a zero-shot method", "jlrun.zero_shot.Method")
+VIEWS = Slot("augmented views", "", "jlrun.data")
 PART = Slot("a part of a model", "torch.nn.Module")
 
 _TOP = {
@@ -51,6 +55,8 @@ _TOP = {
     "fusion": FUSION,
     "sharing": SHARING,
     "sampling": SAMPLING,
+    "finetune": FINETUNING,
+    "validator": VALIDATOR,
 }
 _NAMED = {"backbone": ENCODER, "terms": TERM}
 
@@ -79,6 +85,13 @@ def places(config: Mapping[str, Any]) -> Iterator[Place]:
     for group, slot in _NAMED.items():
         for name, node in _items(config.get(group)):
             yield from _place(f"{group}.{name}", node, slot)
+    zero_shot = config.get("zero_shot")
+    if isinstance(zero_shot, Mapping):
+        yield from _place("zero_shot.method", zero_shot.get("method"), ZERO_SHOT_METHOD)
+        yield from _place("zero_shot.head", zero_shot.get("head"), HEAD)
+    pretraining = config.get("pretraining")
+    if isinstance(pretraining, Mapping):
+        yield from _place("pretraining.views", pretraining.get("views"), VIEWS)
     for path, node in data_nodes(config).items():
         yield from _place(path, node, DATASET, reserved_keys())
         yield from _place(f"{path}.augment", node.get("augment"), AUGMENT)
@@ -88,7 +101,7 @@ def places(config: Mapping[str, Any]) -> Iterator[Place]:
 
 def reserved_keys() -> frozenset[str]:
     """Return the keys of a data set's node that are not arguments of its target."""
-    return subset_keys() | {"tasks", "modalities", "augment"}
+    return subset_keys() | {"tasks", "modalities", "augment", *START}
 
 
 def subset_keys() -> frozenset[str]:

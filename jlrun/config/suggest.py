@@ -6,7 +6,17 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-TRANSFER_ONLY = frozenset({"strategy", "finetune", "pretrain_epochs"})
+# Key -> the strategies of mode=transfer that have it; none: all.
+TRANSFER_ONLY: Mapping[str, tuple[str, ...]] = {
+    "strategy": (),
+    "sources": (),
+    "source_weights": (),
+    "finetune": ("finetune",),
+    "pretrain_epochs": ("finetune", "adapt", "generalize"),
+    "validator": ("adapt",),
+    "adapt": ("adapt", "generalize"),
+    "zero_shot": ("zero_shot",),
+}
 MULTITASK_ONLY = {
     "datasets": "only mode=multitask takes several data sets, as datasets=[a,b]",
     "sampling": "only mode=multitask has it",
@@ -35,7 +45,7 @@ def elsewhere(key: str, mode: str) -> str:
     if group in TRANSFER_ONLY and mode != "transfer":
         return f"only mode=transfer has it, and this is mode={mode}"
     if group in TRANSFER_ONLY:
-        return "only strategy=finetune has it"
+        return f"only strategy={' or '.join(TRANSFER_ONLY[group])} has it"
     if group == "terms":
         return "choose the term first, as in terms=[l2]; `jlrun ls terms` lists them"
     return ""

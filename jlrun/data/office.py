@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.imagefolder import load_imagefolder
-from jlrun.errors import UserError
+from jlrun.data.domain_folders import find_folder, folder_rows, labelled_photos, shared_classes
 from jlrun.ranges import PositiveInt
 
 OFFICE_31 = "https://faculty.cc.gatech.edu/~judy/domainadapt"
 OFFICE_HOME = "https://www.hemanthdv.org/officeHomeDataset.html"
+DOMAINS_31 = ("amazon", "dslr", "webcam")
+DOMAINS_HOME = ("Art", "Clipart", "Product", "Real_World", "Real World")
 
 
 def load_office31(
@@ -25,7 +27,7 @@ def load_office31(
 
     Saenko et al., "Adapting Visual Category Models to New Domains", ECCV 2010. The layout is
     ``root/<domain>/<class>/*`` or, as published, ``root/<domain>/images/<class>/*``. There is no
-    official split.
+    official split. The classes are those of all domains that are there.
 
     Args:
         root: the folder above the domains.
@@ -38,8 +40,8 @@ def load_office31(
         UserError: naming the folder that is missing, empty or laid out in another way.
     """
     folder = _domain_folder(root, [domain], f"Office-31 is at {OFFICE_31}")
-    inner = folder / "images"
-    return load_imagefolder(str(inner if inner.is_dir() else folder), size, 3, mean, std)
+    beside = [_inner(folder.parent / name) for name in DOMAINS_31]
+    return _load(_inner(folder), beside, size, mean, std)
 
 
 def load_office_home(
@@ -53,7 +55,7 @@ def load_office_home(
 
     Venkateswara et al., "Deep Hashing Network for Unsupervised Domain Adaptation", CVPR 2017. The
     layout is ``root/<domain>/<class>/*``; the folder of Real_World may be ``Real World``, as
-    published. There is no official split.
+    published. There is no official split. The classes are those of all domains that are there.
 
     Args:
         root: the folder above the domains.
@@ -67,14 +69,24 @@ def load_office_home(
     """
     names = [domain, domain.replace("_", " ")]
     folder = _domain_folder(root, names, f"Office-Home is at {OFFICE_HOME}")
-    return load_imagefolder(str(folder), size, 3, mean, std)
+    return _load(folder, [folder.parent / name for name in DOMAINS_HOME], size, mean, std)
+
+
+def _load(
+    folder: Path,
+    beside: Sequence[Path],
+    size: int,
+    mean: list[float] | None,
+    std: list[float] | None,
+) -> Dataset:
+    classes = shared_classes(domain for domain in beside if domain.is_dir())
+    rows = folder_rows(folder, classes, size)
+    return labelled_photos((rows, None, None), classes, size, mean, std)
+
+
+def _inner(folder: Path) -> Path:
+    return folder / "images" if (folder / "images").is_dir() else folder
 
 
 def _domain_folder(root: str, names: list[str], source: str) -> Path:
-    base = Path(root).expanduser()
-    found = next((base / name for name in names if (base / name).is_dir()), None)
-    if found is None:
-        raise UserError.of(
-            f"data_root={root}", f"has no folder '{names[0]}' with a folder per class; {source}"
-        )
-    return found
+    return find_folder(root, [""], names, "with a folder per class", source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source
 from jlrun.data.specs import Spec
 from jlrun.data.transforms import Conform, to_unit
+from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
 
@@ -136,6 +138,21 @@ class Stream:
 
     def _seen(self, batch: Batch) -> Batch:
         return batch if self._labelled else batch.without_labels()
+
+    def sample(self, count: int) -> Stream:
+        """Return a stream of at most ``count`` of the rows, always the same ones."""
+        if len(self.rows) <= count:
+            return self
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, self.name, "sample"))
+        chosen = torch.randperm(len(self.rows), generator=generator)[:count].sort().values
+        return self.take(chosen)
+
+    def take(self, positions: Tensor) -> Stream:
+        """Return a stream of the rows at ``positions``, ``(M,)``."""
+        found = copy(self)
+        found.__dict__.pop("_source", None)  # that of all rows
+        found.rows = View(self.rows, positions)
+        return found
 
     def order(self, epoch: int) -> Tensor:
         """Return the row indices of an epoch, int64 ``(N,)``, in the order of training."""

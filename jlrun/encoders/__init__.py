@@ -10,6 +10,7 @@ from jlrun.encoders.log_mel import LogMel
 from jlrun.encoders.mlp import Mlp
 from jlrun.encoders.point import Point
 from jlrun.encoders.torchvision_model import Torchvision
+from jlrun.encoders.vit import Vit
 
 __all__ = [
     "AudioCnn",
@@ -22,4 +23,5 @@ __all__ = [
     "Mlp",
     "Point",
     "Torchvision",
+    "Vit",
 ]

@@ -22,6 +22,7 @@ from jlrun.encoders.architectures import (
 from jlrun.encoders.base import Encoder, Stage
 from jlrun.encoders.pretrained import load_pretrained
 from jlrun.ranges import PositiveInt
+from jlrun.weight_files import LoadReport
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,11 +42,15 @@ class Torchvision(Encoder):
     Args:
         spec: images of shape ``(C, H, W)``, from 1×1 up.
         name: of the model, for example ``resnet18``.
-        weights: null, a local ``.safetensors`` or ``.pth`` file, ``DEFAULT`` or another name of
-            published weights, which are downloaded once.
+        weights: null, a local file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``) of torchvision,
+            timm or Hugging Face, ``DEFAULT`` or another name of published weights, which are
+            downloaded once.
         stem: of ResNets: ``small`` is a 3×3 convolution of stride 1 without pooling; ``auto`` is
             that for images up to 64 pixels without pretrained weights, else ``imagenet``.
         resize: side in pixels that images are resized to; null keeps their size.
+
+    Attributes:
+        load_report: what was loaded of ``weights``; None without them.
 
     Raises:
         UserError: if there is no such model, or its weights can't be had or don't fit.
@@ -70,8 +75,9 @@ class Torchvision(Encoder):
         self.network, self.out_features = build_features(name, self.size, chosen)
         self.adapt = nn.Identity() if spec.channels in (1, 3) else nn.Conv2d(spec.channels, 3, 1)
         scale, shift = torch.ones(3), torch.zeros(3)
+        self.load_report: LoadReport | None = None
         if weights is not None:
-            load_pretrained(self.network, name, weights)
+            self.load_report = load_pretrained(self.network, name, weights)
             scale, shift = renormalise(name, spec)
         self.register_buffer("scale", scale[:, None, None])
         self.register_buffer("shift", shift[:, None, None])

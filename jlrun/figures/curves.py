@@ -82,7 +82,11 @@ def _panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
         metrics: dict[str, str] = {}
         for match in matches:
             if match and match[2] != "loss":
-                metrics.setdefault(match[1], primary.get(match[1], match[2]))
+                wanted = primary.get(match[1], match[2])
+                # The test split may be scored by another metric than validation.
+                metrics.setdefault(
+                    match[1], wanted if f"val/{match[1]}/{wanted}" in tags else match[2]
+                )
         unscored = [Panel(phase)] if "train/total_loss" in tags else []
         panels += [Panel(phase, task, metric) for task, metric in metrics.items()] or unscored
     return panels

@@ -8,12 +8,14 @@ from typing import Any
 
 from jlrun.recorders.formats import format_count, format_score, format_seconds
 from jlrun.recorders.header_lines import fact_lines, short_path
+from jlrun.recorders.zero_shot_lines import zero_shot_lines
 
 
 def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     """Return aligned lines for the end of a run."""
     return fact_lines(
         {
+            "zero-shot": zero_shot_lines(result),
             "selected": _selected(result),
             "cost": _cost(result.get("cost") or {}),
             "results": [short_path(run_dir)],

@@ -5,6 +5,7 @@ from jlrun.sharing.cross_stitch import CrossStitch
 from jlrun.sharing.dselect_k import DSelectK
 from jlrun.sharing.hard import Hard
 from jlrun.sharing.ltb import Ltb
+from jlrun.sharing.mixstyle import MixStyle
 from jlrun.sharing.mmoe import Mmoe
 from jlrun.sharing.mtan import Mtan
 from jlrun.sharing.ple import Ple
@@ -18,6 +19,7 @@ __all__ = [
     "FeatureSharing",
     "Hard",
     "Ltb",
+    "MixStyle",
     "Mmoe",
     "Mtan",
     "Ple",

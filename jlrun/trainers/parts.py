@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from jlrun.data.streams import Stream
+from jlrun.model import JointModel
 from jlrun.phase import Objective, Recipe
 from jlrun.tasks import TaskSpec
+from jlrun.terms.base import Need, Term
+from jlrun.weightings import Equal
+from jlrun.weightings.route import GradientRoute
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Feed:
     Attributes:
         name: its path in the config, such as ``dataset`` or ``datasets.mnist``.
         train, val, test: the splits.
+        pool: all training rows without labels, whatever the number of shots.
         tasks: the tasks in use, the main one first.
     """
 
@@ -24,6 +29,7 @@ class Feed:
     train: Stream
     val: Stream
     test: Stream
+    pool: Stream
     tasks: tuple[TaskSpec, ...]
 
     def num_test_rows(self) -> dict[str, int]:
@@ -63,6 +69,10 @@ def head_name(spec: TaskSpec) -> str:
     return spec.name.replace(".", "/")
 
 
+# Changes a model before any training: weights from elsewhere, adapters.
+Begin = Callable[[JointModel], None]
+
+
 @dataclass(frozen=True)
 class Parts:
     """Collaborators of a plan, built from the config.
@@ -72,9 +82,41 @@ class Parts:
         modalities: those in use.
         epochs: of the main phase.
         baselines: whether baselines are trained.
+        pretrained: whether encoders begin with weights that were learned elsewhere.
+        needs: what the terms need of a phase to act in it.
+        blocks: () -> names of the body's parameters, in blocks from the input up.
     """
 
     recipe: Recipe
     modalities: tuple[str, ...]
     epochs: int
     baselines: bool
+    pretrained: bool = False
+    needs: frozenset[Need | None] = frozenset()
+    blocks: Callable[[], Sequence[Sequence[str]]] = list
+
+    def plain_recipe(self) -> Recipe:
+        """Return the recipe with equal weights, and without terms that need more than labels."""
+
+        def make_terms() -> dict[str, Term]:
+            made = self.recipe.make_terms()
+            return {name: t for name, t in made.items() if getattr(t, "needs", None) is None}
+
+        return replace(
+            self.recipe, make_weighting=Equal, make_terms=make_terms, route=GradientRoute()
+        )
+
+    def terms_without_effect(self) -> frozenset[str]:
+        """Return ``terms`` if all of them need more than labelled rows of one data set."""
+        return frozenset() if None in self.needs else frozenset({"terms"})
+
+
+def one_after_the_other(*steps: Begin | None) -> Begin:
+    """Return what changes a model by each of ``steps``, in order."""
+    present = [step for step in steps if step is not None]
+
+    def begin(model: JointModel) -> None:
+        for step in present:
+            step(model)
+
+    return begin

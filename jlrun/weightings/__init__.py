@@ -24,6 +24,7 @@ from jlrun.weightings.go4align import GO4Align
 from jlrun.weightings.graddrop import GradDrop
 from jlrun.weightings.gradnorm import GradNorm
 from jlrun.weightings.gradvac import GradVac
+from jlrun.weightings.groupdro import GroupDRO
 from jlrun.weightings.imtl import IMTL
 from jlrun.weightings.imtl_g import IMTLG
 from jlrun.weightings.imtl_l import IMTLL
@@ -67,6 +68,7 @@ __all__ = [
     "GradVac",
     "GradientWeighting",
     "GramianWeighting",
+    "GroupDRO",
     "Log",
     "LossWeighting",
     "MoCo",

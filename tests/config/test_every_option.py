@@ -29,6 +29,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @cache
 def config_with(group: str, option: str) -> dict[str, Any]:
     choice = f"{group}=[{option}]" if group == "terms" else f"{group}={option}"
+    if group == "zero_shot":
+        return compose(["strategy=zero_shot", choice]).config
     own_mode = group in {"mode", "experiment", "strategy", "finetune"}
     return compose([choice] if own_mode else ["mode=multitask", choice]).config
 

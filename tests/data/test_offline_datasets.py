@@ -15,11 +15,12 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
-NAMES = ("digits", "printed_digits", "multidigits", "digits_dtmf")
+NAMES = ("digits", "printed_digits", "multidigits", "digits_dtmf", "shapes")
 NOT_ARGUMENTS = {"defaults", "_target_", "tasks", "modalities"}
 SMALL: dict[str, dict[str, Any]] = {
     "printed_digits": {"per_class": 7},
     "multidigits": {"num_train": 60, "num_val": 20, "num_test": 30},
+    "shapes": {"num_train": 72, "num_test": 36},
 }
 
 

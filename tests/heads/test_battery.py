@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun.config.build import build
+from jlrun.config.build import build, takes_class_names
 from jlrun.config.compose import compose
 
 CONF = Path(__file__).parents[2] / "conf" / "heads"
@@ -21,7 +21,9 @@ each = pytest.mark.parametrize("option", OPTIONS)
 
 def make(option: str, outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    return build(compose(["mode=multitask", f"heads={option}"]).config["heads"], 5, outputs)
+    node = compose(["mode=multitask", f"heads={option}"]).config["heads"]
+    names = ("red car", "blue car", "blue bus")[: max(2, outputs)]
+    return build(node, 5, outputs, *(names if takes_class_names(node) else ()))
 
 
 def features_for(option: str, count: int) -> Tensor:

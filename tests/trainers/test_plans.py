@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
-from jlrun.phase import SplitScores
+from jlrun.errors import UserError
+from jlrun.finetuning import Full, Gradual, LpFt, Surgical
+from jlrun.phase import ParameterRule, SplitScores
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.validators import InformationMaximization
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
 
 DIGIT = TaskSpec("digit", Multiclass(), ("0", "1"))
@@ -18,18 +21,23 @@ DIGIT = TaskSpec("digit", Multiclass(), ("0", "1"))
 
 def feed(name: str, count: int = 40, tasks: tuple[TaskSpec, ...] = TASKS) -> Feed:
     stream = toy_stream(name, toy_rows(count))
-    return Feed(name, stream, stream, stream, tasks)
+    return Feed(name, stream, stream, stream, stream, tasks)
+
+
+def domains(*sources: Feed, target: Feed, **weights: float) -> transfer.Domains:
+    return transfer.Domains(sources, target, weights)
 
 
 def parts(baselines: bool = True, modalities: tuple[str, ...] = ("x",)) -> Parts:
     return Parts(recipe=toy_recipe(), modalities=modalities, epochs=10, baselines=baselines)
 
 
-FINETUNE = transfer.Finetune(pretrain_epochs=3, body_lr=0.5, head_lr=2.0)
+FULL = Full(body_lr=0.5, head_lr=2.0)
 
 
 def test_finetune_pretrains_on_the_source_then_tunes_on_the_target() -> None:
-    plan = transfer.plan_finetune(feed("source"), feed("target", 16), FINETUNE, parts())
+    between = domains(feed("source"), target=feed("target", 16))
+    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
     pretrain, finetune = plan.fits[0].phases
     assert (list(pretrain.train), pretrain.epochs) == (["source"], 3)
     assert (list(finetune.train), finetune.epochs) == (["target"], 10)
@@ -38,7 +46,8 @@ def test_finetune_pretrains_on_the_source_then_tunes_on_the_target() -> None:
 
 
 def test_scratch_does_as_many_steps_as_both_phases() -> None:
-    plan = transfer.plan_finetune(feed("source"), feed("target", 16), FINETUNE, parts())
+    between = domains(feed("source"), target=feed("target", 16))
+    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
     main, scratch = plan.fits
     budget = sum(phase.num_steps for phase in main.phases)
     assert scratch.phases[0].num_steps >= budget
@@ -48,16 +57,18 @@ def test_scratch_does_as_many_steps_as_both_phases() -> None:
 def test_a_task_of_the_same_name_and_classes_keeps_its_head_and_another_gets_a_new_one() -> None:
     source = feed("source", tasks=(DIGIT, TaskSpec("label", Multiclass(), ("cat", "dog"))))
     target = feed("target", tasks=(DIGIT, TaskSpec("label", Multiclass(), ("car", "ship"))))
-    assert transfer.source_heads(source, target) == {"digit": "digit", "label": "source_label"}
-    plan = transfer.plan_finetune(source, target, FINETUNE, parts())
+    between = domains(source, target=target)
+    assert between.heads == {"source": {"digit": "digit", "label": "source_label"}}
+    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
     assert set(plan.fits[0].heads) == {"digit", "label", "source_label"}
     assert [o.label for o in plan.reused[0].scored] == ["digit"]
 
 
 def test_joint_weighs_the_target_by_lambda_and_selects_on_it() -> None:
-    plan = transfer.plan_joint(feed("source"), feed("target", 16), 0.3, parts())
-    (phase,) = plan.fits[0].phases
+    between = domains(feed("source"), target=feed("target", 16))
+    (phase,) = transfer.plan_joint(between, 0.3, parts()).fits[0].phases
     assert [o.scale for o in phase.objectives] == [1.0, 1.0, 0.3, 0.3]
+    assert [o.ramped for o in phase.objectives] == [False, False, True, True]
     assert {o.stream for o in phase.selection} == {"target"}
     assert phase.steps_per_epoch == 5  # of the longer stream
 
@@ -105,7 +116,9 @@ def test_without_baselines_only_the_joint_model_is_trained() -> None:
     for plan in (
         multitask.plan((feed("dataset"),), parts(baselines=False)),
         multimodal.plan(feed("dataset"), replace(parts(False), modalities=("a", "b"))),
-        transfer.plan_joint(feed("source"), feed("target"), 1.0, parts(baselines=False)),
+        transfer.plan_joint(
+            domains(feed("source"), target=feed("target")), 1.0, parts(baselines=False)
+        ),
     ):
         assert len(plan.fits) == 1
         assert plan.reused == ()
@@ -209,3 +222,129 @@ def test_the_gain_over_several_data_sets_counts_the_rows_of_each() -> None:
     found = gain["standard_error"]
     assert isinstance(found, dict)
     assert {task: found[task] for task in error} == pytest.approx(error)
+
+
+def test_the_weights_of_a_run_or_file_take_the_place_of_pretraining() -> None:
+    begun = []
+    plan = transfer.plan_finetune(
+        domains(target=feed("target")), FULL, parts(), pretrain_epochs=3, start=begun.append
+    )
+    (phase,) = plan.fits[0].phases
+    assert phase.learned
+    assert plan.reused == ()
+    plan.fits[0].begin("model")  # pyright: ignore
+    assert begun == ["model"]
+
+
+def test_what_phases_offer_to_terms() -> None:
+    first, second = feed("sources.a"), feed("sources.b")
+    adapted = transfer.plan_adapt(domains(first, second, target=feed("target")), ADAPT, parts())
+    pretrain, adapt = adapted.fits[0].phases
+    assert pretrain.offers == {"several sources"}
+    assert adapt.offers == {"learned weights", "several sources", "target"}
+    source_only = next(fit for fit in adapted.fits if fit.name == "source_only")
+    assert source_only.phases[0].offers == {"several sources"} | {"learned weights"}
+
+
+ADAPT = transfer.Adaptation(
+    validator=InformationMaximization(), pretrain_epochs=2, joined=True, oracle=True
+)
+
+
+def test_adaptation_learns_from_sources_and_only_looks_at_the_target() -> None:
+    target = feed("target")
+    plan = transfer.plan_adapt(domains(feed("source"), target=target), ADAPT, parts())
+    main, *baselines = plan.fits
+    phase = main.phases[-1]
+    assert {o.stream for o in phase.objectives} == {"source"}
+    assert phase.train["target"] is target.pool
+    assert {o.stream for o in phase.selection} == {"source"}
+    assert {o.stream for o in phase.observed} == {"target"}
+    assert [fit.name for fit in baselines] == ["source_only", "target_supervised"]
+    assert all("target" not in phase.train for phase in baselines[0].phases)
+    budget = sum(phase.num_steps for phase in main.phases)
+    assert all(fit.phases[0].num_steps >= budget for fit in baselines)
+
+
+def test_adaptation_without_a_common_task_is_refused() -> None:
+    other = feed("source", tasks=(TaskSpec("label", Multiclass(), ("cat", "dog")),))
+    with pytest.raises(UserError, match="no source has a task"):
+        transfer.plan_adapt(domains(other, target=feed("target")), ADAPT, parts())
+
+
+def test_generalisation_never_sees_the_target() -> None:
+    sources = (feed("sources.a"), feed("sources.b"))
+    plan = transfer.plan_generalize(domains(*sources, target=feed("target")), ADAPT, parts())
+    for phase in plan.fits[0].phases:
+        assert "target" not in {*phase.train, *phase.val}
+        assert {o.stream for o in phase.selection} == {"sources.a", "sources.b"}
+
+
+def test_the_share_of_the_gap_that_adaptation_closes() -> None:
+    digits = (feed("source", tasks=(DIGIT,)), feed("target", tasks=(DIGIT,)))
+    plan = transfer.plan_adapt(domains(digits[0], target=digits[1]), ADAPT, parts())
+
+    def scores(accuracy: float) -> SplitScores:
+        return SplitScores({}, {"digit": {"accuracy": accuracy}})
+
+    found = {"main": 0.9, "source_only": 0.6, "target_supervised": 1.0}
+    gain = plan.compare({name: scores(value) for name, value in found.items()}).gain
+    assert gain is not None
+    assert gain["gap_closed_percent"] == pytest.approx({"digit": 75.0})
+    assert gain["per_task"] == pytest.approx({"digit": 50.0})
+
+
+def test_sources_whose_tasks_mean_the_same_share_a_head_and_have_weights() -> None:
+    def cats(*classes: str) -> tuple[TaskSpec, ...]:
+        return (TaskSpec("label", Multiclass(), classes),)
+
+    a, b = feed("sources.a", tasks=cats("cat", "dog")), feed("sources.b", tasks=cats("cat", "dog"))
+    c, target = feed("sources.c", tasks=cats("car", "ship")), feed("target", tasks=(DIGIT,))
+    alike = domains(a, b, target=target, b=2.0)
+    assert {heads["label"] for heads in alike.heads.values()} == {"source_label"}
+    assert [(o.label, o.scale) for o in alike.on_sources()] == [("a.label", 1.0), ("b.label", 2.0)]
+    unlike = domains(a, c, target=target)
+    assert [heads["label"] for heads in unlike.heads.values()] == ["a_label", "c_label"]
+
+
+BLOCKS = [["body.a.weight"], ["body.b.weight", "body.b.bias"], ["body.c.weight"]]
+HEAD = "heads.digit.weight"
+
+
+def rates(rules: tuple[ParameterRule, ...]) -> list[float]:
+    """The factors of the first name of each block, and of the head."""
+    names = [*(block[0] for block in BLOCKS), HEAD]
+    return [next(rule.lr for rule in rules if rule.matches(name)) for name in names]
+
+
+def test_layer_wise_decay_counts_from_the_head_and_has_a_floor() -> None:
+    (stretch,) = Full(layer_decay=0.5, least_lr=0.2).stretches(3, BLOCKS)
+    assert rates(stretch.rules) == pytest.approx([0.2, 0.25, 0.5, 1.0])
+
+
+def test_lp_ft_probes_first() -> None:
+    probe, tune = LpFt(probe_share=0.2, body_lr=0.1).stretches(10, BLOCKS)
+    assert (probe.epochs, tune.epochs) == (2, 8)
+    assert rates(probe.rules) == [0, 0, 0, 1]
+    assert rates(tune.rules) == pytest.approx([0.1, 0.1, 0.1, 1])
+    assert [s.epochs for s in LpFt().stretches(1, BLOCKS)] == [1, 1]
+
+
+def test_gradual_unfreezing_goes_from_the_top_down() -> None:
+    stretches = Gradual(phases=4).stretches(10, BLOCKS)
+    assert [rates(s.rules) for s in stretches] == [
+        [0, 0, 0, 1],
+        [0, 0, 1, 1],
+        [0, 1, 1, 1],
+        [1, 1, 1, 1],
+    ]
+    assert sum(s.epochs for s in stretches) == 10
+    assert min(s.epochs for s in stretches) >= 1
+    assert len(Gradual(phases=9).stretches(2, BLOCKS)) == 2
+
+
+def test_surgical_trains_what_the_pattern_names_and_refuses_one_that_names_nothing() -> None:
+    (stretch,) = Surgical(parameters=r"\.b\.").stretches(3, BLOCKS)
+    assert rates(stretch.rules) == [0, 1, 0, 1]
+    with pytest.raises(UserError, match="matches no parameter"):
+        Surgical(parameters="layer9").stretches(3, BLOCKS)

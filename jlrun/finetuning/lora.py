@@ -1,0 +1,60 @@
+"""Adapters of low rank beside frozen weights."""
+
+from __future__ import annotations
+
+from jlrun.finetuning.base import BatchNormMode, Blocks, Finetuning, Stretch, heads, within_body
+from jlrun.lora import add_lora
+from jlrun.model import JointModel
+from jlrun.phase import BODY, ParameterRule
+from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+
+ADAPTERS = r"\.lora_[ab]$"
+
+
+class Lora(Finetuning):
+    """The body is frozen, and each of its Linear and Conv layers W gets a trained update (α/r) B A.
+
+    Hu et al., "LoRA", ICLR 2022, on all layers, as advised by Dettmers et al., "QLoRA", NeurIPS
+    2023. The adapters are in the model from its beginning, at zero, and train on the target only.
+    `jlrun export` folds them into the weights.
+
+    Args:
+        rank: r, of the update; at most what the layer allows.
+        alpha: α.
+        dropout: share of the inputs of A that are dropped in training.
+        parameters: regular expression, searched in the names of the body's layers; "": all.
+        lora_lr, head_lr: multiply the learning rate.
+        batch_norm, wise_ft: see `Finetuning`; the body's BatchNorm is frozen with it.
+    """
+
+    def __init__(
+        self,
+        rank: PositiveInt = 16,
+        alpha: PositiveFloat = 32.0,
+        dropout: Fraction = 0.0,
+        parameters: str = "",
+        lora_lr: PositiveFloat = 1.0,
+        head_lr: NonNegativeFloat = 1.0,
+        batch_norm: BatchNormMode = "train",
+        wise_ft: bool = False,
+    ) -> None:
+        self._rank, self._alpha, self._dropout = rank, alpha, dropout
+        self._parameters, self._lora_lr, self._head_lr = parameters, lora_lr, head_lr
+        self.batch_norm, self.wise_ft = batch_norm, wise_ft
+
+    def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
+        rules = (
+            ParameterRule("lora", ADAPTERS, self._lora_lr),
+            ParameterRule("frozen", BODY, 0.0),
+            heads(self._head_lr),
+        )
+        return (Stretch("finetune", epochs, rules),)
+
+    def begin(self, model: JointModel) -> None:
+        add_lora(
+            model,
+            rank=self._rank,
+            alpha=self._alpha,
+            pattern=within_body(self._parameters),
+            dropout=self._dropout,
+        )

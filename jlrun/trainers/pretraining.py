@@ -1,0 +1,45 @@
+"""A phase of self-supervised terms before any plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from jlrun.data.streams import Stream
+from jlrun.judges import ByRepresentation
+from jlrun.phase import Phase, Plan, Recipe
+from jlrun.trainers.parts import Feed
+from jlrun.weightings import Equal
+from jlrun.weightings.route import GradientRoute
+
+SELF_SUPERVISED = "self_supervised"
+
+
+def with_pretraining(
+    plan: Plan, feeds: Sequence[Feed], streams: Mapping[str, Stream], epochs: int, recipe: Recipe
+) -> Plan:
+    """Return ``plan`` with another phase before all others of the main fit.
+
+    It learns no task: the terms alone train the body, on batches with views, and its last weights
+    are carried over. Baselines begin as they did.
+
+    Args:
+        plan: of any mode.
+        feeds: the data sets it learns from, whose features are judged.
+        streams: stream name -> training stream with views.
+        epochs: passes over the longest of the streams.
+        recipe: how to optimise.
+    """
+    phase = Phase(
+        name=SELF_SUPERVISED,
+        train=streams,
+        val={},
+        objectives=(),
+        selection=(),
+        epochs=epochs,
+        recipe=replace(recipe, make_weighting=Equal, route=GradientRoute(), patience=None),
+        judge=ByRepresentation(feeds),
+    )
+    main, *others = plan.fits
+    later = tuple(replace(following, learned=True) for following in main.phases)
+    return replace(plan, fits=(replace(main, phases=(phase, *later)), *others))

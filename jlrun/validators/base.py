@@ -1,0 +1,58 @@
+"""What an unsupervised validator is, and what it is shown of a model."""
+
+# N, S, T rows of source training, source validation, target;  D features;  K classes
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one head of a model makes of sources and target: float tensors on the CPU.
+
+    K logits are those of exclusive classes; a single one is that of a yes-or-no task.
+
+    Attributes:
+        source_train_features: ``(N, D)``, training rows of the sources.
+        source_features: ``(S, D)``, labelled validation rows of the sources.
+        source_logits: ``(S, K)``, of the same rows.
+        source_labels: ``(S,)`` int64, of the same rows.
+        target_features: ``(T, D)``, target rows, without labels.
+        target_logits: ``(T, K)``, of the same rows.
+    """
+
+    source_train_features: Tensor
+    source_features: Tensor
+    source_logits: Tensor
+    source_labels: Tensor
+    target_features: Tensor
+    target_logits: Tensor
+
+    def __post_init__(self) -> None:
+        counts = {len(self.source_features), len(self.source_logits), len(self.source_labels)}
+        assert len(counts) == 1, "source features, logits and labels are of the same rows"
+        assert len(self.target_features) == len(self.target_logits), "target rows differ"
+
+
+class Validator(ABC):
+    """Scores a model for the target without target labels; larger is better.
+
+    A score compares models on the same rows: those of other data, or of other numbers of rows or
+    classes, may lie on another scale. It is a function of the evidence alone: the same in a
+    resumed run.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def score(self, evidence: Evidence) -> float:
+        """Return the score, a finite number.
+
+        It is −inf, so that the model is never selected, where a tensor that the score is about has
+        no row or holds a number that is not finite.
+        """

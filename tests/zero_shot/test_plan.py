@@ -1,0 +1,156 @@
+"""What a zero-shot run trains, scores and tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jlrun.class_vectors import ClassVectors
+from jlrun.data.batch import Batch
+from jlrun.data.strata import class_column
+from jlrun.errors import UserError
+from jlrun.evaluation import Predict, Prediction
+from jlrun.phase import Objective, Plan
+from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
+from jlrun.zero_shot import ClassSplit, Clip, Devise, Eszsl, Method, SolveEszsl
+from jlrun.zero_shot.taught import refuse_taught
+from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
+
+CLASSES = ("0", "1", "2", "3")
+SPLIT = ClassSplit(CLASSES, seen=(0, 1, 2), unseen=(3,))
+VECTORS = ClassVectors(torch.tensor([[1.0, 0], [0, 1], [0, 0], [1, 1]]), ("x", "y"))
+LARGEST = TASKS[1]
+
+
+def feed(tasks: tuple[TaskSpec, ...] = (LARGEST,)) -> Feed:
+    train, val, test = (toy_stream("target", toy_rows(120, seed)) for seed in range(3))
+    kept = [s.take((s.rows.targets["largest"] != 3).nonzero().flatten()) for s in (train, val)]
+    return Feed("target", *kept, test, kept[0], tasks)
+
+
+def make(
+    calibration: int = 1,
+    method: Method | None = None,
+    target: Feed | None = None,
+    split: ClassSplit = SPLIT,
+) -> Plan:
+    zero_shot = ZeroShot(split, method or Clip(), VECTORS, calibration)
+    parts = Parts(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
+    return plan_zero_shot(target or feed(), zero_shot, parts)
+
+
+def classes_of(stream: Any) -> set[int]:
+    return set(class_column(stream.rows, "largest").tolist())
+
+
+def test_no_phase_is_fed_an_unseen_class() -> None:
+    main, *calibrating = make(calibration=2).fits
+    assert [fit.name for fit in calibrating] == ["calibration/1", "calibration/2"]
+    for fit in (main, *calibrating):
+        (phase,) = fit.phases
+        seen = {0, 1, 2} if fit is main else set(phase.objectives[0].spec.task.split.seen)  # pyright: ignore
+        assert classes_of(phase.train["target"]) == classes_of(phase.val["target"]) == seen
+    assert len(calibrating[0].phases[0].objectives[0].spec.task.split.seen) == 2  # pyright: ignore
+
+
+def test_the_test_split_is_for_the_main_model_alone() -> None:
+    target = feed()
+    plan = make(target=target)
+    assert plan.test["target"] is target.test
+    (scored,) = plan.fits[1].scored
+    assert plan.test[scored.stream] is plan.val[scored.stream] is target.val
+
+
+def test_chance_stands_beside_the_scores() -> None:
+    comparison = make().compare({})
+    assert comparison.baselines["chance"]["largest"]["harmonic_mean"] == 0.25
+    assert comparison.gain is None
+
+
+def test_eszsl_is_solved_for_in_every_fit() -> None:
+    for fit in make(method=Eszsl()).fits:
+        term = fit.phases[0].recipe.make_terms()["eszsl"]
+        assert isinstance(term, SolveEszsl)
+        assert term.split.seen == fit.phases[0].objectives[0].spec.task.split.seen  # pyright: ignore
+    assert "eszsl" not in make().fits[0].phases[0].recipe.make_terms()
+
+
+def biased(scale: float, against: Sequence[int]) -> Predict:
+    """Return scores that find the class, but for too little of those in ``against``."""
+
+    def predict(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
+        logits = batch.inputs["x"].clone()
+        logits[:, list(against)] -= 2.0
+        return [Prediction(logits.softmax(dim=1), scale * logits) for _ in objectives]
+
+    return predict
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_the_bias_is_chosen_without_unseen_classes_and_in_the_unit_of_the_scores(
+    scale: float,
+) -> None:
+    plan = make()
+    pseudo = plan.fits[1].scored[0].spec.task.split.unseen  # pyright: ignore
+    models = {"main": biased(scale, [3]), "calibration/1": biased(1.0, pseudo)}
+    found = plan.report(models.__getitem__)["zero_shot"]
+    assert isinstance(found, dict)
+    # A bias of 2 would undo what was done; all rows are right then.
+    assert found["calibrated"]["bias"] == pytest.approx(2 * scale, rel=0.35)
+    assert found["harmonic_mean"] < 0.5
+    assert found["calibrated"]["harmonic_mean"] > 0.85
+    assert found["zsl_accuracy"] == 1.0
+    assert found["unseen_classes"] == ["3"]
+    assert found["attributes_without_contrast"] == []
+
+
+def test_without_calibration_there_is_no_bias() -> None:
+    plan = make(calibration=0)
+    assert [fit.name for fit in plan.fits] == ["main"]
+    found = plan.report(lambda name: biased(1.0, [3]))["zero_shot"]
+    assert isinstance(found, dict)
+    assert found["calibrated"] is None
+
+
+def test_of_two_seen_classes_none_is_spared() -> None:
+    target = feed()
+    rows = (target.train.rows.targets["largest"] < 2).nonzero().flatten()
+    target = replace(target, train=target.train.take(rows))
+    plan = make(2, target=target, split=ClassSplit(CLASSES, seen=(0, 1), unseen=(2, 3)))
+    assert [fit.name for fit in plan.fits] == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "method", "message"),
+    [
+        (TASKS, Clip(), r"tasks: .*one multiclass task, found sign \(binary\), largest"),
+        (TASKS[:1], Clip(), r"tasks: .*found sign \(binary\)"),
+        (
+            (TaskSpec("largest", Multiclass(0.1), CLASSES),),
+            Devise(),
+            r"target\.tasks\.largest\.label_smoothing: Devise ranks",
+        ),
+    ],
+)
+def test_unfit_tasks_are_told(tasks: tuple[TaskSpec, ...], method: Method, message: str) -> None:
+    assert isinstance(TASKS[0].task, Binary)
+    with pytest.raises(UserError, match=message):
+        make(method=method, target=feed(tasks))
+
+
+def test_weights_of_a_run_that_knows_an_unseen_class_are_refused(tmp_path: Path) -> None:
+    refuse_taught(tmp_path, SPLIT, "source.run")  # no run at all is told by others
+    model = {"heads": {"a": {"classes": ["x"]}, "b": {"classes": ["2", "3"]}}}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    with pytest.raises(UserError, match=r"source\.run: .* has learned 3, which zero_shot\.unseen"):
+        refuse_taught(tmp_path, SPLIT, "source.run")
+    (tmp_path / "result.json").write_text(json.dumps({"zero_shot": {"unseen_classes": ["3"]}}))
+    refuse_taught(tmp_path, SPLIT, "source.run")
