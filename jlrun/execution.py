@@ -349,7 +349,7 @@ def _result(
         test=main.test,
         val=main.val,
         objective={
-            "name": "val/mean_score",
+            "name": main.selected["criterion"],
             "value": main.selected["score"],
             "direction": "maximize",
         },

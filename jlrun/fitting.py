@@ -297,6 +297,7 @@ def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
         "epoch": state.best.epoch,
         "step": state.best.step,
         "score": state.best.score,
+        "criterion": phase.judge.criterion,
     }
 
 

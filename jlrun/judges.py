@@ -62,6 +62,7 @@ class ByValidator:
                 )
         self._validator, self._sources, self._target = validator, sources, target
         self._shared = shared
+        self.criterion = f"validator/{validator.name}"
         others = (SourceAccuracy(), InformationMaximization(), SND(), DEV(), Entropy(), BNM())
         self._others = tuple(other for other in others if other.name != validator.name)
 
@@ -75,7 +76,8 @@ class ByValidator:
 
         score = mean(self._validator)
         values = {f"validator/{other.name}": mean(other) for other in self._others}
-        return Judgement(score, {f"validator/{self._validator.name}": score, **values})
+        own = {self.criterion: score}
+        return Judgement(score, shown=own, values={**own, **values})
 
     def _evidence(
         self, model: JointModel, engine: Engine, objective: Objective, train_features: Tensor
@@ -108,6 +110,7 @@ class ByRepresentation:
     """
 
     feeds: Sequence[Feed]
+    criterion: str = "epoch"
 
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
         values = {}
@@ -118,7 +121,7 @@ class ByRepresentation:
             val, val_labels = _with_labels(model, engine, feed.val.sample(SAMPLE), column)
             scores = representation_scores(train, train_labels, val, val_labels)
             values |= {f"representation/{feed.name}/{name}": v for name, v in scores.items()}
-        return Judgement(float(epoch), values)
+        return Judgement(float(epoch), shown=values, values=values)
 
 
 @torch.no_grad()

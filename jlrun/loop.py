@@ -254,7 +254,7 @@ def _end_epoch(run: Training, around: Surroundings) -> None:
         values = _by_tag("val", scores) | dict(judgement.values) | _look_ahead(run, around, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
     around.recorder.scalars(at, values)
-    around.recorder.epoch(at, _summary(run, scores) | dict(judgement.values), improved)
+    around.recorder.epoch(at, _summary(run, scores) | dict(judgement.shown), improved)
     for line in run.opposition.end_epoch(at.epoch):
         around.recorder.message(line)
     run.epoch_meter.reset()

@@ -125,3 +125,13 @@ def test_half_precision_features_are_scored_alike() -> None:
     single = representation_scores(train, train_y, val, val_y)
     half = representation_scores(train.bfloat16(), train_y, val.bfloat16(), val_y)
     assert half == pytest.approx(single, rel=0.01)
+
+
+def test_of_many_training_rows_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    (train, train_y), (val, val_y) = blobs(300), blobs(200, seed=1)
+    monkeypatch.setattr("jlrun.probes._LARGEST_TRAIN", 100)
+    chosen = torch.linspace(0, 299, 100).round().long()
+    scores = representation_scores(train, train_y, val, val_y)
+    some = train[chosen], train_y[chosen]
+    assert scores["knn_accuracy"] == knn_accuracy(*some, val, val_y)
+    assert scores["linear_accuracy"] == linear_accuracy(*some, val, val_y)

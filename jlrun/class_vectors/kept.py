@@ -28,5 +28,6 @@ def with_kept(node: Mapping[str, Any], directory: Path) -> dict[str, Any]:
 
 def _file(node: Mapping[str, Any]) -> Path | None:
     source = node.get("attributes")
-    is_file = isinstance(source, str) and Path(source).suffix.lower() in FORMATS
-    return Path(source).expanduser() if is_file else None
+    if isinstance(source, str) and Path(source).suffix.lower() in FORMATS:
+        return Path(source).expanduser()
+    return None

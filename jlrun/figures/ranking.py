@@ -83,6 +83,8 @@ def _values(ranking: Ranking, name: str) -> dict[int, float]:
 
 
 def _scaled(values: dict[int, float]) -> dict[int, float]:
-    """Return row -> 0 for the worst to 1 for the best; ½ where all are equal."""
+    """Return row -> 0 for the worst to 1 for the best; ½ where all are equal but for rounding."""
     low, high = min(values.values(), default=0.0), max(values.values(), default=0.0)
-    return {i: 0.5 if low == high else (v - low) / (high - low) for i, v in values.items()}
+    if high - low <= 1e-9:
+        return dict.fromkeys(values, 0.5)
+    return {i: (value - low) / (high - low) for i, value in values.items()}

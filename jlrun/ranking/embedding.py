@@ -45,7 +45,8 @@ def embed(candidate: Candidate, target: Target) -> Embedding:
             finite.
     """
     deciding = [o for o in candidate.scored if isinstance(o.spec.task, Multiclass | Binary)]
-    heads = [objective.head for objective in candidate.scored]
+    # Without heads of its own an untrained network shows what all heads would see.
+    heads = [objective.head for objective in candidate.scored] or list(candidate.model.heads)
     features: list[Tensor] = []
     probabilities: dict[str, list[Tensor]] = {objective.spec.name: [] for objective in deciding}
     with blaming(candidate.name):

@@ -111,9 +111,12 @@ def rank(task: str, num_rows: int, rows: Sequence[Row], by: str) -> Ranking:
 
 def _with_ranks(rows: Sequence[Row]) -> list[Row]:
     trained = [row for row in rows if row.trained]
+    # Rounded: scores at a bound that they all reach, as the H-score's, differ in the last digits.
     table = [
-        column for name in TITLES if None not in (column := [row.scores[name] for row in trained])
+        [round(value, 9) for value in column if value is not None]
+        for column in ([row.scores[name] for row in trained] for name in TITLES)
+        if None not in column
     ]
-    scores = list(zip(*table, strict=True))
-    ranks = dict(zip((row.name for row in trained), mean_ranks(scores), strict=True))
+    found = mean_ranks(list(zip(*table, strict=True)))
+    ranks = {row.name: value for row, value in zip(trained, found, strict=True)}
     return [replace(row, mean_rank=ranks.get(row.name)) for row in rows]

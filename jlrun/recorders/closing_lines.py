@@ -8,6 +8,7 @@ from typing import Any
 
 from jlrun.recorders.formats import format_count, format_score, format_seconds
 from jlrun.recorders.header_lines import fact_lines, short_path
+from jlrun.recorders.result_table import primary_metric, score_of
 from jlrun.recorders.zero_shot_lines import zero_shot_lines
 
 
@@ -17,6 +18,9 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
         {
             "zero-shot": zero_shot_lines(result),
             "selected": _selected(result),
+            "beside": _beside(result),
+            "gap": _gap(result),
+            "between": _between(result),
             "cost": _cost(result.get("cost") or {}),
             "results": [short_path(run_dir)],
             "curves": ["jlrun board"],
@@ -32,6 +36,36 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
     if objective:
         text += f" ({objective['name']} {format_score(objective['value'])})"
     return [text]
+
+
+def _beside(result: Mapping[str, Any]) -> list[str]:
+    """Say what other epochs would have scored on the test split."""
+    lines = []
+    for task in result["test"] if result.get("oracle") else ():
+        metric = primary_metric(result, task)
+        found = {"selected": result["test"], "last": result["last"], "oracle": result["oracle"]}
+        told = {name: score_of(table, task, metric) for name, table in found.items()}
+        scores = ", ".join(f"{name} {format_score(score)}" for name, score in told.items())
+        lines.append(f"test {task} {metric} of epochs: {scores} (best on the test itself)")
+    return lines
+
+
+def _gap(result: Mapping[str, Any]) -> list[str]:
+    closed = (result.get("gain") or {}).get("gap_closed_percent") or {}
+    each = ", ".join(f"{task} {percent:.0f} %" for task, percent in closed.items())
+    return [f"closed between sources alone and a labelled target: {each}"] if closed else []
+
+
+def _between(result: Mapping[str, Any]) -> list[str]:
+    """Say which model between the weights before and after fine-tuning validation selects."""
+    for point in result.get("wise_ft") or ():
+        if point["selected"]:
+            scores = ", ".join(
+                f"{task} {format_score(metrics[primary_metric(result, task)])}"
+                for task, metrics in point["test"].items()
+            )
+            return [f"selected share of fine-tuning {point['alpha']:g}: test {scores} (WiSE-FT)"]
+    return []
 
 
 def _cost(cost: Mapping[str, float | None]) -> list[str]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from jlrun.ranges import NonNegativeFloat
 from jlrun.terms.base import StepView, Term
-from jlrun.terms.totals import precise
+from jlrun.terms.totals import nothing, precise
 
 
 class FeatureL2(Term):
@@ -24,5 +24,7 @@ class FeatureL2(Term):
         self.weight = weight
 
     def forward(self, view: StepView) -> Tensor:
+        if not view.outputs:
+            return nothing(view)
         rows = torch.cat([output.fused for output in view.outputs.values()])
         return precise(rows).square().sum(dim=1).mean()

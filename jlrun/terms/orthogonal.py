@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from jlrun.ranges import NonNegativeFloat
 from jlrun.terms.base import StepView, Term
 from jlrun.terms.selection import WeightSelection
-from jlrun.terms.totals import total
+from jlrun.terms.totals import nothing, total
 
 
 class Orthogonal(Term):
@@ -35,7 +35,7 @@ class Orthogonal(Term):
     def forward(self, view: StepView) -> Tensor:
         weights = self.selection.of(view.model)
         # in half precision the products would be too coarse to compare with 1
-        with torch.autocast(next(iter(view.outputs.values())).fused.device.type, enabled=False):
+        with torch.autocast(nothing(view).device.type, enabled=False):
             return total((_distance(w.flatten(1)) for w in weights), view)
 
 

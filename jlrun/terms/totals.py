@@ -13,10 +13,12 @@ from jlrun.terms.base import StepView
 def total(values: Iterable[Tensor], view: StepView) -> Tensor:
     """Return the sum of scalars; a zero on the step's device if there are none."""
     scalars = list(values)
-    if not scalars:
-        outputs = next(iter(view.outputs.values()))
-        return outputs.fused.new_zeros(())
-    return torch.stack(scalars).sum()
+    return torch.stack(scalars).sum() if scalars else nothing(view)
+
+
+def nothing(view: StepView) -> Tensor:
+    """Return the zero of a term that finds nothing it is about, on the step's device."""
+    return next(view.model.parameters()).new_zeros(())
 
 
 def precise(x: Tensor) -> Tensor:

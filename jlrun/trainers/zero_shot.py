@@ -12,10 +12,11 @@ from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.evaluation import Predict
+from jlrun.model import JointModel
 from jlrun.phase import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.terms.base import Term
-from jlrun.trainers.parts import Begin, Feed, Parts, head_name, one_after_the_other
+from jlrun.trainers.parts import Begin, Feed, Parts, head_name
 from jlrun.zero_shot import (
     AllClasses,
     ClassSplit,
@@ -135,7 +136,7 @@ class _Making:
             heads={head_name(self.spec): self.spec},
             phases=(phase,),
             scored=(self._objective(AllClasses(split), scored_on),),
-            begin=one_after_the_other(self.start),
+            begin=_keeping_class_vectors(self.start, head_name(self.spec)),
         )
 
     def score(self, predict: Predict, stream: Stream, split: ClassSplit) -> Scored:
@@ -189,6 +190,21 @@ def _pseudo_splits(zero_shot: ZeroShot) -> list[ClassSplit]:
     if len(zero_shot.split.seen) < 3:
         return []
     return [zero_shot.split.pseudo(number) for number in range(zero_shot.calibration)]
+
+
+def _keeping_class_vectors(start: Begin | None, head: str) -> Begin:
+    """Return what changes a model by ``start``, but leaves what describes its classes."""
+
+    def begin(model: JointModel) -> None:
+        if start is None:
+            return
+        buffers = dict(model.heads[head].named_buffers())
+        own = {name: b.clone() for name, b in buffers.items() if name == "class_vectors"}
+        start(model)
+        for name, values in own.items():
+            buffers[name].copy_(values)
+
+    return begin
 
 
 def _only(stream: Stream, spec: TaskSpec, split: ClassSplit) -> Stream:

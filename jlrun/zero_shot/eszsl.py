@@ -1,7 +1,7 @@
 """The closed form of zero-shot learning."""
 
 # D features, A attributes, N rows, z seen classes
-# X features (N, D);  Y (N, z), 1 at the row's class, else −1;  S class vectors (z, A), rows
+# X features (N, D);  Y (N, z), 1 at the row's class, else `negative`;  S class vectors (z, A)
 # V (D, A) compatibility;  γ, λ strengths
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ClosedForm(nn.Module):
         out_features: PositiveInt,
         *classes: str,
         attributes: str | dict[str, Any] = "words",
-        normalize: Normalization = "centred",
+        normalize: Normalization = "l2",
     ) -> None:
         super().__init__()
         vectors = described(classes, out_features, attributes, normalize)
@@ -105,7 +105,8 @@ class SolveEszsl(Term):
         products: Tensor | float = 0.0
         for batch in streams[self.stream].sweep():
             x = model.body(batch, [self.head]).by_task[self.head].double().cpu()
-            y = 2 * (batch.targets[self.column].cpu()[:, None] == seen).double() - 1
+            right = (batch.targets[self.column].cpu()[:, None] == seen).double()
+            y = right + self.method.negative * (1 - right)
             gram, products = gram + x.T @ x, products + x.T @ y
         vectors = head.class_vectors.double().cpu()[seen]
         v = solve(cast(Tensor, gram), cast(Tensor, products), vectors, self.method)

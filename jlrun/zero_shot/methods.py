@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -94,19 +95,28 @@ class Eszsl(Method):
     """The body learns to classify the seen classes; the compatibility is solved for, not trained.
 
     Romera-Paredes & Torr, "An embarrassingly simple approach to zero-shot learning", ICML 2015; see
-    `jlrun.zero_shot.eszsl`. The paper takes features of a network that is finished; here a plain
-    classifier trains it, on the seen classes alone.
+    `jlrun.zero_shot.eszsl`. Differs from it in: a plain classifier trains the features, on the seen
+    classes alone, where the paper takes those of a finished network; and what a row's other classes
+    should score is ``negative``, 0 here and −1 there: what lowers the scores of many seen classes
+    at once raises those of unseen ones.
 
     Args:
         gamma: γ, on the classes mapped to features.
         lambda_: λ, on the features mapped to attributes.
+        negative: score to be aimed at for classes that a row is not of; 1 for that it is of.
     """
 
     softmax = True
 
-    def __init__(self, gamma: NonNegativeFloat = 1.0, lambda_: NonNegativeFloat = 1.0) -> None:
+    def __init__(
+        self,
+        gamma: NonNegativeFloat = 1.0,
+        lambda_: NonNegativeFloat = 1.0,
+        negative: Annotated[float, Ge(-1), Le(0)] = 0.0,
+    ) -> None:
         self.gamma = gamma
         self.lambda_ = lambda_
+        self.negative = negative
 
     def loss(self, scores: Tensor, target: Tensor, label_smoothing: float) -> Tensor:
         return F.cross_entropy(scores, target, reduction="none", label_smoothing=label_smoothing)

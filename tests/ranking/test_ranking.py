@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from jlrun.errors import UserError
 from jlrun.figures.ranking import ranking_figure
@@ -18,6 +19,12 @@ from jlrun.tasks import Multiclass, Multilabel, Regression
 
 def row(name: str, kind: str = "run", **scores: float) -> Row:
     return Row(name, kind, 8, {**dict.fromkeys(TITLES), **scores}, {})
+
+
+def positions(axes: Axes) -> dict[str, list[float]]:
+    """Measure -> where its markers are drawn, the first row's first."""
+    lines = {str(line.get_label()): np.asarray(line.get_xdata()) for line in axes.lines}
+    return {label: x.tolist() for label, x in lines.items()}
 
 
 THREE = [
@@ -35,6 +42,14 @@ def test_the_largest_score_comes_first_and_the_smallest_rank() -> None:
     assert [r.name for r in ranking.rows] == ["a", "b", "c", "u"]
     # a: 2nd and 1st, b: 1st and 2nd, c: last; LEEP, which b lacks, does not count.
     assert [r.mean_rank for r in ranking.rows] == [1.5, 1.5, 3, None]
+
+
+def test_scores_at_their_bound_are_equal() -> None:
+    bound = [row("a", logme=1.0, h_score=9.0 - 1e-13), row("b", logme=0.0, h_score=9.0 + 1e-13)]
+    ranking = rank("t", 9, bound, "logme")
+    assert [r.mean_rank for r in ranking.rows] == [1.25, 1.75]
+    drawn = positions(ranking_figure([ranking]).axes[0])
+    assert drawn["H-score"] == [0.5, 0.5]
 
 
 def test_a_measure_that_nobody_has_cannot_sort() -> None:
@@ -86,7 +101,7 @@ def test_each_measure_is_drawn_from_its_worst_to_its_best() -> None:
     )
     first, second = figure.axes
     assert [label.get_text() for label in first.get_yticklabels()] == ["b", "u", "a"]
-    drawn = {str(line.get_label()): list(line.get_xdata()) for line in first.lines}  # pyright: ignore
+    drawn = positions(first)
     assert drawn["LogME"] == pytest.approx([1, 0.5, 0])
     assert drawn["H-score"] == pytest.approx([0, 1, 1 / 7])
     assert drawn["LEEP"] == [0.5], "the only one that has it"

@@ -40,7 +40,10 @@ KINDS: dict[str, Task] = {
     "height": Regression(),
     "source_letter": Multiclass(),
 }
-TASKS = {head: TaskSpec(head, kind, CLASSES[head]) for head, kind in KINDS.items()}
+TASKS = {
+    head: TaskSpec(head.removeprefix("source_"), kind, CLASSES[head])
+    for head, kind in KINDS.items()
+}
 ON_ALL = ("digit", "parity", "marks", "height")
 LABELLED = ("digit", "parity")
 # What a term needs -> the streams of such a phase.
@@ -77,7 +80,7 @@ each_training = pytest.mark.parametrize("option", TRAINING)
 def model(fusion: type[Fusion] = Single) -> JointModel:
     torch.manual_seed(0)
     names = ["image"] if fusion is Single else ["image", "other"]
-    make_encoder = {"image": lambda: Cnn(SPEC, channels=(4,), hidden=6), "other": _perceptron}
+    make_encoder = {"image": lambda: Cnn(SPEC, channels=(4,), hidden=16), "other": _perceptron}
     encoders = {name: make_encoder[name]() for name in names}
     fused = fusion({name: encoder.out_features for name, encoder in encoders.items()})
     heads = {
@@ -145,10 +148,8 @@ def view(
     heads = (*ON_ALL, "source_letter") if term.needs == "learned weights" else ON_ALL
 
     def inputs() -> dict[str, Tensor]:
-        drawn = {
-            m: torch.randn(count, 1, 8, 8, generator=generator) for m in joint.body.trunk.encoders
-        }
-        return {m: x.to(dtype) for m, x in drawn.items()}
+        names = joint.body.trunk.encoders
+        return {m: torch.randn(count, 1, 8, 8, generator=generator).to(dtype) for m in names}
 
     def labels() -> dict[str, Tensor]:
         drawn = {head: torch.rand(count, generator=generator) for head in LABELLED}
@@ -193,7 +194,7 @@ def value_of(term: Term, seen: StepView) -> Tensor:
 
 
 def moved(joint: JointModel) -> JointModel:
-    """Return the model after something has changed it, so that it is not what the phase began with."""
+    """Return the model after something has changed it, so that terms see a difference."""
     with torch.no_grad():
         for i, parameter in enumerate(joint.parameters()):
             torch.manual_seed(100 + i)

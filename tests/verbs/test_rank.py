@@ -127,6 +127,18 @@ def test_a_run_takes_its_own_modalities_of_a_target_with_more(
     assert "digit: 100 training rows" in capsys.readouterr().out
 
 
+def test_networks_without_shared_features_are_looked_at_too(runs: Path, tmp_path: Path) -> None:
+    """Cross-stitch networks have a trunk for each task, and an untrained network of their own."""
+    run, output = tmp_path / "stitched", tmp_path / "found.json"
+    what = ["sharing=cross_stitch", "dataset.per_class=10", "epochs=1"]
+    assert main([*TINY, *what, f"hydra.run.dir={run}"]) == 0
+    sources = ["--runs", str(runs / "digits"), str(run), "--output", str(output)]
+    assert main(["rank", *FEW, *sources, "engine.precision=bf16"]) == 0
+    rows = json.loads(output.read_text())["digit"]["candidates"]
+    kinds = [(row["candidate"], row["kind"]) for row in rows if row["kind"] == "untrained"]
+    assert {name for name, _ in kinds} == {"untrained cnn", f"untrained cnn of {run}"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,7 +16,7 @@ from tests.toy import ToyEncoder, hard_model, toy_stream
 CLASSES = tuple("0123")
 TABLE = {"0": [1, 0, 0], "1": [0, 1, 0], "2": [1, 1, 0], "3": [1, 1, 1]}
 SPLIT = ClassSplit(CLASSES, seen=(0, 1, 2, 3), unseen=())
-METHOD = Eszsl(gamma=0.5, lambda_=0.2)
+METHOD = Eszsl(gamma=0.5, lambda_=0.2, negative=-0.4)
 
 
 def make_head() -> ClosedForm:
@@ -49,7 +49,7 @@ def test_the_solution_is_that_of_all_training_rows_at_once() -> None:
     term.before_evaluation(model, {"dataset": stream})
     rows = stream.rows.fetch(torch.arange(len(stream.rows)))
     x = encoder(rows.inputs["x"]).double().detach()
-    y = 2 * F.one_hot(rows.targets["largest"], 4).double() - 1
+    y = torch.where(F.one_hot(rows.targets["largest"], 4) == 1, 1.0, -0.4).double()
     s = F.normalize(class_vectors(TABLE, CLASSES, "x").values).double()
     left = torch.linalg.inv(x.T @ x + 0.5 * torch.eye(6))
     right = torch.linalg.inv(s.T @ s + 0.2 * torch.eye(3))

@@ -16,13 +16,15 @@ from jlrun.data.batch import Batch
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
 from jlrun.evaluation import Predict, Prediction
+from jlrun.fusions import Single
+from jlrun.model import JointModel
 from jlrun.phase import Objective, Plan
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
-from jlrun.zero_shot import ClassSplit, Clip, Devise, Eszsl, Method, SolveEszsl
+from jlrun.zero_shot import ClassSplit, Clip, ClosedForm, Devise, Eszsl, Method, SolveEszsl
 from jlrun.zero_shot.taught import refuse_taught
-from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
+from tests.toy import TASKS, ToyEncoder, hard_model, toy_recipe, toy_rows, toy_stream
 
 CLASSES = ("0", "1", "2", "3")
 SPLIT = ClassSplit(CLASSES, seen=(0, 1, 2), unseen=(3,))
@@ -118,6 +120,26 @@ def test_without_calibration_there_is_no_bias() -> None:
     found = plan.report(lambda name: biased(1.0, [3]))["zero_shot"]
     assert isinstance(found, dict)
     assert found["calibrated"] is None
+
+
+def test_weights_from_elsewhere_leave_what_describes_the_classes() -> None:
+    head = ClosedForm(
+        6, 4, *CLASSES, attributes=dict(zip(CLASSES, VECTORS.values.tolist(), strict=True))
+    )
+    model = hard_model({"x": ToyEncoder()}, Single({"x": 6}), {"largest": head})
+    before = head.class_vectors.clone()
+
+    def start(model: JointModel) -> None:
+        for tensor in model.state_dict().values():
+            tensor.fill_(7)
+
+    zero_shot = ZeroShot(SPLIT, Clip(), VECTORS, 1)
+    parts = Parts(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
+    for fit in plan_zero_shot(feed(), zero_shot, parts, start).fits:
+        fit.begin(model)
+        assert torch.equal(head.class_vectors, before)
+        assert (head.classifier.weight == 7).all()
+        assert fit.phases[0].learned
 
 
 def test_of_two_seen_classes_none_is_spared() -> None:

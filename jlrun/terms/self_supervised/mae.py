@@ -54,7 +54,8 @@ class Mae(Term):
     modalities contribute. The encoder then sees where something is missing, as it never will
     afterwards.
 
-    It hides patches of the inputs of the batch, not of their views.
+    It hides patches of the inputs of the batch, not of their views. On a baseline that takes no
+    images it is 0.
 
     Args:
         weight: strength α of the term.
@@ -94,7 +95,10 @@ class Mae(Term):
             UserError: if there are no images, or images of a single patch, or ``heads`` does not
                 divide ``width``.
         """
-        self._modality, image = find_images(start, "mae", "it hides patches of images")
+        found = find_images(start, "mae", "it hides patches of images")
+        if found is None:
+            return
+        self._modality, image = found
         encoder = self._token_encoder(start.model)
         self._side = self._patch_side(encoder, image)
         patches = patchify(padded(image, self._side), self._side)
@@ -109,7 +113,7 @@ class Mae(Term):
         self.decoder = placed(made, start.model)
 
     def forward(self, view: StepView) -> Tensor:
-        rows = plain_rows(view, self._modality)
+        rows = plain_rows(view, self._modality) if self._modality else None
         if rows is None:
             return nothing(view)
         images = padded(rows.inputs[self._modality], self._side)

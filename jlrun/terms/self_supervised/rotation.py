@@ -26,7 +26,7 @@ class Rotation(Term):
     Predicting Image Rotations", ICLR 2018. Differs from it in: the head sees the fused features, to
     which other modalities of a row contribute unchanged. It rotates the inputs of the batch, not
     their views. Of digits and symbols some look the same or like others when turned: the task
-    suits photos.
+    suits photos. On a baseline that takes no images it is 0.
 
     Args:
         weight: strength α of the term.
@@ -38,7 +38,7 @@ class Rotation(Term):
     def __init__(self, weight: NonNegativeFloat = 1.0) -> None:
         super().__init__()
         self.weight = weight
-        self._modality = ""
+        self._modality: str | None = None
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Build the head.
@@ -46,7 +46,10 @@ class Rotation(Term):
         Raises:
             UserError: if there are no images, or they are not square.
         """
-        self._modality, image = find_images(start, "rotation", "it rotates images")
+        found = find_images(start, "rotation", "it rotates images")
+        if found is None:
+            return
+        self._modality, image = found
         height, width = image.shape[2:]
         if height != width:
             raise UserError.of(
@@ -57,14 +60,16 @@ class Rotation(Term):
         self.head = placed(nn.Linear(fused_width(start.model), 4), start.model)
 
     def forward(self, view: StepView) -> Tensor:
-        rows = plain_rows(view, self._modality)
-        if rows is None:
+        modality = self._modality
+        rows = None if modality is None else plain_rows(view, modality)
+        if modality is None or rows is None:
             return nothing(view)
-        turned = Batch.concatenate([self._turned(rows, turns) for turns in range(4)])
+        turned = Batch.concatenate([_turned(rows, modality, turns) for turns in range(4)])
         logits = precise(self.head(encode(view.model, turned)))
         turns = torch.arange(4, device=logits.device).repeat_interleave(rows.size)
         return F.cross_entropy(logits, turns)
 
-    def _turned(self, rows: Batch, turns: int) -> Batch:
-        images = rows.inputs[self._modality].rot90(turns, (2, 3))
-        return replace(rows, inputs={**rows.inputs, self._modality: images})
+
+def _turned(rows: Batch, modality: str, turns: int) -> Batch:
+    images = rows.inputs[modality].rot90(turns, (2, 3))
+    return replace(rows, inputs={**rows.inputs, modality: images})

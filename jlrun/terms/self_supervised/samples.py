@@ -17,8 +17,10 @@ def sample_row(stream: Stream) -> Batch:
     return next(iter(stream.take(torch.tensor([0])).sweep(1)))
 
 
-def find_images(start: PhaseStart, term: str, reason: str) -> tuple[str, Tensor]:
+def find_images(start: PhaseStart, term: str, reason: str) -> tuple[str, Tensor] | None:
     """Return the model's first modality of images, and an image ``(1, C, H, W)``.
+
+    None if there are images, and the model does not take them: a baseline of other modalities.
 
     Args:
         start: of the phase.
@@ -29,14 +31,13 @@ def find_images(start: PhaseStart, term: str, reason: str) -> tuple[str, Tensor]
         UserError: if there are no images.
     """
     inputs = sample_row(next(iter(start.streams.values()))).inputs
+    images = {m: x for m, x in inputs.items() if x.ndim == 4 and x.is_floating_point()}
+    if not images:
+        raise UserError.of(
+            f"terms.{term}",
+            f"{reason}, and the data has none, only {', '.join(inputs)}; "
+            "choose simclr, barlow, vicreg, byol or lejepa, which take every kind of input",
+        )
     trunk = any_trunk(start.model)
-    taken = list(inputs if trunk is None else trunk.encoders)
-    for modality in taken:
-        x = inputs[modality]
-        if x.ndim == 4 and x.is_floating_point():
-            return modality, x
-    raise UserError.of(
-        f"terms.{term}",
-        f"{reason}, and the model takes none, only {', '.join(taken)}; "
-        "choose simclr, barlow, vicreg, byol or lejepa, which take every kind of input",
-    )
+    taken = images if trunk is None else trunk.encoders
+    return next(((m, images[m]) for m in taken if m in images), None)

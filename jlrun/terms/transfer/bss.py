@@ -10,7 +10,7 @@ from torch import Tensor
 from jlrun.errors import UserError
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 from jlrun.terms.base import StepView, Term
-from jlrun.terms.totals import precise
+from jlrun.terms.totals import nothing, precise
 
 
 class BSS(Term):
@@ -34,6 +34,8 @@ class BSS(Term):
         self.k = k
 
     def forward(self, view: StepView) -> Tensor:
+        if not view.outputs:
+            return nothing(view)
         features = precise(torch.cat([output.fused for output in view.outputs.values()]))
         if features.ndim > 2:
             raise UserError.of(

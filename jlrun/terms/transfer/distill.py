@@ -11,7 +11,7 @@ from jlrun.errors import UserError
 from jlrun.model import Outputs
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.terms.base import PhaseStart, StepView, Term
-from jlrun.terms.totals import precise, total
+from jlrun.terms.totals import nothing, precise, total
 from jlrun.terms.transfer.divergence import divergence
 from jlrun.terms.transfer.frozen import FrozenModel
 from jlrun.terms.transfer.guide import Guide
@@ -56,15 +56,14 @@ class Distill(Term):
         self._guide: Guide | None = None
         self._heads: tuple[str, ...] = ()
 
-    def check(self, model: nn.Module) -> None:
-        self._directory()
-
     def begin_phase(self, start: PhaseStart) -> None:
         """Load the teacher.
 
         Raises:
-            UserError: if there is no such run, or it takes other inputs than this one.
+            UserError: if no run is named, there is none, or it takes other inputs than this one.
         """
+        if not start.observed:  # a phase of terms alone, which have no outputs to guide
+            return
         like = next(start.model.parameters())
         streams = {name: start.streams[name] for name in start.observed}
         guide = Guide.of(self._directory(), streams, like.device, WHERE)
@@ -79,6 +78,8 @@ class Distill(Term):
         )
 
     def forward(self, view: StepView) -> Tensor:
+        if not view.outputs:
+            return nothing(view)
         assert self._guide is not None, "begin_phase comes first"
         sums = []
         for stream, outputs in view.outputs.items():
@@ -96,10 +97,8 @@ class Distill(Term):
 
     def _logit_gaps(self, view: StepView, outputs: Outputs, taught: Outputs) -> Tensor:
         gaps = (
-            divergence(
-                view.tasks[head], logits, taught.logits[head].to(logits), self.temperature
-            ).sum()
-            for head, logits in outputs.logits.items()
+            divergence(view.tasks[head], z, taught.logits[head].to(z), self.temperature).sum()
+            for head, z in ((head, precise(x)) for head, x in outputs.logits.items())
             if head in self._heads
         )
         return precise(total(gaps, view))

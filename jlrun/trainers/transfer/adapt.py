@@ -113,7 +113,7 @@ def _phases(
     main = replace(
         before,
         name="adapt" if seen else "generalize",
-        train=before.train | unlabelled,
+        train={**before.train, **unlabelled},
         epochs=parts.epochs,
         observed=domains.shared() if seen else (),
         learned=learned or adaptation.pretrain_epochs > 0,

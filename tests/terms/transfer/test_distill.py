@@ -143,7 +143,7 @@ def test_audio_at_another_rate_is_refused() -> None:
 
 def test_a_run_has_to_be_named_and_to_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^terms\.distill\.run: null: a teacher is needed"):
-        Distill().check(small_model())
+        Distill().begin_phase(start_of(small_model()))
     with pytest.raises(UserError, match=r"^terms\.distill\.run: .*there is no run here"):
         Distill(run=str(tmp_path)).begin_phase(start_of(small_model()))
 

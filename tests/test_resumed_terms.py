@@ -1,0 +1,296 @@
+"""Every term of ``conf/terms``: a run that was interrupted equals one that was not, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from jlrun import checkpoints, fitting
+from jlrun.averaging import Average, NoAverage, WeightAverage
+from jlrun.cli import main
+from jlrun.config.build import build
+from jlrun.config.compose import compose
+from jlrun.data.rows import TensorRows
+from jlrun.data.specs import ImageSpec
+from jlrun.data.streams import Stream
+from jlrun.data.views import Views
+from jlrun.encoders.base import Encoder
+from jlrun.errors import Interrupted
+from jlrun.finetuning import Full
+from jlrun.fitting import FitFolder, FitRun
+from jlrun.fusions import Single
+from jlrun.heads import Linear
+from jlrun.learner import Learner, build_learner
+from jlrun.model import JointModel
+from jlrun.phase import Fit, Plan, Recipe
+from jlrun.recorders.base import Position, Recorder
+from jlrun.schedules import Cosine
+from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.terms import Term
+from jlrun.trainers import multitask, transfer
+from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.pretraining import with_pretraining
+from jlrun.validators import InformationMaximization
+from jlrun.weightings import Equal
+from tests.toy import CPU, StopAt, hard_model, never, toy_surroundings
+
+CONF = Path(__file__).parents[1] / "conf" / "terms"
+SPEC = ImageSpec(1, 8, 8, (0.5,), (0.5,))
+TASKS = (
+    TaskSpec("digit", Multiclass(), ("0", "1", "2")),
+    TaskSpec("parity", Binary(), ("even", "odd")),
+)
+LETTER = TaskSpec("letter", Multiclass(), ("x", "y", "z"))
+COLUMNS = (*TASKS, LETTER)
+BATCH, ROWS = 8, 24  # three steps in an epoch
+# Values that make the term's state matter: a threshold that is passed, a teacher that is followed.
+CHANGES = {
+    "fixmatch": ["terms.fixmatch.threshold=0", "terms.fixmatch.teacher=true"],
+    "adabn": [],
+}
+# Small networks of their own, as the steps are many.
+SMALL = {"hidden": 12, "out_features": 8, "random_features": 8}
+
+
+def node(option: str, teacher: Path | None) -> dict[str, Any]:
+    """Return the config of a term: that of its YAML, with narrower networks."""
+    overrides = ["mode=multitask", f"terms=[{option}]", *CHANGES.get(option, [])]
+    made = dict(compose(overrides).config["terms"][option])
+    made |= {key: value for key, value in SMALL.items() if isinstance(made.get(key), int)}
+    return made | ({"run": str(teacher)} if option == "distill" else {})
+
+
+OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
+NEEDS = {option: build(node(option, None)).needs for option in OPTIONS}
+WITH_VIEWS = [option for option in OPTIONS if NEEDS[option] == "views"]
+
+
+class SmallCnn(Encoder):
+    """A convolution with BatchNorm and dropout, so that modes and randomness matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+        )
+        self.out_features = 36
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def rows(seed: int) -> TensorRows:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (ROWS, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    bright = images.float().mean(dim=(1, 2, 3)).argsort().argsort()
+    targets = {
+        "digit": bright * 3 // ROWS,
+        "parity": bright % 2,
+        "letter": bright.flip(0) * 3 // ROWS,
+    }
+    return TensorRows({"image": images}, targets)
+
+
+def feed(name: str, tasks: tuple[TaskSpec, ...] = TASKS, views: bool = False) -> Feed:
+    def stream(seed: int, labelled: bool = True) -> Stream:
+        return Stream(
+            name,
+            rows(seed + 10 * len(name)),
+            specs={"image": SPEC},
+            batch_size=BATCH,
+            seed=0,
+            device=CPU,
+            memory_budget=10**6,
+            views=Views(flip=0.0) if views else None,
+            labelled=labelled,
+        )
+
+    return Feed(name, stream(0), stream(1), stream(2), stream(0, labelled=False), tasks)
+
+
+def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=0.05, momentum=0.9)
+
+
+def plan_for(option: str, beside: bool, average: Callable[[], Average], teacher: Path) -> Plan:
+    """Return a plan with a phase in which the term acts; it is the last one but for views."""
+    term, needs = node(option, teacher), NEEDS[option]
+
+    def make_terms() -> Mapping[str, Term]:
+        return {option: build(term)}
+
+    recipe = Recipe(sgd, Equal, make_terms, Cosine(), 1.0, None, make_average=average)
+    parts = Parts(recipe, ("image",), epochs=3, baselines=False, needs=frozenset({needs}))
+    adaptation = transfer.Adaptation(InformationMaximization(), 1, joined=True, oracle=True)
+    match needs:
+        case "target":
+            sources = (feed("sources.a"), feed("sources.b"))
+            return transfer.plan_adapt(transfer.Domains(sources, feed("target")), adaptation, parts)
+        case "several sources":
+            sources = (feed("sources.a"), feed("sources.b"))
+            domains = transfer.Domains(sources, feed("target"))
+            return transfer.plan_generalize(domains, adaptation, parts)
+        case "learned weights":
+            domains = transfer.Domains((feed("source", (*TASKS, LETTER)),), feed("target"))
+            return transfer.plan_finetune(domains, Full(), parts, pretrain_epochs=1)
+        case "views" if not beside:
+            plan = multitask.plan((feed("dataset"),), parts)
+            views = {"dataset": feed("dataset", views=True).train}
+            return with_pretraining(plan, (feed("dataset"),), views, 3, recipe)
+        case _:
+            return multitask.plan((feed("dataset", views=needs == "views"),), parts)
+
+
+def model_of(fit: Fit) -> JointModel:
+    torch.manual_seed(0)
+    heads = {head: Linear(36, spec.num_outputs) for head, spec in fit.heads.items()}
+    model = hard_model({"image": SmallCnn()}, Single({"image": 36}), heads)
+    fit.begin(model)
+    return model
+
+
+@dataclass
+class Numbers(Recorder):
+    """Keeps all numbers but times by fit, phase, step and tag."""
+
+    values: dict[tuple[str, int, str], float] = field(default_factory=dict)
+
+    def scalars(self, at: Position, values: Mapping[str, float]) -> None:
+        timed = "train/samples_per_second"
+        self.values |= {(at.phase, at.step, k): v for k, v in values.items() if k != timed}
+
+
+@dataclass
+class Trained:
+    """What is left of a run: its result, its numbers, and the learner of its last phase."""
+
+    result: dict[str, Any]
+    values: dict[tuple[str, int, str], float]
+    learners: list[Learner]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that `distill` learns from."""
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    small = ["epochs=1", "dataset.limit=100", "baselines=false", "recorder.figures=false"]
+    quiet = ["recorder.progress=none", "recorder.tensorboard=false", f"hydra.run.dir={folder}"]
+    assert main(["mode=multitask", *small, *quiet]) == 0
+    return folder
+
+
+@pytest.fixture
+def learners(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Learner]]:
+    """The learners of all phases, as they are made."""
+    made: list[Learner] = []
+
+    def keep(*arguments: Any) -> Learner:
+        made.append(build_learner(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(fitting, "build_learner", keep)
+    yield made
+
+
+def train(plan: Plan, path: Path, learners: list[Learner], stops: tuple[int, ...]) -> Trained:
+    """Train the main fit; ``stops`` are the steps, of all phases, at which it is interrupted."""
+    recorder = Numbers()
+    for before, stop in pairwise((0, *stops)):
+        around = toy_surroundings(StopAt(stop - before), recorder=recorder)
+        with pytest.raises(Interrupted):
+            FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), around).run({}, {})
+    around = toy_surroundings(never, recorder=recorder)
+    run = FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), around)
+    result = asdict(run.run(plan.val, plan.test))
+    del result["seconds"]
+    return Trained(result, recorder.values, list(learners))
+
+
+def assert_same(one: Any, two: Any, where: str = "") -> None:
+    """Compare nested values; tensors bit for bit, and what is not a number with itself."""
+    if isinstance(one, Tensor):
+        assert torch.equal(one.nan_to_num(), two.nan_to_num()), where
+    elif isinstance(one, Mapping):
+        assert list(one) == list(two), where
+        for key in one:
+            assert_same(one[key], two[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), where
+        for i, (a, b) in enumerate(zip(one, two, strict=True)):
+            assert_same(a, b, f"{where}/{i}")
+    else:
+        assert one == two or one != one, where  # noqa: PLR0124
+
+
+def assert_resumed_is_whole(
+    plan: Plan, acting: str, option: str, path: Path, learners: list[Learner]
+) -> None:
+    """Interrupt in the middle of two epochs of the phase in which the term acts."""
+    phases = plan.fits[0].phases
+    number = [phase.name for phase in phases].index(acting)
+    first = sum(phase.num_steps for phase in phases[:number])
+    whole = train(plan, path / "whole", learners, ())
+    assert [option in learner.terms for learner in learners][number], "the term acts"
+    tag = f"train/{option}/loss"
+    values = {
+        value for (phase, _, name), value in whole.values.items() if (phase, name) == (acting, tag)
+    }
+    assert values, "the term is recorded"
+    learners.clear()
+    parts = train(plan, path / "parts", learners, (first + 1, first + 5))
+    assert_same(whole.result, parts.result, "result")
+    assert_same(whole.values, parts.values, "values")
+    # Of the phase, whose learner was made three times, the last; of the others, the only one.
+    after = len(phases) - 1 - number
+    assert_same(whole.learners[number].state_dict(), learners[-1 - after].state_dict(), "learner")
+    for name in ("best", "last", *(phase.name for phase in phases[:-1])):
+        one, two = (checkpoints.load_tensors(path / run / name) for run in ("whole", "parts"))
+        assert_same(one, two, name)
+
+
+AVERAGES: dict[str, Callable[[], Average]] = {
+    "weights": NoAverage,
+    "average": lambda: WeightAverage(0.9),
+}
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_resumed_run_is_the_uninterrupted_one(
+    option: str, average: str, tmp_path: Path, learners: list[Learner], teacher: Path
+) -> None:
+    plan = plan_for(option, True, AVERAGES[average], teacher)
+    acting = plan.fits[0].phases[-1].name
+    assert_resumed_is_whole(plan, acting, option, tmp_path, learners)
+
+
+@pytest.mark.parametrize("option", WITH_VIEWS)
+def test_a_resumed_phase_without_a_task_is_the_uninterrupted_one(
+    option: str, tmp_path: Path, learners: list[Learner], teacher: Path
+) -> None:
+    plan = plan_for(option, False, NoAverage, teacher)
+    before, supervised = plan.fits[0].phases
+    assert before.objectives == ()
+    assert_resumed_is_whole(plan, before.name, option, tmp_path, learners)
+    assert supervised.learned
+
+
+def test_state_that_is_not_restored_is_noticed(
+    tmp_path: Path, learners: list[Learner], teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check of this file, checked: BYOL without its teacher goes another way."""
+    monkeypatch.setattr(nn.ModuleDict, "load_state_dict", lambda *_, **__: None)
+    plan = plan_for("byol", True, NoAverage, teacher)
+    with pytest.raises(AssertionError):
+        assert_resumed_is_whole(plan, "train", "byol", tmp_path, learners)
