@@ -450,6 +450,7 @@ def _adaptation(settings: Settings, validator: Validator) -> transfer.Adaptation
         pretrain_epochs=settings.pretrain_epochs,
         joined=settings.adapt.batch_norm == "joint",
         oracle=settings.adapt.oracle,
+        leave_one_out=settings.adapt.leave_one_out,
     )
 
 

@@ -340,6 +340,8 @@ def _result(
     peak_memory: int | None,
 ) -> Result:
     comparison = assembly.plan.compare(scores)
+    selected_by = main.selected["criterion"], main.selected["score"]
+    criterion, value = comparison.objective or selected_by
     return Result(
         directory=job.directory,
         status="completed",
@@ -348,11 +350,7 @@ def _result(
         overrides=job.overrides,
         test=main.test,
         val=main.val,
-        objective={
-            "name": main.selected["criterion"],
-            "value": main.selected["score"],
-            "direction": "maximize",
-        },
+        objective={"name": criterion, "value": value, "direction": "maximize"},
         selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
         primary={spec.name: spec.task.primary for spec in assembly.tasks},
         baselines=comparison.baselines,
@@ -369,6 +367,7 @@ def _result(
             **_beside(main),
             **_curve(job, assembly),
             **_start(assembly),
+            **comparison.extra,
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
             **_origins(job, assembly),
             **_relations(job),

@@ -321,10 +321,15 @@ class Comparison:
     Attributes:
         baselines: baseline -> task -> metric -> score on the test split.
         gain: the ``gain`` of ``result.json``; None without baselines.
+        objective: name and value of what sweeps compare, larger is better; None: the score that
+            selected the weights.
+        extra: what the result has besides: key -> plain values.
     """
 
     baselines: Mapping[str, Scores]
     gain: Mapping[str, object] | None
+    objective: tuple[str, float] | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 def batch_norms(model: nn.Module) -> list[nn.Module]:

@@ -101,24 +101,30 @@ class Teacher:
     heads: Mapping[str, TaskSpec]
 
 
-def load_teacher(directory: Path, device: torch.device) -> Teacher:
-    """Return the selected model of the run in ``directory``, for another run to learn from.
+def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) -> Teacher:
+    """Return the model of the run in ``directory``, for others to learn from or to keep.
+
+    Args:
+        directory: of the run.
+        device: where the model goes.
+        checkpoint: path within the run; that of the selected weights, unless another is named.
 
     Raises:
-        UserError: if there is no run, or it has not got as far as a selected model.
+        UserError: if there is no run, or it has not got as far as such a checkpoint.
     """
     settings, _ = load_run(directory)
-    content = _described(directory)
+    content = _described(directory, checkpoint)
     specs, heads = _specs(content), _heads(content)
     model = _untrained(directory, settings, specs, heads)
-    checkpoints.load_model(directory / BEST, model)
+    checkpoints.load_model(directory / checkpoint, model)
     return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
 
 
-def _described(directory: Path) -> dict[str, Any]:
+def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:
     """Return the content of the run's ``model.json``, if it has weights to go with it."""
-    if not (directory / FILE).is_file() or not checkpoints.exists(directory / BEST):
-        raise UserError.of(str(directory), "this run has no selected model yet; resume it first")
+    if not (directory / FILE).is_file() or not checkpoints.exists(directory / checkpoint):
+        what = "selected model" if checkpoint == BEST else "checkpoint"
+        raise UserError.of(str(directory), f"this run has no {what} yet; resume it first")
     return read_json(directory / FILE)
 
 

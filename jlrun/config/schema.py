@@ -144,6 +144,7 @@ class AdaptSettings(_Section):
 
     batch_norm: Literal["joint", "split"]
     oracle: bool
+    leave_one_out: bool = False
 
 
 class ZeroShotSettings(_Section):

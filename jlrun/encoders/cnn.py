@@ -8,6 +8,7 @@ from math import ceil, prod
 
 from torch import Tensor, nn
 
+from jlrun.batch_norm import running_statistics
 from jlrun.data.specs import ImageSpec
 from jlrun.encoders.base import Encoder, Stage
 from jlrun.ranges import Fraction, PositiveInt
@@ -19,7 +20,8 @@ class Cnn(Encoder):
     """3×3 convolutions, each with ReLU and 2×2 max pooling, then a hidden layer.
 
     With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of
-    textbooks and tutorials. No BatchNorm, so a batch of one trains like any other. Images that
+    textbooks and tutorials. Without BatchNorm a batch of one trains like any other; with it, one
+    row alone is normalised by the running statistics. Images that
     pooling leaves larger than 8×8 are averaged down to at most that, which bounds the hidden
     layer: images up to 32×32 are never averaged.
 
@@ -28,6 +30,7 @@ class Cnn(Encoder):
         channels: output channels of each convolution.
         hidden: units of the hidden layer: the width of the features ``(B, hidden)``.
         dropout: share of the hidden units that are dropped in training.
+        batch_norm: whether each convolution is followed by BatchNorm.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Cnn(Encoder):
         channels: Sequence[PositiveInt] = (64, 128),
         hidden: PositiveInt = 512,
         dropout: Fraction = 0.0,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         widths = [spec.channels, *channels]
@@ -45,7 +49,11 @@ class Cnn(Encoder):
             # ceil_mode: a 1-pixel side stays 1 pixel, and odd sides lose no border
             pool = nn.MaxPool2d(2, ceil_mode=True)
             # ReLU after pooling: the same values, from a quarter of the work
-            layers += [nn.Conv2d(before, after, 3, padding=1), pool, nn.ReLU()]
+            convolution = nn.Conv2d(before, after, 3, padding=1)
+            normed = (
+                nn.Sequential(convolution, nn.BatchNorm2d(after)) if batch_norm else convolution
+            )
+            layers += [normed, pool, nn.ReLU()]
             size = (ceil(size[0] / 2), ceil(size[1] / 2))
         average, size = average_down(size, MAX_POSITIONS)
         self.channels = widths[1:]
@@ -56,6 +64,9 @@ class Cnn(Encoder):
         self.out_features = hidden
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            with running_statistics(self):
+                return self.hidden(self.convolutions(x))
         return self.hidden(self.convolutions(x))
 
     def stages(self) -> Sequence[Stage]:

@@ -11,6 +11,8 @@ from jlrun.recorders.header_lines import fact_lines, short_path
 from jlrun.recorders.result_table import primary_metric, score_of
 from jlrun.recorders.zero_shot_lines import zero_shot_lines
 
+LEAVE_ONE_OUT = "leave_one_domain_out"
+
 
 def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     """Return aligned lines for the end of a run."""
@@ -18,6 +20,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
         {
             "zero-shot": zero_shot_lines(result),
             "selected": _selected(result),
+            "left out": _left_out(result),
             "beside": _beside(result),
             "gap": _gap(result),
             "between": _between(result),
@@ -33,9 +36,21 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
     if not selected:
         return []
     text = f"{selected['phase']}, epoch {selected['epoch']}"
-    if objective:
+    if objective and not result.get(LEAVE_ONE_OUT):  # which is another objective
         text += f" ({objective['name']} {format_score(objective['value'])})"
     return [text]
+
+
+def _left_out(result: Mapping[str, Any]) -> list[str]:
+    """Say how the recipe did on each source that it was trained without."""
+    found = result.get(LEAVE_ONE_OUT)
+    if not found:
+        return []
+    lines = []
+    for source in (name for name in found if name != "mean"):
+        scores = ", ".join(f"{task} {format_score(s)}" for task, s in found[source].items())
+        lines.append(f"{source}, trained without it: {scores}")
+    return [*lines, f"mean {format_score(found['mean'])}: what a sweep should compare"]
 
 
 def _beside(result: Mapping[str, Any]) -> list[str]:

@@ -280,6 +280,65 @@ def test_generalisation_never_sees_the_target() -> None:
         assert {o.stream for o in phase.selection} == {"sources.a", "sources.b"}
 
 
+LEAVING_OUT = replace(ADAPT, leave_one_out=True)
+
+
+def test_leaving_out_a_source_trains_as_long_without_it_and_scores_its_validation_rows() -> None:
+    a, b, c = feed("sources.a", 40), feed("sources.b", 16), feed("sources.c", 24)
+    plan = transfer.plan_generalize(domains(a, b, c, target=feed("target")), LEAVING_OUT, parts())
+    main, *others = plan.fits
+    left_out = [fit for fit in others if fit.name.startswith("left_out/")]
+    assert [fit.name for fit in left_out] == ["left_out/a", "left_out/b", "left_out/c"]
+    without_a = left_out[0]
+    for ours, theirs in zip(main.phases, without_a.phases, strict=True):
+        assert {*theirs.train, *theirs.val} == {"sources.b", "sources.c"}
+        assert {o.stream for o in (*theirs.objectives, *theirs.selection)} == {*theirs.train}
+        # 40, 16 and 24 rows in batches of 8: 5 steps in a pass, and 3 without the longest source
+        assert theirs.num_steps == 3 * math.ceil(ours.num_steps / 3)
+        assert theirs.oracle == ()
+    assert {o.stream for o in without_a.scored} == {"left_out/a"}
+    assert [o.label for o in without_a.scored] == ["sign", "largest"]
+    assert plan.test["left_out/a"] is a.val
+    assert all(fit.independent_of is None for fit in left_out)  # nothing shares them
+
+
+def test_the_mean_score_on_sources_left_out_is_what_sweeps_compare() -> None:
+    sources = [feed(f"sources.{name}", tasks=(DIGIT,)) for name in "ab"]
+    between = domains(*sources, target=feed("target", tasks=(DIGIT,)))
+    plan = transfer.plan_generalize(between, LEAVING_OUT, parts())
+    found = {"main": 0.9, "source_only": 0.6, "target_supervised": 1.0}
+    found |= {"left_out/a": 0.5, "left_out/b": 0.8}
+    assert found.keys() == {fit.name for fit in plan.fits}
+    scores = {k: SplitScores({}, {"digit": {"accuracy": value}}) for k, value in found.items()}
+    comparison = plan.compare(scores)
+    assert set(comparison.baselines) == {"source_only", "target_supervised"}
+    assert comparison.objective == ("leave_one_domain_out/mean_score", pytest.approx(0.65))
+    assert comparison.extra["leave_one_domain_out"] == {
+        "a": {"digit": 0.5},
+        "b": {"digit": 0.8},
+        "mean": pytest.approx(0.65),
+    }
+
+
+def test_sources_that_cannot_be_left_out_are_refused() -> None:
+    target, other = feed("target", tasks=(DIGIT,)), TaskSpec("label", Multiclass(), ("cat", "dog"))
+    a, b = (feed(f"sources.{name}", tasks=(DIGIT,)) for name in "ab")
+    unlike = feed("sources.c", tasks=(other,))
+
+    def refused(match: str, *sources: Feed, needs: frozenset = frozenset()) -> None:
+        with pytest.raises(UserError, match=match):
+            transfer.plan_generalize(
+                domains(*sources, target=target), LEAVING_OUT, replace(parts(), needs=needs)
+            )
+
+    refused("at least 2 sources, found 1 source", a)
+    refused("at least 3 sources, since a term compares", a, b, needs=frozenset({"several sources"}))
+    refused("'a' can't be left out: no other source", a, unlike)
+    refused("pretraining.epochs=0", a, b, needs=frozenset({"views"}))
+    with pytest.raises(UserError, match="strategy=generalize"):
+        transfer.plan_adapt(domains(a, target=target), LEAVING_OUT, parts())
+
+
 def test_the_share_of_the_gap_that_adaptation_closes() -> None:
     digits = (feed("source", tasks=(DIGIT,)), feed("target", tasks=(DIGIT,)))
     plan = transfer.plan_adapt(domains(digits[0], target=digits[1]), ADAPT, parts())

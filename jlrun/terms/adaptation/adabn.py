@@ -73,7 +73,8 @@ def estimate_batch_norm(
             model(batch, heads)
     for norm, found in moments.items():
         if found.count > 1:
-            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             norm.running_mean.copy_(found.mean)
             norm.running_var.copy_(found.squares / (found.count - 1))
 

@@ -25,10 +25,10 @@ class Coral(Term):
     """R = mean over sources of ‖C_s − C_t‖²_F / (4 D²).
 
     Eq. (1) of Sun & Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV
-    workshops 2016. Differs from it in: the features are those that heads see, not their logits. R is
-    small where features are many and weakly correlated: choose ``weight`` by its value in the
-    records, the paper so that it ends as large as the classification loss. A domain with less than
-    two rows has no covariance, and counts as equal.
+    workshops 2016. Differs from it in: it compares the fused features, not the logits. R is small
+    where features are many and weakly correlated: choose ``weight`` by its value in the records; in
+    the paper it ends as large as the classification loss. A domain with less than two rows has no
+    covariance, and counts as equal.
 
     Args:
         weight: strength α of the term.

@@ -113,8 +113,7 @@ class Mae(Term):
         self.decoder = placed(made, start.model)
 
     def forward(self, view: StepView) -> Tensor:
-        rows = plain_rows(view, self._modality) if self._modality else None
-        if rows is None:
+        if not self._modality or (rows := plain_rows(view, self._modality)) is None:
             return nothing(view)
         images = padded(rows.inputs[self._modality], self._side)
         patches = standardised(patchify(precise(images), self._side))

@@ -61,8 +61,7 @@ class Rotation(Term):
 
     def forward(self, view: StepView) -> Tensor:
         modality = self._modality
-        rows = None if modality is None else plain_rows(view, modality)
-        if modality is None or rows is None:
+        if modality is None or (rows := plain_rows(view, modality)) is None:
             return nothing(view)
         turned = Batch.concatenate([_turned(rows, modality, turns) for turns in range(4)])
         logits = precise(self.head(encode(view.model, turned)))

@@ -18,6 +18,8 @@ from jlrun.trainers.transfer.baselines import (
     on_target_alone,
 )
 from jlrun.trainers.transfer.domains import Domains
+from jlrun.trainers.transfer.leave_one_out import WHERE as LEAVE_ONE_OUT
+from jlrun.trainers.transfer.leave_one_out import left_out_fits, left_out_streams, with_left_out
 from jlrun.validators import Validator
 
 
@@ -31,12 +33,14 @@ class Adaptation:
         joined: whether source and target batches pass through the model as one.
         oracle: whether the test score of every epoch is recorded, to report what selection with
             labels of the target would have given.
+        leave_one_out: whether each source is left out once and scored on, in generalisation.
     """
 
     validator: Validator
     pretrain_epochs: int
     joined: bool
     oracle: bool
+    leave_one_out: bool = False
 
 
 def plan_adapt(
@@ -49,8 +53,10 @@ def plan_adapt(
     all its labels.
 
     Raises:
-        UserError: if no task of the target is one of a source.
+        UserError: if no task of the target is one of a source, or a source is to be left out.
     """
+    if adaptation.leave_one_out:
+        raise UserError.of(LEAVE_ONE_OUT, "true is for strategy=generalize; set it to false")
     if not domains.shared():
         raise UserError.of(
             "target.tasks",
@@ -72,10 +78,11 @@ def plan_generalize(
     The checkpoint is selected by the mean score on validation rows of the sources
     ("training-domain validation" of Gulrajani & Lopez-Paz, "In Search of Lost Domain
     Generalization", ICLR 2021). The baselines are those of `plan_adapt`: sources alone is empirical
-    risk minimisation, without the terms and the weighting that are being tried.
+    risk minimisation, without the terms and the weighting that are being tried. With
+    ``leave_one_out``, what sweeps compare is the mean score on a source that was left out.
 
     Raises:
-        UserError: if no task of the target is one of a source.
+        UserError: if no task of the target is one of a source, or sources can't be left out.
     """
     if not domains.shared():
         raise UserError.of(
@@ -85,7 +92,23 @@ def plan_generalize(
     phases = _phases(domains, adaptation, parts, start, NoJudge(), seen=False)
     main = _main(domains, phases, parts, start)
     fits = (main, *_baselines(domains, phases, parts, start)) if parts.baselines else (main,)
-    return _plan(domains, fits)
+    plan = _plan(domains, fits)
+    return _also_leaving_out(domains, plan, parts) if adaptation.leave_one_out else plan
+
+
+def _also_leaving_out(domains: Domains, plan: Plan, parts: Parts) -> Plan:
+    left_out = left_out_fits(domains, plan.fits[0], parts)
+
+    def compare(scores: Mapping[str, SplitScores]) -> Comparison:
+        others = {fit.name: scores[fit.name] for fit in plan.fits}
+        return with_left_out(plan.compare(others), scores, domains)
+
+    return replace(
+        plan,
+        fits=(*plan.fits, *left_out),
+        test={**plan.test, **left_out_streams(domains)},
+        compare=compare,
+    )
 
 
 def _phases(

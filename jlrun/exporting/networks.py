@@ -1,0 +1,74 @@
+"""Encoders around a network of another library: what it is, and what it must be fed with."""
+
+# p pixel in [0, 1], m, s mean and std of the data set, a, b scale and shift of the encoder
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from jlrun.data.specs import ImageSpec, Spec
+from jlrun.encoders import DilatedResNet, Torchvision
+
+COLOUR_CHANNELS = (1, 3)
+
+
+def network_of(encoder: nn.Module) -> nn.Module:
+    """Return what in an encoder has the names of another library, or the encoder itself."""
+    return encoder.network if isinstance(encoder, Torchvision | DilatedResNet) else encoder
+
+
+def describe_network(encoder: nn.Module, spec: Spec, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``network`` and ``input`` of a description; nothing for jlrun's own encoders.
+
+    Args:
+        encoder: of the run.
+        spec: what it takes.
+        node: of its config.
+    """
+    if not isinstance(encoder, Torchvision | DilatedResNet) or not isinstance(spec, ImageSpec):
+        return {}
+    name = str(node["name"])
+    size = encoder.size if isinstance(encoder, Torchvision) else (spec.height, spec.width)
+    network = {
+        "library": "torchvision",
+        "name": name,
+        "options": _options(encoder.network, name, size),
+        "small_stem": _has_small_stem(encoder.network),
+        "dilated": isinstance(encoder, DilatedResNet),
+    }
+    return {"network": network, "input": {"size": list(size), **_normalisation(encoder, spec)}}
+
+
+def _normalisation(encoder: Torchvision | DilatedResNet, spec: ImageSpec) -> dict[str, Any]:
+    """Return the mean and std that the network itself is used to: a (p − m) / s + b.
+
+    An encoder with pretrained weights turns the data set's normalisation into theirs.
+    """
+    if spec.channels not in COLOUR_CHANNELS:
+        return {"mean": None, "std": None}
+    m, s = (torch.tensor(v or (d,)).double() for v, d in ((spec.mean, 0.0), (spec.std, 1.0)))
+    a, b = encoder.scale.flatten().double(), encoder.shift.flatten().double()
+    mean, std = m - b * s / a, s / a
+    return {"mean": mean.expand(3).tolist(), "std": std.expand(3).tolist()}
+
+
+def _options(network: nn.Module, name: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Return what torchvision must be told to build the same network."""
+    if name.startswith("vit_"):
+        return {"image_size": size[0]}
+    if name.startswith("maxvit_"):
+        return {"input_size": list(size)}
+    if getattr(network, "aux_logits", None) is False:
+        return {"aux_logits": False, "init_weights": False}
+    return {}
+
+
+def _has_small_stem(network: nn.Module) -> bool:
+    stem = getattr(network, "conv1", None)
+    return isinstance(stem, nn.Conv2d) and isinstance(
+        getattr(network, "maxpool", None), nn.Identity
+    )

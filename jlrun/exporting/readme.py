@@ -1,0 +1,138 @@
+"""The README of an export: what the files are, and how to load them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jlrun.exporting.contents import Export
+
+WEIGHTS = "model.safetensors"  # in an exported folder
+_PLAIN_LOADING = (
+    "## Go on from it in jlrun",
+    "What has the same name and shape in the new model is loaded, and the run tells what:",
+    "```\njlrun mode=transfer source.weights=FOLDER\n```",
+    "## In Python",
+    f'```python\nfrom safetensors.torch import load_file\n\ntensors = load_file("{WEIGHTS}")\n```',
+)
+
+
+def readme(export: Export) -> str:
+    """Return Markdown."""
+    told, run = export.description, export.description["run"]
+    what = "model" if told["kind"] == "model" else f"{told['modality']} encoder"
+    parts = [
+        f"# {run['name']}: {what}",
+        f"{_origin(told)} {WEIGHTS} holds {len(export.tensors)} tensors with "
+        f"{export.num_values():,} values; model.json says what they take and yield.",
+        *export.notes,
+        *(_of_model(told) if told["kind"] == "model" else _of_encoder(told)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(told: Mapping[str, Any]) -> str:
+    run = told["run"]
+    text = f"Trained by jlrun {told['jlrun']} (mode {run['mode']}, seed {run['seed']})."
+    selected = run["selected"]
+    if selected:
+        text += f" Selected: phase {selected['phase']}, epoch {selected['epoch']}."
+    if told["merged_adapters"]:
+        text += " Its low-rank adapters are folded into the weights."
+    return text
+
+
+def _of_model(told: Mapping[str, Any]) -> list[str]:
+    rows = [f"- {m}: {_input(spec)}" for m, spec in told["modalities"].items()]
+    heads = [f"- {name}: {_classes(head)}" for name, head in told["heads"].items()]
+    return [
+        "## Inputs",
+        "\n".join(rows),
+        "## Heads (`heads.<name>.…`; everything else is `body.…`)",
+        "\n".join(heads),
+        *_PLAIN_LOADING,
+    ]
+
+
+def _of_encoder(told: Mapping[str, Any]) -> list[str]:
+    if "network" not in told:
+        return [
+            f"It takes {_input(told['spec'])}, and yields {told['out_features']} features.",
+            *_PLAIN_LOADING,
+        ]
+    return [
+        "## In Python",
+        f"```python\n{loading_code(told['network'])}```",
+        _feeding(told),
+        "## Go on from it in jlrun",
+        f"```\njlrun … backbone/image=torchvision backbone.image.name={told['network']['name']} "
+        f"backbone.image.weights=FOLDER{_stem(told['network'])}\n```",
+    ]
+
+
+def loading_code(network: Mapping[str, Any]) -> str:
+    """Return Python that builds torchvision's network and loads the weights into it."""
+    options = "".join(f", {name}={value!r}" for name, value in network["options"].items())
+    lines = [
+        *(["from torch import nn"] if network["small_stem"] else []),
+        "from safetensors.torch import load_file",
+        "from torchvision import models",
+        "",
+        f"network = models.get_model({json.dumps(network['name'])}, weights=None{options})",
+    ]
+    if network["small_stem"]:
+        lines += [
+            "network.conv1 = nn.Conv2d(3, network.conv1.out_channels, 3, padding=1, bias=False)",
+            "network.maxpool = nn.Identity()",
+        ]
+    lines += [
+        f'found = network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
+        "print(found)  # only the classifier's last layer is missing: the encoder has none",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _feeding(told: Mapping[str, Any]) -> str:
+    text = f"In evaluation mode it takes images of {_size(told['input']['size'])} pixels"
+    mean, std = told["input"]["mean"], told["input"]["std"]
+    if mean is not None:
+        text += (
+            f" and three channels (gray ones repeated), in [0, 1], from which {_numbers(mean)} is "
+            f"subtracted before a division by {_numbers(std)}"
+        )
+    text += f"; without the classifier's last layer it yields {told['out_features']} features."
+    if told["network"]["dilated"]:
+        text += " Stages 3 and 4 had stride 1 and dilation 2 and 4, and there was no pooling."
+    return text
+
+
+def _stem(network: Mapping[str, Any]) -> str:
+    return " backbone.image.stem=small" if network["small_stem"] else ""
+
+
+def _size(size: list[int]) -> str:
+    return " × ".join(map(str, size))
+
+
+def _numbers(values: list[float]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+
+
+def _input(spec: Mapping[str, Any]) -> str:
+    match spec["kind"]:
+        case "image":
+            size = _size([spec["channels"], spec["height"], spec["width"]])
+            text = f"images of {size}, in [0, 1]"
+            if spec["mean"]:
+                text += f", minus {_numbers(spec['mean'])}, divided by {_numbers(spec['std'])}"
+            return text
+        case "audio":
+            return f"{spec['num_samples']} samples at {spec['sample_rate']} Hz, in [-1, 1]"
+        case _:
+            return f"{spec['length']} token ids; the vocabulary is in model.json"
+
+
+def _classes(head: Mapping[str, Any]) -> str:
+    kind = head["kind"]["_target_"].rpartition(".")[2].lower()
+    return f"{kind}, {', '.join(head['classes'])}" if head["classes"] else kind

@@ -1,0 +1,46 @@
+"""``jlrun export RUN --output DIR``: a run's weights, for other programs and other runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jlrun.verbs.arguments import parser
+
+
+def main(args: list[str]) -> int:
+    """Write a run's weights with their description; the run is not changed.
+
+    Raises:
+        UserError: if there is no such run, checkpoint or encoder, or something is in the way.
+    """
+    parse = parser(
+        "export",
+        "Write the weights of a run as safetensors, low-rank adapters folded in, with what they "
+        "take and yield.",
+    )
+    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument(
+        "--output", type=Path, required=True, help="folder, or one .safetensors file"
+    )
+    parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
+    parse.add_argument(
+        "--encoder",
+        metavar="MODALITY",
+        help="one encoder alone, under the names of its own network (torchvision's, for its "
+        "models); TASK/MODALITY where tasks have encoders of their own",
+    )
+    parse.add_argument("--force", action="store_true", help="replace an export that is there")
+    parsed = parse.parse_args(args)
+
+    from jlrun.exporting import check_output, export_encoder, export_model, write_export
+
+    check_output(parsed.output, parsed.force)
+    if parsed.encoder is None:
+        export = export_model(parsed.run, parsed.checkpoint)
+    else:
+        export = export_encoder(parsed.run, parsed.checkpoint, parsed.encoder)
+    write_export(export, parsed.output)
+    print(f"{len(export.tensors)} tensors, {export.num_values():,} values: {parsed.output}")
+    for note in export.notes:
+        print(note)
+    return 0
