@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from jlrun.config import checked
+from jlrun.execution import execute, resume
+from jlrun.result import read_result
+
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:
-    """Return the result of ``jlrun OVERRIDES`` in ``folder``, running it if need be.
+    """Return the result of ``jlrun OVERRIDES`` in ``folder``, running what is left of it.
 
     Raises:
-        RuntimeError: if it fails.
+        UserError, RunError: as the command.
     """
-    file = folder / "result.json"
-    if file.is_file():
-        result = json.loads(file.read_text())
-        if result["status"] == "completed":
-            return result
-    command = [sys.executable, "-m", "jlrun", *overrides, f"hydra.run.dir={folder}"]
-    if (folder / "config.yaml").is_file():
-        command = [sys.executable, "-m", "jlrun", "resume", str(folder)]
-    print(" ".join(command), file=sys.stderr, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return json.loads(file.read_text())
+    result = read_result(folder)
+    if result is None or result["status"] != "completed":
+        print("jlrun", *overrides, file=sys.stderr, flush=True)
+        if (folder / "config.yaml").is_file():
+            resume(folder)
+        else:
+            execute(checked([*overrides, f"hydra.run.dir={folder}"]))
+        result = read_result(folder)
+    assert result is not None
+    return result
 
 
 def spread(values: Iterable[float]) -> str:

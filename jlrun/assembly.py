@@ -112,7 +112,7 @@ def assemble(settings: Settings) -> Assembly:
         baselines=settings.baselines,
         pretrained=any(settings.backbone[m].get("weights") for m in modalities),
         needs=needs,
-        blocks=lambda: _blocks(settings, specs, modalities),
+        blocks=partial(_blocks, settings, specs, modalities),
     )
     start = LearnedStart.of(learned_start({"source": settings.source}))
     plan = _plan(settings, feeds, parts, start)
@@ -384,11 +384,14 @@ def _pretraining_stream(
 
 
 def _blocks(
-    settings: Settings, specs: Mapping[str, Spec], modalities: Sequence[str]
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    modalities: Sequence[str],
+    heads: Mapping[str, TaskSpec],
 ) -> list[list[str]]:
-    """Return the blocks of the model's body (`jlrun.blocks`)."""
+    """Return the blocks of the model's body (`jlrun.blocks`), which may have parts of tasks."""
     untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
-    return blocks(make_model(untrained, specs, modalities, {}))
+    return blocks(make_model(untrained, specs, modalities, heads))
 
 
 def without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,6 @@ from jlrun.tasks import Binary, Multiclass
 from jlrun.trainers.parts import Feed
 from jlrun.validators import (
     BNM,
-    DEV,
     SND,
     Entropy,
     Evidence,
@@ -32,7 +31,7 @@ SAMPLE = 2000  # rows that are looked at of a training split
 
 
 class ByValidator:
-    """Selects by an unsupervised validator; records the others beside it.
+    """Selects by an unsupervised validator; records the cheap ones beside it.
 
     Scores are means over the heads that sources and target share. Of the target, the validation
     rows are looked at, without their labels.
@@ -63,7 +62,8 @@ class ByValidator:
         self._validator, self._sources, self._target = validator, sources, target
         self._shared = shared
         self.criterion = f"validator/{validator.name}"
-        others = (SourceAccuracy(), InformationMaximization(), SND(), DEV(), Entropy(), BNM())
+        # Deep embedded validation fits classifiers: it is computed only where it selects.
+        others = (SourceAccuracy(), InformationMaximization(), SND(), Entropy(), BNM())
         self._others = tuple(other for other in others if other.name != validator.name)
 
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:

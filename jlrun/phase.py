@@ -74,11 +74,16 @@ def leave_as_it_is(model: JointModel) -> None:
 
 BODY = r"^body\."
 HEADS = r"^heads\."
+ADAPTERS = r"\.lora_[ab]$"
 
 
 def body_and_head(body_lr: float = 1.0, head_lr: float = 1.0) -> tuple[ParameterRule, ...]:
-    """Return the two rules most plans need."""
-    return (ParameterRule("body", BODY, body_lr), ParameterRule("head", HEADS, head_lr))
+    """Return the rules most plans need; adapters (`jlrun.lora`) stay as they are."""
+    return (
+        ParameterRule("adapters", ADAPTERS, 0.0),
+        ParameterRule("body", BODY, body_lr),
+        ParameterRule("head", HEADS, head_lr),
+    )
 
 
 @dataclass(frozen=True)

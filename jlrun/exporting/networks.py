@@ -44,16 +44,21 @@ def describe_network(encoder: nn.Module, spec: Spec, node: Mapping[str, Any]) ->
 
 
 def _normalisation(encoder: Torchvision | DilatedResNet, spec: ImageSpec) -> dict[str, Any]:
-    """Return the mean and std that the network itself is used to: a (p − m) / s + b.
+    """Return the mean and std that the network itself is used to, of a (p − m) / s + b.
 
     An encoder with pretrained weights turns the data set's normalisation into theirs.
     """
     if spec.channels not in COLOUR_CHANNELS:
-        return {"mean": None, "std": None}
+        return {"mean": None, "std": None, "normalisation": "data set"}
     m, s = (torch.tensor(v or (d,)).double() for v, d in ((spec.mean, 0.0), (spec.std, 1.0)))
     a, b = encoder.scale.flatten().double(), encoder.shift.flatten().double()
     mean, std = m - b * s / a, s / a
-    return {"mean": mean.expand(3).tolist(), "std": std.expand(3).tolist()}
+    own = bool((a == 1).all() and (b == 0).all())
+    return {
+        "mean": mean.expand(3).tolist(),
+        "std": std.expand(3).tolist(),
+        "normalisation": "data set" if own else "pretraining",
+    }
 
 
 def _options(network: nn.Module, name: str, size: tuple[int, int]) -> dict[str, Any]:

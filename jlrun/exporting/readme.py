@@ -66,8 +66,7 @@ def _of_encoder(told: Mapping[str, Any]) -> list[str]:
         f"```python\n{loading_code(told['network'])}```",
         _feeding(told),
         "## Go on from it in jlrun",
-        f"```\njlrun … backbone/image=torchvision backbone.image.name={told['network']['name']} "
-        f"backbone.image.weights=FOLDER{_stem(told['network'])}\n```",
+        f"```\njlrun mode=transfer {' '.join(_overrides(told))}\n```",
     ]
 
 
@@ -107,8 +106,18 @@ def _feeding(told: Mapping[str, Any]) -> str:
     return text
 
 
-def _stem(network: Mapping[str, Any]) -> str:
-    return " backbone.image.stem=small" if network["small_stem"] else ""
+def _overrides(told: Mapping[str, Any]) -> list[str]:
+    """Return what makes a run of jlrun begin with the encoder, normalised as it was."""
+    network, path = told["network"], f"backbone.{told['modality']}"
+    option = "dilated_resnet" if network["dilated"] else "torchvision"
+    # Weights of a backbone are taken for such as were trained with ImageNet's mean and std.
+    key = f"{path}.weights" if told["input"]["normalisation"] == "pretraining" else "source.weights"
+    return [
+        f"backbone/{told['modality']}={option}",
+        f"{path}.name={network['name']}",
+        *([f"{path}.stem=small"] if network["small_stem"] else []),
+        f"{key}=FOLDER",
+    ]
 
 
 def _size(size: list[int]) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from jlrun.errors import UserError
 from jlrun.model import JointModel
 from jlrun.phase import BODY, HEADS, ParameterRule
 
 # Names of parameters, in blocks from the input to the features.
 Blocks = Sequence[Sequence[str]]
 BatchNormMode = Literal["train", "freeze"]
+PATTERN = "finetune.parameters"  # config path of the pattern that some ways have
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,18 @@ class Finetuning(ABC):
     def begin(self, model: JointModel) -> None:
         """Change the model before any training, for example by adapters."""
         return
+
+
+def check_pattern(pattern: str) -> None:
+    """Check a pattern of the user's.
+
+    Raises:
+        UserError: if it is not a regular expression.
+    """
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise UserError.of(PATTERN, f"'{pattern}' is not a regular expression: {error}") from error
 
 
 def exactly(names: Sequence[str]) -> str:

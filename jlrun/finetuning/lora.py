@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from jlrun.finetuning.base import BatchNormMode, Blocks, Finetuning, Stretch, heads, within_body
+from jlrun.errors import UserError
+from jlrun.finetuning.base import (
+    PATTERN,
+    BatchNormMode,
+    Blocks,
+    Finetuning,
+    Stretch,
+    check_pattern,
+    heads,
+    within_body,
+)
 from jlrun.lora import add_lora
 from jlrun.model import JointModel
-from jlrun.phase import BODY, ParameterRule
+from jlrun.phase import ADAPTERS, BODY, ParameterRule
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-
-ADAPTERS = r"\.lora_[ab]$"
 
 
 class Lora(Finetuning):
@@ -25,6 +33,9 @@ class Lora(Finetuning):
         parameters: regular expression, searched in the names of the body's layers; "": all.
         lora_lr, head_lr: multiply the learning rate.
         batch_norm, wise_ft: see `Finetuning`; the body's BatchNorm is frozen with it.
+
+    Raises:
+        UserError: if the pattern is not a regular expression.
     """
 
     def __init__(
@@ -38,6 +49,7 @@ class Lora(Finetuning):
         batch_norm: BatchNormMode = "train",
         wise_ft: bool = False,
     ) -> None:
+        check_pattern(parameters)
         self._rank, self._alpha, self._dropout = rank, alpha, dropout
         self._parameters, self._lora_lr, self._head_lr = parameters, lora_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
@@ -51,10 +63,19 @@ class Lora(Finetuning):
         return (Stretch("finetune", epochs, rules),)
 
     def begin(self, model: JointModel) -> None:
-        add_lora(
-            model,
-            rank=self._rank,
-            alpha=self._alpha,
-            pattern=within_body(self._parameters),
-            dropout=self._dropout,
-        )
+        """Add the adapters.
+
+        Raises:
+            UserError: if the pattern matches no layer of the body.
+        """
+        pattern = within_body(self._parameters)
+        try:
+            add_lora(
+                model, rank=self._rank, alpha=self._alpha, pattern=pattern, dropout=self._dropout
+            )
+        except UserError as error:
+            raise UserError.of(
+                PATTERN,
+                f"'{self._parameters}' matches no weight of a linear, convolution or attention "
+                "layer of the body",
+            ) from error

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 
 from jlrun.errors import UserError
-from jlrun.finetuning.base import BatchNormMode, Blocks, Finetuning, Stretch, heads, within_body
+from jlrun.finetuning.base import (
+    PATTERN,
+    BatchNormMode,
+    Blocks,
+    Finetuning,
+    Stretch,
+    check_pattern,
+    heads,
+    within_body,
+)
 from jlrun.phase import BODY, ParameterRule
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
@@ -35,21 +44,16 @@ class Surgical(Finetuning):
         batch_norm: BatchNormMode = "train",
         wise_ft: bool = False,
     ) -> None:
-        try:
-            self._found = re.compile(parameters)
-        except re.error as error:
-            raise UserError.of(
-                "finetune.parameters", f"'{parameters}' is not a regular expression: {error}"
-            ) from error
+        check_pattern(parameters)
         self._parameters, self._body_lr, self._head_lr = parameters, body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
     def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
         names = [name for block in blocks for name in block]
-        if not any(self._found.search(name) for name in names):
+        if not any(re.search(self._parameters, name) for name in names):
             some = ", ".join(block[0] for block in blocks if block)
             raise UserError.of(
-                "finetune.parameters",
+                PATTERN,
                 f"'{self._parameters}' matches no parameter of the body; its blocks begin with "
                 f"{some}",
             )

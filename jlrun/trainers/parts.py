@@ -84,7 +84,7 @@ class Parts:
         baselines: whether baselines are trained.
         pretrained: whether encoders begin with weights that were learned elsewhere.
         needs: what the terms need of a phase to act in it.
-        blocks: () -> names of the body's parameters, in blocks from the input up.
+        blocks: heads of a model -> names of its body's parameters, in blocks from the input up.
     """
 
     recipe: Recipe
@@ -93,7 +93,7 @@ class Parts:
     baselines: bool
     pretrained: bool = False
     needs: frozenset[Need | None] = frozenset()
-    blocks: Callable[[], Sequence[Sequence[str]]] = list
+    blocks: Callable[[Mapping[str, TaskSpec]], Sequence[Sequence[str]]] = lambda heads: ()
 
     def plain_recipe(self) -> Recipe:
         """Return the recipe with equal weights, and without terms that need more than labels."""

@@ -122,5 +122,5 @@ def _tuning(
             learned=learned,
             batch_norm=finetuning.batch_norm,
         )
-        for stretch in finetuning.stretches(parts.epochs, parts.blocks())
+        for stretch in finetuning.stretches(parts.epochs, parts.blocks(domains.specs))
     )

@@ -255,4 +255,5 @@ def test_binary_heads_have_two_classes() -> None:
     even = {"even": SPECS["even"]}
     term = begun(Cdan(hidden=5), specs=even)
     assert term.maps["even"].out_features == 2 * WIDTH
-    assert begun(Mdd(), specs=even).adversaries["even"].output.out_features == 2
+    adversary = begun(Mdd(), specs=even).adversaries["even"]
+    assert adversary(torch.zeros(3, WIDTH, dtype=torch.float64)).shape == (3, 2)

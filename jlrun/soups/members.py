@@ -1,0 +1,84 @@
+"""The runs that a soup may be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jlrun import checkpoints
+from jlrun.config.schema import Settings
+from jlrun.errors import UserError
+from jlrun.files import read_json
+from jlrun.lora import is_lora_parameter, merge_lora
+from jlrun.model import JointModel
+from jlrun.result import read_result
+from jlrun.saved_model import BEST, FILE, load_teacher
+from jlrun.saved_run import load_run
+
+
+@dataclass(frozen=True)
+class Member:
+    """A completed run.
+
+    Attributes:
+        directory: of the run, as the user named it.
+        settings: its config.
+        description: content of its ``model.json``.
+        result: content of its ``result.json``.
+    """
+
+    directory: Path
+    settings: Settings
+    description: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+    def model(self) -> JointModel:
+        """Return its selected model on the CPU, low-rank adapters folded into the weights."""
+        model = load_teacher(self.directory, torch.device("cpu")).model
+        merge_lora(model)
+        return model
+
+    def unfolded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return folded weights as the run's own model takes them: its adapters change nothing."""
+        own = checkpoints.load_tensors(self.directory / BEST)
+        adapters = {name: t for name, t in own.items() if is_lora_parameter(name)}
+        idle = {
+            name: torch.zeros_like(t) if name.endswith("lora_b") else t
+            for name, t in adapters.items()
+        }
+        return {**weights, **idle}
+
+
+def read_members(directories: Sequence[Path]) -> tuple[Member, ...]:
+    """Return what lies in run directories.
+
+    Raises:
+        UserError: if there are fewer than two, one is named twice, or one is no completed run.
+    """
+    if len(directories) < 2:
+        raise UserError.of("RUN", f"a soup needs two runs or more, found {len(directories)}")
+    seen = set[Path]()
+    for directory in directories:
+        if directory.resolve() in seen:
+            raise UserError.of(str(directory), "this run is named twice; name each once")
+        seen.add(directory.resolve())
+    return tuple(map(_read, directories))
+
+
+def _read(directory: Path) -> Member:
+    settings, _ = load_run(directory)
+    result = read_result(directory)
+    if result is None or result["status"] != "completed":
+        status = "unfinished" if result is None else result["status"]
+        raise UserError.of(
+            str(directory),
+            f"this run is {status}; complete it with `jlrun resume {directory}`, or leave it out",
+        )
+    if not (directory / FILE).is_file():
+        raise UserError.of(str(directory), f"{FILE} is missing; leave this run out")
+    return Member(directory, settings, read_json(directory / FILE), result)

@@ -1,0 +1,107 @@
+"""``jlrun soup RUN RUN … --output DIR``: one model from the weights of several runs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jlrun.errors import UserError
+from jlrun.recorders.formats import MISSING, format_score
+from jlrun.verbs.arguments import parser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jlrun.config.schema import Settings
+    from jlrun.soups import Cooked, Member
+
+UNIFORM, SOUP = "mean of all (not tested)", "soup"
+
+
+def main(args: list[str]) -> int:
+    """Average runs greedily and write the soup as a run; the runs are not changed.
+
+    Raises:
+        UserError: if runs are unfinished or unlike, or something is in the way.
+    """
+    parsed = _parsed(args)
+    from jlrun.soups import check_output, cook, read_members, refuse_unlike, write_soup
+
+    check_output(parsed.output)
+    members = read_members([Path(run) for run in parsed.runs])
+    refuse_unlike(members)
+    cooked = cook(members, _settings(members[0], parsed.overrides))
+    write_soup(cooked, members, parsed.output)
+    _print(cooked, members, parsed.output)
+    return 0
+
+
+def _parsed(args: list[str]) -> Namespace:
+    parse = parser(
+        "soup",
+        "Average the weights of runs of one architecture on the same data: from the best on "
+        "validation down, each is added unless the validation score falls (Wortsman et al., "
+        "'Model Soups', ICML 2022). BatchNorm statistics are averaged like weights.",
+    )
+    parse.add_argument("runs", nargs="+", metavar="RUN", help="directories of completed runs")
+    parse.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="values of the config for scoring, such as engine.device=cpu",
+    )
+    parse.add_argument("--output", type=Path, required=True, help="run directory of the soup")
+    parsed = parse.parse_intermixed_args(args)
+    texts = [*parsed.runs, *parsed.overrides]
+    parsed.overrides = [text for text in texts if "=" in text and not Path(text).exists()]
+    parsed.runs = [text for text in texts if text not in parsed.overrides]
+    return parsed
+
+
+def _settings(member: Member, overrides: list[str]) -> Settings:
+    """Return the settings by which all runs are scored."""
+    from jlrun.config import check_values
+    from jlrun.config.schema import Settings
+    from jlrun.saved_run import load_config
+    from jlrun.verbs.evaluate import changed
+
+    config = changed(load_config(member.directory)[0], overrides)
+    if problems := check_values(config):
+        raise UserError(problems)
+    return Settings.parse(config)
+
+
+def _print(cooked: Cooked, members: Sequence[Member], output: Path) -> None:
+    from jlrun.recorders.result_table import ResultTable
+
+    tasks = list(cooked.primary.items())
+
+    def row(name: str, score: float, test: object, mark: str = "") -> tuple[str, ...]:
+        table = test if isinstance(test, dict) else {}
+        cells = [table.get(task, {}).get(metric) for task, metric in tasks]
+        shown = [MISSING if cell is None else format_score(cell) for cell in cells]
+        return (name, mark, format_score(score), *shown)
+
+    order = sorted(range(len(members)), key=lambda i: -cooked.scores[i])
+    rows = [
+        row(
+            str(members[i].directory),
+            cooked.scores[i],
+            members[i].result["test"],
+            "yes" if i in cooked.chosen else "no",
+        )
+        for i in order
+    ]
+    rows.append(row(UNIFORM, cooked.uniform, None))
+    rows.append(row(SOUP, cooked.score, cooked.test))
+    header = ("run", "in soup", cooked.criterion, *(f"test {t} {m}" for t, m in tasks))
+    print("\n".join(ResultTable(header, tuple(rows)).lines()))
+    print()
+    if len(cooked.chosen) == 1:
+        print(
+            "The validation score falls with every other run, so that the soup is the best run. "
+            "Runs that began with different weights rarely average well."
+        )
+    print("BatchNorm statistics are averaged like weights.")
+    print(f"written: {output}")
