@@ -5,46 +5,34 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jlrun import checkpoints
 from jlrun.assembly import Assembly, assemble
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.diagnosis.look import Diagnosis
-from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
-from jlrun.evaluation import Observer, Predict, ensemble, evaluate, predictor
 from jlrun.files import write_json, write_text
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
+from jlrun.job import Job
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings
-from jlrun.phase import Fit, SplitScores
+from jlrun.outcome import make_result, reused_scores
+from jlrun.phase import Fit
+from jlrun.pictures import draw_curve, draw_records, observers
 from jlrun.recorders.base import Header, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
 from jlrun.result import Result, Status, read_result
 from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
-from jlrun.shared_baselines import SharedBaselines, origins
+from jlrun.shared_baselines import SharedBaselines
 from jlrun.terms.base import Term
-from jlrun.wise_ft import wise_ft
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run to be done: its settings, where it goes, and what the user typed."""
-
-    settings: Settings
-    directory: Path
-    overrides: tuple[str, ...]
-    resumed: bool = False
 
 
 def execute(composed: Composed) -> Result:
@@ -117,8 +105,8 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
-            _draw_records(job, assembly, recorder)
-            _draw_curve(job, result, recorder)
+            draw_records(job, assembly, recorder)
+            draw_curve(job, result, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result
@@ -233,18 +221,12 @@ def _changed(overrides: Sequence[str]) -> dict[str, str]:
 def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
     kept: dict[str, int | None] = {}
     for fit in assembly.plan.fits:
-        folder = _folder(job, fit.name)
+        folder = job.folder(fit.name)
         if folder.result() is not None:
             kept[fit.name] = None
         elif folder.last_step():
             kept[fit.name] = folder.last_step()
     return kept
-
-
-def _folder(job: Job, fit: str) -> FitFolder:
-
-    base = job.directory if fit == "main" else job.directory / "baselines" / fit
-    return FitFolder(base / "checkpoints", job.settings.recorder.checkpoint_seconds)
 
 
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
@@ -253,21 +235,21 @@ def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
     shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type)
     peak_memory = None
     for fit in plan.fits:
-        folder = _folder(job, fit.name)
+        folder = job.folder(fit.name)
         _fetch(shared, fit, folder, around.recorder)
         done = folder.result()
         if done is None:
-            observers = _observers(job, assembly, around) if fit.name == "main" else ()
+            watching = observers(job, assembly, around) if fit.name == "main" else ()
             done = FitRun(fit, assembly.new_model(fit), folder, around).run(
-                plan.val, plan.test, observers
+                plan.val, plan.test, watching
             )
             if fit.name == "main":
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, around.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
-    scores |= _reused_scores(job, assembly)
-    return _result(job, assembly, results["main"], scores, peak_memory)
+    scores |= reused_scores(job, assembly)
+    return make_result(job, assembly, results["main"], scores, peak_memory)
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:
@@ -281,157 +263,6 @@ def _publish(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Rec
         shared.publish(fit, folder.path)
     except OSError as error:  # what this run needs it has
         recorder.message(f"baseline {fit.name}: other runs can't share it ({error})")
-
-
-def _observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
-    if not job.settings.recorder.figures:
-        return ()
-    # Matplotlib takes half a second to import.
-    from jlrun.figures.observers import test_observers
-
-    return test_observers(assembly.tasks, assembly.specs, around.recorder)
-
-
-def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
-    if not job.settings.recorder.figures:
-        return
-    from jlrun.figures.cosines import gradient_cosines
-    from jlrun.figures.curves import curves
-    from jlrun.figures.weights import weights
-
-    recorder.flush()
-    metrics = job.directory / "metrics.csv"
-    primary = {spec.name: spec.task.primary for spec in assembly.tasks}
-    figures = {
-        "curves": curves(metrics, primary),
-        "gradient_cosines": gradient_cosines(read_relations(metrics)),
-        "weights": weights(metrics),
-    }
-    for tag, figure in figures.items():
-        if figure is not None:
-            recorder.figure(tag, figure, step=0)
-
-
-def _reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
-
-    plan, found = assembly.plan, {}
-    for reuse in plan.reused:
-        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members])
-        found[reuse.name] = SplitScores(
-            val=evaluate(predict, reuse.scored, plan.val),
-            test=evaluate(predict, reuse.scored, plan.test),
-        )
-    return found
-
-
-def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
-    """Return the predictions of a checkpoint of a fit."""
-    (fit,) = (fit for fit in assembly.plan.fits if fit.name == fit_name)
-    model = assembly.new_model(fit)
-    checkpoints.load_model(_folder(job, fit_name).path / checkpoint, model)
-    return predictor(model, assembly.engine)
-
-
-def _result(
-    job: Job,
-    assembly: Assembly,
-    main: FitResult,
-    scores: Mapping[str, SplitScores],
-    peak_memory: int | None,
-) -> Result:
-    comparison = assembly.plan.compare(scores)
-    selected_by = main.selected["criterion"], main.selected["score"]
-    criterion, value = comparison.objective or selected_by
-    return Result(
-        directory=job.directory,
-        status="completed",
-        mode=job.settings.mode,
-        seed=job.settings.seed,
-        overrides=job.overrides,
-        test=main.test,
-        val=main.val,
-        objective={"name": criterion, "value": value, "direction": "maximize"},
-        selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
-        primary={spec.name: spec.task.primary for spec in assembly.tasks},
-        baselines=comparison.baselines,
-        gain=comparison.gain,
-        model={"parameters": main.parameters, "trainable": main.trainable},
-        cost={
-            "train_seconds": main.seconds,
-            "samples_per_second": main.samples / main.seconds if main.seconds else None,
-            "steps": main.steps,
-            "peak_memory_bytes": peak_memory,
-        },
-        extra={
-            **main.also,
-            **_beside(main),
-            **_curve(job, assembly),
-            **_start(assembly),
-            **comparison.extra,
-            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
-            **_origins(job, assembly),
-            **_relations(job),
-        },
-    )
-
-
-def _beside(main: FitResult) -> dict[str, Any]:
-    """Return the test scores that selection did not choose, where they were looked at."""
-    return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
-
-
-def _curve(job: Job, assembly: Assembly) -> dict[str, Any]:
-    """Return the scores of models between the weights before and after fine-tuning."""
-    fit = assembly.plan.fits[0]
-    if fit.interpolated is None:
-        return {}
-    folder = _folder(job, fit.name)
-    model = assembly.new_model(fit)
-    before = (
-        checkpoints.load_tensors(folder.path / fit.interpolated)
-        if fit.interpolated
-        else {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    )
-    after = checkpoints.load_tensors(folder.best)
-    curve = wise_ft(model, before, after, fit, assembly.plan, assembly.engine)
-    return {"wise_ft": [between.to_json() for between in curve]}
-
-
-def _draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
-    points = result.extra.get("wise_ft", ())
-    if not job.settings.recorder.figures or not points or not points[0]["source"]:
-        return
-    from jlrun.figures.wise_ft import wise_ft as draw
-
-    for task, metric in result.primary.items():
-        shown = [
-            {
-                "alpha": point["alpha"],
-                "source": point["source"][f"source.{task}"][metric],
-                "target": point["test"][task][metric],
-                "selected": point["selected"],
-            }
-            for point in points
-            if f"source.{task}" in point["source"]
-        ]
-        if shown:
-            recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)
-
-
-def _start(assembly: Assembly) -> dict[str, Any]:
-    """Return what the model began with, if that was learned elsewhere."""
-    start = assembly.start
-    return {} if start is None or start.report is None else {"start": start.to_json()}
-
-
-def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
-    found = origins({fit.name: _folder(job, fit.name).path for fit in assembly.plan.fits})
-    return {"baselines_from": found} if found else {}
-
-
-def _relations(job: Job) -> dict[str, Any]:
-    found = read_relations(job.directory / "metrics.csv")
-    return {"diagnosis": found[-1].to_json()} if found else {}
 
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:

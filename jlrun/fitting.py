@@ -16,7 +16,7 @@ from jlrun.files import read_json, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
 from jlrun.model import JointModel
-from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores
+from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
 from jlrun.recorders.base import PhaseInfo
 from jlrun.seeding import seed_everything
 from jlrun.state import PhaseState
@@ -273,11 +273,10 @@ class FitRun:
 
 def count_trainable(model: JointModel, phase: Phase) -> int:
     """Return the number of parameters that train in ``phase``."""
-    frozen = [rule for rule in phase.rules if rule.lr == 0]
     return sum(
         parameter.numel()
         for name, parameter in model.named_parameters()
-        if not any(rule.matches(name) for rule in frozen)
+        if rule_for(name, phase.rules).lr > 0
     )
 
 

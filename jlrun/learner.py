@@ -15,7 +15,7 @@ from jlrun.averaging import Average
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
-from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training
+from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training, rule_for
 from jlrun.terms.base import PhaseStart, Term
 from jlrun.weightings.base import Weighting
 
@@ -161,9 +161,8 @@ def _groups(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     groups: dict[str, dict[str, Any]] = {}
     frozen = []
-    rest = ParameterRule("rest", "")
     for name, parameter in model.named_parameters():
-        rule = next((rule for rule in rules if rule.matches(name)), rest)
+        rule = rule_for(name, rules)
         parameter.requires_grad_(rule.lr > 0)
         if rule.lr > 0:
             group = {"name": rule.group, "params": [], "lr_scale": rule.lr}

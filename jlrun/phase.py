@@ -68,6 +68,11 @@ class ParameterRule:
         return re.search(self.pattern, name) is not None
 
 
+def rule_for(name: str, rules: Sequence[ParameterRule]) -> ParameterRule:
+    """Return the first of ``rules`` about a parameter; without any, it trains as it is."""
+    return next((rule for rule in rules if rule.matches(name)), ParameterRule("rest", ""))
+
+
 def leave_as_it_is(model: JointModel) -> None:
     """Begin with the model as it was built."""
 

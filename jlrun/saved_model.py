@@ -10,20 +10,15 @@ from typing import Any
 import torch
 
 from jlrun import checkpoints
-from jlrun.assembly import (
-    Assembly,
-    dataset_nodes,
-    head_node,
-    make_engine,
-    make_model,
-    without_weights,
-)
+from jlrun.assembly import Assembly
+from jlrun.building import head_node, make_engine, make_model, without_weights
 from jlrun.class_vectors.kept import keep, with_kept
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.data.specs import Spec, spec_from_json, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
+from jlrun.feeds import dataset_nodes
 from jlrun.files import read_json, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective

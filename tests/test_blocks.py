@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from jlrun.blocks import blocks
 from jlrun.data.specs import ImageSpec
@@ -101,6 +101,9 @@ def test_a_norm_before_the_first_layer_belongs_to_it() -> None:
             super().__init__()
             self.layers = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 6), nn.Linear(6, 6))
             self.out_features = 6
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers(x)
 
     found = blocks(alone(Normed()))
     assert [[name.removeprefix(f"{PREFIX}layers.") for name in block] for block in found] == [

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun import __version__, checkpoints
-from jlrun.assembly import head_node, without_weights
+from jlrun.building import head_node, without_weights
 from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean

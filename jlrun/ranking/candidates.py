@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from jlrun.assembly import make_model
+from jlrun.building import make_model
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.data.specs import Spec, spec_to_json

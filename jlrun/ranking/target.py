@@ -9,19 +9,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from jlrun.assembly import (
-    choose_modalities,
-    dataset_nodes,
-    load_splits,
-    make_engine,
-    task_specs,
-)
+from jlrun.building import make_engine
 from jlrun.config.schema import Settings
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import UserError
+from jlrun.feeds import choose_modalities, dataset_nodes, load_splits, task_specs
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, TaskSpec
 
 RANKED = (Multiclass, Binary, Multilabel, Regression)

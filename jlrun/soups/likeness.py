@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jlrun.assembly import RESERVED, dataset_nodes, head_node
+from jlrun.building import head_node
 from jlrun.config.build import build
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
+from jlrun.feeds import RESERVED, dataset_nodes
 from jlrun.soups.members import Member
 
 # What changes training alone: neither which rows there are nor how they are scored.

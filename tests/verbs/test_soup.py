@@ -52,16 +52,17 @@ def result(run: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two fine-tunings of one model, one that forgets it, and a copy of the first."""
+    """Two fine-tunings of one model, one that forgets it, and a copy of the best."""
     folder = tmp_path_factory.mktemp("runs")
-    start = ["mode=multitask", "epochs=4", "optimizer.lr=0.01", f"hydra.run.dir={folder / 'start'}"]
+    start = ["mode=multitask", "epochs=3", "optimizer.lr=0.01", f"hydra.run.dir={folder / 'start'}"]
     assert main([*start, *SMALL]) == 0
     runs = [
         train(folder / "a", "epochs=2"),
         train(folder / "b", "epochs=2", "optimizer.lr=0.0011"),
         train(folder / "bad", "epochs=1", "optimizer.lr=1.0"),
     ]
-    shutil.copytree(runs[0], folder / "copy")
+    best = max(runs, key=lambda run: result(run)["objective"]["value"])
+    shutil.copytree(best, folder / "copy")
     return [*runs, folder / "copy"]
 
 

@@ -1,0 +1,130 @@
+"""Build the parts of a run that need no data: engine, model and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from jlrun.averaging import NoAverage, WeightAverage
+from jlrun.blocks import blocks
+from jlrun.config.build import build, takes_class_names
+from jlrun.config.schema import Settings
+from jlrun.data.specs import Spec
+from jlrun.engine import Engine, find_device
+from jlrun.errors import UserError
+from jlrun.fusions import Single
+from jlrun.model import JointModel
+from jlrun.phase import Recipe
+from jlrun.ramps import ramp
+from jlrun.sharing import Hard
+from jlrun.tasks import TaskSpec
+from jlrun.trunk import Trunk
+from jlrun.weightings.route import GradientRoute
+
+
+def make_engine(settings: Settings) -> Engine:
+    """Return the engine that the config describes.
+
+    Raises:
+        UserError: if this machine lacks the device, or the device the precision.
+    """
+    node = settings.engine
+    device = find_device(node.device)
+    if node.precision == "fp16" and device.type == "cpu":
+        raise UserError.of(
+            "engine.precision", "fp16 needs a GPU; on a CPU use engine.precision=bf16 or fp32"
+        )
+    return Engine(
+        device=device,
+        precision=node.precision,
+        channels_last=node.channels_last,
+        compile=node.compile,
+        accumulate=node.accumulate,
+        clip_norm=node.clip_norm,
+        memory_budget=node.memory_budget,
+        workers=node.workers,
+    )
+
+
+def make_model(
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    modalities: Sequence[str],
+    heads: Mapping[str, TaskSpec],
+    shares: bool = True,
+) -> JointModel:
+    """Build a model over ``modalities`` with a head for each entry of ``heads``.
+
+    Tasks share it as the config says, or, without ``shares``, all of it but the heads.
+    """
+
+    def make_trunk() -> Trunk:
+        encoders = {m: build(settings.backbone[m], specs[m]) for m in modalities}
+        widths = {m: encoder.out_features for m, encoder in encoders.items()}
+        fusion = Single(widths) if len(modalities) == 1 else build(settings.fusion, widths)
+        return Trunk(encoders, fusion)
+
+    names = tuple(heads)
+    body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
+
+    node = head_node(settings)
+
+    def head(spec: TaskSpec) -> torch.nn.Module:
+        names = spec.classes if takes_class_names(node) else ()
+        return body.build_head(lambda width: build(node, width, spec.num_outputs, *names))
+
+    return JointModel(body, {name: head(spec) for name, spec in heads.items()})
+
+
+def head_node(settings: Settings) -> dict[str, Any]:
+    """Return what every task's head is built from."""
+    return settings.heads if settings.zero_shot is None else settings.zero_shot.head
+
+
+def make_recipe(settings: Settings) -> Recipe:
+    """Return how phases optimise."""
+    # In joint transfer λ is the weight of the target instead.
+    term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
+    weighting, route = _divided(settings.weighting)
+    return Recipe(
+        make_optimizer=lambda groups: build(settings.optimizer, groups),
+        make_weighting=lambda tasks: build(weighting, tasks),
+        make_terms=lambda: {name: build(node) for name, node in settings.terms.items()},
+        schedule=build(settings.scheduler),
+        term_scale=term_scale,
+        ramp=ramp(settings.lambda_ramp),
+        make_average=NoAverage
+        if settings.ema is None
+        else lambda decay=settings.ema: WeightAverage(decay),
+        patience=settings.patience,
+        route=route,
+    )
+
+
+def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientRoute]:
+    """Return the node of a weighting without the keys that say where its gradients come from."""
+    keys = {field.name for field in fields(GradientRoute)}
+    route = GradientRoute(**{key: value for key, value in node.items() if key in keys})
+    return {key: value for key, value in node.items() if key not in keys}, route
+
+
+def body_blocks(
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    modalities: Sequence[str],
+    heads: Mapping[str, TaskSpec],
+) -> list[list[str]]:
+    """Return the blocks of the model's body (`jlrun.blocks`), which may have parts of tasks."""
+    untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
+    return blocks(make_model(untrained, specs, modalities, heads))
+
+
+def without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return encoder nodes that read no pretrained weights."""
+    return {
+        modality: {key: None if key == "weights" else value for key, value in node.items()}
+        for modality, node in backbone.items()
+    }

@@ -1,0 +1,211 @@
+"""The data sets of a config: loaded, divided, and made into streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
+
+from jlrun.class_vectors import ClassVectors, class_vectors
+from jlrun.config.build import build
+from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
+from jlrun.config.schema import Settings
+from jlrun.data.augment import Augment
+from jlrun.data.dataset import Dataset
+from jlrun.data.specs import Spec
+from jlrun.data.splits import Splits, Subset, make_splits
+from jlrun.data.streams import Stream
+from jlrun.engine import Engine
+from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.tasks import Multiclass, Multilabel, TaskSpec
+from jlrun.trainers.parts import Feed
+from jlrun.zero_shot.classes import ClassSplit
+from jlrun.zero_shot.withholding import withhold
+
+RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
+
+
+def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    """Return stream name -> data set node: its config path, of those that are in use."""
+    keys = (*SINGLE, SEVERAL, SOURCES, "tasks", "strategy")
+    return used_nodes({key: getattr(settings, key) for key in keys})
+
+
+def leading(nodes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the stream whose inputs the model takes as they are: the target's, or the first."""
+    return "target" if "target" in nodes else next(iter(nodes))
+
+
+def choose_modalities(
+    settings: Settings, nodes: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Return the modalities in use: those asked for, or those that all data sets have."""
+    shared = [
+        modality
+        for modality in nodes[leading(nodes)]["modalities"]
+        if all(modality in node["modalities"] for node in nodes.values())
+    ]
+    chosen = shared if settings.modalities is None else list(settings.modalities)
+    for modality in chosen:
+        if modality not in shared:
+            raise UserError.of("modalities", f"no '{modality}'.{did_you_mean(modality, shared)}")
+    if not chosen:
+        raise UserError.of("modalities", "the data sets have no modality in common")
+    return tuple(chosen)
+
+
+def load_splits(settings: Settings, name: str, node: Mapping[str, Any]) -> Splits:
+    """Load a data set and split it.
+
+    Raises:
+        UserError: if files are missing or wrong, or targets are out of range.
+    """
+    dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+    check_targets(name, node, dataset)
+    subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
+    splits = make_splits(dataset, subset, settings.seed, where=name)
+    if settings.zero_shot is None:
+        return splits
+    task = _zero_shot_task(settings, node)
+    split, _ = unseen_classes(settings, splits.classes[task])
+    return withhold(splits, dataset.modalities, task, split, name)
+
+
+def check_targets(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
+    """Check that the data set has the config's tasks, with targets in their range.
+
+    Raises:
+        UserError: with all that is wrong.
+    """
+    problems = []
+    for task_name, task_node in node["tasks"].items():
+        where = f"{name}.tasks.{task_name}"
+        if task_name not in dataset.classes:
+            hint = did_you_mean(task_name, dataset.classes)
+            problems.append(Problem(where, f"the data set has no such target.{hint}"))
+            continue
+        task = build(task_node)
+        for split in ("train", "val", "test"):
+            rows = getattr(dataset, split)
+            if rows is None:
+                continue
+            targets, mask = rows.targets[task_name], rows.labelled.get(task_name)
+            labelled = targets if mask is None else targets[mask]
+            wrong = task.invalid(labelled, dataset.classes[task_name])
+            if wrong:
+                problems.append(Problem(where, f"{split} split: {wrong}"))
+    if problems:
+        raise UserError(problems)
+
+
+def task_specs(
+    name: str, node: Mapping[str, Any], splits: Splits, chosen: Sequence[str] | None
+) -> tuple[TaskSpec, ...]:
+    """Return the tasks in use of the data set at ``name``, in the order of the config."""
+    specs = tuple(
+        TaskSpec(label, build(node["tasks"][task]), splits.classes[task], target=task)
+        for task, label in task_labels(name, node).items()
+        if chosen is None or label in chosen
+    )
+    for spec in specs:
+        if isinstance(spec.task, Multiclass | Multilabel) and len(spec.classes) < 2:
+            found = ", ".join(spec.classes)
+            raise UserError.of(
+                f"{name}.tasks.{spec.column}",
+                f"at least two classes are needed, found: {found or 'none'}",
+            )
+    return specs
+
+
+def make_feed(
+    settings: Settings,
+    engine: Engine,
+    name: str,
+    node: Mapping[str, Any],
+    splits: Splits,
+    specs: Mapping[str, Spec],
+    with_views: bool,
+) -> Feed:
+    stream = _stream_maker(settings, engine, splits, specs)
+    augment: Augment = build(node["augment"])
+    views = build(settings.pretraining.views) if with_views else None
+    # The tasks asked for are those of the target; a source without any of them keeps its own.
+    chosen = settings.tasks
+    if (
+        name != "target"
+        and "target" in dataset_nodes(settings)
+        and not set(chosen or ()) & set(node["tasks"])
+    ):
+        chosen = None
+    return Feed(
+        name=name,
+        train=stream(
+            name, splits.train, batch_size=settings.batch_size, augment=augment, views=views
+        ),
+        val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
+        test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
+        pool=stream(
+            name,
+            splits.pool,
+            batch_size=settings.batch_size,
+            augment=replace(augment, mixup=0.0, cutmix=0.0),
+            views=views,
+            labelled=False,
+        ),
+        tasks=task_specs(name, node, splits, chosen),
+    )
+
+
+def _stream_maker(
+    settings: Settings, engine: Engine, splits: Splits, specs: Mapping[str, Spec]
+) -> Callable[..., Stream]:
+    return partial(
+        Stream,
+        specs={m: splits.modalities[m] for m in specs},
+        model_specs=specs,
+        seed=settings.seed,
+        device=engine.device,
+        memory_budget=engine.memory_budget,
+        workers=engine.workers,
+        channels_last=engine.channels_last,
+    )
+
+
+def pretrained_on(settings: Settings, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
+    """Return the data sets that self-supervised terms learn from."""
+    names = [feed.name.rpartition(".")[2] for feed in feeds]
+    for name in settings.pretraining.data or ():
+        if name not in names:
+            hint = did_you_mean(name, names)
+            raise UserError.of("pretraining.data", f"the run has no data set '{name}'.{hint}")
+    chosen = names if settings.pretraining.data is None else settings.pretraining.data
+    return tuple(feed for feed, name in zip(feeds, names, strict=True) if name in chosen)
+
+
+def pretraining_stream(
+    settings: Settings, engine: Engine, name: str, splits: Splits, specs: Mapping[str, Spec]
+) -> Stream:
+    """Return all training rows with views; they have labels only if all of them may be used."""
+    adapted = name == "target" and settings.strategy in ("adapt", "generalize")
+    return _stream_maker(settings, engine, splits, specs)(
+        name,
+        splits.pool,
+        batch_size=settings.batch_size,
+        views=build(settings.pretraining.views),
+        labelled=len(splits.pool) == len(splits.train) and not adapted,
+    )
+
+
+def _zero_shot_task(settings: Settings, node: Mapping[str, Any]) -> str:
+    """Return the task whose classes are seen or unseen: that asked for, or the main one."""
+    return next(iter(settings.tasks or node["tasks"]))
+
+
+def unseen_classes(settings: Settings, classes: Sequence[str]) -> tuple[ClassSplit, ClassVectors]:
+    """Return which classes are unseen, and what describes all of them."""
+    node = settings.zero_shot
+    assert node is not None
+    vectors = class_vectors(node.attributes, classes, "zero_shot.attributes")
+    seed, where = node.unseen_seed, "zero_shot.unseen"
+    return ClassSplit.choose(classes, node.unseen, seed, vectors, where), vectors

@@ -1,0 +1,24 @@
+"""A run to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jlrun.config.schema import Settings
+from jlrun.fitting import FitFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done: its settings, where it goes, and what the user typed."""
+
+    settings: Settings
+    directory: Path
+    overrides: tuple[str, ...]
+    resumed: bool = False
+
+    def folder(self, fit: str) -> FitFolder:
+        """Return the folder of a fit's checkpoints."""
+        base = self.directory if fit == "main" else self.directory / "baselines" / fit
+        return FitFolder(base / "checkpoints", self.settings.recorder.checkpoint_seconds)

@@ -1,0 +1,118 @@
+"""What came of a run, from the fits that are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jlrun import checkpoints
+from jlrun.assembly import Assembly
+from jlrun.diagnosis.summary import read_relations
+from jlrun.evaluation import Predict, ensemble, evaluate, predictor
+from jlrun.fitting import FitResult
+from jlrun.job import Job
+from jlrun.phase import SplitScores
+from jlrun.result import Result
+from jlrun.shared_baselines import origins
+from jlrun.wise_ft import wise_ft
+
+
+def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
+
+    plan, found = assembly.plan, {}
+    for reuse in plan.reused:
+        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members])
+        found[reuse.name] = SplitScores(
+            val=evaluate(predict, reuse.scored, plan.val),
+            test=evaluate(predict, reuse.scored, plan.test),
+        )
+    return found
+
+
+def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
+    """Return the predictions of a checkpoint of a fit."""
+    (fit,) = (fit for fit in assembly.plan.fits if fit.name == fit_name)
+    model = assembly.new_model(fit)
+    checkpoints.load_model(job.folder(fit_name).path / checkpoint, model)
+    return predictor(model, assembly.engine)
+
+
+def make_result(
+    job: Job,
+    assembly: Assembly,
+    main: FitResult,
+    scores: Mapping[str, SplitScores],
+    peak_memory: int | None,
+) -> Result:
+    comparison = assembly.plan.compare(scores)
+    selected_by = main.selected["criterion"], main.selected["score"]
+    criterion, value = comparison.objective or selected_by
+    return Result(
+        directory=job.directory,
+        status="completed",
+        mode=job.settings.mode,
+        seed=job.settings.seed,
+        overrides=job.overrides,
+        test=main.test,
+        val=main.val,
+        objective={"name": criterion, "value": value, "direction": "maximize"},
+        selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
+        primary={spec.name: spec.task.primary for spec in assembly.tasks},
+        baselines=comparison.baselines,
+        gain=comparison.gain,
+        model={"parameters": main.parameters, "trainable": main.trainable},
+        cost={
+            "train_seconds": main.seconds,
+            "samples_per_second": main.samples / main.seconds if main.seconds else None,
+            "steps": main.steps,
+            "peak_memory_bytes": peak_memory,
+        },
+        extra={
+            **main.also,
+            **_beside(main),
+            **_curve(job, assembly),
+            **_start(assembly),
+            **comparison.extra,
+            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
+            **_origins(job, assembly),
+            **_relations(job),
+        },
+    )
+
+
+def _beside(main: FitResult) -> dict[str, Any]:
+    """Return the test scores that selection did not choose, where they were looked at."""
+    return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
+
+
+def _curve(job: Job, assembly: Assembly) -> dict[str, Any]:
+    """Return the scores of models between the weights before and after fine-tuning."""
+    fit = assembly.plan.fits[0]
+    if fit.interpolated is None:
+        return {}
+    folder = job.folder(fit.name)
+    model = assembly.new_model(fit)
+    before = (
+        checkpoints.load_tensors(folder.path / fit.interpolated)
+        if fit.interpolated
+        else {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    )
+    after = checkpoints.load_tensors(folder.best)
+    curve = wise_ft(model, before, after, fit, assembly.plan, assembly.engine)
+    return {"wise_ft": [between.to_json() for between in curve]}
+
+
+def _start(assembly: Assembly) -> dict[str, Any]:
+    """Return what the model began with, if that was learned elsewhere."""
+    start = assembly.start
+    return {} if start is None or start.report is None else {"start": start.to_json()}
+
+
+def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
+    found = origins({fit.name: job.folder(fit.name).path for fit in assembly.plan.fits})
+    return {"baselines_from": found} if found else {}
+
+
+def _relations(job: Job) -> dict[str, Any]:
+    found = read_relations(job.directory / "metrics.csv")
+    return {"diagnosis": found[-1].to_json()} if found else {}

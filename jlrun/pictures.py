@@ -1,0 +1,63 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jlrun.assembly import Assembly
+from jlrun.diagnosis.summary import read_relations
+from jlrun.evaluation import Observer
+from jlrun.job import Job
+from jlrun.loop import Surroundings
+from jlrun.recorders.base import Recorder
+from jlrun.result import Result
+
+
+def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
+    if not job.settings.recorder.figures:
+        return ()
+    # Matplotlib takes half a second to import.
+    from jlrun.figures.observers import test_observers
+
+    return test_observers(assembly.tasks, assembly.specs, around.recorder)
+
+
+def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
+    if not job.settings.recorder.figures:
+        return
+    from jlrun.figures.cosines import gradient_cosines
+    from jlrun.figures.curves import curves
+    from jlrun.figures.weights import weights
+
+    recorder.flush()
+    metrics = job.directory / "metrics.csv"
+    primary = {spec.name: spec.task.primary for spec in assembly.tasks}
+    figures = {
+        "curves": curves(metrics, primary),
+        "gradient_cosines": gradient_cosines(read_relations(metrics)),
+        "weights": weights(metrics),
+    }
+    for tag, figure in figures.items():
+        if figure is not None:
+            recorder.figure(tag, figure, step=0)
+
+
+def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
+    points = result.extra.get("wise_ft", ())
+    if not job.settings.recorder.figures or not points or not points[0]["source"]:
+        return
+    from jlrun.figures.wise_ft import wise_ft as draw
+
+    for task, metric in result.primary.items():
+        shown = [
+            {
+                "alpha": point["alpha"],
+                "source": point["source"][f"source.{task}"][metric],
+                "target": point["test"][task][metric],
+                "selected": point["selected"],
+            }
+            for point in points
+            if f"source.{task}" in point["source"]
+        ]
+        if shown:
+            recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)

@@ -1,0 +1,153 @@
+"""The phase of self-supervised terms before a plan: what it learns from, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from jlrun import checkpoints
+from jlrun.data.batch import Batch
+from jlrun.data.streams import Stream
+from jlrun.data.views import Views
+from jlrun.engine import Engine
+from jlrun.fitting import FitFolder, FitResult, FitRun
+from jlrun.judges import ByRepresentation
+from jlrun.learner import build_learner
+from jlrun.phase import Plan, Recipe
+from jlrun.terms import Term
+from jlrun.terms.self_supervised import SimClr
+from jlrun.trainers import multitask, transfer
+from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.pretraining import SELF_SUPERVISED, with_pretraining
+from jlrun.weightings import PCGrad
+from tests.toy import (
+    CPU,
+    SPEC,
+    TASKS,
+    toy_model,
+    toy_recipe,
+    toy_rows,
+    toy_stream,
+    toy_surroundings,
+)
+
+
+def feed(name: str, seed: int = 0) -> Feed:
+    train, val, test = (toy_stream(name, toy_rows(24, seed + i)) for i in range(3))
+    return Feed(name, train, val, test, train, TASKS)
+
+
+def with_views(name: str, seed: int = 0, labelled: bool = False) -> Stream:
+    return Stream(
+        name,
+        toy_rows(24, seed),
+        specs={"x": SPEC},
+        batch_size=8,
+        seed=0,
+        device=CPU,
+        memory_budget=10**6,
+        views=Views(),
+        labelled=labelled,
+    )
+
+
+def simclr() -> Mapping[str, Term]:
+    return {"simclr": SimClr(hidden=8, out_features=4)}
+
+
+def recipe() -> Recipe:
+    return replace(toy_recipe(PCGrad, terms=simclr), patience=1)
+
+
+def plan_of(epochs: int = 2, name: str = "dataset") -> Plan:
+    parts = Parts(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
+    plan = multitask.plan((feed(name),), parts)
+    return with_pretraining(plan, (feed(name),), {name: with_views(name)}, epochs, recipe())
+
+
+def run(plan: Plan, path: Path, number: int = 0) -> FitResult:
+    around = toy_surroundings()
+    return FitRun(plan.fits[number], toy_model(), FitFolder(path, 0.0), around).run(
+        plan.val, plan.test
+    )
+
+
+def test_it_comes_before_the_main_fit_alone() -> None:
+    plan = plan_of()
+    main, *others = plan.fits
+    assert [phase.name for phase in main.phases] == [SELF_SUPERVISED, "train"]
+    assert [phase.learned for phase in main.phases] == [False, True]
+    assert others
+    assert all(phase.name == "train" and not phase.learned for f in others for phase in f.phases)
+    (before, _) = main.phases
+    assert (before.objectives, before.selection, dict(before.val)) == ((), (), {})
+    assert before.recipe.patience is None, "there is no score to wait for"
+    assert before.offers == {"views"}
+
+
+def test_the_terms_act_there_and_nowhere_else() -> None:
+    before, after = plan_of().fits[0].phases
+    acting = [list(build_learner(toy_model(), p, Engine(CPU)).terms) for p in (before, after)]
+    assert acting == [["simclr"], []]
+
+
+def test_all_phases_of_transfer_follow_it() -> None:
+    parts = Parts(recipe(), ("x",), 2, baselines=False)
+    domains = transfer.Domains((feed("source"),), feed("target", 10))
+    from jlrun.finetuning import LpFt
+
+    plan = transfer.plan_finetune(domains, LpFt(), parts, pretrain_epochs=1)
+    chosen = {"target": with_views("target")}
+    phases = with_pretraining(plan, (feed("target"),), chosen, 1, recipe()).fits[0].phases
+    assert [p.name for p in phases] == [SELF_SUPERVISED, "pretrain", "probe", "finetune"]
+    assert [p.learned for p in phases] == [False, True, True, True]
+
+
+def test_it_trains_the_body_and_leaves_the_heads(tmp_path: Path) -> None:
+    plan = plan_of()
+    result = run(plan, tmp_path)
+    new, kept = toy_model().state_dict(), checkpoints.load_tensors(tmp_path / SELF_SUPERVISED)
+    changed = {name for name, tensor in kept.items() if not torch.equal(tensor, new[name])}
+    assert {name.split(".")[0] for name in changed} == {"body"}
+    assert result.steps == 2 * 3 + 2 * 3
+    assert result.selected["phase"] == "train"
+
+
+def test_its_last_weights_are_carried_over(tmp_path: Path) -> None:
+    plan = plan_of(epochs=3)
+    run(plan, tmp_path)
+    saved = checkpoints.load_state(tmp_path / SELF_SUPERVISED)["selected"]
+    assert (saved["epoch"], saved["score"], saved["criterion"]) == (3, 3.0, "epoch")
+
+
+def test_labels_are_not_in_its_batches_and_change_nothing(tmp_path: Path) -> None:
+    """The body after it is the same whatever the labels; they only tell what features are worth."""
+    seen: list[Batch] = list(plan_of().fits[0].phases[0].train["dataset"].batches(0, 3))
+    assert all(not batch.targets and len(batch.views) == 2 for batch in seen)
+    kept = []
+    for turned in (False, True):
+        plan, rows = plan_of(), toy_rows(24)
+        if turned:
+            rows.targets["sign"].copy_(1 - rows.targets["sign"])  # pyright: ignore
+        phase = replace(
+            plan.fits[0].phases[0],
+            judge=ByRepresentation((replace(feed("dataset"), train=toy_stream(rows=rows)),)),
+        )
+        fit = replace(plan.fits[0], phases=(phase, plan.fits[0].phases[1]))
+        run(replace(plan, fits=(fit,)), tmp_path / str(turned))
+        kept.append(checkpoints.load_tensors(tmp_path / str(turned) / SELF_SUPERVISED))
+    assert all(torch.equal(tensor, kept[1][name]) for name, tensor in kept[0].items())
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_baselines_are_what_they_are_without_it(number: int, tmp_path: Path) -> None:
+    plan = plan_of()
+    parts = Parts(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
+    alone = multitask.plan((feed("dataset"),), parts)
+    one = run(plan, tmp_path / "with", number)
+    two = run(alone, tmp_path / "without", number)
+    assert one.test == two.test
