@@ -140,7 +140,7 @@ def test_all_validators_are_recorded_and_one_is_shown() -> None:
     judgement = judge(model(), Engine(CPU), 1)
     assert judge.criterion == "validator/information_maximization"
     assert dict(judgement.shown) == {judge.criterion: judgement.score}
-    names = {"source_accuracy", "information_maximization", "snd", "dev", "entropy", "bnm"}
+    names = {"source_accuracy", "information_maximization", "snd", "entropy", "bnm"}
     assert {tag.removeprefix("validator/") for tag in judgement.values} == names
     assert all(math.isfinite(value) for value in judgement.values.values())
     evaluated = torch.cat([model()(batch).logits["sign"] for batch in source.val.sweep()])

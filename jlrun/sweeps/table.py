@@ -14,7 +14,9 @@ from jlrun.sweeps.groups import Group, Spread, labels
 
 WIDTH = 100
 LONGEST_LABEL = 40
-OBJECTIVE, GAIN = "val/mean_score", "gain/delta_m_percent"
+GAIN = "gain/delta_m_percent"
+# What selected epochs, or compares runs; a sweep may have several kinds.
+OBJECTIVES = ("val/mean_score", "validator/", "leave_one_domain_out/")
 SECONDS, MEMORY = "cost/train_seconds", "cost/peak_memory_bytes"
 
 
@@ -55,9 +57,15 @@ def _columns(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list
     ranks = {
         id(group): rank for c in comparisons for group, rank in zip(c.groups, c.ranks, strict=True)
     }
+    objectives = dict.fromkeys(
+        name for group in groups for name in group.scores if name.startswith(OBJECTIVES)
+    )
     tasks = dict.fromkeys(pair for group in groups for pair in group.primary.items())
     measured = [
-        _column(groups, "val mean_score", OBJECTIVE, _score, room=len(tasks) + 1),
+        *(
+            _column(groups, name.replace("/", " "), name, _score, room=len(tasks) + 1)
+            for name in objectives
+        ),
         *(
             _column(groups, f"{task} {metric}", f"test/{task}/{metric}", _score, room=i)
             for i, (task, metric) in enumerate(tasks)

@@ -64,6 +64,15 @@ def test_a_wrong_name_is_told_with_the_nearest(overrides: list[str], message: st
         (["mode=multitask", "strategy=joint"], "strategy: only mode=transfer has it"),
         (["mode=multimodal", "finetune=head"], "finetune: only mode=transfer has it"),
         (["strategy=joint", "pretrain_epochs=1"], "pretrain_epochs: only strategy=finetune has"),
+        (["strategy=joint", "finetune=lora"], "finetune: only strategy=finetune has it"),
+        (["strategy=generalize", "validator=snd"], "validator: only strategy=adapt has it"),
+        (["adapt.oracle=false"], "adapt.oracle: only strategy=adapt or generalize has it"),
+        (["zero_shot.unseen=2"], "zero_shot.unseen: only strategy=zero_shot has it"),
+        (["mode=multitask", "sources=[digits]"], "mode=multitask"),
+        (["mode=multitask", "source_weights={a:1}"], "source_weights: only mode=transfer has it"),
+        (["mode=multitask", "strategy=adapt"], "strategy: only mode=transfer has it"),
+        (["mode=multitask", "validator=snd"], "validator: only mode=transfer has it"),
+        (["mode=multitask", "source.run=there"], "source.run: mode=multitask takes dataset"),
     ],
 )
 def test_names_of_another_mode_are_told_so(overrides: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Strategies, ways of fine-tuning, self-supervision and weights from elsewhere, as a user types them."""
+"""Strategies, fine-tuning, self-supervision and weights from elsewhere, as a user types them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jlrun import assembly
+from jlrun import feeds
 from jlrun.cli import main
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Splits, make_splits
@@ -71,7 +71,7 @@ def test_adaptation_from_two_sources(tmp_path: Path) -> None:
     assert set(result["test"]) == set(result["last"]) == set(result["oracle"])
     assert set(result["source"]) >= {"digit", "parity"}
     assert result["gain"]["against"] == "source_only"
-    for name in ("dev", "snd", "entropy", "bnm", "source_accuracy", "information_maximization"):
+    for name in ("snd", "entropy", "bnm", "source_accuracy", "information_maximization"):
         assert len(recorded(tmp_path, f"validator/{name}")) == 2
     assert len(recorded(tmp_path, "oracle/digit/accuracy")) == 2
     assert recorded(tmp_path, "train/mcc/loss")
@@ -225,7 +225,7 @@ def test_a_run_takes_the_place_of_the_source(learned: Path, tmp_path: Path) -> N
 
 def test_joint_training_begins_with_a_run(learned: Path, tmp_path: Path) -> None:
     small = ["strategy=joint", "sources=[printed_digits]", *PRINTED, "epochs=1", "baselines=false"]
-    start = f"+source.run={learned}"
+    start = f"source.run={learned}"
     result = run(tmp_path, *small, start, "optimizer.lr=1e-12")
     assert result["start"]["loaded"] == len(weights(learned))
     for name, tensor in weights(tmp_path).items():
@@ -235,7 +235,9 @@ def test_joint_training_begins_with_a_run(learned: Path, tmp_path: Path) -> None
 def test_weights_of_a_file_for_another_model_are_told(learned: Path, tmp_path: Path) -> None:
     file = learned / "checkpoints" / "best" / "model.safetensors"
     small = ["backbone.image.hidden=32", "epochs=1", "baselines=false"]
-    result = run(tmp_path, f"source.weights={file}", *small, "target.classes=[1,2,3]")
+    result = run(
+        tmp_path, f"source.weights={file}", *small, "target.classes=[1,2,3]", "batch_size=8"
+    )
     assert set(result["start"]["skipped"]) == {
         "heads.digit.linear.weight",
         "heads.digit.linear.bias",
@@ -272,8 +274,8 @@ def test_no_label_of_the_target_is_looked_at(
     found = []
     for name in ("right", "wrong"):
         if name == "wrong":
-            monkeypatch.setattr(assembly, "make_splits", load)
-        result = run(tmp_path / name, *small, "epochs=2", "target.limit=100", "baselines=false")
+            monkeypatch.setattr(feeds, "make_splits", load)
+        result = run(tmp_path / name, *small, "epochs=1", "target.limit=100", "baselines=false")
         found.append((result["selected"], result["val"], result["test"], result["oracle"]))
     assert found[0] == found[1]
     for checkpoint in ("best", "last", "self_supervised"):
@@ -282,11 +284,11 @@ def test_no_label_of_the_target_is_looked_at(
 
 
 def test_adaptation_in_a_process_of_its_own_tells_what_it_selected(tmp_path: Path) -> None:
-    small = ["strategy=adapt", *ONE, "epochs=1", "target.limit=100", "terms=[mcc]"]
+    small = ["strategy=adapt", *ONE, "epochs=1", "terms=[mcc]", "baselines=false"]
     plain = [text for text in QUICK if "progress" not in text]
     command = [sys.executable, "-m", "jlrun", *small, *plain, "hydra.run.dir=run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for told in ("adapt, epoch 1", "information_maximization", "best on the test itself", "closed"):
+    for told in ("adapt, epoch 1", "information_maximization", "best on the test itself"):
         assert told in done.stdout, told

@@ -97,6 +97,83 @@ INPUT: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
+SMALL = ["source.per_class=30"]
+# What only the data, the plan or the model can show: told before anything is written.
+TRANSFER: dict[str, tuple[list[str], list[str]]] = {
+    "term that would do nothing": (
+        ["mode=multitask", "terms=[l2_sp]"],
+        ["terms.l2_sp", "would do nothing", "learned before"],
+    ),
+    "term of adaptation in fine-tuning": (
+        [*SMALL, "terms=[dann]"],
+        ["terms.dann", "would do nothing", "strategy=adapt"],
+    ),
+    "term of several sources with one": (
+        ["strategy=generalize", *SMALL, "terms=[irm]"],
+        ["terms.irm", "would do nothing", "sources=[a,b]"],
+    ),
+    "missing run of the source": (
+        ["source.run=nowhere"],
+        ["source.run", "nowhere", "does not exist", "completed run"],
+    ),
+    "folder without a run": (["source.run=empty"], ["source.run", "no selected weights yet"]),
+    "missing weights": (["source.weights=nowhere.pt"], ["source.weights", "nowhere.pt"]),
+    "file of no weights": (["source.weights=notes.pt"], ["source.weights", "can't be read"]),
+    "run and weights": (
+        ["source.run=a", "source.weights=b.pt"],
+        ["source", "run and weights are both set"],
+    ),
+    "no such data for pretraining": (
+        ["mode=multitask", "terms=[simclr]", "pretraining.data=[nowhere]"],
+        ["pretraining.data", "'nowhere'"],
+    ),
+    "validator on numbers": (
+        [
+            "strategy=adapt",
+            "dataset@source=wine",
+            "dataset@target=wine",
+        ],
+        ["validator", "no exclusive classes"],
+    ),
+    "target of other classes": (
+        ["strategy=adapt", *SMALL, "target.classes=[1,2,3]", "tasks=[digit]", "batch_size=8"],
+        ["target.tasks", "no source has a task of the same name and classes"],
+    ),
+    "target of other classes, unseen": (
+        ["strategy=generalize", *SMALL, "target.classes=[1,2,3]", "tasks=[digit]", "batch_size=8"],
+        ["target.tasks", "no source has a task of the same name and classes"],
+    ),
+    "pattern that names nothing": (
+        [*SMALL, "finetune=surgical", "finetune.parameters=nonsense"],
+        ["finetune.parameters", "'nonsense' matches no parameter", "body.trunk"],
+    ),
+    "pattern of no adapter": (
+        [*SMALL, "finetune=lora", "finetune.parameters=nonsense"],
+        ["finetune.parameters", "'nonsense' matches no weight"],
+    ),
+    "pattern that is none": (
+        [*SMALL, "finetune=lora", "finetune.parameters='('"],
+        ["finetune.parameters", "not a regular expression"],
+    ),
+    "unknown source weight": (
+        ["strategy=joint", "sources=[printed_digits]", "source_weights={printed: 2}"],
+        ["source_weights", "'printed'", "Did you mean 'printed_digits'?"],
+    ),
+    "source of weights without data": (
+        ["strategy=adapt", "source.run=a"],
+        ["source.run", "sources=[…]"],
+    ),
+    "distil without a teacher": (
+        ["mode=multitask", "terms=[distill]"],
+        ["terms.distill.run", "a teacher is needed"],
+    ),
+    "statistics without BatchNorm": (
+        ["strategy=adapt", *SMALL, "terms=[adabn]", "backbone/image=mlp"],
+        ["terms.adabn", "no BatchNorm"],
+    ),
+}
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -133,15 +210,23 @@ def test_wrong_input(case: str, folder: Path, capsys: Capture) -> None:
     assert Path("outputs").exists() == (case == "corrupt image")
 
 
+@pytest.mark.parametrize("case", TRANSFER)
+def test_a_wrong_transfer(case: str, folder: Path, capsys: Capture) -> None:
+    (folder / "empty").mkdir()
+    (folder / "notes.pt").write_text("not weights")
+    _rejected(*TRANSFER[case], capsys)
+    assert not Path("outputs").exists()
+
+
 @pytest.mark.parametrize("case", ["mode", "several", "verb", "no value"])
 def test_the_same_in_a_process_of_its_own(case: str, folder: Path) -> None:
     arguments, fragments = NAMES[case]
     _rejected_by_process(arguments, fragments, folder)
 
 
-@pytest.mark.parametrize("case", ["alias", "missing folder"])
+@pytest.mark.parametrize("case", ["alias", "missing folder", "missing run of the source"])
 def test_values_and_input_in_a_process_of_their_own(case: str, folder: Path) -> None:
-    _rejected_by_process(*(VALUES | INPUT)[case], folder)
+    _rejected_by_process(*(VALUES | INPUT | TRANSFER)[case], folder)
 
 
 def _rejected_by_process(arguments: list[str], fragments: list[str], folder: Path) -> None:
