@@ -4,8 +4,8 @@
 
 Printed digits → handwritten digits (scikit-learn's), or, with ``--mnist``, 2,400 images of MNIST →
 the same, all 8 × 8 pixels. Runs go to OUT, and what is complete there is not run again. *selected*
-is the epoch that information maximisation on the target chose, without labels; *last* the last epoch; *oracle* the
-best one on the test split itself, which nobody has in practice.
+is the epoch that information maximisation on the target chose, without labels; *last* the last
+epoch; *oracle* the best one on the test split itself, which nobody has in practice.
 """
 
 from __future__ import annotations

@@ -208,7 +208,11 @@ def _choices(settings: Settings) -> dict[str, Any]:
         "target",
     )
     nodes = {name: getattr(settings, name) for name in parts}
-    targets = {name: node["_target_"].split(".")[-1] for name, node in nodes.items() if node}
+    targets = {
+        name: node["_target_"].split(".")[-1]
+        for name, node in nodes.items()
+        if node and "_target_" in node  # a source of weights may have no data
+    }
     return {**plain, **targets, "optimizer.lr": settings.optimizer.get("lr")}
 
 

@@ -24,7 +24,7 @@ def data_nodes(config: Config) -> dict[str, Config]:
     if learned_start(config) or config.get("strategy") == "zero_shot":
         del nodes["source"]
     found = {path: node for path, node in nodes.items() if isinstance(node, Mapping)}
-    return {path: n for path, n in found.items() if path != "source" or "_target_" in n}
+    return {path: n for path, n in found.items() if path != "source" or set(n) - {*START}}
 
 
 def learned_start(config: Config) -> dict[str, str]:

@@ -69,10 +69,11 @@ def _datasets(config: Config) -> Iterator[Problem]:
 
 def _transferred(config: Config, nodes: Mapping[str, Config]) -> list[str]:
     """Return where the data sets of a transfer stand."""
-    several = [path for path in nodes if path.startswith(f"{SOURCES}.")]
-    if learned_start(config) or config.get("strategy") == "zero_shot":
+    strategy, start = config.get("strategy"), learned_start(config)
+    if strategy == "zero_shot" or (start and strategy in (None, "finetune")):
         return ["target"]
-    return [*(several or ["source"]), "target"]
+    several = [path for path in nodes if path.startswith(f"{SOURCES}.")]
+    return [*(several or ([] if start else ["source"])), "target"]
 
 
 def _what(config: Config) -> str:

@@ -63,7 +63,7 @@ def test_a_wrong_name_is_told_with_the_nearest(overrides: list[str], message: st
         (["mode=multitask", "target.shots=5"], "target.shots: mode=multitask takes dataset"),
         (["mode=multitask", "strategy=joint"], "strategy: only mode=transfer has it"),
         (["mode=multimodal", "finetune=head"], "finetune: only mode=transfer has it"),
-        (["strategy=joint", "pretrain_epochs=1"], "pretrain_epochs: only strategy=finetune has"),
+        (["strategy=joint", "pretrain_epochs=1"], "pretrain_epochs: only strategy=finetune or ada"),
         (["strategy=joint", "finetune=lora"], "finetune: only strategy=finetune has it"),
         (["strategy=generalize", "validator=snd"], "validator: only strategy=adapt has it"),
         (["adapt.oracle=false"], "adapt.oracle: only strategy=adapt or generalize has it"),

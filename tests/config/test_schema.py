@@ -28,7 +28,7 @@ def test_settings_hold_typed_values() -> None:
     settings = Settings.parse(_config("transfer"))
     assert settings.engine.memory_budget == 4 * 2**30
     assert settings.finetune is not None
-    assert settings.finetune.body_lr == 1.0
+    assert settings.finetune["body_lr"] == 1.0
     assert settings.target is not None
     assert settings.target["shots"] == 5
     assert settings.terms == {}

@@ -1,4 +1,4 @@
-"""What transfer must fit together: strategies, sources, weights from elsewhere, ways of fine-tuning."""
+"""What transfer must fit together: strategies, sources, weights, ways of fine-tuning."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ TWO = "sources=[mnist,usps]"
         (["finetune=lora", "finetune.rank=0"], "finetune.rank: 0 is too small: at least 1"),
         (["finetune=lora", "finetune.dropout=1"], "finetune.dropout: 1 is too large"),
         (["finetune.layer_decay=0"], "finetune.layer_decay: 0 is too small"),
-        (["finetune.batch_norm=frozen"], "finetune.batch_norm: 'frozen'"),
+        (["finetune.batch_norm=frozen"], "finetune.batch_norm: there is no choice 'frozen'"),
         (["finetune=lp_ft", "finetune.probe_share=1"], "finetune.probe_share: 1 is too large"),
         (["finetune=head", "finetune.rank=2"], "'rank'; finetune=lora does"),
-        (["strategy=adapt", "adapt.batch_norm=separate"], "adapt.batch_norm: 'separate'"),
+        (
+            ["strategy=adapt", "adapt.batch_norm=separate"],
+            "adapt.batch_norm: there is no choice 'separate'",
+        ),
         (["strategy=adapt", "validator=devv"], "validator: there is no option 'devv'. Did you mea"),
         (["ema=1"], "ema: 1 is too large"),
-        (["lambda_ramp=sine"], "lambda_ramp: 'sine'"),
+        (["lambda_ramp=sine"], "lambda_ramp: there is no choice 'sine'"),
         (["pretraining.epochs=-1"], "pretraining.epochs: -1 is too small"),
         (["pretraining.views.flip=2"], "pretraining.views.flip: 2 is too large"),
         (["pretraining.data=target"], "pretraining.data"),

@@ -239,8 +239,8 @@ def test_weights_of_a_file_for_another_model_are_told(learned: Path, tmp_path: P
         tmp_path, f"source.weights={file}", *small, "target.classes=[1,2,3]", "batch_size=8"
     )
     assert set(result["start"]["skipped"]) == {
-        "heads.digit.linear.weight",
-        "heads.digit.linear.bias",
+        "heads.digit.weight",
+        "heads.digit.bias",
     }
     log = (tmp_path / "log.txt").read_text()
     assert "heads.digit" in log

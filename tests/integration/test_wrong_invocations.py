@@ -130,8 +130,10 @@ TRANSFER: dict[str, tuple[list[str], list[str]]] = {
     "validator on numbers": (
         [
             "strategy=adapt",
-            "dataset@source=wine",
-            "dataset@target=wine",
+            *SMALL,
+            "tasks=[parity]",
+            "source.tasks.parity._target_=jlrun.tasks.Regression",
+            "target.tasks.parity._target_=jlrun.tasks.Regression",
         ],
         ["validator", "no exclusive classes"],
     ),
