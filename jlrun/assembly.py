@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from jlrun.building import body_blocks, make_engine, make_model, make_recipe
+from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
@@ -93,7 +94,7 @@ def assemble(settings: Settings) -> Assembly:
         modalities=modalities,
         epochs=settings.epochs,
         baselines=settings.baselines,
-        pretrained=any(settings.backbone[m].get("weights") for m in modalities),
+        pretrained=any(backbone_of(settings.backbone, m).get("weights") for m in modalities),
         needs=needs,
         blocks=partial(body_blocks, settings, specs, modalities),
     )

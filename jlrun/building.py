@@ -10,18 +10,19 @@ import torch
 
 from jlrun.averaging import NoAverage, WeightAverage
 from jlrun.blocks import blocks
-from jlrun.config.build import build, takes_class_names
+from jlrun.config.backbones import backbone_of
+from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
-from jlrun.fusions import Single
+from jlrun.fusions import Single, TokenFusion
 from jlrun.model import JointModel
 from jlrun.phase import Recipe
 from jlrun.ramps import ramp
 from jlrun.sharing import Hard
 from jlrun.tasks import TaskSpec
-from jlrun.trunk import Trunk
+from jlrun.trunk import Trunk, token_features
 from jlrun.weightings.route import GradientRoute
 
 
@@ -62,10 +63,13 @@ def make_model(
     """
 
     def make_trunk() -> Trunk:
-        encoders = {m: build(settings.backbone[m], specs[m]) for m in modalities}
+        encoders = {m: build(backbone_of(settings.backbone, m), specs[m]) for m in modalities}
         widths = {m: encoder.out_features for m, encoder in encoders.items()}
-        fusion = Single(widths) if len(modalities) == 1 else build(settings.fusion, widths)
-        return Trunk(encoders, fusion)
+        if len(modalities) == 1:
+            return Trunk(encoders, Single(widths))
+        if attends(settings.fusion):
+            widths = {m: token_features(encoder) for m, encoder in encoders.items()}
+        return Trunk(encoders, build(settings.fusion, widths))
 
     names = tuple(heads)
     body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
@@ -77,6 +81,11 @@ def make_model(
         return body.build_head(lambda width: build(node, width, spec.num_outputs, *names))
 
     return JointModel(body, {name: head(spec) for name, spec in heads.items()})
+
+
+def attends(fusion: Mapping[str, Any]) -> bool:
+    """Whether the node of a fusion is of one that takes tokens."""
+    return builds(fusion, TokenFusion)
 
 
 def head_node(settings: Settings) -> dict[str, Any]:

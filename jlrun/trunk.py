@@ -9,8 +9,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.encoders.base import Encoder, Stage
-from jlrun.fusions.base import Fusion
+from jlrun.encoders.base import Encoder, Stage, Tokens
+from jlrun.fusions.base import Fusion, TokenFusion
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Trunk(nn.Module):
     def forward(self, batch: Batch) -> Encoded:
         """Encode the present rows of each modality, and fuse."""
         rows = self.present_rows(batch)
+        if isinstance(self.fusion, TokenFusion):
+            return self._attend(rows, batch, self.fusion)
         return self.join({m: self.encoders[m](x) for m, x in rows.items()}, batch)
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
@@ -73,6 +75,14 @@ class Trunk(nn.Module):
         present = {m: mask for m, mask in batch.present.items() if m in features}
         return Encoded(features, self.fusion(features, present))
 
+    def _attend(self, rows: Mapping[str, Tensor], batch: Batch, fusion: TokenFusion) -> Encoded:
+        tokens = {m: encode_tokens(self.encoders[m], x) for m, x in rows.items()}
+        pooled = {m: pool(self.encoders[m], sequence) for m, sequence in tokens.items()}
+        features = {m: self._placed(m, pooled, batch) for m in self.encoders}
+        placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}
+        present = {m: mask for m, mask in batch.present.items() if m in features}
+        return Encoded(features, fusion.attend(placed, present))
+
     def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:
         mask = batch.present.get(modality)
         if mask is None:
@@ -81,4 +91,35 @@ class Trunk(nn.Module):
         if rows is None:
             other = next(iter(encoded.values()))
             return other.new_zeros(len(mask), cast(int, self.encoders[modality].out_features))
-        return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)
+        return _in_place(rows, mask)
+
+    def _placed_tokens(self, modality: str, encoded: Mapping[str, Tokens], batch: Batch) -> Tokens:
+        mask, tokens = batch.present.get(modality), encoded.get(modality)
+        if mask is None:
+            return encoded[modality]
+        if tokens is None:
+            other = next(iter(encoded.values())).values
+            return Tokens(other.new_zeros(len(mask), 1, token_features(self.encoders[modality])))
+        padding = None if tokens.padding is None else _in_place(tokens.padding, mask)
+        return Tokens(_in_place(tokens.values, mask), padding)
+
+
+def token_features(encoder: nn.Module) -> int:
+    """Return the width of an encoder's tokens."""
+    width = encoder.token_features if isinstance(encoder, Encoder) else encoder.out_features
+    return cast(int, width)
+
+
+def encode_tokens(encoder: nn.Module, x: Tensor) -> Tokens:
+    """Return an encoder's tokens; a module of the user's own has one, its features."""
+    return encoder.encode_tokens(x) if isinstance(encoder, Encoder) else Tokens(encoder(x)[:, None])
+
+
+def pool(encoder: nn.Module, tokens: Tokens) -> Tensor:
+    """Return the features ``(B, D)`` of an encoder's tokens."""
+    return encoder.pool(tokens) if isinstance(encoder, Encoder) else tokens.values[:, 0]
+
+
+def _in_place(rows: Tensor, mask: Tensor) -> Tensor:
+    """Put rows ``(M, ...)`` where ``mask``, Bool ``(B,)``, is true, and zeros elsewhere."""
+    return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)

@@ -38,6 +38,12 @@ def build(node: Mapping[str, Any], *args: Any, **runtime: Any) -> Any:
         raise UserError.of(path, " ".join(str(error).split())) from error
 
 
+def builds(node: Mapping[str, Any], base: type) -> bool:
+    """Whether the target of ``node`` is a class derived from ``base``."""
+    target = trust.find(str(node["_target_"]))
+    return inspect.isclass(target) and issubclass(target, base)
+
+
 def takes_class_names(node: Mapping[str, Any]) -> bool:
     """Whether the target of ``node`` ends its positional parameters in ``*classes``."""
     parameters = inspect.signature(trust.find(str(node["_target_"]))).parameters.values()

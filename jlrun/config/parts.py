@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jlrun.config.backbones import backbone_key, kind_of
 from jlrun.config.data_nodes import (
     SEVERAL,
     SOURCES,
@@ -166,7 +167,7 @@ def _backbones(config: Config) -> Iterator[Problem]:
     if not isinstance(backbones, Mapping):
         return
     for name in chosen_modalities(config):
-        if not isinstance(backbones.get(name), Mapping):
+        if not isinstance(backbones.get(backbone_key(backbones, name)), Mapping):
             fix = f"choose one with +backbone/{name}=…, or leave the modality out of modalities"
             yield Problem(f"backbone.{name}", f"no encoder for this modality; {fix}")
 
@@ -185,7 +186,8 @@ def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterat
         key = override.lstrip("+~").partition("=")[0]
         group, _, rest = key.replace("/", ".").partition(".")
         modality = rest.partition(".")[0]
-        if group == "backbone" and names and modality not in names:
+        used = {*names, *map(kind_of, names)}
+        if group == "backbone" and names and modality not in used:
             message = f"the run has no {modality} input, only {', '.join(names)}"
             yield Problem(key, message)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -21,6 +23,11 @@ class Dataset:
             shots.
         val: rows of an official validation split, if there is one.
         test: rows of an official test split; None: one is split off ``train``.
+        groups: int64, the group of each row of ``train``; rows of a group stay in one split. None:
+            rows are independent.
+        fit: indices of the rows of ``train`` that are trained on -> the same rows in the same
+            order, with all that must be learned from those alone: vocabularies, levels, means.
+            None: there is no such thing, or it has been done.
     """
 
     train: Rows
@@ -28,3 +35,5 @@ class Dataset:
     classes: Mapping[str, tuple[str, ...]]
     val: Rows | None = None
     test: Rows | None = None
+    groups: Tensor | None = None
+    fit: Callable[[Tensor], Dataset] | None = None

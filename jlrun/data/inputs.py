@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import TensorRows
-from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
 
@@ -110,6 +110,19 @@ def _from_array(where: str, array: np.ndarray, spec: Spec) -> Tensor:
             return fit_length(torch.from_numpy(array).float(), spec.num_samples)
         case TextSpec():
             return torch.stack([tokens(str(text), spec) for text in array])
+        case TabularSpec() | SeriesSpec():
+            return _number_array(where, array, _row_shape(spec))
+
+
+def _row_shape(spec: TabularSpec | SeriesSpec) -> tuple[int, ...]:
+    return (spec.width,) if isinstance(spec, TabularSpec) else (spec.length, spec.channels)
+
+
+def _number_array(where: str, array: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    if array.shape[1:] != shape or array.dtype.kind not in "fiu":
+        found = f"{array.dtype} {array.shape}"
+        raise UserError.of(where, f"expected numbers of shape (rows, {shape}), found {found}")
+    return torch.from_numpy(np.ascontiguousarray(array)).float()
 
 
 def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:
@@ -168,6 +181,8 @@ def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:
             return lambda cell: read_wav(folder / cell, spec)
         case TextSpec():
             return lambda cell: tokens(cell, spec)
+        case TabularSpec() | SeriesSpec():
+            raise UserError.of(str(folder), "numbers of the model do not fit in one cell: use .npz")
 
 
 def _image(path: str, spec: Spec) -> Tensor:
@@ -216,3 +231,9 @@ def _absent(spec: Spec, count: int) -> Tensor:
             return torch.zeros(count, length)
         case TextSpec(length=length):
             return torch.zeros(count, length, dtype=torch.long)
+        case TabularSpec(numbers=numbers):
+            absent = torch.zeros(count, spec.width)
+            absent[:, : len(numbers)] = torch.nan
+            return absent
+        case SeriesSpec(length=length, channels=channels):
+            return torch.full((count, length, channels), torch.nan)

@@ -46,12 +46,55 @@ class TextSpec:
         return len(self.vocabulary) + 2
 
 
-Spec = ImageSpec | AudioSpec | TextSpec
+@dataclass(frozen=True)
+class TabularSpec:
+    """Cells of a row, float32 ``(N + C,)``: N numbers, then C categories.
 
-_KINDS: dict[str, type[ImageSpec | AudioSpec | TextSpec]] = {
+    In memory a number is as it stands in the table, NaN where it is missing; in a model it is
+    standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A category is
+    the index of its level plus 1, and 0 where it is missing or not among the levels.
+
+    Attributes:
+        numbers: names of the N numeric columns.
+        mean, std: of each, over the training rows that have it; ``std`` is above 0.
+        categories: names of the C categorical columns.
+        levels: of each, the names of its levels.
+    """
+
+    numbers: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    categories: tuple[str, ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Number of cells N + C."""
+        return len(self.numbers) + len(self.categories)
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """Series of shape ``(length, channels)``, float32, NaN where a step or a value is missing.
+
+    Shorter series are padded with NaN at the end. In a model, values are standardised by ``mean``
+    and ``std`` per channel.
+    """
+
+    length: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+Spec = ImageSpec | AudioSpec | TextSpec | TabularSpec | SeriesSpec
+
+_KINDS: dict[str, type[Spec]] = {
     "image": ImageSpec,
     "audio": AudioSpec,
     "text": TextSpec,
+    "tabular": TabularSpec,
+    "series": SeriesSpec,
 }
 
 
@@ -63,9 +106,9 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 
 def spec_from_json(fields: dict[str, Any]) -> Spec:
     """Return the spec that `spec_to_json` wrote."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in fields.items()
-        if name != "kind"
-    }
+    values = {name: _tuples(value) for name, value in fields.items() if name != "kind"}
     return _KINDS[fields["kind"]](**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -15,7 +15,14 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.pixels import measure_missing_statistics
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
-from jlrun.data.strata import class_column, draw_each, draw_share, has_class_column, strata
+from jlrun.data.strata import (
+    class_column,
+    draw_each,
+    draw_groups,
+    draw_share,
+    has_class_column,
+    strata,
+)
 from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
@@ -95,23 +102,29 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
     train = _shots(train, subset.shots, classes, seed, f"{where}.shots", "training")
     val = _shots(val, subset.val_shots, classes, seed, f"{where}.val_shots", "validation")
     train = _limit(train, subset.limit, classes, seed)
+    if dataset.fit is not None:
+        fitted = dataset.fit(train.indices)
+        train, pool = train.over(fitted.train), pool.over(fitted.train)
+        val = val.over(fitted.train if fitted.val is None else fitted.val)
+        test = test.over(fitted.train if fitted.test is None else fitted.test)
+        dataset = fitted
     modalities = measure_missing_statistics(dataset.modalities, train)
     return Splits(train, val, test, pool, modalities, classes)
 
 
 def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:
     """Return all rows for training, validation and test, whatever their classes."""
-    classes, train = dataset.classes, _all_rows(dataset.train, where, "training")
+    train = _all_rows(dataset.train, where, "training")
     if dataset.test is None:
         generator = _generator(subset.test_seed, "test split")
         fraction = subset.test_fraction
-        train, test = _divide(train, classes, fraction, generator, f"{where}.test_fraction")
+        train, test = _divide(train, dataset, fraction, generator, f"{where}.test_fraction")
     else:
         test = _all_rows(dataset.test, where, "test")
     if dataset.val is None:
         generator = _generator(seed, "val split")
         fraction = subset.val_fraction
-        train, val = _divide(train, classes, fraction, generator, f"{where}.val_fraction")
+        train, val = _divide(train, dataset, fraction, generator, f"{where}.val_fraction")
     else:
         val = _all_rows(dataset.val, where, "validation")
     return train, val, test
@@ -140,7 +153,7 @@ def _chosen(rows: View, chosen: ClassSubset, where: str, kind: str) -> View:
 
 def _divide(
     view: View,
-    classes: Mapping[str, tuple[str, ...]],
+    dataset: Dataset,
     fraction: float,
     generator: torch.Generator,
     where: str,
@@ -155,7 +168,12 @@ def _divide(
         raise UserError.of(
             where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
         )
-    part = draw_share(strata(view, classes), count, generator)
+    if dataset.groups is None:
+        part = draw_share(strata(view, dataset.classes), count, generator)
+    else:
+        part = draw_groups(dataset.groups[view.indices], count, generator)
+        if len(part) in (0, len(view)):
+            raise UserError.of(where, f"{fraction} of the groups is none or all; they are too few")
     return view.take(_others(part, len(view))), view.take(part)
 
 

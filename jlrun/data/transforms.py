@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
-from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.errors import UserError
 
 # Luma of ITU-R BT.601, as in Pillow's conversion to "L".
@@ -52,8 +52,11 @@ class Conform:
         self._statistics: dict[str, tuple[Tensor, Tensor]] = {}
         for modality, spec in specs.items():
             _check(modality, spec, self._targets[modality])
+            target = self._targets[modality]
             if isinstance(spec, ImageSpec) and spec.mean:
-                self._statistics[modality] = _statistics(spec, self._targets[modality], device)
+                self._statistics[modality] = _statistics(spec, target, device)
+            elif isinstance(target, TabularSpec | SeriesSpec):
+                self._statistics[modality] = _moments(target, device)
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch of floats (`to_unit`) as the model takes it."""
@@ -69,6 +72,9 @@ class Conform:
         target = self._targets[modality]
         if isinstance(target, AudioSpec):
             return fit_length(x, target.num_samples)
+        if isinstance(target, TabularSpec | SeriesSpec):
+            mean, std = self._statistics[modality]
+            return (x - mean) / std
         if not isinstance(target, ImageSpec):
             return x
         x = resize(to_channels(x, target.channels), target.height, target.width)
@@ -114,6 +120,14 @@ def _statistics(spec: ImageSpec, target: Spec, device: torch.device) -> tuple[Te
     return mean.to(device), std.to(device)
 
 
+def _moments(spec: TabularSpec | SeriesSpec, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the last axis; categories stay as they are."""
+    categories = len(spec.categories) if isinstance(spec, TabularSpec) else 0
+    mean = torch.tensor([*spec.mean, *[0.0] * categories])
+    std = torch.tensor([*spec.std, *[1.0] * categories])
+    return mean.to(device), std.to(device)
+
+
 def _check(modality: str, spec: Spec, target: Spec) -> None:
     if type(spec) is not type(target):
         kinds = f"{type(spec).__name__} and {type(target).__name__}"
@@ -138,5 +152,13 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
                 raise UserError.of(
                     modality, "data set and model differ in vocabulary or length of texts"
                 )
+        case TabularSpec(), TabularSpec():
+            if (spec.numbers, spec.categories) != (target.numbers, target.categories):
+                raise UserError.of(modality, "data set and model differ in their columns")
+            if spec.levels != target.levels:
+                raise UserError.of(modality, "data set and model differ in levels of categories")
+        case SeriesSpec(length=length, channels=channels), SeriesSpec():
+            if (length, channels) != (target.length, target.channels):
+                raise UserError.of(modality, "data set and model differ in the shape of series")
         case _:
             pass

@@ -65,6 +65,10 @@ class View:
         labels = self._relabel if relabel is None else relabel
         return View(self._rows, self.indices[positions], labels)
 
+    def over(self, rows: Rows) -> View:
+        """Return the same view of ``rows``, which are those of this one in another form."""
+        return View(rows, self.indices, self._relabel)
+
     def _target(self, task: str, target: Tensor) -> Tensor:
         if task not in self._relabel:
             return target

@@ -2,7 +2,7 @@
 
 from jlrun.encoders.audio_cnn import AudioCnn
 from jlrun.encoders.bag_of_embeddings import BagOfEmbeddings
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Tokens
 from jlrun.encoders.cnn import Cnn
 from jlrun.encoders.dilated_resnet import DilatedResNet
 from jlrun.encoders.lenet import LeNet
@@ -22,6 +22,7 @@ __all__ = [
     "LogMel",
     "Mlp",
     "Point",
+    "Tokens",
     "Torchvision",
     "Vit",
 ]

@@ -10,6 +10,20 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """What an encoder yields before it pools: a sequence for each row.
+
+    Attributes:
+        values: ``(B, T, W)``.
+        padding: Bool ``(B, T)``, true where there is no token; every row has at least one token.
+            None: there is no padding.
+    """
+
+    values: Tensor
+    padding: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """A stretch of an encoder, after which tasks may exchange features or part ways.
 
@@ -37,6 +51,22 @@ class Encoder(nn.Module, ABC):
 
         Encoders for dense tasks return maps ``(B, D, h, w)``.
         """
+
+    @property
+    def token_features(self) -> int:
+        """Width W of the tokens."""
+        return self.out_features
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the sequence that the features are pooled from, for fusions that attend.
+
+        An encoder without a sequence has one token, its features.
+        """
+        return Tokens(self(x)[:, None])
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        """Return the features ``(B, D)`` of what `encode_tokens` returned: those of `forward`."""
+        return tokens.values[:, 0]
 
     def stages(self) -> Sequence[Stage]:
         """Return the stretches of the encoder: run in this order they are `forward`."""

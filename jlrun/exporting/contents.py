@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from jlrun import __version__, checkpoints
 from jlrun.building import head_node, without_weights
+from jlrun.config.backbones import backbone_of
 from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
@@ -81,7 +82,7 @@ def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
     teacher, (trunk, _, modality) = loaded.teacher, encoder.rpartition("/")
     module = _find(teacher.model, trunk, modality)
     network, spec = network_of(module), teacher.specs[modality]
-    node = loaded.settings.backbone[modality]
+    node = backbone_of(loaded.settings.backbone, modality)
     description = {
         **_origin(directory, loaded.settings, checkpoint, "encoder"),
         "modality": modality,
@@ -130,7 +131,7 @@ def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> 
 
 def _architecture(settings: Settings, modalities: tuple[str, ...]) -> dict[str, Any]:
     """Return the nodes that the model was built from, without paths of weights."""
-    backbone = without_weights({m: settings.backbone[m] for m in modalities})
+    backbone = without_weights({m: backbone_of(settings.backbone, m) for m in modalities})
     return {
         "backbone": backbone,
         "fusion": settings.fusion if len(modalities) > 1 else None,

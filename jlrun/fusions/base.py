@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from jlrun.encoders.base import Tokens
+
 
 class Fusion(nn.Module, ABC):
     """Makes one representation of the features of the present modalities.
@@ -34,3 +36,24 @@ class Fusion(nn.Module, ABC):
         ``make_head`` builds a head for a given width. `Late` builds one per modality.
         """
         return make_head(self.out_features)
+
+
+class TokenFusion(Fusion, ABC):
+    """A fusion that attends to the tokens of the modalities, and not only to pooled features.
+
+    ``features`` of the constructor holds the widths of tokens (`Encoder.token_features`).
+    """
+
+    @abstractmethod
+    def attend(self, tokens: Mapping[str, Tokens], present: Mapping[str, Tensor]) -> Tensor:
+        """Return the representation ``(B, D)``.
+
+        Args:
+            tokens: modality -> tokens ``(B, T_m, W_m)``. Rows of an absent modality hold anything:
+                the result must not depend on them.
+            present: as in `forward`.
+        """
+
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """Return the representation ``(B, D)`` where each modality has one token, ``(B, W_m)``."""
+        return self.attend({m: Tokens(x[:, None]) for m, x in features.items()}, present)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jlrun.building import make_model
+from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.data.specs import Spec, spec_to_json
@@ -149,7 +150,7 @@ def _architecture(candidate: Candidate) -> tuple[object, ...]:
 def _untrained_name(source: Run | Backbone, trained: Candidate) -> str:
     if isinstance(source, Backbone):
         return f"untrained {source.model}"
-    nodes = [source.settings.backbone[modality] for modality in trained.specs]
+    nodes = [backbone_of(source.settings.backbone, modality) for modality in trained.specs]
     return "untrained " + "+".join(map(_encoder_name, nodes))
 
 

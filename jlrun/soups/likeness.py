@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jlrun.building import head_node
+from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
@@ -57,7 +58,7 @@ def _architecture(member: Member) -> dict[str, Any]:
     settings, modalities = member.settings, tuple(member.description["modalities"])
     return {
         "model.json": {key: member.description[key] for key in ("modalities", "heads", "scored")},
-        "backbone": {m: settings.backbone[m] for m in modalities},
+        "backbone": {m: backbone_of(settings.backbone, m) for m in modalities},
         "fusion": settings.fusion if len(modalities) > 1 else None,
         "sharing": settings.sharing,
         "heads": head_node(settings),
