@@ -56,6 +56,8 @@ def _listed(groups: Groups) -> str:
             width=100,
             initial_indent=f"  {group:<{width}}",
             subsequent_indent=" " * (width + 2),
+            max_lines=2,
+            placeholder=" …",
         )
         for group, options in groups.items()
     )

@@ -18,6 +18,8 @@ from jlrun.config.trust import find
 
 GROUPS = read_groups([package_folder()])
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
+# Groups that only a strategy of transfer has.
+NEEDS_STRATEGY = {"zero_shot": "zero_shot", "validator": "adapt"}
 IDS = [f"{group}={option}" for group, option in OPTIONS]
 
 
@@ -29,8 +31,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @cache
 def config_with(group: str, option: str) -> dict[str, Any]:
     choice = f"{group}=[{option}]" if group == "terms" else f"{group}={option}"
-    if group == "zero_shot":
-        return compose(["strategy=zero_shot", choice]).config
+    if group in NEEDS_STRATEGY:
+        return compose([f"strategy={NEEDS_STRATEGY[group]}", choice]).config
     own_mode = group in {"mode", "experiment", "strategy", "finetune"}
     return compose([choice] if own_mode else ["mode=multitask", choice]).config
 
