@@ -16,6 +16,7 @@ from torch import Tensor
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.texts import tokenize
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
 
@@ -109,7 +110,7 @@ def _from_array(where: str, array: np.ndarray, spec: Spec) -> Tensor:
                 raise UserError.of(where, f"expected floats (rows, samples), found {found}")
             return fit_length(torch.from_numpy(array).float(), spec.num_samples)
         case TextSpec():
-            return torch.stack([tokens(str(text), spec) for text in array])
+            return tokenize([str(text) for text in array], spec)
         case TabularSpec() | SeriesSpec():
             return _number_array(where, array, _row_shape(spec))
 
@@ -216,11 +217,8 @@ def read_wav(path: Path, spec: AudioSpec) -> Tensor:
 
 
 def tokens(text: str, spec: TextSpec) -> Tensor:
-    """Return the ids ``(length,)`` of the tokens of a text, cut or padded with 0."""
-    ids = {token: i for i, token in enumerate(spec.vocabulary, start=2)}
-    parts = text.lower().split() if spec.unit == "word" else text
-    found = [ids.get(token, 1) for token in parts][: spec.length]
-    return torch.tensor(found + [0] * (spec.length - len(found)))
+    """Return the ids ``(length,)`` of one text; `jlrun.data.texts.tokenize` takes many."""
+    return tokenize([text], spec)[0]
 
 
 def _absent(spec: Spec, count: int) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.inputs import tokens
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import TextSpec
+from jlrun.data.texts import tokenize
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
 from jlrun.seeding import derive_seed
@@ -77,7 +77,7 @@ def load_qm9(
     parts = _divide(path, len(table), num_val, num_test, seed)
     smiles, train = table[SMILES].tolist(), parts["train"].tolist()
     spec = _fit_spec([smiles[row] for row in train], length)
-    text = torch.stack([tokens(string, spec) for string in smiles])
+    text = tokenize(smiles, spec)
     targets = _standardised(table, parts["train"])
     rows = {
         name: TensorRows({"text": text[part]}, {task: y[part] for task, y in targets.items()})

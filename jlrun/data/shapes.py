@@ -10,13 +10,13 @@ from annotated_types import Ge, Le
 from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.inputs import tokens
 from jlrun.data.rows import TensorRows
 from jlrun.data.shape_captions import TEXT_SPEC, WORDS, caption
 from jlrun.data.shape_drawing import SHAPES, coverage, hsv_to_rgb
 from jlrun.data.shape_objects import OBJECTS, held_out_objects
 from jlrun.data.shape_sounds import AUDIO_SPEC, PITCHES_HZ, RHYTHMS, beeps
 from jlrun.data.specs import ImageSpec
+from jlrun.data.texts import tokenize
 from jlrun.errors import UserError
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 from jlrun.seeding import derive_seed
@@ -200,4 +200,4 @@ def _texts(targets: dict[str, Tensor], draws: dict[str, Tensor]) -> Tensor:
         )
         for row in range(len(targets["object"]))
     ]
-    return torch.stack([tokens(text, TEXT_SPEC) for text in captions])
+    return tokenize(captions, TEXT_SPEC)

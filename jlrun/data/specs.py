@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Unit = Literal["word", "token", "character", "subword"]
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -32,13 +34,19 @@ class AudioSpec:
 class TextSpec:
     """Token ids of shape ``(length,)``: 0 is padding, 1 an unknown token.
 
-    ``vocabulary[i]`` is the token with id ``i + 2``. ``unit`` says what the tokens of a text are:
-    its words in lower case, or its characters as they stand.
+    Attributes:
+        vocabulary: ``vocabulary[i]`` is the token with id ``i + 2``.
+        length: number of ids of a text; what is longer is cut, what is shorter ends in padding.
+        unit: what the tokens of a text are (`jlrun.data.texts`): a ``word`` in lower case, between
+            spaces; a ``token``: a word or a punctuation mark, in lower case; a ``character`` as it
+            stands; a ``subword`` of ``tokenizer``.
+        tokenizer: folder or name of the Hugging Face tokenizer of subwords.
     """
 
     vocabulary: tuple[str, ...]
     length: int
-    unit: Literal["word", "character"] = "word"
+    unit: Unit = "word"
+    tokenizer: str | None = None
 
     @property
     def num_tokens(self) -> int:

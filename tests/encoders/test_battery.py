@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
-from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TextSpec
+from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.encoders import DilatedResNet
 from jlrun.encoders.base import Encoder
 
@@ -53,6 +53,23 @@ def rows(spec: Spec, count: int) -> Tensor:
             return torch.rand(count, spec.num_samples, generator=generator) - 0.5
         case TextSpec():
             return torch.randint(spec.num_tokens, (count, spec.length), generator=generator)
+        case TabularSpec():
+            return cells(spec, count, generator)
+        case SeriesSpec():
+            x = torch.randn(count, spec.length, spec.channels, generator=generator)
+            x[torch.rand(x.shape, generator=generator) < 0.2] = torch.nan
+            x[0, spec.length // 2 + 1 :] = torch.nan  # a shorter series
+            return x
+
+
+def cells(spec: TabularSpec, count: int, generator: torch.Generator) -> Tensor:
+    numbers = torch.randn(count, len(spec.numbers), generator=generator)
+    numbers[torch.rand(numbers.shape, generator=generator) < 0.2] = torch.nan
+    levels = [
+        torch.randint(len(names) + 1, (count, 1), generator=generator).float()
+        for names in spec.levels
+    ]
+    return torch.cat([numbers, *levels], dim=1)
 
 
 def check(encoder: Encoder, spec: Spec) -> None:
@@ -144,3 +161,24 @@ def test_audio(option: str, spec: AudioSpec) -> None:
 @pytest.mark.parametrize("spec", [TextSpec(("one", "two"), 1), TextSpec(("a",), 7)], ids=str)
 def test_text(option: str, spec: TextSpec) -> None:
     check(make("text", option, spec), spec)
+
+
+TABLES = {
+    "numbers": TabularSpec(("a", "b", "c"), (0.0,) * 3, (1.0,) * 3),
+    "categories": TabularSpec((), (), (), ("k",), (("x", "y"),)),
+    "both": TabularSpec(("a",), (0.0,), (1.0,), ("k", "l"), (("x", "y"), ("u",))),
+}
+
+
+@pytest.mark.parametrize("option", options("tabular"))
+@pytest.mark.parametrize("kind", TABLES)
+def test_tabular(option: str, kind: str) -> None:
+    check(make("tabular", option, TABLES[kind]), TABLES[kind])
+
+
+@pytest.mark.parametrize("option", options("series"))
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (40, 2)], ids=str)
+def test_series(option: str, shape: tuple[int, int]) -> None:
+    length, channels = shape
+    spec = SeriesSpec(length, channels, (0.0,) * channels, (1.0,) * channels)
+    check(make("series", option, spec), spec)
