@@ -11,8 +11,8 @@ import torch
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.digits import DIGITS
-from jlrun.data.inputs import read_wav
 from jlrun.data.rows import TensorRows
+from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveFloat
@@ -94,7 +94,7 @@ def _recording(path: Path) -> _Recording:
 
 def _rows(recordings: Sequence[_Recording], speakers: Sequence[str], spec: AudioSpec) -> TensorRows:
     return TensorRows(
-        {"audio": torch.stack([read_wav(recording.path, spec) for recording in recordings])},
+        {"audio": torch.stack([read_audio(recording.path, spec) for recording in recordings])},
         {
             "digit": torch.tensor([recording.digit for recording in recordings]),
             "speaker": torch.tensor([speakers.index(r.speaker) for r in recordings]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import wave
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import TensorRows
+from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.texts import tokenize
 from jlrun.data.transforms import fit_length, resize, to_channels
@@ -22,7 +22,7 @@ from jlrun.errors import UserError, did_you_mean
 
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
-    "column per modality: paths of images and WAV files relative to the table, or text)"
+    "column per modality: paths of images and sounds relative to the table, or text)"
 )
 
 
@@ -179,7 +179,7 @@ def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:
         case ImageSpec():
             return lambda cell: _image(str(folder / cell), spec)
         case AudioSpec():
-            return lambda cell: read_wav(folder / cell, spec)
+            return lambda cell: read_audio(folder / cell, spec)
         case TextSpec():
             return lambda cell: tokens(cell, spec)
         case TabularSpec() | SeriesSpec():
@@ -191,29 +191,6 @@ def _image(path: str, spec: Spec) -> Tensor:
     image = read_image(path, max(spec.height, spec.width), 3 if spec.channels == 3 else 1)
     fitted = resize(image[None].float(), spec.height, spec.width)[0]
     return fitted.round().clamp(0, 255).to(torch.uint8)
-
-
-def read_wav(path: Path, spec: AudioSpec) -> Tensor:
-    """Read a 16-bit WAV file as float32 ``(num_samples,)`` in [-1, 1), channels averaged.
-
-    Raises:
-        UserError: if it can't be read, or is of another width or sample rate.
-    """
-    try:
-        with wave.open(str(path), "rb") as file:
-            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
-            raw = file.readframes(file.getnframes())
-    except (OSError, wave.Error, EOFError) as error:
-        raise UserError.of(str(path), f"not a readable WAV file ({error})") from error
-    if width != 2 or rate != spec.sample_rate:
-        raise UserError.of(
-            str(path),
-            f"{8 * width} bit at {rate} Hz; expected 16 bit at {spec.sample_rate} Hz",
-        )
-    whole_frames = raw[: len(raw) // (2 * channels) * 2 * channels]
-    samples = np.frombuffer(whole_frames, dtype="<i2").astype(np.float32) / 32768
-    samples = samples.reshape(-1, channels)
-    return fit_length(torch.from_numpy(samples.mean(axis=1))[None], spec.num_samples)[0]
 
 
 def tokens(text: str, spec: TextSpec) -> Tensor:

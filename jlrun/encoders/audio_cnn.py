@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import ceil, log2
+from math import ceil
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from jlrun.data.specs import AudioSpec
-from jlrun.encoders.base import Encoder, Stage
-from jlrun.encoders.log_mel import LogMel
+from jlrun.encoders.base import Encoder, Stage, Tokens
+from jlrun.encoders.log_mel import log_mel_of, standardised
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
@@ -44,9 +43,7 @@ class AudioCnn(Encoder):
         dropout: Fraction = 0.0,
     ) -> None:
         super().__init__()
-        window = max(2, 2 ** round(log2(spec.sample_rate * window_seconds)))
-        hop = max(1, round(spec.sample_rate * hop_seconds))
-        self.log_mel = LogMel(spec.sample_rate, window, hop, num_mels)
+        self.log_mel = log_mel_of(spec, num_mels, window_seconds, hop_seconds)
         widths, bands = [1, *channels], num_mels
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
@@ -55,6 +52,7 @@ class AudioCnn(Encoder):
             layers += [nn.Conv2d(before, after, 3, padding=1), pool, nn.ReLU()]
             bands = ceil(bands / 2)
         self.channels = tuple(channels)
+        self.token_channels, self.bands = widths[-1], bands
         self.convolutions = nn.Sequential(*layers)
         self.hidden = nn.Sequential(
             nn.Linear(2 * widths[-1] * bands, hidden), nn.ReLU(), nn.Dropout(dropout)
@@ -63,6 +61,18 @@ class AudioCnn(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._features(self.convolutions(self._spectrogram(x)))
+
+    @property
+    def token_features(self) -> int:
+        return self.token_channels * self.bands
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the steps of the last maps: the channels of all bands at a time."""
+        maps = self.convolutions(self._spectrogram(x))
+        return Tokens(maps.flatten(1, 2).mT)
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return self._features(tokens.values.mT.unflatten(1, (self.token_channels, self.bands)))
 
     def stages(self) -> Sequence[Stage]:
         layers = list(self.convolutions)
@@ -74,8 +84,7 @@ class AudioCnn(Encoder):
         return (first, *maps[1:], Stage(self._features, self.out_features))
 
     def _spectrogram(self, x: Tensor) -> Tensor:
-        spectrogram = self.log_mel(x)
-        return F.layer_norm(spectrogram, spectrogram.shape[1:])[:, None]
+        return standardised(self.log_mel(x))[:, None]
 
     def _features(self, maps: Tensor) -> Tensor:
         return self.hidden(torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1).flatten(1))

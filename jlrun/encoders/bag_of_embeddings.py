@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from jlrun.data.specs import TextSpec
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Tokens
+from jlrun.encoders.sequences import PADDING, masked_mean, padding_of
 from jlrun.ranges import Fraction, PositiveInt
-
-PADDING = 0
 
 
 class BagOfEmbeddings(Encoder):
@@ -30,7 +29,11 @@ class BagOfEmbeddings(Encoder):
         self.out_features = width
 
     def forward(self, x: Tensor) -> Tensor:
-        known = (x != PADDING)[:, :, None]
-        embeddings = self.embedding(x).masked_fill(~known, 0.0)
-        mean = embeddings.sum(dim=1) / known.sum(dim=1).clamp(min=1)
-        return self.dropout(mean)
+        return self.pool(self.encode_tokens(x))
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the embeddings; a text without tokens has one of zeros."""
+        return Tokens(self.embedding(x).masked_fill((x == PADDING)[:, :, None], 0.0), padding_of(x))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return self.dropout(masked_mean(tokens))

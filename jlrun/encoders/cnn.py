@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from jlrun.batch_norm import running_statistics
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder, Stage
+from jlrun.encoders.base import Encoder, Stage, Tokens
+from jlrun.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.ranges import Fraction, PositiveInt
 
 MAX_POSITIONS = 8
@@ -55,19 +56,37 @@ class Cnn(Encoder):
             )
             layers += [normed, pool, nn.ReLU()]
             size = (ceil(size[0] / 2), ceil(size[1] / 2))
-        average, size = average_down(size, MAX_POSITIONS)
+        average, self.size = average_down(size, MAX_POSITIONS)
         self.channels = widths[1:]
+        self.token_channels = widths[-1]
         self.convolutions = nn.Sequential(*layers, average)
         self.hidden = nn.Sequential(
-            nn.Flatten(), nn.Linear(widths[-1] * prod(size), hidden), nn.ReLU(), nn.Dropout(dropout)
+            nn.Flatten(),
+            nn.Linear(widths[-1] * prod(self.size), hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
         )
         self.out_features = hidden
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.hidden(self._maps(x))
+
+    @property
+    def token_features(self) -> int:
+        return self.token_channels
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the positions of the last maps, row by row."""
+        return tokens_of_maps(self._maps(x))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return self.hidden(maps_of_tokens(tokens, self.size))
+
+    def _maps(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
             with running_statistics(self):
-                return self.hidden(self.convolutions(x))
-        return self.hidden(self.convolutions(x))
+                return self.convolutions(x)
+        return self.convolutions(x)
 
     def stages(self) -> Sequence[Stage]:
         return convolution_stages(self.convolutions, self.channels, self.hidden, self.out_features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from jlrun.batch_norm import running_statistics
 from jlrun.data.specs import ImageSpec
 from jlrun.encoders.architectures import build_features
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Tokens
+from jlrun.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.encoders.pretrained import load_pretrained
 from jlrun.encoders.torchvision_model import renormalise
 
@@ -56,6 +58,7 @@ class DilatedResNet(Encoder):
         super().__init__()
         network, self.out_features = build_features(name, (spec.height, spec.width), "imagenet")
         self.network = cast("ResNet", network)
+        self.size = (ceil(spec.height / OUTPUT_STRIDE), ceil(spec.width / OUTPUT_STRIDE))
         self.adapt = nn.Identity() if spec.channels in (1, 3) else nn.Conv2d(spec.channels, 3, 1)
         scale, shift = torch.ones(3), torch.zeros(3)
         if weights is not None:
@@ -72,6 +75,14 @@ class DilatedResNet(Encoder):
             with running_statistics(self.network):
                 return self._maps(x)
         return self._maps(x)
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the positions of the maps, row by row."""
+        return tokens_of_maps(self(x))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        """Return the maps themselves: an encoder of dense features does not pool."""
+        return maps_of_tokens(tokens, self.size)
 
     def _maps(self, x: Tensor) -> Tensor:
         net = self.network

@@ -8,11 +8,13 @@ from math import ceil, prod
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder, Stage
+from jlrun.encoders.base import Encoder, Stage, Tokens
 from jlrun.encoders.cnn import MAX_POSITIONS, average_down, convolution_stages
+from jlrun.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.ranges import Fraction, PositiveInt
 
 SMALLEST_UNPADDED = 16
+LAST_CHANNELS = 20
 
 
 class LeNet(Encoder):
@@ -35,20 +37,36 @@ class LeNet(Encoder):
         size = (spec.height, spec.width)
         padding = 2 if min(size) < SMALLEST_UNPADDED else 0
         layers: list[nn.Module] = []
-        for before, after in ((spec.channels, 10), (10, 20)):
+        for before, after in ((spec.channels, 10), (10, LAST_CHANNELS)):
             pool = nn.MaxPool2d(2, ceil_mode=True)
             layers += [nn.Conv2d(before, after, 5, padding=padding), pool, nn.ReLU()]
             lost = 4 - 2 * padding
             size = (ceil((size[0] - lost) / 2), ceil((size[1] - lost) / 2))
-        average, size = average_down(size, MAX_POSITIONS)
+        average, self.size = average_down(size, MAX_POSITIONS)
         self.convolutions = nn.Sequential(*layers, average)
         self.hidden = nn.Sequential(
-            nn.Flatten(), nn.Linear(20 * prod(size), hidden), nn.ReLU(), nn.Dropout(dropout)
+            nn.Flatten(),
+            nn.Linear(LAST_CHANNELS * prod(self.size), hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
         )
         self.out_features = hidden
 
     def forward(self, x: Tensor) -> Tensor:
         return self.hidden(self.convolutions(x))
 
+    @property
+    def token_features(self) -> int:
+        return LAST_CHANNELS
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the positions of the last maps, row by row."""
+        return tokens_of_maps(self.convolutions(x))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return self.hidden(maps_of_tokens(tokens, self.size))
+
     def stages(self) -> Sequence[Stage]:
-        return convolution_stages(self.convolutions, (10, 20), self.hidden, self.out_features)
+        return convolution_stages(
+            self.convolutions, (10, LAST_CHANNELS), self.hidden, self.out_features
+        )

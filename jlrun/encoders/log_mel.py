@@ -6,7 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from jlrun.data.specs import AudioSpec
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 # The mel scale of Slaney's Auditory Toolbox (1998): linear to 1 kHz, then 27 steps per factor 6.4
@@ -72,6 +74,18 @@ class LogMel(nn.Module):
             return_complex=True,
         )
         return self.filters @ (spectrum.real.square() + spectrum.imag.square())
+
+
+def log_mel_of(spec: AudioSpec, num_mels: int, window_seconds: float, hop_seconds: float) -> LogMel:
+    """Return the module for waveforms of a spec; frames are the nearest power of two of samples."""
+    window = max(2, 2 ** round(math.log2(spec.sample_rate * window_seconds)))
+    hop = max(1, round(spec.sample_rate * hop_seconds))
+    return LogMel(spec.sample_rate, window, hop, num_mels)
+
+
+def standardised(spectrogram: Tensor) -> Tensor:
+    """Return spectrograms ``(B, num_mels, frames)``, each of mean 0 and variance 1."""
+    return F.layer_norm(spectrogram, spectrogram.shape[1:])
 
 
 def mel_filters(sample_rate: int, window: int, num_mels: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
@@ -19,8 +19,10 @@ from jlrun.encoders.architectures import (
     resnet_parts,
     working_size,
 )
-from jlrun.encoders.base import Encoder, Stage
+from jlrun.encoders.base import Encoder, Stage, Tokens
+from jlrun.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.encoders.pretrained import load_pretrained
+from jlrun.encoders.torchvision_maps import halves, map_shape
 from jlrun.ranges import PositiveInt
 from jlrun.weight_files import LoadReport
 
@@ -84,6 +86,35 @@ class Torchvision(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._run(self.network, self._adapted(x)).flatten(1)
+
+    @property
+    def token_features(self) -> int:
+        shape = self._map_shape
+        return self.out_features if shape is None else shape[0 if len(shape) == 3 else 1]
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        """Return the positions of the last maps, or a vision transformer's tokens.
+
+        GoogLeNet, Inception, SqueezeNet and MaxViT have one token, their features.
+        """
+        divided = halves(self.network)
+        if divided is None:
+            return super().encode_tokens(x)
+        found = self._run(divided.body, self._adapted(x))
+        return tokens_of_maps(found) if found.ndim == 4 else Tokens(found)
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        divided, shape = halves(self.network), self._map_shape
+        if divided is None or shape is None:
+            return super().pool(tokens)
+        maps = tokens.values
+        if len(shape) == 3:
+            maps = maps_of_tokens(tokens, (shape[1], shape[2]))
+        return self._run(divided.tail, maps).flatten(1)
+
+    @cached_property
+    def _map_shape(self) -> tuple[int, ...] | None:
+        return map_shape(self.network, self.size)
 
     def stages(self) -> Sequence[Stage]:
         """Return the stem, the four stages and the pooling of a ResNet; other models are one."""

@@ -5,22 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders.base import Encoder, Stage
-from jlrun.errors import UserError
+from jlrun.encoders.base import Encoder, Stage, Tokens
+from jlrun.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
-
-LAYER_NORM_EPS = 1e-6  # of the published models, and of torchvision's and timm's
-MLP_RATIO = 4
 
 
 class Vit(Encoder):
@@ -58,12 +53,7 @@ class Vit(Encoder):
         pool: Literal["token", "mean"] = "token",
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise UserError.of(
-                "backbone.image.heads",
-                f"{heads} heads can't share a width of {width} evenly; set heads to a divisor of "
-                "backbone.image.width",
-            )
+        check_heads("backbone.image", width, heads)
         self.patch = patch
         self.grid = (ceil(spec.height / patch), ceil(spec.width / patch))
         has_token = pool == "token"
@@ -79,6 +69,12 @@ class Vit(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._pooled(self.tokens(x))
+
+    def encode_tokens(self, x: Tensor) -> Tokens:
+        return Tokens(self.tokens(x))
+
+    def pool(self, tokens: Tokens) -> Tensor:
+        return self._pooled(tokens.values)
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Return the normalised tokens ``(B, T, D)`` of images, a class token first.
@@ -142,59 +138,3 @@ class PatchEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, N, D)`` of images of whole patches."""
         return self.proj(x).flatten(2).mT
-
-
-class Block(nn.Module):
-    """Attention and an MLP, each on normalised tokens and added to them."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.mlp = Perceptron(width, MLP_RATIO * width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return ``(B, T, D)`` of ``(B, T, D)``."""
-        tokens = tokens + self.dropout(self.attn(self.norm1(tokens)))
-        return tokens + self.dropout(self.mlp(self.norm2(tokens)))
-
-
-class Attention(nn.Module):
-    """Self-attention of several heads; queries, keys and values come from one linear layer."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return ``(B, T, D)`` of ``(B, T, D)``."""
-        count, length, width = tokens.shape
-        split = self.qkv(tokens).view(count, length, 3, self.heads, width // self.heads)
-        q, k, v = split.permute(2, 0, 3, 1, 4)
-        with _deterministic_attention(tokens):
-            mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).reshape(count, length, width))
-
-
-def _deterministic_attention(tokens: Tensor) -> AbstractContextManager[object]:
-    # The fused kernels add gradients up in any order on CUDA, even where only a warning is wanted.
-    if tokens.is_cuda and torch.are_deterministic_algorithms_enabled():
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
-
-
-class Perceptron(nn.Module):
-    """Two linear layers with a GELU between them."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``(..., D)`` of ``(..., D)``."""
-        return self.fc2(F.gelu(self.fc1(x)))

@@ -12,7 +12,7 @@ from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.encoders import DilatedResNet
-from jlrun.encoders.base import Encoder
+from jlrun.encoders.base import Encoder, Tokens
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 # Slow for their size; the others stand for them when only fast tests run.
@@ -77,6 +77,8 @@ def check(encoder: Encoder, spec: Spec) -> None:
     check_shapes_and_gradients(encoder, spec)
     check_state_round_trip(encoder, spec)
     check_rows_are_independent(encoder, spec)
+    check_tokens(encoder, spec)
+    check_padding(encoder, spec)
     check_float64(encoder, spec)
 
 
@@ -111,6 +113,44 @@ def check_rows_are_independent(encoder: Encoder, spec: Spec) -> None:
     x = rows(spec, 3)
     encoder.eval()
     torch.testing.assert_close(encoder(x[1:2]), encoder(x)[1:2], rtol=1e-3, atol=1e-3)
+
+
+def check_tokens(encoder: Encoder, spec: Spec) -> None:
+    """Pooled tokens are the features, in training too, and every parameter learns through both."""
+    for count, training in ((1, True), (3, True), (1, False), (3, False)):
+        encoder.train(training).zero_grad(set_to_none=True)
+        x = rows(spec, count)
+        torch.manual_seed(1)
+        features = encoder(x)
+        torch.manual_seed(1)
+        tokens = encoder.encode_tokens(x)
+        length = tokens.values.shape[1]
+        assert tokens.values.shape == (count, length, encoder.token_features)
+        assert tokens.values.isfinite().all()
+        if tokens.padding is not None:
+            assert tokens.padding.shape == (count, length)
+            assert tokens.padding.dtype == torch.bool
+            assert not tokens.padding.all(dim=1).any()
+        pooled = encoder.pool(tokens)
+        torch.testing.assert_close(pooled, features, rtol=1e-4, atol=1e-5)
+        pooled.sum().backward()
+        without = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
+        assert not without, without
+
+
+@torch.no_grad()
+def check_padding(encoder: Encoder, spec: Spec) -> None:
+    """A text or series has the features that it has without the padding behind it."""
+    if not isinstance(spec, TextSpec | SeriesSpec) or spec.length < 2:
+        return
+    x, length = rows(spec, 3), spec.length // 2
+    x[:, length:] = 0 if isinstance(spec, TextSpec) else torch.nan
+    encoder.eval()
+    torch.testing.assert_close(encoder(x), encoder(x[:, :length]), rtol=1e-4, atol=1e-5)
+    tokens = encoder.encode_tokens(x)
+    assert tokens.padding is not None
+    noise = tokens.values + 100.0 * tokens.padding[:, :, None]
+    torch.testing.assert_close(encoder.pool(Tokens(noise, tokens.padding)), encoder(x))
 
 
 @torch.no_grad()
