@@ -8,6 +8,7 @@ from jlrun.encoders.cnn import Cnn
 from jlrun.encoders.dilated_resnet import DilatedResNet
 from jlrun.encoders.ft_transformer import FtTransformer
 from jlrun.encoders.gru import Gru
+from jlrun.encoders.huggingface import HuggingFace
 from jlrun.encoders.lenet import LeNet
 from jlrun.encoders.log_mel import LogMel
 from jlrun.encoders.mlp import Mlp
@@ -16,6 +17,7 @@ from jlrun.encoders.series_cnn import SeriesCnn
 from jlrun.encoders.tabular_mlp import TabularMlp
 from jlrun.encoders.text_cnn import TextCnn
 from jlrun.encoders.text_transformer import TextTransformer
+from jlrun.encoders.timm_model import Timm
 from jlrun.encoders.torchvision_model import Torchvision
 from jlrun.encoders.vit import Vit
 
@@ -28,6 +30,7 @@ __all__ = [
     "Encoder",
     "FtTransformer",
     "Gru",
+    "HuggingFace",
     "LeNet",
     "LogMel",
     "Mlp",
@@ -36,6 +39,7 @@ __all__ = [
     "TabularMlp",
     "TextCnn",
     "TextTransformer",
+    "Timm",
     "Tokens",
     "Torchvision",
     "Vit",

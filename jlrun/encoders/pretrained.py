@@ -48,12 +48,25 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> LoadReport:
     """
     path = Path(weights).expanduser()
     if path.suffix in SUFFIXES or path.is_dir():
-        file = weight_file(path, WHERE)
-        found, settings = read_weights(file, WHERE), settings_beside(file)
-    else:
-        found, settings = _download(name, weights), {}
+        return load_file(network, name, path)
+    return _fill(network, name, _download(name, weights), {}, source=weights)
+
+
+def load_file(network: nn.Module, name: str, path: Path) -> LoadReport:
+    """Fill ``network``, model ``name`` of any library, with the weights of a file or folder.
+
+    Raises:
+        UserError: if the weights can't be found or read, or don't fit the network.
+    """
+    file = weight_file(path, WHERE)
+    return _fill(network, name, read_weights(file, WHERE), settings_beside(file), source=str(path))
+
+
+def _fill(
+    network: nn.Module, name: str, found: Weights, settings: Mapping[str, Any], source: str
+) -> LoadReport:
     fit = fit_weights(network, found, settings)
-    _refuse_mismatch(network, fit.report, name, source=weights)
+    _refuse_mismatch(network, fit.report, name, source)
     network.load_state_dict(fit.tensors, strict=False)
     return fit.report
 

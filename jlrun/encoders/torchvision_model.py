@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from jlrun.batch_norm import running_statistics
 from jlrun.data.specs import ImageSpec
+from jlrun.encoders import colour_input
 from jlrun.encoders.architectures import (
     build_features,
     check_name,
@@ -143,11 +144,8 @@ def renormalise(name: str, spec: ImageSpec) -> tuple[Tensor, Tensor]:
 
     x is normalised by the spec's mean and std. Channels that are no colours are left as they are.
     """
-    if spec.channels not in (1, 3):
-        return torch.ones(3), torch.zeros(3)
-    # the published weights of these two were trained on pixels in [-1, 1]
+    # the published weights of these were trained on pixels in [-1, 1]
     plain = name in ("googlenet", "inception_v3", "efficientnet_v2_l")
-    mean = torch.tensor((0.5, 0.5, 0.5) if plain else IMAGENET_MEAN)
-    std = torch.tensor((0.5, 0.5, 0.5) if plain else IMAGENET_STD)
-    own_mean, own_std = torch.tensor(spec.mean or (0.0,)), torch.tensor(spec.std or (1.0,))
-    return own_std.expand(3) / std, (own_mean.expand(3) - mean) / std
+    half = (0.5, 0.5, 0.5)
+    mean, std = (half, half) if plain else (IMAGENET_MEAN, IMAGENET_STD)
+    return colour_input.renormalise(spec, mean, std)

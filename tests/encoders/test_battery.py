@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from jlrun.config.compose import compose
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.encoders import DilatedResNet
 from jlrun.encoders.base import Encoder, Tokens
+from tests.encoders.tiny_bert import tiny_bert
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 # Slow for their size; the others stand for them when only fast tests run.
@@ -37,9 +39,19 @@ def image_spec(channels: int, height: int, width: int) -> ImageSpec:
     return ImageSpec(channels, height, width, (0.5,) * channels, (0.25,) * channels)
 
 
+# Options that need an extra, or a model from elsewhere.
+EXTRAS = {"timm": "timm", "huggingface": "transformers"}
+
+
 def make(modality: str, option: str, spec: Spec) -> Encoder:
+    if option in EXTRAS:
+        pytest.importorskip(EXTRAS[option])
     torch.manual_seed(0)
     config = compose(["mode=multitask", f"backbone/{modality}={option}"]).config
+    if option == "huggingface":
+        folder = Path(tempfile.mkdtemp())
+        tiny_bert(folder)
+        config["backbone"]["text"]["name"] = str(folder)
     return build(config["backbone"][modality], spec)
 
 

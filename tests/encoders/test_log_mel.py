@@ -60,6 +60,26 @@ def test_power_equals_an_independent_reference(
     np.testing.assert_allclose(power, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
+@pytest.mark.parametrize(
+    ("sample_rate", "window", "hop", "num_mels"), [(8000, 512, 128, 64), (22050, 2048, 512, 128)]
+)
+def test_agrees_with_librosa(sample_rate: int, window: int, hop: int, num_mels: int) -> None:
+    librosa = pytest.importorskip("librosa")
+    generator = np.random.default_rng(1)
+    x = np.sin(2 * np.pi * 697 * np.arange(6000) / sample_rate)
+    x = (x + 0.3 * generator.standard_normal(6000)).astype(np.float32)
+    options = {"sr": sample_rate, "n_fft": window, "n_mels": num_mels}
+    bank = librosa.filters.mel(**options)
+    np.testing.assert_allclose(mel_filters(sample_rate, window, num_mels), bank, atol=1e-7)
+    power = librosa.feature.melspectrogram(y=x, hop_length=hop, pad_mode="constant", **options)
+    module = LogMel(sample_rate, window, hop, num_mels).double()
+    found = module.power(torch.from_numpy(x).double()[None])[0].numpy()
+    np.testing.assert_allclose(found, power, rtol=1e-5, atol=1e-5 * power.max())
+    decibels = librosa.power_to_db(power, ref=np.max, top_db=80)
+    found = module(torch.from_numpy(x).double()[None])[0].numpy()
+    np.testing.assert_allclose(found, decibels, atol=1e-3)  # in decibels, of float32 in librosa
+
+
 def test_decibels_are_relative_to_the_loudest_and_limited() -> None:
     x = torch.sin(2 * torch.pi * 1000 / 8000 * torch.arange(4000.0))
     module = LogMel(8000, 512, 128, 40, range_db=30.0)
