@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.image_ops import affine, crop, erase, flip
 from jlrun.data.mixing import cutmix, mixup
+from jlrun.data.specs import NO_SPECS, Spec
 from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
 
 
@@ -42,16 +43,19 @@ class Augment:
     cutmix: NonNegativeFloat = 0.0
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+    def __call__(
+        self, batch: Batch, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
+    ) -> Batch:
         """Return the batch augmented as ``generator`` alone decides.
 
-        The generator may live on the CPU whatever the device of the batch: then every device gets
-        the same crops, flips, boxes and weights.
+        ``specs`` says of each modality what its rows are. The generator may live on the CPU
+        whatever the device of the batch: then every device gets the same crops, flips, boxes and
+        weights.
         """
         inputs = {name: self._augment(x, generator) for name, x in batch.inputs.items()}
         if any(inputs[name] is not x for name, x in batch.inputs.items()):
             batch = replace(batch, inputs=inputs)
-        mix = self._choose_mix(generator)
+        mix = self._choose_mix(generator, specs)
         return batch if mix is None or batch.size < 2 else mix(batch, generator)
 
     def _augment(self, x: Tensor, generator: Generator) -> Tensor:
@@ -67,12 +71,14 @@ class Augment:
             x = erase(x, self.erase, generator)
         return x
 
-    def _choose_mix(self, generator: Generator) -> Callable[[Batch, Generator], Batch] | None:
+    def _choose_mix(
+        self, generator: Generator, specs: Mapping[str, Spec]
+    ) -> Callable[[Batch, Generator], Batch] | None:
         def by_mixup(batch: Batch, generator: Generator) -> Batch:
-            return mixup(batch, self.mixup, generator)
+            return mixup(batch, self.mixup, generator, specs)
 
         def by_cutmix(batch: Batch, generator: Generator) -> Batch:
-            return cutmix(batch, self.cutmix, generator)
+            return cutmix(batch, self.cutmix, generator, specs)
 
         if self.mixup and self.cutmix:
             coin = torch.rand((), generator=generator, device=generator.device)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,41 +13,51 @@ from torch import Generator, Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.data.image_ops import box_mask, uniform
+from jlrun.data.specs import NO_SPECS, SeriesSpec, Spec, TabularSpec
 
 
-def mixup(batch: Batch, alpha: float, generator: Generator) -> Batch:
+def mixup(
+    batch: Batch, alpha: float, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
+) -> Batch:
     """Average each row with another one: x̃ = λ x + (1 - λ) x', and the loss likewise.
 
-    Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. Images and waveforms are
-    mixed, all with the row's λ; text has no average and stays the row's own. Rows that differ in
-    their modalities or labels are not mixed with each other (λ = 1).
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. Images, waveforms and
+    numbers are mixed, all with the row's λ (`average`). Rows that differ in their modalities or
+    labels are not mixed with each other (λ = 1).
     """
     partner, weight = _draw(batch, alpha, generator)
-    inputs = {m: _average(x, x[partner], weight) for m, x in batch.inputs.items()}
+    inputs = {
+        m: average(x, x[partner], weight, specs.get(m), generator) for m, x in batch.inputs.items()
+    }
     return _mixed(batch, inputs, partner, weight)
 
 
-def cutmix(batch: Batch, alpha: float, generator: Generator) -> Batch:
+def cutmix(
+    batch: Batch, alpha: float, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
+) -> Batch:
     """Paste a box of another row's image into each row; λ is the exact share of what is left.
 
     Eqs. (1) and (2) of Yun et al., "CutMix", ICCV 2019: a box of height H √(1 - λ) and width
-    W √(1 - λ) about a uniform centre, cut to the image. Waveforms, and images of another size than
-    the first ones, are averaged with the same λ as in `mixup`.
+    W √(1 - λ) about a uniform centre, cut to the image. Other inputs, and images of another size
+    than the first ones, are averaged with the same λ as in `mixup`.
     """
     partner, weight = _draw(batch, alpha, generator)
     first = next((x for x in batch.inputs.values() if _is_image(x)), None)
     if first is None:
-        inputs = {m: _average(x, x[partner], weight) for m, x in batch.inputs.items()}
+        inputs = {
+            m: average(x, x[partner], weight, specs.get(m), generator)
+            for m, x in batch.inputs.items()
+        }
         return _mixed(batch, inputs, partner, weight)
     inside = _cutmix_boxes(weight, first.shape[2], first.shape[3], generator)
     weight = 1 - inside.flatten(1).float().mean(dim=1)
 
-    def mix(x: Tensor) -> Tensor:
+    def mix(modality: str, x: Tensor) -> Tensor:
         if _is_image(x) and x.shape[2:] == first.shape[2:]:
             return torch.where(inside, x[partner], x)
-        return _average(x, x[partner], weight)
+        return average(x, x[partner], weight, specs.get(modality), generator)
 
-    return _mixed(batch, {m: mix(x) for m, x in batch.inputs.items()}, partner, weight)
+    return _mixed(batch, {m: mix(m, x) for m, x in batch.inputs.items()}, partner, weight)
 
 
 def _cutmix_boxes(weight: Tensor, height: int, width: int, generator: Generator) -> Tensor:
@@ -79,11 +90,37 @@ def _draw(batch: Batch, alpha: float, generator: Generator) -> tuple[Tensor, Ten
     return partner, weight
 
 
-def _average(own: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+def average(
+    own: Tensor,
+    other: Tensor,
+    weight: Tensor,
+    spec: Spec | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Return λ x + (1 - λ) x' of inputs ``(B, ...)``, as far as that has a meaning.
+
+    Text stays the row's own. So does a number that either row lacks. A category is the row's own
+    with probability λ, and else the other's: the expected one-hot vector is the average.
+
+    Args:
+        own, other: x and x'.
+        weight: λ, ``(B,)``.
+        spec: of the inputs; None: they are neither cells of a table nor series.
+        generator: decides which categories are swapped; None: the global one.
+    """
     if not own.is_floating_point():
         return own
     share = weight.to(own.dtype).view(-1, *[1] * (own.ndim - 1))
-    return other.lerp(own, share)
+    mixed = other.lerp(own, share)
+    if isinstance(spec, TabularSpec | SeriesSpec):
+        mixed = torch.where(own.isnan() | other.isnan(), own, mixed)
+    if isinstance(spec, TabularSpec) and spec.categories:
+        first = len(spec.numbers)
+        drawn = generator or torch.default_generator
+        kept = uniform(tuple(own[:, first:].shape), drawn, own.device) < share
+        categories = torch.where(kept, own[:, first:], other[:, first:])
+        mixed = torch.cat([mixed[:, :first], categories], dim=1)
+    return mixed
 
 
 def _mixed(batch: Batch, inputs: dict[str, Tensor], partner: Tensor, weight: Tensor) -> Batch:

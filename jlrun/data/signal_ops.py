@@ -1,4 +1,4 @@
-"""Random changes to waveforms, plain numbers and token ids, with draws of their own for every row.
+"""Random changes to waveforms, numbers, series and token ids, with draws of each row's own.
 
 What is as large as the input is drawn on its device, from a generator that the given one seeds.
 """
@@ -38,22 +38,49 @@ def add_noise(waves: Tensor, strength: float, generator: Generator) -> Tensor:
 
 
 def disturb_numbers(x: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Add Gaussian noise to numbers ``(B, ...)``, in units of each one's spread in the batch."""
-    spread = x.std(dim=0, correction=0, keepdim=True)
-    return x + strength * spread * _normal(x, generator)
+    """Add Gaussian noise to numbers ``(B, ...)``, in units of each one's spread in the batch.
+
+    A missing number (NaN) stays missing, and does not count in the spread.
+    """
+    known = ~x.isnan()
+    filled, count = x.where(known, 0.0), known.sum(dim=0, keepdim=True).clamp(min=1)
+    mean = filled.sum(dim=0, keepdim=True) / count
+    squares = (filled - mean).square().where(known, 0.0).sum(dim=0, keepdim=True)
+    return x + strength * (squares / count).sqrt() * _normal(x, generator)
 
 
-def swap_numbers(x: Tensor, share: float, generator: Generator) -> Tensor:
+def swap_numbers(
+    x: Tensor, share: float, generator: Generator, present: Tensor | None = None
+) -> Tensor:
     """Replace a ``share`` of the numbers ``(B, ...)`` by those of other rows, in the same place.
 
     The corruption of Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random
     Feature Corruption", ICLR 2022. Differs from it in: values come from the batch, and each number
     is replaced with probability ``share`` instead of a fixed count of them.
+
+    Args:
+        x: numbers, or cells of a table: categories are swapped as they stand.
+        share: of the numbers.
+        generator: decides which ones.
+        present: Bool ``(B,)``, the rows that values are taken from; None: all.
     """
     local = _local(generator, x.device)
-    donor = torch.randint(len(x), x.shape, generator=local, device=x.device)
+    donors = torch.arange(len(x), device=x.device) if present is None else present.nonzero()[:, 0]
+    if not len(donors):
+        return x
+    donor = donors[torch.randint(len(donors), x.shape, generator=local, device=x.device)]
     chosen = torch.rand(x.shape, generator=local, device=x.device) < share
     return torch.where(chosen, x.gather(0, donor), x)
+
+
+def hide_steps(series: Tensor, share: float, generator: Generator) -> Tensor:
+    """Make a ``share`` of the steps of each series ``(B, T, C)`` missing (NaN).
+
+    The timestamp masking of Yue et al., "TS2Vec: Towards Universal Representation of Time Series",
+    AAAI 2022, on the input itself.
+    """
+    hidden = uniform(tuple(series.shape[:2]), generator, series.device) < share
+    return series.masked_fill(hidden[:, :, None], torch.nan)
 
 
 def mask_tokens(tokens: Tensor, share: float, generator: Generator) -> Tensor:

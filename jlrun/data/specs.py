@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 Unit = Literal["word", "token", "character", "subword"]
@@ -96,6 +98,8 @@ class SeriesSpec:
 
 
 Spec = ImageSpec | AudioSpec | TextSpec | TabularSpec | SeriesSpec
+
+NO_SPECS: Mapping[str, Spec] = MappingProxyType({})
 
 _KINDS: dict[str, type[Spec]] = {
     "image": ImageSpec,

@@ -22,8 +22,8 @@ from jlrun.seeding import derive_seed
 
 NO_AUGMENT = Augment()
 
-# float inputs in [0, 1] and a generator -> augmented versions of the inputs
-MakeViews = Callable[[Batch, Generator], tuple[Mapping[str, Tensor], ...]]
+# float inputs in [0, 1], a generator, what the rows are -> augmented versions of the inputs
+MakeViews = Callable[[Batch, Generator, Mapping[str, Spec]], tuple[Mapping[str, Tensor], ...]]
 
 
 class Stream:
@@ -73,6 +73,7 @@ class Stream:
     ) -> None:
         self.name = name
         self.rows = rows
+        self.specs = dict(specs)
         self.batch_size = batch_size
         self._seed = seed
         self._device = device
@@ -120,8 +121,10 @@ class Stream:
             seed = derive_seed(self._seed, self.name, "augment", step)
             generator = torch.Generator().manual_seed(seed)
             unit = to_unit(self._seen(batch))
-            augmented = self._augment(unit, generator)
-            views = () if self._make_views is None else self._make_views(unit, generator)
+            augmented = self._augment(unit, generator, self.specs)
+            views = ()
+            if self._make_views is not None:
+                views = self._make_views(unit, generator, self.specs)
             yield self._conform(replace(augmented, views=views))
 
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:

@@ -26,10 +26,12 @@ from jlrun.data.signal_ops import (
     add_noise,
     change_gain,
     disturb_numbers,
+    hide_steps,
     mask_tokens,
     shift_time,
     swap_numbers,
 )
+from jlrun.data.specs import NO_SPECS, SeriesSpec, Spec, TabularSpec
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 
 # Rows of fewer floats are plain numbers, whose order means nothing, and not a waveform.
@@ -47,8 +49,9 @@ class Views:
     and not 8 %, colours change as much as at the paper's strength 0.5, and the order of the four
     colour changes is drawn once for a batch. Of digits and letters ``flip=0`` keeps the meaning.
 
-    What an input is, is seen from its tensor: images float ``(B, C, H, W)`` in [0, 1], waveforms
-    float ``(B, L)`` with L at least 64, texts integer ``(B, T)``; other floats are plain numbers.
+    Cells of tables and series are known by their specs. What another input is, is seen from its
+    tensor: images float ``(B, C, H, W)`` in [0, 1], waveforms float ``(B, L)`` with L at least 64,
+    texts integer ``(B, T)``; other floats are plain numbers.
 
     Attributes:
         crop: smallest share of an image's area that a crop covers, before it is enlarged to the
@@ -65,9 +68,12 @@ class Views:
         gain_db: largest change of a waveform's loudness, either way, in decibels.
         time_shift: largest shift of a waveform, either way, as a share of its length.
         noise: largest level of white noise in a waveform, as a multiple of its own level; noise in
-            plain numbers, in units of each one's spread in the batch.
-        swap: share of plain numbers that are replaced by those of other rows.
-        mask_tokens: share of a text's tokens that become unknown.
+            plain numbers, in those of a table and of series, in units of each one's spread in the
+            batch. What is missing stays missing.
+        swap: share of plain numbers, and of the cells of a table, that are replaced by those of
+            other rows.
+        mask_tokens: share of a text's tokens that become unknown, and of the steps of a series
+            that go missing.
     """
 
     crop: Annotated[float, Gt(0), Le(1)] = 0.2
@@ -88,17 +94,38 @@ class Views:
 
     @torch.no_grad()
     def __call__(
-        self, batch: Batch, generator: Generator
+        self, batch: Batch, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """Return two views of ``batch.inputs``, as ``generator`` alone decides.
 
-        The generator may live on the CPU whatever the device of the batch: then every device gets
-        the same crops and colours.
+        ``specs`` says of each modality what its rows are. The generator may live on the CPU
+        whatever the device of the batch: then every device gets the same crops and colours.
         """
-        return self._view(batch, generator), self._view(batch, generator)
+        return self._view(batch, generator, specs), self._view(batch, generator, specs)
 
-    def _view(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
-        return {name: self._change(x, generator) for name, x in batch.inputs.items()}
+    def _view(
+        self, batch: Batch, generator: Generator, specs: Mapping[str, Spec]
+    ) -> dict[str, Tensor]:
+        changed = {}
+        for name, x in batch.inputs.items():
+            match specs.get(name):
+                case TabularSpec(numbers=numbers):
+                    present = batch.present.get(name)
+                    changed[name] = self._change_cells(x, len(numbers), present, generator)
+                case SeriesSpec():
+                    x = hide_steps(x, self.mask_tokens, generator)
+                    changed[name] = disturb_numbers(x, self.noise, generator)
+                case _:
+                    changed[name] = self._change(x, generator)
+        return changed
+
+    def _change_cells(
+        self, x: Tensor, numbers: int, present: Tensor | None, generator: Generator
+    ) -> Tensor:
+        """Swap cells of any kind; disturb the first ``numbers`` of them."""
+        x = swap_numbers(x, self.swap, generator, present)
+        disturbed = disturb_numbers(x[:, :numbers], self.noise, generator)
+        return torch.cat([disturbed, x[:, numbers:]], dim=1)
 
     def _change(self, x: Tensor, generator: Generator) -> Tensor:
         if not x.is_floating_point():

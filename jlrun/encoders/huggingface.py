@@ -51,12 +51,12 @@ class HuggingFace(Encoder):
     ) -> None:
         super().__init__()
         tokenizer = load_tokenizer(name, f"{WHERE}.name")
-        self.network: nn.Module = _load(name, fresh=weights is None)
-        config: Any = self.network.config
+        self.network: Any = _load(name, fresh=weights is None)
+        config = self.network.config
         limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", 2**20))
         self.ids = SubwordIds(spec, tokenizer, limit, WHERE)
         self.out_features = int(config.hidden_size)
-        self._pool = pool
+        self.pooling = pool
         self.frozen = frozen
         if frozen:
             self.network.requires_grad_(False).eval()
@@ -72,7 +72,7 @@ class HuggingFace(Encoder):
         return Tokens(found.last_hidden_state, padding)
 
     def pool(self, tokens: Tokens) -> Tensor:
-        return tokens.values[:, 0] if self._pool == "cls" else masked_mean(tokens)
+        return tokens.values[:, 0] if self.pooling == "cls" else masked_mean(tokens)
 
     def train(self, mode: bool = True) -> HuggingFace:
         super().train(mode)

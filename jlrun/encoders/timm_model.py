@@ -41,6 +41,9 @@ class Timm(Encoder):
             ``.pth``, ``.pt``, ``.bin``), the folder of a run, or an export.
         resize: side in pixels that images are resized to; null: their own, or what the model takes.
 
+    Attributes:
+        img_size: what timm was told of the size of images, for models of one size.
+
     Raises:
         UserError: if timm is not installed, has no such model, its weights can't be had or don't
             fit, or the model can't take images of that size.
@@ -61,8 +64,8 @@ class Timm(Encoder):
         published = timm.get_pretrained_cfg(name)
         self.size = _size(spec, published, resize)
         is_fixed = published is not None and published.fixed_input_size
-        own_size = {"img_size": resize} if resize and is_fixed else {}
-        self.network: Any = _create(timm, name, weights == PUBLISHED, own_size)
+        self.img_size = resize if is_fixed else None
+        self.network: Any = _create(timm, name, weights == PUBLISHED, self.img_size)
         self.load_report: LoadReport | None = None
         if weights not in (None, PUBLISHED):
             self.load_report = load_file(self.network, name, Path(str(weights)).expanduser())
@@ -116,7 +119,8 @@ def _size(spec: ImageSpec, published: Any, resize: int | None) -> tuple[int, int
     return round(spec.height * enlarge), round(spec.width * enlarge)
 
 
-def _create(timm: Any, name: str, pretrained: bool, options: dict[str, int]) -> Any:
+def _create(timm: Any, name: str, pretrained: bool, img_size: int | None) -> Any:
+    options = {} if img_size is None else {"img_size": img_size}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
     except TypeError as error:

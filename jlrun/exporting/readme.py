@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from jlrun.exporting.contents import Export
+from jlrun.exporting.loading import WEIGHTS, loading_code
 
-WEIGHTS = "model.safetensors"  # in an exported folder
 _PLAIN_LOADING = (
     "## Go on from it in jlrun",
     "What has the same name and shape in the new model is loaded, and the run tells what:",
@@ -70,29 +69,14 @@ def _of_encoder(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def loading_code(network: Mapping[str, Any]) -> str:
-    """Return Python that builds torchvision's network and loads the weights into it."""
-    options = "".join(f", {name}={value!r}" for name, value in network["options"].items())
-    lines = [
-        *(["from torch import nn"] if network["small_stem"] else []),
-        "from safetensors.torch import load_file",
-        "from torchvision import models",
-        "",
-        f"network = models.get_model({json.dumps(network['name'])}, weights=None{options})",
-    ]
-    if network["small_stem"]:
-        lines += [
-            "network.conv1 = nn.Conv2d(3, network.conv1.out_channels, 3, padding=1, bias=False)",
-            "network.maxpool = nn.Identity()",
-        ]
-    lines += [
-        f'found = network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
-        "print(found)  # only the classifier's last layer is missing: the encoder has none",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def _feeding(told: Mapping[str, Any]) -> str:
+    if "input" not in told:
+        pool = "first one" if told["network"]["pool"] == "cls" else "mean"
+        return (
+            "In evaluation mode it takes the ids and the attention mask of its own tokenizer. The "
+            f"{told['out_features']} features are the {pool} of its last hidden states. "
+            f"In the run it read {_input(told['spec'])}."
+        )
     text = f"In evaluation mode it takes images of {_size(told['input']['size'])} pixels"
     mean, std = told["input"]["mean"], told["input"]["std"]
     if mean is not None:
@@ -101,7 +85,7 @@ def _feeding(told: Mapping[str, Any]) -> str:
             f"subtracted before a division by {_numbers(std)}"
         )
     text += f"; without the classifier's last layer it yields {told['out_features']} features."
-    if told["network"]["dilated"]:
+    if told["network"].get("dilated"):
         text += " Stages 3 and 4 had stride 1 and dilation 2 and 4, and there was no pooling."
     return text
 
@@ -109,13 +93,17 @@ def _feeding(told: Mapping[str, Any]) -> str:
 def _overrides(told: Mapping[str, Any]) -> list[str]:
     """Return what makes a run of jlrun begin with the encoder, normalised as it was."""
     network, path = told["network"], f"backbone.{told['modality']}"
-    option = "dilated_resnet" if network["dilated"] else "torchvision"
-    # Weights of a backbone are taken for such as were trained with ImageNet's mean and std.
-    key = f"{path}.weights" if told["input"]["normalisation"] == "pretraining" else "source.weights"
+    options = {"transformers": "huggingface"}
+    option = options.get(network["library"], network["library"])
+    if network.get("dilated"):
+        option = "dilated_resnet"
+    # Weights of a backbone are taken for such as were trained with the mean and std of its library.
+    is_used = told.get("input", {}).get("normalisation") == "pretraining"
+    key = f"{path}.weights" if is_used else "source.weights"
     return [
         f"backbone/{told['modality']}={option}",
         f"{path}.name={network['name']}",
-        *([f"{path}.stem=small"] if network["small_stem"] else []),
+        *([f"{path}.stem=small"] if network.get("small_stem") else []),
         f"{key}=FOLDER",
     ]
 
@@ -138,8 +126,31 @@ def _input(spec: Mapping[str, Any]) -> str:
             return text
         case "audio":
             return f"{spec['num_samples']} samples at {spec['sample_rate']} Hz, in [-1, 1]"
+        case "tabular":
+            return _cells(spec)
+        case "series":
+            return (
+                f"series of {spec['length']} × {spec['channels']} numbers, minus "
+                f"{_numbers(spec['mean'])}, divided by {_numbers(spec['std'])}, not a number "
+                "where one is missing"
+            )
         case _:
             return f"{spec['length']} token ids; the vocabulary is in model.json"
+
+
+def _cells(spec: Mapping[str, Any]) -> str:
+    parts = []
+    if spec["numbers"]:
+        parts.append(
+            f"the numbers {', '.join(spec['numbers'])}, minus {_numbers(spec['mean'])}, divided by "
+            f"{_numbers(spec['std'])}, not a number where one is missing"
+        )
+    if spec["categories"]:
+        parts.append(
+            f"the categories {', '.join(spec['categories'])}, each as the place of its level in "
+            "model.json from 1, and 0 where it is missing or not there"
+        )
+    return f"the cells of a row: {'; then '.join(parts)}"
 
 
 def _classes(head: Mapping[str, Any]) -> str:

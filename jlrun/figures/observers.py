@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.data.specs import ImageSpec, Spec, TextSpec
+from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.texts import text_of
 from jlrun.evaluation import Observer
 from jlrun.figures.confusion import confusion
 from jlrun.figures.samples import Sample, samples
@@ -103,10 +105,23 @@ class SampleObserver:
                 return (x * torch.tensor(std).view(shape) + torch.tensor(mean).view(shape)).clamp(
                     0, 1
                 )
-            case TextSpec(vocabulary=vocabulary):
-                words = [vocabulary[i - 2] if i > 1 else "?" for i in x.tolist() if i]
-                return " ".join(words)
+            case TextSpec():
+                return text_of(x, self._spec)
+            case TabularSpec():
+                return _cells(x, self._spec)
+            case SeriesSpec(mean=mean, std=std):
+                return x * torch.tensor(std) + torch.tensor(mean)
         return x
+
+
+def _cells(x: Tensor, spec: TabularSpec) -> str:
+    """Return the cells of a row that are not missing, as ``name: value; …``."""
+    columns = zip(spec.numbers, x.tolist(), spec.mean, spec.std, strict=False)
+    known = [f"{name}: {v * std + mean:.4g}" for name, v, mean, std in columns if not isnan(v)]
+    levels = x[len(spec.numbers) :].long().tolist()
+    for name, names, level in zip(spec.categories, spec.levels, levels, strict=True):
+        known += [f"{name}: {names[level - 1]}"] if level else []
+    return "; ".join(known) or "nothing"
 
 
 def _names(classes: Sequence[str], labels: Tensor) -> str:

@@ -25,7 +25,8 @@ class Sample:
     """A row of a test split and its prediction.
 
     Attributes:
-        content: an image ``(C, H, W)`` of floats in [0, 1], a waveform ``(L,)``, or a text.
+        content: an image ``(C, H, W)`` of floats in [0, 1], a waveform ``(L,)``, a series
+            ``(T, C)``, or a text.
         true: the target, as text.
         predicted: the prediction, as text.
         probability: of the prediction; None where there is none, as in regression.
@@ -77,6 +78,10 @@ def _draw_content(axes: Axes, content: Tensor | str) -> None:
         axes.set_box_aspect(1)
     elif content.ndim == 1:
         axes.plot(content.cpu().numpy(), color=PALETTE[0], linewidth=0.4)
+        axes.set_box_aspect(1)
+    elif content.ndim == 2:
+        for i, channel in enumerate(content.cpu().numpy().T):
+            axes.plot(channel, color=PALETTE[i % len(PALETTE)], linewidth=0.8)
         axes.set_box_aspect(1)
     else:
         channels = 3 if content.shape[0] >= 3 else 1

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from jlrun.data.augment import Augment
 from jlrun.data.batch import Batch
+from jlrun.data.specs import SeriesSpec, TabularSpec
 
 EACH = {
     "crop": Augment(crop=2),
@@ -195,6 +196,38 @@ def test_audio_is_mixed_with_the_weight_of_the_image_and_text_is_not() -> None:
             mixed.inputs["audio"], share * audio + (1 - share) * audio[other]
         )
         assert torch.equal(mixed.inputs["text"], text)
+
+
+def test_of_a_table_numbers_are_averaged_and_categories_are_one_or_the_other() -> None:
+    names = ("k", "l")
+    spec = TabularSpec(("a",), (0.0,), (1.0,), names, (tuple("uvwxyz"),) * 2)
+    numbers = torch.randn(4000, 1, generator=seeded(1))
+    numbers[::5] = torch.nan
+    cells = torch.cat([numbers, torch.tensor([[1.0, 6.0], [4.0, 0.0]]).repeat(2000, 1)], dim=1)
+    batch = Batch({"tabular": cells}, {"row": torch.arange(4000)})
+    for augment in (Augment(mixup=1.0), Augment(cutmix=1.0)):
+        mixed = augment(batch, seeded(), {"tabular": spec})
+        found, other = mixed.inputs["tabular"], cells[mixed.mixed_targets["row"]]
+        weight = mixed.mix_weight
+        assert weight is not None
+        expected = weight * cells[:, 0] + (1 - weight) * other[:, 0]
+        expected = torch.where(expected.isnan(), cells[:, 0], expected)
+        torch.testing.assert_close(found[:, 0], expected, equal_nan=True)
+        own, others = found[:, 1:] == cells[:, 1:], found[:, 1:] == other[:, 1:]
+        assert (own | others).all()
+        differ = cells[:, 1] != other[:, 1]
+        kept = own[differ].float().mean(dim=1)
+        assert kept.mean() == pytest.approx(0.5, abs=0.03)
+        assert torch.corrcoef(torch.stack([kept, weight[differ]]))[0, 1] > 0.5
+
+
+def test_of_series_holes_stay_the_rows_own() -> None:
+    spec = SeriesSpec(3, 1, (0.0,), (1.0,))
+    series = torch.rand(64, 3, 1, generator=seeded(1))
+    series[::2, 2] = torch.nan
+    batch = Batch({"series": series}, {"row": torch.arange(64)})
+    mixed = Augment(mixup=0.4)(batch, seeded(), {"series": spec})
+    assert torch.equal(mixed.inputs["series"].isnan(), series.isnan())
 
 
 def test_rows_of_different_kinds_are_not_mixed() -> None:

@@ -13,7 +13,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.resized_crop import random_resized_crop, resized_crop
 from jlrun.data.rows import TensorRows
 from jlrun.data.signal_ops import add_noise, change_gain, mask_tokens, shift_time, swap_numbers
-from jlrun.data.specs import ImageSpec
+from jlrun.data.specs import ImageSpec, SeriesSpec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.views import Views
 
@@ -212,6 +212,84 @@ def test_tokens_become_unknown_and_padding_stays() -> None:
     assert torch.equal(masked[:, 10:], tokens[:, 10:])
     assert set(masked[:, :10].unique().tolist()) == {1, 7}
     assert (masked[:, :10] == 1).float().mean().item() == pytest.approx(0.15, abs=0.01)
+
+
+TABLE = TabularSpec(("a", "b"), (0.0,) * 2, (1.0,) * 2, ("k",), (("x", "y", "z"),))
+SERIES = SeriesSpec(50, 2, (0.0,) * 2, (1.0,) * 2)
+
+
+def table(rows: int) -> Tensor:
+    numbers = torch.randn(rows, 2, generator=seeded(2)) * torch.tensor([1.0, 100.0])
+    numbers[::3, 0] = torch.nan
+    return torch.cat([numbers, torch.arange(rows)[:, None] % 4], dim=1)
+
+
+def test_cells_are_swapped_and_only_numbers_are_disturbed() -> None:
+    batch = Batch({"tabular": table(3000)})
+    cells = batch.inputs["tabular"]
+    noisy = replace(OFF, noise=0.1)(batch, seeded(), {"tabular": TABLE})[0]["tabular"]
+    assert torch.equal(noisy[:, 2], cells[:, 2])
+    assert torch.equal(noisy[:, :2].isnan(), cells[:, :2].isnan())
+    change = (noisy - cells)[:, :2]
+    for column, spread in ((0, 0.1), (1, 10.0)):
+        found = change[:, column][~change[:, column].isnan()]
+        assert found.std().item() == pytest.approx(spread, rel=0.1)
+
+    swapped = replace(OFF, swap=0.25)(batch, seeded(), {"tabular": TABLE})[0]["tabular"]
+    changed = ~torch.isclose(swapped, cells, rtol=0, atol=0, equal_nan=True)
+    expected = torch.tensor([0.25 * (1 - 1 / 9), 0.25, 0.25 * 3 / 4])  # of those that differ
+    torch.testing.assert_close(changed.float().mean(dim=0), expected, rtol=0, atol=0.03)
+    assert set(swapped[:, 2].unique().tolist()) == {0, 1, 2, 3}
+
+
+def test_cells_of_absent_rows_are_not_swapped_in() -> None:
+    x, present = torch.zeros(200, 2), torch.arange(200) % 2 == 0
+    x[~present] = torch.nan  # the filler
+    swapped = swap_numbers(x, 0.5, seeded(), present)
+    assert swapped[present].eq(0).all()
+    assert swap_numbers(x, 0.5, seeded(), torch.zeros(200).bool()) is x
+
+
+def test_series_are_disturbed_and_lose_steps() -> None:
+    x = torch.randn(400, 50, 2, generator=seeded(1)) * torch.tensor([1.0, 100.0])
+    x[:, 40:] = torch.nan
+    batch, specs = Batch({"series": x}), {"series": SERIES}
+    noisy = replace(OFF, noise=0.1)(batch, seeded(), specs)[0]["series"]
+    assert torch.equal(noisy.isnan(), x.isnan())
+    spread = (noisy - x)[:, :40].std(dim=(0, 1))
+    torch.testing.assert_close(spread, torch.tensor([0.1, 10.0]), rtol=0.1, atol=0)
+    hidden = replace(OFF, mask_tokens=0.15)(batch, seeded(), specs)[0]["series"]
+    lost = hidden.isnan()[:, :40]
+    assert torch.equal(lost.all(dim=2), lost.any(dim=2))  # a step as a whole
+    assert lost.float().mean().item() == pytest.approx(0.15, abs=0.01)
+    assert torch.equal(hidden[:, :40][~lost], x[:, :40][~lost])
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_tables_and_series_keep_their_form(rows: int) -> None:
+    batch = Batch({"tabular": table(rows), "series": torch.full((rows, 50, 2), torch.nan)})
+    for view in Views()(batch, seeded(), {"tabular": TABLE, "series": SERIES}):
+        for name, x in batch.inputs.items():
+            assert view[name].shape == x.shape
+            assert view[name].dtype == x.dtype
+        assert torch.isin(view["tabular"][:, 2], torch.arange(4.0)).all()
+        assert view["series"].isnan().all()
+
+
+def test_a_stream_tells_the_views_what_its_rows_are() -> None:
+    stream = Stream(
+        "dataset",
+        TensorRows({"tabular": table(8)}, {"label": torch.arange(8)}),
+        specs={"tabular": TABLE},
+        batch_size=8,
+        seed=0,
+        device=torch.device("cpu"),
+        views=Views(swap=0.0, noise=3.0),
+        memory_budget=10**6,
+    )
+    (batch,) = stream.batches(0, 1)
+    for view in batch.views:
+        assert torch.equal(view["tabular"][:, 2], batch.inputs["tabular"][:, 2])
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 from torch.distributions import Beta
 
 from jlrun.data.batch import Batch
+from jlrun.data.mixing import average
+from jlrun.data.specs import NO_SPECS, Spec
 from jlrun.errors import UserError
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.tasks import Task
@@ -26,8 +28,8 @@ class DomainMixup(Term):
     for. Mixup (Zhang et al., ICLR 2018) between domains, as in DomainBed (Gulrajani & Lopez-Paz,
     2021): the sources stand in a random circle and each is mixed with the next, with one λ for all
     rows. Differs from it in: it comes beside the losses on the rows themselves, not in their place.
-    It takes a forward pass for each source. Text has no average and stays that of x_i; rows that
-    differ in their modalities are not mixed.
+    It takes a forward pass for each source. Text has no average and stays that of x_i, tables are
+    mixed as by `jlrun.data.mixing.average`; rows that differ in their modalities are not mixed.
 
     Args:
         weight: strength of the term.
@@ -40,6 +42,7 @@ class DomainMixup(Term):
         super().__init__()
         self.weight = weight
         self.alpha = alpha
+        self._specs: Mapping[str, Spec] = NO_SPECS
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Check that there is something to mix.
@@ -48,6 +51,7 @@ class DomainMixup(Term):
             UserError: if the first source has nothing but text.
         """
         first = next(start.streams[name] for name in start.sources)
+        self._specs = first.specs
         inputs = next(iter(first.sweep(batch_size=1))).inputs
         if not any(x.is_floating_point() for x in inputs.values()):
             raise UserError.of(
@@ -62,11 +66,15 @@ class DomainMixup(Term):
         order = [sources[i] for i in torch.randperm(len(sources)).tolist()]
         share = float(Beta(self.alpha, self.alpha).sample())
         pairs = zip(order, order[1:] + order[:1], strict=True)
-        losses = [loss for one, two in pairs for loss in _losses(view, one, two, share)]
+        losses = [
+            loss for one, two in pairs for loss in _losses(view, one, two, share, self._specs)
+        ]
         return precise(total(losses, view)) / len(sources)
 
 
-def _losses(view: StepView, one: str, two: str, share: float) -> Iterator[Tensor]:
+def _losses(
+    view: StepView, one: str, two: str, share: float, specs: Mapping[str, Spec]
+) -> Iterator[Tensor]:
     """Yield the mean loss of each head that both sources are labelled for."""
     columns = {h: c for h, c in labelled_sources(view).items() if one in c and two in c}
     if not columns:
@@ -74,14 +82,16 @@ def _losses(view: StepView, one: str, two: str, share: float) -> Iterator[Tensor
     batches = view.batches[one], view.batches[two]
     size = min(batch.size for batch in batches)
     first, second = (batch.select(torch.arange(size)) for batch in batches)
-    mixed, weight = mix(first, second, share)
+    mixed, weight = mix(first, second, share, specs)
     logits = view.model(mixed, tuple(columns)).logits
     for head, column in columns.items():
         ends = (first, column[one]), (second, column[two])
         yield mixed_loss(view.tasks[head], logits[head], ends, weight)
 
 
-def mix(first: Batch, second: Batch, share: float) -> tuple[Batch, Tensor]:
+def mix(
+    first: Batch, second: Batch, share: float, specs: Mapping[str, Spec] = NO_SPECS
+) -> tuple[Batch, Tensor]:
     """Return the rows of ``first`` mixed with those of ``second``, and the share of the former.
 
     The share is ``(B,)``: 1 where the modalities of two rows differ.
@@ -92,7 +102,9 @@ def mix(first: Batch, second: Batch, share: float) -> tuple[Batch, Tensor]:
         ones = torch.ones_like(weight, dtype=torch.bool)
         same = first.present.get(modality, ones) == second.present.get(modality, ones)
         weight = torch.where(same, weight, 1.0)
-    inputs = {m: _average(x, second.inputs[m], weight) for m, x in first.inputs.items()}
+    inputs = {
+        m: average(x, second.inputs[m], weight, specs.get(m)) for m, x in first.inputs.items()
+    }
     return Batch(inputs=inputs, present=first.present), weight
 
 
@@ -113,9 +125,3 @@ def mixed_loss(
     z, share = precise(logits)[rows], weight[rows]
     one, two = (task.loss(z, batch.targets[column][rows]) for batch, column in ends)
     return (share * one + (1 - share) * two).sum() / max(len(z), 1)
-
-
-def _average(own: Tensor, other: Tensor, weight: Tensor) -> Tensor:
-    if not own.is_floating_point():
-        return own
-    return other.lerp(own, weight.to(own).view(-1, *[1] * (own.ndim - 1)))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
-from jlrun.data.specs import TextSpec
+from jlrun.data.specs import TabularSpec, TextSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.tasks import Multiclass
@@ -87,6 +87,18 @@ def test_tokens_stay_those_of_the_first_row() -> None:
         for i, b in enumerate((source_batch(3, 1), source_batch(3, 2)))
     )
     assert mix(first, second, 0.5)[0].inputs["text"].tolist() == [[0, 0]] * 3
+
+
+def test_categories_are_not_averaged() -> None:
+    spec = TabularSpec(("a",), (0.0,), (1.0,), ("k",), (("x", "y", "z"),))
+    first, second = (
+        Batch({"tabular": torch.ones(50, 2)}),
+        Batch({"tabular": torch.full((50, 2), 3)}),
+    )
+    second = replace(second, inputs={"tabular": second.inputs["tabular"].float()})
+    mixed, _ = mix(first, second, 0.5, {"tabular": spec})
+    assert mixed.inputs["tabular"][:, 0].unique().tolist() == [2.0]
+    assert mixed.inputs["tabular"][:, 1].unique().tolist() == [1.0, 3.0]
 
 
 def test_only_rows_labelled_in_both_count() -> None:
