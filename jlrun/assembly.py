@@ -30,6 +30,7 @@ from jlrun.phase import Fit, Plan
 from jlrun.seeding import seed_everything
 from jlrun.tasks import TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
+from jlrun.trainers.holding_out import with_held_out
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import with_pretraining
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
@@ -99,7 +100,7 @@ def assemble(settings: Settings) -> Assembly:
         blocks=partial(body_blocks, settings, specs, modalities),
     )
     start = LearnedStart.of(learned_start({"source": settings.source}))
-    plan = _plan(settings, feeds, parts, start)
+    plan = with_held_out(_plan(settings, feeds, parts, start), recipe.make_balance().held_out)
     if "views" in needs and not beside:
         chosen = pretrained_on(settings, feeds)
         with_views = {

@@ -82,13 +82,14 @@ def _backward_loss(step: StepForward, weighting: LossWeighting) -> tuple[list[Pa
         coefficients, total = _coefficients(step, weighting)
     for part in step.parts:
         run = step.run(part)
-        penalties = run.penalties * step.share(part)
         if coefficients is None:
-            loss = weighting(_losses(step, run.values)) + penalties
+            loss = weighting(_losses(step, run.values)) + run.penalties
             total = total + loss.detach()
         else:
-            loss = (coefficients * run.values).sum() + penalties
-            total = total + penalties.detach()
+            loss = (coefficients * run.values).sum() + run.penalties
+            total = total + run.penalties.detach()
+        if run.balance.apart:
+            total = total + step.apart.add(run.balance.apart, scale)
         _backward(loss * scale)
         runs.append(run)
     return runs, total
@@ -122,12 +123,12 @@ def _backward_features(
     update = _update(step, weighting, runs, (jacobian,), reuse)
     private = _above_cut(step) if weighted else ()
     parts = update.split([piece.shape[1] for piece in pieces])
-    for part, run, piece in zip(step.parts, runs, parts, strict=True):
+    for run, piece in zip(runs, parts, strict=True):
         if weighted:
             loss = _weighted(run, weighting.last_weights) * step.learner.loss_scale
             _backward(loss, private, keep=run.penalties.requires_grad)
-        _backward_trunk(run, piece, step.share(part), step.learner.loss_scale)
-    return runs, _plain_total(step, runs)
+        _backward_trunk(run, piece, step.learner.loss_scale)
+    return runs, _plain_total(runs)
 
 
 def _leaf_gradients(run: PartLosses, scale: float, weighted: bool, keep: bool) -> Tensor:
@@ -159,12 +160,12 @@ def _taken(leaf: Tensor) -> Tensor:
     return grad.flatten() if grad.dtype == torch.float64 else grad.flatten().float()
 
 
-def _backward_trunk(run: PartLosses, update: Tensor, share: float, scale: float) -> None:
+def _backward_trunk(run: PartLosses, update: Tensor, scale: float) -> None:
     """Go back from the cut with ``update (B·D,)``, and with the penalties, in one pass."""
     assert run.cut is not None
     fused, gradient = run.cut.fused, (update * scale).to(run.cut.fused.dtype)
     gradient = gradient.view_as(fused)
-    penalties = run.penalties * (share * scale)
+    penalties = run.penalties * scale
     if not penalties.requires_grad:
         _backward(fused, gradient=gradient)
         return
@@ -192,7 +193,7 @@ def _backward_parameters(
         run = step.run(part)
         runs.append(run)
         sample = samples[index]
-        _backward(run.penalties * (step.share(part) * scale), keep=True)
+        _backward(run.penalties * scale, keep=True)
         last = len(run.singles) - 1
         for i, (loss, row) in enumerate(zip(run.singles, sample, strict=True)):
             to_private = () if weighted else private
@@ -204,7 +205,7 @@ def _backward_parameters(
     if weighted:
         for run in runs:
             _backward(_weighted(run, weighting.last_weights) * scale, private)
-    return runs, _plain_total(step, runs)
+    return runs, _plain_total(runs)
 
 
 def _empty_samples(step: StepForward, shared: Sequence[nn.Parameter]) -> Tensor:
@@ -257,14 +258,14 @@ def _backward_weighted(step: StepForward, weights: Tensor) -> tuple[list[PartLos
     for part in step.parts:
         run = step.run(part)
         runs.append(run)
-        penalties = run.penalties * step.share(part)
-        loss = (_weighted(run, weights) + penalties) * scale
+        loss = _weighted(run, weights) * scale
+        _backward(run.penalties * scale, keep=True)
         if weighted:
             _backward(loss)
             continue
         _backward(loss, shared, keep=True)
-        _backward((run.values.sum() + penalties) * scale, private)
-    return runs, _plain_total(step, runs)
+        _backward(run.values.sum() * scale, private)
+    return runs, _plain_total(runs)
 
 
 # --- what they have in common -----------------------------------------------------------------
@@ -332,11 +333,8 @@ def _weighted(run: PartLosses, weights: Tensor) -> Tensor:
     return (weights.to(run.means) * run.values).sum()
 
 
-def _plain_total(step: StepForward, runs: Sequence[PartLosses]) -> Tensor:
-    parts = zip(step.parts, runs, strict=True)
-    return torch.stack(
-        [run.values.detach().sum() + run.penalties.detach() * step.share(p) for p, run in parts]
-    ).sum()
+def _plain_total(runs: Sequence[PartLosses]) -> Tensor:
+    return torch.stack([r.values.detach().sum() + r.penalties.detach() for r in runs]).sum()
 
 
 def _backward(

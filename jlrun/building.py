@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import torch
 
 from jlrun.averaging import NoAverage, WeightAverage
+from jlrun.balance import Balance, NoBalance
 from jlrun.blocks import blocks
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
+from jlrun.config.slots import BALANCE
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
@@ -110,7 +112,19 @@ def make_recipe(settings: Settings) -> Recipe:
         else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
         route=route,
+        make_balance=NoBalance if settings.balance is None else _balance(settings.balance),
     )
+
+
+def _balance(node: Mapping[str, Any]) -> Callable[[], Balance]:
+    """Return what makes the balance; it makes its weightings itself, one for each encoder."""
+    parts = {
+        key: lambda tasks, part=node[key]: build(part, tasks)
+        for key in BALANCE.parts
+        if isinstance(node.get(key), Mapping)
+    }
+    rest = {key: value for key, value in node.items() if key not in parts}
+    return lambda: build(rest, **parts)
 
 
 def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientRoute]:

@@ -202,6 +202,7 @@ def _choices(settings: Settings) -> dict[str, Any]:
         "weighting",
         "sampling",
         "fusion",
+        "balance",
         "heads",
         "dataset",
         "source",

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from jlrun.balance.apart import ApartGradients
+from jlrun.balance.base import Measured, PartView, StepDone
+from jlrun.balance.encoders import encoder_parameters
 from jlrun.data.batch import Batch
 from jlrun.diagnosis.neutral import unchanged_buffers
 from jlrun.engine import Engine
 from jlrun.learner import Learner
 from jlrun.model import JointModel, Outputs
-from jlrun.phase import Objective, Phase
+from jlrun.objective_loss import objective_loss
+from jlrun.phase import Phase
 from jlrun.sharing.base import Cut, FeatureSharing
 from jlrun.terms.base import StepView
 
@@ -47,7 +51,9 @@ class PartLosses:
         means: ``(T,)``, detached means over the part's labelled rows, without scales.
         counts: ``(T,)``, the part's labelled rows.
         terms: ``(J,)``, R_j.
-        penalties: scalar, λ Σ_j α_j R_j and the penalty of the sharing architecture.
+        penalties: scalar, the part's share of what is added to the losses: λ Σ_j α_j R_j, the
+            penalty of the sharing architecture, and what the balance adds.
+        balance: what the balance of the modalities makes of the part.
         cut: where the graph was cut, if it was to be.
     """
 
@@ -56,6 +62,7 @@ class PartLosses:
     counts: Tensor
     terms: Tensor
     penalties: Tensor
+    balance: Measured
     cut: CutGraph | None
 
     @property
@@ -75,6 +82,7 @@ class StepForward:
         num_labelled: ``(T,)``, labelled rows of the whole step.
         num_rows: of the whole step, all streams.
         progress: share of the phase's steps that are done.
+        apart: gradients that the balance keeps apart, filled on the way back.
     """
 
     learner: Learner
@@ -85,6 +93,7 @@ class StepForward:
     num_labelled: Tensor
     num_rows: int
     progress: float
+    apart: ApartGradients = field(default_factory=ApartGradients)
 
     @classmethod
     def of(
@@ -111,6 +120,7 @@ class StepForward:
             num_labelled=_num_labelled(phase, batches, engine.device),
             num_rows=sum(batch.size for batch in batches.values()),
             progress=progress,
+            apart=_kept_apart(learner),
         )
 
     def share(self, part: Part) -> float:
@@ -133,13 +143,16 @@ class StepForward:
             sums, counts = self._sums(part, outputs)
             means = [s / max(n, 1) for s, n in zip(sums, counts, strict=True)]
             terms = self._terms(part, outputs, means)
+            balance = self._balance(part, outputs)
+        penalties = self._penalties(terms) * self.share(part)
         factors = self._factors.unbind()
         return PartLosses(
             singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
             means=stacked([mean.detach() for mean in means], self.num_labelled),
             counts=self.num_labelled.new_tensor(counts),
             terms=terms,
-            penalties=self._penalties(terms),
+            penalties=penalties if balance.loss is None else penalties + balance.loss,
+            balance=balance,
             cut=graph,
         )
 
@@ -151,11 +164,47 @@ class StepForward:
         with torch.no_grad(), unchanged_buffers(self.learner.model):
             return torch.stack([self.run(part).values for part in self.parts]).sum(dim=0)
 
+    def done(self, runs: Sequence[PartLosses]) -> StepDone:
+        """Return the step for the balance, once all ``runs`` have gone back."""
+        each = [run.balance.seen for run in runs]
+        names = dict.fromkeys(name for seen in each for name in seen)
+        sums = {n: torch.stack([seen[n] for seen in each if n in seen]).sum(dim=0) for n in names}
+        return StepDone(
+            model=self.learner.model,
+            seen=sums,
+            counts=self._usable,
+            apart=self.apart.gradients(),
+            scale=self.learner.loss_scale,
+            progress=self.progress,
+        )
+
     @cached_property
-    def _factors(self) -> Tensor:
+    def _scales(self) -> Tensor:
         ramp = self.phase.recipe.ramp(self.progress)
         scales = [o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives]
-        return self.num_labelled.new_tensor(scales) / self.num_labelled.clamp(min=1)
+        return self.num_labelled.new_tensor(scales)
+
+    @cached_property
+    def _factors(self) -> Tensor:
+        scales = self._scales * self.learner.balance.task_factor
+        return scales / self.num_labelled.clamp(min=1)
+
+    @cached_property
+    def _usable(self) -> Tensor:
+        counts = [self.learner.balance.count(part) for part in self.parts]
+        return torch.stack(counts).sum(dim=0)
+
+    def _balance(self, part: Part, outputs: Mapping[str, Outputs]) -> Measured:
+        view = PartView(
+            model=self.learner.model,
+            batches=part,
+            outputs=outputs,
+            heads=self.phase.heads,
+            scales=self._scales,
+            counts=self._usable,
+            progress=self.progress,
+        )
+        return self.learner.balance.measure(view)
 
     def _whole(self, part: Part) -> dict[str, Outputs]:
         model, heads = self.learner.model, self.phase.heads
@@ -258,27 +307,10 @@ def _jointly(
     }
 
 
-def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    """Return the sum of the losses of labelled rows, a scalar, and their number.
-
-    Without a labelled row the loss is 0 and has no gradient. A mixed row's loss is that of its two
-    targets, in the shares in which it was mixed.
-    """
-    task, name = objective.spec.task, objective.spec.column
-    target, logits = batch.targets[name], logits.float()
-    rows = batch.labelled.get(name)
-    weight, other = batch.mix_weight, batch.mixed_targets.get(name)
-    if rows is not None:
-        logits, target = logits[rows], target[rows]
-        weight = None if weight is None else weight[rows]
-        other = None if other is None else other[rows]
-    losses = task.loss(logits, target)
-    if weight is not None and other is not None:
-        # A row that nothing was mixed with has a partner without a label, whose target is filler.
-        mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
-        other = torch.where(mixed, other, target)
-        losses = weight * losses + (1 - weight) * task.loss(logits, other)
-    return losses.sum(), len(losses)
+def _kept_apart(learner: Learner) -> ApartGradients:
+    balance, model = learner.balance, learner.model
+    modalities = balance.modalities if balance.keeps_apart else ()
+    return ApartGradients({m: encoder_parameters(model, m) for m in modalities})
 
 
 def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:

@@ -12,6 +12,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from jlrun.averaging import Average
+from jlrun.balance import Balance, NoBalance
+from jlrun.balance.base import BalanceStart
+from jlrun.balance.encoders import widths
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
@@ -32,6 +35,7 @@ class Learner:
         scaler: of fp16 losses; idle in other precisions.
         frozen: submodules that stay in evaluation mode, so that no statistic of theirs moves.
         average: running average of the model's weights, which is what is scored and kept.
+        balance: of the model's modalities.
     """
 
     model: JointModel
@@ -41,6 +45,7 @@ class Learner:
     scaler: torch.amp.GradScaler
     frozen: tuple[nn.Module, ...]
     average: Average
+    balance: Balance
 
     def train_mode(self) -> None:
         """Put everything that trains in training mode, unless it is."""
@@ -89,6 +94,7 @@ class Learner:
             "terms": self.terms.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average.state_dict(),
+            "balance": self.balance.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -97,6 +103,7 @@ class Learner:
         self.weighting.load_state_dict(state["weighting"])
         self.terms.load_state_dict(state["terms"])
         self.average.load_state_dict(state["average"])
+        self.balance.load_state_dict(state.get("balance", {}))
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
 
@@ -107,7 +114,8 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
     weighting = recipe.make_weighting(_task_names(phase)).to(engine.device)
     groups, frozen_names = _groups(model, phase.rules)
     terms = _terms(model, phase).to(engine.device)
-    for name, module in (("weighting", weighting), ("terms", terms)):
+    balance = _balance(model, phase, weighting).to(engine.device)
+    for name, module in (("weighting", weighting), ("terms", terms), ("balance", balance)):
         parameters = [p for p in module.parameters() if p.requires_grad]
         if parameters:
             # Decay would pull learned weights and scales towards values that mean something.
@@ -126,6 +134,7 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
         scaler=engine.grad_scaler(),
         frozen=tuple(frozen),
         average=recipe.make_average(),
+        balance=balance,
     )
 
 
@@ -148,6 +157,15 @@ def _terms(model: JointModel, phase: Phase) -> nn.ModuleDict:
         if isinstance(term, Term):  # a module of the user's own has no such hook
             term.begin_phase(start)
     return nn.ModuleDict(acting)
+
+
+def _balance(model: JointModel, phase: Phase, weighting: Weighting) -> Balance:
+    """Return the balance of the phase, begun; none where there is nothing to balance."""
+    if len(widths(model)) < 2 or not phase.objectives:
+        return NoBalance()
+    balance = phase.recipe.make_balance()
+    balance.begin_phase(BalanceStart(model, phase.objectives, weighting))
+    return balance
 
 
 def _task_names(phase: Phase) -> tuple[str, ...]:

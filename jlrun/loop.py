@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from jlrun.balance.base import EpochView
 from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
 from jlrun.diagnosis.gradients import shared_parameters
@@ -97,6 +98,8 @@ def train(run: Training, around: Surroundings) -> None:
         _tell_if_blind(run, around)
     if _out_of_patience(phase, state):
         return
+    if state.step == 0:
+        learner.balance.after_epoch(_between_epochs(run, around), 0)
     for batches in _steps(phase, state.step, around.seed):
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
         seen = _look(run, around, batches)
@@ -122,6 +125,17 @@ def train(run: Training, around: Surroundings) -> None:
 
 def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
     return phase.recipe.patience is not None and state.stale_epochs >= phase.recipe.patience
+
+
+def _between_epochs(run: Training, around: Surroundings) -> EpochView:
+    phase = run.phase
+    return EpochView(
+        model=run.learner.model,
+        objectives=phase.objectives,
+        train=phase.train,
+        held=phase.held,
+        autocast=around.engine.autocast,
+    )
 
 
 def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]:
@@ -238,6 +252,7 @@ def _end_epoch(run: Training, around: Surroundings) -> None:
     state, phase, learner = run.state, run.phase, run.learner
     learner.weighting.end_epoch()
     at = run.position()
+    learner.balance.after_epoch(_between_epochs(run, around), at.epoch)
     with learner.to_be_scored(phase.train) as model:
         seed_everything(around.seed, phase.name, "judge", at.epoch)
         scores = evaluate(predictor(model, around.engine), phase.selection, phase.val)

@@ -12,7 +12,7 @@ from jlrun.train_step import StepStats
 
 
 class Meter:
-    """Running means over steps: task losses, term losses, total loss and gradient norm.
+    """Running means over steps: losses of tasks and terms, total loss, gradient norm, and readings.
 
     Args:
         tasks: labels of the T objectives.
@@ -28,6 +28,7 @@ class Meter:
         """Forget all steps."""
         self.num_steps = 0
         self._tensors: dict[str, Tensor] = {}
+        self._readings: dict[str, Tensor] = {}
 
     def add(self, stats: StepStats) -> None:
         """Take a step in."""
@@ -41,6 +42,9 @@ class Meter:
         }
         for name, value in seen.items():
             self._tensors[name] = self._tensors[name] + value if name in self._tensors else value
+        for tag, value in stats.readings.items():
+            known = torch.stack([value.detach().nan_to_num(), (~value.isnan()).to(value)])
+            self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
         self.num_steps += 1
 
     def means(self) -> dict[str, float]:
@@ -57,6 +61,10 @@ class Meter:
             means[f"train/{term}/loss"] = float(total / self.num_steps)
         means["train/total_loss"] = float(t["total"] / self.num_steps)
         means["train/grad_norm"] = float(t["grad_norm"] / self.num_steps)
+        for tag, known in self._readings.items():
+            total, count = known.tolist()
+            if count:
+                means[tag] = total / count
         return means
 
     def first_not_finite(self) -> str | None:
@@ -72,9 +80,12 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, for a checkpoint in the middle of an epoch."""
-        return {"num_steps": self.num_steps, "tensors": self._tensors}
+        tensors, readings = self._tensors, self._readings
+        return {"num_steps": self.num_steps, "tensors": tensors, "readings": readings}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Restore what `state_dict` returned."""
         self.num_steps = state["num_steps"]
         self._tensors = {name: tensor.to(device) for name, tensor in state["tensors"].items()}
+        readings = state.get("readings", {})
+        self._readings = {tag: known.to(device) for tag, known in readings.items()}

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from jlrun.averaging import Average, NoAverage
+from jlrun.balance import Balance, NoBalance
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
@@ -105,6 +106,7 @@ class Recipe:
         route: where a weighting of task gradients takes them.
         ramp: share of the phase's steps done -> factor of λ, wherever λ stands.
         make_average: () -> the running average of the weights that is scored and kept.
+        make_balance: () -> the balance of the modalities, where there are several.
     """
 
     make_optimizer: Callable[[list[dict[str, object]]], Optimizer]
@@ -116,6 +118,7 @@ class Recipe:
     route: GradientRoute = field(default_factory=GradientRoute)
     ramp: Ramp = field(default_factory=Constant)
     make_average: Callable[[], Average] = NoAverage
+    make_balance: Callable[[], Balance] = NoBalance
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class Phase:
         oracle: objectives to be scored on ``oracle_streams`` at the end of each epoch; what comes
             of it is reported beside the selected weights, and selects nothing.
         oracle_streams: stream name -> test stream.
+        held: stream name -> training rows that are not trained on, for the balance to look at.
     """
 
     name: str
@@ -199,6 +203,7 @@ class Phase:
     judge: Judge = field(default_factory=NoJudge)
     oracle: tuple[Objective, ...] = ()
     oracle_streams: Mapping[str, Stream] = field(default_factory=dict)
+    held: Mapping[str, Stream] = field(default_factory=dict)
 
     @cached_property
     def heads(self) -> Mapping[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from jlrun import checkpoints
 from jlrun.assembly import assemble
+from jlrun.balance import NoBalance
 from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
 from jlrun.diagnosis.gradients import shared_parameters
@@ -53,7 +54,13 @@ def diagnose(
         _refuse_one_task(directory, phase)
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / checkpoint, model)
-        recipe = replace(phase.recipe, make_weighting=Equal, make_terms=dict, route=GradientRoute())
+        recipe = replace(
+            phase.recipe,
+            make_weighting=Equal,
+            make_terms=dict,
+            route=GradientRoute(),
+            make_balance=NoBalance,
+        )
         learner = build_learner(model, replace(phase, recipe=recipe), assembly.engine)
         if not shared_parameters(model):
             raise UserError.of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class StepStats:
         term_losses: ``(J,)``, R_j before λ and α_j.
         total_loss: scalar, what was differentiated; for weightings of task gradients the plain sum.
         grad_norm: scalar, of all gradients together, before clipping.
+        readings: tag -> scalar, what the balance of modalities measured; not a number where it
+            measured nothing.
     """
 
     task_losses: Tensor
@@ -33,6 +35,7 @@ class StepStats:
     term_losses: Tensor
     total_loss: Tensor
     grad_norm: Tensor
+    readings: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def train_step(
@@ -57,13 +60,14 @@ def train_step(
     samples = num_samples(learner.weighting)
     step = StepForward.of(learner, phase, engine, batches, progress, samples)
     runs, total = backward(step, number)
+    readings = learner.balance.after_backward(step.done(runs))
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters())
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     learner.weighting.after_step(step.values_now)
     learner.after_step(progress)
-    return _stats(step, runs, total, grad_norm)
+    return replace(_stats(step, runs, total, grad_norm), readings=readings)
 
 
 def _stats(

@@ -15,7 +15,7 @@ from jlrun.errors import Problem, UserError
 _NO_SUCH_KEY = "there is no such key"
 _BUILT = frozenset(
     {"optimizer", "scheduler", "heads", "weighting", "fusion", "sharing", "sampling", "terms"}
-    | {"backbone", *SINGLE, SEVERAL}
+    | {"backbone", "balance", *SINGLE, SEVERAL}
 )
 
 

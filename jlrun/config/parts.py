@@ -27,7 +27,10 @@ def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
         config: a resolved config.
         overrides: what the user asked for, where a choice without effect is to be told.
     """
-    checks = (_datasets, _sources, _sampling, _tasks, _modalities, _fusion, _backbones, _strengths)
+    checks = (
+        *(_datasets, _sources, _sampling, _tasks, _modalities),
+        *(_fusion, _balance, _backbones, _strengths),
+    )
     problems = [problem for check in checks for problem in check(config)]
     idle = (*_backbones_without_input(config, overrides), *_heads_without_task(config, overrides))
     return [*problems, *idle]
@@ -160,6 +163,15 @@ def _fusion(config: Config) -> Iterator[Problem]:
     elif len(names) > 1 and none:
         fix = f"choose fusion=concat or another, or modalities=[{names[0]}]"
         yield Problem("fusion", f"none takes one modality, here are {listed}; {fix}")
+
+
+def _balance(config: Config) -> Iterator[Problem]:
+    names, balance = chosen_modalities(config), config.get("balance")
+    if len(names) != 1 or not isinstance(balance, Mapping):
+        return
+    if balance.get("_target_") != _target_of("balance", "none"):
+        fix = "balance=none, or choose a data set with several"
+        yield Problem("balance", f"there is one modality, {names[0]}: nothing to balance; {fix}")
 
 
 def _backbones(config: Config) -> Iterator[Problem]:

@@ -167,6 +167,7 @@ class Settings(_Section):
         finetune, validator, adapt, zero_shot: in the strategies that bring them.
         sources: several ones by their names, in place of ``source``, in transfer only; with
             ``source_weights``, name -> factor of its losses.
+        balance: of the modalities; None: none, as in runs from before there was one.
         ema: decay of a running average of the weights; None: no average.
         lambda_ramp: how λ grows over a phase.
         datasets: several ones by their names, in place of ``dataset``, in multitask only, as
@@ -194,6 +195,7 @@ class Settings(_Section):
     heads: Node
     weighting: Node
     fusion: Node
+    balance: Node | None = None
     sharing: Node
     backbone: dict[str, Node]
     engine: EngineSettings

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from jlrun.config import trust
 from jlrun.config.messages import problems_of, validate
-from jlrun.config.slots import PART, Place, unfit
+from jlrun.config.slots import PART, Place, Slot, unfit
 from jlrun.config.suggest import nearest
 from jlrun.errors import Problem, UserError
 
@@ -65,7 +65,7 @@ def check_place(place: Place) -> list[Problem]:
         *_unknown_keys(place.path, arguments, signature, target),
         *_missing_keys(place.path, arguments, signature, target),
         *_wrong_values(place.path, arguments, signature),
-        *_nested(place.path, arguments),
+        *_nested(place.path, arguments, place.slot.parts),
     ]
     if not problems and trust.top_package(target) == "torch" and place.slot.what == "an optimizer":
         problems = _refused_by_optimizer(place.path, target, arguments)
@@ -174,10 +174,13 @@ def _wrong_values(
             yield from problems_of(f"{path}.{key}", value, error)
 
 
-def _nested(path: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+def _nested(
+    path: str, arguments: Mapping[str, Any], slots: Mapping[str, Slot] | None = None
+) -> Iterator[Problem]:
     for key, value in arguments.items():
+        slot = (slots or {}).get(key, PART)
         if isinstance(value, Mapping) and "_target_" in value:
-            yield from check_place(Place(f"{path}.{key}", value, PART))
+            yield from check_place(Place(f"{path}.{key}", value, slot))
         elif isinstance(value, Mapping):
             yield from _nested(f"{path}.{key}", value)
         elif isinstance(value, list):

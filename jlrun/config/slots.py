@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jlrun.config.data_nodes import START, data_nodes
@@ -21,12 +21,14 @@ class Slot:
         base: dotted path of the class that a class there must be; empty: none.
         functions: module under which a function of jlrun may stand there instead; empty: none.
         given: names of the first parameters, which the run fills in.
+        parts: key -> what its node describes, for keys whose objects are made at run time, too.
     """
 
     what: str
     base: str
     functions: str = ""
     given: tuple[str, ...] = ()
+    parts: Mapping[str, Slot] = field(default_factory=dict)
 
 
 ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=("spec",))
@@ -35,6 +37,7 @@ SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk",
 FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
 HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
 WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
+BALANCE = Slot("a balance", "jlrun.balance.Balance", parts={"weighting": WEIGHTING})
 TERM = Slot("a term", "torch.nn.Module")
 OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=("params",))
 SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
@@ -53,6 +56,7 @@ _TOP = {
     "heads": HEAD,
     "weighting": WEIGHTING,
     "fusion": FUSION,
+    "balance": BALANCE,
     "sharing": SHARING,
     "sampling": SAMPLING,
     "finetune": FINETUNING,

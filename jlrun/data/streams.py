@@ -157,6 +157,22 @@ class Stream:
         found.rows = View(self.rows, positions)
         return found
 
+    def divide(self, share: float) -> tuple[Stream, Stream]:
+        """Return streams of the rest and of a ``share`` of the rows, always the same ones.
+
+        Both have at least one row.
+
+        Raises:
+            UserError: if there is only one row.
+        """
+        count = len(self.rows)
+        if count < 2:
+            raise UserError.of(self.name, f"{count} training rows can't be divided in two")
+        size = min(max(1, round(share * count)), count - 1)
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, self.name, "divide"))
+        order = torch.randperm(count, generator=generator)
+        return self.take(order[size:].sort().values), self.take(order[:size].sort().values)
+
     def order(self, epoch: int) -> Tensor:
         """Return the row indices of an epoch, int64 ``(N,)``, in the order of training."""
         seed = derive_seed(self._seed, self.name, "order", epoch)

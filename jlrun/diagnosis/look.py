@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from jlrun.backward import takes_features
+from jlrun.balance import NoBalance
 from jlrun.data.batch import Batch
 from jlrun.diagnosis.affinity import affinities
 from jlrun.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
@@ -122,7 +123,8 @@ def _forward(
     learner.model.body.begin_step(progress)
     route = replace(phase.recipe.route, gradients=what.gradients)
     return StepForward.of(
-        replace(learner, terms=nn.ModuleDict()),  # what is not a task's stays out, and untouched
+        # What is not a task's stays out, and untouched.
+        replace(learner, terms=nn.ModuleDict(), balance=NoBalance()),
         replace(phase, recipe=replace(phase.recipe, route=route)),
         replace(engine, precision="fp32"),
         batches,

@@ -10,8 +10,9 @@ from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
 
 ENSEMBLE = "ensemble"
-# A model of one modality has nothing to fuse. Several tasks are still weighed and shared.
-INDEPENDENT_OF = frozenset({"fusion"})
+# A model of one modality has nothing to fuse or balance. Several tasks are still weighed and
+# shared.
+INDEPENDENT_OF = frozenset({"fusion", "balance"})
 
 
 def plan(data: Feed, parts: Parts) -> Plan:

@@ -1,0 +1,63 @@
+"""Gradients of losses by encoders, kept apart from those of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class ApartGradients:
+    """The gradients of one loss for each modality by its encoder, added up over a step's parts.
+
+    Args:
+        parameters: modality -> the parameters that train of its encoder.
+    """
+
+    def __init__(self, parameters: Mapping[str, Sequence[nn.Parameter]] | None = None) -> None:
+        self._parameters = parameters or {}
+        self._sums: dict[str, list[Tensor | None]] = {
+            modality: [None] * len(found) for modality, found in self._parameters.items()
+        }
+
+    def add(self, losses: Mapping[str, Tensor], scale: float) -> Tensor:
+        """Go back from ``scale`` times each loss, keeping the graph; return their sum, detached.
+
+        What does not belong to the loss's encoder gets the gradient as usual.
+        """
+        for modality, loss in losses.items():
+            if loss.requires_grad:
+                self._add(modality, loss * scale)
+        return torch.stack([loss.detach() for loss in losses.values()]).sum()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return modality -> gradient ``(N_m,)``, zero where no loss reached a parameter."""
+        return {m: flat(self._sums[m], found) for m, found in self._parameters.items() if found}
+
+    def _add(self, modality: str, loss: Tensor) -> None:
+        parameters = self._parameters[modality]
+        usual = [parameter.grad for parameter in parameters]
+        for parameter, kept in zip(parameters, self._sums[modality], strict=True):
+            parameter.grad = kept
+        torch.autograd.backward(loss, retain_graph=True)
+        self._sums[modality] = [parameter.grad for parameter in parameters]
+        for parameter, grad in zip(parameters, usual, strict=True):
+            parameter.grad = grad
+
+
+def flat(gradients: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Return gradients end to end ``(N,)``; zeros for None."""
+    pairs = zip(gradients, parameters, strict=True)
+    return torch.cat(
+        [torch.zeros_like(p).flatten() if g is None else g.flatten() for g, p in pairs]
+    )
+
+
+def put(parameters: Sequence[nn.Parameter], gradient: Tensor) -> None:
+    """Make ``gradient (N,)`` the gradient of the parameters."""
+    sizes = [parameter.numel() for parameter in parameters]
+    for parameter, piece in zip(parameters, gradient.split(sizes), strict=True):
+        # Into the gradient that is there: its memory format is that of the parameter.
+        grad = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = grad.copy_(piece.view(parameter.shape))
