@@ -112,11 +112,11 @@ def make_recipe(settings: Settings) -> Recipe:
         else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
         route=route,
-        make_balance=NoBalance if settings.balance is None else _balance(settings.balance),
+        make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
     )
 
 
-def _balance(node: Mapping[str, Any]) -> Callable[[], Balance]:
+def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
     """Return what makes the balance; it makes its weightings itself, one for each encoder."""
     parts = {
         key: lambda tasks, part=node[key]: build(part, tasks)

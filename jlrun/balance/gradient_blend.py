@@ -49,7 +49,7 @@ class GradientBlend(Balance):
         self.heads = UnimodalHeads(start)
         count = len(self.modalities) + 1
         self.register_buffer("weights", torch.full((count,), 1 / count))
-        self.register_buffer("start", torch.full((count, 2), torch.nan))
+        self.register_buffer("start", torch.zeros(count, 2))
 
     @property
     def task_factor(self) -> Tensor | float:

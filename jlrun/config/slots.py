@@ -37,7 +37,10 @@ SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk",
 FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
 HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
 WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
-BALANCE = Slot("a balance", "jlrun.balance.Balance", parts={"weighting": WEIGHTING})
+GRADIENT_WEIGHTING = Slot(
+    "a weighting of gradients", "jlrun.weightings.GradientWeighting", given=("tasks",)
+)
+BALANCE = Slot("a balance", "jlrun.balance.Balance", parts={"weighting": GRADIENT_WEIGHTING})
 TERM = Slot("a term", "torch.nn.Module")
 OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=("params",))
 SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
