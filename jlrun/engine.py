@@ -70,7 +70,11 @@ class Engine:
 
     def grad_scaler(self) -> torch.amp.GradScaler:
         """Return the scaler of fp16 losses; it does nothing in other precisions."""
-        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        # It has no scale on the device before it has scaled something, and losses are scaled by
+        # hand: they go back several times.
+        scaler.scale(torch.zeros((), device=self.device))
+        return scaler
 
     def clip(self, parameters: list[nn.Parameter]) -> Tensor:
         """Clip gradients in place if asked; return their norm before, a scalar."""

@@ -180,6 +180,39 @@ def test_it_works_beside_terms_a_learned_weighting_and_bf16(option: str) -> None
     assert all(p.grad is not None for p in learner.weighting.parameters())
 
 
+def with_loss_scale(learner: Learner, scale: float) -> Learner:
+    """Return the learner with the scaler of fp16, in full precision."""
+    scaler = Engine(CPU, precision="fp16").grad_scaler()
+    scaler.update(scale)
+    return replace(learner, scaler=scaler)
+
+
+@acting
+def test_a_loss_scale_changes_nothing(option: str) -> None:
+    states = []
+    for scale in (None, 2.0**10):
+        the_phase = phase(option)
+        learner = begun(the_phase, model("gated"))
+        learner = learner if scale is None else with_loss_scale(learner, scale)
+        for number in range(2):
+            step(learner, the_phase, batch(seed=number), number, parts=2)
+        states.append(state_of(learner))
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@acting
+def test_a_step_whose_gradients_overflow_is_skipped(option: str) -> None:
+    the_phase = phase(option)
+    large = tuple(replace(o, scale=1e6) for o in the_phase.objectives)
+    the_phase = replace(the_phase, objectives=large)
+    learner = with_loss_scale(begun(the_phase, model("gated")), 2.0**127)
+    before = {n: p.detach().clone() for n, p in learner.model.named_parameters()}
+    step(learner, the_phase, batch())
+    assert all(torch.equal(p, before[n]) for n, p in learner.model.named_parameters())
+    assert all(bool(t.isfinite().all()) for t in learner.balance.state_dict().values())
+
+
 @acting
 @pytest.mark.parametrize("source", ["features", "parameters"])
 def test_weightings_of_task_gradients_work_or_are_refused(option: str, source: str) -> None:
