@@ -27,7 +27,7 @@ from tests.sharing.small import NODES, squared
 SPECS = {"image": ImageSpec(1, 4, 4, (0.5,), (0.5,)), "text": TextSpec(("a", "b", "c"), length=3)}
 TASKS = {
     "sign": TaskSpec("sign", Binary(), ("minus", "plus")),
-    "letter": TaskSpec("letter", Multiclass(), ("none", "a", "b", "c")),
+    "letter": TaskSpec("letter", Multiclass(), ("a", "b", "c")),
 }
 BACKBONE = {
     "image": {"_target_": "tests.fusions.encoders.Rows"},
@@ -38,18 +38,24 @@ IMAGE_ABSENT, TEXT_ABSENT = slice(0, 12), slice(12, 24)
 
 
 def batch() -> Batch:
+    """Rows of which some lack a modality. Images say the sign, texts the letter they repeat."""
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(ROWS, 1, 4, 4, generator=generator)
-    text = torch.randint(0, SPECS["text"].num_tokens, (ROWS, 3), generator=generator)  # pyright: ignore
-    targets = {
-        "sign": (image.sum(dim=(1, 2, 3)) > 0).long(),
-        "letter": (text[:, 0] - 1).clamp(min=0),
-    }
+    letter = torch.randint(3, (ROWS,), generator=generator)
+    length = torch.randint(1, 4, (ROWS, 1), generator=generator)
+    text = torch.where(torch.arange(3) < length, letter[:, None] + 2, 0)
+    targets = {"sign": (image.sum(dim=(1, 2, 3)) > 0).long(), "letter": letter}
     present = {m: torch.ones(ROWS, dtype=torch.bool) for m in SPECS}
     present["image"][IMAGE_ABSENT] = False
     present["text"][TEXT_ABSENT] = False
     image[IMAGE_ABSENT] = torch.nan
     return Batch({"image": image, "text": text}, targets, present)
+
+
+@pytest.fixture(autouse=True)
+def _trusting_encoders_of_tests() -> Iterator[None]:
+    with also_trusting(["tests"]):
+        yield
 
 
 @cache
@@ -61,12 +67,6 @@ def settings_with(fusion: Mapping[str, Any], sharing: Mapping[str, Any]) -> Sett
     small = {"hidden": [7]} if "hidden" in sharing else {}
     parts = {"fusion": dict(fusion), "sharing": {**sharing, **small}, "backbone": BACKBONE}
     return defaults().model_copy(update=parts)
-
-
-@pytest.fixture(autouse=True)
-def _trusting_encoders_of_tests() -> Iterator[None]:
-    with also_trusting(["tests"]):
-        yield
 
 
 def model_with(option: str, sharing: str = "hard") -> JointModel:
@@ -90,7 +90,7 @@ def test_it_learns_with_modalities_missing(option: str) -> None:
     assert model.body.trunk.pooled is False
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     losses = []
-    for _ in range(120):
+    for _ in range(60):
         optimizer.zero_grad()
         loss = loss_of(model, rows)
         loss.backward()
