@@ -83,11 +83,10 @@ def load_av_digits(
         raise UserError.of(
             f"data_root={root}", f"no recordings with an index up to {LAST_TEST_INDEX}, to test on"
         )
-    images, clips = _images(mnist.train), _clips(fsdd.train)
+    images, clips, speakers = _images(mnist.train), _clips(fsdd.train), fsdd.classes["speaker"]
     train_images, val_images = _divided(images, images.digit, _generator(seed, "images"))
-    train_clips, val_clips = _divided(clips, _voices(clips), _generator(seed, "clips"))
+    train_clips, val_clips = _divided(clips, _voices(clips, speakers), _generator(seed, "clips"))
     components = PrincipalComponents.of(images.content, num_components)
-    speakers = fsdd.classes["speaker"]
 
     def rows(split: str, images: _Part, clips: _Part, count: int | None) -> TensorRows:
         generator = _generator(seed, split)
@@ -135,7 +134,7 @@ def _clips(rows: Rows) -> _Part:
     return _Part(batch.inputs["audio"], batch.targets["digit"], batch.targets["speaker"])
 
 
-def _voices(clips: _Part) -> Tensor:
+def _voices(clips: _Part, speakers: tuple[str, ...]) -> Tensor:
     """Return a number for each digit and speaker.
 
     Raises:
@@ -148,7 +147,7 @@ def _voices(clips: _Part) -> Tensor:
         speaker, digit = divmod(int(few[0]), len(DIGITS))
         raise UserError.of(
             "dataset.root",
-            f"speaker number {speaker} has one recording of {digit} with an index above "
+            f"{speakers[speaker]} has one recording of {digit} with an index above "
             f"{LAST_TEST_INDEX}; expected {FEWEST_CLIPS} or more, to train and to validate",
         )
     return voices
