@@ -12,7 +12,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from jlrun.encoders.base import Tokens
-from jlrun.fusions.attention import SelfBlock, learned_tokens, require_heads
+from jlrun.encoders.transformer import Block, check_heads
+from jlrun.fusions.attention import learned_tokens
 from jlrun.fusions.base import TokenFusion
 from jlrun.fusions.presence import require_several
 from jlrun.fusions.token_embedding import TokenEmbedding, TokenSequence
@@ -53,15 +54,14 @@ class Bottleneck(TokenFusion):
     ) -> None:
         super().__init__()
         require_several("bottleneck", features)
-        require_heads(width, heads)
+        check_heads("fusion", width, heads)
         self.embedding = TokenEmbedding(features, width)
         self.bottlenecks = learned_tokens(num_bottlenecks, width)
         self.cls_tokens = nn.ParameterDict()
         for modality in features:  # the constructor would sort a mapping by name
             self.cls_tokens[modality] = learned_tokens(1, width)
         self.layers = nn.ModuleList(
-            nn.ModuleDict({m: SelfBlock(width, heads, dropout) for m in features})
-            for _ in range(depth)
+            nn.ModuleDict({m: Block(width, heads, dropout) for m in features}) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
         self.out_features = width
@@ -96,7 +96,7 @@ class Bottleneck(TokenFusion):
         for modality, stream in streams.items():
             x = torch.cat([shared, stream.values], dim=1)
             real = torch.cat([stream.real.new_ones(len(x), count), stream.real], dim=1)
-            x = layer[modality](x, real)
+            x = layer[modality](x, ~real)
             taken_up[modality] = x[:, :count]
             after[modality] = TokenSequence(x[:, count:], stream.real)
         return after, _mean(taken_up, masks)

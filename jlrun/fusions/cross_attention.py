@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.encoders.base import Tokens
-from jlrun.fusions.attention import CrossBlock, learned_tokens, require_heads
+from jlrun.encoders.transformer import check_heads
+from jlrun.fusions.attention import CrossBlock, learned_tokens
 from jlrun.fusions.base import TokenFusion
 from jlrun.fusions.presence import require_several
 from jlrun.fusions.token_embedding import TokenEmbedding, TokenSequence
@@ -46,7 +47,7 @@ class CrossAttention(TokenFusion):
     ) -> None:
         super().__init__()
         require_several("cross_attention", features)
-        require_heads(width, heads)
+        check_heads("fusion", width, heads)
         self.embedding = TokenEmbedding(features, width)
         self.nothing = learned_tokens(1, width)
         self.blocks, self.norms = nn.ModuleDict(), nn.ModuleDict()

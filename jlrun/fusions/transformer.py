@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.encoders.base import Tokens
-from jlrun.fusions.attention import SelfBlock, learned_tokens, require_heads
+from jlrun.encoders.transformer import Block, check_heads
+from jlrun.fusions.attention import learned_tokens
 from jlrun.fusions.base import TokenFusion
 from jlrun.fusions.presence import require_several
 from jlrun.fusions.token_embedding import TokenEmbedding
@@ -43,10 +44,10 @@ class Transformer(TokenFusion):
     ) -> None:
         super().__init__()
         require_several("transformer", features)
-        require_heads(width, heads)
+        check_heads("fusion", width, heads)
         self.embedding = TokenEmbedding(features, width)
         self.cls_token = learned_tokens(1, width)
-        self.blocks = nn.ModuleList(SelfBlock(width, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.out_features = width
 
@@ -57,5 +58,5 @@ class Transformer(TokenFusion):
         real = torch.cat([s.real for s in sequences], dim=1)
         real = torch.cat([real.new_ones(len(real), 1), real], dim=1)
         for block in self.blocks:
-            x = block(x, real)
+            x = block(x, ~real)
         return self.norm(x[:, 0])

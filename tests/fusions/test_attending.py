@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jlrun.encoders.base import Tokens
 from jlrun.fusions import Bottleneck, CrossAttention
-from jlrun.fusions.attention import Attention
+from jlrun.fusions.attention import CrossAttending
 from jlrun.fusions.token_embedding import TokenSequence, positions
 
 WIDTHS = {"image": 5, "audio": 3}
@@ -21,11 +21,11 @@ def tokens(count: int = 4) -> dict[str, Tokens]:
 @torch.no_grad()
 def test_attention_is_pytorchs() -> None:
     torch.manual_seed(0)
-    ours, theirs = Attention(8, heads=2), nn.MultiheadAttention(8, 2, batch_first=True)
+    ours, theirs = CrossAttending(8, heads=2), nn.MultiheadAttention(8, 2, batch_first=True)
     weights = torch.cat([ours.query.weight, ours.key_value.weight])
     theirs.in_proj_weight.copy_(weights)
     theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
-    theirs.out_proj.load_state_dict(ours.out.state_dict())
+    theirs.out_proj.load_state_dict(ours.proj.state_dict())
     x, context = torch.randn(3, 4, 8), torch.randn(3, 5, 8)
     real = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]]).bool()
     expected, _ = theirs(x, context, context, key_padding_mask=~real)
@@ -82,7 +82,7 @@ def test_without_others_a_bottleneck_is_a_transformer_of_one_modality() -> None:
     start = [p.expand(4, -1, -1) for p in (fusion.bottlenecks, fusion.cls_tokens["image"])]
     y = torch.cat([*start, sequence.values], dim=1)
     for layer in fusion.layers:
-        y = layer["image"](y, torch.ones(y.shape[:2]).bool())  # pyright: ignore[reportIndexIssue]
+        y = layer["image"](y)  # pyright: ignore[reportIndexIssue]
     torch.testing.assert_close(found, fusion.norm(y[:, 4]))
 
 
@@ -95,7 +95,7 @@ def test_cross_attention_reads_the_others_alone() -> None:
     before, after = fusion.attend(x, {}), fusion.attend(others, {})
     assert not torch.allclose(before[:, :8], after[:, :8])  # the image has read the sound
     for block in fusion.blocks["image"]:  # pyright: ignore[reportGeneralTypeIssues]
-        block.attention.key_value.weight[8:] = 0  # pyright: ignore
+        block.attn.key_value.weight[8:] = 0  # pyright: ignore
     before, after = fusion.attend(x, {}), fusion.attend(others, {})
     torch.testing.assert_close(before[:, :8], after[:, :8])
 
