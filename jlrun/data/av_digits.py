@@ -29,9 +29,9 @@ FEWEST_CLIPS = 2  # of a digit and speaker: one to train, one to validate
 def load_av_digits(
     root: str,
     num_components: PositiveInt = 4,
-    snr_db: tuple[float, float] = (-12.0, -2.0),
-    seconds: PositiveFloat = 0.64,
-    num_train: PositiveInt | None = 6000,
+    snr_db: tuple[float, float] = (-18.0, -8.0),
+    seconds: PositiveFloat = 0.5,
+    num_train: PositiveInt | None = 4000,
     num_val: PositiveInt | None = 1000,
     num_test: PositiveInt | None = 2000,
     missing_image: Fraction = 0.0,
@@ -41,8 +41,8 @@ def load_av_digits(
 ) -> Dataset:
     """Return digits of MNIST, each paired with a recording of the same digit.
 
-    In the manner of AV-MNIST (Vielzeuf et al., "CentralNet", ECCV workshop 2018), whose files were
-    not published with a recipe: figures on that set do not compare with these. Images keep their
+    In the manner of AV-MNIST (Vielzeuf et al., "CentralNet", ECCV workshop 2018), but with noise
+    and pairs of our own: figures on that set do not compare with these. Images keep their
     first principal components, fitted to MNIST's training images; recordings are those of the Free
     Spoken Digit Dataset in white noise, whose strength is drawn for each row. The official test
     split pairs MNIST's test images with recordings 0 to 4. A fifth of the training images
