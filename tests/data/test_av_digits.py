@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +19,29 @@ from jlrun.data.rows import Rows
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.data.torchvision_sets import load_torchvision
 from jlrun.errors import UserError
+from tests.data.av_files import (
+    LENGTH,
+    SPEAKERS,
+    TEST,
+    TEST_CLIPS,
+    TRAIN,
+    TRAIN_CLIPS,
+    record,
+    tone,
+    write_av_digits,
+)
 from tests.data.idx_files import write_mnist
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset" / "av_digits.yaml"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 NOT_ARGUMENTS = {"defaults", "_target_", "tasks", "modalities", "root"}
-TRAIN, TEST = 200, 40
-SPEAKERS = ("anna", "theo")
-TRAIN_CLIPS, TEST_CLIPS = range(5, 10), range(5)
-LENGTH = 600  # of a recording, in samples
 SECONDS = LENGTH / 8000
 QUIET = {"snr_db": (80.0, 80.0), "num_train": None, "num_val": None}
 
 
-def tone(number: int) -> np.ndarray:
-    """A sine of a frequency of its own: ``number`` periods."""
-    return 0.5 * np.sin(2 * np.pi * number * np.arange(LENGTH) / LENGTH)
-
-
-def number_of(digit: int, speaker: int, index: int) -> int:
-    return 1 + index + 10 * (digit + 10 * (speaker % 2))  # at most 199
-
-
-def record(path: Path, samples: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes((32767 * samples).astype("<i2").tobytes())
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("data")
-    images = np.random.default_rng(0).integers(0, 256, (TRAIN + TEST, 28, 28), dtype=np.uint8)
-    write_mnist(folder, images[:TRAIN], images[TRAIN:])
-    for digit in range(10):
-        for speaker, name in enumerate(SPEAKERS):
-            for index in (*TEST_CLIPS, *TRAIN_CLIPS):
-                path = folder / "fsdd" / f"{digit}_{name}_{index}.wav"
-                record(path, tone(number_of(digit, speaker, index)))
-    return str(folder)
+    return str(write_av_digits(tmp_path_factory.mktemp("data")))
 
 
 def load(root: str, **options: Any) -> Dataset:
