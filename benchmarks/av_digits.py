@@ -1,14 +1,14 @@
 """Every fusion, and every way to balance modalities, on blurred and spoken digits.
 
     python benchmarks/av_digits.py OUT --data ROOT [--seeds 0 1 2] [--fusions concat gated …]
-                                   [--balances ogm_ge …] [--balanced FUSION] > results/av_digits.md
+                                   [--balances ogm_ge …] [--balanced FUSION] [--set KEY=VALUE …]
 
 ROOT holds ``MNIST/raw`` and ``fsdd``. Each modality alone, their ensemble, and every fusion learn
-with the settings of ``experiment=av_digits``: the same encoders, learning rate and epochs (those
-that attend are of width 64). Balance methods have the fusion that ``--balanced`` names. A seed draws the division, the pairs and the
-noise as well as the run. Runs go to OUT, and what is complete there is not run again; the models of
-one modality are trained once for each seed. Weights are selected on validation rows. *gain* is the
-mean over tasks of the relative gain over the ensemble.
+with the settings of ``experiment=av_digits``: the same encoders, learning rate and epochs (fusions
+that attend are of width 64). Balance methods have the fusion that ``--balanced`` names. A seed
+draws the division, the pairs and the noise as well as the run. Runs go to OUT, and what is complete
+there is not run again; the models of one modality are trained once for each seed. Weights are
+selected on validation rows. *gain* is the mean over tasks of the relative gain over the ensemble.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main() -> None:
     parse.add_argument("--fusions", nargs="*", default=options("fusion"))
     parse.add_argument("--balances", nargs="*", default=options("balance"))
     parse.add_argument("--balanced", default="concat", help="the fusion of the balance methods")
+    parse.add_argument("--set", nargs="*", default=[], help="further overrides of all runs")
     parsed = parse.parse_args()
     methods = {name: (f"fusion={name}", *NARROW.get(name, ())) for name in parsed.fusions}
     methods |= {
@@ -53,7 +54,8 @@ def main() -> None:
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     for seed in parsed.seeds:
         for name, overrides in methods.items():
-            results[name].append(one(parsed.out, parsed.data, seed, name, overrides))
+            chosen = (*overrides, f"data_root={parsed.data}", *parsed.set)
+            results[name].append(one(parsed.out, seed, name, chosen))
     print(report(results))
 
 
@@ -63,13 +65,10 @@ def options(group: str) -> list[str]:
     return [name for name in names if name != "none" and not name.startswith("_")]
 
 
-def one(
-    out: Path, data: Path, seed: int, method: str, overrides: tuple[str, ...]
-) -> dict[str, Any]:
+def one(out: Path, seed: int, method: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     folder = out / f"seed{seed}" / re.sub(r"\W+", "_", method)
-    seeds = (f"seed={seed}", f"dataset.seed={seed}")
     cache = f"baselines_cache={out / 'cache'}"
-    return run(folder, *COMMON, *overrides, *seeds, f"data_root={data}", cache)
+    return run(folder, *COMMON, *overrides, f"seed={seed}", f"dataset.seed={seed}", cache)
 
 
 def report(results: dict[str, list[dict[str, Any]]]) -> str:
