@@ -27,6 +27,11 @@ def with_one(x: Tensor) -> Tensor:
     return torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], dim=1)
 
 
+def normed(x: Tensor) -> Tensor:
+    mean, variance = x.mean(dim=1, keepdim=True), x.var(dim=1, correction=0, keepdim=True)
+    return (x - mean) / (variance + 1e-5).sqrt()
+
+
 def outer(parts: list[Tensor]) -> Tensor:
     """Return the tensor ``(B, D_1, D_2, D_3)`` of Zadeh et al., eq. (3)."""
     return torch.einsum("ba,bc,bd->bacd", *parts)
@@ -65,19 +70,19 @@ def test_low_rank_begins_at_the_scale_of_its_features() -> None:
 
 
 def test_tensor_is_the_outer_product_with_ones() -> None:
-    fusion, x = TensorProduct(WIDTHS, width=2).double(), features()
-    h = [with_one(fusion.projections[m](f).tanh()) for m, f in x.items()]
+    fusion, x = TensorProduct(WIDTHS, width=3).double(), features()
+    h = [with_one(normed(fusion.projections[m](f))) for m, f in x.items()]
     torch.testing.assert_close(fusion(x, {}), outer(h).flatten(1))
-    assert fusion.out_features == 27
+    assert fusion.out_features == 64
 
 
 def test_without_a_modality_the_tensor_is_that_of_the_others() -> None:
-    fusion, x = TensorProduct(WIDTHS, width=2).double(), features(1)
-    found = fusion(x, {"audio": torch.tensor([False])}).view(3, 3, 3)
-    h = {m: with_one(fusion.projections[m](f).tanh()) for m, f in x.items()}
+    fusion, x = TensorProduct(WIDTHS, width=3).double(), features(1)
+    found = fusion(x, {"audio": torch.tensor([False])}).view(4, 4, 4)
+    h = {m: with_one(normed(fusion.projections[m](f))) for m, f in x.items()}
     expected = torch.outer(h["image"][0], h["text"][0])
-    torch.testing.assert_close(found[:, 2], expected)
-    assert not found[:, :2].any()
+    torch.testing.assert_close(found[:, 3], expected)
+    assert not found[:, :3].any()
 
 
 def test_tensor_names_its_limit_and_the_size() -> None:
