@@ -11,6 +11,7 @@ import torch
 from jlrun.averaging import NoAverage, WeightAverage
 from jlrun.balance import Balance, NoBalance
 from jlrun.blocks import blocks
+from jlrun.config import trust
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
@@ -69,10 +70,11 @@ def make_model(
         widths = {m: encoder.out_features for m, encoder in encoders.items()}
         if len(modalities) == 1:
             return Trunk(encoders, Single(widths))
-        if attends(settings.fusion):
+        if attends(settings.fusion) and not pooled:
             widths = {m: token_features(encoder) for m, encoder in encoders.items()}
-        return Trunk(encoders, build(settings.fusion, widths))
+        return Trunk(encoders, build(settings.fusion, widths), pooled)
 
+    pooled = shares and works_between_stages(settings.sharing)
     names = tuple(heads)
     body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
 
@@ -88,6 +90,11 @@ def make_model(
 def attends(fusion: Mapping[str, Any]) -> bool:
     """Whether the node of a fusion is of one that takes tokens."""
     return builds(fusion, TokenFusion)
+
+
+def works_between_stages(sharing: Mapping[str, Any]) -> bool:
+    """Whether the node of a sharing architecture is of one that leaves a fusion no tokens."""
+    return getattr(trust.find(str(sharing["_target_"])), "between_stages", False)
 
 
 def head_node(settings: Settings) -> dict[str, Any]:

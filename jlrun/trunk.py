@@ -31,19 +31,24 @@ class Trunk(nn.Module):
 
     Args:
         encoders: modality -> encoder.
-        fusion: of their features.
+        fusion: of their features, or of their tokens.
+        pooled: whether a fusion that attends to tokens gets pooled features all the same, as one
+            token of each modality; it is then made for their widths.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion) -> None:
+    def __init__(
+        self, encoders: Mapping[str, Encoder], fusion: Fusion, pooled: bool = False
+    ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
+        self.pooled = pooled
         self.out_features = fusion.out_features
 
     def forward(self, batch: Batch) -> Encoded:
         """Encode the present rows of each modality, and fuse."""
         rows = self.present_rows(batch)
-        if isinstance(self.fusion, TokenFusion):
+        if isinstance(self.fusion, TokenFusion) and not self.pooled:
             return self._attend(rows, batch, self.fusion)
         return self.join({m: self.encoders[m](x) for m, x in rows.items()}, batch)
 

@@ -21,7 +21,7 @@ def check_heads(where: str, width: int, heads: int) -> None:
     """Check that heads of attention share a width evenly.
 
     Args:
-        where: config path of the encoder.
+        where: config path of the encoder or fusion.
         width: D of the tokens.
         heads: of the attention.
 
@@ -80,14 +80,17 @@ class Attention(nn.Module):
         split = self.qkv(tokens).view(count, length, 3, self.heads, width // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)
         seen = None if padding is None else ~padding[:, None, None, :]
-        with _deterministic_attention(tokens):
+        with deterministic_attention(tokens):
             dropped = self.dropout if self.training else 0.0
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
         return self.proj(mixed.transpose(1, 2).reshape(count, length, width))
 
 
-def _deterministic_attention(tokens: Tensor) -> AbstractContextManager[object]:
-    # The fused kernels add gradients up in any order on CUDA, even where only a warning is wanted.
+def deterministic_attention(tokens: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which attention to ``tokens`` is deterministic where that is asked for.
+
+    The fused kernels add gradients up in any order on CUDA, even where only a warning is wanted.
+    """
     if tokens.is_cuda and torch.are_deterministic_algorithms_enabled():
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,10 +49,12 @@ class Sharing(nn.Module, ABC):
 
     Constructors take ``make_trunk``, which returns another freshly initialised trunk at each call,
     and ``tasks``, the names of the T tasks (of heads), first, then what the config may set.
-    ``out_features`` is the width of what a head sees.
+    ``out_features`` is the width of what a head sees. One that works ``between_stages`` of the
+    encoders, which end in pooled features, has no tokens for a fusion.
     """
 
     out_features: int
+    between_stages: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:

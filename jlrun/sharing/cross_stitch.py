@@ -28,6 +28,8 @@ class CrossStitch(TrunkSharing):
             the rest.
     """
 
+    between_stages = True
+
     def __init__(
         self,
         make_trunk: MakeTrunk,

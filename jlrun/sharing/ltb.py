@@ -35,6 +35,8 @@ class Ltb(TrunkSharing):
         start_temperature, end_temperature: of the draws at the start and the end of the phase.
     """
 
+    between_stages = True
+
     def __init__(
         self,
         make_trunk: MakeTrunk,

@@ -39,6 +39,8 @@ class MixStyle(FeatureSharing):
             stem and 2 to 5 are its stages. Numbers that an encoder lacks are passed over.
     """
 
+    between_stages = True
+
     def __init__(
         self,
         make_trunk: MakeTrunk,
@@ -75,7 +77,7 @@ class StyleMixingTrunk(Trunk):
     """
 
     def __init__(self, trunk: Trunk, p: float, alpha: float, mixed: frozenset[int]) -> None:
-        super().__init__({}, trunk.fusion)
+        super().__init__({}, trunk.fusion, pooled=True)
         self.encoders = trunk.encoders
         self.p, self.alpha, self.mixed = p, alpha, mixed
 

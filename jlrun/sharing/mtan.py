@@ -33,6 +33,8 @@ class Mtan(TrunkSharing):
         reduction: the hidden channels of a mask are those of the stage divided by this.
     """
 
+    between_stages = True
+
     def __init__(
         self, make_trunk: MakeTrunk, tasks: tuple[str, ...], reduction: PositiveInt = 4
     ) -> None:
