@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from jlrun.averaging import Average, NoAverage
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
@@ -105,6 +106,7 @@ class Recipe:
         route: where a weighting of task gradients takes them.
         ramp: share of the phase's steps done -> factor of λ, wherever λ stands.
         make_average: () -> the running average of the weights that is scored and kept.
+        modality_dropout: what training rows lose of their modalities.
     """
 
     make_optimizer: Callable[[list[dict[str, object]]], Optimizer]
@@ -116,6 +118,7 @@ class Recipe:
     route: GradientRoute = field(default_factory=GradientRoute)
     ramp: Ramp = field(default_factory=Constant)
     make_average: Callable[[], Average] = NoAverage
+    modality_dropout: ModalityDropout = field(default_factory=ModalityDropout)
 
 
 @dataclass(frozen=True)
