@@ -16,6 +16,7 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
 from jlrun.config.slots import BALANCE
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
@@ -102,7 +103,13 @@ def head_node(settings: Settings) -> dict[str, Any]:
     return settings.heads if settings.zero_shot is None else settings.zero_shot.head
 
 
-def make_recipe(settings: Settings) -> Recipe:
+def make_modality_dropout(settings: Settings, modalities: Sequence[str]) -> ModalityDropout:
+    """Return what rows lose in training."""
+    asked = settings.modality_dropout
+    return ModalityDropout(asked if isinstance(asked, dict) else dict.fromkeys(modalities, asked))
+
+
+def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
     """Return how phases optimise."""
     # In joint transfer λ is the weight of the target instead.
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
@@ -118,6 +125,7 @@ def make_recipe(settings: Settings) -> Recipe:
         if settings.ema is None
         else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
+        modality_dropout=make_modality_dropout(settings, modalities),
         route=route,
         make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Len, Lt
@@ -12,6 +13,8 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
+    Tag,
     ValidationInfo,
     field_validator,
 )
@@ -33,14 +36,21 @@ Epochs = Annotated[int, Ge(1), Le(1_000_000)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+DEFAULT_RATES = (0.0, 0.3, 0.5, 0.7, 0.9)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def _distinct(names: tuple[Any, ...]) -> tuple[Any, ...]:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"names '{name}' twice")
     return names
+
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if any(b <= a for a, b in pairwise(rates)):
+        raise ValueError("are not rates in ascending order")
+    return rates
 
 
 Names = Annotated[tuple[str, ...], Len(1), AfterValidator(_distinct)]
@@ -83,6 +93,13 @@ def _source(node: dict[str, Any]) -> dict[str, Any] | None:
 # A data set to be learned from, or weights that were learned elsewhere.
 Source = Annotated[
     dict[str, Any] | None, AfterValidator(lambda n: None if n is None else _source(n))
+]
+
+
+# One for all, or each by its name; told apart first, so that a mistake has one message.
+Shares = Annotated[
+    Annotated[Fraction, Tag("one")] | Annotated[dict[str, Fraction], Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, dict) else "one"),
 ]
 
 
@@ -131,6 +148,14 @@ class DiagnosisSettings(_Section):
         return affinity
 
 
+class MissingSettings(_Section):
+    """How a model of several modalities is scored where some are missing."""
+
+    evaluate: bool = True
+    rates: Annotated[tuple[Fraction, ...], Len(1), AfterValidator(_ascending)] = DEFAULT_RATES
+    seeds: Annotated[tuple[Seed, ...], Len(1), AfterValidator(_distinct)] = (0, 1, 2)
+
+
 class PretrainingSettings(_Section):
     """The phase of self-supervised terms, if there are any."""
 
@@ -173,6 +198,7 @@ class Settings(_Section):
         datasets: several ones by their names, in place of ``dataset``, in multitask only, as
             ``sampling``.
         tasks, modalities: None: all of the data set's.
+        modality_dropout: probability of hiding each modality of a training row, or one for each.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """
 
@@ -201,6 +227,8 @@ class Settings(_Section):
     engine: EngineSettings
     recorder: RecorderSettings
     diagnosis: DiagnosisSettings
+    missing: MissingSettings = MissingSettings()
+    modality_dropout: Shares = 0.0
     terms: dict[str, Node] = {}
     dataset: Node | None = None
     source: Source = None
