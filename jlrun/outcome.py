@@ -75,6 +75,7 @@ def make_result(
             **comparison.extra,
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
             **_origins(job, assembly),
+            **_data(assembly),
             **_relations(job),
         },
     )
@@ -111,6 +112,12 @@ def _start(assembly: Assembly) -> dict[str, Any]:
 def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
     found = origins({fit.name: job.folder(fit.name).path for fit in assembly.plan.fits})
     return {"baselines_from": found} if found else {}
+
+
+def _data(assembly: Assembly) -> dict[str, Any]:
+    """Return what data sets have to say of their rows."""
+    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    return {"data": found} if found else {}
 
 
 def _relations(job: Job) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from jlrun.config.data_nodes import (
     SEVERAL,
     SOURCES,
     data_nodes,
+    infers,
     learned_start,
     task_labels,
     used_nodes,
@@ -62,6 +63,8 @@ def _datasets(config: Config) -> Iterator[Problem]:
             group = f"dataset@{key}" if key != "dataset" else key
             yield Problem(key, f"there is no data set; choose one with {group}=…")
             continue
+        if infers(node):
+            continue  # `with_tables` tells what keeps it from that
         if not (isinstance(node.get("tasks"), Mapping) and node["tasks"]):
             yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
         if not _names(node.get("modalities")):
