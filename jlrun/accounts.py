@@ -11,8 +11,9 @@ from jlrun.files import write_text
 
 def told(accounts: Mapping[str, Account]) -> list[str]:
     """Return the lines of all data sets, each with the name of its stream."""
-    lines = [(name, line) for name, account in accounts.items() for line in account.lines()]
-    return [f"{name}: {line}" for name, line in lines]
+    return [
+        f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)
+    ]
 
 
 def write_accounts(accounts: Mapping[str, Account], directory: Path) -> None:

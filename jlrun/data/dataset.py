@@ -15,8 +15,8 @@ from jlrun.data.specs import Spec
 class Account(Protocol):
     """What a data set has to say of itself in a run."""
 
-    def lines(self) -> Sequence[str]:
-        """Return what is to be told when a run starts."""
+    def lines(self, where: str) -> Sequence[str]:
+        """Return what is to be told when a run starts, of the data set at this config path."""
         ...
 
     def to_json(self) -> Mapping[str, Any]:

@@ -83,22 +83,21 @@ class BadRows:
         more = f"; … and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
         return f"{count} row{'s' if count > 1 else ''}. {shown}{more}"
 
-    def refuse(self, num_rows: int, where: str) -> None:
+    def refuse(self, num_rows: int, where: str, skip: str) -> None:
         """Refuse a table with bad rows.
 
         Args:
             num_rows: number of rows in the file.
-            where: config path of the data set.
+            where: option that could let them pass.
+            skip: what to set it to.
 
         Raises:
             UserError: with the first of each reason, if there are any.
         """
         if self._rows:
-            fix = (
-                f"fail, as it is by default, stops at {self.num_rows} bad of {num_rows} rows; "
-                f"mend them, or train on the others with {where}.on_error=skip"
-            )
-            raise UserError([*self.problems(), Problem(f"{where}.on_error", fix)])
+            found = f"{self.num_rows} of {num_rows} rows of '{self.path.name}' can't be used"
+            fix = f"{found}; mend them, or go on without them: {skip}"
+            raise UserError([*self.problems(), Problem(where, fix)])
 
 
 def as_csv(tables: Sequence[BadRows]) -> str:

@@ -135,6 +135,7 @@ def _hash(*parts: object) -> str:
 
 def _convert(wanted: Wanted, folder: Path, where: str) -> None:
     bad, num_rows = BadRows(wanted.path), 0
+    absent = list(wanted.forms)
     names = {column: f"c{i}" for i, column in enumerate(wanted.forms)}
     with ExitStack() as stack:
         places = stack.enter_context((folder / PLACES).open("wb"))
@@ -150,13 +151,15 @@ def _convert(wanted: Wanted, folder: Path, where: str) -> None:
             np.array([chunk.places[i] for i in good], np.int64).tofile(places)
             _write(columns, chunk, good)
             if len(bad) > _MOST_BAD:
-                bad.refuse(num_rows + bad.num_rows, where)
+                bad.refuse(num_rows + bad.num_rows, f"{where}.on_error", f"{where}.on_error=skip")
+            absent = [column for column in absent if column not in chunk.cells]
         described = {column: column_writer.close() for column, column_writer in columns.items()}
     description = {
         "path": str(wanted.path),
         "num_rows": num_rows,
         "names": names,
         "columns": described,
+        "absent": absent,
         "bad": [[row.place, row.reason, row.detail] for row in bad.rows],
         "files": None,
     }

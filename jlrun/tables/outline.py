@@ -71,6 +71,8 @@ class Outline:
         targets: task -> its column and kind.
         split_column, group_by: by their whole names.
         image, audio, series: without gaps, where there are such columns.
+        reasons: column -> why it was taken for what it is.
+        num_rows: of the file.
         lines: what was inferred, and why.
     """
 
@@ -81,6 +83,8 @@ class Outline:
     image: ImageSettings
     audio: AudioSettings
     series: SeriesSettings
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    num_rows: int = 0
     lines: tuple[str, ...] = ()
 
     def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
@@ -126,6 +130,9 @@ def outline(request: Request) -> Outline:
             request.image,
             request.audio,
             request.series,
+            {name: found.why for name, found in inferred.items()}
+            | {targets[task].column: why for task, why in reasons.items()},
+            table.num_rows,
             tuple(lines),
         ),
         request,

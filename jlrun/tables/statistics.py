@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from jlrun.errors import UserError
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.file_kinds import KIND_OF_SUFFIX, MEDIA
 from jlrun.tables.layout import Reading
@@ -156,6 +157,6 @@ def _measured(path: Path, reading: Reading, where: str) -> FileStatistics:
                 statistics.skip(len(chunk.places))
         num_rows += len(chunk.places)
     if not num_rows:
-        bad.refuse(bad.num_rows, where)
+        raise UserError(bad.problems())
     return FileStatistics(columns, num_rows)
 

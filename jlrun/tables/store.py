@@ -77,6 +77,11 @@ class Store:
     def __contains__(self, column: str) -> bool:
         return column in self.description["columns"]
 
+    @property
+    def absent(self) -> Sequence[str]:
+        """The columns that no row of the file has."""
+        return self.description["absent"]
+
     def places(self) -> np.ndarray:
         """Return where in the file each row stands, int64 ``(N,)``."""
         return self._mapped(PLACES, "", np.int64)

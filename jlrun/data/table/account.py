@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from jlrun.data.table.leaks import Leak
 from jlrun.tables.bad_rows import BadRows, as_csv
 from jlrun.tables.inputs import ColumnsOf
 from jlrun.tables.layout import Reading
@@ -24,7 +25,7 @@ class TableAccount:
         files_root: as in the config.
         bad: the bad rows of each file, which were skipped.
         num_read: number of rows of the files, bad ones included.
-        notes: what may be wrong with the columns.
+        leaks: inputs that give a target away.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -32,14 +33,13 @@ class TableAccount:
     files_root: str | None
     bad: Sequence[BadRows]
     num_read: int
-    notes: tuple[str, ...] = field(default=())
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def _skipped(self) -> int:
         return sum(bad.num_rows for bad in self.bad)
 
-    def lines(self) -> list[str]:
-        """Return what is to be told when a run starts."""
+    def lines(self, where: str) -> list[str]:
         skipped = [
             f"{bad.num_rows} rows of {bad.path.name} are skipped: "
             + ", ".join(f"{count} {reason}" for reason, count in bad.counts().items())
@@ -47,10 +47,9 @@ class TableAccount:
             for bad in self.bad
             if bad.num_rows
         ]
-        return [*skipped, *self.notes]
+        return [*skipped, *(leak.line(where) for leak in self.leaks)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what belongs into ``result.json``."""
         reasons: dict[str, int] = {}
         for bad in self.bad:
             for reason, count in bad.counts().items():
@@ -58,7 +57,6 @@ class TableAccount:
         return {"rows": self.num_read, "skipped": self._skipped, "reasons": reasons}
 
     def files(self) -> dict[str, str]:
-        """Return name -> content of files for the run directory."""
         table = {
             "modalities": {name: asdict(columns) for name, columns in self.modalities.items()},
             "reading": asdict(self.reading),

@@ -13,7 +13,7 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.table.account import TableAccount
 from jlrun.data.table.cells import Cells, FileCells, cells_of
-from jlrun.data.table.leaks import leaks
+from jlrun.data.table.leaks import find_leaks
 from jlrun.data.table.learning import learn_series, learn_tabular, learn_text, mean_and_std
 from jlrun.data.table.rows import TableRows
 from jlrun.errors import UserError
@@ -129,7 +129,7 @@ class Fitting:
             fit=None,
             adopt=None,
             account=replace(
-                account, notes=(*leaks(self.modalities, self.targets, rows.store, training),)
+                account, leaks=find_leaks(self.modalities, self.targets, rows.store, training)
             ),
         )
 

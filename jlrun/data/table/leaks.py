@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,13 +16,31 @@ TELLING, MIXED = 0.98, 0.9
 _ROWS_PER_LEVEL = 5
 
 
-def leaks(
+@dataclass(frozen=True)
+class Leak:
+    """A category that alone tells the class of a task in a share of the training rows."""
+
+    column: str
+    task: str
+    share: float
+
+    def line(self, where: str) -> str:
+        """Say so, of the data set at this config path."""
+        return (
+            f"'{self.column}' alone tells {self.task} in {self.share:.1%} of the training rows: if "
+            "it would not be known of new rows, leave it out by "
+            f"{where}.columns={{{self.column}: ignore}}"
+        )
+
+
+def find_leaks(
     modalities: Mapping[str, ColumnsOf],
     targets: Mapping[str, Target],
     store: Store,
     rows: np.ndarray,
-) -> Iterator[str]:
-    """Yield a line on each category that alone tells a class in nearly all of ``rows``."""
+) -> tuple[Leak, ...]:
+    """Return each category that alone tells a class in nearly all of ``rows``."""
+    found = list[Leak]()
     names = [name for columns in modalities.values() for name in columns.categories]
     for task, target in targets.items():
         if target.kind not in ("multiclass", "binary"):
@@ -31,10 +50,8 @@ def leaks(
             levels = store.codes(name)[rows]
             share = telling(levels, classes)
             if share is not None:
-                yield (
-                    f"'{name}' alone tells {task} in {share:.1%} of the training rows: if it would "
-                    f"not be known of new rows, leave it out by dataset.columns={{{name}: ignore}}"
-                )
+                found.append(Leak(name, task, share))
+    return tuple(found)
 
 
 def telling(levels: np.ndarray, classes: np.ndarray) -> float | None:

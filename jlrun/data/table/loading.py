@@ -117,7 +117,7 @@ def load_table(
         for split, file in paths.items()
         if file is not None
     }
-    num_read = sum(len(part.rows) + part.bad.num_rows for part in wholes.values())
+    num_read = sum(part.store.num_read for part in wholes.values())
     parts = divided(wholes["train"], found.split_column) if found.split_column else wholes
     bad = [part.bad for part in wholes.values()]
     if "train" not in parts:
@@ -232,15 +232,14 @@ def _groups(part: Part, found: Outline, rows: TableRows) -> torch.Tensor | None:
 
 def _refuse(wholes: Mapping[str, Part]) -> None:
     """Refuse tables with bad rows, all of them together."""
-    problems = list[Problem]()
+    where, problems = f"{WHERE}.on_error", list[Problem]()
     for part in wholes.values():
         try:
-            part.bad.refuse(part.store.num_read, WHERE)
+            part.bad.refuse(part.store.num_read, where, f"{where}=skip")
         except UserError as error:
-            problems = [*error.problems[:-1], *problems, error.problems[-1]]
+            problems += error.problems
     if problems:
-        fixes = [problem for problem in problems if problem.where == f"{WHERE}.on_error"]
-        raise UserError([*(p for p in problems if p not in fixes), fixes[-1]])
+        raise UserError(problems)
 
 
 def _without_training_rows(whole: Part, found: Outline) -> UserError:

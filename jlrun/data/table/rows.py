@@ -38,6 +38,11 @@ class TableRows:
         self._cells = dict(cells or {})
         self._present = presences(self._cells, store, rows)
 
+    @classmethod
+    def whole(cls, store: Store, cells: Mapping[str, Cells]) -> TableRows:
+        """Return all rows of a table, without targets."""
+        return cls(store, np.arange(len(store)), {}, {}, cells)
+
     @property
     def targets(self) -> Mapping[str, Tensor]:
         return self._targets
