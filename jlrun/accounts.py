@@ -11,9 +11,7 @@ from jlrun.files import write_text
 
 def told(accounts: Mapping[str, Account]) -> list[str]:
     """Return the lines of all data sets, each with the name of its stream."""
-    return [
-        f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)
-    ]
+    return [f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)]
 
 
 def write_accounts(accounts: Mapping[str, Account], directory: Path) -> None:

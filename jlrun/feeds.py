@@ -118,7 +118,9 @@ def placed_errors(name: str) -> Iterator[None]:
         yield
     except UserError as error:
         own = re.compile(r"(?<![\w.])dataset(?=\.\w|$)")
-        problems = [Problem(own.sub(name, p.where), own.sub(name, p.message)) for p in error.problems]
+        problems = [
+            Problem(own.sub(name, p.where), own.sub(name, p.message)) for p in error.problems
+        ]
         raise UserError(problems) from error
 
 

@@ -1,1 +1,1 @@
-"""Files of rows and columns, without PyTorch: reading them, what their columns are, what is wrong."""
+"""Files of rows and columns, without PyTorch: what is in them, and what is wrong."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.tables.column_names import find_column, slug
@@ -17,7 +18,7 @@ from jlrun.tables.statistics import ColumnStatistics, FileStatistics, measure
 from jlrun.tables.target_kinds import TARGET_KINDS, Target, TargetKind, infer_target, unfit_target
 from jlrun.tables.task_names import task_name
 
-Targets = Sequence[str] | Mapping[str, TargetKind | Target] | None
+Targets = Sequence[str] | Mapping[str, TargetKind | Target | None] | None
 
 _TARGET_NAMES = ("target", "label", "class", "y")
 
@@ -39,7 +40,7 @@ class Request:
 
     path: Path
     where: str = "dataset"
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     columns: Mapping[str, str] = field(default_factory=dict)
     targets: Targets = None
     split_column: str | None = None
@@ -47,9 +48,9 @@ class Request:
     files_root: str | None = None
     join_texts: bool = True
     max_levels: int = 1_000
-    image: ImageSettings = ImageSettings()
-    audio: AudioSettings = AudioSettings()
-    series: SeriesSettings = SeriesSettings()
+    image: ImageSettings = field(default_factory=ImageSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    series: SeriesSettings = field(default_factory=SeriesSettings)
 
     @property
     def folder(self) -> Path:
@@ -116,7 +117,7 @@ def outline(request: Request) -> Outline:
         for name, column in table.columns.items()
         if name not in apart
     }
-    columns = {name: found.kind for name, found in inferred.items()}
+    columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
     if not any(kind != "ignore" for kind in columns.values()):
         fix = f"say what is an input by {where}.columns={{name: kind}}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
@@ -160,12 +161,11 @@ def _given_kinds(
     where, given = f"{request.where}.columns", dict[str, ColumnKind]()
     for wanted, kind in request.columns.items():
         name = _named(str(wanted), names, where, problems)
-        found = next((known for known in COLUMN_KINDS if known == kind), None)
-        if found is None:
+        if kind not in COLUMN_KINDS:
             hint = did_you_mean(str(kind), COLUMN_KINDS)
             problems.append(Problem(f"{where}.{wanted}", f"'{kind}' is no kind of column.{hint}"))
         elif name is not None:
-            given[name] = found
+            given[name] = cast(ColumnKind, kind)
     return given
 
 
@@ -199,7 +199,9 @@ def _asked(
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
             problems.append(
-                Problem(where, f"what is to be predicted? Name columns, as in {example}{_of(names)}")
+                Problem(
+                    where, f"what is to be predicted? Name columns, as in {example}{_of(names)}"
+                )
             )
             return {}
         wanted = guess

@@ -43,7 +43,7 @@ def _lines(path: Path, found: Outline) -> Iterator[str]:
     yield ""
     yield "dataset:"
     yield f"  path: {_quoted(os.fspath(path))}"
-    yield "  targets:               # task: its column, and multiclass, binary, regression, multilabel"
+    yield "  targets:               # task: its column; multiclass, binary, regression, multilabel"
     for task, target in found.targets.items():
         told = f"{{column: {_quoted(target.column)}, kind: {target.kind}}}"
         yield f"    {_quoted(task)}: {told}  # {found.reasons[target.column]}"

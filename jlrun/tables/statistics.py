@@ -159,4 +159,3 @@ def _measured(path: Path, reading: Reading, where: str) -> FileStatistics:
     if not num_rows:
         raise UserError(bad.problems())
     return FileStatistics(columns, num_rows)
-

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from jlrun.config.options import package_folder
-from jlrun.errors import UserError
+from jlrun.errors import Problem, UserError
 from jlrun.files import write_text
 from jlrun.verbs.arguments import parser
 
@@ -45,15 +46,11 @@ def main(args: Sequence[str]) -> int:
 
 
 def _in_own_words(error: UserError) -> UserError:
-    from jlrun.errors import Problem
-
     words = {"dataset.path": "table", "dataset.targets": "--targets", "dataset": "table"}
+    option = re.compile(r"dataset\.targets=\[(.*?)\]")
     return UserError(
         [
-            Problem(
-                words.get(p.where, p.where),
-                p.message.replace("dataset.targets=[", "--targets ").replace("]; there are", "; there are"),
-            )
+            Problem(words.get(p.where, p.where), option.sub(r"--targets '\1'", p.message))
             for p in error.problems
         ]
     )

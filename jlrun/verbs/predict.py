@@ -62,9 +62,7 @@ def main(args: list[str]) -> int:
 
 
 @contextmanager
-def _inputs(
-    run: Path, path: Path, specs: Mapping[str, Spec], on_error: str
-) -> Iterator[NamedRows]:
+def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
     """Read rows by the columns of the table that the run learned from, or by modalities."""
     from jlrun.data.inputs import read_inputs
     from jlrun.data.table.account import TABLE_FILE

@@ -98,7 +98,7 @@ def load_table(
         audio=audio or AudioSettings(),
         series=series or SeriesSettings(),
     )
-    found = _told(request) or outline(request)
+    found = _told(request, columns or {}) or outline(request)
     if found.split_column and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
@@ -139,20 +139,20 @@ def load_table(
     return fitting.of(replace(dataset, modalities=fitting.unfitted()))
 
 
-def _told(request: Request) -> Outline | None:
+def _told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
     """Return what the table is, where all of it was said."""
     targets = request.targets
-    if not isinstance(targets, Mapping) or not request.columns:
+    if not isinstance(targets, Mapping) or not columns:
         return None
     whole = {task: target for task, target in targets.items() if isinstance(target, Target)}
     if len(whole) < len(targets):
         return None
     sizes = request.image.size, request.audio.rate, request.series.length
     for kind, size in zip(("image", "audio", "series"), sizes, strict=True):
-        if kind in request.columns.values() and size is None:
+        if kind in columns.values() and size is None:
             return None
     return Outline(
-        {name: kind for name, kind in request.columns.items()},
+        dict(columns),
         whole,
         request.split_column,
         request.group_by,
@@ -193,7 +193,7 @@ def _read(
 
 def _forms(found: Outline) -> dict[str, Form]:
     """Return column -> how it is stored."""
-    forms = {
+    forms: dict[str, Form] = {
         name: _FORM_OF_COLUMN.get(kind, "text")
         for name, kind in found.columns.items()
         if kind != "ignore"
@@ -213,9 +213,7 @@ def _require_names(column: str, forms: Mapping[str, Form]) -> None:
         raise UserError.of(WHERE, f"'{column}' is a target of numbers or labels too; {fix}")
 
 
-def _rows(
-    part: Part, found: Outline, classes: Mapping[str, tuple[str, ...]]
-) -> TableRows:
+def _rows(part: Part, found: Outline, classes: Mapping[str, tuple[str, ...]]) -> TableRows:
     """Return rows with their targets; those with an unknown label become bad ones."""
     columns = read_targets(found.targets, classes, part.store, part.rows)
     if columns.unknown:

@@ -115,7 +115,8 @@ def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, F
         for column in found.columns:
             forms[column] = "text"
         if isinstance(spec, TabularSpec):
-            forms |= dict.fromkeys(spec.numbers, "number") | dict.fromkeys(spec.categories, "code")
+            forms.update((column, "number") for column in spec.numbers)
+            forms.update((column, "code") for column in spec.categories)
     return forms
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,7 @@ def _classes(target: Target, store: Store, rows: np.ndarray) -> tuple[str, ...]:
         return _in_order({label for row in rows.tolist() for label in labels_of(texts[row])})
     codes = np.unique(store.codes(target.column)[rows])
     levels = store.levels(target.column)
-    return _in_order({levels[code] for code in codes.tolist() if code >= 0})
+    return _in_order({levels[int(code)] for code in codes if code >= 0})
 
 
 def labels_of(cell: str) -> list[str]:
@@ -60,7 +60,7 @@ def labels_of(cell: str) -> list[str]:
     return [label.strip() for label in cell.split("|") if label.strip()]
 
 
-def _in_order(names: set[str]) -> tuple[str, ...]:
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
     listed = sorted(names)
     values, wrong = to_numbers(listed)
     return tuple(listed) if wrong else tuple(listed[i] for i in np.argsort(values, kind="stable"))
