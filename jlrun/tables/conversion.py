@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -138,10 +139,14 @@ def _convert(wanted: Wanted, folder: Path, where: str) -> None:
     absent = list(wanted.forms)
     names = {column: f"c{i}" for i, column in enumerate(wanted.forms)}
     with ExitStack() as stack:
-        places = stack.enter_context((folder / PLACES).open("wb"))
+
+        def create(name: str) -> BinaryIO:
+            return stack.enter_context((folder / name).open("wb"))
+
+        places = create(PLACES)
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
         columns = {
-            column: writer(form, folder, names[column], wanted.reading.decimal)
+            column: writer(form, create, names[column], wanted.reading.decimal)
             for column, form in wanted.forms.items()
         }
         for chunk in read_chunks(wanted.path, wanted.reading, bad, where):

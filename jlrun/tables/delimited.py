@@ -86,6 +86,11 @@ class _Lines:
         self._record.clear()
         return self.number + 1
 
+    @property
+    def several(self) -> bool:
+        """Whether the record has more lines than one, or ends with the file."""
+        return len(self._record) > 1 or not self._record[0].endswith(("\n", "\r"))
+
     def keep_first(self) -> None:
         """Give all lines of the record back but its first."""
         self._again.extendleft(reversed(self._record[1:]))
@@ -124,7 +129,7 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                bad.add(place, "broken quotes", _quotes(error))
+                bad.add(place, "broken quotes", _quotes(error, lines.several))
                 lines.keep_first()
                 reader = self._reader()
                 continue
@@ -144,11 +149,10 @@ class _Records:
         return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
 
 
-def _quotes(error: csv.Error) -> str:
-    text = str(error)
-    if "end of data" in text or "field limit" in text:
+def _quotes(error: csv.Error, several: bool) -> str:
+    if several:
         return 'a quote (") is opened and never closed'
-    return f'text stands beside a quoted cell ({text}); write " within quotes as ""'
+    return f'text stands beside a quoted cell ({error}); write " within quotes as ""'
 
 
 def _chunk(
@@ -194,7 +198,8 @@ def _delimiter(path: Path, reading: Reading, where: str) -> str:
 
 
 def _fit(path: Path, reading: Reading, delimiter: str, where: str) -> float:
-    """Return the number of columns, times the share of the first rows that have as many."""
+    """Return the number of columns, times the share of the first rows that have as many; 0 where
+    the header is not divided."""
     widths = []
     with _open(path, reading, where) as file:
         try:
@@ -207,4 +212,6 @@ def _fit(path: Path, reading: Reading, delimiter: str, where: str) -> float:
         except UnicodeDecodeError as error:
             reason = f"is not {reading.encoding} text ({error.reason})"
             raise UserError.of(str(path), f"{reason}; set {where}.reading.encoding") from error
-    return widths[0] * widths.count(widths[0]) / len(widths) if widths else 0
+    if not widths or widths[0] == 1:
+        return 0.0
+    return widths[0] * widths.count(widths[0]) / len(widths)

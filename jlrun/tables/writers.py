@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -27,20 +26,24 @@ class Writer(Protocol):
         ...
 
 
-def writer(form: Form, folder: Path, name: str, decimal: str) -> Writer:
+# The name of a new file -> the file.
+Create = Callable[[str], BinaryIO]
+
+
+def writer(form: Form, create: Create, name: str, decimal: str) -> Writer:
     """Return a writer of a column of the given form."""
     match form:
         case "number":
-            return _Numbers(folder / file_name(name, "number"), decimal)
+            return _Numbers(create(file_name(name, "number")), decimal)
         case "code":
-            return _Codes(folder / file_name(name, "code"))
+            return _Codes(create(file_name(name, "code")))
         case _:
-            return _Texts(folder, name)
+            return _Texts(create(file_name(name, "content")), create(file_name(name, "ends")))
 
 
 class _Numbers:
-    def __init__(self, path: Path, decimal: str) -> None:
-        self._file, self._decimal = path.open("wb"), decimal
+    def __init__(self, file: BinaryIO, decimal: str) -> None:
+        self._file, self._decimal = file, decimal
 
     def add(self, cells: Sequence[str]) -> None:
         to_numbers(cells, self._decimal)[0].astype(np.float32).tofile(self._file)
@@ -51,8 +54,8 @@ class _Numbers:
 
 
 class _Codes:
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._codes: dict[str, int] = {"": -1}
         self._levels: dict[str, int] = {}
 
@@ -69,9 +72,8 @@ class _Codes:
 
 
 class _Texts:
-    def __init__(self, folder: Path, name: str) -> None:
-        self._content = (folder / file_name(name, "content")).open("wb")
-        self._ends = (folder / file_name(name, "ends")).open("wb")
+    def __init__(self, content: BinaryIO, ends: BinaryIO) -> None:
+        self._content, self._ends = content, ends
         self._end = 0
         np.zeros(1, np.int64).tofile(self._ends)
 
