@@ -187,7 +187,8 @@ def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterat
     names = chosen_modalities(config)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        group, _, rest = key.replace("/", ".").partition(".")
+        place = key.partition("@")[2] or key  # backbone/image@backbone.image_front
+        group, _, rest = place.replace("/", ".").partition(".")
         modality = rest.partition(".")[0]
         used = {*names, *map(kind_of, names)}
         if group == "backbone" and names and modality not in used:

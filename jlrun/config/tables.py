@@ -7,7 +7,7 @@ those of any other data set, and a saved config does not depend on another infer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,9 @@ from typing import Any
 
 from jlrun.config.data_nodes import data_nodes, infers
 from jlrun.errors import Problem, UserError
+
+# What is checked against the tasks and modalities of data sets.
+_DEPENDENT = ("tasks", "modalities", "mode", "fusion", "backbone")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Inference:
     problems: tuple[Problem, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    def problems_before(self, others: Sequence[Problem]) -> list[Problem]:
+        """Return the problems of tables, then others, but for what may be their consequence."""
+        if not self.unknown:
+            return [*self.problems, *others]
+        places = tuple(f"{key}." for key in (*self.unknown, *_DEPENDENT))
+        return [*self.problems, *(p for p in others if not f"{p.where}.".startswith(places))]
+
 
 def with_tables(config: dict[str, Any]) -> Inference:
     """Return the config with what its tables' files tell. No PyTorch is imported."""
@@ -50,14 +60,6 @@ def with_tables(config: dict[str, Any]) -> Inference:
             problems += error.problems
             unknown.append(path)
     return Inference(config, tuple(lines), tuple(problems), tuple(unknown))
-
-
-def about(problem: Problem, unknown: tuple[str, ...]) -> bool:
-    """Whether a problem may only be a consequence of tables that are not known."""
-    if not unknown:
-        return False
-    top = ("tasks", "modalities", "mode", "fusion", "backbone")
-    return any(f"{problem.where}.".startswith(f"{key}.") for key in (*unknown, *top))
 
 
 def _fill(path: str, node: Any) -> tuple[str, ...]:

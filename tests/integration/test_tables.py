@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -438,3 +440,17 @@ def test_several_modalities_without_a_fusion(tmp_path: Path, capsys: Capture) ->
     arguments = ["mode=multitask", "dataset=table", "dataset.path=t.csv", "dataset.targets=[label]"]
     assert main(arguments) == 2
     assert "choose fusion=concat or another, or modalities=[text]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("overrides", [["dataset.path=nowhere.csv"], ["tasks=[lable]"]])
+def test_what_is_wrong_with_a_table_needs_no_pytorch(tmp_path: Path, overrides: list[str]) -> None:
+    write_csv(tmp_path / "t.csv", rows_of(COUNT))
+    path = [] if "dataset.path" in overrides[0] else ["dataset.path=t.csv"]
+    arguments = ["mode=multimodal", "dataset=table", "dataset.targets=[label]", *path, *overrides]
+    code = (
+        "import sys; from jlrun.config import checked; from jlrun.errors import UserError\n"
+        f"try: checked({arguments!r})\n"
+        "except UserError as error: print(error, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
