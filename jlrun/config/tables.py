@@ -98,8 +98,8 @@ def _request(path: str, node: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from jlrun.config.messages import problems_of, validate
-    from jlrun.tables.outline import Request
     from jlrun.tables.parameters import TYPES
+    from jlrun.tables.request import Request
 
     typed, problems = dict[str, Any](), list[Problem]()
     for name, kind in TYPES.items():

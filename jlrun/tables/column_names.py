@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from jlrun.errors import UserError, did_you_mean
+from jlrun.errors import Problem, UserError, did_you_mean
 
 
 def find_column(wanted: str, columns: Sequence[str], where: str) -> str:
@@ -26,6 +26,17 @@ def find_column(wanted: str, columns: Sequence[str], where: str) -> str:
         raise UserError.of(where, f"'{wanted}' may mean {listed}; write the whole name")
     hint = did_you_mean(wanted, columns)
     raise UserError.of(where, f"the table has no column '{wanted}'.{hint}")
+
+
+def named(
+    wanted: str | None, names: Sequence[str], where: str, problems: list[Problem]
+) -> str | None:
+    """Return `find_column`, or add what is wrong to ``problems``; None of None."""
+    try:
+        return None if wanted is None else find_column(wanted, names, where)
+    except UserError as error:
+        problems += error.problems
+        return None
 
 
 def slug(name: str) -> str:

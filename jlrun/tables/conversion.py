@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +22,6 @@ from jlrun.tables.reading import read_chunks
 from jlrun.tables.store import DESCRIPTION, PLACES, Form, Store
 from jlrun.tables.writers import Writer, writer
 
-_VERSION = 1
 # A table with more is not what it is taken for.
 _MOST_BAD = 1_000_000
 
@@ -57,84 +54,13 @@ class Wanted:
     optional: bool = False
 
 
-def stored(wanted: Wanted, cache: Path, where: str) -> Store:
-    """Return the columns of a table, converted now, or before and unchanged since.
-
-    Args:
-        wanted: what is to be read.
-        cache: folder in which converted tables are kept; those of this file as it was before are
-            deleted.
-        where: config path of the data set, for errors.
+def convert(wanted: Wanted, folder: Path, where: str) -> None:
+    """Write the columns of a table into an empty folder.
 
     Raises:
-        UserError: if the file or the cache can't be read or written.
+        UserError: if the table can't be read, or lacks a column.
+        OSError: if the folder can't be written.
     """
-    try:
-        state = wanted.path.stat()
-    except OSError as error:
-        raise UserError.of(f"{where}.path", f"'{wanted.path}': {error.strerror}") from error
-    source = _hash(str(wanted.path.resolve()))
-    now = _hash(state.st_size, state.st_mtime_ns)
-    options = _hash(
-        _VERSION,
-        asdict(wanted.reading),
-        dict(wanted.forms),
-        list(wanted.inputs),
-        list(wanted.files),
-        wanted.files_key,
-        str(wanted.folder.resolve()),
-    )
-    folder = cache / f"{source}_{now}_{options}"
-    if (folder / DESCRIPTION).is_file():
-        store = Store(folder)
-        # A file that could not be used may have been mended since.
-        mended = bool(wanted.files) and store.bad().num_rows > 0
-        if not mended and store.description["files"] == _state_of_files(store, wanted):
-            return store
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        _forget(cache, source, now)
-        partial = cache / f".{folder.name}.{secrets.token_hex(4)}"
-        try:
-            partial.mkdir()
-            _convert(wanted, partial, where)
-            _place(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        fix = f"choose another folder by {where}.cache"
-        raise UserError.of(f"{where}.cache", f"'{cache}': {error.strerror}; {fix}") from error
-    return Store(folder)
-
-
-def cache_folder(asked: str | None) -> Path:
-    """Return the folder of converted tables: the one asked for, or the user's own."""
-    if asked is not None:
-        return Path(asked).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "jlrun" / "tables"
-
-
-def _place(partial: Path, folder: Path) -> None:
-    try:
-        os.rename(partial, folder)
-    except OSError:
-        if not (folder / DESCRIPTION).is_file():  # another process was faster
-            raise
-
-
-def _forget(cache: Path, source: str, now: str) -> None:
-    for old in cache.glob(f"{source}_*"):
-        if not old.name.startswith(f"{source}_{now}_"):
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:12]
-
-
-def _convert(wanted: Wanted, folder: Path, where: str) -> None:
     bad, num_rows = BadRows(wanted.path), 0
     absent = list(wanted.forms)
     names = {column: f"c{i}" for i, column in enumerate(wanted.forms)}
@@ -170,7 +96,7 @@ def _convert(wanted: Wanted, folder: Path, where: str) -> None:
     }
     _describe(folder, description)
     if wanted.files:
-        _describe(folder, {**description, "files": _state_of_files(Store(folder), wanted)})
+        _describe(folder, {**description, "files": state_of_files(Store(folder), wanted)})
 
 
 def _describe(folder: Path, description: Mapping[str, object]) -> None:
@@ -230,7 +156,7 @@ def _mistakes(
                     yield i, mistake[0], f"{column} is '{cells[i]}': {mistake[1]}"
 
 
-def _state_of_files(store: Store, wanted: Wanted) -> str | None:
+def state_of_files(store: Store, wanted: Wanted) -> str | None:
     """Return what changes with any of the files that a table names; None if it names none."""
     if not wanted.files:
         return None

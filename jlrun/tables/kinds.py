@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from jlrun.tables.file_kinds import MEDIA
 from jlrun.tables.statistics import ColumnStatistics
 
 ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "ignore"]
-COLUMN_KINDS: tuple[ColumnKind, ...] = (
-    *("image", "audio", "series", "text", "number", "category", "ignore"),
-)
+COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
 
 # Shares of the cells from which on the others are taken for mistakes.
 _FILES = 0.8

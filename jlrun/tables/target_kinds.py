@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from jlrun.tables.statistics import ColumnStatistics
 
 TargetKind = Literal["multiclass", "binary", "regression", "multilabel"]
-TARGET_KINDS: tuple[TargetKind, ...] = ("multiclass", "binary", "regression", "multilabel")
+TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
 TASK_OF_KIND = {
     "multiclass": {"_target_": "jlrun.tasks.Multiclass", "label_smoothing": 0.0},
     "binary": {"_target_": "jlrun.tasks.Binary"},

@@ -26,7 +26,8 @@ def main(args: Sequence[str]) -> int:
     parse.add_argument("--force", action="store_true", help="replace a file that is there")
     options = parse.parse_args(args)
 
-    from jlrun.tables.outline import Request, outline
+    from jlrun.tables.outline import outline
+    from jlrun.tables.request import Request
     from jlrun.tables.starting_config import starting_config
 
     targets = [name.strip() for name in options.targets.split(",") if name.strip()]

@@ -13,7 +13,8 @@ import torch
 
 from jlrun.errors import UserError
 from jlrun.tables.layout import Reading
-from jlrun.tables.outline import Request, outline
+from jlrun.tables.outline import outline
+from jlrun.tables.request import Request
 from jlrun.tables.target_kinds import Target
 from jlrun.tables.task_names import TAKEN, task_name
 from tests.tables.made import rows_of, with_files, write_csv, write_image
@@ -136,7 +137,8 @@ def test_names_of_tasks_can_stand_in_a_model() -> None:
 
 def test_nothing_of_it_imports_pytorch(table: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from jlrun.tables.outline import Request, outline; "
+        "import sys; from pathlib import Path; from jlrun.tables.outline import outline; "
+        "from jlrun.tables.request import Request; "
         f"outline(Request(Path({str(table)!r}))); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,57 +10,16 @@ import numpy as np
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.table.account import TableAccount
 from jlrun.data.table.cells import Cells, FileCells, cells_of
+from jlrun.data.table.input_kinds import InputKinds
 from jlrun.data.table.leaks import find_leaks
 from jlrun.data.table.learning import learn_series, learn_tabular, learn_text, mean_and_std
 from jlrun.data.table.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.tables.inputs import ColumnsOf
-from jlrun.tables.settings import (
-    AudioSettings,
-    CategorySettings,
-    ImageSettings,
-    SeriesSettings,
-    TextSettings,
-)
 from jlrun.tables.target_kinds import Target
-
-
-@dataclass(frozen=True)
-class InputSettings:
-    """How the inputs of a table are read and learned.
-
-    Attributes:
-        folder: that names of files are relative to.
-    """
-
-    folder: Path
-    text: TextSettings
-    category: CategorySettings
-    image: ImageSettings
-    audio: AudioSettings
-    series: SeriesSettings
-
-    def image_spec(self) -> ImageSpec:
-        """Return the spec of images, without their statistics."""
-        assert self.image.size is not None
-        assert self.image.channels is not None
-        return ImageSpec(self.image.channels, self.image.size, self.image.size, (), ())
-
-    def audio_spec(self) -> AudioSpec:
-        """Return the spec of recordings."""
-        assert self.audio.rate is not None
-        assert self.audio.seconds is not None
-        return AudioSpec(max(1, round(self.audio.seconds * self.audio.rate)), self.audio.rate)
-
-    def series_spec(self) -> SeriesSpec:
-        """Return the spec of series, without their statistics."""
-        length, channels = self.series.length, self.series.channels
-        assert length is not None
-        assert channels is not None
-        return SeriesSpec(length, channels, (0.0,) * channels, (1.0,) * channels)
 
 
 @dataclass(frozen=True)
@@ -69,35 +28,21 @@ class Fitting:
 
     Attributes:
         modalities: modality -> its columns.
-        settings: of the inputs.
+        kinds: how they are read.
+        folder: that names of files are relative to.
         targets: task -> its column and kind.
         known: modality -> spec that a model has learned already: it is taken over.
     """
 
     modalities: Mapping[str, ColumnsOf]
-    settings: InputSettings
+    kinds: InputKinds
+    folder: Path
     targets: Mapping[str, Target]
     known: Mapping[str, Spec] = field(default_factory=dict)
 
     def unfitted(self) -> dict[str, Spec]:
         """Return modality -> spec, as far as it does not depend on training rows."""
-        return {modality: self._unfitted(c) for modality, c in self.modalities.items()}
-
-    def _unfitted(self, columns: ColumnsOf) -> Spec:
-        match columns.kind:
-            case "image":
-                return self.settings.image_spec()
-            case "audio":
-                return self.settings.audio_spec()
-            case "series":
-                return self.settings.series_spec()
-            case "text":
-                return TextSpec((), 1)
-            case _:
-                count = len(columns.columns)
-                levels = ((),) * len(columns.categories)
-                zeros, ones = (0.0,) * count, (1.0,) * count
-                return TabularSpec(columns.columns, zeros, ones, columns.categories, levels)
+        return {modality: self.kinds.spec_of(c) for modality, c in self.modalities.items()}
 
     def of(self, dataset: Dataset) -> Dataset:
         """Return the data set with ways to fit it."""
@@ -113,7 +58,7 @@ class Fitting:
         assert isinstance(account, TableAccount)
         training = rows.rows[indices.numpy()]
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
-        cells = {m: cells_of(c, specs[m], self.settings.folder) for m, c in self._all()}
+        cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
         units = {
             task: mean_and_std(rows.store, target.column, training)
             for task, target in self.targets.items()
@@ -140,19 +85,19 @@ class Fitting:
         self, modality: str, columns: ColumnsOf, rows: TableRows, training: np.ndarray
     ) -> Spec:
         known, store = self.known.get(modality), rows.store
-        match self._unfitted(columns):
+        match self.kinds.spec_of(columns):
             case TextSpec():
                 if isinstance(known, TextSpec):
                     return known
-                return learn_text(store, columns.columns, training, self.settings.text)
+                return learn_text(store, columns.columns, training, self.kinds.text)
             case TabularSpec() as own:
                 if isinstance(known, TabularSpec):
                     return _shared(modality, own, known)
-                return learn_tabular(store, columns, training, self.settings.category)
+                return learn_tabular(store, columns, training, self.kinds.category)
             case SeriesSpec() as own:
                 if isinstance(known, SeriesSpec):
                     return known
-                cells = cells_of(columns, own, self.settings.folder)
+                cells = cells_of(columns, own, self.folder)
                 assert isinstance(cells, FileCells)
                 return learn_series(cells, store, training, own)
             case spec:

@@ -15,11 +15,12 @@ from jlrun.data.table.rows import TableRows
 from jlrun.errors import Problem, UserError
 from jlrun.files import read_json
 from jlrun.tables.bad_rows import BadRows
-from jlrun.tables.conversion import Wanted, stored
+from jlrun.tables.cache import stored
+from jlrun.tables.conversion import Wanted
 from jlrun.tables.file_kinds import MEDIA
 from jlrun.tables.inputs import ColumnsOf
 from jlrun.tables.layout import Reading, place_word
-from jlrun.tables.outline import folder_of
+from jlrun.tables.request import folder_of
 from jlrun.tables.store import Form, Store
 
 

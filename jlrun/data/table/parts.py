@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jlrun.data.table.rows import TableRows
 from jlrun.tables.bad_rows import BadRow, BadRows
 from jlrun.tables.store import Store
 
@@ -65,9 +66,9 @@ def divided(whole: Part, column: str) -> dict[str, Part]:
     }
 
 
-def groups_of(part: Part, column: str) -> np.ndarray:
+def groups_of(rows: TableRows, column: str) -> np.ndarray:
     """Return the group of each row, int64 ``(N,)``; a row without one is a group of its own."""
-    codes = part.store.codes(column)[part.rows].astype(np.int64)
+    codes = rows.store.codes(column)[rows.rows].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max(initial=0) + 1 + np.arange(int(alone.sum()))
     return codes

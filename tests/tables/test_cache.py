@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.tables.conversion import CheckFile, Wanted, stored
+from jlrun.tables.cache import stored
+from jlrun.tables.conversion import CheckFile, Wanted
 from jlrun.tables.layout import Reading
 from jlrun.tables.store import Form, Store
 
