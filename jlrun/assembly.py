@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
+from jlrun.data.dataset import Account
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine
 from jlrun.feeds import (
     choose_modalities,
     dataset_nodes,
     leading,
-    load_splits,
+    load_every_split,
     make_feed,
     pretrained_on,
     pretraining_stream,
@@ -49,6 +50,7 @@ class Assembly:
         feeds: the data sets in use, for the records.
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
+        accounts: stream name -> what its data set has to say of itself, where it has.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class Assembly:
     feeds: tuple[Feed, ...]
     specs: Mapping[str, Spec]
     start: LearnedStart | None = None
+    accounts: Mapping[str, Account] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -80,7 +83,8 @@ def assemble(settings: Settings) -> Assembly:
     engine = make_engine(settings)
     nodes = dataset_nodes(settings)
     modalities = choose_modalities(settings, nodes)
-    splits = {name: load_splits(settings, name, node) for name, node in nodes.items()}
+    start = LearnedStart.of(learned_start({"source": settings.source}))
+    splits = load_every_split(settings, nodes, {} if start is None else start.specs())
     taken = splits[leading(nodes)].modalities
     specs = {m: taken[m] for m in modalities}
     recipe = make_recipe(settings, modalities)
@@ -99,7 +103,6 @@ def assemble(settings: Settings) -> Assembly:
         needs=needs,
         blocks=partial(body_blocks, settings, specs, modalities),
     )
-    start = LearnedStart.of(learned_start({"source": settings.source}))
     plan = with_held_out(_plan(settings, feeds, parts, start), recipe.make_balance().held_out)
     if "views" in needs and not beside:
         chosen = pretrained_on(settings, feeds)
@@ -108,7 +111,8 @@ def assemble(settings: Settings) -> Assembly:
             for f in chosen
         }
         plan = with_pretraining(plan, chosen, with_views, settings.pretraining.epochs, recipe)
-    return Assembly(settings, engine, plan, feeds, specs, start)
+    accounts = {name: s.account for name, s in splits.items() if s.account is not None}
+    return Assembly(settings, engine, plan, feeds, specs, start, accounts)
 
 
 def _plan(

@@ -72,7 +72,9 @@ def _run(arguments: list[str]) -> int:
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):
         if arguments and arguments[0] in VERBS:
-            return import_module(f"jlrun.verbs.{arguments[0]}").main(arguments[1:])
+            return import_module(f"jlrun.verbs.{arguments[0].replace('-', '_')}").main(
+                arguments[1:]
+            )
         return _experiment(arguments)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jlrun.accounts import told, write_accounts
 from jlrun.assembly import Assembly, assemble
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
@@ -52,7 +53,12 @@ def execute(composed: Composed) -> Result:
             f"'{directory}' holds a run already; continue it with `jlrun resume {directory}`, or "
             "choose another folder",
         )
-    job = Job(Settings.parse(composed.config), directory, tuple(composed.overrides))
+    job = Job(
+        Settings.parse(composed.config),
+        directory,
+        tuple(composed.overrides),
+        inferred=composed.inferred,
+    )
 
     def write_inputs() -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -89,6 +95,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
         describe_model(assembly, job.directory)
+        write_accounts(assembly.accounts, job.directory)
         recorder = make_recorder(
             job.directory,
             tensorboard=node.tensorboard,
@@ -102,7 +109,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
-            for line in () if assembly.start is None else assembly.start.lines():
+            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly)):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
@@ -129,6 +136,10 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             raise
         finally:
             recorder.close()
+
+
+def _started_from(assembly: Assembly) -> list[str]:
+    return [] if assembly.start is None else assembly.start.lines()
 
 
 def _refuse_several_processes() -> None:

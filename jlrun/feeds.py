@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -13,12 +15,12 @@ from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels
 from jlrun.config.schema import Settings
 from jlrun.data.augment import Augment
 from jlrun.data.dataset import Dataset
-from jlrun.data.specs import Spec
+from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
-from jlrun.tasks import Multiclass, Multilabel, TaskSpec
+from jlrun.tasks import Multiclass, Multilabel, Task, TaskSpec
 from jlrun.trainers.parts import Feed
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.withholding import withhold
@@ -55,13 +57,46 @@ def choose_modalities(
     return tuple(chosen)
 
 
-def load_splits(settings: Settings, name: str, node: Mapping[str, Any]) -> Splits:
+def load_every_split(
+    settings: Settings, nodes: Mapping[str, Mapping[str, Any]], known: Mapping[str, Spec]
+) -> dict[str, Splits]:
+    """Load and split all data sets, the target last.
+
+    What is learned of the inputs of one, as a vocabulary, is taken over by those that come later.
+
+    Args:
+        settings: of the run.
+        nodes: stream name -> data set node.
+        known: modality -> spec that the model begins with.
+
+    Raises:
+        UserError: as `load_splits`.
+    """
+    found = dict[str, Splits]()
+    for name in sorted(nodes, key=lambda name: name == "target"):
+        found[name] = load_splits(settings, name, nodes[name], known)
+        known = {**found[name].modalities, **known}
+    return {name: found[name] for name in nodes}
+
+
+def load_splits(
+    settings: Settings, name: str, node: Mapping[str, Any], known: Mapping[str, Spec] | None = None
+) -> Splits:
     """Load a data set and split it.
+
+    Args:
+        settings: of the run.
+        name: of its stream, its config path.
+        node: what it is built from.
+        known: modality -> spec that it is to take over, where it learns one; None: nothing.
 
     Raises:
         UserError: if files are missing or wrong, or targets are out of range.
     """
-    dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+    with placed_errors(name):
+        dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+    if known and dataset.adopt is not None:
+        dataset = dataset.adopt(known)
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
     splits = make_splits(dataset, subset, settings.seed, where=name)
@@ -69,7 +104,24 @@ def load_splits(settings: Settings, name: str, node: Mapping[str, Any]) -> Split
         return splits
     task = _zero_shot_task(settings, node)
     split, _ = unseen_classes(settings, splits.classes[task])
-    return withhold(splits, dataset.modalities, task, split, name)
+    unmeasured = {
+        m: dataset.modalities[m] if isinstance(spec, ImageSpec) else spec
+        for m, spec in splits.modalities.items()
+    }
+    return withhold(splits, unmeasured, task, split, name)
+
+
+@contextmanager
+def placed_errors(name: str) -> Iterator[None]:
+    """Let errors that speak of ``dataset.…`` speak of where the data set stands."""
+    try:
+        yield
+    except UserError as error:
+        own = re.compile(r"(?<![\w.])dataset(?=\.\w|$)")
+        problems = [
+            Problem(own.sub(name, p.where), own.sub(name, p.message)) for p in error.problems
+        ]
+        raise UserError(problems) from error
 
 
 def check_targets(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
@@ -104,7 +156,7 @@ def task_specs(
 ) -> tuple[TaskSpec, ...]:
     """Return the tasks in use of the data set at ``name``, in the order of the config."""
     specs = tuple(
-        TaskSpec(label, build(node["tasks"][task]), splits.classes[task], target=task)
+        TaskSpec(label, _task(node, task, splits), splits.classes[task], target=task)
         for task, label in task_labels(name, node).items()
         if chosen is None or label in chosen
     )
@@ -116,6 +168,11 @@ def task_specs(
                 f"at least two classes are needed, found: {found or 'none'}",
             )
     return specs
+
+
+def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
+    task: Task = build(node["tasks"][name])
+    return task.in_units(*splits.units[name]) if name in splits.units else task
 
 
 def make_feed(

@@ -11,12 +11,14 @@ from jlrun.fitting import FitFolder
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be done: its settings, where it goes, and what the user typed."""
+    """A run to be done: its settings, where it goes, what the user typed, and what else was
+    inferred from the data."""
 
     settings: Settings
     directory: Path
     overrides: tuple[str, ...]
     resumed: bool = False
+    inferred: tuple[str, ...] = ()
 
     def folder(self, fit: str) -> FitFolder:
         """Return the folder of a fit's checkpoints."""

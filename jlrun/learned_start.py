@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun.data.specs import Spec, spec_from_json
 from jlrun.errors import UserError
+from jlrun.files import read_json
 from jlrun.model import JointModel
 from jlrun.weight_files import LoadReport, load_weights
 
@@ -38,6 +40,13 @@ class LearnedStart:
             UserError: if there is no such run or file, or nothing in it fits.
         """
         self.report = load_weights(model, self._file(), f"source.{self._key}")
+
+    def specs(self) -> dict[str, Spec]:
+        """Return modality -> what the saved model takes, where it is a run's."""
+        file = self._path / "model.json"
+        if self._key != "run" or not file.is_file():
+            return {}
+        return {m: spec_from_json(spec) for m, spec in read_json(file)["modalities"].items()}
 
     def _file(self) -> Path:
         if self._key != "run":

@@ -82,6 +82,7 @@ def make_result(
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
             **_origins(job, assembly),
             **_missing(job, assembly),
+            **_data(assembly),
             **_relations(job),
         },
     )
@@ -140,6 +141,12 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
     if len(fit.modalities) < 2:
         return {}
     return score_missing(predict(), fit, assembly.plan.test, node.rates, node.seeds)
+
+
+def _data(assembly: Assembly) -> dict[str, Any]:
+    """Return what data sets have to say of their rows."""
+    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    return {"data": found} if found else {}
 
 
 def _relations(job: Job) -> dict[str, Any]:

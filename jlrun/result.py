@@ -32,7 +32,8 @@ class Result:
             often print Δm with the opposite sign); None without baselines.
         model: number of parameters, and of trainable ones.
         cost: training time in seconds, throughput, steps and peak memory in bytes.
-        extra: what only some runs have: ``source`` in transfer; ``baselines_from``, baseline -> the
+        extra: what only some runs have: ``source`` in transfer; ``data``, how many rows of a table
+            were skipped and why; ``baselines_from``, baseline -> the
             run that trained it, for those that another run of the sweep trained; ``diagnosis``,
             how the tasks of the last phase got along, where their gradients were measured;
             ``missing`` and ``contribution`` of several modalities (`jlrun.missing.report`).

@@ -23,7 +23,7 @@ from jlrun.files import read_json, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective
 from jlrun.saved_run import load_run
-from jlrun.tasks import TaskSpec
+from jlrun.tasks import Task, TaskSpec
 
 FILE = "model.json"
 BEST = "checkpoints/best"
@@ -56,6 +56,7 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
                 "task": spec.name,
                 "kind": _node_of(assembly, spec),
                 "classes": list(spec.classes),
+                "units": list(spec.task.units),
             }
             for head, spec in fit.heads.items()
         },
@@ -129,9 +130,14 @@ def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:
 
 def _heads(content: Mapping[str, Any]) -> dict[str, TaskSpec]:
     return {
-        head: TaskSpec(entry["task"], build(entry["kind"]), tuple(entry["classes"]))
+        head: TaskSpec(entry["task"], _task(entry), tuple(entry["classes"]))
         for head, entry in content["heads"].items()
     }
+
+
+def _task(entry: Mapping[str, Any]) -> Task:
+    task: Task = build(entry["kind"])
+    return task.in_units(*entry["units"]) if "units" in entry else task
 
 
 def _untrained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, plain
@@ -10,6 +11,7 @@ from jlrun.config.data_nodes import SEVERAL, SINGLE
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
 from jlrun.config.slots import places
+from jlrun.config.tables import with_tables
 from jlrun.errors import Problem, UserError
 
 _NO_SUCH_KEY = "there is no such key"
@@ -31,9 +33,13 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         if names.problems:
             raise UserError(distinct([*names.problems, *_other_problems(names)]))
         composed = as_composed(load(loader, names.overrides), overrides)
+    tables = with_tables(composed.config)
+    composed = replace(composed, config=tables.config, inferred=tables.lines)
     problems = _cheap_problems(composed.config, names.overrides)
-    if not any(_NO_SUCH_KEY in p.message for p in problems) or _sets_arguments(names):
+    named = not any(_NO_SUCH_KEY in p.message for p in problems)
+    if not tables.problems and (named or _sets_arguments(names)):
         problems += signature_problems(composed.config)
+    problems = tables.problems_before(problems)
     if problems:
         raise UserError(distinct(problems))
     return composed
@@ -47,11 +53,14 @@ def _other_problems(names: Names) -> list[Problem]:
         config = plain(names.preview())
     except UserError as error:
         return list(error.problems)
+    tables = with_tables(config)
+    config = tables.config
     problems = check_parts(config, names.overrides)
     if names.values:
         problems = _cheap_problems(config, names.overrides)
     if _sets_arguments(names):
         problems += signature_problems(config)
+    problems = tables.problems_before(problems)
     # What a guessed option would lead to is not the user's mistake.
     guessed = {problem.where for problem in names.problems}
     return [problem for problem in problems if problem.where not in guessed]

@@ -43,11 +43,13 @@ class Composed:
         config: plain and fully resolved, without Hydra's own node.
         overrides: what the user asked for.
         run_dir: absolute path of the folder of this run.
+        inferred: what the config says that the user left to the data, and why.
     """
 
     config: dict[str, Any]
     overrides: list[str]
     run_dir: Path
+    inferred: tuple[str, ...] = ()
 
 
 def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:

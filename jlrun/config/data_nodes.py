@@ -47,6 +47,11 @@ def used_nodes(config: Config) -> dict[str, Config]:
     }
 
 
+def infers(node: Config) -> bool:
+    """Whether a node may leave its tasks and modalities to be inferred from its file."""
+    return str(node.get("_target_")).startswith("jlrun.data.table.")
+
+
 def task_labels(path: str, node: Config) -> dict[str, str]:
     """Return task -> what it is called in results and in ``tasks=[…]``.
 

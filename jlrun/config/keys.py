@@ -47,7 +47,7 @@ def _first_missing(cfg: DictConfig, parts: list[str]) -> int | None:
             if not (part.isdigit() and int(part) < len(node)):
                 return position
             node = node._get_node(int(part))
-        elif isinstance(node, DictConfig) and not node._is_none() and part in node:
+        elif isinstance(node, DictConfig) and not node._is_none() and part in node.keys():  # noqa: SIM118 (without .keys() values that must be set are left out)
             node = node._get_node(part)
         elif isinstance(node, DictConfig) and position and not node._is_none() and not len(node):
             return None  # an empty mapping takes any key

@@ -10,6 +10,7 @@ from jlrun.config.data_nodes import (
     SEVERAL,
     SOURCES,
     data_nodes,
+    infers,
     learned_start,
     task_labels,
     used_nodes,
@@ -61,6 +62,8 @@ def _datasets(config: Config) -> Iterator[Problem]:
             group = f"dataset@{key}" if key != "dataset" else key
             yield Problem(key, f"there is no data set; choose one with {group}=…")
             continue
+        if infers(node):
+            continue  # `with_tables` tells what keeps it from that
         if not (isinstance(node.get("tasks"), Mapping) and node["tasks"]):
             yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
         if not _names(node.get("modalities")):
@@ -220,7 +223,8 @@ def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterat
     names = chosen_modalities(config)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        group, _, rest = key.replace("/", ".").partition(".")
+        place = key.partition("@")[2] or key  # backbone/image@backbone.image_front
+        group, _, rest = place.replace("/", ".").partition(".")
         modality = rest.partition(".")[0]
         used = {*names, *map(kind_of, names)}
         if group == "backbone" and names and modality not in used:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
+
+
+class Account(Protocol):
+    """What a data set has to say of itself in a run."""
+
+    def lines(self, where: str) -> Sequence[str]:
+        """Return what is to be told when a run starts, of the data set at this config path."""
+        ...
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what belongs into ``result.json``."""
+        ...
+
+    def files(self) -> Mapping[str, str]:
+        """Return name -> content of files for the run directory."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,11 @@ class Dataset:
         fit: indices of the rows of ``train`` that are trained on -> the same rows in the same
             order, with all that must be learned from those alone: vocabularies, levels, means.
             None: there is no such thing, or it has been done.
+        adopt: specs that a model has learned already -> the data set, whose ``fit`` takes over
+            those of modalities that it has too, so that the model can read its rows.
+        units: regression task -> mean and standard deviation of its training targets, in whose
+            units it is learned; a task without an entry is learned as it stands.
+        account: what the data set has to say of itself; None: nothing.
     """
 
     train: Rows
@@ -37,3 +59,6 @@ class Dataset:
     test: Rows | None = None
     groups: Tensor | None = None
     fit: Callable[[Tensor], Dataset] | None = None
+    adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
+    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    account: Account | None = None

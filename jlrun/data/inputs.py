@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.image_files import is_image_name, read_image
-from jlrun.data.rows import TensorRows
+from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.texts import tokenize
@@ -36,7 +36,7 @@ class NamedRows:
     """
 
     names: tuple[str, ...]
-    rows: TensorRows
+    rows: Rows
 
 
 def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from jlrun.data.class_subset import ClassSubset
-from jlrun.data.dataset import Dataset
+from jlrun.data.dataset import Account, Dataset
 from jlrun.data.pixels import measure_missing_statistics
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -67,6 +67,7 @@ class Splits:
             to be used.
         modalities: modality -> spec, image statistics included (of the training rows).
         classes: task -> class names, those of the main task in the order that was asked for.
+        units, account: of the data set.
     """
 
     train: View
@@ -75,6 +76,8 @@ class Splits:
     pool: View
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    account: Account | None = None
 
 
 def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:
@@ -109,7 +112,9 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         test = test.over(fitted.train if fitted.test is None else fitted.test)
         dataset = fitted
     modalities = measure_missing_statistics(dataset.modalities, train)
-    return Splits(train, val, test, pool, modalities, classes)
+    return Splits(
+        train, val, test, pool, modalities, classes, units=dataset.units, account=dataset.account
+    )
 
 
 def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:

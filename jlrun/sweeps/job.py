@@ -45,17 +45,19 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
+    from jlrun.config.tables import with_tables
     from jlrun.execution import execute, resume
     from jlrun.result import read_result
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
         config["baselines_cache"] = str(sweep / "baselines")
-    problems = check_values(config)
+    tables = with_tables(config)
+    config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
     if problems:
         raise UserError(problems)
     if not _begun(directory, config):
-        return _value(execute(Composed(config, overrides, directory)).objective)
+        return _value(execute(Composed(config, overrides, directory, tables.lines)).objective)
     before = read_result(directory)
     if before is not None and before["status"] == "completed":
         print(f"complete already in {directory}", flush=True)

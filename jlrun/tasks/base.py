@@ -23,6 +23,8 @@ class Task(ABC):
     those that Δm averages over within the task; empty: the primary one alone. Of the metrics in
     `SMALLER_IS_BETTER` less is better, of all others more.
 
+    ``units`` are zero and one of the scale on which logits and losses are.
+
     The targets of ``dense`` tasks are maps with a value for each pixel, their logits maps
     ``(B, num_outputs, h, w)`` of any size, which loss and metrics bring to that of the target.
     """
@@ -30,6 +32,11 @@ class Task(ABC):
     primary: ClassVar[str]
     compared: ClassVar[tuple[str, ...]] = ()
     dense: ClassVar[bool] = False
+    units: tuple[float, float] = (0.0, 1.0)
+
+    def in_units(self, mean: float, std: float) -> Task:
+        """Return the task learned in units of ``std`` from ``mean``; only regression has units."""
+        return self
 
     @abstractmethod
     def num_outputs(self, classes: tuple[str, ...]) -> int:
@@ -89,4 +96,6 @@ class TaskSpec:
 
     def shares_head_with(self, other: TaskSpec) -> bool:
         """Whether the outputs of both mean the same, so that one head can serve both."""
-        return type(self.task) is type(other.task) and self.classes == other.classes
+        ours, theirs = self.task, other.task
+        alike = type(ours) is type(theirs) and ours.units == theirs.units
+        return alike and self.classes == other.classes

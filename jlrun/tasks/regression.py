@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,19 +17,32 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """A number: squared error on one output, target float32 ``(B,)``."""
+    """A number: squared error on one output, target float32 ``(B,)``.
+
+    Where the scale of the target is known (`in_units`), outputs and losses are in standard
+    deviations from the mean, as those of other tasks beside it; predictions and metrics are in the
+    units of the target all the same.
+    """
 
     primary = "r2"
+
+    def in_units(self, mean: float, std: float) -> Regression:
+        found = copy(self)
+        found.units = (mean, std)
+        return found
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return 1
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         check_row_logits(logits)
+        mean, std = self.units
+        target = (target - mean) / std
         return F.mse_loss(logits[:, 0], target.to(logits.dtype), reduction="none")
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        return logits
+        mean, std = self.units
+        return logits * std + mean
 
     def decide(self, probabilities: Tensor) -> Tensor:
         return probabilities[:, 0]

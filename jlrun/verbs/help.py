@@ -40,7 +40,7 @@ def main(args: Sequence[str] = ()) -> int:
     print(_USAGE)
     print("Verbs")
     for verb, description in VERBS.items():
-        print(f"  {verb:<10}{description}")
+        print(f"  {verb:<13}{description}")
     print("\nGroups (`jlrun ls GROUP` describes the options)")
     print(_listed(groups))
     print()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from jlrun.data.inputs import NamedRows
+    from jlrun.data.specs import Spec
     from jlrun.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
 
@@ -28,14 +31,19 @@ def main(args: list[str]) -> int:
     parse = parser("predict", "Predict new rows with the selected model of a run.")
     parse.add_argument("run", type=Path, help="run directory")
     parse.add_argument(
-        "--input", type=Path, required=True, help="image, folder, .npy, .npz or .csv"
+        "--input", type=Path, required=True, help="image, folder, .npy, .npz, or a table"
     )
     parse.add_argument("--output", type=Path, required=True, help=".csv or .json")
+    parse.add_argument(
+        "--on-error",
+        choices=["fail", "skip"],
+        default="fail",
+        help="of bad rows of a table: report them and stop, or leave them out",
+    )
     parsed = parse.parse_args(args)
     if parsed.output.suffix.lower() not in (".csv", ".json"):
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
 
-    from jlrun.data.inputs import read_inputs
     from jlrun.saved_model import load_saved_model
     from jlrun.saved_run import load_run
 
@@ -46,11 +54,32 @@ def main(args: list[str]) -> int:
         raise UserError.of(
             "--output", f"{', '.join(dense)}: maps do not fit in a table; load the run from Python"
         )
-    inputs = read_inputs(parsed.input, saved.specs)
-    rows = list(_predictions(saved, inputs))
+    with _inputs(parsed.run, parsed.input, saved.specs, parsed.on_error) as inputs:
+        rows = list(_predictions(saved, inputs))
     write_text(parsed.output, _format(rows, parsed.output.suffix.lower()))
     print(f"{len(rows)} rows predicted: {parsed.output}")
     return 0
+
+
+@contextmanager
+def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
+    """Read rows by the columns of the table that the run learned from, or by modalities."""
+    from jlrun.data.inputs import read_inputs
+    from jlrun.data.table.account import TABLE_FILE
+    from jlrun.data.table.new_rows import read_new_rows
+    from jlrun.tables.layout import SUFFIXES
+
+    table = run / TABLE_FILE
+    if not table.is_file() or path.suffix.lower() not in SUFFIXES:
+        yield read_inputs(path, specs)
+        return
+    with TemporaryDirectory() as folder:
+        found = read_new_rows(path, table, specs, Path(folder))
+        if on_error == "fail":
+            found.refuse("--input", "--on-error skip")
+        for line in found.lines():
+            print(line)
+        yield found.named
 
 
 def _predictions(saved: SavedModel, inputs: NamedRows) -> Iterator[dict[str, Any]]:

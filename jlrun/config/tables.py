@@ -1,0 +1,118 @@
+"""Fill in what the nodes of tables leave to their files, so that a config says all of it.
+
+A table's node that a user writes may name a file and no more. Before the config is checked, its
+columns, tasks and modalities are inferred and written into the node: then names are checked as
+those of any other data set, and a saved config does not depend on another inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jlrun.config.data_nodes import data_nodes, infers
+from jlrun.errors import Problem, UserError
+
+# What is checked against the tasks and modalities of data sets.
+_DEPENDENT = ("tasks", "modalities", "mode", "fusion", "backbone")
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A config in which tables say what they are.
+
+    Attributes:
+        config: the config.
+        lines: what was inferred, and why.
+        problems: what is wrong with tables; their nodes are as they were.
+        unknown: config paths of those.
+    """
+
+    config: dict[str, Any]
+    lines: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def problems_before(self, others: Sequence[Problem]) -> list[Problem]:
+        """Return the problems of tables, then others, but for what may be their consequence."""
+        if not self.unknown:
+            return [*self.problems, *others]
+        places = tuple(f"{key}." for key in (*self.unknown, *_DEPENDENT))
+        return [*self.problems, *(p for p in others if not f"{p.where}.".startswith(places))]
+
+
+def with_tables(config: dict[str, Any]) -> Inference:
+    """Return the config with what its tables' files tell. No PyTorch is imported."""
+    paths = [path for path, node in data_nodes(config).items() if infers(node)]
+    if not paths:
+        return Inference(config)
+    config = deepcopy(config)
+    lines, problems, unknown = list[str](), list[Problem](), list[str]()
+    for path, node in data_nodes(config).items():
+        if path not in paths or node.get("path") in (None, "???"):
+            continue
+        try:
+            lines += _fill(path, node)
+        except UserError as error:
+            problems += error.problems
+            unknown.append(path)
+    return Inference(config, tuple(lines), tuple(problems), tuple(unknown))
+
+
+def _fill(path: str, node: Any) -> tuple[str, ...]:
+    """Write into a table's node what its file tells, and return the lines on that."""
+    from jlrun.tables.outline import outline
+    from jlrun.tables.target_kinds import TASK_OF_KIND
+
+    request = _request(path, node)
+    found = outline(request)
+    node["columns"] = dict(found.columns)
+    node["targets"] = {task: asdict(target) for task, target in found.targets.items()}
+    node["split_column"], node["group_by"] = found.split_column, found.group_by
+    for kind in ("image", "audio", "series"):
+        node[kind] = asdict(getattr(found, kind))
+    node["modalities"] = list(found.modalities(request.join_texts))
+    node["tasks"] = {
+        task: {**TASK_OF_KIND[target.kind], **_said(node, task)}
+        for task, target in found.targets.items()
+    }
+    return found.lines
+
+
+def _said(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+    """Return the keys of a task that the user set."""
+    tasks = node.get("tasks")
+    said = tasks.get(task) if isinstance(tasks, Mapping) else None
+    return said if isinstance(said, Mapping) else {}
+
+
+def _request(path: str, node: Mapping[str, Any]) -> Any:
+    """Return what a node says of its table.
+
+    Raises:
+        UserError: for values of a wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from jlrun.config.messages import problems_of, validate
+    from jlrun.tables.parameters import TYPES
+    from jlrun.tables.request import Request
+
+    typed, problems = dict[str, Any](), list[Problem]()
+    for name, kind in TYPES.items():
+        try:
+            typed[name] = validate(TypeAdapter(kind), node.get(name))
+        except ValidationError as error:
+            problems += problems_of(f"{path}.{name}", node.get(name), error)
+    if problems:
+        raise UserError(problems)
+    text, category = typed.pop("text"), typed.pop("category")
+    return Request(
+        **{**typed, "path": Path(typed["path"]).expanduser()},
+        where=path,
+        join_texts=text.join,
+        max_levels=category.max_levels,
+    )

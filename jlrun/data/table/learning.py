@@ -1,0 +1,105 @@
+"""What is learned of a table from its training rows alone: vocabularies, levels, means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jlrun.data.specs import SeriesSpec, TabularSpec, TextSpec
+from jlrun.data.table.cells import FileCells, texts_of
+from jlrun.data.texts import fit_text_spec
+from jlrun.tables.inputs import ColumnsOf
+from jlrun.tables.settings import CategorySettings, TextSettings
+from jlrun.tables.store import Store
+
+_ROWS_AT_ONCE = 10_000
+_SERIES_ROWS = 2_000
+_SMALLEST_STD = 1e-6
+
+
+def learn_text(
+    store: Store, columns: Sequence[str], rows: np.ndarray, settings: TextSettings
+) -> TextSpec:
+    """Return the vocabulary of the training rows that have a text."""
+    texts = (text for some in _parts(rows) for text in texts_of(store, columns, some) if text)
+    return fit_text_spec(
+        texts,
+        tokenizer=settings.tokenizer,
+        max_length=settings.max_length,
+        max_size=settings.max_size,
+        min_count=settings.min_count,
+    )
+
+
+def learn_tabular(
+    store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
+) -> TabularSpec:
+    """Return means, standard deviations and levels of the training rows."""
+    moments = [_moments(store.numbers(column), rows) for column in columns.columns]
+    return TabularSpec(
+        numbers=columns.columns,
+        mean=tuple(mean for mean, _ in moments),
+        std=tuple(std for _, std in moments),
+        categories=columns.categories,
+        levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
+    )
+
+
+def _moments(column: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of those that are there; 0 and 1 if none is.
+
+    Parts are merged as by Chan et al., "Algorithms for Computing the Sample Variance", 1983.
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    for some in _parts(rows):
+        values = column[some].astype(np.float64)
+        values = values[~np.isnan(values)]
+        if not len(values):
+            continue
+        delta, total = float(values.mean()) - mean, count + len(values)
+        squares += float(((values - values.mean()) ** 2).sum())
+        squares += delta**2 * count * len(values) / total
+        mean += delta * len(values) / total
+        count = total
+    if count == 0:
+        return 0.0, 1.0
+    std = (squares / count) ** 0.5
+    return mean, std if std > _SMALLEST_STD * max(abs(mean), 1e-30) else 1.0
+
+
+def mean_and_std(store: Store, column: str, rows: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of a column of numbers over ``rows``."""
+    return _moments(store.numbers(column), rows)
+
+
+def _levels(
+    store: Store, column: str, rows: np.ndarray, settings: CategorySettings
+) -> tuple[str, ...]:
+    names = store.levels(column)
+    codes = store.codes(column)[rows]
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    kept = [name for name, count in zip(names, counts, strict=True) if count >= settings.min_count]
+    count_of = dict(zip(names, counts, strict=True))
+    kept.sort(key=lambda name: (-count_of[name], name))
+    return tuple(kept[: settings.max_levels])
+
+
+def learn_series(cells: FileCells, store: Store, rows: np.ndarray, spec: SeriesSpec) -> SeriesSpec:
+    """Return ``spec`` with means and standard deviations of at most 2,000 training rows."""
+    filled = rows[store.filled(cells.column)[rows]]
+    chosen = np.linspace(0, len(filled) - 1, min(len(filled), _SERIES_ROWS)).round().astype(int)
+    if not len(filled):
+        return spec
+    values = cells.read(store, filled[chosen]).double().numpy().reshape(-1, spec.channels)
+    known = ~np.isnan(values).all(axis=0)
+    mean, std = np.zeros(spec.channels), np.ones(spec.channels)
+    mean[known] = np.nanmean(values[:, known], axis=0)
+    std[known] = np.nanstd(values[:, known], axis=0)
+    std[std <= _SMALLEST_STD * np.abs(mean)] = 1.0
+    return SeriesSpec(spec.length, spec.channels, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield rows[start : start + _ROWS_AT_ONCE]

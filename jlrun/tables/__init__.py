@@ -1,0 +1,1 @@
+"""Files of rows and columns, without PyTorch: what is in them, and what is wrong."""

@@ -1,0 +1,30 @@
+"""Types of what a table's node says, for checks before anything is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jlrun.tables.layout import Reading
+from jlrun.tables.settings import (
+    AudioSettings,
+    CategorySettings,
+    ImageSettings,
+    SeriesSettings,
+    TextSettings,
+)
+from jlrun.tables.target_kinds import Target
+
+TYPES: dict[str, Any] = {
+    "path": str,
+    "reading": Reading,
+    "columns": dict[str, str],
+    "targets": list[str] | dict[str, Target | str | None] | None,
+    "split_column": str | None,
+    "group_by": str | None,
+    "files_root": str | None,
+    "image": ImageSettings,
+    "audio": AudioSettings,
+    "series": SeriesSettings,
+    "text": TextSettings,
+    "category": CategorySettings,
+}

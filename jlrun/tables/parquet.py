@@ -1,0 +1,41 @@
+"""Parquet, through pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jlrun.errors import UserError
+from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.tables.plain_cells import as_cell
+
+
+def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
+    """Yield the rows of a Parquet file; their places are row numbers from 1.
+
+    Raises:
+        UserError: if pyarrow is missing, the file is not Parquet, or a column has nested values.
+    """
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        fix = 'install it with: pip install "jlrun[parquet]"'
+        raise UserError.of(f"{where}.path", f"Parquet files need pyarrow; {fix}") from error
+    missing, place = frozenset(reading.missing), 1
+    try:
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                cells = {
+                    name: [as_cell(value, missing) for value in column.to_pylist()]
+                    for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                    if not name.startswith("__index_level_")  # pandas's row labels
+                }
+                if batch.num_rows:
+                    yield Chunk(range(place, place + batch.num_rows), cells)
+                place += batch.num_rows
+    except (ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError.of(str(path), f"not a readable Parquet file ({reason})") from error
+    if place == 1:
+        raise UserError.of(f"{where}.path", f"'{path}' has no rows")

@@ -1,0 +1,96 @@
+"""Write the columns of a table to disk, some rows at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from jlrun.tables.numbers import to_numbers
+from jlrun.tables.store import Form, file_name
+
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+
+
+class Writer(Protocol):
+    """Writes a column."""
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Add cells, all of them good."""
+        ...
+
+    def close(self) -> dict[str, Any]:
+        """Complete the files, and return what is to be known of them."""
+        ...
+
+
+# The name of a new file -> the file.
+Create = Callable[[str], BinaryIO]
+
+
+def writer(form: Form, create: Create, name: str, decimal: str) -> Writer:
+    """Return a writer of a column of the given form."""
+    match form:
+        case "number":
+            return _Numbers(create(file_name(name, "number")), decimal)
+        case "code":
+            return _Codes(create(file_name(name, "code")))
+        case _:
+            return _Texts(create(file_name(name, "content")), create(file_name(name, "ends")))
+
+
+class _Numbers:
+    def __init__(self, file: BinaryIO, decimal: str) -> None:
+        self._file, self._decimal = file, decimal
+
+    def add(self, cells: Sequence[str]) -> None:
+        to_numbers(cells, self._decimal)[0].astype(np.float32).tofile(self._file)
+
+    def close(self) -> dict[str, Any]:
+        self._file.close()
+        return {"form": "number"}
+
+
+class _Codes:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._codes: dict[str, int] = {"": -1}
+        self._levels: dict[str, int] = {}
+
+    def add(self, cells: Sequence[str]) -> None:
+        codes = self._codes
+        for cell in cells:
+            if cell not in codes:
+                codes[cell] = self._levels.setdefault(level_name(cell), len(self._levels))
+        np.array([codes[cell] for cell in cells], np.int32).tofile(self._file)
+
+    def close(self) -> dict[str, Any]:
+        self._file.close()
+        return {"form": "code", "levels": list(self._levels)}
+
+
+class _Texts:
+    def __init__(self, content: BinaryIO, ends: BinaryIO) -> None:
+        self._content, self._ends = content, ends
+        self._end = 0
+        np.zeros(1, np.int64).tofile(self._ends)
+
+    def add(self, cells: Sequence[str]) -> None:
+        encoded = [cell.encode() for cell in cells]
+        ends = self._end + np.cumsum([len(text) for text in encoded], dtype=np.int64)
+        ends.tofile(self._ends)
+        self._end = int(ends[-1]) if len(ends) else self._end
+        self._content.write(b"".join(encoded))
+
+    def close(self) -> dict[str, Any]:
+        self._content.close()
+        self._ends.close()
+        return {"form": "text"}
+
+
+def level_name(cell: str) -> str:
+    """Return a cell as the name of a class or level; ``5.0`` and ``5`` are one."""
+    whole = _WHOLE.fullmatch(cell)
+    return whole[1] if whole else cell

@@ -1,0 +1,74 @@
+"""``jlrun init-config data.csv``: an experiment for a table, with everything that was inferred."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from jlrun.config.options import package_folder
+from jlrun.errors import Problem, UserError
+from jlrun.files import write_text
+from jlrun.verbs.arguments import parser
+
+
+def main(args: Sequence[str]) -> int:
+    """Write the YAML of an experiment, say what was inferred, and how to run it.
+
+    Raises:
+        UserError: if the table can't be read, or the file is there already.
+    """
+    parse = parser("init-config", "Look at a table and write an experiment for it.")
+    parse.add_argument("table", type=Path, help="CSV, TSV, JSON Lines or Parquet")
+    parse.add_argument("--targets", default="", help="columns to predict: rating,price")
+    parse.add_argument("--output", type=Path, help="default: conf/experiment/<table>.yaml")
+    parse.add_argument("--force", action="store_true", help="replace a file that is there")
+    options = parse.parse_args(args)
+
+    from jlrun.tables.outline import outline
+    from jlrun.tables.request import Request
+    from jlrun.tables.starting_config import starting_config
+
+    targets = [name.strip() for name in options.targets.split(",") if name.strip()]
+    try:
+        found = outline(Request(options.table.expanduser(), targets=targets or None))
+    except UserError as error:
+        raise _in_own_words(error) from error
+    output = options.output or Path("conf/experiment") / f"{_free_name(options.table.stem)}.yaml"
+    if output.exists() and not options.force:
+        raise UserError.of("--output", f"'{output}' is there already; add --force to replace it")
+    write_text(output, starting_config(options.table, found))
+    for line in found.lines[1:]:
+        print(line)
+    print(f"written: {output}")
+    print(f"run it:  {_command(output)}")
+    return 0
+
+
+def _in_own_words(error: UserError) -> UserError:
+    words = {"dataset.path": "table", "dataset.targets": "--targets", "dataset": "table"}
+    option = re.compile(r"dataset\.targets=\[(.*?)\]")
+    return UserError(
+        [
+            Problem(words.get(p.where, p.where), option.sub(r"--targets '\1'", p.message))
+            for p in error.problems
+        ]
+    )
+
+
+def _free_name(stem: str) -> str:
+    """Return a name for the experiment that is not one of jlrun's own."""
+    from jlrun.tables.column_names import slug
+
+    name = slug(stem) or "table"
+    return f"{name}_table" if (package_folder() / "experiment" / f"{name}.yaml").exists() else name
+
+
+def _command(output: Path) -> str:
+    if output.resolve().parent == (Path.cwd() / "conf" / "experiment"):
+        return f"jlrun experiment={output.stem}"
+    if output.parent.name == "experiment":
+        folder = shlex.quote(str(output.parent.parent))
+        return f"jlrun --config-dir {folder} experiment={output.stem}"
+    return "move it to conf/experiment/ beside you, then: " + f"jlrun experiment={output.stem}"
