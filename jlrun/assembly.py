@@ -83,7 +83,7 @@ def assemble(settings: Settings) -> Assembly:
     splits = {name: load_splits(settings, name, node) for name, node in nodes.items()}
     taken = splits[leading(nodes)].modalities
     specs = {m: taken[m] for m in modalities}
-    recipe = make_recipe(settings)
+    recipe = make_recipe(settings, modalities)
     needs = frozenset(getattr(term, "needs", None) for term in recipe.make_terms().values())
     beside = "views" in needs and settings.pretraining.epochs == 0
     feeds = tuple(

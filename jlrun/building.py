@@ -15,9 +15,10 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
 from jlrun.config.slots import BALANCE
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
-from jlrun.errors import UserError
+from jlrun.errors import UserError, did_you_mean
 from jlrun.fusions import Single, TokenFusion
 from jlrun.model import JointModel
 from jlrun.phase import Recipe
@@ -95,8 +96,33 @@ def head_node(settings: Settings) -> dict[str, Any]:
     return settings.heads if settings.zero_shot is None else settings.zero_shot.head
 
 
-def make_recipe(settings: Settings) -> Recipe:
-    """Return how phases optimise."""
+def make_modality_dropout(settings: Settings, modalities: Sequence[str]) -> ModalityDropout:
+    """Return what rows lose in training.
+
+    Raises:
+        UserError: for a modality that the run does not have, or if it has only one.
+    """
+    asked = settings.modality_dropout
+    rates = asked if isinstance(asked, dict) else dict.fromkeys(modalities, asked)
+    for modality in rates:
+        if modality not in modalities:
+            hint = did_you_mean(modality, modalities)
+            raise UserError.of("modality_dropout", f"the run has no modality '{modality}'.{hint}")
+    dropout = ModalityDropout(rates)
+    if dropout.acts and len(modalities) < 2:
+        raise UserError.of(
+            "modality_dropout",
+            f"the run has one modality, '{modalities[0]}', which no row can do without; use 0",
+        )
+    return dropout
+
+
+def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
+    """Return how phases optimise.
+
+    Raises:
+        UserError: as `make_modality_dropout`.
+    """
     # In joint transfer λ is the weight of the target instead.
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
     weighting, route = _divided(settings.weighting)
@@ -111,6 +137,7 @@ def make_recipe(settings: Settings) -> Recipe:
         if settings.ema is None
         else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
+        modality_dropout=make_modality_dropout(settings, modalities),
         route=route,
         make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
     )

@@ -87,7 +87,7 @@ def evaluate(
     scores: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys(objective.stream for objective in objectives):
         fed = [objective for objective in objectives if objective.stream == name]
-        scorers = [_Scorer(objective.spec) for objective in fed]
+        scorers = [Scorer(objective.spec) for objective in fed]
         for batch in streams[name].sweep():
             for objective, scorer, prediction in zip(
                 fed, scorers, predict(batch, fed), strict=True
@@ -126,7 +126,7 @@ def _larger_is_better(metric: str, value: float) -> float:
     return -value if metric in SMALLER_IS_BETTER else value
 
 
-class _Scorer:
+class Scorer:
     """Accumulates the metrics and the mean loss of one task."""
 
     def __init__(self, spec: TaskSpec) -> None:

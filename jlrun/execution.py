@@ -22,10 +22,11 @@ from jlrun.interruption import listening
 from jlrun.job import Job
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings
+from jlrun.missing.tags import missing_values
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit
-from jlrun.pictures import draw_curve, draw_records, observers
-from jlrun.recorders.base import Header, Recorder
+from jlrun.pictures import draw_curve, draw_missing, draw_records, observers
+from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
 from jlrun.result import Result, Status, read_result
@@ -105,8 +106,10 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
+            _record_missing(result, recorder)
             draw_records(job, assembly, recorder)
             draw_curve(job, result, recorder)
+            draw_missing(job, result, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result
@@ -268,6 +271,13 @@ def _publish(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Rec
         shared.publish(fit, folder.path)
     except OSError as error:  # what this run needs it has
         recorder.message(f"baseline {fit.name}: other runs can't share it ({error})")
+
+
+def _record_missing(result: Result, recorder: Recorder) -> None:
+    values, selected = missing_values(result.extra), result.selected
+    if values and selected is not None:
+        at = Position(MAIN_FIT, selected["phase"], selected["epoch"], selected["step"])
+        recorder.scalars(at, values)
 
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:

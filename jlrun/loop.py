@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import torch
+
 from jlrun.balance.base import EpochView
 from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
@@ -140,7 +142,14 @@ def _between_epochs(run: Training, around: Surroundings) -> EpochView:
 
 def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]:
     order = derive_seed(seed, phase.name, "sampling")
-    return joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
+    drop = phase.recipe.modality_dropout
+    steps = joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
+    for step, batches in enumerate(steps, start):
+        seeds = {n: derive_seed(seed, phase.name, n, "modality_dropout", step) for n in batches}
+        yield {
+            name: drop(batch, torch.Generator().manual_seed(seeds[name]))
+            for name, batch in batches.items()
+        }
 
 
 class _Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun import checkpoints
@@ -11,6 +11,7 @@ from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation import Predict, ensemble, evaluate, predictor
 from jlrun.fitting import FitResult
 from jlrun.job import Job
+from jlrun.missing.report import score_missing
 from jlrun.phase import SplitScores
 from jlrun.result import Result
 from jlrun.shared_baselines import origins
@@ -75,6 +76,7 @@ def make_result(
             **comparison.extra,
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
             **_origins(job, assembly),
+            **_missing(job, assembly),
             **_relations(job),
         },
     )
@@ -111,6 +113,28 @@ def _start(assembly: Assembly) -> dict[str, Any]:
 def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
     found = origins({fit.name: job.folder(fit.name).path for fit in assembly.plan.fits})
     return {"baselines_from": found} if found else {}
+
+
+def _missing(job: Job, assembly: Assembly) -> dict[str, Any]:
+    if not job.settings.missing.evaluate:
+        return {}
+    return missing_scores(assembly, lambda: _predictor(job, assembly, "main", "best"))
+
+
+def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[str, Any]:
+    """Return what the main model scores with modalities missing, and what each contributes.
+
+    Args:
+        assembly: of the run.
+        predict: makes the predictions of the selected weights, where they are needed.
+
+    Returns:
+        as `jlrun.missing.report.score_missing`; nothing of a model of one modality.
+    """
+    fit, node = assembly.plan.fits[0], assembly.settings.missing
+    if len(fit.modalities) < 2:
+        return {}
+    return score_missing(predict(), fit, assembly.plan.test, node.rates, node.seeds)
 
 
 def _relations(job: Job) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from jlrun.averaging import Average, NoAverage
 from jlrun.balance import Balance, NoBalance
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
@@ -107,6 +108,7 @@ class Recipe:
         ramp: share of the phase's steps done -> factor of λ, wherever λ stands.
         make_average: () -> the running average of the weights that is scored and kept.
         make_balance: () -> the balance of the modalities, where there are several.
+        modality_dropout: what training rows lose of their modalities.
     """
 
     make_optimizer: Callable[[list[dict[str, object]]], Optimizer]
@@ -119,6 +121,7 @@ class Recipe:
     ramp: Ramp = field(default_factory=Constant)
     make_average: Callable[[], Average] = NoAverage
     make_balance: Callable[[], Balance] = NoBalance
+    modality_dropout: ModalityDropout = field(default_factory=ModalityDropout)
 
 
 @dataclass(frozen=True)

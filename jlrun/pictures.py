@@ -61,3 +61,15 @@ def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
         ]
         if shown:
             recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)
+
+
+def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
+    found = result.extra.get("missing")
+    if not job.settings.recorder.figures or not found:
+        return
+    from jlrun.figures.contribution import contribution
+    from jlrun.figures.missing import missing
+
+    recorder.figure("missing", missing(found), step=0)
+    if result.extra["contribution"]:
+        recorder.figure("contribution", contribution(result.extra["contribution"]), step=0)

@@ -34,7 +34,8 @@ class Result:
         cost: training time in seconds, throughput, steps and peak memory in bytes.
         extra: what only some runs have: ``source`` in transfer; ``baselines_from``, baseline -> the
             run that trained it, for those that another run of the sweep trained; ``diagnosis``,
-            how the tasks of the last phase got along, where their gradients were measured.
+            how the tasks of the last phase got along, where their gradients were measured;
+            ``missing`` and ``contribution`` of several modalities (`jlrun.missing.report`).
     """
 
     directory: Path

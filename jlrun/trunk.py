@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
+from jlrun.batch_norm import running_statistics
 from jlrun.data.batch import Batch
 from jlrun.encoders.base import Encoder, Stage, Tokens
 from jlrun.fusions.base import Fusion, TokenFusion
@@ -45,7 +48,11 @@ class Trunk(nn.Module):
         rows = self.present_rows(batch)
         if isinstance(self.fusion, TokenFusion):
             return self._attend(rows, batch, self.fusion)
-        return self.join({m: self.encoders[m](x) for m, x in rows.items()}, batch)
+        encoded = {}
+        for modality, x in rows.items():
+            with self._lone_row(modality, x):
+                encoded[modality] = self.encoders[modality](x)
+        return self.join(encoded, batch)
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
         """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
@@ -76,12 +83,20 @@ class Trunk(nn.Module):
         return Encoded(features, self.fusion(features, present))
 
     def _attend(self, rows: Mapping[str, Tensor], batch: Batch, fusion: TokenFusion) -> Encoded:
-        tokens = {m: encode_tokens(self.encoders[m], x) for m, x in rows.items()}
+        tokens = {}
+        for modality, x in rows.items():
+            with self._lone_row(modality, x):
+                tokens[modality] = encode_tokens(self.encoders[modality], x)
         pooled = {m: pool(self.encoders[m], sequence) for m, sequence in tokens.items()}
         features = {m: self._placed(m, pooled, batch) for m in self.encoders}
         placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}
         present = {m: mask for m, mask in batch.present.items() if m in features}
         return Encoded(features, fusion.attend(placed, present))
+
+    def _lone_row(self, modality: str, x: Tensor) -> AbstractContextManager[None]:
+        """Let the encoder of a modality that one row has normalise without that row's variance."""
+        lone = self.training and len(x) == 1
+        return running_statistics(self.encoders[modality]) if lone else nullcontext()
 
     def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:
         mask = batch.present.get(modality)
@@ -89,8 +104,10 @@ class Trunk(nn.Module):
             return encoded[modality]
         rows = encoded.get(modality)
         if rows is None:
-            other = next(iter(encoded.values()))
-            return other.new_zeros(len(mask), cast(int, self.encoders[modality].out_features))
+            width = cast(int, self.encoders[modality].out_features)
+            other = next(iter(encoded.values()), None)
+            dtype = torch.get_default_dtype() if other is None else other.dtype
+            return torch.zeros(len(mask), width, dtype=dtype, device=mask.device)
         return _in_place(rows, mask)
 
     def _placed_tokens(self, modality: str, encoded: Mapping[str, Tokens], batch: Batch) -> Tokens:
@@ -98,8 +115,9 @@ class Trunk(nn.Module):
         if mask is None:
             return encoded[modality]
         if tokens is None:
-            other = next(iter(encoded.values())).values
-            return Tokens(other.new_zeros(len(mask), 1, token_features(self.encoders[modality])))
+            width = token_features(self.encoders[modality])
+            dtype = next((t.values.dtype for t in encoded.values()), torch.get_default_dtype())
+            return Tokens(torch.zeros(len(mask), 1, width, dtype=dtype, device=mask.device))
         padding = None if tokens.padding is None else _in_place(tokens.padding, mask)
         return Tokens(_in_place(tokens.values, mask), padding)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Len, Lt
@@ -33,6 +34,7 @@ Epochs = Annotated[int, Ge(1), Le(1_000_000)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+DEFAULT_RATES = (0.0, 0.3, 0.5, 0.7, 0.9)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -41,6 +43,12 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise ValueError(f"names '{name}' twice")
     return names
+
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if any(b <= a for a, b in pairwise(rates)):
+        raise ValueError("are not rates in ascending order")
+    return rates
 
 
 Names = Annotated[tuple[str, ...], Len(1), AfterValidator(_distinct)]
@@ -131,6 +139,14 @@ class DiagnosisSettings(_Section):
         return affinity
 
 
+class MissingSettings(_Section):
+    """How a model of several modalities is scored where some are missing."""
+
+    evaluate: bool = True
+    rates: Annotated[tuple[Fraction, ...], Len(1), AfterValidator(_ascending)] = DEFAULT_RATES
+    seeds: Annotated[tuple[Seed, ...], Len(1)] = (0, 1, 2)
+
+
 class PretrainingSettings(_Section):
     """The phase of self-supervised terms, if there are any."""
 
@@ -173,6 +189,7 @@ class Settings(_Section):
         datasets: several ones by their names, in place of ``dataset``, in multitask only, as
             ``sampling``.
         tasks, modalities: None: all of the data set's.
+        modality_dropout: probability of hiding each modality of a training row, or one for each.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """
 
@@ -201,6 +218,8 @@ class Settings(_Section):
     engine: EngineSettings
     recorder: RecorderSettings
     diagnosis: DiagnosisSettings
+    missing: MissingSettings = MissingSettings()
+    modality_dropout: Fraction | dict[str, Fraction] = 0.0
     terms: dict[str, Node] = {}
     dataset: Node | None = None
     source: Source = None

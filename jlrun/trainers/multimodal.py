@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from jlrun.phase import Comparison, Fit, Plan, Reuse, SplitScores
+from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.phase import Comparison, Fit, Plan, Recipe, Reuse, SplitScores
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
 
 ENSEMBLE = "ensemble"
-# A model of one modality has nothing to fuse or balance. Several tasks are still weighed and
-# shared.
-INDEPENDENT_OF = frozenset({"fusion", "balance"})
+# A model of one modality has nothing to fuse, to balance or to lose. Several tasks are still
+# weighed and shared.
+INDEPENDENT_OF = frozenset({"fusion", "balance", "modality_dropout"})
 
 
 def plan(data: Feed, parts: Parts) -> Plan:
@@ -22,20 +25,16 @@ def plan(data: Feed, parts: Parts) -> Plan:
     of them, their mean prediction, stands beside it.
     """
 
-    def fit(
-        name: str, modalities: tuple[str, ...], independent_of: frozenset[str] | None = None
-    ) -> Fit:
+    def fit(name: str, modalities: tuple[str, ...], recipe: Recipe, **more: Any) -> Fit:
         return supervised_fit(
-            name,
-            (data,),
-            modalities=modalities,
-            epochs=parts.epochs,
-            recipe=parts.recipe,
-            independent_of=independent_of,
+            name, (data,), modalities=modalities, epochs=parts.epochs, recipe=recipe, **more
         )
 
+    whole = replace(parts.recipe, modality_dropout=ModalityDropout())
     alone = tuple(
-        fit(name, (name,), INDEPENDENT_OF) for name in parts.modalities if parts.baselines
+        fit(name, (name,), whole, independent_of=INDEPENDENT_OF)
+        for name in parts.modalities
+        if parts.baselines
     )
     members = tuple((fit.name, "best") for fit in alone)
     reused = (Reuse(ENSEMBLE, members, data.objectives()),) if alone else ()
@@ -54,7 +53,7 @@ def plan(data: Feed, parts: Parts) -> Plan:
         return Comparison({name: scores[name].test for name in names}, gain)
 
     return Plan(
-        fits=(fit("main", parts.modalities), *alone),
+        fits=(fit("main", parts.modalities, parts.recipe), *alone),
         val={data.name: data.val},
         test={data.name: data.test},
         compare=compare,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
 from jlrun.judges import ByRepresentation
 from jlrun.phase import Phase, Plan, Recipe
@@ -37,7 +38,13 @@ def with_pretraining(
         objectives=(),
         selection=(),
         epochs=epochs,
-        recipe=replace(recipe, make_weighting=Equal, route=GradientRoute(), patience=None),
+        recipe=replace(
+            recipe,
+            make_weighting=Equal,
+            route=GradientRoute(),
+            patience=None,
+            modality_dropout=ModalityDropout(),
+        ),
         judge=ByRepresentation(feeds),
     )
     main, *others = plan.fits

@@ -19,29 +19,45 @@ def main(args: list[str]) -> int:
     parse = parser("evaluate", "Score the selected model of a run on its splits.")
     parse.add_argument("run", type=Path, help="run directory")
     parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
+    parse.add_argument(
+        "--missing",
+        action="store_true",
+        help="also the test scores with modalities missing, and what each contributes",
+    )
     parse.add_argument("--output", type=Path, help="also write the scores to this JSON file")
     parsed = parse.parse_args(args)
 
     from rich.console import Console
     from rich.table import Table
 
-    scores = evaluate_run(parsed.run, parsed.overrides)
+    from jlrun.recorders.missing_lines import contribution_lines, missing_lines
+
+    scores = evaluate_run(parsed.run, parsed.overrides, parsed.missing)
     table = Table("split", "task", "metric", "score")
-    for split, tasks in scores.items():
-        for task, metrics in tasks.items():
+    for split in ("val", "test"):
+        for task, metrics in scores[split].items():
             for metric, value in metrics.items():
                 table.add_row(split, task, metric, f"{value:.4f}")
     Console().print(table)
+    for lines in (contribution_lines(scores), missing_lines(scores)):
+        if lines:
+            print("\n".join(["", *lines]))
     if parsed.output is not None:
         write_json(parsed.output, scores)
     return 0
 
 
-def evaluate_run(directory: Path, overrides: list[str]) -> dict[str, Any]:
+def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -> dict[str, Any]:
     """Return split -> task -> metric -> score of the selected weights.
 
+    Args:
+        directory: of the run.
+        overrides: of its config.
+        missing: also ``missing`` and ``contribution`` (`jlrun.missing.report`).
+
     Raises:
-        UserError: if the run has no selected weights, or an override is wrong.
+        UserError: if the run has no selected weights, or an override is wrong, or its model has
+            one modality and can miss none.
     """
     from jlrun import checkpoints
     from jlrun.assembly import assemble
@@ -49,6 +65,7 @@ def evaluate_run(directory: Path, overrides: list[str]) -> dict[str, Any]:
     from jlrun.config.schema import Settings
     from jlrun.engine import session
     from jlrun.evaluation import evaluate, predictor
+    from jlrun.outcome import missing_scores
     from jlrun.saved_run import load_config
 
     config = changed(load_config(directory)[0], overrides)
@@ -63,9 +80,13 @@ def evaluate_run(directory: Path, overrides: list[str]) -> dict[str, Any]:
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)
         predict = predictor(model, assembly.engine)
+        more = missing_scores(assembly, lambda: predict) if missing else {}
+        if missing and not more:
+            raise UserError.of("--missing", f"the run has one modality, '{fit.modalities[0]}'")
         return {
             "val": evaluate(predict, fit.scored, assembly.plan.val),
             "test": evaluate(predict, fit.scored, assembly.plan.test),
+            **more,
         }
 
 
