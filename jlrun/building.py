@@ -18,7 +18,7 @@ from jlrun.config.slots import BALANCE
 from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
-from jlrun.errors import UserError, did_you_mean
+from jlrun.errors import UserError
 from jlrun.fusions import Single, TokenFusion
 from jlrun.model import JointModel
 from jlrun.phase import Recipe
@@ -97,32 +97,13 @@ def head_node(settings: Settings) -> dict[str, Any]:
 
 
 def make_modality_dropout(settings: Settings, modalities: Sequence[str]) -> ModalityDropout:
-    """Return what rows lose in training.
-
-    Raises:
-        UserError: for a modality that the run does not have, or if it has only one.
-    """
+    """Return what rows lose in training."""
     asked = settings.modality_dropout
-    rates = asked if isinstance(asked, dict) else dict.fromkeys(modalities, asked)
-    for modality in rates:
-        if modality not in modalities:
-            hint = did_you_mean(modality, modalities)
-            raise UserError.of("modality_dropout", f"the run has no modality '{modality}'.{hint}")
-    dropout = ModalityDropout(rates)
-    if dropout.acts and len(modalities) < 2:
-        raise UserError.of(
-            "modality_dropout",
-            f"the run has one modality, '{modalities[0]}', which no row can do without; use 0",
-        )
-    return dropout
+    return ModalityDropout(asked if isinstance(asked, dict) else dict.fromkeys(modalities, asked))
 
 
 def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
-    """Return how phases optimise.
-
-    Raises:
-        UserError: as `make_modality_dropout`.
-    """
+    """Return how phases optimise."""
     # In joint transfer λ is the weight of the target instead.
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
     weighting, route = _divided(settings.weighting)

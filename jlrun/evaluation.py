@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
+from jlrun.data.modality_dropout import presence
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
@@ -60,17 +61,34 @@ def predictor(model: JointModel, engine: Engine) -> Predict:
     return predict
 
 
-def ensemble(members: Sequence[Predict]) -> Predict:
-    """Return the mean of the members' probabilities."""
+def ensemble(members: Sequence[Predict], takes: Sequence[Sequence[str]]) -> Predict:
+    """Return the mean of the members' probabilities.
+
+    Args:
+        members: at least one.
+        takes: the modalities of each; a member has no say on rows that have none of them, unless
+            no member has one.
+    """
 
     def predict(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
         each = [member(batch, objectives) for member in members]
+        says = torch.stack([presence(batch, names).any(dim=1) for names in takes])
         return [
-            Prediction(torch.stack([p.probabilities for p in same]).mean(dim=0), None)
+            Prediction(_mean_of([p.probabilities for p in same], says), None)
             for same in zip(*each, strict=True)
         ]
 
     return predict if len(members) > 1 else members[0]
+
+
+def _mean_of(each: Sequence[Tensor], says: Tensor) -> Tensor:
+    """Return the mean ``(B, …)`` over those that have a say in a row, Bool ``(members, B)``."""
+    stacked = torch.stack(list(each))
+    if bool(says.all()):
+        return stacked.mean(dim=0)
+    says = says | ~says.any(dim=0)
+    weights = (says / says.sum(dim=0)).view(*says.shape, *[1] * (stacked.ndim - 2))
+    return (weights * stacked).sum(dim=0)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from jlrun.evaluation import Predict, ensemble, evaluate, predictor
 from jlrun.fitting import FitResult
 from jlrun.job import Job
 from jlrun.missing.report import score_missing
-from jlrun.phase import SplitScores
+from jlrun.phase import Fit, SplitScores
 from jlrun.result import Result
 from jlrun.shared_baselines import origins
 from jlrun.wise_ft import wise_ft
@@ -22,7 +22,8 @@ def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
 
     plan, found = assembly.plan, {}
     for reuse in plan.reused:
-        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members])
+        takes = [_fit(assembly, name).modalities for name, _ in reuse.members]
+        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members], takes)
         found[reuse.name] = SplitScores(
             val=evaluate(predict, reuse.scored, plan.val),
             test=evaluate(predict, reuse.scored, plan.test),
@@ -32,10 +33,14 @@ def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
 
 def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
     """Return the predictions of a checkpoint of a fit."""
-    (fit,) = (fit for fit in assembly.plan.fits if fit.name == fit_name)
-    model = assembly.new_model(fit)
+    model = assembly.new_model(_fit(assembly, fit_name))
     checkpoints.load_model(job.folder(fit_name).path / checkpoint, model)
     return predictor(model, assembly.engine)
+
+
+def _fit(assembly: Assembly, name: str) -> Fit:
+    (fit,) = (fit for fit in assembly.plan.fits if fit.name == name)
+    return fit
 
 
 def make_result(

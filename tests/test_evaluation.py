@@ -124,9 +124,22 @@ def test_a_task_without_labels_has_no_scores() -> None:
 def test_an_ensemble_is_the_mean_of_probabilities_and_has_no_loss() -> None:
     first, second = torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.8]])
     members = [lambda batch, objectives, p=p: [Prediction(p, p)] for p in (first, second)]
-    (prediction,) = ensemble(members)(Batch({}), [])
+    batch = Batch({"x": torch.zeros(1, 4)})
+    (prediction,) = ensemble(members, [("x",), ("x",)])(batch, [])
     torch.testing.assert_close(prediction.probabilities, torch.tensor([[0.55, 0.45]]))
     assert prediction.logits is None
+
+
+def test_members_of_an_ensemble_have_no_say_on_rows_that_they_see_nothing_of() -> None:
+    members = [
+        lambda batch, objectives, p=p: [Prediction(p.expand(3, 2), None)]
+        for p in (torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.8]))
+    ]
+    mask = {"a": torch.tensor([True, True, False]), "b": torch.tensor([True, False, False])}
+    batch = Batch({"a": torch.zeros(3, 1), "b": torch.zeros(3, 1)}, present=mask)
+    (prediction,) = ensemble(members, [("a",), ("b",)])(batch, [])
+    expected = torch.tensor([[0.55, 0.45], [0.9, 0.1], [0.55, 0.45]])
+    torch.testing.assert_close(prediction.probabilities, expected)
 
 
 def test_means_over_tasks_use_each_tasks_primary_metric() -> None:

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.encoders.base import Encoder
-from jlrun.fusions import Concat
+from jlrun.fusions import Concat, Single
 from jlrun.model import JointModel
-from tests.toy import hard_model
+from tests.toy import ToyEncoder, hard_model
 
 
 class Doubling(Encoder):
@@ -62,3 +62,27 @@ def test_content_of_an_absent_modality_does_not_matter() -> None:
 
 def test_only_the_named_heads_are_applied() -> None:
     assert list(model()(batch({}), ["b"]).logits) == ["b"]
+
+
+def test_rows_without_the_only_modality_have_zero_features() -> None:
+    fusion = Single({"left": 2})
+    joint = hard_model({"left": Doubling()}, fusion, {"a": nn.Linear(2, 3)})
+    outputs = joint(batch({"left": torch.zeros(4).bool()}))
+    assert outputs.fused.tolist() == [[0.0, 0.0]] * 4
+    assert outputs.logits["a"].equal(joint.heads["a"].bias.expand(4, 3))
+
+
+def test_one_row_with_a_modality_is_normalised_by_running_statistics() -> None:
+    """A lone row has no variance, which BatchNorm refuses."""
+    encoders = {m: ToyEncoder(dropout=0.0) for m in ("left", "right")}
+    fusion = Concat(dict.fromkeys(encoders, 6))
+    joint = hard_model(encoders, fusion, {"a": nn.Linear(12, 3)}).train()
+    lone = torch.tensor([False, True, False, False])
+    inputs = {m: torch.randn(4, 4) for m in encoders}
+    norm = encoders["right"].layers[1]
+    before = norm.state_dict()["running_mean"].clone()
+    outputs = joint(Batch(inputs, present={"right": lone}))
+    assert norm.training
+    assert norm.state_dict()["running_mean"].equal(before)
+    expected = encoders["right"].eval()(inputs["right"][1:2])
+    torch.testing.assert_close(outputs.features["right"][1:2], expected)

@@ -27,11 +27,7 @@ def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
         config: a resolved config.
         overrides: what the user asked for, where a choice without effect is to be told.
     """
-    checks = (
-        *(_datasets, _sources, _sampling, _tasks, _modalities),
-        *(_fusion, _balance, _backbones, _strengths),
-    )
-    problems = [problem for check in checks for problem in check(config)]
+    problems = [problem for check in _CHECKS for problem in check(config)]
     idle = (*_backbones_without_input(config, overrides), *_heads_without_task(config, overrides))
     return [*problems, *idle]
 
@@ -174,6 +170,20 @@ def _balance(config: Config) -> Iterator[Problem]:
         yield Problem("balance", f"there is one modality, {names[0]}: nothing to balance; {fix}")
 
 
+def _modality_dropout(config: Config) -> Iterator[Problem]:
+    names, rates = chosen_modalities(config), config.get("modality_dropout")
+    asked = [str(name) for name in rates] if isinstance(rates, Mapping) else []
+    for name in asked:
+        if names and name not in names:
+            message = f"the run has no modality '{name}'.{did_you_mean(name, names)}"
+            yield Problem("modality_dropout", message)
+    values = list(rates.values()) if isinstance(rates, Mapping) else [rates]
+    acts = any(isinstance(value, int | float) and value > 0 for value in values)
+    if len(names) == 1 and acts and set(asked) <= set(names):
+        message = f"there is one modality, {names[0]}, which no row can do without; use 0"
+        yield Problem("modality_dropout", message)
+
+
 def _backbones(config: Config) -> Iterator[Problem]:
     backbones = config.get("backbone")
     if not isinstance(backbones, Mapping):
@@ -190,6 +200,20 @@ def _strengths(config: Config) -> Iterator[Problem]:
     rates = config.get("finetune")
     if isinstance(rates, Mapping) and _is_zero(rates.get("body_lr"), rates.get("head_lr")):
         yield Problem("finetune", "body_lr and head_lr are both 0: nothing would train")
+
+
+_CHECKS = (
+    _datasets,
+    _sources,
+    _sampling,
+    _tasks,
+    _modalities,
+    _fusion,
+    _balance,
+    _modality_dropout,
+    _backbones,
+    _strengths,
+)
 
 
 def _backbones_without_input(config: Config, overrides: Sequence[str]) -> Iterator[Problem]:

@@ -13,6 +13,8 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
+    Tag,
     ValidationInfo,
     field_validator,
 )
@@ -38,7 +40,7 @@ DEFAULT_RATES = (0.0, 0.3, 0.5, 0.7, 0.9)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def _distinct(names: tuple[Any, ...]) -> tuple[Any, ...]:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"names '{name}' twice")
@@ -94,6 +96,13 @@ Source = Annotated[
 ]
 
 
+# One for all, or each by its name; told apart first, so that a mistake has one message.
+Shares = Annotated[
+    Annotated[Fraction, Tag("one")] | Annotated[dict[str, Fraction], Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, dict) else "one"),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -144,7 +153,7 @@ class MissingSettings(_Section):
 
     evaluate: bool = True
     rates: Annotated[tuple[Fraction, ...], Len(1), AfterValidator(_ascending)] = DEFAULT_RATES
-    seeds: Annotated[tuple[Seed, ...], Len(1)] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], Len(1), AfterValidator(_distinct)] = (0, 1, 2)
 
 
 class PretrainingSettings(_Section):
@@ -219,7 +228,7 @@ class Settings(_Section):
     recorder: RecorderSettings
     diagnosis: DiagnosisSettings
     missing: MissingSettings = MissingSettings()
-    modality_dropout: Fraction | dict[str, Fraction] = 0.0
+    modality_dropout: Shares = 0.0
     terms: dict[str, Node] = {}
     dataset: Node | None = None
     source: Source = None

@@ -76,14 +76,22 @@ def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
     percent = (gain.get("over_ensemble") or {}).get("delta_m_percent")
     if percent is None:
         return []
+    if round(percent, 1) < 0:
+        return [f"The ensemble of all single modalities is better: by {format_percent(-percent)}."]
     return [f"Over the ensemble of all single modalities: {format_percent(percent)}."]
+
+
+def _over_one(result: Mapping[str, Any]) -> str:
+    """Say which single modality the gains are over."""
+    over_ensemble = "over_ensemble" in result["gain"]
+    return f" over {result['gain']['against']} alone" if over_ensemble else ""
 
 
 def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:
     percents = result["gain"]["per_task"]
     if len(tasks) > 1:
         each = ", ".join(f"{task} ({_with_error(result, task)})" for task in tasks)
-        return f"{claim} on {len(tasks)} of {len(percents)} tasks: {each}."
+        return f"{claim} on {len(tasks)} of {len(percents)} tasks{_over_one(result)}: {each}."
     (task,) = tasks
     count = num_compared(result, task)
     if count > 1:

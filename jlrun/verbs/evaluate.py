@@ -25,7 +25,7 @@ def main(args: list[str]) -> int:
         help="also the test scores with modalities missing, and what each contributes",
     )
     parse.add_argument("--output", type=Path, help="also write the scores to this JSON file")
-    parsed = parse.parse_args(args)
+    parsed = parse.parse_intermixed_args(args)
 
     from rich.console import Console
     from rich.table import Table

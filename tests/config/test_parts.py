@@ -48,6 +48,11 @@ TWO = _data(modalities="image audio")
         (_config(modalities=["imge"]), "modalities: dataset has no modality 'imge'. Did you mean"),
         (_config(fusion=_fusion("concat")), "fusion: there is one modality, image: nothing to fu"),
         (_config(dataset=TWO), "fusion: none takes one modality, here are image, audio; choose"),
+        (_config(modality_dropout=0.2), "modality_dropout: there is one modality, image, which no"),
+        (
+            _config(dataset=TWO, fusion=_fusion("sum"), modality_dropout={"audoi": 0.2}),
+            "modality_dropout: the run has no modality 'audoi'. Did you mean 'audio'?",
+        ),
         (_config(mode="multimodal"), "mode: multimodal needs at least two modalities, here is im"),
         (_config(dataset=_data(modalities="text")), "backbone.text: no encoder for this modality"),
         (_config(dataset=None), "dataset: there is no data set; choose one with dataset=…"),
@@ -96,3 +101,14 @@ def test_a_backbone_without_input_is_told_if_it_was_asked_for(override: str) -> 
 
 def test_values_of_a_wrong_form_are_left_to_the_schema(tmp_path: Path) -> None:
     assert check_parts(_config(tasks="digit", modalities=3, fusion=None, backbone="x")) == []
+
+
+@pytest.mark.parametrize("rates", [0.0, 0.3, {"audio": 0.3}, {"image": 0.1, "audio": 0.2}])
+def test_several_modalities_may_be_dropped_at_any_rate(rates: Any) -> None:
+    config = _config(dataset=TWO, fusion=_fusion("sum"), modality_dropout=rates)
+    assert check_parts(config) == []
+
+
+@pytest.mark.parametrize("rates", [0, 0.0, {}, {"image": 0.0}])
+def test_no_dropout_of_one_modality_is_fine(rates: Any) -> None:
+    assert check_parts(_config(modality_dropout=rates)) == []

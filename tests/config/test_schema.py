@@ -63,6 +63,12 @@ def test_settings_hold_typed_values() -> None:
         ("engine.threads", 0, "engine.threads: 0 is too small: at least 1"),
         ("engine.devcie", "cpu", "engine.devcie: there is no such key. Did you mean 'device'?"),
         ("enigne", {}, "enigne: there is no such key. Did you mean 'engine'?"),
+        ("modality_dropout", 1.0, "modality_dropout: 1.0 is too large: less than 1"),
+        ("modality_dropout", {"audio": -0.1}, "modality_dropout.audio: -0.1 is too small: at le"),
+        ("modality_dropout", "some", "modality_dropout: 'some' is not a number"),
+        ("missing.rates", [0.5, 0.3], "missing.rates: [0.5,0.3] are not rates in ascending order"),
+        ("missing.rates", [0.5, 1.0], "missing.rates.1: 1.0 is too large: less than 1"),
+        ("missing.seeds", [1, 1], "missing.seeds: [1,1] names '1' twice"),
         ("recorder.progress", "nice", "recorder.progress: there is no choice 'nice'."),
     ],
 )

@@ -56,7 +56,7 @@ RUNS = {
     "transfer": ([*TRANSFER], [8, 14, 13]),
     "joint": (["mode=transfer", "strategy=joint", "epochs=2", "source.per_class=30"], [8, 12]),
     "multitask": (["epochs=2", "dataset.limit=200", "weighting=pcgrad"], [5, 8, 6]),
-    "multimodal": (["epochs=2", "dataset.limit=200"], [5, 8, 7]),
+    "multimodal": (["epochs=2", "dataset.limit=200", "modality_dropout=0.3"], [5, 8, 7]),
     "several": (
         [
             "mode=multitask",

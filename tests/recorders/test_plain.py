@@ -259,6 +259,32 @@ Over the ensemble of all single modalities: +0.5 %.
     assert text == expected + CLOSING
 
 
+def multimodal(over_ensemble: float, **per_task: float) -> str:
+    scores = {task: {"accuracy": 0.9} for task in per_task}
+    return finished(
+        mode="multimodal",
+        test=scores,
+        baselines={"image": scores, "ensemble": scores},
+        gain={
+            "against": "image",
+            "delta_m_percent": 2.0,
+            "per_task": per_task,
+            "negative_transfer": [],
+            "over_ensemble": {"delta_m_percent": over_ensemble},
+        },
+    )
+
+
+def test_gains_of_several_tasks_name_the_best_single_modality() -> None:
+    text = multimodal(0.5, digit=2.0, parity=3.0)
+    assert "helps on 2 of 2 tasks over image alone: digit (+2.0 %), parity (+3.0 %)." in text
+
+
+def test_a_better_ensemble_is_called_that() -> None:
+    assert "The ensemble of all single modalities is better: by +1.9 %." in multimodal(-1.9, a=2.0)
+    assert "Over the ensemble of all single modalities: 0.0 %." in multimodal(-0.04, a=2.0)
+
+
 def test_without_baselines() -> None:
     expected = """
 test            transfer

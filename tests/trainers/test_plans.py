@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
 from jlrun.finetuning import Full, Gradual, LpFt, Surgical
@@ -90,6 +91,17 @@ def test_multimodal_has_one_fit_per_modality_and_their_ensemble() -> None:
     assert [fit.name for fit in plan.fits] == ["main", "image", "audio"]
     assert [fit.modalities for fit in plan.fits] == [("image", "audio"), ("image",), ("audio",)]
     assert plan.reused[0].members == (("image", "best"), ("audio", "best"))
+
+
+def test_only_the_fused_model_loses_modalities_in_training() -> None:
+    recipe = replace(toy_recipe(), modality_dropout=ModalityDropout({"image": 0.5}))
+    both = replace(parts(modalities=("image", "audio")), recipe=recipe)
+    main, *alone = multimodal.plan(feed("dataset"), both).fits
+    assert main.phases[0].recipe.modality_dropout.acts
+    for fit in alone:
+        assert not fit.phases[0].recipe.modality_dropout.acts
+        assert fit.independent_of is not None
+        assert "modality_dropout" in fit.independent_of
 
 
 def test_the_best_single_modality_is_chosen_on_validation_not_on_test() -> None:

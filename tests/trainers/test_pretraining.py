@@ -11,6 +11,7 @@ import torch
 
 from jlrun import checkpoints
 from jlrun.data.batch import Batch
+from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
 from jlrun.data.views import Views
 from jlrun.engine import Engine
@@ -151,3 +152,13 @@ def test_baselines_are_what_they_are_without_it(number: int, tmp_path: Path) -> 
     one = run(plan, tmp_path / "with", number)
     two = run(alone, tmp_path / "without", number)
     assert one.test == two.test
+
+
+def test_rows_keep_all_modalities_while_nothing_is_supervised() -> None:
+    recipe = replace(toy_recipe(terms=simclr), modality_dropout=ModalityDropout({"x": 0.5}))
+    data = feed("dataset")
+    plan = multitask.plan((data,), Parts(recipe, ("x",), epochs=1, baselines=False))
+    streams = {"dataset": with_views("dataset")}
+    before, after = with_pretraining(plan, (data,), streams, 1, recipe).fits[0].phases
+    assert not before.recipe.modality_dropout.acts
+    assert after.recipe.modality_dropout.acts
