@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -179,8 +179,17 @@ def _zero_shot(
     if settings.tasks is None:
         target = replace(target, tasks=target.tasks[:1])
     split, vectors = unseen_classes(settings, target.tasks[0].classes)
-    run = learned_start({"source": settings.source}).get("run")
-    if run is not None:
-        refuse_taught(Path(run).expanduser(), split, "source.run")
+    for where, path in _learned_elsewhere(settings):
+        refuse_taught(Path(path), split, where)
     method = build(zero_shot.method)
     return target, ZeroShot(split, method, vectors, zero_shot.calibration)
+
+
+def _learned_elsewhere(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield config path and value of all that may bring in what others have learned."""
+    for key, path in learned_start({"source": settings.source}).items():
+        yield f"source.{key}", path
+    for group, key in (("backbone", "weights"), ("terms", "run")):
+        for name, node in getattr(settings, group).items():
+            if isinstance(node.get(key), str):
+                yield f"{group}.{name}.{key}", node[key]

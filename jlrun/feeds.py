@@ -9,12 +9,15 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
+import torch
+
 from jlrun.class_vectors import ClassVectors, class_vectors
 from jlrun.config.build import build
 from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
 from jlrun.config.schema import Settings
 from jlrun.data.augment import Augment
 from jlrun.data.dataset import Dataset
+from jlrun.data.known_labels import KnownLabels
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
@@ -243,14 +246,15 @@ def pretrained_on(settings: Settings, feeds: tuple[Feed, ...]) -> tuple[Feed, ..
 def pretraining_stream(
     settings: Settings, engine: Engine, name: str, splits: Splits, specs: Mapping[str, Spec]
 ) -> Stream:
-    """Return all training rows with views; they have labels only if all of them may be used."""
+    """Return all training rows with views; those have labels that the run may learn from."""
     adapted = name == "target" and settings.strategy in ("adapt", "generalize")
+    in_use = torch.isin(splits.pool.indices, splits.train.indices)
     return _stream_maker(settings, engine, splits, specs)(
         name,
-        splits.pool,
+        splits.pool if bool(in_use.all()) else KnownLabels(splits.pool, in_use),
         batch_size=settings.batch_size,
         views=build(settings.pretraining.views),
-        labelled=len(splits.pool) == len(splits.train) and not adapted,
+        labelled=not adapted,
     )
 
 

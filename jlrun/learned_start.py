@@ -37,9 +37,18 @@ class LearnedStart:
         """Load what fits.
 
         Raises:
-            UserError: if there is no such run or file, or nothing in it fits.
+            UserError: if there is no such run or file, or nothing in it fits the body: heads read
+                the features of the body that they were learned with.
         """
-        self.report = load_weights(model, self._file(), f"source.{self._key}")
+        where = f"source.{self._key}"
+        self.report = load_weights(model, self._file(), where)
+        if not any(name.startswith("body.") for name in self.report.loaded):
+            raise UserError.of(
+                where,
+                f"of '{self._path}' only {', '.join(self.report.loaded)} fits, and nothing of the "
+                "body, on whose features that was learned; choose the backbone, fusion and sharing "
+                "that it was learned with",
+            )
 
     def specs(self) -> dict[str, Spec]:
         """Return modality -> what the saved model takes, where it is a run's."""

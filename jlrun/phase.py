@@ -262,6 +262,8 @@ class Fit:
         interpolated: whether models between the weights before the last phases and the selected
             ones are scored, too: the name of the earlier phase's checkpoint, or ``""`` for the
             model before any training; None: no.
+        pretrained_alike: whether a self-supervised phase that goes before the main fit's phases
+            goes before those of this one, too.
         independent_of: top-level parts of the config without influence on this fit, beside those
             that influence none; runs that agree in all others share it. None: it is not shared.
     """
@@ -276,6 +278,7 @@ class Fit:
     val_scored: tuple[Objective, ...] | None = None
     begin: Callable[[JointModel], None] = leave_as_it_is
     interpolated: str | None = None
+    pretrained_alike: bool = False
     independent_of: frozenset[str] | None = None
 
 

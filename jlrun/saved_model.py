@@ -62,7 +62,8 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
         },
         "scored": [o.head for o in fit.scored],
     }
-    keep(head_node(assembly.settings), directory)
+    names = (name for spec in fit.heads.values() for name in spec.classes)
+    keep(head_node(assembly.settings), tuple(dict.fromkeys(names)), directory)
     write_json(directory / FILE, content)
 
 

@@ -133,8 +133,14 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.pt").write_text("not weights")
-    with pytest.raises(UserError, match=r"source\.weights: .*notes\.pt' can't be read"):
+    with pytest.raises(UserError, match=r"notes\.pt' can't be read .*: torch\.save wrote no such"):
         start_of("weights", tmp_path / "notes.pt")(model(0))
+    torch.save(model(0).heads, tmp_path / "module.pt")
+    with pytest.raises(UserError) as told:
+        start_of("weights", tmp_path / "module.pt")(model(0))
+    assert "it holds a torch.nn.modules.container.ModuleDict" in str(told.value)
+    assert "model.state_dict()" in str(told.value)
+    assert str(told.value).isprintable(), "no escapes of a terminal"
 
 
 def test_adapters_of_a_run_are_told_where_the_model_has_none(tmp_path: Path) -> None:
@@ -146,6 +152,15 @@ def test_adapters_of_a_run_are_told_where_the_model_has_none(tmp_path: Path) -> 
     assert set(start.to_json()["skipped"]) == {
         n for n in learned.state_dict() if is_lora_parameter(n)
     }
+
+
+def test_heads_without_the_body_that_they_read_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    heads = {n: t for n, t in model(1).state_dict().items() if n.startswith("heads.")}
+    save_file(heads, tmp_path / "heads.safetensors")
+    with pytest.raises(UserError, match=r"source\.weights: of .* only heads\..* nothing of the"):
+        start_of("weights", tmp_path / "heads.safetensors")(model(2))
 
 
 @pytest.mark.parametrize("learned", [True, False])

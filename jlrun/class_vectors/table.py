@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from jlrun.class_vectors.built_in import seven_segment, words
 from jlrun.class_vectors.files import FORMATS, Table, read_table, table_of
+from jlrun.class_vectors.text import PREFIX, text_embeddings
 from jlrun.errors import UserError, did_you_mean
 
 Normalization = Literal["none", "l2", "centred"]
@@ -39,8 +40,9 @@ def class_vectors(
 
     Args:
         source: ``words`` (which words of the names a name has), ``seven_segment`` (the lit segments
-            of a digit), a file (``.yaml``, ``.csv``, ``.npy``, ``.npz``), or the content of a YAML
-            file: class -> numbers, or attribute -> number, or the attributes it has.
+            of a digit), ``text:MODEL`` (what a text encoder makes of the names), a file (``.yaml``,
+            ``.csv``, ``.npy``, ``.npz``), or the content of a YAML file: class -> numbers, or
+            attribute -> number, or the attributes it has.
         classes: names; a table may have more, which are left out.
         where: config path of ``source``, for errors.
 
@@ -89,8 +91,10 @@ def _table(source: str | Mapping[str, Any], classes: Sequence[str], where: str) 
         return table_of({str(k): v for k, v in source.items()}, where, "the table")
     if source in BUILT_IN:
         return BUILT_IN[source](classes, where)
+    if source.startswith(PREFIX):
+        return text_embeddings(source, classes, where)
     if Path(source).suffix.lower() not in FORMATS:
-        known = ", ".join(BUILT_IN)
+        known = ", ".join((*BUILT_IN, f"{PREFIX}MODEL"))
         hint = did_you_mean(source, BUILT_IN)
         message = f"'{source}' is neither {known} nor a file ({', '.join(FORMATS)}).{hint}"
         raise UserError.of(where, message)

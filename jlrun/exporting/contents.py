@@ -25,6 +25,7 @@ from jlrun.saved_run import load_run
 from jlrun.sharing import Soft
 from jlrun.sharing.base import FeatureSharing
 from jlrun.trunk import Trunk
+from jlrun.zero_shot.taught import learned_classes
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,9 @@ def export_model(directory: Path, checkpoint: str) -> Export:
         UserError: if there is no such run or checkpoint.
     """
     loaded = _load(directory, checkpoint)
-    content = read_json(directory / FILE)
     description = {
         **_origin(directory, loaded.settings, checkpoint, "model"),
-        **content,
+        **read_json(directory / FILE),
         "architecture": _architecture(loaded.settings, tuple(loaded.teacher.specs)),
         "merged_adapters": list(loaded.merged),
     }
@@ -115,6 +115,7 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
     """Return where the weights come from; no absolute path, since files are given to others."""
     state = checkpoints.load_state(directory / "checkpoints" / checkpoint)
+    heads = read_json(directory / FILE)["heads"]
     return {
         "kind": kind,
         "jlrun": __version__,
@@ -126,6 +127,7 @@ def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> 
             "checkpoint": checkpoint,
             "selected": state.get("selected"),
         },
+        "learned_classes": learned_classes(directory, heads),
     }
 
 

@@ -14,6 +14,7 @@ from jlrun.data.specs import Spec, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.fusions import Single
+from jlrun.lora import is_lora_parameter
 from jlrun.model import JointModel
 from jlrun.phase import Objective
 from jlrun.ranking.blame import blaming
@@ -137,7 +138,8 @@ def _refuse_lacking(sources: Sources, target: Target) -> None:
 
 def _architecture(candidate: Candidate) -> tuple[object, ...]:
     """Return what networks of one architecture have in common: sizes, not values."""
-    shapes = ((name, tensor.shape) for name, tensor in candidate.model.body.state_dict().items())
+    tensors = candidate.model.body.state_dict().items()
+    shapes = ((name, t.shape) for name, t in tensors if not is_lora_parameter(name))
     sizes = (
         (modality, key, str(value))
         for modality, spec in candidate.specs.items()

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
 from torch.distributions import Beta
 
@@ -47,7 +49,7 @@ class MixStyle(FeatureSharing):
         tasks: tuple[str, ...],
         p: Probability = 0.5,
         alpha: PositiveFloat = 0.1,
-        stages: Sequence[PositiveInt] = (1, 2),
+        stages: Annotated[Sequence[PositiveInt], MinLen(1)] = (1, 2),
     ) -> None:
         def make_mixing_trunk() -> Trunk:
             return StyleMixingTrunk(make_trunk(), p, alpha, frozenset(stages))

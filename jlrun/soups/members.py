@@ -20,6 +20,8 @@ from jlrun.result import read_result
 from jlrun.saved_model import BEST, FILE, load_teacher
 from jlrun.saved_run import load_run
 
+SWEEP = "multirun.yaml"  # what Hydra leaves in the folder of a sweep
+
 
 @dataclass(frozen=True)
 class Member:
@@ -54,6 +56,11 @@ class Member:
         return {**weights, **idle}
 
 
+def each_run(directories: Sequence[Path]) -> tuple[Path, ...]:
+    """Return run directories, those of its jobs, in their order, in the place of a sweep's."""
+    return tuple(run for directory in directories for run in _jobs(directory) or (directory,))
+
+
 def read_members(directories: Sequence[Path]) -> tuple[Member, ...]:
     """Return what lies in run directories.
 
@@ -68,6 +75,14 @@ def read_members(directories: Sequence[Path]) -> tuple[Member, ...]:
             raise UserError.of(str(directory), "this run is named twice; name each once")
         seen.add(directory.resolve())
     return tuple(map(_read, directories))
+
+
+def _jobs(directory: Path) -> list[Path]:
+    """Return the jobs of a sweep; none if the directory is not that of a sweep."""
+    if not (directory / SWEEP).is_file():
+        return []
+    found = [file.parent for file in directory.glob("*/config.yaml")]
+    return sorted(found, key=lambda job: job.name.zfill(9) if job.name.isdigit() else job.name)
 
 
 def _read(directory: Path) -> Member:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
 from jlrun.judges import ByRepresentation
-from jlrun.phase import Phase, Plan, Recipe
+from jlrun.phase import Fit, Phase, Plan, Recipe
 from jlrun.trainers.parts import Feed
 from jlrun.weightings import Equal
 from jlrun.weightings.route import GradientRoute
@@ -19,7 +19,7 @@ SELF_SUPERVISED = "self_supervised"
 def with_pretraining(
     plan: Plan, feeds: Sequence[Feed], streams: Mapping[str, Stream], epochs: int, recipe: Recipe
 ) -> Plan:
-    """Return ``plan`` with another phase before all others of the main fit.
+    """Return ``plan`` with another phase before all others of the main fit, and of those like it.
 
     It learns no task: the terms alone train the body, on batches with views, and its last weights
     are carried over. Baselines begin as they did.
@@ -48,5 +48,10 @@ def with_pretraining(
         judge=ByRepresentation(feeds),
     )
     main, *others = plan.fits
-    later = tuple(replace(following, learned=True) for following in main.phases)
-    return replace(plan, fits=(replace(main, phases=(phase, *later)), *others))
+    fits = (_after(phase, fit) if fit.pretrained_alike else fit for fit in others)
+    return replace(plan, fits=(_after(phase, main), *fits))
+
+
+def _after(phase: Phase, fit: Fit) -> Fit:
+    later = tuple(replace(following, learned=True) for following in fit.phases)
+    return replace(fit, phases=(phase, *later))

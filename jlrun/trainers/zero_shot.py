@@ -137,6 +137,7 @@ class _Making:
             phases=(phase,),
             scored=(self._objective(AllClasses(split), scored_on),),
             begin=_keeping_class_vectors(self.start, head_name(self.spec)),
+            pretrained_alike=True,
         )
 
     def score(self, predict: Predict, stream: Stream, split: ClassSplit) -> Scored:

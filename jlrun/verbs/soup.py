@@ -26,10 +26,10 @@ def main(args: list[str]) -> int:
         UserError: if runs are unfinished or unlike, or something is in the way.
     """
     parsed = _parsed(args)
-    from jlrun.soups import check_output, cook, read_members, refuse_unlike, write_soup
+    from jlrun.soups import check_output, cook, each_run, read_members, refuse_unlike, write_soup
 
     check_output(parsed.output)
-    members = read_members([Path(run) for run in parsed.runs])
+    members = read_members(each_run([Path(run) for run in parsed.runs]))
     refuse_unlike(members)
     cooked = cook(members, _settings(members[0], parsed.overrides))
     write_soup(cooked, members, parsed.output)
@@ -44,7 +44,9 @@ def _parsed(args: list[str]) -> Namespace:
         "validation down, each is added unless the validation score falls (Wortsman et al., "
         "'Model Soups', ICML 2022). BatchNorm statistics are averaged like weights.",
     )
-    parse.add_argument("runs", nargs="+", metavar="RUN", help="directories of completed runs")
+    parse.add_argument(
+        "runs", nargs="+", metavar="RUN", help="directories of completed runs, or of a sweep"
+    )
     parse.add_argument(
         "overrides",
         nargs="*",

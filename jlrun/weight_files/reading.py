@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -39,7 +41,7 @@ def read_weights(path: Path, where: str) -> dict[str, Tensor]:
         content = _content(file)
     except Exception as error:  # the readers raise many kinds, all of which mean the same
         raise UserError.of(
-            where, f"'{file}' can't be read as tensors only: {first_line(error)}"
+            where, f"'{file}' can't be read as tensors only: {_why(error)}"
         ) from error
     tensors = {name.replace("_orig_mod.", ""): t for name, t in _flat(_unwrapped(content), "")}
     if not tensors:
@@ -86,6 +88,19 @@ def settings_beside(file: Path) -> Mapping[str, Any]:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or what kind of error it is."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a file, of the error that reading it raised."""
+    pickled = re.search(r"GLOBAL (\S+)", str(error))
+    if pickled:
+        return (
+            f"it holds a {pickled.group(1)}, and code that a file brings is never run. Save the "
+            "state dict alone: torch.save(model.state_dict(), …)"
+        )
+    if isinstance(error, KeyError | EOFError | UnpicklingError):
+        return "torch.save wrote no such file, or not all of it"
+    return first_line(error)
 
 
 def _content(file: Path) -> Any:

@@ -19,7 +19,8 @@ from jlrun.heads.embedding import described
 from jlrun.heads.shapes import check_vectors
 from jlrun.model import JointModel
 from jlrun.ranges import PositiveInt
-from jlrun.terms.base import StepView, Term
+from jlrun.terms.base import PhaseStart, StepView, Term
+from jlrun.terms.totals import nothing
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.methods import Eszsl
 
@@ -64,7 +65,7 @@ class ClosedForm(nn.Module):
 class SolveEszsl(Term):
     """Solves for V on all training rows, whenever the model is about to be scored.
 
-    It adds nothing to the loss.
+    It adds nothing to the loss, and does nothing in phases that do not compute the head.
 
     Args:
         head: name of the head, a `ClosedForm`.
@@ -84,9 +85,13 @@ class SolveEszsl(Term):
         self.column = column
         self.split = split
         self.method = method
+        self._acts = True
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        self._acts = self.head in start.tasks  # a self-supervised phase has no heads
 
     def forward(self, view: StepView) -> Tensor:
-        return next(iter(view.outputs.values())).fused.new_zeros(())
+        return nothing(view)
 
     def check(self, model: nn.Module) -> None:
         if not isinstance(cast(JointModel, model).heads[self.head], ClosedForm):
@@ -98,6 +103,8 @@ class SolveEszsl(Term):
 
     @torch.no_grad()
     def before_evaluation(self, model: JointModel, streams: Mapping[str, Stream]) -> None:
+        if not self._acts:
+            return
         head = model.heads[self.head]
         assert isinstance(head, ClosedForm), "check has been called"
         seen = torch.tensor(self.split.seen)

@@ -131,7 +131,7 @@ def test_arrays_of_another_shape_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("wrds", "neither words, seven_segment nor a file .*Did you mean 'words'"),
+        ("wrds", "neither words, seven_segment, text:MODEL nor a file .*Did you mean 'words'"),
         ("no/such.yaml", "there is no file 'no/such.yaml'"),
     ],
 )

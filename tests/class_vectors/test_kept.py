@@ -16,7 +16,7 @@ def test_the_copy_stands_in_for_the_file(name: str, tmp_path: Path) -> None:
     file.write_text("content")
     node = {"_target_": "x", "attributes": str(file), "scale": 2.0}
     assert with_kept(node, run) == node  # of an older run
-    keep(node, run)
+    keep(node, ("a", "b"), run)
     file.unlink()
     found = with_kept(node, run)
     assert Path(found["attributes"]).read_text() == "content"
@@ -27,6 +27,6 @@ def test_the_copy_stands_in_for_the_file(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("attributes", ["words", {"a": [1]}, None])
 def test_what_is_no_file_stays(attributes: object, tmp_path: Path) -> None:
     node = {} if attributes is None else {"attributes": attributes}
-    keep(node, tmp_path)
+    keep(node, ("a", "b"), tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert with_kept(node, tmp_path) == node

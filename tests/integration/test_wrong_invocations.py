@@ -169,6 +169,18 @@ TRANSFER: dict[str, tuple[list[str], list[str]]] = {
         ["mode=multitask", "terms=[distill]"],
         ["terms.distill.run", "a teacher is needed"],
     ),
+    "no width of a kernel": (
+        ["strategy=adapt", *SMALL, "terms=[mmd]", "terms.mmd.kernels=[]"],
+        ["terms.mmd.kernels", "at least 1"],
+    ),
+    "no stage to mix styles at": (
+        ["strategy=generalize", *SMALL, "sharing=mixstyle", "sharing.stages=[]"],
+        ["sharing.stages", "at least 1"],
+    ),
+    "contrast of classes without labels": (
+        ["strategy=adapt", *SMALL, "terms=[mcc,supcon]", "pretraining.data=[target]"],
+        ["terms.supcon", "needs rows with classes", "target has none"],
+    ),
     "statistics without BatchNorm": (
         ["strategy=adapt", *SMALL, "terms=[adabn]", "backbone/image=mlp"],
         ["terms.adabn", "no BatchNorm"],

@@ -20,7 +20,7 @@ from jlrun.errors import UserError
 from jlrun.lora import merge_lora
 from jlrun.saved_model import load_teacher
 from jlrun.saved_run import load_config
-from jlrun.soups import cook, likeness, read_members, refuse_unlike
+from jlrun.soups import cook, each_run, likeness, read_members, refuse_unlike
 from jlrun.verbs.evaluate import changed
 
 QUICK = [
@@ -213,6 +213,18 @@ def test_runs_that_are_not_complete_runs_are_refused(
     ):
         assert main(["soup", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_sweep_stands_for_its_jobs(runs: list[Path], tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    for number, run in ((10, runs[0]), (2, runs[1])):
+        shutil.copytree(run, sweep / str(number))
+    (sweep / "multirun.yaml").write_text("hydra: {}")
+    (sweep / "summary.csv").write_text("job")
+    assert each_run([runs[2], sweep]) == (runs[2], sweep / "2", sweep / "10")
+    assert main(["soup", str(sweep), "--output", str(tmp_path / "soup")]) == 0
+    told = result(tmp_path / "soup")["soup"]["val_scores"]
+    assert list(told) == ["../sweep/2", "../sweep/10"]
 
 
 def test_adapters_are_averaged_as_the_weights_that_they_stand_for(tmp_path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +18,11 @@ from jlrun.fusions import Single
 from jlrun.model import JointModel
 from jlrun.phase import Objective, Plan
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.terms.base import PhaseStart, StepView
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.trainers.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
 from jlrun.zero_shot import ClassSplit, Clip, ClosedForm, Devise, Eszsl, Method, SolveEszsl
-from jlrun.zero_shot.taught import refuse_taught
 from tests.toy import TASKS, ToyEncoder, hard_model, toy_recipe, toy_rows, toy_stream
 
 CLASSES = ("0", "1", "2", "3")
@@ -168,11 +167,17 @@ def test_unfit_tasks_are_told(tasks: tuple[TaskSpec, ...], method: Method, messa
         make(method=method, target=feed(tasks))
 
 
-def test_weights_of_a_run_that_knows_an_unseen_class_are_refused(tmp_path: Path) -> None:
-    refuse_taught(tmp_path, SPLIT, "source.run")  # no run at all is told by others
-    model = {"heads": {"a": {"classes": ["x"]}, "b": {"classes": ["2", "3"]}}}
-    (tmp_path / "model.json").write_text(json.dumps(model))
-    with pytest.raises(UserError, match=r"source\.run: .* has learned 3, which zero_shot\.unseen"):
-        refuse_taught(tmp_path, SPLIT, "source.run")
-    (tmp_path / "result.json").write_text(json.dumps({"zero_shot": {"unseen_classes": ["3"]}}))
-    refuse_taught(tmp_path, SPLIT, "source.run")
+def test_a_self_supervised_phase_goes_before_calibrating_models_too() -> None:
+    plan, stream = make(method=Eszsl()), feed().pool
+    phased = with_pretraining(plan, (feed(),), {"target": stream}, 2, toy_recipe())
+    for fit in phased.fits:
+        assert [phase.name for phase in fit.phases] == [SELF_SUPERVISED, "train"]
+        assert fit.phases[1].learned
+
+
+def test_the_closed_form_rests_in_a_phase_without_its_head() -> None:
+    term = make(method=Eszsl()).fits[0].phases[0].recipe.make_terms()["eszsl"]
+    model = hard_model({"x": ToyEncoder()}, Single({"x": 6}), {})
+    term.begin_phase(PhaseStart(model, {}, {}, {"target": feed().pool}, 4))
+    assert term(StepView(model, {}, {}, 0.0)).item() == 0
+    term.before_evaluation(model, {})

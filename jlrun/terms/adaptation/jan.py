@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -15,7 +14,7 @@ from jlrun.model import Outputs
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.terms.adaptation.classes import paired_class_heads, sum_over_heads
 from jlrun.terms.adaptation.kernels import gaussian_kernel, gaussian_kernels, mean_discrepancy
-from jlrun.terms.adaptation.mmd import HALVINGS
+from jlrun.terms.adaptation.mmd import HALVINGS, Widths
 from jlrun.terms.adaptation.pairs import feature_rows
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.transfer.divergence import class_log_probabilities
@@ -42,7 +41,7 @@ class Jan(Term):
     def __init__(
         self,
         weight: NonNegativeFloat = 1.0,
-        kernels: Sequence[PositiveFloat] = HALVINGS,
+        kernels: Widths = HALVINGS,
         prediction_sigma: PositiveFloat = 0.92,
         unbiased: bool = True,
     ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor
 
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
@@ -13,6 +14,7 @@ from jlrun.terms.adaptation.kernels import gaussian_kernels, mean_discrepancy
 from jlrun.terms.adaptation.pairs import feature_rows, mean_over_pairs, target_pairs
 from jlrun.terms.base import Need, StepView, Term
 
+Widths = Annotated[Sequence[PositiveFloat], MinLen(1)]
 HALVINGS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -28,7 +30,7 @@ class Mmd(Term):
 
     Args:
         weight: strength α of the term.
-        kernels: the α of the Gaussians.
+        kernels: the α of the Gaussians, at least one.
         unbiased: whether pairs of a row with itself are left out; then R is 0 on average where the
             distributions are equal, and may be negative.
     """
@@ -38,7 +40,7 @@ class Mmd(Term):
     def __init__(
         self,
         weight: NonNegativeFloat = 1.0,
-        kernels: Sequence[PositiveFloat] = HALVINGS,
+        kernels: Widths = HALVINGS,
         unbiased: bool = True,
     ) -> None:
         super().__init__()
