@@ -31,11 +31,13 @@ class Pair:
 
     Attributes:
         modalities: their names.
+        rows: Bool, which rows of the step these are.
         first, second: ``(N, P)``, of any length.
         keys: int64 ``(N,)``, which rows are alike (`jlrun.alike`).
     """
 
     modalities: tuple[str, str]
+    rows: Tensor
     first: Tensor
     second: Tensor
     keys: Tensor
@@ -152,9 +154,8 @@ class CrossModal(Term):
         for one, other in paired(tuple(projected), self.anchor):
             both = rows.present[one] & rows.present[other]
             if int(both.sum()) >= 2:
-                yield Pair(
-                    (one, other), projected[one][both], projected[other][both], rows.keys[both]
-                )
+                first, second = projected[one][both], projected[other][both]
+                yield Pair((one, other), both, first, second, rows.keys[both])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.shared_space import projection
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.cross_modal.base import feature_widths
+from jlrun.terms.cross_modal.following import follow
 from jlrun.terms.self_supervised.byol import teacher_momentum
 from jlrun.terms.self_supervised.encoding import encode
 from jlrun.terms.self_supervised.projector import fused_width, placed
@@ -101,14 +102,9 @@ class MaskedModality(Term):
             found = self.teacher.model.features(batch)
         return {m: f if f.ndim == 2 else f.flatten(2).mean(dim=2) for m, f in found.items()}
 
-    @torch.no_grad()
     def after_step(self, model: nn.Module, progress: float) -> None:
         body, copied = cast(JointModel, model).body, self.teacher.model.body
-        keep = teacher_momentum(self.momentum, progress)
-        for new, old in zip(body.parameters(), copied.parameters(), strict=True):
-            old.lerp_(new, 1 - keep)
-        for new, old in zip(body.buffers(), copied.buffers(), strict=True):
-            old.copy_(new)
+        follow(body, copied, teacher_momentum(self.momentum, progress))
 
 
 def _unexplained(guess: Tensor, target: Tensor) -> Tensor:

@@ -336,3 +336,30 @@ def test_a_model_of_one_modality_has_no_space() -> None:
     model = model_of(term, names=("audio",))
     assert not model.spaces
     assert begun(term, model)(view_of(model, batch_of())).item() == 0
+
+
+def test_cmc_compares_with_a_copy_that_follows_slowly() -> None:
+    term = Cmc(space="clip", out_features=4, memory=6, momentum=0.75)
+    model = model_of(Clip(out_features=4))
+    begun(term, model)
+    view = view_of(model, batch_of(6))
+    before = {name: p.clone() for name, p in term.teacher.named_parameters()}
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.1
+    keys = row_keys(view.batches["stream0"])
+    alike = keys[:, None] == keys
+    queries = projected(model, view.batches["stream0"], "clip")
+    answers = projected(term.teacher.model, view.batches["stream0"], "clip")
+    sides = [{m: F.normalize(v, dim=1) for m, v in side.items()} for side in (queries, answers)]
+    expected = torch.zeros(())
+    for one in queries:
+        for other in queries:
+            if one != other:
+                share = (sides[0][one] @ sides[1][other].T / 0.07).log_softmax(dim=1)
+                right = (share * alike).sum(dim=1) / alike.sum(dim=1)
+                expected = expected - right.mean() / 3
+    torch.testing.assert_close(term(view), expected)
+    term.after_step(model, 0.1)
+    for name, p in term.teacher.named_parameters():
+        torch.testing.assert_close(p, before[name] + 0.025)
