@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from jlrun.alike import row_keys
 from jlrun.data.batch import Batch
+from jlrun.data.modality_dropout import presence
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
@@ -63,7 +64,7 @@ def embed(
         for name, vectors in project(model, engine, batch).items():
             parts[name].append(vectors)
         modalities = {m for vectors in parts.values() for m in vectors[-1]}
-        present.append({m: _mask(batch, m) for m in modalities})
+        present.append({m: presence(batch, [m])[:, 0].cpu() for m in modalities})
         labels.append(_labels(batch))
         keys.append(row_keys(batch, positives).cpu())
     return {
@@ -87,11 +88,6 @@ def project(model: JointModel, engine: Engine, batch: Batch) -> dict[str, dict[s
         name: {m: F.normalize(z.float(), dim=1).cpu() for m, z in vectors.items()}
         for name, vectors in found.items()
     }
-
-
-def _mask(batch: Batch, modality: str) -> Tensor:
-    mask = batch.present.get(modality)
-    return torch.ones(batch.size, dtype=torch.bool) if mask is None else mask.cpu()
 
 
 def _labels(batch: Batch) -> dict[str, Tensor]:

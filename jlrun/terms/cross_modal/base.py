@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from jlrun.alike import row_keys
 from jlrun.data.batch import Batch
+from jlrun.data.modality_dropout import presence
 from jlrun.errors import UserError, did_you_mean
 from jlrun.model import JointModel
 from jlrun.shared_space import SharedSpace
@@ -185,9 +186,10 @@ def rows_of(view: StepView, positives: Sequence[str]) -> Rows:
         own = row_keys(batch, positives)
         several = positives and len(view.batches) > 1
         keys.append(torch.where(own >= 0, own ^ number, own) if several else own)
+    present = torch.cat([presence(batch, names) for batch in view.batches.values()])
     return Rows(
         features={m: torch.cat([features[m] for features in found.values()]) for m in names},
-        present={m: torch.cat([_mask(b, m) for b in view.batches.values()]) for m in names},
+        present=dict(zip(names, present.unbind(dim=1), strict=True)),
         keys=torch.cat(keys),
     )
 
@@ -231,12 +233,6 @@ def _features(view: StepView, name: str) -> Mapping[str, Tensor]:
     if outputs is not None:
         return outputs.features
     return cast(JointModel, view.model).features(view.batches[name])
-
-
-def _mask(batch: Batch, modality: str) -> Tensor:
-    mask = batch.present.get(modality)
-    x = batch.inputs[modality]
-    return torch.ones(batch.size, dtype=torch.bool, device=x.device) if mask is None else mask
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

@@ -10,8 +10,10 @@ from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
+from jlrun.data.modality_dropout import presence, with_presence
 from jlrun.model import JointModel
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.shared_space import projection
@@ -77,14 +79,14 @@ class MaskedModality(Term):
     def _of(self, model: nn.Module, batch: Batch) -> Tensor | None:
         """Return the loss of the rows with two modalities or more; None if there are none."""
         names = list(self.predictors)
-        there = torch.stack([_mask(batch, m) for m in names], dim=1)
+        there = presence(batch, names)
         rows = (there.sum(dim=1) >= 2).nonzero().flatten()
         if not len(rows):
             return None
         batch, there = replace(batch, views=()).without_labels().select(rows), there[rows]
         drawn = torch.rand(there.shape, device=there.device).masked_fill(~there, -1).argmax(dim=1)
-        seen = {m: there[:, i] & (drawn != i) for i, m in enumerate(names)}
-        fused = encode(model, replace(batch, present={**batch.present, **seen}))
+        left = there & ~F.one_hot(drawn, len(names)).bool()
+        fused = encode(model, with_presence(batch, names, left))
         targets = self._targets(batch)
         losses, nothing_to_guess = [], []
         for i, m in enumerate(names):
@@ -112,9 +114,3 @@ def _unexplained(guess: Tensor, target: Tensor) -> Tensor:
     with torch.autocast(guess.device.type, enabled=False):
         std = (target.var(dim=0, correction=0) + _EPS).sqrt()
         return (guess - (target - target.mean(dim=0)) / std).square().mean()
-
-
-def _mask(batch: Batch, modality: str) -> Tensor:
-    mask = batch.present.get(modality)
-    x = batch.inputs[modality]
-    return torch.ones(batch.size, dtype=torch.bool, device=x.device) if mask is None else mask
