@@ -14,8 +14,11 @@ from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Account
 from jlrun.data.specs import Spec
+from jlrun.data.splits import Splits
 from jlrun.engine import Engine
+from jlrun.errors import UserError
 from jlrun.feeds import (
+    also_carried,
     choose_modalities,
     dataset_nodes,
     leading,
@@ -23,20 +26,29 @@ from jlrun.feeds import (
     make_feed,
     pretrained_on,
     pretraining_stream,
+    retrieval_options,
     unseen_classes,
 )
 from jlrun.learned_start import LearnedStart
 from jlrun.model import JointModel
-from jlrun.phase import Fit, Plan
+from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
 from jlrun.tasks import TaskSpec
+from jlrun.terms.self_supervised.samples import sample_row
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.holding_out import with_held_out
 from jlrun.trainers.parts import Feed, Parts
-from jlrun.trainers.pretraining import with_pretraining
+from jlrun.trainers.pretraining import (
+    between_modalities,
+    only_pretraining,
+    with_pretraining,
+)
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
 from jlrun.validators import SourceAccuracy, Validator
 from jlrun.zero_shot.taught import refuse_taught
+
+# What terms need of a phase to learn from inputs alone: they have a phase of their own.
+PRETRAINING = frozenset({"views", "several modalities"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,11 @@ class Assembly:
         """The tasks that results are about; in transfer those of the target."""
         return tuple(objective.spec for objective in self.plan.fits[0].scored)
 
+    @property
+    def leading(self) -> Feed:
+        """The data set that results are about: the target, or the first."""
+        return next((feed for feed in self.feeds if feed.name == "target"), self.feeds[0])
+
     def new_model(self, fit: Fit) -> JointModel:
         """Return the model of a fit as it is before any training, on the device."""
         seed_everything(self.settings.seed, "model")
@@ -88,10 +105,12 @@ def assemble(settings: Settings) -> Assembly:
     taken = splits[leading(nodes)].modalities
     specs = {m: taken[m] for m in modalities}
     recipe = make_recipe(settings, modalities)
-    needs = frozenset(getattr(term, "needs", None) for term in recipe.make_terms().values())
+    terms = recipe.make_terms().values()
+    needs = frozenset(getattr(term, "needs", None) for term in terms)
     beside = "views" in needs and settings.pretraining.epochs == 0
+    carried = specs | also_carried(terms, splits.values())
     feeds = tuple(
-        make_feed(settings, engine, name, node, splits[name], specs, beside)
+        make_feed(settings, engine, name, node, splits[name], carried, beside)
         for name, node in nodes.items()
     )
     parts = Parts(
@@ -104,15 +123,40 @@ def assemble(settings: Settings) -> Assembly:
         blocks=partial(body_blocks, settings, specs, modalities),
     )
     plan = with_held_out(_plan(settings, feeds, parts, start), recipe.make_balance().held_out)
-    if "views" in needs and not beside:
-        chosen = pretrained_on(settings, feeds)
-        with_views = {
-            f.name: pretraining_stream(settings, engine, f.name, splits[f.name], specs)
-            for f in chosen
-        }
-        plan = with_pretraining(plan, chosen, with_views, settings.pretraining.epochs, recipe)
+    if settings.pretraining.only and not needs & PRETRAINING:
+        message = "there is no pretraining: name what learns from inputs, such as terms=[clip]"
+        raise UserError.of("pretraining.only", message)
+    if needs & PRETRAINING:
+        plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
     accounts = {name: s.account for name, s in splits.items() if s.account is not None}
     return Assembly(settings, engine, plan, feeds, specs, start, accounts)
+
+
+def _with_terms_of_inputs(
+    settings: Settings,
+    engine: Engine,
+    plan: Plan,
+    feeds: tuple[Feed, ...],
+    splits: Mapping[str, Splits],
+    carried: Mapping[str, Spec],
+    recipe: Recipe,
+) -> Plan:
+    """Return the plan with terms that learn from inputs in a phase before it, or in all of it."""
+    needs = {getattr(term, "needs", None) for term in recipe.make_terms().values()}
+    if settings.pretraining.epochs == 0:
+        return between_modalities(plan) if "several modalities" in needs else plan
+    chosen = pretrained_on(settings, feeds)
+    streams = {
+        f.name: pretraining_stream(
+            settings, engine, f.name, splits[f.name], carried, "views" in needs
+        )
+        for f in chosen
+    }
+    epochs, options = settings.pretraining.epochs, retrieval_options(settings)
+    for feed in chosen:
+        options.check(sample_row(feed.train))
+    longer = with_pretraining(plan, chosen, streams, epochs, recipe, retrieval=options)
+    return only_pretraining(longer) if settings.pretraining.only else longer
 
 
 def _plan(

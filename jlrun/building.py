@@ -26,6 +26,7 @@ from jlrun.phase import Recipe
 from jlrun.ramps import ramp
 from jlrun.sharing import Hard
 from jlrun.tasks import TaskSpec
+from jlrun.terms.cross_modal import CrossModal, add_spaces
 from jlrun.trunk import Trunk, token_features
 from jlrun.weightings.route import GradientRoute
 
@@ -63,7 +64,8 @@ def make_model(
 ) -> JointModel:
     """Build a model over ``modalities`` with a head for each entry of ``heads``.
 
-    Tasks share it as the config says, or, without ``shares``, all of it but the heads.
+    Tasks share it as the config says, or, without ``shares``, all of it but the heads. Terms
+    between modalities add their shared spaces.
     """
 
     def make_trunk() -> Trunk:
@@ -85,7 +87,10 @@ def make_model(
         names = spec.classes if takes_class_names(node) else ()
         return body.build_head(lambda width: build(node, width, spec.num_outputs, *names))
 
-    return JointModel(body, {name: head(spec) for name, spec in heads.items()})
+    model = JointModel(body, {name: head(spec) for name, spec in heads.items()})
+    between = (node for node in settings.terms.values() if builds(node, CrossModal))
+    add_spaces(model, map(build, between))
+    return model
 
 
 def attends(fusion: Mapping[str, Any]) -> bool:

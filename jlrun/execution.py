@@ -26,7 +26,7 @@ from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit
-from jlrun.pictures import draw_curve, draw_missing, draw_records, observers
+from jlrun.pictures import draw_curve, draw_missing, draw_records, observers, record_spaces
 from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
@@ -34,6 +34,7 @@ from jlrun.result import Result, Status, read_result
 from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
 from jlrun.shared_baselines import SharedBaselines
+from jlrun.spaces import look_at_spaces
 from jlrun.terms.base import Term
 
 
@@ -201,6 +202,8 @@ _LACKING = {
     "target": "it brings sources and a target together, as in strategy=adapt or strategy=joint",
     "several sources": "it compares several sources, as in strategy=generalize sources=[a,b]",
     "views": "it learns from augmented views, which no phase has",
+    "several modalities": "it brings modalities together, and the model takes one alone; choose "
+    "several, such as modalities=[image,text]",
 }
 
 
@@ -268,7 +271,11 @@ def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= reused_scores(job, assembly)
-    return make_result(job, assembly, results["main"], scores, peak_memory)
+    spaces = look_at_spaces(job.folder("main"), assembly)
+    chosen = results["main"].selected
+    at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results["main"].steps)
+    record_spaces(assembly, spaces, at, around.recorder)
+    return make_result(job, assembly, results["main"], scores, peak_memory, spaces.to_json())
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
@@ -23,7 +23,9 @@ from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Task, TaskSpec
+from jlrun.terms.base import Term
 from jlrun.trainers.parts import Feed
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.withholding import withhold
@@ -244,18 +246,44 @@ def pretrained_on(settings: Settings, feeds: tuple[Feed, ...]) -> tuple[Feed, ..
 
 
 def pretraining_stream(
-    settings: Settings, engine: Engine, name: str, splits: Splits, specs: Mapping[str, Spec]
+    settings: Settings,
+    engine: Engine,
+    name: str,
+    splits: Splits,
+    specs: Mapping[str, Spec],
+    with_views: bool,
 ) -> Stream:
-    """Return all training rows with views; those have labels that the run may learn from."""
+    """Return all training rows; those have labels that the run may learn from.
+
+    Without views the rows are augmented as in training, but not mixed.
+    """
     adapted = name == "target" and settings.strategy in ("adapt", "generalize")
+    augment: Augment = build(dataset_nodes(settings)[name]["augment"])
     in_use = torch.isin(splits.pool.indices, splits.train.indices)
     return _stream_maker(settings, engine, splits, specs)(
         name,
         splits.pool if bool(in_use.all()) else KnownLabels(splits.pool, in_use),
         batch_size=settings.batch_size,
-        views=build(settings.pretraining.views),
+        views=build(settings.pretraining.views) if with_views else None,
+        augment=None if with_views else replace(augment, mixup=0.0, cutmix=0.0),
         labelled=not adapted,
     )
+
+
+def also_carried(terms: Iterable[object], splits: Iterable[Splits]) -> dict[str, Spec]:
+    """Return the modalities that batches carry for terms, such as those of a teacher.
+
+    Those that a data set lacks are left out: the term says so itself.
+    """
+    wanted = {m for t in terms if isinstance(t, Term) for m in t.other_modalities()}
+    first, *others = (each.modalities for each in splits)
+    return {m: s for m, s in first.items() if m in wanted and all(m in o for o in others)}
+
+
+def retrieval_options(settings: Settings) -> Retrieval:
+    """Return how shared spaces are scored."""
+    node = settings.retrieval
+    return Retrieval(node.positives or (), node.templates, node.rows)
 
 
 def _zero_shot_task(settings: Settings, node: Mapping[str, Any]) -> str:

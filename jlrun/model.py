@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.shared_space import SharedSpace
 from jlrun.sharing.base import Sharing
 
 
@@ -29,6 +30,9 @@ class Outputs:
 class JointModel(nn.Module):
     """A body (encoders, fusion, and how tasks share them) and a head per task.
 
+    Terms between modalities add spaces (`jlrun.shared_space`) that the features of modalities are
+    projected into, in ``spaces``, by name.
+
     Args:
         body: from a batch to what each head sees.
         heads: head name -> head on its features.
@@ -38,6 +42,7 @@ class JointModel(nn.Module):
         super().__init__()
         self.body = body
         self.heads = nn.ModuleDict(heads)
+        self.spaces = nn.ModuleDict()
 
     def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
         """Return the outputs of the named heads (or all)."""
@@ -48,6 +53,16 @@ class JointModel(nn.Module):
     def encode(self, batch: Batch) -> Tensor:
         """Return the fused features of a batch, ``(B, D)``."""
         return self.body(batch, tuple(self.heads)).fused
+
+    def features(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return modality -> features of a batch, ``(B, D_m)``; zero where it is absent."""
+        return self.body(batch, tuple(self.heads)).features
+
+    def space(self, name: str) -> SharedSpace | None:
+        """Return the shared space of that name, if there is one."""
+        found = dict(self.spaces.items()).get(name)
+        assert found is None or isinstance(found, SharedSpace)
+        return found
 
     def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return head -> logits of what each head sees."""

@@ -49,6 +49,7 @@ def make_result(
     main: FitResult,
     scores: Mapping[str, SplitScores],
     peak_memory: int | None,
+    spaces: Mapping[str, Any],
 ) -> Result:
     comparison = assembly.plan.compare(scores)
     selected_by = main.selected["criterion"], main.selected["score"]
@@ -79,6 +80,7 @@ def make_result(
             **_curve(job, assembly),
             **_start(assembly),
             **comparison.extra,
+            **spaces,
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
             **_origins(job, assembly),
             **_missing(job, assembly),
@@ -135,10 +137,11 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
         predict: makes the predictions of the selected weights, where they are needed.
 
     Returns:
-        as `jlrun.missing.report.score_missing`; nothing of a model of one modality.
+        as `jlrun.missing.report.score_missing`; nothing of a model of one modality, or of a run
+        without tasks.
     """
     fit, node = assembly.plan.fits[0], assembly.settings.missing
-    if len(fit.modalities) < 2:
+    if len(fit.modalities) < 2 or not fit.scored:
         return {}
     return score_missing(predict(), fit, assembly.plan.test, node.rates, node.seeds)
 

@@ -183,6 +183,7 @@ class Phase:
             normalises them together.
         batch_norm: ``freeze`` keeps the running statistics of every BatchNorm, and normalises by
             them.
+        across_modalities: whether terms between modalities act.
         judge: scores the model at the end of each epoch, where selection has no labels.
         oracle: objectives to be scored on ``oracle_streams`` at the end of each epoch; what comes
             of it is reported beside the selected weights, and selects nothing.
@@ -203,6 +204,7 @@ class Phase:
     learned: bool = False
     joined: bool = False
     batch_norm: Literal["train", "freeze"] = "train"
+    across_modalities: bool = False
     judge: Judge = field(default_factory=NoJudge)
     oracle: tuple[Objective, ...] = ()
     oracle_streams: Mapping[str, Stream] = field(default_factory=dict)
@@ -230,6 +232,7 @@ class Phase:
             "target": TARGET in self.heads and bool(sources),
             "several sources": len(sources) > 1,
             "views": any(stream.has_views for stream in self.train.values()),
+            "several modalities": self.across_modalities,
         }
         return frozenset(need for need, offered in found.items() if offered)
 

@@ -9,8 +9,9 @@ from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation import Observer
 from jlrun.job import Job
 from jlrun.loop import Surroundings
-from jlrun.recorders.base import Recorder
+from jlrun.recorders.base import Position, Recorder
 from jlrun.result import Result
+from jlrun.retrieval import Findings
 
 
 def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
@@ -40,6 +41,21 @@ def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
     for tag, figure in figures.items():
         if figure is not None:
             recorder.figure(tag, figure, step=0)
+
+
+def record_spaces(assembly: Assembly, found: Findings, at: Position, recorder: Recorder) -> None:
+    """Record what was found of shared spaces, and what captions find among images."""
+    recorder.scalars(at, found.values())
+    if not assembly.settings.recorder.figures:
+        return
+    from jlrun.figures.retrieval import retrieval
+    from jlrun.figures.retrieved import queries_of
+
+    stream = assembly.leading.test.sample(assembly.settings.retrieval.rows)
+    for space, rows in found.rows.items():
+        for way, queries in queries_of(rows, stream, assembly.specs):
+            figure = retrieval(queries, f"{way}, {space}, test split")
+            recorder.figure(f"retrieval/{space}/{way.replace(' ', '_')}", figure, at.step)
 
 
 def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:

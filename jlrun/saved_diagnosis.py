@@ -96,10 +96,11 @@ def _phase_of(fit: Fit, directory: Path, checkpoint: Checkpoint) -> Phase:
 
 def _refuse_one_task(directory: Path, phase: Phase) -> None:
     if len(phase.objectives) < 2:
-        (only,) = (objective.label for objective in phase.objectives)
+        labels = [f"one task, '{objective.label}'" for objective in phase.objectives]
         raise UserError.of(
             str(directory),
-            f"phase '{phase.name}' learns one task, '{only}': there is no other to compare it with",
+            f"phase '{phase.name}' learns {', '.join(labels) or 'no task'}: there is no other to "
+            "compare it with",
         )
 
 

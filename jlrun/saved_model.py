@@ -22,7 +22,7 @@ from jlrun.feeds import dataset_nodes
 from jlrun.files import read_json, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective
-from jlrun.saved_run import load_run
+from jlrun.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec
 
 FILE = "model.json"
@@ -115,6 +115,16 @@ def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) 
     model = _untrained(directory, settings, specs, heads)
     checkpoints.load_model(directory / checkpoint, model)
     return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
+
+
+def read_specs(directory: Path) -> dict[str, Spec]:
+    """Return modality -> what the selected model of the run in ``directory`` takes.
+
+    Raises:
+        UserError: as `load_teacher`.
+    """
+    load_config(directory)
+    return _specs(_described(directory))
 
 
 def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:

@@ -25,7 +25,9 @@ from jlrun.phase import Fit
 ORIGIN_FILE = "origin.json"
 # What influences no fit: records, what else is scored in the end, where things lie, whether
 # baselines are trained, and how many threads compute.
-NEVER_MATTERS = frozenset({"recorder", "diagnosis", "missing", "baselines", "baselines_cache"})
+NEVER_MATTERS = frozenset(
+    {"recorder", "diagnosis", "missing", "retrieval", "baselines", "baselines_cache"}
+)
 ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from jlrun.encoders.base import Encoder
 from jlrun.errors import Interrupted
 from jlrun.finetuning import Full
 from jlrun.fitting import FitFolder, FitRun
-from jlrun.fusions import Single
+from jlrun.fusions import Concat, Single
 from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
 from jlrun.model import JointModel
@@ -35,12 +35,14 @@ from jlrun.saved_model import Teacher
 from jlrun.schedules import Cosine
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.terms import Term
-from jlrun.trainers import multitask, transfer
+from jlrun.terms.cross_modal import add_spaces
+from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
-from jlrun.trainers.pretraining import with_pretraining
+from jlrun.trainers.pretraining import between_modalities, with_pretraining
 from jlrun.validators import InformationMaximization
 from jlrun.weightings import Equal
-from tests.toy import CPU, StopAt, hard_model, never, toy_surroundings
+from tests.toy import CPU, StopAt, ToyEncoder, hard_model, never, toy_surroundings
+from tests.toy import SPEC as WAVE
 
 CONF = Path(__file__).parents[1] / "conf" / "terms"
 SPEC = ImageSpec(1, 8, 8, (0.5,), (0.5,))
@@ -53,7 +55,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "distill": {"run": "outputs/teacher", "logits": 1.0},
 }
 # Networks of their own are narrower than in the YAML, as the steps are many.
-NARROW = {"hidden": 12, "out_features": 8, "random_features": 8}
+NARROW = {"hidden": 12, "out_features": 8, "random_features": 8, "memory": 10}
 
 
 def node(option: str) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def node(option: str) -> dict[str, Any]:
 
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
 NEEDS = {option: build(node(option)).needs for option in OPTIONS}
-WITH_VIEWS = [option for option in OPTIONS if NEEDS[option] == "views"]
+ALONE = [option for option in OPTIONS if NEEDS[option] in ("views", "several modalities")]
 
 
 class SmallCnn(Encoder):
@@ -94,15 +96,21 @@ def rows(seed: int) -> TensorRows:
         "digit": bright * 3 // ROWS,
         "letter": bright.flip(0) * 3 // ROWS,
     }
-    return TensorRows({"image": images}, targets)
+    waves = images.float().mean(dim=(1, 2))[:, ::2] / 255
+    return TensorRows({"image": images, "audio": waves}, targets)
 
 
-def feed(name: str, tasks: tuple[TaskSpec, ...] = (DIGIT,), views: bool = False) -> Feed:
+def feed(
+    name: str,
+    tasks: tuple[TaskSpec, ...] = (DIGIT,),
+    views: bool = False,
+    modalities: int = 1,
+) -> Feed:
     def stream(seed: int, labelled: bool = True) -> Stream:
         return Stream(
             name,
             rows(seed + 10 * len(name)),
-            specs={"image": SPEC},
+            specs={"image": SPEC} if modalities == 1 else {"image": SPEC, "audio": WAVE},
             batch_size=BATCH,
             seed=0,
             device=CPU,
@@ -148,14 +156,32 @@ def plan_for(option: str, beside: bool = True) -> Plan:
             plan = multitask.plan((feed("dataset"),), parts)
             views = {"dataset": feed("dataset", views=True).train}
             return with_pretraining(plan, (feed("dataset"),), views, 2, recipe)
+        case "several modalities":
+            data = feed("dataset", modalities=2)
+            both = replace(parts, modalities=("image", "audio"))
+            plan = with_spaces(multimodal.plan(data, both), build(term))
+            if beside:
+                return between_modalities(plan)
+            return with_pretraining(plan, (data,), {"dataset": data.train}, 2, recipe)
         case _:
             return multitask.plan((feed("dataset", views=needs == "views"),), parts)
 
 
+def with_spaces(plan: Plan, term: Term) -> Plan:
+    """Return the plan with the term's shared space added to its models."""
+    fits = (replace(fit, begin=lambda model: add_spaces(model, [term])) for fit in plan.fits)
+    return replace(plan, fits=tuple(fits))
+
+
 def model_of(fit: Fit) -> JointModel:
     torch.manual_seed(0)
-    heads = {head: Linear(36, spec.num_outputs) for head, spec in fit.heads.items()}
-    model = hard_model({"image": SmallCnn()}, Single({"image": 36}), heads)
+    encoders: dict[str, Encoder] = {"image": SmallCnn(), "audio": ToyEncoder(width=4)}
+    encoders = {name: encoders[name] for name in fit.modalities}
+    widths = {name: encoder.out_features for name, encoder in encoders.items()}
+    fusion = Single(widths) if len(widths) == 1 else Concat(widths)
+    width = fusion.out_features
+    heads = {head: Linear(width, spec.num_outputs) for head, spec in fit.heads.items()}
+    model = hard_model(encoders, fusion, heads)
     fit.begin(model)
     return model
 
@@ -271,7 +297,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert_resumed_is_whole(plan, acting, option, tmp_path, learners)
 
 
-@pytest.mark.parametrize("option", WITH_VIEWS)
+@pytest.mark.parametrize("option", ALONE)
 def test_a_resumed_phase_without_a_task_is_the_uninterrupted_one(
     option: str, tmp_path: Path, learners: list[Learner]
 ) -> None:

@@ -157,11 +157,33 @@ class MissingSettings(_Section):
 
 
 class PretrainingSettings(_Section):
-    """The phase of self-supervised terms, if there are any."""
+    """The phase of self-supervised terms and terms between modalities, if there are any."""
 
     epochs: Annotated[int, Ge(0), Le(1_000_000)]
     data: Names | None
     views: Node
+    only: bool = False
+
+    @field_validator("only")
+    @classmethod
+    def _trains(cls, only: bool, info: ValidationInfo) -> bool:
+        if only and info.data.get("epochs") == 0:
+            raise ValueError("leaves nothing to train with pretraining.epochs=0; use 1 or more")
+        return only
+
+
+def _template(template: str) -> str:
+    if template.count("{}") != 1:
+        raise ValueError("has no place for the name of a class: write {} once, as in 'a {}'")
+    return template
+
+
+class RetrievalSettings(_Section):
+    """How shared spaces of modalities are scored."""
+
+    positives: Names | None = None
+    templates: Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Len(1)] = ("{}",)
+    rows: PositiveInt = 5000
 
 
 class AdaptSettings(_Section):
@@ -214,6 +236,7 @@ class Settings(_Section):
     lambda_ramp: RampName
     ema: Fraction | None
     pretraining: PretrainingSettings
+    retrieval: RetrievalSettings = RetrievalSettings()
     patience: PositiveInt | None
     data_root: str
     optimizer: Node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from jlrun.data.specs import TextSpec
 
@@ -38,6 +38,7 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "centre": ("centre", "middle"),
     },
 }
+_ORDER = ("size", "colour", "shape", "position")
 TEMPLATES = (
     "a {size} {colour} {shape} in the {position}",
     "a {colour} {shape} of {size} size in the {position}",
@@ -61,6 +62,17 @@ def caption(names: Mapping[str, str], draws: Mapping[str, float]) -> str:
     }
     sentence = _pick(TEMPLATES, draws["template"]).format(**said)
     return re.sub(r"\ba (?=[aeiou])", "an ", sentence)
+
+
+def remark(names: Mapping[str, str], draws: Mapping[str, float], told: Collection[str]) -> str:
+    """Return the words of some attributes alone: ``tiny star``; ``a picture`` of none.
+
+    Args:
+        names, draws: as in `caption`.
+        told: the attributes.
+    """
+    words = [_pick(WORDS[a][names[a]], draws[a]) for a in _ORDER if a in told]
+    return " ".join(words) or "a picture"
 
 
 def _pick(options: tuple[str, ...], draw: float) -> str:

@@ -11,14 +11,14 @@ from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.rows import TensorRows
-from jlrun.data.shape_captions import TEXT_SPEC, WORDS, caption
+from jlrun.data.shape_captions import TEXT_SPEC, WORDS, caption, remark
 from jlrun.data.shape_drawing import SHAPES, coverage, hsv_to_rgb
 from jlrun.data.shape_objects import OBJECTS, held_out_objects
 from jlrun.data.shape_sounds import AUDIO_SPEC, PITCHES_HZ, RHYTHMS, beeps
 from jlrun.data.specs import ImageSpec
 from jlrun.data.texts import tokenize
 from jlrun.errors import UserError
-from jlrun.ranges import NonNegativeFloat, PositiveInt
+from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.seeding import derive_seed
 
 HUES = {"red": 0, "yellow": 55, "green": 120, "cyan": 180, "blue": 230, "purple": 290}  # degrees
@@ -52,6 +52,7 @@ def load_shapes(
     size: Annotated[int, Ge(16), Le(256)] = 32,
     noise: NonNegativeFloat = 0.05,
     snr_db: tuple[float, float] = (-5.0, 10.0),
+    told: Probability = 1.0,
     held_out: list[str] | Annotated[int, Ge(0), Le(18)] = 0,
     test: Literal["all", "seen", "held_out"] = "all",
     main: Literal["shape", "colour", "size", "position", "object"] = "shape",
@@ -73,6 +74,8 @@ def load_shapes(
         size: height and width of the images in pixels.
         noise: standard deviation of Gaussian noise on the pixels, where white is 1.
         snr_db: lowest and highest power of the beeps over that of the white noise, in decibels.
+        told: probability with which a caption says an attribute. Where it is less than 1, captions
+            are the words of what they say, and no modality gives all answers away.
         held_out: combinations like ``red circle``, or how many are drawn. Every colour and every
             shape stays in the training rows.
         test: which combinations the test rows have.
@@ -93,7 +96,7 @@ def load_shapes(
     if test == "held_out" and not without:
         raise UserError.of("test", "'held_out', but none are; set held_out, such as held_out=6")
     tested = {"all": list(range(len(OBJECTS))), "seen": seen, "held_out": sorted(without)}[test]
-    making = _Making(size, noise, snr_db, main, seed)
+    making = _Making(size, noise, snr_db, told, main, seed)
     return Dataset(
         train=making.rows("train", num_train, seen),
         test=making.rows("test", num_test, tested),
@@ -114,11 +117,18 @@ class _Making:
     """Makes rows of given combinations."""
 
     def __init__(
-        self, size: int, noise: float, snr_db: tuple[float, float], main: str, seed: int
+        self,
+        size: int,
+        noise: float,
+        snr_db: tuple[float, float],
+        told: float,
+        main: str,
+        seed: int,
     ) -> None:
         self._size = size
         self._noise = noise
         self._snr_db = snr_db
+        self._told = told
         self._main = main
         self._seed = seed
 
@@ -143,10 +153,21 @@ class _Making:
         image = _picture(targets, draws, self._size) + self._noise * grain
         inputs = {
             "image": (255 * image).round().clamp(0, 255).to(torch.uint8),
-            "text": _texts(targets, draws),
+            "text": _texts(targets, draws, self._say(split, indices)),
             "audio": sound,
         }
         return inputs, targets
+
+    def _say(self, split: str, indices: Tensor) -> list[list[str]] | None:
+        """Return for each row the attributes that its caption says; None: all of them."""
+        if self._told == 1:
+            return None
+        said, generator = [], Generator()
+        for index in indices.tolist():
+            generator.manual_seed(derive_seed(self._seed, "shapes", "told", split, index))
+            drawn = torch.rand(len(WORDS), generator=generator).tolist()
+            said.append([a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._told])
+        return said
 
     def _draw(self, split: str, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return numbers in [0, 1), ``(N, len(DRAWS))``, and noise for sounds and for images."""
@@ -188,16 +209,20 @@ def _picture(targets: dict[str, Tensor], draws: dict[str, Tensor], size: int) ->
     return gray + covered * (colour[:, :, None, None] - gray)
 
 
-def _texts(targets: dict[str, Tensor], draws: dict[str, Tensor]) -> Tensor:
+def _texts(
+    targets: dict[str, Tensor], draws: dict[str, Tensor], said: list[list[str]] | None
+) -> Tensor:
     """Return a caption of each scene as token ids, ``(N, length)``."""
     columns = {attribute: targets[attribute].tolist() for attribute in WORDS}
     picks = {attribute: draws[f"word {attribute}"].tolist() for attribute in WORDS}
     picks["template"] = draws["template"].tolist()
-    captions = [
-        caption(
-            {attribute: CLASSES[attribute][labels[row]] for attribute, labels in columns.items()},
-            {name: numbers[row] for name, numbers in picks.items()},
+    captions = []
+    for row in range(len(targets["object"])):
+        names = {
+            attribute: CLASSES[attribute][labels[row]] for attribute, labels in columns.items()
+        }
+        wording = {name: numbers[row] for name, numbers in picks.items()}
+        captions.append(
+            caption(names, wording) if said is None else remark(names, wording, said[row])
         )
-        for row in range(len(targets["object"]))
-    ]
     return tokenize(captions, TEXT_SPEC)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jlrun.figures.records import Curve, read_curves
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.recorders.base import MAIN_FIT
+from jlrun.retrieval.ranks import RECALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +27,9 @@ class Panel:
 
     Attributes:
         phase: name of the phase.
-        task: label of the task; empty for a phase without scores, which shows its total loss.
-        metric: its validation score; empty as above.
+        task: label of the task; empty for a phase without tasks, which shows its total loss.
+        metric: its validation score; in a phase without tasks the tag of what selected the weights,
+            empty if that was nothing to look at.
     """
 
     phase: str
@@ -42,7 +44,7 @@ class Panel:
     @property
     def score_tag(self) -> str:
         """Tag of the lower curves; empty if there are none."""
-        return f"val/{self.task}/{self.metric}" if self.task else ""
+        return f"val/{self.task}/{self.metric}" if self.task else self.metric
 
 
 def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
@@ -87,7 +89,8 @@ def _panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
                 metrics.setdefault(
                     match[1], wanted if f"val/{match[1]}/{wanted}" in tags else match[2]
                 )
-        unscored = [Panel(phase)] if "train/total_loss" in tags else []
+        judged = RECALL if RECALL in tags else ""
+        unscored = [Panel(phase, metric=judged)] if "train/total_loss" in tags else []
         panels += [Panel(phase, task, metric) for task, metric in metrics.items()] or unscored
     return panels
 
@@ -109,7 +112,8 @@ def _draw_panel(upper: Axes, lower: Axes, lines: Sequence[Curve], panel: Panel) 
         upper.set_ylim(bottom=0)
     if panel.score_tag:
         _draw_lines(lower, lines, panel, panel.score_tag)
-        lower.set_ylabel(f"validation {panel.metric}".replace("_", " "), fontsize=FONT_SIZE)
+        name = panel.metric.rpartition("/")[2].replace("_", " ")
+        lower.set_ylabel(f"validation {name}", fontsize=FONT_SIZE)
     last = lower if panel.score_tag else upper
     last.set_xlabel("optimizer steps", fontsize=FONT_SIZE)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isnan
 
 import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.texts import text_of
+from jlrun.data.specs import Spec
 from jlrun.evaluation import Observer
 from jlrun.figures.confusion import confusion
+from jlrun.figures.contents import content_of
 from jlrun.figures.samples import Sample, samples
 from jlrun.phase import Objective
 from jlrun.recorders.base import Recorder
@@ -86,7 +85,7 @@ class SampleObserver:
             self._recorder.figure("samples/predictions", figure, step)
 
     def _sample(self, batch: Batch, row: int, target: Tensor, probabilities: Tensor) -> Sample:
-        content = self._content(batch.inputs[self._modality][row].cpu())
+        content = content_of(batch.inputs[self._modality][row].cpu(), self._spec)
         decision = self._task.task.decide(probabilities)[0]
         classes = self._task.classes
         if not classes:
@@ -97,31 +96,6 @@ class SampleObserver:
         true, predicted = int(target), int(decision)
         probability = float(probabilities[0, predicted])
         return Sample(content, classes[true], classes[predicted], probability, true == predicted)
-
-    def _content(self, x: Tensor) -> Tensor | str:
-        match self._spec:
-            case ImageSpec(mean=mean, std=std):
-                shape = (-1, 1, 1)
-                return (x * torch.tensor(std).view(shape) + torch.tensor(mean).view(shape)).clamp(
-                    0, 1
-                )
-            case TextSpec():
-                return text_of(x, self._spec)
-            case TabularSpec():
-                return _cells(x, self._spec)
-            case SeriesSpec(mean=mean, std=std):
-                return x * torch.tensor(std) + torch.tensor(mean)
-        return x
-
-
-def _cells(x: Tensor, spec: TabularSpec) -> str:
-    """Return the cells of a row that are not missing, as ``name: value; …``."""
-    columns = zip(spec.numbers, x.tolist(), spec.mean, spec.std, strict=False)
-    known = [f"{name}: {v * std + mean:.4g}" for name, v, mean, std in columns if not isnan(v)]
-    levels = x[len(spec.numbers) :].long().tolist()
-    for name, names, level in zip(spec.categories, spec.levels, levels, strict=True):
-        known += [f"{name}: {names[level - 1]}"] if level else []
-    return "; ".join(known) or "nothing"
 
 
 def _names(classes: Sequence[str], labels: Tensor) -> str:

@@ -10,6 +10,7 @@ from jlrun.recorders.formats import format_count, format_score, format_seconds
 from jlrun.recorders.header_lines import fact_lines, short_path
 from jlrun.recorders.missing_lines import contribution_lines, missing_lines
 from jlrun.recorders.result_table import primary_metric, score_of
+from jlrun.recorders.shared_space_lines import prompt_lines, retrieval_lines
 from jlrun.recorders.zero_shot_lines import zero_shot_lines
 
 LEAVE_ONE_OUT = "leave_one_domain_out"
@@ -22,6 +23,8 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "zero-shot": zero_shot_lines(result),
             "modalities": contribution_lines(result),
             "missing": missing_lines(result),
+            "retrieval": retrieval_lines(result),
+            "by name": prompt_lines(result),
             "selected": _selected(result),
             "left out": _left_out(result),
             "beside": _beside(result),

@@ -79,7 +79,9 @@ class LiveRecorder(Recorder):
         if result["status"] != "completed":
             return
         self._print("")
-        self._console.print(_rich_table(result_table(result)))
+        table = result_table(result)
+        if table.rows:  # none where no task was learned
+            self._console.print(_rich_table(table))
         sentences = verdict(result)
         if sentences:
             self._print("\n".join(["", *sentences]), style="bold")

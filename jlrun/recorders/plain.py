@@ -63,10 +63,10 @@ class PlainRecorder(Recorder):
 def finish_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     """Return the end of a completed run: table, verdict, and where things lie."""
     sentences = verdict(result)
+    table = result_table(result)
     return [
         "",
-        *result_table(result).lines(),
-        "",
+        *([*table.lines(), ""] if table.rows else []),
         *sentences,
         *([""] if sentences else []),
         *closing_lines(result, run_dir),

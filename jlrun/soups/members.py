@@ -96,4 +96,7 @@ def _read(directory: Path) -> Member:
         )
     if not (directory / FILE).is_file():
         raise UserError.of(str(directory), f"{FILE} is missing; leave this run out")
+    if settings.pretraining.only:
+        message = "this run learned no task to choose a soup by (pretraining.only); leave it out"
+        raise UserError.of(str(directory), message)
     return Member(directory, settings, read_json(directory / FILE), result)

@@ -56,8 +56,9 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
 
     ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
     the metric that stands for a task, ``test/<task>/<metric>`` of all, that one first;
-    ``gain/delta_m_percent`` and ``gain/<task>_percent``, larger is better; ``cost/train_seconds``
-    and ``cost/peak_memory_bytes`` of the model without its baselines.
+    ``retrieval/test/<space>/<direction>/recall_at_1``; ``gain/delta_m_percent`` and
+    ``gain/<task>_percent``, larger is better; ``cost/train_seconds`` and
+    ``cost/peak_memory_bytes`` of the model without its baselines.
     """
     scores: dict[str, Any] = {}
     objective, gain = result.get("objective") or {}, result.get("gain") or {}
@@ -70,6 +71,10 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
             scores[f"test/{task}/{metric}"] = metrics.get(metric)
         scores[f"baseline/{task}/{primary}"] = _baseline_score(result, task, primary)
         scores[f"gain/{task}_percent"] = (gain.get("per_task") or {}).get(task)
+    for space, pairs in (result.get("retrieval") or {}).items():
+        for way, found in ((w, s) for pair in pairs.values() for w, s in pair.items()):
+            name = f"retrieval/test/{space}/{way.replace(' ', '_')}/recall_at_1"
+            scores[name] = found["recall_at_1"]
     scores["gain/delta_m_percent"] = gain.get("delta_m_percent")
     for name in ("train_seconds", "peak_memory_bytes"):
         scores[f"cost/{name}"] = (result.get("cost") or {}).get(name)

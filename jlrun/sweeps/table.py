@@ -16,7 +16,7 @@ WIDTH = 100
 LONGEST_LABEL = 40
 GAIN = "gain/delta_m_percent"
 # What selected epochs, or compares runs; a sweep may have several kinds.
-OBJECTIVES = ("val/mean_score", "validator/", "leave_one_domain_out/")
+OBJECTIVES = ("val/mean_score", "validator/", "leave_one_domain_out/", "retrieval/val/")
 SECONDS, MEMORY = "cost/train_seconds", "cost/peak_memory_bytes"
 
 

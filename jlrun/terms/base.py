@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -24,6 +24,7 @@ Need = Literal[
     "target",  # a target stream beside one or more sources
     "several sources",  # two or more source streams
     "views",  # batches with augmented views of their inputs
+    "several modalities",  # a model of more than one, in a phase that is to bring them together
 ]
 
 
@@ -113,6 +114,14 @@ class Term(nn.Module, ABC):
         Raises:
             UserError: if a name or pattern of the term matches nothing of ``model``.
         """
+
+    def other_modalities(self) -> Collection[str]:
+        """Return the modalities that batches must have for the term, whatever the model takes.
+
+        Raises:
+            UserError: if that can't be found out, as without a teacher.
+        """
+        return ()
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Build what depends on the model: discriminators, copies of the first weights, statistics.

@@ -32,7 +32,7 @@ def plan(data: Feed, parts: Parts) -> Plan:
 
     whole = replace(parts.recipe, modality_dropout=ModalityDropout())
     alone = tuple(
-        fit(name, (name,), whole, independent_of=INDEPENDENT_OF)
+        fit(name, (name,), whole, independent_of=INDEPENDENT_OF | parts.terms_between_modalities())
         for name in parts.modalities
         if parts.baselines
     )

@@ -106,6 +106,13 @@ class Parts:
             self.recipe, make_weighting=Equal, make_terms=make_terms, route=GradientRoute()
         )
 
+    def terms_between_modalities(self) -> frozenset[str]:
+        """Return the parts of a config that do not matter to a model of one modality.
+
+        That is, if all terms are between modalities.
+        """
+        return frozenset({"terms", "pretraining"} if self.needs == {"several modalities"} else ())
+
     def terms_without_effect(self) -> frozenset[str]:
         """Return ``terms`` if all of them need more than labelled rows of one data set."""
         return frozenset() if None in self.needs else frozenset({"terms"})

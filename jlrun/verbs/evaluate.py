@@ -31,6 +31,7 @@ def main(args: list[str]) -> int:
     from rich.table import Table
 
     from jlrun.recorders.missing_lines import contribution_lines, missing_lines
+    from jlrun.recorders.shared_space_lines import prompt_lines, retrieval_lines
 
     scores = evaluate_run(parsed.run, parsed.overrides, parsed.missing)
     table = Table("split", "task", "metric", "score")
@@ -38,8 +39,10 @@ def main(args: list[str]) -> int:
         for task, metrics in scores[split].items():
             for metric, value in metrics.items():
                 table.add_row(split, task, metric, f"{value:.4f}")
-    Console().print(table)
-    for lines in (contribution_lines(scores), missing_lines(scores)):
+    if table.row_count:
+        Console().print(table)
+    told = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
+    for lines in (lines_of(scores) for lines_of in told):
         if lines:
             print("\n".join(["", *lines]))
     if parsed.output is not None:
@@ -49,6 +52,8 @@ def main(args: list[str]) -> int:
 
 def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -> dict[str, Any]:
     """Return split -> task -> metric -> score of the selected weights.
+
+    With a shared space of modalities also what ``result.json`` says of it.
 
     Args:
         directory: of the run.
@@ -65,8 +70,10 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.config.schema import Settings
     from jlrun.engine import session
     from jlrun.evaluation import evaluate, predictor
+    from jlrun.fitting import FitFolder
     from jlrun.outcome import missing_scores
     from jlrun.saved_run import load_config
+    from jlrun.spaces import look_at_spaces
 
     config = changed(load_config(directory)[0], overrides)
     problems = check_values(config)
@@ -80,13 +87,17 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)
         predict = predictor(model, assembly.engine)
+        folder = FitFolder(directory / "checkpoints", save_seconds=0)
         more = missing_scores(assembly, lambda: predict) if missing else {}
         if missing and not more:
-            raise UserError.of("--missing", f"the run has one modality, '{fit.modalities[0]}'")
+            one = f"the run has one modality, '{fit.modalities[0]}'"
+            reason = "the run learned no task" if len(fit.modalities) > 1 else one
+            raise UserError.of("--missing", reason)
         return {
             "val": evaluate(predict, fit.scored, assembly.plan.val),
             "test": evaluate(predict, fit.scored, assembly.plan.test),
             **more,
+            **look_at_spaces(folder, assembly).to_json(),
         }
 
 

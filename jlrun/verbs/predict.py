@@ -49,6 +49,9 @@ def main(args: list[str]) -> int:
 
     settings, _ = load_run(parsed.run)
     saved = load_saved_model(parsed.run, settings)
+    if not saved.scored:
+        message = "this run learned no task (pretraining.only); go on from it with source.run"
+        raise UserError.of(str(parsed.run), message)
     dense = [o.spec.name for o in saved.scored if o.spec.task.dense]
     if dense:
         raise UserError.of(

@@ -160,6 +160,26 @@ def test_a_caption_is_read_alike_when_it_is_predicted_from(clear: Dataset) -> No
     assert torch.equal(torch.stack(again), text)
 
 
+def test_captions_may_say_some_attributes_alone() -> None:
+    whole = load_shapes(num_train=400, num_test=1)
+    some = load_shapes(num_train=400, num_test=1, told=0.5)
+    (inputs, targets), (all_told, _) = columns(some.train), columns(whole.train)
+    for modality in ("image", "audio"):
+        assert torch.equal(inputs[modality], all_told[modality])
+    said = sentences(inputs["text"])
+    counts = dict.fromkeys(WORDS, 0)
+    for row, sentence in enumerate(said):
+        for attribute, words in WORDS.items():
+            options = words[list(words)[int(targets[attribute][row])]]
+            others = {o for name in words for o in words[name]} - {*options}
+            counts[attribute] += any(o in sentence for o in options)
+            assert not any(f" {o} " in f" {sentence} " for o in others)
+    assert all(abs(count - 200) < 50 for count in counts.values())
+    assert "a picture" in said
+    nothing = load_shapes(num_train=4, num_test=1, told=0.0)
+    assert sentences(columns(nothing.train)[0]["text"]) == ["a picture"] * 4
+
+
 def test_the_vocabulary_is_fixed() -> None:
     few = load_shapes(num_train=1, num_test=1, held_out=5, seed=3)
     assert few.modalities["text"] == TEXT_SPEC

@@ -16,6 +16,7 @@ from PIL import Image
 
 from jlrun.figures.confusion import confusion
 from jlrun.figures.curves import curves
+from jlrun.figures.retrieval import Query, retrieval
 from jlrun.figures.samples import Sample, samples
 from jlrun.recorders.base import Position
 from jlrun.recorders.figure_files import FigureFileRecorder, png_bytes
@@ -187,3 +188,28 @@ def test_no_global_state_is_touched() -> None:
     png_bytes(samples([Sample("text", "a", "a")]))
     assert dict(matplotlib.rcParams) == before
     assert pyplot.get_fignums() == []
+
+
+def test_a_phase_without_tasks_shows_the_recall_that_selected(tmp_path: Path) -> None:
+    recorder = MetricsCsvRecorder(tmp_path / "metrics.csv")
+    recorder.rewind({})
+    at = Position("main", "self_supervised", 1, 10)
+    recorder.scalars(at, {"train/total_loss": 2.0, "retrieval/val/recall_at_1": 0.25})
+    recorder.close()
+    figure = curves(tmp_path / "metrics.csv")
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_ylabel() for axes in shown] == ["training loss", "validation recall at 1"]
+
+
+def test_right_images_are_framed() -> None:
+    image = torch.rand(3, 4, 4)
+    queries = [
+        Query("a red circle", [image] * 3, [True, False, True]),
+        Query("a ring", [image], [False]),
+    ]
+    figure = retrieval(queries, "text to image")
+    cells = [axes for axes in figure.axes if axes.get_visible() and axes.images]
+    framed = [axes.spines["left"].get_linewidth() > 1 for axes in cells]
+    assert framed == [True, False, True, False]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["a red circle", "a ring"]

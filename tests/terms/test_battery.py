@@ -15,13 +15,14 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.encoders import Cnn, Mlp
-from jlrun.fusions import Late, Single
+from jlrun.fusions import Concat, Late, Single
 from jlrun.fusions.base import Fusion
 from jlrun.heads import Linear
 from jlrun.model import JointModel
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms import StepView, Term
 from jlrun.terms.base import PhaseStart
+from jlrun.terms.cross_modal import add_spaces
 from tests.toy import CPU, hard_model
 
 CONF = Path(__file__).parents[2] / "conf" / "terms"
@@ -53,6 +54,7 @@ STREAMS = {
     "target": ("source", "target"),
     "several sources": ("sources.a", "sources.b"),
     "views": ("dataset",),
+    "several modalities": ("dataset",),
 }
 
 
@@ -79,8 +81,11 @@ each = pytest.mark.parametrize("option", OPTIONS)
 each_training = pytest.mark.parametrize("option", TRAINING)
 
 
-def model(fusion: type[Fusion] = Single) -> JointModel:
+def model(option: str, fusion: type[Fusion] = Single) -> JointModel:
+    """Return a model of what the term needs: of two modalities at least where it joins them."""
     torch.manual_seed(0)
+    if NEEDS[option] == "several modalities" and fusion is Single:
+        fusion = Concat
     names = ["image"] if fusion is Single else ["image", "other"]
     make_encoder = {"image": lambda: Cnn(SPEC, channels=(4,), hidden=16), "other": _perceptron}
     encoders = {name: make_encoder[name]() for name in names}
@@ -89,7 +94,9 @@ def model(fusion: type[Fusion] = Single) -> JointModel:
         head: fused.build_head(lambda width, n=spec.num_outputs: Linear(width, n))
         for head, spec in TASKS.items()
     }
-    return hard_model(encoders, fused, heads)
+    made = hard_model(encoders, fused, heads)
+    add_spaces(made, [make(option)])
+    return made
 
 
 def _perceptron() -> Mlp:
@@ -208,7 +215,7 @@ def moved(joint: JointModel) -> JointModel:
 @pytest.mark.parametrize("fusion", [Single, Late])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_finite_scalar_with_a_gradient(option: str, fusion: type[Fusion], count: int) -> None:
-    joint = model(fusion)
+    joint = model(option, fusion)
     term = begun(option, joint)
     term.check(joint)
     value = value_of(term, view(moved(joint), term, count))
@@ -224,7 +231,7 @@ def test_a_finite_scalar_with_a_gradient(option: str, fusion: type[Fusion], coun
 
 @pytest.mark.parametrize("option", sorted(WITHOUT_GRADIENT & set(OPTIONS)))
 def test_a_term_that_trains_nothing_is_zero(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = make(option) if option == "distill" else begun(option, joint)
     if option == "distill":
         pytest.skip("without a run it is refused (tests/terms/transfer)")
@@ -233,7 +240,7 @@ def test_a_term_that_trains_nothing_is_zero(option: str) -> None:
 
 @pytest.mark.parametrize("option", DESCENDING)
 def test_a_step_against_the_gradient_lowers_it(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     moved(joint)
     term, joint = term.double(), joint.double()  # some gradients are small
@@ -247,7 +254,7 @@ def test_a_step_against_the_gradient_lowers_it(option: str) -> None:
 
 @each_training
 def test_float64(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     single = value_of(term, view(moved(joint), term))
     double = value_of(term.double(), view(joint.double(), term))
@@ -257,7 +264,7 @@ def test_float64(option: str) -> None:
 
 @each_training
 def test_nearly_the_same_in_half_precision(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     moved(joint)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -268,7 +275,7 @@ def test_nearly_the_same_in_half_precision(option: str) -> None:
 
 @each_training
 def test_weights_of_zero_are_finite(option: str) -> None:
-    joint = model()
+    joint = model(option)
     with torch.no_grad():
         for parameter in joint.parameters():
             parameter.zero_()
@@ -281,7 +288,7 @@ def test_weights_of_zero_are_finite(option: str) -> None:
 
 @each_training
 def test_everything_frozen(option: str) -> None:
-    joint = model().requires_grad_(False)
+    joint = model(option).requires_grad_(False)
     term = begun(option, joint)
     value = value_of(term, view(joint, term))
     assert value.shape == ()
@@ -290,14 +297,14 @@ def test_everything_frozen(option: str) -> None:
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS if NEEDS[o] is None and o in TRAINING])
 def test_several_streams(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     assert value_of(term, view(joint, term, names=("source", "target"))).isfinite()
 
 
 @each_training
 def test_a_part_of_a_step_may_lack_a_stream(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     moved(joint)
     for missing in STREAMS[term.needs]:
@@ -308,7 +315,7 @@ def test_a_part_of_a_step_may_lack_a_stream(option: str) -> None:
 
 @each_training
 def test_strength_is_in_the_config_and_not_in_the_value(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     moved(joint)
     before = value_of(term, view(joint, term))
@@ -322,7 +329,7 @@ def test_state_goes_on_in_a_term_that_has_just_begun(option: str) -> None:
     """What resuming does: begin with the weights of the middle of the phase, then restore."""
     if option == "distill":
         pytest.skip("without a run it is refused (tests/terms/transfer)")
-    joint = model()
+    joint = model(option)
     term = begun(option, joint)
     moved(joint)
     for _ in range(2):
@@ -338,7 +345,7 @@ def test_state_goes_on_in_a_term_that_has_just_begun(option: str) -> None:
 
 @each_training
 def test_what_trains_in_a_term_gets_a_gradient(option: str) -> None:
-    joint = model()
+    joint = model(option)
     term = begun(option, joint).train()
     moved(joint)
     trained = [p for p in term.parameters() if p.requires_grad]

@@ -18,12 +18,19 @@ from jlrun.engine import Engine
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.judges import ByRepresentation
 from jlrun.learner import build_learner
-from jlrun.phase import Plan, Recipe
+from jlrun.phase import Comparison, Plan, Recipe
+from jlrun.retrieval.ranks import RECALL
 from jlrun.terms import Term
+from jlrun.terms.cross_modal import Clip
 from jlrun.terms.self_supervised import SimClr
-from jlrun.trainers import multitask, transfer
+from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
-from jlrun.trainers.pretraining import SELF_SUPERVISED, with_pretraining
+from jlrun.trainers.pretraining import (
+    SELF_SUPERVISED,
+    between_modalities,
+    only_pretraining,
+    with_pretraining,
+)
 from jlrun.weightings import PCGrad
 from tests.toy import (
     CPU,
@@ -162,3 +169,52 @@ def test_rows_keep_all_modalities_while_nothing_is_supervised() -> None:
     before, after = with_pretraining(plan, (data,), streams, 1, recipe).fits[0].phases
     assert not before.recipe.modality_dropout.acts
     assert after.recipe.modality_dropout.acts
+
+
+def across_plan(baselines: bool = True, epochs: int = 2) -> tuple[Plan, tuple[Feed, ...]]:
+    """Return a multimodal plan, of two modalities and one at a time, with a phase before it."""
+
+    def terms() -> Mapping[str, Term]:
+        return {"clip": Clip(out_features=4)}
+
+    needs = frozenset({"several modalities"})
+    own = toy_recipe(terms=terms)
+    parts = Parts(own, ("x", "y"), 2, baselines, needs=needs)
+    data = feed("dataset")
+    plan = multimodal.plan(data, parts)
+    if epochs:
+        plan = with_pretraining(plan, (data,), {"dataset": data.train}, epochs, own)
+    return plan, (data,)
+
+
+def test_terms_between_modalities_act_in_the_phase_before() -> None:
+    plan, _ = across_plan()
+    main, *others = plan.fits
+    assert [phase.offers for phase in main.phases] == [
+        {"several modalities"},
+        {"learned weights"},
+    ]
+    assert [fit.modalities for fit in others] == [("x",), ("y",)]
+    assert all(not phase.offers for fit in others for phase in fit.phases)
+    assert main.phases[0].judge.criterion == RECALL
+
+
+def test_beside_the_tasks_they_act_wherever_there_are_several_modalities() -> None:
+    main, *others = between_modalities(across_plan(epochs=0)[0]).fits
+    assert [phase.offers for phase in main.phases] == [{"several modalities"}]
+    assert all(not phase.offers for fit in others for phase in fit.phases)
+
+
+def test_single_modalities_do_not_depend_on_terms_between_them() -> None:
+    plan, _ = across_plan()
+    assert all({"terms", "pretraining"} <= (fit.independent_of or set()) for fit in plan.fits[1:])
+    mixed = Parts(recipe(), ("x", "y"), 2, True, needs=frozenset({"several modalities", None}))
+    assert not mixed.terms_between_modalities()
+
+
+def test_the_phase_can_be_all_there_is() -> None:
+    plan = only_pretraining(across_plan()[0])
+    (main,) = plan.fits
+    assert [phase.name for phase in main.phases] == [SELF_SUPERVISED]
+    assert (main.scored, plan.reused) == ((), ())
+    assert plan.compare({}) == Comparison({}, None)

@@ -66,11 +66,18 @@ class VicReg(Term):
         return compare_views(view, self.projector, self._loss)
 
     def _loss(self, first: Tensor, second: Tensor) -> Tensor:
-        return (
-            self.invariance * F.mse_loss(first, second)
-            + self.variance * (_variance(first) + _variance(second)) / 2
-            + self.covariance * (_covariance(first) + _covariance(second))
-        )
+        return vicreg_loss(first, second, self.invariance, self.variance, self.covariance)
+
+
+def vicreg_loss(
+    first: Tensor, second: Tensor, invariance: float, variance: float, covariance: float
+) -> Tensor:
+    """Return λ s + μ v + ν c of two projections of the same rows, ``(N, P)``, N at least 2."""
+    return (
+        invariance * F.mse_loss(first, second)
+        + variance * (_variance(first) + _variance(second)) / 2
+        + covariance * (_covariance(first) + _covariance(second))
+    )
 
 
 def _variance(z: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -55,6 +56,9 @@ class Distill(Term):
         # No module, so that neither checkpoints nor the optimizer see the teacher.
         self._guide: Guide | None = None
         self._heads: tuple[str, ...] = ()
+
+    def other_modalities(self) -> Collection[str]:
+        return Guide.modalities(self._directory(), WHERE)
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Load the teacher.

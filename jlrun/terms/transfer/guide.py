@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from jlrun.data.batch import Batch
-from jlrun.data.specs import ImageSpec, Spec
+from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.transforms import Conform
 from jlrun.errors import Problem, UserError, did_you_mean
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Guide:
     """The model of a finished run, fed with the batches of a phase.
 
-    Images are resized and their channels converted to what the teacher takes. They stay normalised
-    by the statistics of their own data set, as they would be in the teacher's run.
+    Images are resized and their channels converted to what the teacher takes. Images, tables and
+    series stay normalised by the statistics of their own data set, as they would be in the
+    teacher's run.
 
     Args:
         teacher: the model and what it takes.
@@ -43,6 +44,7 @@ class Guide:
         self._teacher = teacher
         device = next(teacher.model.parameters()).device
         self._conform = {}
+        specs = {m: _as_it_is(spec) for m, spec in teacher.specs.items()}
         for name, stream in streams.items():
             own = {m: _as_it_is(spec) for m, spec in stream._conform._targets.items()}
             for modality in teacher.specs:
@@ -53,7 +55,7 @@ class Guide:
                     )
             taken = {m: own[m] for m in teacher.specs}
             with _told_at(where):
-                self._conform[name] = Conform(taken, teacher.specs, device)
+                self._conform[name] = Conform(taken, specs, device)
 
     @classmethod
     def of(
@@ -71,6 +73,18 @@ class Guide:
             teacher = load_teacher(directory, device)
         return cls(teacher, streams, where)
 
+    @staticmethod
+    def modalities(directory: Path, where: str) -> tuple[str, ...]:
+        """Return what the model of the run in ``directory`` takes.
+
+        Raises:
+            UserError: as `of`.
+        """
+        from jlrun.saved_model import read_specs
+
+        with _told_at(where):
+            return tuple(read_specs(directory))
+
     @property
     def heads(self) -> Mapping[str, TaskSpec]:
         """Head -> its task, of the teacher."""
@@ -85,7 +99,13 @@ class Guide:
 
 def _as_it_is(spec: Spec) -> Spec:
     """Return the spec of inputs that are normalised already."""
-    return replace(spec, mean=(), std=()) if isinstance(spec, ImageSpec) else spec
+    match spec:
+        case ImageSpec():
+            return replace(spec, mean=(), std=())
+        case TabularSpec() | SeriesSpec():
+            count = len(spec.mean)
+            return replace(spec, mean=(0.0,) * count, std=(1.0,) * count)
+    return spec
 
 
 @contextmanager

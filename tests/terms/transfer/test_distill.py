@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from jlrun.cli import main
 from jlrun.data.batch import Batch
-from jlrun.data.specs import AudioSpec, ImageSpec, Spec
+from jlrun.data.rows import TensorRows
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.transforms import resize, to_channels
-from jlrun.encoders import Mlp
+from jlrun.encoders import Mlp, TabularMlp
 from jlrun.errors import UserError
 from jlrun.fusions import Single
 from jlrun.heads import Linear
@@ -139,6 +140,25 @@ def test_audio_at_another_rate_is_refused() -> None:
     made = Teacher(teacher().model, {"audio": AudioSpec(8, 16000)}, {})
     with pytest.raises(UserError, match=r"terms\.distill\.run: audio: audio at 8000 Hz"):
         Guide(made, {"target": stream}, "terms.distill.run")
+
+
+def test_cells_of_a_table_are_standardised_once() -> None:
+    """A teacher of a table gets the cells as the stream has them."""
+    own = TabularSpec(("a", "b"), mean=(3.0, -1.0), std=(2.0, 4.0))
+    other = TabularSpec(("a", "b"), mean=(5.0, 0.0), std=(1.0, 1.0))
+    rows = TensorRows({"tabular": torch.tensor([[5.0, 3.0], [1.0, torch.nan]])}, {})
+    stream = Stream(
+        "target", rows, specs={"tabular": own}, batch_size=2, seed=0, device=CPU, memory_budget=1
+    )
+    heads = {"digit": Linear(2, 3)}
+    encoder = TabularMlp(other, hidden=[2])
+    model = hard_model({"tabular": encoder}, Single({"tabular": 2}), heads)
+    guide = Guide(Teacher(model.eval(), {"tabular": other}, {}), {"target": stream}, "run")
+    batch = next(iter(stream.sweep()))
+    expected = torch.tensor([[1.0, 1.0], [-1.0, torch.nan]])
+    torch.testing.assert_close(batch.inputs["tabular"], expected, equal_nan=True)
+    found = guide.outputs("target", batch).fused
+    torch.testing.assert_close(found, model(Batch({"tabular": expected})).fused)
 
 
 def test_a_run_has_to_be_named_and_to_exist(tmp_path: Path) -> None:
