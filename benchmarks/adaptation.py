@@ -21,11 +21,17 @@ COMMON = (
     "mode=transfer",
     "strategy=adapt",
     "tasks=[digit]",
-    "epochs=25",
+    "epochs=50",
+    "adapt.batch_norm=split",
     "optimizer.lr=3e-3",
     "backbone.image.channels=[32,64]",
     "backbone.image.hidden=256",
     "backbone.image.batch_norm=true",
+    *(
+        f"{data}.augment.{change}"
+        for data in ("source", "target")
+        for change in ("shift=0.06", "rotate=10")
+    ),
     "engine.threads=1",
     "recorder.figures=false",
     "recorder.tensorboard=false",
@@ -43,6 +49,7 @@ METHODS = {
     "entropy": "[entropy]",
     "fixmatch": "[fixmatch]",
     "fixmatch + mcc": "[fixmatch,mcc]",
+    "cdan + mcc, 2 × 256 hidden": "[cdan,mcc] terms.cdan.hidden=256",
 }
 
 

@@ -16,10 +16,18 @@ from experiments import run, spread, table
 
 COMMON = (
     "experiment=cifar_halves",
+    "backbone.image.channels=[32,64,128]",
+    "backbone.image.hidden=256",
+    "backbone.image.batch_norm=true",
     "engine.threads=1",
     "recorder.figures=false",
+    "recorder.tensorboard=false",
     "recorder.progress=none",
 )
+CROP_AND_FLIP = tuple(
+    f"{data}.augment.{change}" for data in ("source", "target") for change in ("crop=4", "flip=0.5")
+)
+EPOCHS = {5: 40, 20: 30, 100: 12}  # on the target
 METHODS = {
     "linear probe": ("finetune=head",),
     "LP-FT": ("finetune=lp_ft",),
@@ -52,9 +60,10 @@ def main() -> None:
                 f"seed={seed}",
                 f"target.shots={shots}",
                 f"batch_size={min(32, 5 * shots)}",
-                "epochs=40",
+                f"epochs={EPOCHS.get(shots, 20)}",
+                *CROP_AND_FLIP,
             )
-            full = run(out / "full", *common, "pretrain_epochs=6")
+            full = run(out / "full", *common, "pretrain_epochs=8")
             note("from scratch", shots, full["baselines"]["scratch"]["label"]["accuracy"])
             note("fine-tuned", shots, full["test"]["label"]["accuracy"])
             start = f"source.weights={out / 'full/checkpoints/pretrain/model.safetensors'}"

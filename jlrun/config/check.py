@@ -37,7 +37,9 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     composed = replace(composed, config=tables.config, inferred=tables.lines)
     problems = _cheap_problems(composed.config, names.overrides)
     named = not any(_NO_SUCH_KEY in p.message for p in problems)
-    if not tables.problems and (named or _sets_arguments(names)):
+    # What a table's path and targets are was looked at already; a wrong task is but a name.
+    known = not (tables.lines and any(p.where == "tasks" for p in problems))
+    if not tables.problems and known and (named or _sets_arguments(names)):
         problems += signature_problems(composed.config)
     problems = tables.problems_before(problems)
     if problems:

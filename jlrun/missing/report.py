@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean, pstdev
 from typing import Any
@@ -110,13 +110,18 @@ def _missing(
     }
 
 
+def _defined(function: Callable[[list[float]], float], values: list[float]) -> float:
+    """Return the function's value; NaN where one of ``values`` is (AUROC of a single class is)."""
+    return function(values) if all(map(math.isfinite, values)) else math.nan
+
+
 def _at_rate(rate: float, draws: Sequence[Scored]) -> dict[str, Any]:
     """Return mean and standard deviation of the scores over several draws."""
 
     def over_draws(function: Any) -> dict[str, dict[str, float]]:
         each = [{label: o.scores for label, o in draw.outcomes.items()} for draw in draws]
         return {
-            label: {m: function([one[label][m] for one in each]) for m in scores}
+            label: {m: _defined(function, [one[label][m] for one in each]) for m in scores}
             for label, scores in each[0].items()
         }
 
