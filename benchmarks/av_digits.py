@@ -6,7 +6,7 @@
 ROOT holds ``MNIST/raw`` and ``fsdd``. Each modality alone, their ensemble, and every fusion learn
 with the settings of ``experiment=av_digits``: the same encoders, rate and epochs (fusions that
 attend are of width 64). The rate was chosen on validation rows of seed 0, of single modalities too:
-0.0015 to 0.006 for the sound and 0.001 to 0.006 for the image. Balance methods have the fusion that
+0.0015 to 0.006 for the sound, 0.001 and 0.003 for the image. Balance methods have the fusion that
 ``--balanced`` names. A seed draws the division, the pairs and the noise as well as the run. Runs go
 to OUT, and what is complete there is not run again; the models of one modality are trained once for
 each seed. Weights are selected on validation rows. *gain* is the mean over tasks of the relative
