@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
 from jlrun.encoders.base import Encoder
 from jlrun.engine import Engine
-from jlrun.fusions import Concat, Fusion, Gated, Late, Single
+from jlrun.fusions import Concat, Fusion, Gated, Late, Single, Transformer
 from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
 from jlrun.model import JointModel
@@ -42,7 +42,12 @@ TASKS = (
     TaskSpec("sign", Binary(), ("minus", "plus")),
     TaskSpec("largest", Multiclass(), ("0", "1", "2", "3")),
 )
-FUSIONS: dict[str, type[Fusion]] = {"concat": Concat, "gated": Gated, "late": Late}
+FUSIONS: dict[str, Callable[[dict[str, int]], Fusion]] = {
+    "concat": Concat,
+    "gated": Gated,
+    "late": Late,
+    "transformer": lambda widths: Transformer(widths, width=8, heads=2, depth=1),
+}
 
 
 def node(option: str, **changes: Any) -> dict[str, Any]:
