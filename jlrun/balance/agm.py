@@ -28,7 +28,7 @@ class Agm(Balance):
     The response of modality m is its Shapley value in the logits, with the other modalities masked;
     s_m is the mean log-probability of the right class by it alone, r_m = exp(mean over the others
     of s_m − s_m'), and τ_m the same of the means of s over all steps before. Li et al., "Boosting
-    Multi-modal Model Performance with Adaptive Gradient Modulation", ICCV 2023, eqs. 2–7; log
+    Multi-modal Model Performance with Adaptive Gradient Modulation", ICCV 2023; log
     probabilities are at least log 1e-8 and τ − r at most 10, as in the authors' code.
 
     Differs from it in: κ_m scales the gradient of modality m's encoder, where the paper scales the

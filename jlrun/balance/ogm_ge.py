@@ -26,7 +26,7 @@ class OgmGe(Balance):
 
     s_m is the mean probability of the right class by modality m alone, ρ_m = s_m over the mean of
     the others', k_m = 1 − tanh(α ρ_m) where ρ_m > 1, else 1. Peng et al., "Balanced Multimodal
-    Learning via On-the-fly Gradient Modulation", CVPR 2022, eqs. 8–10 and 14.
+    Learning via On-the-fly Gradient Modulation", CVPR 2022, sections 3.3 and 3.4.
 
     Differs from it in: any number of modalities and of tasks (all answers count the same; tasks
     without classes do not count); all parameters of the encoders, where the authors' code changes

@@ -29,7 +29,7 @@ class Pmr(Balance):
     part of the phase alone, and ρ_m = s_m over the mean of the others', where s_m is the mean
     p_m of the right class. So modalities that are behind learn faster, and one that is ahead does
     not settle early. Fan et al., "PMR: Prototypical Modal Rebalance for Multimodal Learning",
-    CVPR 2023, eqs. 5–12.
+    CVPR 2023, the method section.
 
     Differs from it in: any number of modalities and of tasks (those with exclusive classes count);
     prototypes follow the batches of all steps, where the authors compute them once in an epoch from
