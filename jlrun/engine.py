@@ -21,6 +21,11 @@ from jlrun.seeding import preserved_randomness
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
+def holds_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64; MPS does not."""
+    return device.type != "mps"
+
+
 @dataclass(frozen=True)
 class Engine:
     """Where and how steps are computed.

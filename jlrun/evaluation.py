@@ -8,14 +8,15 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.data.modality_dropout import presence
 from jlrun.data.streams import Stream
-from jlrun.engine import Engine
+from jlrun.engine import Engine, holds_float64
 from jlrun.model import JointModel
 from jlrun.phase import Objective
-from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
+from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,44 @@ class Prediction:
     """What is predicted for the rows of a batch.
 
     Attributes:
-        probabilities: ``(B, …)`` as `Task.probabilities` gives them.
+        probabilities: ``(B, …)`` as `Task.probabilities` gives them, float64 but for maps.
         logits: ``(B, outputs)``; None for an ensemble, which has no loss.
+        log_odds: of the probabilities, as `Task.log_odds` gives them; None where there are none.
     """
 
     probabilities: Tensor
     logits: Tensor | None
+    log_odds: Tensor | None = None
+
+    @classmethod
+    def of(cls, task: Task, logits: Tensor) -> Prediction:
+        """Return what the logits of a model predict."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        if task.dense:  # maps take much memory
+            return cls(task.probabilities(logits), logits)
+        # Units far from 0 and confident probabilities are equal in float32.
+        exact = logits.double() if holds_float64(logits.device) else logits.cpu().double()
+        return cls(task.probabilities(exact), logits, task.log_odds(exact))
+
+    def of_rows(self, rows: Tensor) -> Prediction:
+        """Return the predictions of some rows, by their indices or a mask ``(B,)``."""
+        return self._map(lambda column: column[rows.to(column.device)])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Prediction]) -> Prediction:
+        """Return the predictions of all parts, at least one."""
+        columns = zip(*((p.probabilities, p.logits, p.log_odds) for p in parts), strict=True)
+        probabilities, logits, log_odds = (
+            torch.cat(known) if len(known := [c for c in column if c is not None]) == len(parts)
+            else None
+            for column in columns
+        )
+        assert probabilities is not None
+        return Prediction(probabilities, logits, log_odds)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Prediction:
+        logits, log_odds = (None if c is None else function(c) for c in (self.logits, self.log_odds))
+        return Prediction(function(self.probabilities), logits, log_odds)
 
 
 Predict = Callable[[Batch, Sequence[Objective]], list[Prediction]]
@@ -53,10 +86,7 @@ def predictor(model: JointModel, engine: Engine) -> Predict:
         model.eval()
         with engine.autocast():
             logits = model(batch, [objective.head for objective in objectives]).logits
-        return [
-            Prediction(o.spec.task.probabilities(logits[o.head].float()), logits[o.head].float())
-            for o in objectives
-        ]
+        return [Prediction.of(o.spec.task, logits[o.head]) for o in objectives]
 
     return predict
 
@@ -73,22 +103,43 @@ def ensemble(members: Sequence[Predict], takes: Sequence[Sequence[str]]) -> Pred
     def predict(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
         each = [member(batch, objectives) for member in members]
         says = torch.stack([presence(batch, names).any(dim=1) for names in takes])
-        return [
-            Prediction(_mean_of([p.probabilities for p in same], says), None)
-            for same in zip(*each, strict=True)
-        ]
+        return [_mean_prediction(same, says) for same in zip(*each, strict=True)]
 
     return predict if len(members) > 1 else members[0]
 
 
-def _mean_of(each: Sequence[Tensor], says: Tensor) -> Tensor:
+def _linear(weights: Tensor, x: Tensor) -> Tensor:
+    return (weights * x).sum(dim=0)
+
+
+def _logarithmic(weights: Tensor, x: Tensor) -> Tensor:
+    return (weights.log() + x).logsumexp(dim=0)
+
+
+def _mean_prediction(each: Sequence[Prediction], says: Tensor) -> Prediction:
+    """Return the mean of the probabilities, and its log-odds.
+
+    Both log p and log (1 − p) are averaged in their own logarithms, so that neither is rounded to
+    log 1.
+    """
+    mean = _mean_of([p.probabilities for p in each], says)
+    odds = [p.log_odds for p in each if p.log_odds is not None]
+    if len(odds) < len(each):
+        return Prediction(mean, None)
+    yes, no = (
+        _mean_of([F.logsigmoid(sign * o) for o in odds], says, _logarithmic) for sign in (1, -1)
+    )
+    return Prediction(mean, None, yes - no)
+
+
+def _mean_of(
+    each: Sequence[Tensor], says: Tensor, weighted_sum: Callable[[Tensor, Tensor], Tensor] = _linear
+) -> Tensor:
     """Return the mean ``(B, …)`` over those that have a say in a row, Bool ``(members, B)``."""
     stacked = torch.stack(list(each))
-    if bool(says.all()):
-        return stacked.mean(dim=0)
-    says = says | ~says.any(dim=0)
+    says = (says | ~says.any(dim=0)).to(stacked)
     weights = (says / says.sum(dim=0)).view(*says.shape, *[1] * (stacked.ndim - 2))
-    return (weights * stacked).sum(dim=0)
+    return weighted_sum(weights, stacked)
 
 
 @torch.no_grad()
@@ -161,11 +212,13 @@ class Scorer:
         else:
             rows = self._spec.task.loss(prediction.logits, target)
             self._loss_sum += float(rows.double().sum())
-        probabilities = prediction.probabilities
+        probabilities, log_odds = prediction.probabilities, prediction.log_odds
         if not self._spec.task.dense:  # the metrics of maps reduce them where they are
             probabilities, target = probabilities.cpu(), target.cpu()
+            log_odds = probabilities if log_odds is None else log_odds.cpu()
         for metric in self._metrics.values():
-            metric.update(probabilities, target)
+            ranks = getattr(metric, "takes_log_odds", False)
+            metric.update(log_odds if ranks else probabilities, target)
 
     def compute(self) -> dict[str, float]:
         values: dict[str, float] = {}
@@ -182,5 +235,4 @@ def _labelled_rows(
     mask = batch.labelled.get(objective.spec.column)
     if mask is None or bool(mask.all()):
         return batch, prediction
-    logits = None if prediction.logits is None else prediction.logits[mask]
-    return batch.select(mask.nonzero()[:, 0]), Prediction(prediction.probabilities[mask], logits)
+    return batch.select(mask.nonzero()[:, 0]), prediction.of_rows(mask)

@@ -95,8 +95,11 @@ class Batch:
         return self._map(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on ``device``."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the batch on ``device``, float64 as float32 on MPS, which has no other."""
+        lowered = {torch.float64: torch.float32} if device.type == "mps" else {}
+        return self._map(
+            lambda x: x.to(device, lowered.get(x.dtype, x.dtype), non_blocking=True)
+        )
 
     def chunks(self, count: int) -> list[Batch]:
         """Split the rows into at most ``count`` parts of nearly equal size."""

@@ -123,7 +123,7 @@ def _number_array(where: str, array: np.ndarray, shape: tuple[int, ...]) -> Tens
     if array.shape[1:] != shape or array.dtype.kind not in "fiu":
         found = f"{array.dtype} {array.shape}"
         raise UserError.of(where, f"expected numbers of shape (rows, {shape}), found {found}")
-    return torch.from_numpy(np.ascontiguousarray(array)).float()
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
 
 
 def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:

@@ -16,7 +16,7 @@ x₂ ≈ −8.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ class ToyTask(Task):
         function: which of the two.
     """
 
-    primary: ClassVar[str] = "loss"
+    primary = "loss"
 
     def __init__(self, function: Literal["f1", "f2"]) -> None:
         self.function = function

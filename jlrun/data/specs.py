@@ -58,10 +58,10 @@ class TextSpec:
 
 @dataclass(frozen=True)
 class TabularSpec:
-    """Cells of a row, float32 ``(N + C,)``: N numbers, then C categories.
+    """Cells of a row, ``(N + C,)``: N numbers, then C categories.
 
-    In memory a number is as it stands in the table, NaN where it is missing; in a model it is
-    standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A category is
+    In memory a number is as it stands in the table, float64, NaN where it is missing; in a model it
+    is float32, standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A category is
     the index of its level plus 1, and 0 where it is missing or not among the levels.
 
     Attributes:
@@ -85,10 +85,10 @@ class TabularSpec:
 
 @dataclass(frozen=True)
 class SeriesSpec:
-    """Series of shape ``(length, channels)``, float32, NaN where a step or a value is missing.
+    """Series of shape ``(length, channels)``, NaN where a step or a value is missing.
 
-    Shorter series are padded with NaN at the end. In a model, values are standardised by ``mean``
-    and ``std`` per channel.
+    Shorter series are padded with NaN at the end. In memory values are float64; in a model they are
+    float32, standardised by ``mean`` and ``std`` per channel.
     """
 
     length: int

@@ -74,7 +74,7 @@ class Conform:
             return fit_length(x, target.num_samples)
         if isinstance(target, TabularSpec | SeriesSpec):
             mean, std = self._statistics[modality]
-            return (x - mean) / std
+            return ((x - mean) / std).float()
         if not isinstance(target, ImageSpec):
             return x
         x = resize(to_channels(x, target.channels), target.height, target.width)
@@ -121,10 +121,14 @@ def _statistics(spec: ImageSpec, target: Spec, device: torch.device) -> tuple[Te
 
 
 def _moments(spec: TabularSpec | SeriesSpec, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of the last axis; categories stay as they are."""
+    """Return mean and standard deviation of the last axis; categories stay as they are.
+
+    In float64: numbers far from 0 are centred before they are rounded.
+    """
     categories = len(spec.categories) if isinstance(spec, TabularSpec) else 0
-    mean = torch.tensor([*spec.mean, *[0.0] * categories])
-    std = torch.tensor([*spec.std, *[1.0] * categories])
+    dtype = torch.float64 if device.type != "mps" else torch.float32
+    mean = torch.tensor([*spec.mean, *[0.0] * categories], dtype=dtype)
+    std = torch.tensor([*spec.std, *[1.0] * categories], dtype=dtype)
     return mean.to(device), std.to(device)
 
 

@@ -18,7 +18,7 @@ MOST_MAPS = 64  # likewise, of dense tasks
 
 
 def constant_logits(fit: Fit) -> dict[str, Tensor]:
-    """Return label -> constant logits for what ``fit`` is scored on, float32 ``(K,)``.
+    """Return label -> constant logits for what ``fit`` is scored on, float64 ``(K,)``.
 
     Maps of dense tasks have ``(K, 1, 1)``. They come from what taught the task's head in the last
     phase: the rows of the stream it is scored on, where these were learned from, or all others. An
@@ -66,7 +66,7 @@ def best_constant(task: Task, num_outputs: int, targets: Tensor) -> Tensor:
 
     with torch.enable_grad():
         optimizer.step(closure)
-    return logits.detach().float()
+    return logits.detach()
 
 
 def _training_targets(

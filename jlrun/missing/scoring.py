@@ -161,7 +161,7 @@ class _Answers(Generic[Key]):
             mine = (codes[at] == code) & known[at]
             if bool(mine.any()):
                 rows.append(at[mine])
-                parts.append(_select(predictions[k], mine))
+                parts.append(predictions[k].of_rows(mine))
         order = torch.cat(rows) if rows else codes.new_zeros(0)
         return targets[order], parts, targets[known & (codes == 0)]
 
@@ -182,13 +182,13 @@ class _Tally:
         if len(lost) and self._constant is not None and self._filled is None:
             self._filled = deepcopy(self._scorer)
         if len(target):
-            prediction = _joined(parts)
+            prediction = Prediction.concatenate(parts)
             self._scorer.update(target, prediction)
             if self._filled is not None:
                 self._filled.update(target, prediction)
         if len(lost) and self._filled is not None and self._constant is not None:
             logits = self._constant.to(lost.device).expand(len(lost), *self._constant.shape)
-            self._filled.update(lost, Prediction(self._task.probabilities(logits), logits))
+            self._filled.update(lost, Prediction.of(self._task, logits))
 
     def outcome(self) -> Outcome:
         scores = self._scorer.compute() if self._scorer.count else {}
@@ -197,16 +197,3 @@ class _Tally:
         else:
             filled = {} if self._constant is None else scores
         return Outcome(self._scorer.count, scores, filled)
-
-
-def _select(prediction: Prediction, rows: Tensor) -> Prediction:
-    logits = None if prediction.logits is None else prediction.logits[rows]
-    return Prediction(prediction.probabilities[rows], logits)
-
-
-def _joined(parts: Sequence[Prediction]) -> Prediction:
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Prediction(
-        torch.cat([part.probabilities for part in parts]),
-        torch.cat(logits) if len(logits) == len(parts) else None,
-    )

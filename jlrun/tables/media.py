@@ -83,7 +83,7 @@ def measured_series(settings: SeriesSettings, paths: Sequence[Path]) -> SeriesSe
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Return the series in a file, float32 ``(steps, channels)``, NaN where a value is missing.
+    """Return the series in a file, float64 ``(steps, channels)``, NaN where a value is missing.
 
     A CSV or TSV file has a step in each line; a first line that is no numbers names the channels.
 
@@ -100,7 +100,7 @@ def read_array(path: Path) -> np.ndarray:
         array = array[:, None]
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
         raise ValueError(f"expected numbers (steps, channels), found {array.dtype} {array.shape}")
-    return array.astype(np.float32)
+    return array.astype(np.float64)
 
 
 def _has_names(lines: Sequence[str], delimiter: str) -> bool:

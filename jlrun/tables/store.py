@@ -17,7 +17,7 @@ Form = Literal["number", "code", "text"]
 DESCRIPTION = "table.json"
 PLACES = "places"
 # Of the names of the files of a column; its codes and numbers have an entry for each row.
-_TYPES: dict[str, Any] = {"number": np.float32, "code": np.int32}
+_TYPES: dict[str, Any] = {"number": np.float64, "code": np.int32}
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Store:
         return self._mapped(PLACES, "", np.int64)
 
     def numbers(self, column: str) -> np.ndarray:
-        """Return a column of numbers, float32 ``(N,)``, NaN where missing."""
-        return self._mapped(column, "number", np.float32)
+        """Return a column of numbers, float64 ``(N,)``, NaN where missing."""
+        return self._mapped(column, "number", np.float64)
 
     def codes(self, column: str) -> np.ndarray:
         """Return a column of positions in `levels`, int32 ``(N,)``, -1 where missing."""

@@ -10,10 +10,10 @@ from jlrun.tables.statistics import ColumnStatistics
 TargetKind = Literal["multiclass", "binary", "regression", "multilabel"]
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
 TASK_OF_KIND = {
-    "multiclass": {"_target_": "jlrun.tasks.Multiclass", "label_smoothing": 0.0},
-    "binary": {"_target_": "jlrun.tasks.Binary"},
-    "regression": {"_target_": "jlrun.tasks.Regression"},
-    "multilabel": {"_target_": "jlrun.tasks.Multilabel"},
+    "multiclass": {"_target_": "jlrun.tasks.Multiclass", "label_smoothing": 0.0, "metric": None},
+    "binary": {"_target_": "jlrun.tasks.Binary", "metric": None},
+    "regression": {"_target_": "jlrun.tasks.Regression", "metric": None},
+    "multilabel": {"_target_": "jlrun.tasks.Multilabel", "metric": None},
 }
 
 _NUMBERS = 0.8

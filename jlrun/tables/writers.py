@@ -46,7 +46,7 @@ class _Numbers:
         self._file, self._decimal = file, decimal
 
     def add(self, cells: Sequence[str]) -> None:
-        to_numbers(cells, self._decimal)[0].astype(np.float32).tofile(self._file)
+        to_numbers(cells, self._decimal)[0].tofile(self._file)
 
     def close(self) -> dict[str, Any]:
         self._file.close()

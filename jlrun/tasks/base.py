@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 SMALLER_IS_BETTER = frozenset(
-    {"loss", "mae", "abs_err", "rel_err", "mean_angle", "median_angle"},
+    {
+        "loss",
+        "mae",
+        "rmse",
+        "median_error",
+        "abs_err",
+        "rel_err",
+        "mean_angle",
+        "median_angle",
+        "labels_left_out",
+    },
 )
 
 
@@ -21,7 +31,8 @@ class Task(ABC):
 
     ``primary`` names the metric that stands for the task in a mean over tasks. ``compared`` names
     those that Δm averages over within the task; empty: the primary one alone. Of the metrics in
-    `SMALLER_IS_BETTER` less is better, of all others more.
+    `SMALLER_IS_BETTER` less is better, of all others more. A task whose class lets a user choose
+    the metric hands the choice to `prefer`.
 
     ``units`` are zero and one of the scale on which logits and losses are.
 
@@ -29,10 +40,15 @@ class Task(ABC):
     ``(B, num_outputs, h, w)`` of any size, which loss and metrics bring to that of the target.
     """
 
-    primary: ClassVar[str]
-    compared: ClassVar[tuple[str, ...]] = ()
+    primary: str
+    compared: tuple[str, ...] = ()
     dense: ClassVar[bool] = False
     units: tuple[float, float] = (0.0, 1.0)
+
+    def prefer(self, metric: str | None) -> None:
+        """Let a metric stand for the task, in Δm too; None: those of the class."""
+        if metric is not None:
+            self.primary, self.compared = metric, (metric,)
 
     def in_units(self, mean: float, std: float) -> Task:
         """Return the task learned in units of ``std`` from ``mean``; only regression has units."""
@@ -53,6 +69,13 @@ class Task(ABC):
         Of the shape of ``logits``.
         """
 
+    def log_odds(self, logits: Tensor) -> Tensor | None:
+        """Return log p − log (1 − p) of each probability, of the same shape; None: there are none.
+
+        Unlike probabilities they never become equal near 0 and 1, so rows are ranked by them.
+        """
+        return None
+
     @abstractmethod
     def decide(self, probabilities: Tensor) -> Tensor:
         """Return the predicted target of each row, in the form of the target column."""
@@ -61,7 +84,9 @@ class Task(ABC):
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
         """Return fresh metrics, updated with ``(probabilities, target)``.
 
-        One that computes a dictionary gives a score for each of its entries.
+        One with a true ``takes_log_odds`` gets `log_odds` in the place of probabilities, where
+        there are any. Both are float64, but for dense tasks. A metric that computes a dictionary
+        gives a score for each of its entries.
         """
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 
+ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]
+
+
 class Multiclass(Task):
     """One of C classes: cross-entropy on C logits, target int64 ``(B,)``.
 
     Args:
         label_smoothing: share of the target spread evenly over the classes.
+        metric: stands for the task in selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"
 
-    def __init__(self, label_smoothing: Fraction = 0.0) -> None:
+    def __init__(self, label_smoothing: Fraction = 0.0, metric: ClassMetric | None = None) -> None:
         self.label_smoothing = label_smoothing
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return len(classes)
@@ -39,6 +44,9 @@ class Multiclass(Task):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1)
+
+    def log_odds(self, logits: Tensor) -> Tensor | None:
+        return class_log_odds(logits)
 
     def decide(self, probabilities: Tensor) -> Tensor:
         return probabilities.argmax(dim=1)
@@ -54,9 +62,15 @@ class Binary(Task):
     """Yes or no: binary cross-entropy on one logit, target int64 0 or 1, ``(B,)``.
 
     Its probabilities are those of both classes, ``(B, 2)``.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"
+
+    def __init__(self, metric: ClassMetric | None = None) -> None:
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return 1
@@ -68,7 +82,10 @@ class Binary(Task):
         )
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        return torch.cat([-logits, logits], dim=1).sigmoid()
+        return self.log_odds(logits).sigmoid()
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        return torch.cat([-logits, logits], dim=1)
 
     def decide(self, probabilities: Tensor) -> Tensor:
         return probabilities.argmax(dim=1)
@@ -82,16 +99,21 @@ class Binary(Task):
 
 def classification_metrics(num_classes: int) -> dict[str, Metric]:
     """Metrics of a target with ``num_classes`` exclusive classes."""
-    from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+    from jlrun.metrics.kept import ClassAUROC, ClassScores
 
-    from jlrun.metrics import MulticlassOccurringAUROC
+    return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
 
-    return {
-        "accuracy": MulticlassAccuracy(num_classes, average="micro"),
-        "mean_class_accuracy": MulticlassAccuracy(num_classes, average="macro"),
-        "macro_f1": MulticlassF1Score(num_classes, average="macro"),
-        "auroc": MulticlassOccurringAUROC(num_classes),
-    }
+
+def class_log_odds(logits: Tensor) -> Tensor:
+    """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
+
+    The largest logit dominates the sums of all others, but not its own.
+    """
+    z, top = logits - logits.amax(dim=1, keepdim=True), logits.argmax(dim=1, keepdim=True)
+    share = z.exp()
+    rest = (share.sum(dim=1, keepdim=True) - share).clamp(min=1).log()
+    others = z.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
+    return z - rest.scatter(1, top, others)
 
 
 def _outside(targets: Tensor, num_classes: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -23,11 +23,18 @@ class Depth(Task):
     "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network", NeurIPS 2014): it
     lies in [0, 1] like the other tasks', so that a mean over tasks does not depend on the unit of
     length. Δm compares the two errors that are published.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: within_1.25 in selection, and in Δm
+            the mean over `compared`.
     """
 
     primary = "within_1.25"
     compared = ("abs_err", "rel_err")
     dense = True
+
+    def __init__(self, metric: Literal["within_1.25", "abs_err", "rel_err"] | None = None) -> None:
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return 1

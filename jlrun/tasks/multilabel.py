@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
 
 class Multilabel(Task):
-    """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``."""
+    """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: macro F1.
+    """
 
     primary = "macro_f1"
+
+    def __init__(
+        self, metric: Literal["accuracy", "macro_f1", "weighted_f1", "auroc"] | None = None
+    ) -> None:
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return len(classes)
@@ -29,20 +38,16 @@ class Multilabel(Task):
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
+    def log_odds(self, logits: Tensor) -> Tensor | None:
+        return logits
+
     def decide(self, probabilities: Tensor) -> Tensor:
         return (probabilities > 0.5).float()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from torchmetrics.classification import MultilabelAccuracy, MultilabelF1Score
+        from jlrun.metrics.kept import LabelAUROC, LabelScores
 
-        from jlrun.metrics import MultilabelOccurringAUROC
-
-        count = len(classes)
-        return {
-            "accuracy": MultilabelAccuracy(count, average="micro"),
-            "macro_f1": MultilabelF1Score(count, average="macro"),
-            "auroc": MultilabelOccurringAUROC(count),
-        }
+        return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         if targets.ndim != 2 or targets.shape[1] != len(classes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """A number: squared error on one output, target float32 ``(B,)``.
+    """A number: squared error on one output, target float ``(B,)``.
 
     Where the scale of the target is known (`in_units`), outputs and losses are in standard
     deviations from the mean, as those of other tasks beside it; predictions and metrics are in the
     units of the target all the same.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: r2.
     """
 
     primary = "r2"
+
+    def __init__(
+        self, metric: Literal["r2", "mae", "rmse", "median_error", "spearman"] | None = None
+    ) -> None:
+        self.prefer(metric)
 
     def in_units(self, mean: float, std: float) -> Regression:
         found = copy(self)
@@ -48,9 +56,9 @@ class Regression(Task):
         return probabilities[:, 0]
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.metrics import FirstColumnMAE, FirstColumnR2
+        from jlrun.metrics.kept import RegressionScores
 
-        return {"mae": FirstColumnMAE(), "r2": FirstColumnR2()}
+        return {"numbers": RegressionScores()}
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         return "" if torch.isfinite(targets).all() else "targets must be finite numbers"

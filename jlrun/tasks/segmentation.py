@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -21,11 +21,18 @@ class Segmentation(Task):
 
     Target: integers ``(B, H, W)``, -1 or 255 where a pixel is unlabelled. Logits
     ``(B, K, h, w)``.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: miou in selection, and in Δm
+            the mean over `compared`.
     """
 
     primary = "miou"
     compared = ("miou", "pixel_accuracy")
     dense = True
+
+    def __init__(self, metric: Literal["miou", "pixel_accuracy"] | None = None) -> None:
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return len(classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -22,11 +22,22 @@ class SurfaceNormals(Task):
     ``(B, 3, h, w)``, normalised after they are brought to the size of the target.
 
     Differs from the published code in: a vector whose components sum to 0 is valid like others.
+
+    Args:
+        metric: stands for the task in selection and Δm; None: within_11.25 in selection, and in Δm
+            the mean over `compared`.
     """
 
     primary = "within_11.25"
     compared = ("mean_angle", "median_angle", "within_11.25", "within_22.5", "within_30")
     dense = True
+
+    def __init__(
+        self,
+        metric: Literal["within_11.25", "within_22.5", "within_30", "mean_angle", "median_angle"]
+        | None = None,
+    ) -> None:
+        self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return 3

@@ -114,8 +114,9 @@ class _Making:
         """Return what is trained, and selected by."""
         task = self.spec.task
         assert isinstance(task, Multiclass), "checked where the plan begins"
+        metric = next(iter(task.compared), None)
         return self._objective(
-            SeenClasses(split, self.method, task.label_smoothing), self.target.name
+            SeenClasses(split, self.method, task.label_smoothing, metric), self.target.name
         )
 
     def fit(self, name: str, split: ClassSplit, scored_on: str) -> Fit:

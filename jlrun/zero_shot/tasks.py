@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from jlrun.tasks import Multiclass
+from jlrun.tasks.classification import class_log_odds
 from jlrun.tasks.row_logits import check_row_logits
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.methods import Method
@@ -23,12 +24,20 @@ class SeenClasses(Multiclass):
         split: which classes are seen.
         method: the loss.
         label_smoothing: as in `Multiclass`.
+        metric: that selection goes by; None: mean class accuracy.
     """
 
     primary = "mean_class_accuracy"
 
-    def __init__(self, split: ClassSplit, method: Method, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        split: ClassSplit,
+        method: Method,
+        label_smoothing: float = 0.0,
+        metric: str | None = None,
+    ) -> None:
         super().__init__(label_smoothing)
+        self.prefer(metric)
         self.split = split
         self.method = method
 
@@ -44,6 +53,12 @@ class SeenClasses(Multiclass):
         """Return ``(B, K)``, 0 for classes that are not seen."""
         seen = torch.tensor(self.split.seen, device=logits.device)
         return torch.zeros_like(logits).index_copy(1, seen, logits[:, seen].softmax(dim=1))
+
+    def log_odds(self, logits: Tensor) -> Tensor | None:
+        """Return ``(B, K)``, −∞ for classes that are not seen."""
+        seen = torch.tensor(self.split.seen, device=logits.device)
+        none = torch.full_like(logits, -torch.inf)
+        return none.index_copy(1, seen, class_log_odds(logits[:, seen]))
 
 
 class AllClasses(Multiclass):

@@ -48,7 +48,8 @@ def cells_of(columns: ColumnsOf, spec: Spec, folder: Path) -> Cells:
             filler = torch.zeros(spec.num_samples)
             return FileCells(columns.columns[0], folder, partial(read_audio, spec=spec), filler)
         case SeriesSpec():
-            filler = torch.full((spec.length, spec.channels), torch.nan)
+            shape = (spec.length, spec.channels)
+            filler = torch.full(shape, torch.nan, dtype=torch.float64)
             return FileCells(columns.columns[0], folder, partial(read_series, spec=spec), filler)
         case TextSpec():
             return TextCells(columns.columns, spec)
@@ -111,10 +112,10 @@ class TabularCells:
 
     @property
     def row_bytes(self) -> int:
-        return 4 * self.spec.width
+        return 8 * self.spec.width
 
     def read(self, store: Store, rows: np.ndarray) -> Tensor:
-        found = np.zeros((len(rows), self.spec.width), np.float32)
+        found = np.zeros((len(rows), self.spec.width))
         for i, column in enumerate(self.spec.numbers):
             found[:, i] = store.numbers(column)[rows] if column in store else np.nan
         for i, column in enumerate(self.spec.categories, start=len(self.spec.numbers)):

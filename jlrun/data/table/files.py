@@ -28,7 +28,7 @@ def read_picture(path: Path, spec: ImageSpec) -> Tensor:
 
 
 def read_series(path: Path, spec: SeriesSpec) -> Tensor:
-    """Return a series, float32 ``(length, channels)``: cut, or padded with NaN, at the end.
+    """Return a series, float64 ``(length, channels)``: cut, or padded with NaN, at the end.
 
     Raises:
         UserError: if it can't be read, or has another number of channels.
@@ -41,7 +41,7 @@ def read_series(path: Path, spec: SeriesSpec) -> Tensor:
     if array.shape[1] != spec.channels:
         found = f"{array.shape[1]} numbers in a step; expected {spec.channels}"
         raise UserError.of(str(path), found)
-    series = torch.full((spec.length, spec.channels), torch.nan)
+    series = torch.full((spec.length, spec.channels), torch.nan, dtype=torch.float64)
     steps = min(spec.length, len(array))
     series[:steps] = torch.from_numpy(array[:steps])
     return series

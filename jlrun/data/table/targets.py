@@ -27,7 +27,7 @@ class TargetColumns:
     """Targets of some rows.
 
     Attributes:
-        targets: task -> ``(N,)`` int64 or float32, or ``(N, C)`` float32.
+        targets: task -> ``(N,)`` int64 or float64, or ``(N, C)`` float32.
         labelled: task -> Bool ``(N,)``, of tasks with unlabelled rows.
         unknown: rows that have a label which is not among the classes, by their position.
     """

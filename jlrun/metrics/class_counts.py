@@ -1,0 +1,104 @@
+"""Scores of classes or labels from exact counts."""
+
+# C classes or labels
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """How often each class or label was predicted, occurred, and both.
+
+    Attributes:
+        hits, predicted, occurring: int64 ``(C,)``.
+    """
+
+    hits: Tensor
+    predicted: Tensor
+    occurring: Tensor
+
+    @classmethod
+    def of_classes(cls, predicted: Tensor, target: Tensor, num_classes: int) -> ClassCounts:
+        """Count exclusive classes, ``(N,)`` each."""
+        right = target[predicted == target]
+        columns = (right, predicted, target)
+        return cls(*(column.long().bincount(minlength=num_classes) for column in columns))
+
+    @classmethod
+    def of_labels(cls, predicted: Tensor, target: Tensor) -> ClassCounts:
+        """Count labels, 0 or 1, ``(N, C)`` each."""
+        found, true = predicted > 0.5, target > 0.5
+        return cls((found & true).sum(dim=0), found.sum(dim=0), true.sum(dim=0))
+
+    def precision(self) -> Tensor:
+        """Return the share of predictions that are right, ``(C,)``; NaN of what never is one."""
+        return self.hits.double() / self.predicted
+
+    def recall(self) -> Tensor:
+        """Return the share of occurrences that are found, ``(C,)``; NaN of what never occurs."""
+        return self.hits.double() / self.occurring
+
+    def f1(self) -> Tensor:
+        """Return 2 hits / (predicted + occurring), ``(C,)``; NaN where both are 0."""
+        return 2.0 * self.hits / (self.predicted + self.occurring)
+
+    def weighted_f1(self) -> float:
+        """Return the mean F1, each counting as often as it occurs; NaN if nothing does."""
+        occurs = self.occurring > 0
+        weights = self.occurring[occurs].double()
+        return float((self.f1()[occurs] * weights).sum() / weights.sum())
+
+    def by_name(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Return name -> ``precision``, ``recall``, ``f1``, and ``rows``, in which it occurs."""
+        columns = (self.precision(), self.recall(), self.f1(), self.occurring)
+        keys = ("precision", "recall", "f1", "rows")
+        values = zip(*(column.tolist() for column in columns), strict=True)
+        return {
+            name: dict(zip(keys, row, strict=True)) for name, row in zip(names, values, strict=True)
+        }
+
+
+PerClass = Mapping[str, Mapping[str, float]]
+
+
+def class_scores(counts: ClassCounts) -> dict[str, float]:
+    """Return scores of exclusive classes.
+
+    ``mean_class_accuracy`` is the mean recall over the classes that occur (balanced accuracy);
+    ``macro_f1`` the mean F1 over those that occur or are predicted.
+    """
+    return {
+        "accuracy": float(counts.hits.sum() / counts.occurring.sum()),
+        "mean_class_accuracy": _mean(counts.recall()),
+        "macro_f1": _mean(counts.f1()),
+        "weighted_f1": counts.weighted_f1(),
+    }
+
+
+def label_scores(counts: ClassCounts, num_rows: int) -> dict[str, float]:
+    """Return scores of labels that may occur together.
+
+    ``accuracy`` is over all labels of all rows. ``macro_f1`` is the mean F1 over the labels that
+    occur, as no model could be right on the others; ``labels_left_out`` counts these, if any.
+    """
+    occurs = counts.occurring > 0
+    wrong = (counts.predicted + counts.occurring - 2 * counts.hits).sum()
+    left_out = int((~occurs).sum())
+    scores = {
+        "accuracy": 1 - float(wrong) / (num_rows * len(occurs)) if num_rows else math.nan,
+        "macro_f1": float(counts.f1()[occurs].mean()),
+        "weighted_f1": counts.weighted_f1(),
+    }
+    return scores | ({"labels_left_out": float(left_out)} if left_out else {})
+
+
+def _mean(values: Tensor) -> float:
+    """Return the mean of the values that are defined, NaN without any."""
+    return float(values[~torch.isnan(values)].mean())

@@ -1,0 +1,106 @@
+"""Metrics that keep counts, or all rows, until they are computed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from jlrun.metrics.class_counts import ClassCounts, class_scores, label_scores
+from jlrun.metrics.ranks import mean_auroc
+from jlrun.metrics.regression import regression_scores
+
+
+class _Counts(Metric):
+    full_state_update = False
+    counts: Tensor  # (3, C): hits, predicted, occurring
+    rows: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        zeros = torch.zeros(3, num_classes, dtype=torch.long)
+        self.add_state("counts", zeros, dist_reduce_fx="sum")
+        self.add_state("rows", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def _add(self, found: ClassCounts, rows: int) -> None:
+        self.counts += torch.stack([found.hits, found.predicted, found.occurring])
+        self.rows += rows
+
+
+class ClassScores(_Counts):
+    """`class_scores` of probabilities ``(B, C)`` against classes ``(B,)``."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        found = ClassCounts.of_classes(probabilities.argmax(dim=1), target, self.num_classes)
+        self._add(found, len(target))
+
+    def compute(self) -> dict[str, float]:
+        return class_scores(ClassCounts(*self.counts))
+
+
+class LabelScores(_Counts):
+    """`label_scores` of probabilities ``(B, C)`` against labels ``(B, C)``."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        self._add(ClassCounts.of_labels(probabilities, target), len(target))
+
+    def compute(self) -> dict[str, float]:
+        return label_scores(ClassCounts(*self.counts), int(self.rows))
+
+
+class _Rows(Metric):
+    full_state_update = False
+    predicted: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("predicted", default=[], dist_reduce_fx="cat")
+        self.add_state("target", default=[], dist_reduce_fx="cat")
+
+    def update(self, predicted: Tensor, target: Tensor) -> None:
+        self.predicted.append(predicted.double())
+        self.target.append(target)
+
+    def _all(self) -> tuple[Tensor, Tensor]:
+        return dim_zero_cat(self.predicted), dim_zero_cat(self.target)
+
+
+class ClassAUROC(_Rows):
+    """One class against the rest, in the mean over classes that occur, of scores ``(B, C)``.
+
+    A class without a positive row counts as 0 in torchmetrics, which is a property of the sample
+    and not of the model.
+    """
+
+    takes_log_odds = True  # probabilities near 1 are equal in floating point
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def compute(self) -> float:
+        scores, target = self._all()
+        return mean_auroc(scores, target[:, None] == torch.arange(self.num_classes))
+
+
+class LabelAUROC(_Rows):
+    """Each label, in the mean over labels that occur but not always, of scores ``(B, C)``."""
+
+    takes_log_odds = True
+
+    def compute(self) -> float:
+        scores, target = self._all()
+        return mean_auroc(scores, target > 0.5)
+
+
+class RegressionScores(_Rows):
+    """`regression_scores` of outputs ``(B, 1)`` against targets ``(B,)``."""
+
+    def update(self, predicted: Tensor, target: Tensor) -> None:
+        super().update(predicted[:, 0], target)
+
+    def compute(self) -> dict[str, float]:
+        return regression_scores(*self._all())
