@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from jlrun.engine import holds_float64
 from jlrun.tasks.maps import upsample
 from jlrun.tasks.segmentation import labelled_pixels
 from jlrun.tasks.surface_normals import cosines, pixels_with_normal
@@ -19,6 +20,12 @@ DEPTH_RATIO = 1.25
 ANGLES = (11.25, 22.5, 30.0)  # degrees
 BINS_PER_DEGREE = 1000
 NUM_BINS = 180 * BINS_PER_DEGREE + 1
+
+
+def _totals(*maps: Tensor) -> Tensor:
+    """Return the sum of each map, in float64 on the CPU; MPS sums in float32."""
+    exact = torch.float64 if holds_float64(maps[0].device) else torch.float32
+    return torch.stack([x.sum(dtype=exact).cpu().double() for x in maps])
 
 
 class SegmentationScores(Metric):
@@ -76,8 +83,7 @@ class DepthErrors(Metric):
         d, p = target[valid], upsample(predictions, target.shape[1:])[:, 0][valid]
         error = (p - d).abs()
         within = (p < DEPTH_RATIO * d) & (d < DEPTH_RATIO * p)
-        parts = error.sum(), (error / d).sum(), within.sum(), valid.sum()
-        self.sums += torch.stack([part.cpu().double() for part in parts])
+        self.sums += _totals(error, error / d, within, valid)
 
     def compute(self) -> dict[str, Tensor]:
         absolute, relative, within, count = self.sums
@@ -109,9 +115,7 @@ class AngleErrors(Metric):
     def update(self, predictions: Tensor, target: Tensor) -> None:
         valid = pixels_with_normal(target)
         angle = cosines(predictions, target)[valid].clamp(-1, 1).acos().rad2deg()
-        below = [(angle < limit).sum() for limit in ANGLES]
-        parts = angle.sum(), *below, valid.sum()
-        self.sums += torch.stack([part.cpu().double() for part in parts])
+        self.sums += _totals(angle, *(angle < limit for limit in ANGLES), valid)
         bins = (angle * BINS_PER_DEGREE).long()
         self.histogram += torch.bincount(bins, minlength=NUM_BINS)[:NUM_BINS].cpu()
 

@@ -52,7 +52,8 @@ class Prediction:
         """Return the predictions of all parts, at least one."""
         columns = zip(*((p.probabilities, p.logits, p.log_odds) for p in parts), strict=True)
         probabilities, logits, log_odds = (
-            torch.cat(known) if len(known := [c for c in column if c is not None]) == len(parts)
+            torch.cat(known)
+            if len(known := [c for c in column if c is not None]) == len(parts)
             else None
             for column in columns
         )
@@ -60,7 +61,9 @@ class Prediction:
         return Prediction(probabilities, logits, log_odds)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Prediction:
-        logits, log_odds = (None if c is None else function(c) for c in (self.logits, self.log_odds))
+        logits, log_odds = (
+            None if c is None else function(c) for c in (self.logits, self.log_odds)
+        )
         return Prediction(function(self.probabilities), logits, log_odds)
 
 

@@ -26,7 +26,14 @@ from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit
-from jlrun.pictures import draw_curve, draw_missing, draw_records, observers, record_spaces
+from jlrun.pictures import (
+    draw_curve,
+    draw_missing,
+    draw_per_class,
+    draw_records,
+    observers,
+    record_spaces,
+)
 from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
@@ -118,6 +125,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             draw_records(job, assembly, recorder)
             draw_curve(job, result, recorder)
             draw_missing(job, result, recorder)
+            draw_per_class(job, result, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result

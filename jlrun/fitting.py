@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from jlrun.files import read_json, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
 from jlrun.model import JointModel
+from jlrun.per_class import PerClass, PerClassCounts
 from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
 from jlrun.recorders.base import PhaseInfo
 from jlrun.seeding import seed_everything
@@ -30,6 +31,7 @@ class FitResult:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
         selected: phase, epoch and step of the selected weights.
+        per_class: label of a task with classes -> class -> how well it is found in the test split.
         last, oracle: test scores by label after the last epoch and after the best one, where the
             last phase asks for them; empty elsewhere.
         parameters: of the model; ``trainable``: of those, what the last phase trains.
@@ -47,6 +49,7 @@ class FitResult:
     steps: int
     last: Scores
     oracle: Scores
+    per_class: PerClass = field(default_factory=dict)
 
     @property
     def scores(self) -> SplitScores:
@@ -164,9 +167,10 @@ class FitRun:
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
         saved = checkpoints.load_state(self._folder.best)
+        per_class = PerClassCounts()
         result = FitResult(
             val=evaluate(predict, scored_on_val, val),
-            test=evaluate(predict, self.fit.scored, test, observers),
+            test=evaluate(predict, self.fit.scored, test, (*observers, per_class)),
             also={
                 key: _by_task(evaluate(predict, objectives, test), objectives)
                 for key, objectives in self.fit.also_scored.items()
@@ -179,6 +183,7 @@ class FitRun:
             steps=done.steps,
             last=saved["last"],
             oracle=saved["oracle"],
+            per_class=per_class.by_task(),
         )
         for observer in observers:
             observer.finish(done.steps)

@@ -103,14 +103,15 @@ def train(run: Training, around: Surroundings) -> None:
     if state.step == 0:
         learner.balance.after_epoch(_between_epochs(run, around), 0)
     for batches in _steps(phase, state.step, around.seed):
+        clock.add()  # the wait for the batches
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
         seen = _look(run, around, batches)
-        clock.start()
+        clock.skip()
         seed_everything(around.seed, phase.name, state.step)
         stats = train_step(learner, phase, batches, around.engine, state.step)
         state.step += 1
         due = state.step % around.log_every == 0 or state.step % phase.steps_per_epoch == 0
-        clock.tick(sum(batch.size for batch in batches.values()), wait=due)
+        clock.add(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, around, stats, clock, due)
         if seen is not None:
             _tell(run, around, seen)
@@ -119,6 +120,7 @@ def train(run: Training, around: Surroundings) -> None:
             run.save(False)
             if _out_of_patience(phase, state):
                 return
+            clock.skip()
         if around.interrupted():
             _refuse_not_finite(run)
             run.save(True)
@@ -153,7 +155,7 @@ def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]
 
 
 class _Clock:
-    """Adds the time and rows of training steps to the state."""
+    """Adds the time and rows of training steps to the state, the wait for their data included."""
 
     def __init__(self, state: PhaseState, engine: Engine) -> None:
         self._state = state
@@ -162,15 +164,21 @@ class _Clock:
         self._seconds = 0.0
         self._samples = 0
 
-    def start(self) -> None:
-        """A step begins; what passed since the last one (scoring, saving) does not count."""
+    def skip(self) -> None:
+        """What passed since the last call (scoring, saving, diagnosis) does not count."""
         self._started = time.perf_counter()
 
-    def tick(self, samples: int, wait: bool) -> None:
-        """A step of ``samples`` rows has ended; ``wait`` for the device to have done it."""
+    def add(self, samples: int = 0, wait: bool = False) -> None:
+        """Count what passed since the last call, in which a step of ``samples`` rows ended.
+
+        Args:
+            samples: 0 if none has.
+            wait: for the device to have done it.
+        """
         if wait:
             self._engine.synchronize()
-        elapsed = time.perf_counter() - self._started
+        now = time.perf_counter()
+        elapsed, self._started = now - self._started, now
         self._state.seconds += elapsed
         self._state.samples += samples
         self._seconds += elapsed

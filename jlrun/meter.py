@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jlrun.engine import holds_float64
 from jlrun.train_step import StepStats
 
 
@@ -40,10 +41,12 @@ class Meter:
             "total": stats.total_loss,
             "grad_norm": stats.grad_norm,
         }
-        for name, value in seen.items():
+        exact = torch.float64 if holds_float64(stats.total_loss.device) else torch.float32
+        for name, value in ((name, value.to(exact)) for name, value in seen.items()):
             self._tensors[name] = self._tensors[name] + value if name in self._tensors else value
         for tag, value in stats.readings.items():
-            known = torch.stack([value.detach().nan_to_num(), (~value.isnan()).to(value)])
+            value = value.detach().to(exact)
+            known = torch.stack([value.nan_to_num(), (~value.isnan()).to(value)])
             self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
         self.num_steps += 1
 

@@ -76,6 +76,7 @@ def make_result(
         },
         extra={
             **main.also,
+            **_per_class(main),
             **_beside(main),
             **_curve(job, assembly),
             **_start(assembly),
@@ -93,6 +94,11 @@ def make_result(
 def _beside(main: FitResult) -> dict[str, Any]:
     """Return the test scores that selection did not choose, where they were looked at."""
     return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
+
+
+def _per_class(main: FitResult) -> dict[str, Any]:
+    """Return how well each class is found in the test split, of tasks with classes."""
+    return {"per_class": main.per_class} if main.per_class else {}
 
 
 def _curve(job: Job, assembly: Assembly) -> dict[str, Any]:

@@ -89,3 +89,14 @@ def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
     recorder.figure("missing", missing(found), step=0)
     if result.extra["contribution"]:
         recorder.figure("contribution", contribution(result.extra["contribution"]), step=0)
+
+
+def draw_per_class(job: Job, result: Result, recorder: Recorder) -> None:
+    found = result.extra.get("per_class")
+    if not job.settings.recorder.figures or not found:
+        return
+    from jlrun.figures.per_class import per_class
+
+    for task, classes in found.items():
+        figure = per_class(classes, f"{task}, test split")
+        recorder.figure(f"per_class/{task}", figure, step=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _ROWS_AT_ONCE = 1024
+_EQUAL = 1e-12  # cosines of equal vectors differ in their last digits by where they stand
 _LARGEST_TRAIN = 20_000  # rows that the closed forms and neighbours look at
 
 
@@ -22,7 +23,8 @@ def knn_accuracy(
 
     The online evaluation of Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
     Discrimination", CVPR 2018, section 3.4. Differs from it in: k is 20 and not 200, for small
-    data sets; with fewer than k rows all vote.
+    data sets; with fewer than k rows all vote; all that are as near as the k-th vote, so that the
+    order of rows decides nothing.
 
     Args:
         train: ``(N, D)``, N at least 1.
@@ -34,14 +36,16 @@ def knn_accuracy(
     temperature = 0.07
     bank, queries = F.normalize(train.double(), dim=1), F.normalize(test.double(), dim=1)
     num_classes = int(torch.cat([train_labels, test_labels]).max()) + 1
+    classes = F.one_hot(train_labels, num_classes).double()
     correct = 0
     for rows, labels in zip(
         queries.split(_ROWS_AT_ONCE), test_labels.split(_ROWS_AT_ONCE), strict=True
     ):
-        cosine, nearest = (rows @ bank.T).topk(min(k, len(bank)), dim=1)
-        votes = cosine.new_zeros(len(rows), num_classes)
-        votes.scatter_add_(1, train_labels[nearest], (cosine / temperature).exp())
-        correct += int((votes.argmax(dim=1) == labels).sum())
+        cosine = rows @ bank.T
+        kth = cosine.topk(min(k, len(bank)), dim=1).values[:, -1:]
+        votes = (cosine / temperature).exp() * (cosine >= kth - _EQUAL) @ classes
+        most = votes.amax(dim=1, keepdim=True) * (1 - _EQUAL)
+        correct += int(((votes >= most).int().argmax(dim=1) == labels).sum())
     return correct / len(test)
 
 

@@ -36,6 +36,8 @@ class Result:
             were skipped and why; ``baselines_from``, baseline -> the
             run that trained it, for those that another run of the sweep trained; ``diagnosis``,
             how the tasks of the last phase got along, where their gradients were measured;
+            ``per_class``, task -> class -> ``precision``, ``recall``, ``f1`` on the test split and
+            ``rows``, in which it occurs there;
             ``missing`` and ``contribution`` of several modalities (`jlrun.missing.report`).
     """
 

@@ -32,7 +32,7 @@ def scored(task: Task, logits: Tensor, target: Tensor) -> dict[str, float]:
 
     def predict(batch: Batch, objectives: list[Objective]) -> list[Prediction]:
         own = logits[batch.inputs["x"][:, 0].long()]
-        return [Prediction(task.probabilities(own), own)]
+        return [Prediction.of(task, own)]
 
     stream = toy_stream(rows=TensorRows({"x": x}, {"y": target}))
     return evaluate(predict, [objective], {"dataset": stream})["y"]  # pyright: ignore[reportArgumentType]

@@ -34,7 +34,7 @@ def scored(
 
     def predict(batch: Batch, objectives: list[Objective]) -> list[Prediction]:
         own = logits[batch.inputs["x"][:, 0].long()]
-        return [Prediction(task.probabilities(own), own)]
+        return [Prediction.of(task, own)]
 
     return evaluate(predict, [objective], {"dataset": toy_stream(rows=rows)}).get("y", {})  # pyright: ignore[reportArgumentType]
 
@@ -49,6 +49,7 @@ def test_multiclass() -> None:
             "accuracy": oracle.accuracy_score(y, p.argmax(1)),
             "mean_class_accuracy": oracle.balanced_accuracy_score(y, p.argmax(1)),
             "macro_f1": oracle.f1_score(y, p.argmax(1), average="macro"),
+            "weighted_f1": oracle.f1_score(y, p.argmax(1), average="weighted"),
             "auroc": oracle.roc_auc_score(y, p, multi_class="ovr"),
             "loss": oracle.log_loss(y, p),
         },

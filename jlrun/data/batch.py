@@ -97,9 +97,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``, float64 as float32 on MPS, which has no other."""
         lowered = {torch.float64: torch.float32} if device.type == "mps" else {}
-        return self._map(
-            lambda x: x.to(device, lowered.get(x.dtype, x.dtype), non_blocking=True)
-        )
+        return self._map(lambda x: x.to(device, lowered.get(x.dtype, x.dtype), non_blocking=True))
 
     def chunks(self, count: int) -> list[Batch]:
         """Split the rows into at most ``count`` parts of nearly equal size."""

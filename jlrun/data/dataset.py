@@ -48,7 +48,8 @@ class Dataset:
         adopt: specs that a model has learned already -> the data set, whose ``fit`` takes over
             those of modalities that it has too, so that the model can read its rows.
         units: regression task -> mean and standard deviation of its training targets, in whose
-            units it is learned; a task without an entry is learned as it stands.
+            units it is learned; a task without an entry is learned as it stands, unless its targets
+            are float64, which float32 outputs may not reach: their units are measured.
         account: what the data set has to say of itself; None: nothing.
     """
 

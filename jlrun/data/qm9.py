@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
+from jlrun.data.moments import moments
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import TextSpec
 from jlrun.data.texts import tokenize
@@ -154,15 +155,15 @@ def _fit_spec(smiles: Sequence[str], length: int | None) -> TextSpec:
 
 
 def _scales(table: pd.DataFrame, train: Tensor) -> dict[str, tuple[float, float]]:
+    """Return task -> mean and standard deviation of its training rows, 1 of a constant."""
     rows = table.iloc[train.numpy()]
-    return {task: (rows[task].mean(), rows[task].std(ddof=0)) for task in UNITS}
+    found = {task: moments([rows[task].to_numpy()]) for task in UNITS}
+    return {task: (each.mean, each.std) for task, each in found.items()}
 
 
 def _standardised(table: pd.DataFrame, train: Tensor) -> dict[str, Tensor]:
     """Return task -> float32 ``(N,)``: mean 0 and variance 1 over the rows ``train``."""
     targets = {}
     for task, (mean, std) in _scales(table, train).items():
-        # Of a constant, which only a small table can have, nothing is left.
-        values = (table[task].to_numpy() - mean) / (std if std > 0 else 1.0)
-        targets[task] = torch.from_numpy(values).float()
+        targets[task] = torch.from_numpy((table[task].to_numpy() - mean) / std).float()
     return targets

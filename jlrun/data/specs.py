@@ -61,8 +61,8 @@ class TabularSpec:
     """Cells of a row, ``(N + C,)``: N numbers, then C categories.
 
     In memory a number is as it stands in the table, float64, NaN where it is missing; in a model it
-    is float32, standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A category is
-    the index of its level plus 1, and 0 where it is missing or not among the levels.
+    is float32, standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A
+    category is the index of its level plus 1, and 0 where it is missing or not among the levels.
 
     Attributes:
         numbers: names of the N numeric columns.

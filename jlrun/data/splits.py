@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jlrun.data.class_subset import ClassSubset
 from jlrun.data.dataset import Account, Dataset
+from jlrun.data.moments import moments
 from jlrun.data.pixels import measure_missing_statistics
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -112,9 +113,21 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         test = test.over(fitted.train if fitted.test is None else fitted.test)
         dataset = fitted
     modalities = measure_missing_statistics(dataset.modalities, train)
-    return Splits(
-        train, val, test, pool, modalities, classes, units=dataset.units, account=dataset.account
-    )
+    units = {**_measured_units(train, classes), **dataset.units}
+    return Splits(train, val, test, pool, modalities, classes, units, dataset.account)
+
+
+def _measured_units(
+    train: View, classes: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[float, float]]:
+    """Return the mean and standard deviation of targets that are float64 numbers."""
+    units = {}
+    for task, y in train.targets.items():
+        if y.dtype == torch.float64 and y.ndim == 1 and not classes.get(task):
+            mask = train.labelled.get(task)
+            found = moments([(y if mask is None else y[mask]).numpy()])
+            units[task] = (found.mean, found.std)
+    return units
 
 
 def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:

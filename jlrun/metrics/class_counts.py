@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,17 +37,25 @@ class ClassCounts:
         found, true = predicted > 0.5, target > 0.5
         return cls((found & true).sum(dim=0), found.sum(dim=0), true.sum(dim=0))
 
+    def plus(self, other: ClassCounts) -> ClassCounts:
+        """Return the counts of both."""
+        return ClassCounts(
+            self.hits + other.hits,
+            self.predicted + other.predicted,
+            self.occurring + other.occurring,
+        )
+
     def precision(self) -> Tensor:
         """Return the share of predictions that are right, ``(C,)``; NaN of what never is one."""
-        return self.hits.double() / self.predicted
+        return self.hits.double() / self.predicted.double()
 
     def recall(self) -> Tensor:
         """Return the share of occurrences that are found, ``(C,)``; NaN of what never occurs."""
-        return self.hits.double() / self.occurring
+        return self.hits.double() / self.occurring.double()
 
     def f1(self) -> Tensor:
         """Return 2 hits / (predicted + occurring), ``(C,)``; NaN where both are 0."""
-        return 2.0 * self.hits / (self.predicted + self.occurring)
+        return 2 * self.hits.double() / (self.predicted + self.occurring).double()
 
     def weighted_f1(self) -> float:
         """Return the mean F1, each counting as often as it occurs; NaN if nothing does."""
@@ -65,8 +73,6 @@ class ClassCounts:
         }
 
 
-PerClass = Mapping[str, Mapping[str, float]]
-
 
 def class_scores(counts: ClassCounts) -> dict[str, float]:
     """Return scores of exclusive classes.
@@ -75,7 +81,7 @@ def class_scores(counts: ClassCounts) -> dict[str, float]:
     ``macro_f1`` the mean F1 over those that occur or are predicted.
     """
     return {
-        "accuracy": float(counts.hits.sum() / counts.occurring.sum()),
+        "accuracy": float(counts.hits.sum().double() / counts.occurring.sum().double()),
         "mean_class_accuracy": _mean(counts.recall()),
         "macro_f1": _mean(counts.f1()),
         "weighted_f1": counts.weighted_f1(),

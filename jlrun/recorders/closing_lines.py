@@ -21,6 +21,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     return fact_lines(
         {
             "zero-shot": zero_shot_lines(result),
+            "labels": _labels(result),
             "modalities": contribution_lines(result),
             "missing": missing_lines(result),
             "retrieval": retrieval_lines(result),
@@ -35,6 +36,17 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "curves": ["jlrun board"],
         }
     )
+
+
+def _labels(result: Mapping[str, Any]) -> list[str]:
+    """Say how many labels the scores of a task are not about."""
+    lines = []
+    for task, scores in (result.get("test") or {}).items():
+        count = int(scores.get("labels_left_out") or 0)
+        if count:
+            what = "label occurs" if count == 1 else "labels occur"
+            lines.append(f"{task}: {count} {what} in no test row, and macro_f1 leaves them out")
+    return lines
 
 
 def _selected(result: Mapping[str, Any]) -> list[str]:

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from jlrun.alike import alike
+from jlrun.metrics.ranks import median
 from jlrun.retrieval.embedded import Embedded
 
 RECALLS = (1, 5, 10)
 RECALL = "retrieval/val/recall_at_1"  # tag of the mean on validation rows
 _AT_ONCE = 1024
+_EQUAL = 1e-12  # cosines of equal vectors differ in their last digits by where they stand
 
 
 def best_ranks(queries: Tensor, candidates: Tensor, keys: Tensor) -> Tensor:
@@ -30,7 +32,7 @@ def best_ranks(queries: Tensor, candidates: Tensor, keys: Tensor) -> Tensor:
     for rows in torch.arange(len(queries)).split(_AT_ONCE):
         similarity, right = _compared(queries, candidates, keys, rows)
         best = similarity.masked_fill(~right, -torch.inf).amax(dim=1, keepdim=True)
-        found.append(1 + ((similarity >= best) & ~right).sum(dim=1))
+        found.append(1 + ((similarity >= best - _EQUAL) & ~right).sum(dim=1))
     return torch.cat(found)
 
 
@@ -40,7 +42,7 @@ def _compared(
     """Return cosines and which answers are right, ``(M, N)`` each, of the queries at ``rows``."""
     right = alike(keys[rows], keys)
     right[torch.arange(len(rows)), rows] = True
-    return queries[rows] @ candidates.T, right
+    return queries[rows].double() @ candidates.double().T, right
 
 
 def recall_scores(queries: Tensor, candidates: Tensor, keys: Tensor) -> dict[str, float]:
@@ -50,7 +52,7 @@ def recall_scores(queries: Tensor, candidates: Tensor, keys: Tensor) -> dict[str
     """
     ranks = best_ranks(queries, candidates, keys)
     scores = {f"recall_at_{k}": float((ranks <= k).double().mean()) for k in RECALLS}
-    return {**scores, "median_rank": float(ranks.median()), "chance_at_1": _chance(keys)}
+    return {**scores, "median_rank": median(ranks), "chance_at_1": _chance(keys)}
 
 
 def recall_between(rows: Embedded, one: str, other: str) -> dict[str, dict[str, float]]:

@@ -53,7 +53,7 @@ def main(args: list[str]) -> int:
 def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -> dict[str, Any]:
     """Return split -> task -> metric -> score of the selected weights.
 
-    With a shared space of modalities also what ``result.json`` says of it.
+    Also ``per_class`` of the test split. With a shared space of modalities also what ``result.json`` says of it.
 
     Args:
         directory: of the run.
@@ -72,6 +72,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation import evaluate, predictor
     from jlrun.fitting import FitFolder
     from jlrun.outcome import missing_scores
+    from jlrun.per_class import PerClassCounts
     from jlrun.saved_run import load_config
     from jlrun.spaces import look_at_spaces
 
@@ -93,9 +94,11 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one = f"the run has one modality, '{fit.modalities[0]}'"
             reason = "the run learned no task" if len(fit.modalities) > 1 else one
             raise UserError.of("--missing", reason)
+        per_class = PerClassCounts()
         return {
             "val": evaluate(predict, fit.scored, assembly.plan.val),
-            "test": evaluate(predict, fit.scored, assembly.plan.test),
+            "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class,)),
+            "per_class": per_class.by_task(),
             **more,
             **look_at_spaces(folder, assembly).to_json(),
         }

@@ -26,6 +26,7 @@ class TableAccount:
         bad: the bad rows of each file, which were skipped.
         num_read: number of rows of the files, bad ones included.
         leaks: inputs that give a target away.
+        coarse: columns of numbers that float64 does not tell apart.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -34,6 +35,7 @@ class TableAccount:
     bad: Sequence[BadRows]
     num_read: int
     leaks: tuple[Leak, ...] = ()
+    coarse: tuple[str, ...] = ()
 
     @property
     def _skipped(self) -> int:
@@ -47,7 +49,12 @@ class TableAccount:
             for bad in self.bad
             if bad.num_rows
         ]
-        return [*skipped, *(leak.line(where) for leak in self.leaks)]
+        coarse = [
+            f"'{column}' lies so far from 0 that float64 (16 digits) loses its spread: subtract a "
+            "constant from the column in the file"
+            for column in self.coarse
+        ]
+        return [*skipped, *(leak.line(where) for leak in self.leaks), *coarse]
 
     def to_json(self) -> dict[str, Any]:
         reasons: dict[str, int] = {}

@@ -15,7 +15,7 @@ from jlrun.data.table.account import TableAccount
 from jlrun.data.table.cells import Cells, FileCells, cells_of
 from jlrun.data.table.input_kinds import InputKinds
 from jlrun.data.table.leaks import find_leaks
-from jlrun.data.table.learning import learn_series, learn_tabular, learn_text, mean_and_std
+from jlrun.data.table.learning import column_moments, learn_series, learn_tabular, learn_text
 from jlrun.data.table.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.tables.inputs import ColumnsOf
@@ -59,22 +59,30 @@ class Fitting:
         training = rows.rows[indices.numpy()]
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
         cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
-        units = {
-            task: mean_and_std(rows.store, target.column, training)
-            for task, target in self.targets.items()
-            if target.kind == "regression"
-        }
+        numbers = {task: t.column for task, t in self.targets.items() if t.kind == "regression"}
+        scales = {t: column_moments(rows.store, c, training) for t, c in numbers.items()}
+        lost = [numbers[task] for task, scale in scales.items() if scale.lost]
+        for spec in specs.values():
+            if isinstance(spec, TabularSpec):
+                found = {
+                    c: column_moments(rows.store, c, training)
+                    for c in spec.numbers
+                    if c in rows.store
+                }
+                lost += [column for column, scale in found.items() if scale.lost]
         return replace(
             dataset,
             train=rows.reading(cells),
             val=_reading(dataset.val, cells),
             test=_reading(dataset.test, cells),
             modalities=specs,
-            units=units,
+            units={task: (scale.mean, scale.std) for task, scale in scales.items()},
             fit=None,
             adopt=None,
             account=replace(
-                account, leaks=find_leaks(self.modalities, self.targets, rows.store, training)
+                account,
+                leaks=find_leaks(self.modalities, self.targets, rows.store, training),
+                coarse=tuple(lost),
             ),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from jlrun.data.moments import Moments, moments
 from jlrun.data.specs import SeriesSpec, TabularSpec, TextSpec
 from jlrun.data.table.cells import FileCells, texts_of
 from jlrun.data.texts import fit_text_spec
@@ -15,7 +16,6 @@ from jlrun.tables.store import Store
 
 _ROWS_AT_ONCE = 10_000
 _SERIES_ROWS = 2_000
-_SMALLEST_STD = 1e-6
 
 
 def learn_text(
@@ -36,41 +36,20 @@ def learn_tabular(
     store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
 ) -> TabularSpec:
     """Return means, standard deviations and levels of the training rows."""
-    moments = [_moments(store.numbers(column), rows) for column in columns.columns]
+    found = [column_moments(store, column, rows) for column in columns.columns]
     return TabularSpec(
         numbers=columns.columns,
-        mean=tuple(mean for mean, _ in moments),
-        std=tuple(std for _, std in moments),
+        mean=tuple(each.mean for each in found),
+        std=tuple(each.std for each in found),
         categories=columns.categories,
         levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
     )
 
 
-def _moments(column: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of those that are there; 0 and 1 if none is.
-
-    Parts are merged as by Chan et al., "Algorithms for Computing the Sample Variance", 1983.
-    """
-    count, mean, squares = 0, 0.0, 0.0
-    for some in _parts(rows):
-        values = column[some].astype(np.float64)
-        values = values[~np.isnan(values)]
-        if not len(values):
-            continue
-        delta, total = float(values.mean()) - mean, count + len(values)
-        squares += float(((values - values.mean()) ** 2).sum())
-        squares += delta**2 * count * len(values) / total
-        mean += delta * len(values) / total
-        count = total
-    if count == 0:
-        return 0.0, 1.0
-    std = (squares / count) ** 0.5
-    return mean, std if std > _SMALLEST_STD * max(abs(mean), 1e-30) else 1.0
-
-
-def mean_and_std(store: Store, column: str, rows: np.ndarray) -> tuple[float, float]:
+def column_moments(store: Store, column: str, rows: np.ndarray) -> Moments:
     """Return mean and standard deviation of a column of numbers over ``rows``."""
-    return _moments(store.numbers(column), rows)
+    numbers = store.numbers(column)
+    return moments(numbers[some] for some in _parts(rows))
 
 
 def _levels(
@@ -91,13 +70,10 @@ def learn_series(cells: FileCells, store: Store, rows: np.ndarray, spec: SeriesS
     chosen = np.linspace(0, len(filled) - 1, min(len(filled), _SERIES_ROWS)).round().astype(int)
     if not len(filled):
         return spec
-    values = cells.read(store, filled[chosen]).double().numpy().reshape(-1, spec.channels)
-    known = ~np.isnan(values).all(axis=0)
-    mean, std = np.zeros(spec.channels), np.ones(spec.channels)
-    mean[known] = np.nanmean(values[:, known], axis=0)
-    std[known] = np.nanstd(values[:, known], axis=0)
-    std[std <= _SMALLEST_STD * np.abs(mean)] = 1.0
-    return SeriesSpec(spec.length, spec.channels, tuple(mean.tolist()), tuple(std.tolist()))
+    values = cells.read(store, filled[chosen]).numpy().reshape(-1, spec.channels)
+    found = [moments([channel]) for channel in values.T]
+    mean, std = tuple(each.mean for each in found), tuple(each.std for each in found)
+    return SeriesSpec(spec.length, spec.channels, mean, std)
 
 
 def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,0 +1,45 @@
+"""How well each class or label of a split is found, counted while the split is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from jlrun.data.batch import Batch
+from jlrun.metrics.class_counts import ClassCounts
+from jlrun.phase import Objective
+from jlrun.tasks import Binary, Multiclass, Multilabel
+
+# Label of a task -> class -> `precision`, `recall`, `f1`, and `rows`, in which it occurs.
+PerClass = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+class PerClassCounts:
+    """Counts the classes of tasks that have some, exclusive or not, as an `Observer`."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[Objective, ClassCounts]] = {}
+
+    def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        task, classes = objective.spec.task, objective.spec.classes
+        target, probabilities = batch.targets[objective.spec.column].cpu(), probabilities.cpu()
+        if isinstance(task, Multilabel):
+            counts = ClassCounts.of_labels(probabilities, target)
+        elif isinstance(task, Multiclass | Binary):
+            counts = ClassCounts.of_classes(task.decide(probabilities), target, len(classes))
+        else:
+            return
+        known = self._found.get(objective.label)
+        total = counts if known is None else known[1].plus(counts)
+        self._found[objective.label] = objective, total
+
+    def finish(self, step: int) -> None:
+        """Nothing is recorded."""
+
+    def by_task(self) -> PerClass:
+        """Return what was counted so far; a precision or recall of nothing is NaN."""
+        return {
+            label: counts.by_name(objective.spec.classes)
+            for label, (objective, counts) in self._found.items()
+        }
