@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from sklearn import metrics as oracle
 
 from jlrun.data.batch import Batch
@@ -66,6 +67,7 @@ def test_binary() -> None:
             "accuracy": oracle.accuracy_score(y, p > 0.5),
             "mean_class_accuracy": oracle.balanced_accuracy_score(y, p > 0.5),
             "macro_f1": oracle.f1_score(y, p > 0.5, average="macro"),
+            "weighted_f1": oracle.f1_score(y, p > 0.5, average="weighted"),
             "auroc": oracle.roc_auc_score(y, p),
             "loss": oracle.log_loss(y, p),
         },
@@ -81,6 +83,7 @@ def test_multilabel() -> None:
         {
             "accuracy": float(((p > 0.5) == y).mean()),
             "macro_f1": oracle.f1_score(y, p > 0.5, average="macro"),
+            "weighted_f1": oracle.f1_score(y, p > 0.5, average="weighted"),
             "auroc": oracle.roc_auc_score(y, p, average="macro"),
             "loss": -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)),
         },
@@ -95,7 +98,10 @@ def test_regression() -> None:
     assert found == pytest.approx(
         {
             "mae": oracle.mean_absolute_error(y, p),
+            "rmse": oracle.root_mean_squared_error(y, p),
+            "median_error": oracle.median_absolute_error(y, p),
             "r2": oracle.r2_score(y, p),
+            "spearman": spearmanr(y, p).statistic,
             "loss": oracle.mean_squared_error(y, p),
         },
         rel=1e-4,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 
+_BITS = 40  # of a log-odds
 ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]
 
 
@@ -107,13 +108,15 @@ def classification_metrics(num_classes: int) -> dict[str, Metric]:
 def class_log_odds(logits: Tensor) -> Tensor:
     """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
 
-    The largest logit dominates the sums of all others, but not its own.
+    The largest logit dominates the sums of all others, but not its own. Values are rounded to 40
+    bits: rows that are alike get equal ones, wherever they stand in a batch.
     """
     z, top = logits - logits.amax(dim=1, keepdim=True), logits.argmax(dim=1, keepdim=True)
     share = z.exp()
     rest = (share.sum(dim=1, keepdim=True) - share).clamp(min=1).log()
     others = z.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
-    return z - rest.scatter(1, top, others)
+    mantissa, exponent = (z - rest.scatter(1, top, others)).frexp()
+    return (mantissa * 2**_BITS).round().ldexp(exponent - _BITS)
 
 
 def _outside(targets: Tensor, num_classes: int) -> str:

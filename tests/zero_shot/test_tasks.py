@@ -41,10 +41,13 @@ def test_validation_is_among_seen_classes() -> None:
     probabilities = task.probabilities(logits)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))
     assert (probabilities[:, [1, 3]] == 0).all()
-    metric = task.metrics(SPLIT.names)["mean_class_accuracy"]
+    metric = task.metrics(SPLIT.names)["classes"]
     metric.update(probabilities, torch.tensor([4, 2]))
-    # Right for e, wrong for c: a, which was guessed, has no row; b and d do not count.
-    assert float(metric.compute()) == pytest.approx(1 / 3)
+    # Right for e, wrong for c; a, which was guessed, has no row.
+    assert metric.compute()["mean_class_accuracy"] == pytest.approx(1 / 2)
+    log_odds = task.log_odds(logits)
+    assert log_odds is not None
+    torch.testing.assert_close(log_odds.sigmoid(), probabilities)
 
 
 def test_scores_are_those_of_the_protocol() -> None:
