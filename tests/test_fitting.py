@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from jlrun import checkpoints, loop
+from jlrun.data.sampling import joint_batches
 from jlrun.errors import Interrupted, RunError
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.phase import Fit, Phase, body_and_head
@@ -174,3 +175,40 @@ def test_any_score_beats_one_that_is_not_a_number() -> None:
     assert unknown.beaten_by(0.1, 5.0)
     assert not Best(0.1, 5.0, 1, 1, {}).beaten_by(float("nan"), 0.0)
     assert Best(0.5, float("nan"), 1, 1, {}).beaten_by(0.5, 0.1)
+
+
+def test_training_time_counts_the_wait_for_data_and_not_the_scoring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def taking(seconds: float, function):
+        def slower(*args, **kwargs):
+            clock[0] += seconds
+            return function(*args, **kwargs)
+
+        return slower
+
+    def slow_batches(*args):
+        for batches in joint_batches(*args):
+            clock[0] += 10
+            yield batches
+
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(loop, "joint_batches", slow_batches)
+    monkeypatch.setattr(loop, "train_step", taking(1, loop.train_step))
+    monkeypatch.setattr(loop, "evaluate", taking(1000, loop.evaluate))
+    monkeypatch.setattr(loop, "look", taking(100, loop.look))
+    phase = toy_phase(epochs=2)
+    result = run(fit_of((phase,)), tmp_path)
+    assert result.seconds == 11 * result.steps
+
+
+def test_each_class_is_counted_on_the_test_split(tmp_path: Path) -> None:
+    result = run(fit_of((toy_phase(),)), tmp_path)
+    (task,) = [spec for spec in TASKS if spec.name in result.per_class][:1]
+    classes = result.per_class[task.name]
+    assert tuple(classes) == task.classes
+    hits = sum(each["rows"] * each["recall"] for each in classes.values() if each["rows"])
+    rows = sum(each["rows"] for each in classes.values())
+    assert hits / rows == pytest.approx(result.test[task.name]["accuracy"])

@@ -27,6 +27,14 @@ def blobs(count: int, noise: float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor
     return centres[labels] + noise * torch.randn(count, 6, generator=generator), labels
 
 
+def test_neighbours_that_are_equally_near_all_vote() -> None:
+    train, query = torch.ones(30, 3), torch.ones(1, 3)
+    labels = torch.tensor([0] * 10 + [1] * 20)
+    for seed in range(3):
+        order = torch.randperm(30, generator=torch.Generator().manual_seed(seed))
+        assert knn_accuracy(train, labels[order], query, torch.tensor([1]), k=5) == 1.0
+
+
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
 @pytest.mark.parametrize("k", [1, 20])
 def test_neighbours_vote_as_in_scikit_learn(noise: float, k: int) -> None:

@@ -73,7 +73,6 @@ class ClassCounts:
         }
 
 
-
 def class_scores(counts: ClassCounts) -> dict[str, float]:
     """Return scores of exclusive classes.
 

@@ -355,3 +355,15 @@ def test_the_division_does_not_depend_on_the_classes_that_are_kept() -> None:
     some = indices(make_splits(animals(), Subset(classes=["owl", "cat"]), seed=0))
     for of_all, of_some in zip(whole, some, strict=True):
         assert set(of_some) < set(of_all)
+
+
+def test_float64_numbers_have_the_units_of_the_labelled_training_rows() -> None:
+    far = 1.7e9 + 10 * torch.randn(50, generator=torch.Generator().manual_seed(0)).double()
+    mask = torch.arange(50) % 4 > 0
+    rows = rows_of({"far": far.masked_fill(~mask, 0.0), "near": far.float()}, {"far": mask})
+    dataset = Dataset(rows, {"image": ImageSpec(1, 1, 1, (), ())}, {"far": (), "near": ()})
+    splits = make_splits(dataset, Subset(), seed=0)
+    assert set(splits.units) == {"far"}
+    used = splits.train.targets["far"][splits.train.labelled["far"]]
+    expected = (float(used.mean()), float(used.std(correction=0)))
+    assert splits.units["far"] == pytest.approx(expected, rel=1e-9)

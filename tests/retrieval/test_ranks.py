@@ -98,3 +98,18 @@ def test_nearest_are_the_largest_cosines() -> None:
         assert found[row].tolist() == (x[i] @ y.T).argsort(descending=True)[:3].tolist()
         expected = [j == i or (keys[i] >= 0 and bool(keys[j] == keys[i])) for j in found[row]]
         assert right[row].tolist() == expected
+
+
+def test_equal_candidates_count_alike_wherever_they_stand() -> None:
+    x = F.normalize(torch.randn(7, 300, generator=torch.Generator().manual_seed(0)), dim=1)
+    rows, keys = x.repeat(5, 1), torch.full((35,), -1)
+    for seed in range(3):
+        order = torch.randperm(35, generator=torch.Generator().manual_seed(seed))
+        assert best_ranks(rows[order], rows[order], keys).tolist() == [5] * 35
+
+
+def test_the_median_rank_of_an_even_number_is_between_both() -> None:
+    x, keys = torch.eye(4), torch.full((4,), -1)
+    y = x[[0, 1, 3, 2]]
+    assert best_ranks(x, y, keys).tolist() == [1, 1, 4, 4]
+    assert recall_scores(x, y, keys)["median_rank"] == 2.5
