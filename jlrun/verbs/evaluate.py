@@ -53,7 +53,8 @@ def main(args: list[str]) -> int:
 def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -> dict[str, Any]:
     """Return split -> task -> metric -> score of the selected weights.
 
-    Also ``per_class`` of the test split. With a shared space of modalities also what ``result.json`` says of it.
+    Also ``per_class`` of the test split, and with a shared space of modalities what ``result.json``
+    says of it.
 
     Args:
         directory: of the run.

@@ -33,7 +33,7 @@ def write(name: str, columns: Mapping[str, np.ndarray]) -> str:
     with Path(name).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows(zip(*(map(repr, v.tolist()) for v in columns.values()), strict=True))
+        writer.writerows(zip(*(map(str, v.tolist()) for v in columns.values()), strict=True))
     return name
 
 
