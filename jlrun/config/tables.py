@@ -74,6 +74,9 @@ def _fill(path: str, node: Any) -> tuple[str, ...]:
     node["split_column"], node["group_by"] = found.split_column, found.group_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
+    if found.reading.thousands is not None:
+        said = node.get("reading")
+        node["reading"] = {**(said or {}), "thousands": found.reading.thousands}
     node["modalities"] = list(found.modalities(request.join_texts))
     node["tasks"] = {
         task: {**TASK_OF_KIND[target.kind], **_said(node, task)}

@@ -23,7 +23,7 @@ def find_targets(
     targets, reasons = dict[str, Target](), dict[str, str]()
     for task, (column, kind) in asked.items():
         statistics = table.columns[column]
-        found = infer_target(statistics)
+        found = infer_target(statistics, request.where)
         unfit = unfit_target(kind, statistics) if kind else found if isinstance(found, str) else ""
         if unfit:
             problems.append(Problem(f"{request.where}.targets", f"{column}: {unfit}"))

@@ -36,7 +36,9 @@ class Target:
     kind: TargetKind
 
 
-def infer_target(column: ColumnStatistics) -> tuple[TargetKind, str] | str:
+def infer_target(
+    column: ColumnStatistics, where: str = "dataset"
+) -> tuple[TargetKind, str] | str:
     """Return what a target is taken for and why, or what keeps it from being one."""
     count = len(column.distinct)
     if not column.filled:
@@ -51,6 +53,8 @@ def infer_target(column: ColumnStatistics) -> tuple[TargetKind, str] | str:
         if column.whole == column.numbers and count <= _MOST_NUMBERED_CLASSES:
             return "multiclass", f"{count} different whole numbers"
         return "regression", "numbers"
+    if question := column.grouping.question(where):
+        return question
     if count == 2:
         return "binary", f"two values, {_named(column)}"
     if count > _MOST_CLASSES or (column.all_different and column.rows > _MOST_NUMBERED_CLASSES):

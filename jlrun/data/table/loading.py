@@ -117,7 +117,7 @@ def load_table(
         groups=reader.groups(rows["train"]),
         account=TableAccount(
             reader.modalities,
-            request.reading,
+            reader.reading,
             files_root,
             [whole.bad for whole in wholes.values()],
             sum(whole.store.num_read for whole in wholes.values()),
