@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one modality and can miss none.
     """
     from jlrun import checkpoints
+    from jlrun.accounts import warnings
     from jlrun.assembly import assemble
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
@@ -83,6 +85,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
+        for line in warnings(assembly.accounts):
+            print(line, file=sys.stderr)
         fit = assembly.plan.fits[0]
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)

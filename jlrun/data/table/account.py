@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jlrun.data.table.leaks import Leak
+from jlrun.data.table.unknown import UnknownLevels
 from jlrun.tables.bad_rows import BadRows, as_csv
 from jlrun.tables.inputs import ColumnsOf
 from jlrun.tables.layout import Reading
@@ -26,6 +27,7 @@ class TableAccount:
         bad: the bad rows of each file, which were skipped.
         num_read: number of rows of the files, bad ones included.
         leaks: inputs that give a target away.
+        unknown: split -> categories that most of its rows have and the model does not know.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -34,6 +36,7 @@ class TableAccount:
     bad: Sequence[BadRows]
     num_read: int
     leaks: tuple[Leak, ...] = ()
+    unknown: Mapping[str, Sequence[UnknownLevels]] = field(default_factory=dict)
 
     @property
     def _skipped(self) -> int:
@@ -47,7 +50,14 @@ class TableAccount:
             for bad in self.bad
             if bad.num_rows
         ]
-        return [*skipped, *(leak.line(where) for leak in self.leaks)]
+        leaks = [leak.line(where) for leak in self.leaks]
+        return [*skipped, *leaks, *self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """Return what makes scores doubtful."""
+        return [
+            unknown.line(f"{split} rows") for split, some in self.unknown.items() for unknown in some
+        ]
 
     def to_json(self) -> dict[str, Any]:
         reasons: dict[str, int] = {}
