@@ -19,6 +19,7 @@ from jlrun.config.compose import (
     load,
     make_loader,
 )
+from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
 from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
@@ -42,7 +43,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     from jlrun.sweeps.variants import checked_variants
 
     overrides = expand_simplex(overrides, config_dir)
-    overrides, repeated = settled_values(overrides, config_dir)
+    overrides, repeated = settled_values(quoted_names(overrides), config_dir)
     checked_variants(overrides, config_dir)
     with hydra_state():
         loader = make_loader(config_dir)

@@ -54,7 +54,7 @@ def _asked(
     pairs = wanted.items() if isinstance(wanted, Mapping) else [(name, None) for name in wanted]
     found: dict[str, tuple[str, TargetKind | None]] = {}
     for name, said in pairs:
-        column = said.column if isinstance(said, Target) else str(name)
+        column = said.column if isinstance(said, Target) else name
         kind = said.kind if isinstance(said, Target) else said
         if kind is not None and kind not in TARGET_KINDS:
             hint = did_you_mean(str(kind), TARGET_KINDS)
@@ -62,7 +62,7 @@ def _asked(
             continue
         right = named(column, names, where, problems)
         if right is not None:
-            found[task_name(str(name))] = right, kind
+            found[task_name(name if isinstance(name, str) else right)] = right, kind
     return found
 
 

@@ -11,9 +11,9 @@ from jlrun.tables.asked_targets import find_targets
 from jlrun.tables.column_names import named
 from jlrun.tables.inputs import ColumnsOf, modalities_of
 from jlrun.tables.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
+from jlrun.tables.layout import Reading
 from jlrun.tables.media import existing, measured_audio, measured_images, measured_series
 from jlrun.tables.outline_lines import outline_lines
-from jlrun.tables.layout import Reading
 from jlrun.tables.request import Request
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.tables.statistics import FileStatistics, measure
@@ -73,8 +73,8 @@ def told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
     return Outline(
         dict(columns),
         whole,
-        request.split_column,
-        request.group_by,
+        None if request.split_column is None else str(request.split_column),
+        None if request.group_by is None else str(request.group_by),
         request.image,
         request.audio,
         request.series,
@@ -153,7 +153,7 @@ def _given_kinds(
 ) -> dict[str, ColumnKind]:
     where, given = f"{request.where}.columns", dict[str, ColumnKind]()
     for wanted, kind in request.columns.items():
-        name = named(str(wanted), names, where, problems)
+        name = named(wanted, names, where, problems)
         if kind not in COLUMN_KINDS:
             hint = did_you_mean(str(kind), COLUMN_KINDS)
             problems.append(Problem(f"{where}.{wanted}", f"'{kind}' is no kind of column.{hint}"))

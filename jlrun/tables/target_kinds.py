@@ -36,9 +36,7 @@ class Target:
     kind: TargetKind
 
 
-def infer_target(
-    column: ColumnStatistics, where: str = "dataset"
-) -> tuple[TargetKind, str] | str:
+def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[TargetKind, str] | str:
     """Return what a target is taken for and why, or what keeps it from being one."""
     count = len(column.distinct)
     if not column.filled:

@@ -85,6 +85,5 @@ def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
     mark = reading.thousands or ""
     columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
     example = groupings[columns[0]].example
-    return (
-        f"  numbers have a {_NAMES[mark]} between thousands, such as {example}: {', '.join(columns)}"
-    )
+    where = ", ".join(columns)
+    return f"  numbers have a {_NAMES[mark]} between thousands, such as {example}: {where}"

@@ -110,8 +110,8 @@ def _content(file: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(file)
-    # weights_only: nothing that a file pickles is ever executed. Common training loops (torchvision's
-    # references, timm) save their command line beside the model, as a Namespace: attributes, no code.
+    # weights_only: nothing that a file pickles is ever executed. Common training loops
+    # (torchvision's references, timm) save their command line too: attributes, no code.
     with safe_globals([Namespace]):
         return torch.load(file, map_location="cpu", weights_only=True)
 

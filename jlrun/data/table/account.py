@@ -56,7 +56,9 @@ class TableAccount:
     def warnings(self) -> list[str]:
         """Return what makes scores doubtful."""
         return [
-            unknown.line(f"{split} rows") for split, some in self.unknown.items() for unknown in some
+            unknown.line(f"{split} rows")
+            for split, some in self.unknown.items()
+            for unknown in some
         ]
 
     def to_json(self) -> dict[str, Any]:

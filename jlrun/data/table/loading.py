@@ -26,16 +26,17 @@ from jlrun.tables.settings import (
     TextSettings,
 )
 from jlrun.tables.target_kinds import Target, TargetKind
+from jlrun.written_names import Name
 
 
 def load_table(
     path: str,
     val_path: str | None = None,
     test_path: str | None = None,
-    targets: list[str] | dict[str, Target | TargetKind | None] | None = None,
+    targets: list[Name] | dict[str, Target | TargetKind | None] | None = None,
     columns: dict[str, ColumnKind] | None = None,
-    split_column: str | None = None,
-    group_by: str | None = None,
+    split_column: Name = None,
+    group_by: Name = None,
     files_root: str | None = None,
     on_error: Literal["fail", "skip"] = "fail",
     reading: Reading | None = None,
@@ -96,7 +97,7 @@ def load_table(
         series=kinds.series,
     )
     reader = Reader.of(request, told(request, columns or {}) or outline(request), kinds, cache)
-    if split_column and (val_path or test_path):
+    if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
     paths = {"train": path, "val": val_path, "test": test_path}

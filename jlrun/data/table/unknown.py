@@ -37,8 +37,8 @@ class UnknownLevels:
         """Say so, of rows called ``what``."""
         known = f"it knows {', '.join(self.known)}" if self.known else "it knows none"
         return (
-            f"warning: '{self.column}' has a category that the model does not know in {self.rows:,} "
-            f"of {self.filled:,} {what}, such as {', '.join(self.examples)}; {known}"
+            f"warning: '{self.column}' has a category that the model does not know in "
+            f"{self.rows:,} of {self.filled:,} {what}, such as {', '.join(self.examples)}; {known}"
         )
 
 

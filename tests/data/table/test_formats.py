@@ -67,7 +67,7 @@ def written(folder: Path, name: str, data: pd.DataFrame) -> dict[str, Path]:
 
 
 def trained(path: Path, **values: Any) -> Splits:
-    columns = {name: "category" for name in CATEGORIES} | {"x": "number"}
+    columns = dict.fromkeys(CATEGORIES, "category") | {"x": "number"}
     return make_splits(
         load_table(str(path), **({"columns": columns, "targets": ["y"]} | values)), Subset(), seed=0
     )
