@@ -40,7 +40,11 @@ def _asked(
 ) -> dict[str, tuple[str, TargetKind | None]]:
     """Return task -> its column, and its kind where that was said."""
     where, wanted = f"{request.where}.targets", request.targets
-    if not wanted:
+    if wanted is not None and not wanted:
+        fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
+        problems.append(Problem(where, f"is empty, so nothing is to be predicted: {fix}"))
+        return {}
+    if wanted is None:
         guess = [name for name in names if slug(name) in _TARGET_NAMES]
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"

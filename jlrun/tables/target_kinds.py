@@ -63,6 +63,8 @@ def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[Targ
 def unfit_target(kind: TargetKind, column: ColumnStatistics) -> str:
     """Say why a column can't be a target of the kind that was asked for; '' if it can."""
     count = len(column.distinct)
+    if kind == "regression" and count == 1:
+        return f"every row has '{column.examples[0]}': nothing to learn; choose another column"
     if kind == "regression" and not column.numbers:
         return f"regression needs numbers, and '{column.examples[0]}' is none; use multiclass"
     if kind == "binary" and count != 2:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_json
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: list[str]) -> int:
@@ -18,14 +18,14 @@ def main(args: list[str]) -> int:
     data lies; the run itself is not changed.
     """
     parse = parser("evaluate", "Score the selected model of a run on its splits.")
-    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
     parse.add_argument(
         "--missing",
         action="store_true",
         help="also the test scores with modalities missing, and what each contributes",
     )
-    parse.add_argument("--output", type=Path, help="also write the scores to this JSON file")
+    parse.add_argument("--output", type=given_path, help="also write the scores to this JSON file")
     parsed = parse.parse_intermixed_args(args)
 
     from rich.console import Console

@@ -18,6 +18,7 @@ from jlrun.tables.kinds import ColumnKind
 from jlrun.tables.layout import Reading
 from jlrun.tables.outline import outline, told
 from jlrun.tables.request import Request
+from jlrun.tables.same_files import refuse_same_files
 from jlrun.tables.settings import (
     AudioSettings,
     CategorySettings,
@@ -74,6 +75,7 @@ def load_table(
         UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
             their rows.
     """
+    refuse_same_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
     kinds = InputKinds(
         text or TextSettings(),
         category or CategorySettings(),

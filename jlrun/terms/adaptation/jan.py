@@ -37,6 +37,7 @@ class Jan(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
+    compares = "stream"
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class Mmd(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
+    compares = "stream"
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class Barlow(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares = "step"
     projector: nn.Module
 
     def __init__(

@@ -36,6 +36,7 @@ class LeJepa(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares = "step"
     projector: nn.Module
 
     def __init__(

@@ -36,6 +36,7 @@ class SupCon(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares = "step"
     projector: nn.Module
 
     def __init__(

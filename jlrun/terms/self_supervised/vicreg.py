@@ -38,6 +38,7 @@ class VicReg(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares = "step"
     projector: nn.Module
 
     def __init__(
