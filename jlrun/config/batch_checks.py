@@ -7,7 +7,6 @@ from math import ceil
 from typing import Any
 
 from jlrun.config import trust
-from jlrun.config.data_nodes import data_nodes
 from jlrun.errors import Problem, UserError
 
 
@@ -25,35 +24,23 @@ def check_batch(config: Mapping[str, Any]) -> list[Problem]:
     rows, terms = rows_at_once(config), config.get("terms")
     if rows is None or rows > 1 or not isinstance(terms, Mapping):
         return []
-    compare = {name: _compares(node) for name, node in terms.items()}
-    streams = _num_streams(config)
-    empty = [
-        name
-        for name, within in compare.items()
-        if within == "stream" or (within == "step" and streams < 2)
-    ]
+    empty = [name for name, node in terms.items() if _compares_rows(node)]
     if not empty:
         return []
-    size, names = config["batch_size"], ", ".join(empty)
-    if size > 1:
-        message = f"{size} parts of one row each; {names} compares rows: use a smaller number"
+    names = ", ".join(empty)
+    if config["batch_size"] > 1:
         parts = config["engine"]["accumulate"]
-        return [Problem("engine.accumulate", message.replace(str(size), str(parts), 1))]
+        message = f"{parts} parts have one row each; {names} compares rows: use fewer parts"
+        return [Problem("engine.accumulate", message)]
     message = f"1 leaves {names} no other row to compare with, and nothing to learn; use 2 or more"
     return [Problem("batch_size", message)]
 
 
-def _num_streams(config: Mapping[str, Any]) -> int:
-    pretraining = config.get("pretraining")
-    chosen = pretraining.get("data") if isinstance(pretraining, Mapping) else None
-    return len(chosen) if isinstance(chosen, list) else len(data_nodes(config))
-
-
-def _compares(node: Any) -> str | None:
+def _compares_rows(node: Any) -> bool:
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str):
-        return None
+        return False
     try:
-        return getattr(trust.find(target), "compares", None)
+        return bool(getattr(trust.find(target), "compares_rows", False))
     except UserError:  # told of elsewhere
-        return None
+        return False

@@ -97,14 +97,13 @@ class Term(nn.Module, ABC):
     ``needs`` says what a phase must offer for the term to act in it; the term is left out of other
     phases, and a run in which it would act in no phase is refused.
 
-    ``compares`` says what a row is compared with, for a term that is 0 without it: another row of
-    the ``step``, of any stream, or of the same ``stream``. A run whose batches have one row is then
-    refused.
+    ``compares_rows`` says that a term is about differences between rows of a stream, and 0 without
+    a second one. A run whose batches have one row is then refused.
     """
 
     weight: float
     needs: ClassVar[Need | None] = None
-    compares: ClassVar[Literal["step", "stream"] | None] = None
+    compares_rows: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, view: StepView) -> Tensor:

@@ -36,7 +36,7 @@ class Coral(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
-    compares = "stream"
+    compares_rows = True
 
     def __init__(self, weight: NonNegativeFloat = 1.0, means: bool = False) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class SourceCoral(Term):
     """
 
     needs: ClassVar[Need | None] = "several sources"
-    compares = "stream"
+    compares_rows = True
 
     def __init__(self, weight: NonNegativeFloat = 1.0, means: bool = True) -> None:
         super().__init__()

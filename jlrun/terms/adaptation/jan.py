@@ -37,7 +37,7 @@ class Jan(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
-    compares = "stream"
+    compares_rows = True
 
     def __init__(
         self,

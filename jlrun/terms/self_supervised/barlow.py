@@ -32,7 +32,7 @@ class Barlow(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
-    compares = "step"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

@@ -30,7 +30,7 @@ class SimClr(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
-    compares = "step"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

@@ -36,7 +36,7 @@ class SupCon(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
-    compares = "step"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

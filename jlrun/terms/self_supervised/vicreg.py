@@ -38,7 +38,7 @@ class VicReg(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
-    compares = "step"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(
