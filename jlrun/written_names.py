@@ -95,8 +95,9 @@ def _same(value: Name, given: Name) -> bool:
 
 
 def _position(given: Name, names: Sequence[str]) -> int | None:
-    whole = isinstance(given, int) and not isinstance(given, bool)
-    return given if whole and 0 <= given < len(names) else None
+    if not isinstance(given, int) or isinstance(given, bool):
+        return None
+    return given if 0 <= given < len(names) else None
 
 
 def _sexagesimal(text: str) -> int:
