@@ -14,6 +14,11 @@ def told(accounts: Mapping[str, Account]) -> list[str]:
     return [f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)]
 
 
+def warnings(accounts: Mapping[str, Account]) -> list[str]:
+    """Return what makes the scores of data sets doubtful, each with the name of its stream."""
+    return [f"{name}: {line}" for name, account in accounts.items() for line in account.warnings()]
+
+
 def write_accounts(accounts: Mapping[str, Account], directory: Path) -> None:
     """Write the files of all data sets into a run directory.
 

@@ -24,7 +24,7 @@ from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.retrieval import Retrieval
-from jlrun.tasks import Multiclass, Multilabel, Task, TaskSpec
+from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms.base import Term
 from jlrun.trainers.parts import Feed
 from jlrun.zero_shot.classes import ClassSplit
@@ -172,7 +172,19 @@ def task_specs(
                 f"{name}.tasks.{spec.column}",
                 f"at least two classes are needed, found: {found or 'none'}",
             )
+        _refuse_constant(f"{name}.tasks.{spec.column}", spec, splits)
     return specs
+
+
+def _refuse_constant(where: str, spec: TaskSpec, splits: Splits) -> None:
+    """Refuse to learn numbers that are all the same."""
+    if not isinstance(spec.task, Regression):
+        return
+    values, mask = splits.train.targets[spec.column], splits.train.labelled.get(spec.column)
+    values = values if mask is None else values[mask]
+    if len(values) > 1 and bool((values == values[0]).all()):
+        found = f"{float(values[0]):g} in all {len(values):,} training rows that have one"
+        raise UserError.of(where, f"the target is {found}: nothing to learn; choose another")
 
 
 def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:

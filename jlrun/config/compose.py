@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem, UserError
@@ -70,7 +71,7 @@ class Loader(ConfigLoaderImpl):
     """Hydra's loader, except that a mapping that is empty in the YAML takes any key.
 
     ``weighting.weights={digit:2}`` then needs no ``+``; every other mapping is closed. It knows
-    the short form of several data sets, too.
+    the short form of several data sets, and which keys take names, too.
     """
 
     def load_configuration(
@@ -81,7 +82,7 @@ class Loader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        expanded = expand_datasets(overrides)
+        expanded = quoted_names(expand_datasets(overrides))
         return super().load_configuration(
             config_name, expanded, run_mode, from_shell, validate_sweep_overrides
         )

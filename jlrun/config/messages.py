@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from jlrun.errors import Problem, did_you_mean
+from jlrun.written_names import quoting
 
 _EXPECTED = {
     "int": "a whole number",
@@ -103,6 +104,8 @@ def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
     found = details[0]["input"]
     listed = isinstance(found, str) and any("list" in kind for kind in kinds)
     hint = f": write {path.rpartition('.')[2]}=[{found}]" if listed else ""
+    if "text" in kinds and isinstance(found, int | float):
+        hint = f"; {quoting(path, str(shown(found)))}"
     return f"{shown(found)} is not {' or '.join(kinds)}{hint}"
 
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from jlrun.config.named_overrides import quoted_names
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem
 
@@ -21,7 +22,7 @@ def parse(
     """Parse overrides, adding to ``problems`` those that cannot be."""
     parser = OverridesParser.create(config_loader=loader)
     parsed: list[Override] = []
-    for text in expand_datasets(overrides):
+    for text in quoted_names(expand_datasets(overrides)):
         if text.startswith("="):
             problems.append(Problem(text, "not of the form KEY=VALUE: the key is missing"))
             continue
@@ -37,7 +38,13 @@ def parse(
             parsed += parser.parse_overrides([text])
         except (HydraException, ValueError) as error:
             reason = str(error).splitlines()[0]
-            fix = "quote a value with special characters, as in data_root='\"my folder\"'"
+            key, _, value = text.partition("=")
+            example = f"{key}='\"{value}\"'" if value and not set(value) & set("'\"") else ""
+            fix = "quote a value with special characters, as in " + (
+                example or "data_root='\"my folder\"'"
+            )
+            if key.endswith((".decimal", ".thousands", ".delimiter")):
+                fix += ", or name it: comma, point, semicolon, tab, space"
             problems.append(Problem(text, f"cannot be read ({reason}): {fix}"))
     _tell_repeated(parsed, problems)
     return parsed

@@ -28,6 +28,7 @@ from jlrun.ranges import (
     PositiveFloat,
     PositiveInt,
 )
+from jlrun.written_names import Name
 
 Mode = Literal["transfer", "multitask", "multimodal"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
@@ -197,7 +198,7 @@ class AdaptSettings(_Section):
 class ZeroShotSettings(_Section):
     """Which classes are never learned, what describes them, and how the others are."""
 
-    unseen: PositiveInt | Annotated[tuple[str | int, ...], Len(1)]
+    unseen: PositiveInt | Annotated[tuple[Name, ...], Len(1)]
     unseen_seed: int
     attributes: str | dict[str, Any]
     calibration: Annotated[int, Ge(0), Le(100)]

@@ -65,15 +65,21 @@ def with_tables(config: dict[str, Any]) -> Inference:
 def _fill(path: str, node: Any) -> tuple[str, ...]:
     """Write into a table's node what its file tells, and return the lines on that."""
     from jlrun.tables.outline import outline
+    from jlrun.tables.same_files import refuse_same_files
     from jlrun.tables.target_kinds import TASK_OF_KIND
 
     request = _request(path, node)
+    files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
+    refuse_same_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     found = outline(request)
     node["columns"] = dict(found.columns)
     node["targets"] = {task: asdict(target) for task, target in found.targets.items()}
     node["split_column"], node["group_by"] = found.split_column, found.group_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
+    if found.reading.thousands is not None:
+        said = node.get("reading")
+        node["reading"] = {**(said or {}), "thousands": found.reading.thousands}
     node["modalities"] = list(found.modalities(request.join_texts))
     node["tasks"] = {
         task: {**TASK_OF_KIND[target.kind], **_said(node, task)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.strata import class_column, has_class_column
 from jlrun.data.view import View
 from jlrun.errors import UserError, did_you_mean
+from jlrun.written_names import Name, find_name
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ClassSubset:
     relabel: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def choose(cls, dataset: Dataset, chosen: list[str | int] | None, where: str) -> ClassSubset:
+    def choose(cls, dataset: Dataset, chosen: Sequence[Name] | None, where: str) -> ClassSubset:
         """Return the subset of the classes named, or numbered, in ``chosen``.
 
         Raises:
@@ -60,11 +61,10 @@ class ClassSubset:
         return rows.take(kept.nonzero().flatten(), self.relabel)
 
 
-def _class_index(name: str | int, names: tuple[str, ...], where: str) -> int:
-    """Return the class of that name, or at that index; YAML reads a class named "3" as a number."""
-    if str(name) in names:
-        return names.index(str(name))
-    if isinstance(name, int) and 0 <= name < len(names):
-        return name
+def _class_index(name: Name, names: tuple[str, ...], where: str) -> int:
+    """Return the class of that name, or at that index."""
+    found = find_name(name, names, where, positions=True)
+    if found is not None:
+        return found
     hint = did_you_mean(str(name), names)
     raise UserError.of(where, f"there is no class '{name}' among {len(names)}.{hint}")

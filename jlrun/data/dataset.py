@@ -19,6 +19,10 @@ class Account(Protocol):
         """Return what is to be told when a run starts, of the data set at this config path."""
         ...
 
+    def warnings(self) -> Sequence[str]:
+        """Return those of the lines, without that path, that make scores doubtful."""
+        ...
+
     def to_json(self) -> Mapping[str, Any]:
         """Return what belongs into ``result.json``."""
         ...

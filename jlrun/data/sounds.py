@@ -12,25 +12,22 @@ from torch import Tensor
 
 from jlrun.data.specs import AudioSpec
 from jlrun.data.transforms import fit_length
-from jlrun.data.wav import WavError, read_frames
 from jlrun.errors import UserError
-from jlrun.extras import import_extra
 
-EXTRA = "audio"
-NATIVE = (".wav", ".wave")
-SUFFIXES = (*NATIVE, ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+_NO_RATE = "its header has no rate, or none that a recording can have"
 _FILTER_REACH = 10  # samples of the lower rate that a resampled one depends on, either way
 
 
 def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     """Read a sound file as float32 ``(num_samples,)`` at the spec's rate, channels averaged.
 
-    WAV files (PCM of 8 to 32 bits, floats) need no other library; FLAC, OGG, MP3 and others are
-    read by soundfile. Another rate is converted by a polyphase filter (`scipy.signal`). Only the
-    beginning of a longer file is read; a shorter one ends in silence.
+    libsndfile tells by its content what a file is: WAV (PCM of 8 to 32 bits, floats, µ-law, A-law,
+    ADPCM, RF64), FLAC, OGG, MP3 and others. Another rate is converted by a polyphase filter
+    (`scipy.signal`). Only the beginning of a longer file is read; a shorter one ends in silence.
 
     Raises:
-        UserError: if it can't be read, or soundfile is needed and not installed.
+        UserError: if it can't be read.
     """
     if not path.is_file():
         raise UserError.of(str(path), "there is no such file")
@@ -39,8 +36,7 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
         reach = _FILTER_REACH * max(1.0, rate / spec.sample_rate)
         return ceil(spec.num_samples * rate / spec.sample_rate + reach) + 1
 
-    read = _read_wav if path.suffix.lower() in NATIVE else _read_by_soundfile
-    frames, rate = read(path, most)
+    frames, rate = _read_frames(path, most)
     if not np.isfinite(frames).all():
         raise UserError.of(str(path), "has samples that are not finite numbers")
     mono = resample(frames.mean(axis=1), rate, spec.sample_rate)
@@ -57,18 +53,17 @@ def resample(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return resample_poly(wave, wanted // shared, rate // shared).astype(np.float32)
 
 
-def _read_wav(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, int]:
-    try:
-        return read_frames(path, most)
-    except (OSError, WavError) as error:
-        raise UserError.of(str(path), f"not a readable WAV file ({error})") from error
+def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, int]:
+    """Return the first ``most(rate)`` frames, float32 ``(frames, channels)``, and their rate.
 
+    Integers are scaled to [-1, 1). What a cut file lacks is left out.
+    """
+    import soundfile  # loads a library of C, which configs are checked without
 
-def _read_by_soundfile(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, int]:
-    library = import_extra("soundfile", EXTRA, str(path))
     try:
-        with library.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(str(path)) as file:
             rate = int(file.samplerate)
             return file.read(most(rate), dtype="float32", always_2d=True), rate
-    except (OSError, library.SoundFileError) as error:
-        raise UserError.of(str(path), f"not a readable sound file ({error})") from error
+    except (OSError, RuntimeError) as error:
+        reason = _NO_RATE if "SF_INFO" in str(error) else getattr(error, "error_string", error)
+        raise UserError.of(str(path), f"not a readable sound file ({reason})") from error

@@ -28,6 +28,7 @@ from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
 from jlrun.seeding import derive_seed
+from jlrun.written_names import Name
 
 __all__ = ["Splits", "Subset", "View", "make_splits"]
 
@@ -51,7 +52,7 @@ class Subset:
 
     shots: PositiveInt | None = None
     val_shots: PositiveInt | None = None
-    classes: list[str | int] | None = None
+    classes: list[Name] | None = None
     limit: PositiveInt | None = None
     val_fraction: ProperFraction = 0.2
     test_fraction: ProperFraction = 0.2

@@ -19,6 +19,7 @@ from jlrun.config.compose import (
     load,
     make_loader,
 )
+from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
 from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
@@ -38,16 +39,18 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         UserError: if a value of the sweep is wrong, or its folder holds another one; no job runs.
     """
     from jlrun.sweeps.simplex import expand_simplex
+    from jlrun.sweeps.values import settled_values
     from jlrun.sweeps.variants import checked_variants
 
     overrides = expand_simplex(overrides, config_dir)
+    overrides, repeated = settled_values(quoted_names(overrides), config_dir)
     checked_variants(overrides, config_dir)
     with hydra_state():
         loader = make_loader(config_dir)
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
         _refuse_another(directory, list(hydra.overrides.task))
-        print(f"jlrun sweep in {short_path(directory)}", flush=True)
+        print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
         # Settled once: each worker would resolve the time and the id in its name anew.
         fixed = [*overrides, f"hydra.sweep.dir={quoted.with_quotes()}"]

@@ -23,7 +23,7 @@ def find_targets(
     targets, reasons = dict[str, Target](), dict[str, str]()
     for task, (column, kind) in asked.items():
         statistics = table.columns[column]
-        found = infer_target(statistics)
+        found = infer_target(statistics, request.where)
         unfit = unfit_target(kind, statistics) if kind else found if isinstance(found, str) else ""
         if unfit:
             problems.append(Problem(f"{request.where}.targets", f"{column}: {unfit}"))
@@ -40,7 +40,11 @@ def _asked(
 ) -> dict[str, tuple[str, TargetKind | None]]:
     """Return task -> its column, and its kind where that was said."""
     where, wanted = f"{request.where}.targets", request.targets
-    if not wanted:
+    if wanted is not None and not wanted:
+        fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
+        problems.append(Problem(where, f"is empty, so nothing is to be predicted: {fix}"))
+        return {}
+    if wanted is None:
         guess = [name for name in names if slug(name) in _TARGET_NAMES]
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
@@ -54,7 +58,7 @@ def _asked(
     pairs = wanted.items() if isinstance(wanted, Mapping) else [(name, None) for name in wanted]
     found: dict[str, tuple[str, TargetKind | None]] = {}
     for name, said in pairs:
-        column = said.column if isinstance(said, Target) else str(name)
+        column = said.column if isinstance(said, Target) else name
         kind = said.kind if isinstance(said, Target) else said
         if kind is not None and kind not in TARGET_KINDS:
             hint = did_you_mean(str(kind), TARGET_KINDS)
@@ -62,7 +66,7 @@ def _asked(
             continue
         right = named(column, names, where, problems)
         if right is not None:
-            found[task_name(str(name))] = right, kind
+            found[task_name(name if isinstance(name, str) else right)] = right, kind
     return found
 
 

@@ -6,31 +6,32 @@ import re
 from collections.abc import Iterable, Sequence
 
 from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.written_names import Name, find_name
 
 
-def find_column(wanted: str, columns: Sequence[str], where: str) -> str:
+def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
     """Return the column called ``wanted``, or the only one whose name agrees but for case and
     marks, or begins with those words.
 
     Raises:
         UserError: at ``where``, if there is none or several are meant.
     """
-    if wanted in columns:
-        return wanted
+    found = find_name(wanted, columns, where)
+    if found is not None:
+        return columns[found]
+    wanted = str(wanted)
     same = [name for name in columns if slug(name) == slug(wanted)]
-    found = same or [name for name in columns if f"{slug(name)}_".startswith(f"{slug(wanted)}_")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(f"'{name}'" for name in found)
+    near = same or [name for name in columns if f"{slug(name)}_".startswith(f"{slug(wanted)}_")]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        listed = ", ".join(f"'{name}'" for name in near)
         raise UserError.of(where, f"'{wanted}' may mean {listed}; write the whole name")
     hint = did_you_mean(wanted, columns)
     raise UserError.of(where, f"the table has no column '{wanted}'.{hint}")
 
 
-def named(
-    wanted: str | None, names: Sequence[str], where: str, problems: list[Problem]
-) -> str | None:
+def named(wanted: Name, names: Sequence[str], where: str, problems: list[Problem]) -> str | None:
     """Return `find_column`, or add what is wrong to ``problems``; None of None."""
     try:
         return None if wanted is None else find_column(wanted, names, where)

@@ -72,7 +72,7 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
         places = create(PLACES)
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
         columns = {
-            column: writer(form, create, names[column], wanted.reading.decimal)
+            column: writer(form, create, names[column], wanted.reading.marks)
             for column, form in wanted.forms.items()
         }
         for chunk in read_chunks(wanted.path, wanted.reading, bad, where):
@@ -145,7 +145,7 @@ def _mistakes(
     for column, form in wanted.forms.items():
         cells = chunk.cells.get(column, ())
         if form == "number":
-            for i in to_numbers(cells, wanted.reading.decimal)[1]:
+            for i in to_numbers(cells, wanted.reading.marks, booleans=True)[1]:
                 yield i, "not a number", f"{column} is '{cells[i][:40]}'"
         if column in wanted.files:
             check = wanted.files[column]

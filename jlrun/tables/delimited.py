@@ -12,6 +12,7 @@ from typing import TextIO
 from jlrun.errors import UserError
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.tables.levels import Missing
 
 LONGEST_CELL = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
@@ -34,7 +35,7 @@ def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> It
     with _open(path, reading, where) as file:
         records = _Records(_Lines(file), _delimiter(path, reading, where))
         header = _header(path, next(iter(records), None), where)
-        missing, empty = frozenset(reading.missing), True
+        missing, empty = Missing(reading.missing), True
         places, rows = list[int](), list[list[str]]()
         for place, fields in records.after_header(len(header), bad):
             places.append(place)
@@ -159,7 +160,7 @@ def _chunk(
     header: Sequence[str],
     places: Sequence[int],
     rows: Sequence[Sequence[str]],
-    missing: frozenset[str],
+    missing: Missing,
 ) -> Chunk:
     columns = zip(*rows, strict=True)
     cells = {

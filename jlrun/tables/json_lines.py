@@ -10,6 +10,7 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.tables.levels import Missing
 from jlrun.tables.plain_cells import as_cell
 
 
@@ -21,7 +22,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
     Raises:
         UserError: if the file has no rows, or is one JSON list.
     """
-    missing = frozenset(reading.missing)
+    missing = Missing(reading.missing)
     places, rows, empty = list[int](), list[dict[str, str]](), True
     with path.open("rb") as file:
         for place, line in enumerate(file, start=1):
@@ -43,7 +44,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
 
 
 def _row(
-    line: bytes, place: int, reading: Reading, missing: frozenset[str], bad: BadRows
+    line: bytes, place: int, reading: Reading, missing: Missing, bad: BadRows
 ) -> dict[str, str] | None:
     try:
         found: Any = json.loads(line.decode(reading.encoding))
@@ -58,7 +59,7 @@ def _row(
         bad.add(place, "not an object", f"expected {{…}}, found {line.decode().strip()[:40]}")
         return None
     try:
-        return {str(name): as_cell(value, missing) for name, value in found.items()}
+        return {str(name): as_cell(value, missing, reading) for name, value in found.items()}
     except ValueError as error:
         bad.add(place, "nested value", str(error))
         return None

@@ -32,13 +32,16 @@ class Inferred:
     why: str
 
 
-def infer_kind(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
+def infer_kind(
+    name: str, column: ColumnStatistics, max_levels: int, where: str = "dataset"
+) -> Inferred:
     """Return what a column that is no target is taken for.
 
     Args:
         name: of the column.
         column: its cells.
         max_levels: different cells up to which a column is a category.
+        where: config path of the data set, for what is to be said of it.
     """
     if not column.filled:
         return Inferred("ignore", "every cell is missing")
@@ -49,6 +52,8 @@ def infer_kind(name: str, column: ColumnStatistics, max_levels: int) -> Inferred
             return Inferred(kind, f"names of files, such as {_short(column.examples[0])}")
     if column.numbers >= _NUMBERS * column.filled:
         return _of_numbers(name, column, max_levels)
+    if question := column.grouping.question(where):
+        return Inferred("ignore", question)
     if column.dates >= _DATES * column.sampled:
         return Inferred("ignore", f"dates, such as {column.examples[0]}: make numbers of them")
     return _of_words(name, column, max_levels)

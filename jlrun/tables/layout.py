@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
 
 from jlrun.errors import UserError
+from jlrun.tables.numbers import Marks
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
 SUFFIXES = {
@@ -20,6 +24,42 @@ SUFFIXES = {
 }
 FORMATS = "CSV (.csv), TSV (.tsv), JSON Lines (.jsonl) or Parquet (.parquet)"
 
+# Names of marks that a shell or Hydra takes for something else.
+_MARKS = {
+    "comma": ",",
+    "point": ".",
+    "dot": ".",
+    "semicolon": ";",
+    "tab": "\t",
+    "pipe": "|",
+    "space": " ",
+    "apostrophe": "'",
+}
+
+
+def _mark(*allowed: str) -> AfterValidator:
+    """Return what turns the name of a mark into it, and refuses all that are not ``allowed``."""
+
+    def mark(text: str) -> str:
+        found = _MARKS.get(text.lower(), text)
+        if found in allowed:
+            return found
+        names = ", ".join(name for name, value in _MARKS.items() if value in allowed)
+        raise ValueError(f"is no such mark: write {names.replace(', dot', '')}")
+
+    return AfterValidator(mark)
+
+
+def _cell(value: Any) -> Any:
+    """Return a number or the like, which YAML makes of some texts, as the text of a cell."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _delimiter(text: str) -> str:
+    return _MARKS.get(text.lower(), text)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -28,14 +68,22 @@ class Reading:
     Attributes:
         delimiter: between the cells of a line; None: found from the first lines (a tab in TSV).
         encoding: of the text.
-        decimal: the mark before the fraction of a number.
+        decimal: the mark before the fraction of a number: a point or a comma.
+        thousands: the mark between thousands: a comma, point, space or apostrophe; None: found from
+            the numbers, where it can't be mistaken.
         missing: what stands in a cell that has no value.
     """
 
-    delimiter: str | None = None
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     encoding: str = "utf-8"
-    decimal: str = "."
-    missing: tuple[str, ...] = MISSING
+    decimal: Annotated[str, _mark(".", ",")] = "."
+    thousands: Annotated[str, _mark(",", ".", " ", "'")] | None = None
+    missing: tuple[Annotated[str, BeforeValidator(_cell)], ...] = MISSING
+
+    @property
+    def marks(self) -> Marks:
+        """The marks within numbers."""
+        return Marks(self.decimal, self.thousands)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -50,16 +49,8 @@ def measured_audio(settings: AudioSettings, paths: Sequence[Path]) -> AudioSetti
 
 def _sound(path: Path) -> Iterator[tuple[int, int]]:
     """Yield the rate and number of samples of a recording, if it can be read."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            yield file.getframerate(), file.getnframes()
-            return
-    except (OSError, wave.Error, EOFError):
-        pass
-    try:
-        import soundfile
-    except ImportError:
-        return
+    import soundfile
+
     try:
         found = soundfile.info(str(path))
     except (OSError, RuntimeError):

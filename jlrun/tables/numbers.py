@@ -2,18 +2,71 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 _LARGEST = float(np.finfo(np.float32).max)
+# A mark -> all that look like it.
+_LIKE = {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}
+_BOOLEANS = {"true": "1", "false": "0"}
 
 
-def to_numbers(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, list[int]]:
+@dataclass(frozen=True)
+class Marks:
+    """The marks within numbers.
+
+    Attributes:
+        decimal: before the fraction.
+        thousands: between thousands; None: there is none.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    def plain(self, cell: str) -> str:
+        """Return a cell as Python writes numbers; something that is none, if it is none."""
+        if self._separators and any(mark in cell for mark in self._separators):
+            if not self.grouped.fullmatch(cell):
+                return "no number"
+            for mark in self._separators:
+                cell = cell.replace(mark, "")
+        if self.decimal == ".":
+            return cell
+        return "no number" if "." in cell else cell.replace(self.decimal, ".")
+
+    @cached_property
+    def grouped(self) -> re.Pattern[str]:
+        """What numbers with a mark between thousands look like, or lakhs and crores."""
+        mark, point = f"[{self._separators}]", re.escape(self.decimal)
+        return re.compile(rf"[-+]?[1-9]\d{{0,2}}({mark}\d{{2,3}})*{mark}\d{{3}}({point}\d*)?")
+
+    @cached_property
+    def _separators(self) -> str:
+        return _LIKE.get(self.thousands or "", self.thousands or "")
+
+
+POINT = Marks()
+
+
+def to_numbers(
+    cells: Sequence[str], marks: Marks = POINT, *, booleans: bool = False
+) -> tuple[np.ndarray, list[int]]:
     """Return cells as float64 ``(N,)``, NaN where missing, and the positions of those that are no
-    number, or none that float32 can hold."""
-    if decimal != ".":
-        cells = [cell.replace(decimal, ".") for cell in cells]
+    number, or none that float32 can hold.
+
+    Args:
+        cells: texts, empty where missing.
+        marks: within numbers.
+        booleans: whether cells that are all true or false count as 1 and 0.
+    """
+    if booleans and all(not cell or cell.lower() in _BOOLEANS for cell in cells):
+        cells = [cell and _BOOLEANS[cell.lower()] for cell in cells]
+    if marks != POINT:
+        cells = [marks.plain(cell) for cell in cells]
     plain = not any("_" in cell for cell in cells)  # which Python takes for a mark between digits
     try:
         if plain:

@@ -11,12 +11,14 @@ from jlrun.tables.asked_targets import find_targets
 from jlrun.tables.column_names import named
 from jlrun.tables.inputs import ColumnsOf, modalities_of
 from jlrun.tables.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
+from jlrun.tables.layout import Reading
 from jlrun.tables.media import existing, measured_audio, measured_images, measured_series
 from jlrun.tables.outline_lines import outline_lines
 from jlrun.tables.request import Request
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.tables.statistics import FileStatistics, measure
 from jlrun.tables.target_kinds import Target
+from jlrun.tables.thousands import found_thousands, thousands_line
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Outline:
         targets: task -> its column and kind.
         split_column, group_by: by their whole names.
         image, audio, series: without gaps, where there are such columns.
+        reading: how the file is written, with the mark between thousands that was found.
         reasons: column -> why it was taken for what it is.
         num_rows: of the file.
         lines: what was inferred, and why.
@@ -40,6 +43,7 @@ class Outline:
     image: ImageSettings
     audio: AudioSettings
     series: SeriesSettings
+    reading: Reading = field(default_factory=Reading)
     reasons: Mapping[str, str] = field(default_factory=dict)
     num_rows: int = 0
     lines: tuple[str, ...] = ()
@@ -69,11 +73,12 @@ def told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
     return Outline(
         dict(columns),
         whole,
-        request.split_column,
-        request.group_by,
+        None if request.split_column is None else str(request.split_column),
+        None if request.group_by is None else str(request.group_by),
         request.image,
         request.audio,
         request.series,
+        request.reading,
     )
 
 
@@ -83,7 +88,7 @@ def outline(request: Request) -> Outline:
     Raises:
         UserError: if it can't be read, or what was said of it does not fit.
     """
-    table = measure(request.path, request.reading, request.where)
+    request, table, marked = _measured(request)
     names, where, problems = list(table.columns), request.where, list[Problem]()
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
@@ -99,7 +104,7 @@ def outline(request: Request) -> Outline:
     inferred = {
         name: Inferred(given[name], "")
         if name in given
-        else infer_kind(name, column, request.max_levels)
+        else infer_kind(name, column, request.max_levels, where)
         for name, column in table.columns.items()
         if name not in apart
     }
@@ -107,7 +112,7 @@ def outline(request: Request) -> Outline:
     if not any(kind != "ignore" for kind in columns.values()):
         fix = f"say what is an input by {where}.columns={{name: kind}}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
-    lines = outline_lines(request, table, inferred, targets, reasons)
+    lines = [*outline_lines(request, table, inferred, targets, reasons), *marked]
     return _with_sizes(
         Outline(
             columns,
@@ -117,6 +122,7 @@ def outline(request: Request) -> Outline:
             request.image,
             request.audio,
             request.series,
+            request.reading,
             {name: found.why for name, found in inferred.items()}
             | {targets[task].column: why for task, why in reasons.items()},
             table.num_rows,
@@ -127,12 +133,27 @@ def outline(request: Request) -> Outline:
     )
 
 
+def _measured(request: Request) -> tuple[Request, FileStatistics, list[str]]:
+    """Return the request with the mark between thousands, what the columns are like, and a line on
+    the mark where it was found in the file."""
+    table = measure(request.path, request.reading, request.where)
+    if request.reading.thousands is not None:
+        return request, table, []
+    groupings = {name: column.grouping for name, column in table.columns.items()}
+    mark = found_thousands(groupings.values())
+    if mark is None:
+        return request, table, []
+    reading = replace(request.reading, thousands=mark)
+    table = measure(request.path, reading, request.where)
+    return replace(request, reading=reading), table, [thousands_line(reading, groupings)]
+
+
 def _given_kinds(
     request: Request, names: Sequence[str], problems: list[Problem]
 ) -> dict[str, ColumnKind]:
     where, given = f"{request.where}.columns", dict[str, ColumnKind]()
     for wanted, kind in request.columns.items():
-        name = named(str(wanted), names, where, problems)
+        name = named(wanted, names, where, problems)
         if kind not in COLUMN_KINDS:
             hint = did_you_mean(str(kind), COLUMN_KINDS)
             problems.append(Problem(f"{where}.{wanted}", f"'{kind}' is no kind of column.{hint}"))

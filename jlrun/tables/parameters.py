@@ -13,14 +13,15 @@ from jlrun.tables.settings import (
     TextSettings,
 )
 from jlrun.tables.target_kinds import Target
+from jlrun.written_names import Name
 
 TYPES: dict[str, Any] = {
     "path": str,
     "reading": Reading,
     "columns": dict[str, str],
-    "targets": list[str] | dict[str, Target | str | None] | None,
-    "split_column": str | None,
-    "group_by": str | None,
+    "targets": list[Name] | dict[str, Target | str | None] | None,
+    "split_column": Name,
+    "group_by": Name,
     "files_root": str | None,
     "image": ImageSettings,
     "audio": AudioSettings,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from jlrun.tables.layout import Reading
+from jlrun.tables.levels import Missing
 
-def as_cell(value: Any, missing: frozenset[str]) -> str:
-    """Return a value as text: lists as ``a|b``, true and false as such, None as nothing.
+
+def as_cell(value: Any, missing: Missing, reading: Reading) -> str:
+    """Return a value as text: lists as ``a|b``, true and false as such, None and NaN as nothing.
+
+    Fractions get the decimal mark by which texts of the table are read.
 
     Raises:
         ValueError: for a value with parts of its own.
@@ -15,8 +20,11 @@ def as_cell(value: Any, missing: frozenset[str]) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        text = "" if value != value else repr(value)
+        return "" if text in missing else text.replace(".", reading.decimal)
     if isinstance(value, list | tuple):
-        return "|".join(as_cell(item, missing) for item in value)
+        return "|".join(as_cell(item, missing, reading) for item in value)
     if isinstance(value, dict):
         raise ValueError(f"an object in a cell: {str(value)[:40]}")
     if isinstance(value, bytes):

@@ -9,8 +9,9 @@ from pathlib import Path
 from jlrun.tables.layout import Reading
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.tables.target_kinds import Target, TargetKind
+from jlrun.written_names import Name
 
-Targets = Sequence[str] | Mapping[str, TargetKind | Target | None] | None
+Targets = Sequence[Name] | Mapping[str, TargetKind | Target | None] | None
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Request:
     reading: Reading = field(default_factory=Reading)
     columns: Mapping[str, str] = field(default_factory=dict)
     targets: Targets = None
-    split_column: str | None = None
-    group_by: str | None = None
+    split_column: Name = None
+    group_by: Name = None
     files_root: str | None = None
     join_texts: bool = True
     max_levels: int = 1_000

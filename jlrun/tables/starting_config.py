@@ -49,6 +49,8 @@ def _lines(path: Path, found: Outline) -> Iterator[str]:
         yield f"    {_quoted(task)}: {told}  # {found.reasons[target.column]}"
     yield "  columns:               # image, audio, series, text, number, category, ignore"
     yield from _columns(found)
+    if found.reading.thousands is not None:
+        yield f"  reading: {{thousands: {json.dumps(found.reading.thousands)}}}"
     yield from _sizes(found)
     small = found.num_rows < 2_000
     yield _END.format(epochs=30 if small else 15, batch_size=32 if small else 64).rstrip()

@@ -14,8 +14,10 @@ from jlrun.errors import UserError
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.file_kinds import KIND_OF_SUFFIX, MEDIA
 from jlrun.tables.layout import Reading
-from jlrun.tables.numbers import to_numbers
+from jlrun.tables.levels import level_name
+from jlrun.tables.numbers import Marks, to_numbers
 from jlrun.tables.reading import read_chunks
+from jlrun.tables.thousands import Grouping
 
 MOST_DISTINCT = 20_000
 # Of each chunk: what words, dates and file names are judged by.
@@ -32,12 +34,13 @@ class ColumnStatistics:
         rows, filled: number of rows, and of those with a cell.
         numbers, whole: cells that are numbers, and that are whole ones.
         ascending: whether all cells are numbers, each larger than the one before.
-        distinct: the different cells, up to `MOST_DISTINCT`.
+        distinct: the different levels that cells name, up to `MOST_DISTINCT`.
         counted: filled cells that ``distinct`` is about.
         sampled, words, dates, listed: of a sample of cells: how many, how many words they have, how
             many are dates, and how many hold ``|``.
         files: kind of file -> how many of the sample end in such a name.
         examples: the first cells.
+        grouping: marks between thousands, in a sample of cells.
     """
 
     rows: int = 0
@@ -53,6 +56,7 @@ class ColumnStatistics:
     listed: int = 0
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEDIA, 0))
     examples: list[str] = field(default_factory=list)
+    grouping: Grouping = field(default_factory=Grouping)
     _last: float = -np.inf
 
     @property
@@ -74,7 +78,7 @@ class ColumnStatistics:
         """Count rows without the column."""
         self.rows += rows
 
-    def add(self, cells: Sequence[str], decimal: str) -> None:
+    def add(self, cells: Sequence[str], marks: Marks) -> None:
         """Add the cells of some rows."""
         self.rows += len(cells)
         filled = [cell for cell in cells if cell]
@@ -82,15 +86,17 @@ class ColumnStatistics:
         self.examples += filled[: _EXAMPLES - len(self.examples)]
         if not self.many:
             self.counted += len(filled)
-            self.distinct.update(filled)
-        self._add_numbers(filled, decimal)
+            self.distinct.update(map(level_name, set(filled)))
+        self._add_numbers(filled, marks)
         for cell in filled[:: max(1, len(filled) // _SAMPLE)]:
             self._add_sample(cell)
+            if not marks.thousands:
+                self.grouping.add(cell, marks.decimal)
 
-    def _add_numbers(self, filled: Sequence[str], decimal: str) -> None:
+    def _add_numbers(self, filled: Sequence[str], marks: Marks) -> None:
         if self.numbers == 0 and self.filled > len(filled):
             return  # a column of words
-        values, wrong = to_numbers(filled, decimal)
+        values, wrong = to_numbers(filled, marks)
         self.numbers += len(filled) - len(wrong)
         known = values[~np.isnan(values)]
         self.whole += int((known == np.floor(known)).sum())
@@ -152,7 +158,7 @@ def _measured(path: Path, reading: Reading, where: str) -> FileStatistics:
             columns[name].skip(num_rows)
         for name, statistics in columns.items():
             if name in chunk.cells:
-                statistics.add(chunk.cells[name], reading.decimal)
+                statistics.add(chunk.cells[name], reading.marks)
             else:
                 statistics.skip(len(chunk.places))
         num_rows += len(chunk.places)

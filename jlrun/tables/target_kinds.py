@@ -36,7 +36,7 @@ class Target:
     kind: TargetKind
 
 
-def infer_target(column: ColumnStatistics) -> tuple[TargetKind, str] | str:
+def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[TargetKind, str] | str:
     """Return what a target is taken for and why, or what keeps it from being one."""
     count = len(column.distinct)
     if not column.filled:
@@ -51,6 +51,8 @@ def infer_target(column: ColumnStatistics) -> tuple[TargetKind, str] | str:
         if column.whole == column.numbers and count <= _MOST_NUMBERED_CLASSES:
             return "multiclass", f"{count} different whole numbers"
         return "regression", "numbers"
+    if question := column.grouping.question(where):
+        return question
     if count == 2:
         return "binary", f"two values, {_named(column)}"
     if count > _MOST_CLASSES or (column.all_different and column.rows > _MOST_NUMBERED_CLASSES):
@@ -61,6 +63,8 @@ def infer_target(column: ColumnStatistics) -> tuple[TargetKind, str] | str:
 def unfit_target(kind: TargetKind, column: ColumnStatistics) -> str:
     """Say why a column can't be a target of the kind that was asked for; '' if it can."""
     count = len(column.distinct)
+    if kind == "regression" and count == 1:
+        return f"every row has '{column.examples[0]}': nothing to learn; choose another column"
     if kind == "regression" and not column.numbers:
         return f"regression needs numbers, and '{column.examples[0]}' is none; use multiclass"
     if kind == "binary" and count != 2:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from jlrun.tables.numbers import to_numbers
+from jlrun.tables.levels import level_name
+from jlrun.tables.numbers import Marks, to_numbers
 from jlrun.tables.store import Form, file_name
-
-_WHOLE = re.compile(r"(-?\d+)\.0+")
 
 
 class Writer(Protocol):
@@ -30,11 +28,11 @@ class Writer(Protocol):
 Create = Callable[[str], BinaryIO]
 
 
-def writer(form: Form, create: Create, name: str, decimal: str) -> Writer:
+def writer(form: Form, create: Create, name: str, marks: Marks) -> Writer:
     """Return a writer of a column of the given form."""
     match form:
         case "number":
-            return _Numbers(create(file_name(name, "number")), decimal)
+            return _Numbers(create(file_name(name, "number")), marks)
         case "code":
             return _Codes(create(file_name(name, "code")))
         case _:
@@ -42,11 +40,11 @@ def writer(form: Form, create: Create, name: str, decimal: str) -> Writer:
 
 
 class _Numbers:
-    def __init__(self, file: BinaryIO, decimal: str) -> None:
-        self._file, self._decimal = file, decimal
+    def __init__(self, file: BinaryIO, marks: Marks) -> None:
+        self._file, self._marks = file, marks
 
     def add(self, cells: Sequence[str]) -> None:
-        to_numbers(cells, self._decimal)[0].tofile(self._file)
+        to_numbers(cells, self._marks, booleans=True)[0].tofile(self._file)
 
     def close(self) -> dict[str, Any]:
         self._file.close()
@@ -88,9 +86,3 @@ class _Texts:
         self._content.close()
         self._ends.close()
         return {"form": "text"}
-
-
-def level_name(cell: str) -> str:
-    """Return a cell as the name of a class or level; ``5.0`` and ``5`` are one."""
-    whole = _WHOLE.fullmatch(cell)
-    return whole[1] if whole else cell

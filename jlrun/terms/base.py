@@ -96,10 +96,14 @@ class Term(nn.Module, ABC):
 
     ``needs`` says what a phase must offer for the term to act in it; the term is left out of other
     phases, and a run in which it would act in no phase is refused.
+
+    ``compares_rows`` says that a term is about differences between rows of a stream, and 0 without
+    a second one. A run whose batches have one row is then refused.
     """
 
     weight: float
     needs: ClassVar[Need | None] = None
+    compares_rows: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, view: StepView) -> Tensor:

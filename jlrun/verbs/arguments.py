@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
 from typing import NoReturn
 
 from jlrun.errors import UserError
@@ -11,6 +12,17 @@ from jlrun.errors import UserError
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UserError.of(self.prog.removeprefix("jlrun "), message)
+
+
+def given_path(text: str) -> Path:
+    """Return an argument as a path.
+
+    Raises:
+        ArgumentTypeError: if it is empty, which would mean the folder that one is in.
+    """
+    if not text.strip():
+        raise ArgumentTypeError("is empty; name a file or folder (. is the one you are in)")
+    return Path(text)
 
 
 def parser(verb: str, description: str) -> ArgumentParser:

@@ -19,9 +19,13 @@ def main(args: Sequence[str]) -> int:
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_intermixed_args(args)
     if options.multirun:
+        from jlrun.sweeps.values import settled_values
         from jlrun.sweeps.variants import checked_variants
 
-        count = len(checked_variants(options.overrides, options.config_dir))
+        overrides, repeated = settled_values(options.overrides, options.config_dir)
+        for line in repeated:
+            print(line)
+        count = len(checked_variants(overrides, options.config_dir))
         print(f"OK: nothing is wrong in {count} configurations that cover each value")
         return 0
     from jlrun.config import checked

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
 from jlrun.files import write_json
 from jlrun.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,12 +49,12 @@ def _parsed(args: list[str]) -> Namespace:
         "Measure on training batches which tasks of a run help which: how the loss of each changes "
         "when the shared parameters take one step of gradient descent on another task alone.",
     )
-    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
     parse.add_argument("--batches", type=int, default=10, help="training batches (default: 10)")
     parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
     parse.add_argument("--lr", type=float, help="of the step; default: the run's optimizer.lr")
-    parse.add_argument("--output", type=Path, help="also write everything to this JSON file")
+    parse.add_argument("--output", type=given_path, help="also write everything to this JSON file")
     parsed = parse.parse_intermixed_args(args)
     if parsed.batches < 1:
         raise UserError.of("--batches", f"{parsed.batches} is too small: at least 1")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_json
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: list[str]) -> int:
@@ -17,14 +18,14 @@ def main(args: list[str]) -> int:
     data lies; the run itself is not changed.
     """
     parse = parser("evaluate", "Score the selected model of a run on its splits.")
-    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
     parse.add_argument(
         "--missing",
         action="store_true",
         help="also the test scores with modalities missing, and what each contributes",
     )
-    parse.add_argument("--output", type=Path, help="also write the scores to this JSON file")
+    parse.add_argument("--output", type=given_path, help="also write the scores to this JSON file")
     parsed = parse.parse_intermixed_args(args)
 
     from rich.console import Console
@@ -66,6 +67,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one modality and can miss none.
     """
     from jlrun import checkpoints
+    from jlrun.accounts import warnings
     from jlrun.assembly import assemble
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
@@ -85,6 +87,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
+        for line in warnings(assembly.accounts):
+            print(line, file=sys.stderr)
         fit = assembly.plan.fits[0]
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)

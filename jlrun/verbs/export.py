@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: list[str]) -> int:
@@ -18,9 +16,9 @@ def main(args: list[str]) -> int:
         "Write the weights of a run as safetensors, low-rank adapters folded in, with what they "
         "take and yield.",
     )
-    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument(
-        "--output", type=Path, required=True, help="folder, or one .safetensors file"
+        "--output", type=given_path, required=True, help="folder, or one .safetensors file"
     )
     parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
     parse.add_argument(

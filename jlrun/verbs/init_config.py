@@ -10,7 +10,7 @@ from pathlib import Path
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_text
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: Sequence[str]) -> int:
@@ -20,9 +20,9 @@ def main(args: Sequence[str]) -> int:
         UserError: if the table can't be read, or the file is there already.
     """
     parse = parser("init-config", "Look at a table and write an experiment for it.")
-    parse.add_argument("table", type=Path, help="CSV, TSV, JSON Lines or Parquet")
+    parse.add_argument("table", type=given_path, help="CSV, TSV, JSON Lines or Parquet")
     parse.add_argument("--targets", default="", help="columns to predict: rating,price")
-    parse.add_argument("--output", type=Path, help="default: conf/experiment/<table>.yaml")
+    parse.add_argument("--output", type=given_path, help="default: conf/experiment/<table>.yaml")
     parse.add_argument("--force", action="store_true", help="replace a file that is there")
     options = parse.parse_args(args)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
 from jlrun.files import write_text
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +29,11 @@ BATCH = 256
 def main(args: list[str]) -> int:
     """Predict rows and write a CSV table or, for ``.json``, a list of objects."""
     parse = parser("predict", "Predict new rows with the selected model of a run.")
-    parse.add_argument("run", type=Path, help="run directory")
+    parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument(
-        "--input", type=Path, required=True, help="image, folder, .npy, .npz, or a table"
+        "--input", type=given_path, required=True, help="image, folder, .npy, .npz, or a table"
     )
-    parse.add_argument("--output", type=Path, required=True, help=".csv or .json")
+    parse.add_argument("--output", type=given_path, required=True, help=".csv or .json")
     parse.add_argument(
         "--on-error",
         choices=["fail", "skip"],

@@ -13,7 +13,7 @@ from jlrun.errors import UserError
 from jlrun.files import write_json, write_text
 from jlrun.ranking.titles import MEAN_RANK, TITLES
 from jlrun.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,8 +71,10 @@ def _parsed(args: list[str]) -> Namespace:
     parse.add_argument(
         "--by", choices=[*TITLES, MEAN_RANK], default="logme", help="sort by (default: logme)"
     )
-    parse.add_argument("--output", type=Path, help="also write everything to this .json or .csv")
-    parse.add_argument("--figure", type=Path, help="also draw this .png")
+    parse.add_argument(
+        "--output", type=given_path, help="also write everything to this .json or .csv"
+    )
+    parse.add_argument("--figure", type=given_path, help="also draw this .png")
     parse.add_argument("--config-dir", help="a further folder of options")
     parsed = parse.parse_intermixed_args(args)
     for option, suffixes in SUFFIXES.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
 from jlrun.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def _parsed(args: list[str]) -> Namespace:
         metavar="KEY=VALUE",
         help="values of the config for scoring, such as engine.device=cpu",
     )
-    parse.add_argument("--output", type=Path, required=True, help="run directory of the soup")
+    parse.add_argument("--output", type=given_path, required=True, help="run directory of the soup")
     parsed = parse.parse_intermixed_args(args)
     texts = [*parsed.runs, *parsed.overrides]
     parsed.overrides = [text for text in texts if "=" in text and not Path(text).exists()]

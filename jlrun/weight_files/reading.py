@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from jlrun.errors import UserError
 
@@ -108,8 +110,10 @@ def _content(file: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(file)
-    # weights_only: nothing that a file pickles is ever executed
-    return torch.load(file, map_location="cpu", weights_only=True)
+    # weights_only: nothing that a file pickles is ever executed. Common training loops
+    # (torchvision's references, timm) save their command line too: attributes, no code.
+    with safe_globals([Namespace]):
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _unwrapped(content: Any) -> Any:

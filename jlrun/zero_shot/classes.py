@@ -11,6 +11,7 @@ from torch import Tensor
 from jlrun.class_vectors import ClassVectors
 from jlrun.errors import UserError, did_you_mean
 from jlrun.seeding import derive_seed
+from jlrun.written_names import Name, find_name
 
 MAX_DRAWS = 1_000
 MIN_SEEN = 2  # a single class teaches nothing about what makes classes differ
@@ -33,7 +34,7 @@ class ClassSplit:
     def choose(
         cls,
         names: Sequence[str],
-        unseen: int | Sequence[str | int],
+        unseen: int | Sequence[Name],
         seed: int,
         vectors: ClassVectors,
         where: str,
@@ -72,8 +73,8 @@ class ClassSplit:
         return split
 
     @classmethod
-    def _named(cls, names: Sequence[str], unseen: Sequence[str | int], where: str) -> ClassSplit:
-        chosen = [_position(str(name), names, where) for name in unseen]
+    def _named(cls, names: Sequence[str], unseen: Sequence[Name], where: str) -> ClassSplit:
+        chosen = [_position(name, names, where) for name in unseen]
         for position in chosen:
             if chosen.count(position) > 1:
                 raise UserError.of(where, f"class '{names[position]}' is named twice")
@@ -146,8 +147,9 @@ class ClassSplit:
             )
 
 
-def _position(name: str, names: Sequence[str], where: str) -> int:
-    if name not in names:
-        hint = did_you_mean(name, names)
+def _position(name: Name, names: Sequence[str], where: str) -> int:
+    found = find_name(name, names, where)
+    if found is None:
+        hint = did_you_mean(str(name), names)
         raise UserError.of(where, f"there is no class '{name}' among {len(names)}.{hint}")
-    return names.index(name)
+    return found

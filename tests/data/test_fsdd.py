@@ -114,7 +114,7 @@ def test_another_name(root: Path, name: str) -> None:
 def test_a_damaged_file(root: Path, content: bytes) -> None:
     path = root / "fsdd" / "7_theo_12.wav"
     path.write_bytes(content)
-    assert complaint(root).startswith(f"{path}: not a readable WAV file")
+    assert complaint(root).startswith(f"{path}: not a readable sound file")
 
 
 def test_another_sample_rate(root: Path) -> None:

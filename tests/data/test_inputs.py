@@ -107,7 +107,7 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
         "no rows": (folder / "norows.csv", image, "has no rows"),
         "a row of nothing": (folder / "blank.csv", ALL, "row 1"),
         "format": (folder / "rows.docx", image, "is not an image"),
-        "no sound": (folder / "noise.csv", ALL, "noise.wav: not a readable WAV file"),
+        "no sound": (folder / "noise.csv", ALL, "noise.wav: not a readable sound file"),
         "images for several": (folder, ALL, "give a .npz or .csv"),
     }
 

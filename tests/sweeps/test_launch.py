@@ -151,3 +151,13 @@ def _calls(
     calls = _executing(monkeypatch, failing)
     assert launch(SWEEP) == code
     return calls
+
+
+def test_equal_jobs_run_once_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = _executing(monkeypatch)
+    ranges = ["lambda_=range(0.3,0.9,0.3)", "seed=0,0"]
+    assert launch(["mode=multitask", *ranges, "hydra.sweep.dir=sweep"]) == 0
+    assert [call.config["lambda_"] for call in calls] == [0.3, 0.6]
+    assert "seed: 0 more than once; equal jobs run once" in capsys.readouterr().out

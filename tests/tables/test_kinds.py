@@ -9,6 +9,7 @@ import pytest
 
 from jlrun.tables.kinds import infer_kind
 from jlrun.tables.layout import Reading
+from jlrun.tables.numbers import Marks
 from jlrun.tables.statistics import ColumnStatistics, measure
 from jlrun.tables.target_kinds import infer_target
 
@@ -18,8 +19,8 @@ N = 120
 def column(cells: Sequence[str]) -> ColumnStatistics:
     found = ColumnStatistics()
     half = len(cells) // 2
-    found.add(cells[:half], ".")
-    found.add(cells[half:], ".")
+    found.add(cells[:half], Marks())
+    found.add(cells[half:], Marks())
     return found
 
 

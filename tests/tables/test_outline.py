@@ -144,3 +144,60 @@ def test_nothing_of_it_imports_pytorch(table: Path) -> None:
         f"outline(Request(Path({str(table)!r}))); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+GROUPED = ["1,234.56", "12,000", "950", "1,234,567.8", "7.5"]
+
+
+def test_marks_between_thousands_are_found_where_they_are_evident(tmp_path: Path) -> None:
+    rows = [{"x": GROUPED[i % 5], "n": f"{i + 1},000", "y": str(i % 2)} for i in range(20)]
+    found = outline(Request(write_csv(tmp_path / "t.csv", rows), targets=["y"]))
+    assert found.columns["x"] == "number"
+    assert found.reading.thousands == ","
+    assert any("comma between thousands, such as 1,234.56: x, n" in line for line in found.lines)
+
+
+@pytest.mark.parametrize(
+    ("decimal", "cells", "mark"),
+    [
+        (",", ["5.307,65", "12.000", "7,5"], "."),
+        (",", ["5.307", "12.000", "999"], "."),  # the decimal mark was said
+        (".", ["1 234.5", "12 000", "3"], " "),
+        (".", ["1\u202f234.5", "12\u202f000", "3"], " "),
+        (".", ["1'234.50", "12'000", "3"], "'"),
+        (".", ["12,34,567", "1,000", "3"], ","),  # lakhs
+        (",", ["1,5", "2,25", "3"], None),
+    ],
+)
+def test_other_marks(tmp_path: Path, decimal: str, cells: list[str], mark: str | None) -> None:
+    rows = [{"x": cells[i % 3], "y": str(i % 2)} for i in range(12)]
+    path = write_csv(tmp_path / "t.csv", rows)
+    found = outline(Request(path, reading=Reading(decimal=decimal), targets=["y"]))
+    assert (found.columns["x"], found.reading.thousands) == ("number", mark)
+
+
+@pytest.mark.parametrize("cells", [["1,234", "12,000", "950"], ["12,5", "7,25", "3"]])
+def test_marks_that_may_be_either_are_asked_about(tmp_path: Path, cells: list[str]) -> None:
+    rows = [{"x": cells[i % 3], "z": str(i / 2), "y": str(i % 2)} for i in range(12)]
+    path = write_csv(tmp_path / "t.csv", rows)
+    found = outline(Request(path, targets=["y"]))
+    assert found.columns["x"] == "ignore"
+    assert "dataset.reading.decimal=comma" in found.reasons["x"]
+    assert ("dataset.reading.thousands=comma" in found.reasons["x"]) == (cells[0] == "1,234")
+    with pytest.raises(UserError, match=r"dataset\.targets: x: numbers with marks"):
+        outline(Request(path, targets=["x"]))
+    told = outline(Request(path, reading=Reading(thousands=","), targets=["y"]))
+    assert told.columns["x"] == ("number" if cells[0] == "1,234" else "category")
+
+
+@pytest.mark.parametrize("targets", [[], {}])
+def test_targets_of_no_column_are_refused(tmp_path: Path, targets: list[str]) -> None:
+    path = write_csv(tmp_path / "t.csv", [{"x": str(i), "label": str(i % 2)} for i in range(9)])
+    with pytest.raises(UserError, match=r"dataset\.targets: is empty"):
+        outline(Request(path, targets=targets))
+
+
+def test_a_constant_target_is_refused_also_as_a_regression(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", [{"x": str(i), "y": "2.50"} for i in range(9)])
+    with pytest.raises(UserError, match=r"every row has '2.50': nothing to learn"):
+        outline(Request(path, targets={"y": "regression"}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from argparse import Namespace
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -237,3 +240,48 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 def test_a_config_that_is_no_json_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("not json")
     assert not load(weights(1), tmp_path).missing
+
+
+def test_checkpoints_that_hold_a_command_line_are_read(tmp_path: Path) -> None:
+    """As torchvision's reference scripts and timm save them."""
+    args = Namespace(model="resnet18", lr=0.1, device="cuda", resume=None, opt_betas=[0.9, 0.99])
+    reference = {
+        "model": weights(1),
+        "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
+        "lr_scheduler": {"last_epoch": 3, "milestones": Counter({30: 1})},
+        "epoch": 3,
+        "args": args,
+    }
+    timm = {"epoch": 3, "arch": "resnet18", "state_dict": weights(1), "args": args, "version": 2}
+    for content in (reference, timm):
+        model = network()
+        load(content, tmp_path, model)
+        assert torch.equal(model.state_dict()["conv1.weight"], weights(1)["conv1.weight"])
+
+
+class _Hostile:
+    """What a stranger may put into a file: it runs a command when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.canary}",)
+
+
+class _Disguised(Namespace):
+    """A class of one's own that looks like a command line."""
+
+
+@pytest.mark.parametrize("place", ["beside", "within", "instead"])
+def test_no_code_of_a_file_runs(place: str, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    hostile = _Hostile(canary)
+    content: dict[str, object] = {
+        "beside": {"model": weights(1), "args": Namespace(lr=0.1), "more": hostile},
+        "within": {"model": weights(1), "args": Namespace(lr=hostile)},
+        "instead": {"model": weights(1), "args": _Disguised(lr=0.1)},
+    }
+    assert "code that a file brings is never run" in error(content[place], tmp_path)
+    assert not canary.exists()
+    assert Namespace not in torch.serialization.get_safe_globals()

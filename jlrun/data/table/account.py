@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jlrun.data.table.leaks import Leak
+from jlrun.data.table.unknown import UnknownLevels
 from jlrun.tables.bad_rows import BadRows, as_csv
 from jlrun.tables.inputs import ColumnsOf
 from jlrun.tables.layout import Reading
@@ -27,6 +28,7 @@ class TableAccount:
         num_read: number of rows of the files, bad ones included.
         leaks: inputs that give a target away.
         coarse: columns of numbers that float64 does not tell apart.
+        unknown: split -> categories that most of its rows have and the model does not know.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -36,6 +38,7 @@ class TableAccount:
     num_read: int
     leaks: tuple[Leak, ...] = ()
     coarse: tuple[str, ...] = ()
+    unknown: Mapping[str, Sequence[UnknownLevels]] = field(default_factory=dict)
 
     @property
     def _skipped(self) -> int:
@@ -49,12 +52,22 @@ class TableAccount:
             for bad in self.bad
             if bad.num_rows
         ]
+        leaks = [leak.line(where) for leak in self.leaks]
+        return [*skipped, *leaks, *self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """Return what makes scores doubtful."""
         coarse = [
             f"'{column}' lies so far from 0 that float64 (16 digits) loses its spread: subtract a "
             "constant from the column in the file"
             for column in self.coarse
         ]
-        return [*skipped, *(leak.line(where) for leak in self.leaks), *coarse]
+        unknown = [
+            unknown.line(f"{split} rows")
+            for split, some in self.unknown.items()
+            for unknown in some
+        ]
+        return [*coarse, *unknown]
 
     def to_json(self) -> dict[str, Any]:
         reasons: dict[str, int] = {}

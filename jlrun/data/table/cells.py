@@ -17,6 +17,7 @@ from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.table.files import read_picture, read_series
 from jlrun.data.texts import Tokenizer
 from jlrun.tables.inputs import ColumnsOf
+from jlrun.tables.levels import Levels
 from jlrun.tables.store import Store
 
 
@@ -126,8 +127,9 @@ class TabularCells:
     def _indices(self, store: Store, column: str) -> np.ndarray:
         """Return code in the store -> index of the level plus 1; the last is of code -1."""
         levels = self.spec.levels[self.spec.categories.index(column)]
-        position = {name: i for i, name in enumerate(levels, start=1)}
-        return np.array([*(position.get(name, 0) for name in store.levels(column)), 0])
+        known = Levels(levels)
+        places = (known.find(name) for name in store.levels(column))
+        return np.array([*(0 if place is None else place + 1 for place in places), 0])
 
 
 def texts_of(store: Store, columns: Sequence[str], rows: np.ndarray) -> list[str]:

@@ -17,6 +17,7 @@ from jlrun.data.table.input_kinds import InputKinds
 from jlrun.data.table.leaks import find_leaks
 from jlrun.data.table.learning import column_moments, learn_series, learn_tabular, learn_text
 from jlrun.data.table.rows import TableRows
+from jlrun.data.table.unknown import unknown_levels
 from jlrun.errors import UserError
 from jlrun.tables.inputs import ColumnsOf
 from jlrun.tables.target_kinds import Target
@@ -70,11 +71,17 @@ class Fitting:
                     if c in rows.store
                 }
                 lost += [column for column, scale in found.items() if scale.lost]
+        parts = {"train": rows.reading(cells)}
+        parts |= {
+            split: _reading(given, cells)
+            for split, given in (("val", dataset.val), ("test", dataset.test))
+            if given is not None
+        }
         return replace(
             dataset,
-            train=rows.reading(cells),
-            val=_reading(dataset.val, cells),
-            test=_reading(dataset.test, cells),
+            train=parts["train"],
+            val=parts.get("val"),
+            test=parts.get("test"),
             modalities=specs,
             units={task: (scale.mean, scale.std) for task, scale in scales.items()},
             fit=None,
@@ -83,6 +90,11 @@ class Fitting:
                 account,
                 leaks=find_leaks(self.modalities, self.targets, rows.store, training),
                 coarse=tuple(lost),
+                unknown={
+                    split: unknown_levels(specs.values(), part.store, part.rows)
+                    for split, part in parts.items()
+                    if split != "train" or self.known  # of its own, rare ones are left out
+                },
             ),
         )
 
@@ -126,8 +138,6 @@ def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:
     return known
 
 
-def _reading(rows: object, cells: Mapping[str, Cells]) -> TableRows | None:
-    if rows is None:
-        return None
+def _reading(rows: object, cells: Mapping[str, Cells]) -> TableRows:
     assert isinstance(rows, TableRows)
     return rows.reading(cells)

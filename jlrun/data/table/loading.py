@@ -18,6 +18,7 @@ from jlrun.tables.kinds import ColumnKind
 from jlrun.tables.layout import Reading
 from jlrun.tables.outline import outline, told
 from jlrun.tables.request import Request
+from jlrun.tables.same_files import refuse_same_files
 from jlrun.tables.settings import (
     AudioSettings,
     CategorySettings,
@@ -26,16 +27,17 @@ from jlrun.tables.settings import (
     TextSettings,
 )
 from jlrun.tables.target_kinds import Target, TargetKind
+from jlrun.written_names import Name
 
 
 def load_table(
     path: str,
     val_path: str | None = None,
     test_path: str | None = None,
-    targets: list[str] | dict[str, Target | TargetKind | None] | None = None,
+    targets: list[Name] | dict[str, Target | TargetKind | None] | None = None,
     columns: dict[str, ColumnKind] | None = None,
-    split_column: str | None = None,
-    group_by: str | None = None,
+    split_column: Name = None,
+    group_by: Name = None,
     files_root: str | None = None,
     on_error: Literal["fail", "skip"] = "fail",
     reading: Reading | None = None,
@@ -73,6 +75,7 @@ def load_table(
         UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
             their rows.
     """
+    refuse_same_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
     kinds = InputKinds(
         text or TextSettings(),
         category or CategorySettings(),
@@ -96,7 +99,7 @@ def load_table(
         series=kinds.series,
     )
     reader = Reader.of(request, told(request, columns or {}) or outline(request), kinds, cache)
-    if split_column and (val_path or test_path):
+    if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
     paths = {"train": path, "val": val_path, "test": test_path}
@@ -117,7 +120,7 @@ def load_table(
         groups=reader.groups(rows["train"]),
         account=TableAccount(
             reader.modalities,
-            request.reading,
+            reader.reading,
             files_root,
             [whole.bad for whole in wholes.values()],
             sum(whole.store.num_read for whole in wholes.values()),

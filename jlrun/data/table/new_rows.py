@@ -12,6 +12,7 @@ from jlrun.data.specs import Spec, TabularSpec
 from jlrun.data.table.cells import Cells, cells_of
 from jlrun.data.table.files import checks
 from jlrun.data.table.rows import TableRows
+from jlrun.data.table.unknown import UnknownLevels, unknown_levels
 from jlrun.errors import Problem, UserError
 from jlrun.files import read_json
 from jlrun.tables.bad_rows import BadRows
@@ -33,12 +34,14 @@ class NewRows:
         store: their table.
         bad: the others.
         absent: columns that the model knows and the file lacks.
+        unknown: columns of categories that the model does not know, in most rows.
     """
 
     named: NamedRows
     store: Store
     bad: BadRows
     absent: tuple[str, ...]
+    unknown: tuple[UnknownLevels, ...] = ()
 
     def refuse(self, where: str, skip: str) -> None:
         """Refuse bad rows.
@@ -53,14 +56,14 @@ class NewRows:
         lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
         if self.absent:
             lines.append(f"no such column, so missing in every row: {', '.join(self.absent)}")
-        return lines
+        return [*lines, *(unknown.line("rows") for unknown in self.unknown)]
 
 
 def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Path) -> NewRows:
     """Read the rows of a table for a model.
 
     Columns that the model does not know are ignored, and those it knows and the table lacks are
-    missing, as are categories that no training row had.
+    missing, as are categories that no training row had, of which `NewRows.unknown` tells.
 
     Args:
         path: the table.
@@ -97,7 +100,8 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
         raise UserError.of(str(path), f"has none of the columns that the model takes: {known}")
     rows = TableRows.whole(store, cells)
     names = tuple(f"{place_word(path)} {place}" for place in store.places().tolist())
-    return NewRows(NamedRows(names, rows), store, store.bad(), absent)
+    unknown = unknown_levels(specs.values(), store, rows.rows)
+    return NewRows(NamedRows(names, rows), store, store.bad(), absent, tuple(unknown))
 
 
 def _stored(wanted: Wanted, cache: Path) -> Store:

@@ -55,7 +55,7 @@ class Reader:
             outline,
             outline.modalities(request.join_texts),
             replace(kinds, image=outline.image, audio=outline.audio, series=outline.series),
-            request.reading,
+            outline.reading,
             request.files_root,
             cache_folder(cache),
         )

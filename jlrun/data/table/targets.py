@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.tables.bad_rows import BadRow
+from jlrun.tables.levels import Levels, level_name
 from jlrun.tables.numbers import to_numbers
 from jlrun.tables.store import Form, Store
 from jlrun.tables.target_kinds import Target
@@ -57,7 +58,7 @@ def _classes(target: Target, store: Store, rows: np.ndarray) -> tuple[str, ...]:
 
 def labels_of(cell: str) -> list[str]:
     """Return the labels in a cell such as ``a|b``."""
-    return [label.strip() for label in cell.split("|") if label.strip()]
+    return [level_name(label.strip()) for label in cell.split("|") if label.strip()]
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -97,9 +98,9 @@ def _read_classes(
     store: Store,
     rows: np.ndarray,
 ) -> Tensor:
-    position = {name: i for i, name in enumerate(classes)}
-    levels = store.levels(column)
-    index = np.array([*(position.get(name, -2) for name in levels), -1])
+    known, levels = Levels(classes), store.levels(column)
+    found_at = (known.find(name) for name in levels)
+    index = np.array([*(-2 if i is None else i for i in found_at), -1])
     labels = index[store.codes(column)[rows]]
     for i in np.flatnonzero(labels == -2).tolist():
         name = levels[int(store.codes(column)[rows[i]])]
@@ -117,7 +118,7 @@ def _read_labels(
     store: Store,
     rows: np.ndarray,
 ) -> Tensor:
-    position = {name: i for i, name in enumerate(classes)}
+    position = Levels(classes)
     texts = store.texts(column)
     found.targets[task] = torch.zeros(len(rows), len(classes))
     known = torch.zeros(len(rows), dtype=torch.bool)
@@ -125,8 +126,9 @@ def _read_labels(
         labels = labels_of(texts[row])
         known[i] = bool(texts[row])
         for label in labels:
-            if label in position:
-                found.targets[task][i, position[label]] = 1
+            place = position.find(label)
+            if place is not None:
+                found.targets[task][i, place] = 1
             else:
                 found.unknown[i] = _unknown(store, row, column, label)
     return known

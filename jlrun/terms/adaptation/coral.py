@@ -36,6 +36,7 @@ class Coral(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
+    compares_rows = True
 
     def __init__(self, weight: NonNegativeFloat = 1.0, means: bool = False) -> None:
         super().__init__()
@@ -59,6 +60,7 @@ class SourceCoral(Term):
     """
 
     needs: ClassVar[Need | None] = "several sources"
+    compares_rows = True
 
     def __init__(self, weight: NonNegativeFloat = 1.0, means: bool = True) -> None:
         super().__init__()

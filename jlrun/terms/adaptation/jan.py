@@ -37,6 +37,7 @@ class Jan(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
+    compares_rows = True
 
     def __init__(
         self,

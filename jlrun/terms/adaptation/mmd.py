@@ -36,6 +36,7 @@ class Mmd(Term):
     """
 
     needs: ClassVar[Need | None] = "target"
+    compares_rows = True
 
     def __init__(
         self,

@@ -63,6 +63,7 @@ class CrossModal(Term):
     """
 
     needs: ClassVar[Need | None] = "several modalities"
+    compares_rows = True
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class Barlow(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

@@ -30,6 +30,7 @@ class SimClr(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

@@ -36,6 +36,7 @@ class SupCon(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

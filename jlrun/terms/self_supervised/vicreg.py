@@ -38,6 +38,7 @@ class VicReg(Term):
     """
 
     needs: ClassVar[Need | None] = "views"
+    compares_rows = True
     projector: nn.Module
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.table import load_table
 from jlrun.data.transforms import Conform
 from jlrun.errors import UserError
+from jlrun.feeds import task_specs
 from jlrun.tables.settings import CategorySettings, TextSettings
 from tests.tables.made import rows_of, with_files, write_csv
 
@@ -235,3 +237,35 @@ def test_columns_of_which_the_model_knows_none(tmp_path: Path) -> None:
     strange = TabularSpec(("weight",), (0.0,), (1.0,))
     with pytest.raises(UserError, match="learned from: weight"):
         make_splits(dataset.adopt({"tabular": strange}), Subset(), seed=0)
+
+
+def test_a_target_that_is_constant_in_the_training_rows_is_refused(tmp_path: Path) -> None:
+    rows = rows_of(40)
+    for i, row in enumerate(rows):
+        row |= {"split": "test" if i < 10 else "train", "price": str(i) if i < 10 else "2.5"}
+    path = table(tmp_path, rows)
+    targets: dict[str, Any] = {"price": "regression"}
+    splits = splits_of(path, targets=targets, split_column="split")
+    node = {"tasks": {"price": {"_target_": "jlrun.tasks.Regression"}}}
+    with pytest.raises(UserError, match=r"dataset\.tasks\.price: the target is 2\.5 in all"):
+        task_specs("dataset", node, splits, None)
+
+
+def test_rows_to_learn_from_are_no_rows_to_report_on(tmp_path: Path) -> None:
+    path = table(tmp_path, rows_of(40))
+    copy = table(tmp_path, rows_of(40), "copy.csv")
+    for key in ("val_path", "test_path"):
+        for other in (path, copy):
+            with pytest.raises(UserError, match=rf"dataset\.{key}"):
+                load_table(path, targets=["label"], **{key: other})
+
+
+def test_a_mark_between_thousands_is_kept_for_new_rows(tmp_path: Path) -> None:
+    rows = rows_of(40)
+    for i, row in enumerate(rows):
+        row["income"] = f"{i + 1},{100 + i}.50"
+    splits = splits_of(table(tmp_path, rows), targets=["label"])
+    assert tabular(splits).numbers == ("age", "price", "income")
+    assert 15_000 < tabular(splits).mean[2] < 25_000
+    assert splits.account is not None
+    assert json.loads(splits.account.files()["table.json"])["reading"]["thousands"] == ","

@@ -1,0 +1,59 @@
+"""Overrides of keys that take names: what looks like a number there stays the text it is.
+
+Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11. In these keys, such words are quoted before
+Hydra sees them; plain whole numbers, which may be positions, are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+# The last part of keys whose values are names of classes, columns, tasks, modalities or cells.
+_LISTS = ("classes", "unseen", "targets", "tasks", "modalities", "positives", "missing", "primary")
+_SINGLE = ("split_column", "group_by", "labels", "anchor", "conditioned", "main", "domain")
+_OTHER = ("pretraining.data", "held_out")
+_KEY = re.compile(
+    rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"
+)
+_WORD = re.compile(
+    r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>[^\s,\[\]{}():'"]+)"""
+)
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
+_NUMBER = re.compile(
+    r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d[\d_]*)?|true|false|null|[-+]?(nan|inf)",
+    re.IGNORECASE,
+)
+
+
+def quoted_names(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides, with what Hydra would not read as text quoted where names stand."""
+    return [_quoted(override) for override in overrides]
+
+
+def _quoted(override: str) -> str:
+    key, sign, value = override.partition("=")
+    match = _KEY.fullmatch(key)
+    if not sign or match is None or "${" in value:
+        return override
+    single = match["last"] in _SINGLE
+    return f"{key}={''.join(_words(value, single))}"
+
+
+def _words(value: str, single: bool) -> Iterator[str]:
+    end = 0
+    for match in _WORD.finditer(value):
+        yield value[end : match.start()]
+        end = match.end()
+        word, before, after = match["word"], value[: match.start()], value[match.end() :].lstrip()
+        inside = before.count("[") > before.count("]")
+        kept = (
+            word is None
+            or before.count("{") > before.count("}")
+            or after.startswith((":", "("))
+            or not _NUMBER.fullmatch(word)
+            or (_WHOLE.fullmatch(word) and not single)
+            or (word.lower() == "null" and not inside)
+        )
+        yield match[0] if kept else f"'{word}'"
+    yield value[end:]

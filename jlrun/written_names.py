@@ -1,0 +1,112 @@
+"""Names that a shell, Hydra or YAML reads as numbers or the like: ``1_2`` as 12, ``10_19`` as 1019,
+``1e5`` as 100000.0, ``010`` as 8, ``true``, ``null``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from jlrun.errors import UserError
+
+# What a name may have become on its way through a config.
+Name = str | int | float | bool | None
+# Keys whose value is a list of names.
+_SEVERAL = ("classes", "unseen", "targets")
+
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("true", "yes", "on", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "n"), False),
+    **dict.fromkeys(("null", "~"), None),
+}
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
+    (re.compile(r"[-+]?([1-9]\d*|0)"), int),
+    (re.compile(r"[-+]?0\d+"), int),
+    (re.compile(r"[-+]?0[0-7]+"), lambda text: int(text, 8)),
+    (re.compile(r"[-+]?0x[0-9a-fA-F]+"), lambda text: int(text, 16)),
+    (re.compile(r"[-+]?0b[01]+"), lambda text: int(text, 2)),
+    (re.compile(r"[-+]?\d+(:[0-5]?\d)+"), lambda text: _sexagesimal(text)),
+    (re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"), float),
+    (re.compile(r"[-+]?\.?(inf|nan)", re.IGNORECASE), lambda text: float(text.replace(".", ""))),
+)
+
+
+def find_name(
+    given: Name, names: Sequence[str], where: str, *, positions: bool = False
+) -> int | None:
+    """Return the position of the name that is ``given``, or that was read as ``given``; None if
+    there is none.
+
+    Args:
+        given: as it stands in a config.
+        names: distinct.
+        where: config path of ``given``, for errors.
+        positions: whether a whole number may also be a position; names go before.
+
+    Raises:
+        UserError: if several names may be meant, or a name and a position.
+    """
+    if isinstance(given, str) and given in names:
+        return list(names).index(given)
+    meant = [i for i, name in enumerate(names) if _may_be(name, given)]
+    at = _position(given, names) if positions else None
+    exact = [i for i in meant if names[i] == str(given)]
+    if len(meant) > 1 or (meant and at is not None and not exact):
+        listed = [f"the class '{names[i]}'" if positions else f"'{names[i]}'" for i in meant]
+        if at is not None and not exact:
+            listed.append(f"the one at position {given}, '{names[at]}'")
+        first = names[meant[0]]
+        raise UserError.of(
+            where, f"{_shown(given)} may be {' or '.join(listed)}; {quoting(where, first)}"
+        )
+    return meant[0] if meant else at
+
+
+def quoting(where: str, name: str) -> str:
+    """Say how a name is written so that it stays one."""
+    key = re.sub(r"\.\d+$", "", where)
+    several = key != where or key.endswith(_SEVERAL)
+    value = f'["{name}"]' if several else f'"{name}"'
+    return f"quote a name that looks like a number: '{key}={value}'"
+
+
+def readings(name: str) -> Iterator[Name]:
+    """Yield what a config may make of a name."""
+    if name.lower() in _WORDS:
+        yield _WORDS[name.lower()]
+    plain = name.replace("_", "") if name[:1] != "_" else name
+    for form, read in _FORMS:
+        if form.fullmatch(plain):
+            yield read(plain)
+
+
+def _may_be(name: str, given: Name) -> bool:
+    if isinstance(given, str):  # the key of a mapping was a number before it was text
+        return any(given == str(value) for value in readings(name))
+    return any(_same(value, given) for value in readings(name))
+
+
+def _same(value: Name, given: Name) -> bool:
+    if isinstance(value, bool) or isinstance(given, bool) or value is None or given is None:
+        return value is given
+    assert not isinstance(value, str)
+    assert not isinstance(given, str)
+    return value == given or (math.isnan(value) and math.isnan(given))
+
+
+def _position(given: Name, names: Sequence[str]) -> int | None:
+    if not isinstance(given, int) or isinstance(given, bool):
+        return None
+    return given if 0 <= given < len(names) else None
+
+
+def _sexagesimal(text: str) -> int:
+    sign, value = (-1 if text[0] == "-" else 1), 0
+    for digits in text.lstrip("+-").split(":"):
+        value = 60 * value + int(digits)
+    return sign * value
+
+
+def _shown(given: Name) -> str:
+    words = {"True": "true", "False": "false", "None": "null"}
+    return words.get(str(given), str(given)) if not isinstance(given, str) else f"'{given}'"
