@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.data.file_checks import read_each
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.sounds import read_audio
@@ -67,7 +68,7 @@ def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[st
         raise UserError.of(
             "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
         )
-    images = torch.stack([_image(str(file), specs["image"]) for file in files])
+    images = torch.stack(read_each(files, lambda file: _image(str(file), specs["image"])))
     return NamedRows(tuple(names), TensorRows({"image": images}, {}))
 
 

@@ -50,7 +50,9 @@ def read_scenes(folder: Path, maps: Mapping[str, str], classes: Sequence[str]) -
         reader = SceneReader(folder / split, names, maps, (height, width), len(classes))
         num_bytes = sum(_BYTES_PER_PIXEL[kind] for kind in ("image", *maps)) * height * width
         columns = {task: deferred_column(len(names)) for task in maps}
-        return FileRows(reader.image, columns, num_bytes, decode_targets=reader.targets)
+        return FileRows(
+            reader.image, columns, num_bytes, decode_targets=reader.targets, files=reader.files
+        )
 
     return Dataset(
         train=rows("train"),
@@ -90,6 +92,14 @@ class SceneReader:
         ``normal`` float32 ``(3, H, W)``.
         """
         return {task: self._target(task, row) for task in self.maps}
+
+    def files(self, row: int) -> tuple[str, ...]:
+        """Return the files that a row is read from."""
+        return tuple(str(self.folder / kind / self.names[row]) for kind in self._folders)
+
+    @property
+    def _folders(self) -> tuple[str, ...]:
+        return ("image", *self.maps.values())
 
     def _target(self, task: str, row: int) -> Tensor:
         path = self.folder / self.maps[task] / self.names[row]

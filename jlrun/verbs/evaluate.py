@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_json
-from jlrun.verbs.arguments import parser
+from jlrun.verbs.arguments import names_data, parser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jlrun.assembly import Assembly
 
 
 def main(args: list[str]) -> int:
@@ -83,6 +88,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
+        for line in check_data(directory, assembly, overrides):
+            print(line)
         fit = assembly.plan.fits[0]
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)
@@ -99,6 +106,22 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             **more,
             **look_at_spaces(folder, assembly).to_json(),
         }
+
+
+def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:
+    """Check the data of a saved run; return what is to be told of it.
+
+    Other data than the run's is meant where overrides name a data set, or the seed that divides it.
+
+    Raises:
+        UserError: if the data has changed; where other data is meant, if it has training rows.
+    """
+    from jlrun.fingerprints import check_other_data, check_unchanged
+
+    if names_data(overrides):
+        return check_other_data(directory, assembly.fingerprint())
+    fix = "name other data on purpose, as in dataset.root=…"
+    return check_unchanged(directory, assembly.fingerprint(), fix=fix)
 
 
 def changed(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
