@@ -15,6 +15,7 @@ from jlrun.data.transforms import fit_length
 from jlrun.data.wav import WavError, read_frames
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
+from jlrun.sound_sizes import require_frames_fit, require_rate, require_samples_held
 
 EXTRA = "audio"
 NATIVE = (".wav", ".wave")
@@ -32,8 +33,7 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     Raises:
         UserError: if it can't be read, or soundfile is needed and not installed.
     """
-    if not path.is_file():
-        raise UserError.of(str(path), "there is no such file")
+    require_samples_held(path)
 
     def most(rate: int) -> int:
         reach = _FILTER_REACH * max(1.0, rate / spec.sample_rate)
@@ -41,6 +41,7 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
 
     read = _read_wav if path.suffix.lower() in NATIVE else _read_by_soundfile
     frames, rate = read(path, most)
+    require_rate(path, rate)
     if not np.isfinite(frames).all():
         raise UserError.of(str(path), "has samples that are not finite numbers")
     mono = resample(frames.mean(axis=1), rate, spec.sample_rate)
@@ -69,6 +70,8 @@ def _read_by_soundfile(path: Path, most: Callable[[int], int]) -> tuple[np.ndarr
     try:
         with library.SoundFile(str(path)) as file:
             rate = int(file.samplerate)
-            return file.read(most(rate), dtype="float32", always_2d=True), rate
+            frames = min(most(rate), file.frames)
+            require_frames_fit(path, frames, file.channels)
+            return file.read(frames, dtype="float32", always_2d=True), rate
     except (OSError, library.SoundFileError) as error:
         raise UserError.of(str(path), f"not a readable sound file ({error})") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.errors import UserError
+from jlrun.regular_files import require_regular
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
 SUFFIXES = {
@@ -69,6 +70,7 @@ def format_of(path: Path, where: str) -> str:
         )
         there = f"; beside it are {', '.join(near[:5])}" if near else ""
         raise UserError.of(where, f"there is no file '{path}'{there}")
+    require_regular(path, where)
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise UserError.of(where, f"'{path.name}' is not {FORMATS}, by its name")
