@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jlrun.errors import UserError
 
+_MISSING = "can't be read: No such file or directory"
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -22,7 +23,7 @@ def why_not_regular(path: str | Path) -> str | None:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return "is a link to nothing" if os.path.islink(path) else "there is no such file"
+        return "is a link to nothing" if os.path.islink(path) else _MISSING
     except OSError as error:
         return f"can't be read: {error.strerror}"
     except ValueError as error:  # of a path with a null character

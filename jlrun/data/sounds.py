@@ -33,6 +33,8 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     Raises:
         UserError: if it can't be read, or soundfile is needed and not installed.
     """
+    if not path.exists():
+        raise UserError.of(str(path), "there is no such file")
     require_samples_held(path)
 
     def most(rate: int) -> int:
