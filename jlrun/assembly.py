@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from jlrun.building import body_blocks, make_engine, make_model, make_recipe
@@ -79,8 +79,9 @@ class Assembly:
     splits: Mapping[str, Splits] = field(default_factory=dict)
     uses_pool: bool = False
 
+    @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Return which rows are in which split, and what is in them."""
+        """Which rows are in which split, and what is in them."""
         return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
 
     @property

@@ -94,7 +94,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     with session(threads=threads, deterministic=deterministic), listening() as stop:
         assembly = assemble(settings)
         assembly.engine.reset_peak_memory()
-        fingerprint = assembly.fingerprint()
+        fingerprint = assembly.fingerprint
         notes = _check_data(job, fingerprint) if job.resumed else []
         header = _rehearse(job, assembly)
         write_inputs()
@@ -263,7 +263,8 @@ def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
 
     plan, results = assembly.plan, dict[str, FitResult]()
-    shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type)
+    data = fingerprints.digests(assembly.fingerprint)
+    shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     peak_memory = None
     for fit in plan.fits:
         folder = job.folder(fit.name)

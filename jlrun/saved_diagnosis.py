@@ -59,7 +59,7 @@ def diagnose(
         assembly = assemble(settings)
         if not other_data:
             fix = "name other data on purpose, as in dataset.root=…"
-            check_unchanged(directory, assembly.fingerprint(), fix=fix, kinds=("train",))
+            check_unchanged(directory, assembly.fingerprint, fix=fix, kinds=("train",))
         fit = assembly.plan.fits[0]
         phase = _phase_of(fit, directory, checkpoint)
         _refuse_one_task(directory, phase)

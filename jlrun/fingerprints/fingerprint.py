@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,18 @@ def fingerprint_of(
         origin = {k: v for k, v in nodes[stream].items() if k not in RESERVED}
         found[stream] = DataPrint(each.classes, _split_prints(views, origin, contents))
     contents.save()
+    return found
+
+
+def digests(fingerprint: Fingerprint) -> dict[str, str]:
+    """Return stream -> what changes with any of its rows, labels or splits."""
+    found = {}
+    for stream, data in fingerprint.items():
+        digest = hashlib.sha256(repr(sorted(data.classes.items())).encode())
+        for kind in KINDS[:3]:
+            split = data.splits[kind]
+            digest.update(split.keys.tobytes() + split.labels.tobytes())
+        found[stream] = digest.hexdigest()[:16]
     return found
 
 

@@ -93,7 +93,7 @@ def cook(members: Sequence[Member], settings: Settings, other_data: bool = False
 
 
 def _check_data(member: Member, assembly: Assembly, asked: bool) -> None:
-    now = assembly.fingerprint()
+    now = assembly.fingerprint
     check_other_data(member.directory, now)
     if not asked:
         # Training rows may differ: a seed of its own draws a run's shots.

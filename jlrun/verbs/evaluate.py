@@ -121,9 +121,9 @@ def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) ->
     from jlrun.fingerprints import check_other_data, check_unchanged
 
     if names_data(overrides):
-        return check_other_data(directory, assembly.fingerprint())
+        return check_other_data(directory, assembly.fingerprint)
     fix = "name other data on purpose, as in dataset.root=…"
-    return check_unchanged(directory, assembly.fingerprint(), fix=fix)
+    return check_unchanged(directory, assembly.fingerprint, fix=fix)
 
 
 def changed(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
