@@ -153,7 +153,7 @@ def test_other_test_data_on_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_subset_of_digits(change: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    train("mode=multitask", "dataset=digits", "dataset.limit=200", "batch_size=32")
+    train("mode=multitask", "dataset=digits", "dataset.limit=200")
     reopen()
     key = change.partition(":")[0]
     config = Path("run/config.yaml")
@@ -172,7 +172,7 @@ def test_a_subset_of_digits(change: str, told: str, capsys: pytest.CaptureFixtur
 def test_another_seed_makes_validation_rows_of_training_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    train("mode=multitask", "dataset=digits", "batch_size=32")
+    train("mode=multitask", "dataset=digits")
     capsys.readouterr()
     assert main(["evaluate", "run", "seed=1"]) == 2
     told = capsys.readouterr().err
@@ -196,7 +196,7 @@ def test_transfer_names_the_stream(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_damaged_fingerprint_and_none(capsys: pytest.CaptureFixture[str]) -> None:
-    train("mode=multitask", "dataset=digits", "dataset.limit=200", "batch_size=32")
+    train("mode=multitask", "dataset=digits", "dataset.limit=200")
     file = Path("run/fingerprint.safetensors")
     content = file.read_bytes()
     file.write_bytes(content[:-100])
@@ -206,3 +206,23 @@ def test_a_damaged_fingerprint_and_none(capsys: pytest.CaptureFixture[str]) -> N
     file.unlink()
     assert main(["evaluate", "run"]) == 0
     assert "has no fingerprint of its data" in capsys.readouterr().out
+
+
+def test_a_baseline_of_other_rows_is_not_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(Path("from"), 30)
+    write_images(Path("data"), 40, seed=1)
+    nodes = [f"dataset@{name}=imagefolder" for name in ("source", "target")]
+    places = ["source.root=from", "target.root=data", "source.size=8", "target.size=8"]
+    named = ["mode=transfer", *nodes, *places, "pretrain_epochs=1", "target.shots=null", "epochs=1"]
+    shared = [*named, "batch_size=8", "recorder.progress=plain", "baselines_cache=shared"]
+    for run, changed, expected in (
+        ("one", None, False),
+        ("two", None, True),
+        ("three", "from/a/001.png", True),  # which the baseline does not see
+        ("four", "data/a/001.png", False),
+    ):
+        if changed is not None:
+            Image.new("RGB", (8, 8), "red").save(changed)
+        capsys.readouterr()
+        assert main([*shared, f"hydra.run.dir={run}"]) == 0
+        assert ("as trained in" in "".join(capsys.readouterr())) is expected, run
