@@ -51,12 +51,16 @@ class SharedBaselines:
 
     @classmethod
     def of(
-        cls, settings: Settings, run_dir: Path, device_type: str, data: Mapping[str, str]
+        cls,
+        settings: Settings,
+        run_dir: Path,
+        device_type: str,
+        data: Mapping[str, str] | None = None,
     ) -> SharedBaselines:
         """Return the cache that the config names."""
         path = settings.baselines_cache
         cache = None if path is None else Path(path).expanduser().absolute()
-        return cls(cache, run_dir.absolute(), settings, device_type, data)
+        return cls(cache, run_dir.absolute(), settings, device_type, data or {})
 
     def fetch(self, fit: Fit, folder: Path) -> Path | None:
         """Copy a finished fit to ``folder``, unless something of the run's own is there.
