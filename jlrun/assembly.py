@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from jlrun.building import body_blocks, make_engine, make_model, make_recipe
@@ -13,6 +13,7 @@ from jlrun.config.build import build
 from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Account
+from jlrun.data.file_checks import check_files
 from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits
 from jlrun.engine import Engine
@@ -29,6 +30,7 @@ from jlrun.feeds import (
     retrieval_options,
     unseen_classes,
 )
+from jlrun.fingerprints import Fingerprint, fingerprint_of
 from jlrun.learned_start import LearnedStart
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
@@ -63,6 +65,8 @@ class Assembly:
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
         accounts: stream name -> what its data set has to say of itself, where it has.
+        splits: stream name -> the rows of its data set.
+        uses_pool: whether rows are learned from without their labels.
     """
 
     settings: Settings
@@ -72,6 +76,13 @@ class Assembly:
     specs: Mapping[str, Spec]
     start: LearnedStart | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    splits: Mapping[str, Splits] = field(default_factory=dict)
+    uses_pool: bool = False
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Which rows are in which split, and what is in them."""
+        return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -107,6 +118,9 @@ def assemble(settings: Settings) -> Assembly:
     recipe = make_recipe(settings, modalities)
     terms = recipe.make_terms().values()
     needs = frozenset(getattr(term, "needs", None) for term in terms)
+    uses_pool = settings.strategy in ("adapt", "generalize") or bool(needs & PRETRAINING)
+    if uses_pool:
+        check_files(each.pool for each in splits.values())
     beside = "views" in needs and settings.pretraining.epochs == 0
     carried = specs | also_carried(terms, splits.values())
     feeds = tuple(
@@ -129,7 +143,9 @@ def assemble(settings: Settings) -> Assembly:
     if needs & PRETRAINING:
         plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
     accounts = {name: s.account for name, s in splits.items() if s.account is not None}
-    return Assembly(settings, engine, plan, feeds, specs, start, accounts)
+    return Assembly(
+        settings, engine, plan, feeds, specs, start, accounts, splits, uses_pool=uses_pool
+    )
 
 
 def _with_terms_of_inputs(

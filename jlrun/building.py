@@ -20,6 +20,7 @@ from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
+from jlrun.file_limits import bound_files
 from jlrun.fusions import Single, TokenFusion
 from jlrun.model import JointModel
 from jlrun.phase import Recipe
@@ -32,12 +33,13 @@ from jlrun.weightings.route import GradientRoute
 
 
 def make_engine(settings: Settings) -> Engine:
-    """Return the engine that the config describes.
+    """Return the engine that the config describes; its memory budget bounds files from now on.
 
     Raises:
         UserError: if this machine lacks the device, or the device the precision.
     """
     node = settings.engine
+    bound_files(node.memory_budget)
     device = find_device(node.device)
     if node.precision == "fp16" and device.type == "cpu":
         raise UserError.of(

@@ -8,10 +8,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NoReturn
 
 from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean
 from jlrun.verbs import VERBS
+from jlrun.writable_names import printable
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 _STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
@@ -25,6 +27,8 @@ def entrypoint() -> NoReturn:
     # (32 ms). Read by the OpenMP runtime when PyTorch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if isinstance(sys.stdout, TextIOWrapper):  # what a terminal can't show is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 
@@ -37,12 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        _refuse_undecodable(arguments)
         return _run(arguments)
     except UserError as error:
         report(error.problems)
         return _traced(WRONG)
     except RunError as error:
-        print(f"jlrun: {error}", file=sys.stderr)
+        print(printable(f"jlrun: {error}"), file=sys.stderr)
         return _traced(FAILED)
     except (Interrupted, KeyboardInterrupt) as error:
         print(f"jlrun: {str(error) or 'interrupted'}", file=sys.stderr)
@@ -55,13 +60,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
 
 
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse what neither a config nor a log can hold."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            message = f"{argument!a} is not valid UTF-8; rename what it names"
+            raise UserError.of("", message) from error
+
+
 def report(problems: Sequence[Problem]) -> None:
     """Print problems to stderr: one line, or a block."""
     if len(problems) == 1:
-        print(f"jlrun: {problems[0]}", file=sys.stderr)
+        print(printable(f"jlrun: {problems[0]}"), file=sys.stderr)
         return
     lines = [f"jlrun: {len(problems)} problems in the configuration"]
-    print("\n".join([*lines, *(f"  {problem}" for problem in problems)]), file=sys.stderr)
+    text = "\n".join([*lines, *(f"  {problem}" for problem in problems)])
+    print(printable(text), file=sys.stderr)
 
 
 def _run(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jlrun import fingerprints
 from jlrun.accounts import told, write_accounts
 from jlrun.assembly import Assembly, assemble
 from jlrun.config.compose import Composed
@@ -18,6 +19,7 @@ from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files import write_json, write_text
+from jlrun.fingerprints import Fingerprint, check_unchanged
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.job import Job
@@ -99,11 +101,14 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     with session(threads=threads, deterministic=deterministic), listening() as stop:
         assembly = assemble(settings)
         assembly.engine.reset_peak_memory()
+        fingerprint = assembly.fingerprint
+        notes = _check_data(job, fingerprint) if job.resumed else []
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
         describe_model(assembly, job.directory)
         write_accounts(assembly.accounts, job.directory)
+        fingerprints.write(fingerprint, job.directory)
         recorder = make_recorder(
             job.directory,
             tensorboard=node.tensorboard,
@@ -117,7 +122,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
-            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly)):
+            for line in (*notes, *job.inferred, *told(assembly.accounts), *_started_from(assembly)):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
@@ -145,6 +150,10 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             raise
         finally:
             recorder.close()
+
+
+def _check_data(job: Job, now: Fingerprint) -> list[str]:
+    return check_unchanged(job.directory, now, fix="train a new run", ordered=True)
 
 
 def _started_from(assembly: Assembly) -> list[str]:
@@ -262,7 +271,8 @@ def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
 
     plan, results = assembly.plan, dict[str, FitResult]()
-    shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type)
+    data = fingerprints.digests(assembly.fingerprint)
+    shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     peak_memory = None
     for fit in plan.fits:
         folder = job.folder(fit.name)

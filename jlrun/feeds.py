@@ -27,6 +27,7 @@ from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms.base import Term
 from jlrun.trainers.parts import Feed
+from jlrun.writable_names import name_problems
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.withholding import withhold
 
@@ -102,6 +103,7 @@ def load_splits(
         dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
     if known and dataset.adopt is not None:
         dataset = dataset.adopt(known)
+    _check_names(name, node, dataset)
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
     splits = make_splits(dataset, subset, settings.seed, where=name)
@@ -114,6 +116,20 @@ def load_splits(
         for m, spec in splits.modalities.items()
     }
     return withhold(splits, unmeasured, task, split, name)
+
+
+def _check_names(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
+    """Check that everything that is named after tasks and classes can be written and shown.
+
+    Raises:
+        UserError: with each name that can't be.
+    """
+    problems = name_problems(f"{name}.tasks", "task", node["tasks"], on_disk=True)
+    for task in node["tasks"]:
+        classes = dataset.classes.get(task, ())
+        problems += name_problems(f"{name}.tasks.{task}", "class", classes, on_disk=False)
+    if problems:
+        raise UserError(problems)
 
 
 @contextmanager

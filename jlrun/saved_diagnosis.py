@@ -17,6 +17,7 @@ from jlrun.diagnosis.report import summarise
 from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import session
 from jlrun.errors import UserError
+from jlrun.fingerprints import check_unchanged
 from jlrun.learner import Learner, build_learner
 from jlrun.phase import Fit, Phase
 from jlrun.seeding import derive_seed, seed_everything
@@ -28,7 +29,12 @@ ALL = Diagnosis(every=1, gradients="parameters", affinity=True)
 
 
 def diagnose(
-    directory: Path, settings: Settings, checkpoint: Checkpoint, num_batches: int, lr: float | None
+    directory: Path,
+    settings: Settings,
+    checkpoint: Checkpoint,
+    num_batches: int,
+    lr: float | None,
+    other_data: bool = False,
 ) -> dict[str, Any]:
     """Return what `summarise` does of the run's model, and the run's own mean affinities.
 
@@ -42,13 +48,18 @@ def diagnose(
         num_batches: at least 1.
         lr: of the step ahead; None: that of the config. The factor of a group of parameters counts
             in either case.
+        other_data: whether other data than that of the run is meant.
 
     Raises:
+        UserError: if the training data has changed.
         UserError: if there is no such checkpoint, only one task, or nothing that tasks share.
     """
     node = settings.engine
     with session(threads=node.threads, deterministic=node.deterministic):
         assembly = assemble(settings)
+        if not other_data:
+            fix = "name other data on purpose, as in dataset.root=…"
+            check_unchanged(directory, assembly.fingerprint, fix=fix, kinds=("train",))
         fit = assembly.plan.fits[0]
         phase = _phase_of(fit, directory, checkpoint)
         _refuse_one_task(directory, phase)

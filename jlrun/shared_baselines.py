@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,27 @@ class SharedBaselines:
         run_dir: the run.
         settings: its config.
         device_type: where it computes, such as ``cuda``.
+        data: stream -> what changes with its rows.
     """
 
     cache: Path | None
     run_dir: Path
     settings: Settings
     device_type: str
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings, run_dir: Path, device_type: str) -> SharedBaselines:
+    def of(
+        cls,
+        settings: Settings,
+        run_dir: Path,
+        device_type: str,
+        data: Mapping[str, str] | None = None,
+    ) -> SharedBaselines:
         """Return the cache that the config names."""
         path = settings.baselines_cache
         cache = None if path is None else Path(path).expanduser().absolute()
-        return cls(cache, run_dir.absolute(), settings, device_type)
+        return cls(cache, run_dir.absolute(), settings, device_type, data or {})
 
     def fetch(self, fit: Fit, folder: Path) -> Path | None:
         """Copy a finished fit to ``folder``, unless something of the run's own is there.
@@ -90,7 +98,7 @@ class SharedBaselines:
         copy_folder(folder, cached, partial, {ORIGIN_FILE: told})
 
     def depends_on(self, fit: Fit) -> dict[str, Any]:
-        """Return all that the outcome of a fit depends on, but the files of the data set."""
+        """Return all that the outcome of a fit depends on, the rows of its data sets included."""
         settings = self.settings.model_dump(mode="json")
         ignored = NEVER_MATTERS | (fit.independent_of or frozenset())
         engine = {k: v for k, v in settings["engine"].items() if k not in ENGINE_NEVER_MATTERS}
@@ -103,6 +111,7 @@ class SharedBaselines:
             "modalities": list(fit.modalities),
             "heads": list(fit.heads),
             "phases": [[phase.name, phase.epochs, phase.steps_per_epoch] for phase in fit.phases],
+            "data": {s: d for s, d in self.data.items() if s.split(".")[0] not in ignored},
             "settings": kept | {"engine": engine | {"device": self.device_type}},
         }
 

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
+from jlrun.regular_files import require_regular
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
@@ -44,8 +46,9 @@ def read_table(path: Path, classes: Sequence[str], where: str) -> Table:
     Raises:
         UserError: if the file is missing or not such a table.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError.of(where, f"there is no file '{path}'")
+    require_regular(path, where)
     try:
         match path.suffix.lower():
             case ".csv":
@@ -137,12 +140,12 @@ def _csv(path: Path, where: str) -> Table:
 
 def _numpy(path: Path, classes: Sequence[str], where: str) -> Table:
     try:
-        loaded = np.load(path, allow_pickle=False)
         if path.suffix.lower() == ".npz":
+            loaded = load_arrays(path)
             names, values = [str(name) for name in loaded["classes"]], loaded["vectors"]
         else:
-            names, values = list(classes), loaded
-    except (ValueError, KeyError, EOFError) as error:
+            names, values = list(classes), load_array(path)
+    except (ArrayFileError, KeyError) as error:
         expected = "an array of numbers" if path.suffix == ".npy" else "'classes' and 'vectors'"
         raise UserError.of(where, f"'{path}': expected {expected} ({error})") from error
     if values.ndim != 2 or len(values) != len(names) or values.shape[1] == 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from jlrun.data.file_checks import read_each
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.errors import UserError
 
@@ -34,7 +35,7 @@ def read_photos(folder: str) -> Tensor:
             "BSDS500, or photos=null for textures",
         )
     step = -(-len(paths) // MOST_PHOTOS)
-    return torch.stack([read_image(path, PHOTO_SIZE, 3) for path in paths[::step]])
+    return torch.stack(read_each(paths[::step], lambda path: read_image(path, PHOTO_SIZE, 3)))
 
 
 def draw_textures(count: int, size: int, generator: Generator) -> Tensor:

@@ -14,6 +14,7 @@ from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
+from jlrun.regular_files import require_regular
 
 FOLDER = "celeba"
 ATTRIBUTES = "list_attr_celeba.txt"
@@ -105,6 +106,7 @@ def _read_partition(path: Path, images: pd.Index) -> pd.Series:
 
 
 def _read(path: Path, **options: int | None) -> pd.DataFrame:
+    require_regular(path)
     try:
         return pd.read_csv(path, sep=r"\s+", **options)  # pyright: ignore[reportCallIssue,reportArgumentType]
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import torch
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.digits import DIGITS
+from jlrun.data.file_checks import read_each
 from jlrun.data.rows import TensorRows
 from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec
@@ -94,7 +95,7 @@ def _recording(path: Path) -> _Recording:
 
 def _rows(recordings: Sequence[_Recording], speakers: Sequence[str], spec: AudioSpec) -> TensorRows:
     return TensorRows(
-        {"audio": torch.stack([read_audio(recording.path, spec) for recording in recordings])},
+        {"audio": torch.stack(read_each(recordings, lambda r: read_audio(r.path, spec)))},
         {
             "digit": torch.tensor([recording.digit for recording in recordings]),
             "speaker": torch.tensor([speakers.index(r.speaker) for r in recordings]),

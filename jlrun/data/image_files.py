@@ -13,6 +13,9 @@ from torch import Tensor
 
 from jlrun.data.rows import FileRows
 from jlrun.errors import UserError
+from jlrun.file_limits import room_for
+from jlrun.image_values import UnclearValues, to_eight_bits
+from jlrun.images import decoded_bytes, open_image, size_of
 
 Channels = Literal[1, 3]
 _NAMES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
@@ -29,9 +32,10 @@ def image_rows(
 ) -> FileRows:
     """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
     return FileRows(
-        ImageDecoder([str(path) for path in paths], size, channels),
+        decoder := ImageDecoder([str(path) for path in paths], size, channels),
         targets,
         row_bytes=channels * size * size,
+        files=decoder.files,
     )
 
 
@@ -46,24 +50,37 @@ class ImageDecoder:
     def __call__(self, row: int) -> dict[str, Tensor]:
         return {"image": read_image(self._paths[row], self._size, self._channels)}
 
+    def files(self, row: int) -> tuple[str, ...]:
+        """Return the file that a row is read from."""
+        return (self._paths[row],)
+
 
 def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
     """Read an image file as uint8 ``(channels, size, size)``.
 
     The largest centred square is cut out, and resized where it is not of that size. Cameras'
-    orientation marks are followed; transparency is dropped.
+    orientation marks are followed; transparency is dropped. Gray of more than 8 bits is scaled
+    (`to_eight_bits`); of an animation or of several pages the first is read.
 
     Raises:
-        UserError: naming the file, if it is missing, unreadable or damaged.
+        UserError: naming the file, if it is missing, unreadable, damaged or no regular file, takes
+            more memory than there is for it, or has values whose range is unknown.
     """
     mode = "RGB" if channels == 3 else "L"
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             # JPEGs far larger than needed are decoded at a fraction of their size.
             image.draft(mode, (size, size))
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels = np.array(_fit(_convert(image, mode), size))
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            with room_for(path, decoded_bytes(image), size_of(image)):
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)
+                pixels = np.array(_fit(_convert(image, mode), size))
+    except UnclearValues as error:
+        fix = "save it as gray or RGB of 8 or 16 bits"
+        raise UserError.of(str(path), f"{error}; {fix}") from error
+    except UserError:
+        raise
+    except PermissionError as error:
         raise UserError.of(str(path), f"can't be read: {error.strerror}") from error
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them run into
         raise UserError.of(
@@ -75,12 +92,11 @@ def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
 def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == mode:
         return image
-    if image.mode.startswith("I"):
-        # 16-bit gray: Pillow's conversion would clip all values above 255.
-        high_byte = np.asarray(image).clip(0, 65535) >> 8
-        image = Image.fromarray(high_byte.astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
+    image = to_eight_bits(image)
+    if image.mode in ("P", "PA") and "transparency" in image.info:
         image = image.convert("RGBA")
+    if image.mode == "LAB":  # of which Pillow makes colours only
+        image = image.convert("RGB")
     return image.convert(mode)
 
 

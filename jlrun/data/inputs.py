@@ -6,12 +6,13 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import ArrayFileError, load_array, load_arrays
+from jlrun.data.file_checks import read_each
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.sounds import read_audio
@@ -19,6 +20,7 @@ from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.texts import tokenize
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
+from jlrun.regular_files import require_regular
 
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
@@ -52,6 +54,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         if not files:
             raise UserError.of("--input", f"the folder '{path}' holds no images")
         return _images(files, specs, [str(file.relative_to(path)) for file in files])
+    require_regular(path, "--input")
     if is_image_name(path.name):
         return _images([path], specs, [path.name])
     match path.suffix.lower():
@@ -67,18 +70,17 @@ def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[st
         raise UserError.of(
             "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
         )
-    images = torch.stack([_image(str(file), specs["image"]) for file in files])
+    images = torch.stack(read_each(files, lambda file: _image(str(file), specs["image"])))
     return NamedRows(tuple(names), TensorRows({"image": images}, {}))
 
 
 def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
     try:
         if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = dict(archive)
+            arrays = load_arrays(path)
         else:
-            arrays = {next(iter(specs)): np.load(path, allow_pickle=False)}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+            arrays = {next(iter(specs)): load_array(path)}
+    except ArrayFileError as error:
         raise UserError.of(str(path), f"not a readable array file ({error})") from error
     for name in arrays:
         if name not in specs:

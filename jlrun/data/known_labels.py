@@ -26,6 +26,11 @@ class KnownLabels:
         self._labelled = _masks(rows.targets, rows.labelled, known)
 
     @property
+    def base(self) -> Rows:
+        """What is looked at."""
+        return self._rows
+
+    @property
     def targets(self) -> Mapping[str, Tensor]:
         return self._rows.targets
 

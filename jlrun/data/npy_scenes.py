@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import ArrayFileError, load_array
 from jlrun.data.dataset import Dataset
 from jlrun.data.rows import FileRows, deferred_column
 from jlrun.data.specs import ImageSpec
@@ -50,7 +51,9 @@ def read_scenes(folder: Path, maps: Mapping[str, str], classes: Sequence[str]) -
         reader = SceneReader(folder / split, names, maps, (height, width), len(classes))
         num_bytes = sum(_BYTES_PER_PIXEL[kind] for kind in ("image", *maps)) * height * width
         columns = {task: deferred_column(len(names)) for task in maps}
-        return FileRows(reader.image, columns, num_bytes, decode_targets=reader.targets)
+        return FileRows(
+            reader.image, columns, num_bytes, decode_targets=reader.targets, files=reader.files
+        )
 
     return Dataset(
         train=rows("train"),
@@ -90,6 +93,14 @@ class SceneReader:
         ``normal`` float32 ``(3, H, W)``.
         """
         return {task: self._target(task, row) for task in self.maps}
+
+    def files(self, row: int) -> tuple[str, ...]:
+        """Return the files that a row is read from."""
+        return tuple(str(self.folder / kind / self.names[row]) for kind in self._folders)
+
+    @property
+    def _folders(self) -> tuple[str, ...]:
+        return ("image", *self.maps.values())
 
     def _target(self, task: str, row: int) -> Tensor:
         path = self.folder / self.maps[task] / self.names[row]
@@ -191,8 +202,8 @@ def _squeezed(path: Path, array: np.ndarray) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = load_array(path)
+    except ArrayFileError as error:
         raise UserError.of(str(path), f"not a readable array file ({error})") from error
     if array.dtype.kind not in "fiub" or array.size == 0:
         raise UserError.of(str(path), f"expected numbers, found {array.dtype} {array.shape}")

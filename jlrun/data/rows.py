@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -85,6 +85,8 @@ class FileRows:
         targets: as in `TensorRows`, for all rows; a `deferred_column` for ``decode_targets``.
         row_bytes: size of one decoded row.
         decode_targets: row index -> task -> target of that row, likewise; None if all are known.
+        files: row index -> the files that the row is read from, which are checked before training;
+            None: not known.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class FileRows:
         row_bytes: int,
         labelled: Mapping[str, Tensor] | None = None,
         decode_targets: Callable[[int], Mapping[str, Tensor]] | None = None,
+        files: Callable[[int], Sequence[str]] | None = None,
     ) -> None:
+        self.files = files
         self._decode = decode
         self._decode_targets = decode_targets
         self._targets = dict(targets)
@@ -115,6 +119,16 @@ class FileRows:
 
     def __len__(self) -> int:
         return len(next(iter(self._targets.values())))
+
+    def check(self, row: int) -> None:
+        """Decode a row.
+
+        Raises:
+            UserError: if it can't be.
+        """
+        self._decode(row)
+        if self._decode_targets is not None:
+            self._decode_targets(row)
 
     def fetch(self, rows: Tensor) -> Batch:
         targets = {task: y[rows] for task, y in self._targets.items()}

@@ -13,6 +13,7 @@ from torch import Tensor
 from jlrun.data.specs import AudioSpec
 from jlrun.data.transforms import fit_length
 from jlrun.errors import UserError
+from jlrun.sound_sizes import require_frames_fit, require_rate, require_samples_held
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 _NO_RATE = "its header has no rate, or none that a recording can have"
@@ -29,14 +30,16 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     Raises:
         UserError: if it can't be read.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError.of(str(path), "there is no such file")
+    require_samples_held(path)
 
     def most(rate: int) -> int:
         reach = _FILTER_REACH * max(1.0, rate / spec.sample_rate)
         return ceil(spec.num_samples * rate / spec.sample_rate + reach) + 1
 
     frames, rate = _read_frames(path, most)
+    require_rate(path, rate)
     if not np.isfinite(frames).all():
         raise UserError.of(str(path), "has samples that are not finite numbers")
     mono = resample(frames.mean(axis=1), rate, spec.sample_rate)
@@ -63,7 +66,9 @@ def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, in
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate = int(file.samplerate)
-            return file.read(most(rate), dtype="float32", always_2d=True), rate
+            frames = min(most(rate), file.frames)
+            require_frames_fit(path, frames, file.channels)
+            return file.read(frames, dtype="float32", always_2d=True), rate
     except (OSError, RuntimeError) as error:
         reason = _NO_RATE if "SF_INFO" in str(error) else getattr(error, "error_string", error)
         raise UserError.of(str(path), f"not a readable sound file ({reason})") from error

@@ -46,7 +46,7 @@ class FetchingSource:
     def __init__(self, rows: Rows, device: torch.device, workers: int) -> None:
         self._rows = _WholeBatches(rows)
         self._device = device
-        self._workers = min(workers, _available_cpus())
+        self._workers = min(workers, available_cpus())
 
     def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """Yield a batch for each index tensor of shape ``(B,)``.
@@ -98,7 +98,7 @@ def load_all(rows: Rows, device: torch.device) -> Batch:
     count = len(rows)
     chunks = torch.arange(count).split(_ROWS_PER_FETCH)
     columns: Columns = {}
-    with ThreadPoolExecutor(_available_cpus()) as pool:
+    with ThreadPoolExecutor(available_cpus()) as pool:
         for index, batch in zip(chunks, pool.map(rows.fetch, chunks), strict=True):
             start, stop = int(index[0]), int(index[-1]) + 1
             for group, values in _columns(batch).items():
@@ -124,7 +124,8 @@ def _batch(columns: Columns) -> Batch:
     return Batch(columns["inputs"], columns["targets"], columns["present"], columns["labelled"])
 
 
-def _available_cpus() -> int:
+def available_cpus() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

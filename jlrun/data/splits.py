@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jlrun.data.class_subset import ClassSubset
 from jlrun.data.dataset import Account, Dataset
+from jlrun.data.file_checks import check_files
 from jlrun.data.moments import moments
 from jlrun.data.pixels import measure_missing_statistics
 from jlrun.data.rows import Rows
@@ -92,7 +93,8 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: for an unknown class, more shots than rows of a class, or an empty split.
+        UserError: for an unknown class, more shots than rows of a class, an empty split, or files
+            of these rows that can't be read.
     """
     chosen = ClassSubset.choose(dataset, subset.classes, f"{where}.classes")
     # Divided first, and only then reduced to the chosen classes: a source and a target that are
@@ -113,6 +115,7 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         val = val.over(fitted.train if fitted.val is None else fitted.val)
         test = test.over(fitted.train if fitted.test is None else fitted.test)
         dataset = fitted
+    check_files((train, val, test))
     modalities = measure_missing_statistics(dataset.modalities, train)
     units = {**_measured_units(train, classes), **dataset.units}
     return Splits(train, val, test, pool, modalities, classes, units, dataset.account)

@@ -25,6 +25,7 @@ from jlrun.data.torchvision_reading import (
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import PositiveInt
+from jlrun.regular_files import require_regular
 
 Name = Literal[
     "MNIST",
@@ -135,6 +136,10 @@ def _read_split(
     name: str, entry: Entry, split: str, root: Path, size: int | None
 ) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows of one split, and the classes of the main task."""
+    for file in entry.files:
+        path = root / entry.folder / file
+        if path.exists() and not path.is_dir():
+            require_regular(path)
     try:
         # One class downloads unless told not to.
         source = _torchvision_class(name)(root, **entry.splits[split], download=False)

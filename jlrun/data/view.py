@@ -37,6 +37,11 @@ class View:
         return cls(rows, torch.arange(len(rows)))
 
     @property
+    def base(self) -> Rows:
+        """What is looked at."""
+        return self._rows
+
+    @property
     def targets(self) -> Mapping[str, Tensor]:
         return self._targets
 

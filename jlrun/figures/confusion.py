@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, shorten
 
 if TYPE_CHECKING:
@@ -26,12 +27,10 @@ def confusion(matrix: Tensor, classes: Sequence[str], title: str) -> Figure:
         classes: C names.
         title: what was predicted; the accuracy is added.
     """
-    from matplotlib.figure import Figure
-
     counts = matrix.cpu().long().numpy()
     share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     size = min(9.0, 2.4 + 0.38 * len(classes))
-    figure = Figure(figsize=(size + 0.9, size), dpi=120, layout="constrained")
+    figure = plain_figure(figsize=(size + 0.9, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     _name_classes(axes, classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ def contribution(found: Mapping[str, Any]) -> Figure:
     Args:
         found: the ``contribution`` of a result, of one task or more.
     """
-    from matplotlib.figure import Figure
-
     count = max(len(told["shapley"]) for told in found.values())
     size = (0.8 + 3.2 * len(found), 1.5 + 0.55 * count)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(1, len(found), squeeze=False)[0]
     for column, (axes, (task, told)) in enumerate(zip(panels, found.items(), strict=True)):
         _draw(axes, told, named=column == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, shorten
 
 if TYPE_CHECKING:
@@ -20,12 +21,10 @@ NAME_LENGTH = 18
 
 def gradient_cosines(phases: Sequence[Relations]) -> Figure | None:
     """Draw the mean cosine of each pair of tasks: one heat map per phase; None without any."""
-    from matplotlib.figure import Figure
-
     if not phases:
         return None
     size = min(9.0, 2.6 + 0.5 * max(len(relations.tasks) for relations in phases))
-    figure = Figure(figsize=((size + 0.9) * len(phases), size), dpi=120, layout="constrained")
+    figure = plain_figure(figsize=((size + 0.9) * len(phases), size), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(phases), squeeze=False)[0]
     for axes, relations in zip(panels, phases, strict=True):
         image = axes.imshow(

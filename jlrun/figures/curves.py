@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import legend_label, plain_figure
 from jlrun.figures.records import Curve, read_curves
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.recorders.base import MAIN_FIT
@@ -57,14 +58,12 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
         metrics: the ``metrics.csv`` of a run.
         primary: task -> metric to show; the first that is not a loss where it says nothing.
     """
-    from matplotlib.figure import Figure
-
     lines = read_curves(metrics)
     panels = _panels(lines, primary or {})
     columns = min(COLUMNS_PER_ROW, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     size = (max(4.6, 3.1 * columns + 0.4), 4.3 * rows + 0.4)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.subplots(2 * rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -131,7 +130,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
         axes.plot(
             line.steps,
             line.values,
-            label="model" if main else _baseline(line.fit),
+            label="model" if main else legend_label(_baseline(line.fit)),
             color=colours[_baseline(line.fit)],
             linewidth=2.0 if main else 1.3,
             linestyle="-" if main else "--",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 
 if TYPE_CHECKING:
@@ -22,12 +23,10 @@ def missing(found: Mapping[str, Any]) -> Figure:
     Args:
         found: the ``missing`` of a result.
     """
-    from matplotlib.figure import Figure
-
     tasks = found["summary"]
     lower = 0.5 + ROW * len(found["subsets"])
     size = (0.6 + 3.4 * len(tasks), 2.9 + lower)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.subplots(2, len(tasks), squeeze=False, height_ratios=(2.4, lower))
     for column, (task, summary) in enumerate(tasks.items()):
         upper, under = axes[:, column]

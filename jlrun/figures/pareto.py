@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import legend_label, plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ def pareto(comparison: Comparison, names: Sequence[str]) -> Figure:
         comparison: with a front.
         names: of the variants.
     """
-    from matplotlib.figure import Figure
-
     shown = [shorten(name, LONGEST_NAME) for name in names]
     width = 6.4 if len(comparison.primary) == 2 else max(6.4, 1.6 * len(comparison.primary) + 3)
-    figure = Figure(figsize=(width, 4.6), dpi=120, layout="constrained")
+    figure = plain_figure(figsize=(width, 4.6), dpi=120, layout="constrained")
     axes = figure.subplots()
     draw = _scatter if len(comparison.primary) == 2 else _parallel
     draw(axes, comparison, shown)
@@ -112,7 +111,7 @@ def _parallel(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
             alpha=1.0 if member else 0.5,
             marker="o" if member else None,
             markersize=3,
-            label=name if place < MOST_NAMES else None,
+            label=legend_label(name) if place < MOST_NAMES else None,
         )
     found = [(i, b) for i, b in enumerate(baselines) if b is not None]
     axes.plot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 from jlrun.ranking.titles import TITLES
 
@@ -24,11 +25,9 @@ def ranking_figure(rankings: Sequence[Ranking]) -> Figure:
 
     Each measure has a scale of its own, from the worst candidate to the best.
     """
-    from matplotlib.figure import Figure
-
     heights = [0.6 + 0.45 * len(ranking.rows) for ranking in rankings]
     size = (7.0, 0.7 + sum(heights))
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(len(rankings), 1, squeeze=False, height_ratios=heights)[:, 0]
     shown = [name for name in TITLES if any(_values(ranking, name) for ranking in rankings)]
     for axes, ranking in zip(panels, rankings, strict=True):

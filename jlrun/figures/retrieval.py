@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FAINT, FONT_SIZE, INK, PALETTE
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ def retrieval(queries: Sequence[Query], title: str = "") -> Figure:
         queries: at least one, each with at least one image.
         title: stands above.
     """
-    from matplotlib.figure import Figure
-
     count = max(len(query.images) for query in queries)
-    figure = Figure(
+    figure = plain_figure(
         figsize=(1.05 * count + 2.6, 1.1 * len(queries) + (0.4 if title else 0.1)),
         dpi=120,
         layout="constrained",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FAINT, FONT_SIZE, INK, PALETTE, WRONG, shorten
 
 if TYPE_CHECKING:
@@ -47,11 +48,9 @@ def samples(rows: Sequence[Sample], title: str = "") -> Figure:
         rows: at least one.
         title: stands above the grid.
     """
-    from matplotlib.figure import Figure
-
     columns = min(CELLS_PER_ROW, len(rows))
     num_rows = -(-len(rows) // columns)
-    figure = Figure(
+    figure = plain_figure(
         figsize=(1.35 * columns + 0.2, 1.75 * num_rows + (0.4 if title else 0.1)),
         dpi=120,
         layout="constrained",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jlrun.diagnosis.tags import WEIGHT
+from jlrun.figures.plain import legend_label, plain_figure
 from jlrun.figures.records import Curve, read_curves
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.recorders.base import MAIN_FIT
@@ -22,8 +23,6 @@ def weights(metrics: Path) -> Figure | None:
 
     None where no weight ever changes: then they stand in the config.
     """
-    from matplotlib.figure import Figure
-
     phases: dict[str, list[Curve]] = {}
     for curve in read_curves(metrics):
         if curve.fit == MAIN_FIT and curve.tag.startswith(WEIGHT):
@@ -31,7 +30,7 @@ def weights(metrics: Path) -> Figure | None:
     shown = {phase: curves for phase, curves in phases.items() if _is_telling(curves)}
     if not shown:
         return None
-    figure = Figure(figsize=(4.6 * len(shown), 3.2), dpi=120, layout="constrained")
+    figure = plain_figure(figsize=(4.6 * len(shown), 3.2), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     for axes, (phase, curves) in zip(panels, shown.items(), strict=True):
         quiet_axes(axes)
@@ -39,7 +38,7 @@ def weights(metrics: Path) -> Figure | None:
             axes.plot(
                 curve.steps,
                 curve.values,
-                label=curve.tag.removeprefix(WEIGHT),
+                label=legend_label(curve.tag.removeprefix(WEIGHT)),
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=LINE_STYLES[i // len(PALETTE) % len(LINE_STYLES)],
                 linewidth=1.6,

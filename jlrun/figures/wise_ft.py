@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from jlrun.figures.plain import plain_figure
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.tasks import SMALLER_IS_BETTER
 
@@ -27,10 +28,8 @@ def wise_ft(points: Sequence[Mapping[str, float]], metric: str = "score") -> Fig
             there and not 0, the point is marked as the one that was chosen.
         metric: name of the scores.
     """
-    from matplotlib.figure import Figure
-
     shown = sorted(filter(_is_finite, points), key=lambda point: point["alpha"])
-    figure = Figure(figsize=(4.6, 3.8), dpi=120, layout="constrained")
+    figure = plain_figure(figsize=(4.6, 3.8), dpi=120, layout="constrained")
     axes = figure.subplots()
     quiet_axes(axes)
     axes.margins(x=0.15, y=0.1)

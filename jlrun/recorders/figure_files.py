@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from functools import lru_cache
 from io import BytesIO
@@ -12,6 +13,9 @@ from jlrun.recorders.base import Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_LONGEST = 200  # bytes
 
 
 class FigureFileRecorder(Recorder):
@@ -26,10 +30,19 @@ class FigureFileRecorder(Recorder):
 
     def figure(self, tag: str, figure: Figure, step: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{tag.replace('/', '_')}.png"
+        path = self.folder / f"{_short(tag.replace('/', '_'))}.png"
         temporary = path.with_suffix(".tmp")
         temporary.write_bytes(png_bytes(figure))
         os.replace(temporary, path)
+
+
+def _short(name: str) -> str:
+    """Return a name that file systems take: of a longer one the beginning, and a hash."""
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    return f"{encoded[: _LONGEST - 9].decode(errors='ignore')}-{digest}"
 
 
 @lru_cache(maxsize=1)  # drawing takes long, and every recorder of figures asks for the same one

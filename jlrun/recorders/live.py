@@ -18,6 +18,7 @@ from jlrun.recorders.formats import MISSING, format_count
 from jlrun.recorders.header_lines import header_lines
 from jlrun.recorders.result_table import ResultTable, result_table
 from jlrun.recorders.verdict import verdict
+from jlrun.writable_names import printable
 
 LOSS_TAG = "train/total_loss"
 SPEED_TAG = "train/samples_per_second"
@@ -97,7 +98,7 @@ class LiveRecorder(Recorder):
 
     def _print(self, text: str, style: str = "") -> None:
         """Print as it is: no markup, no colouring of numbers, long lines left to the terminal."""
-        self._console.print(Text(text, style=style), soft_wrap=True, highlight=False)
+        self._console.print(Text(printable(text), style=style), soft_wrap=True, highlight=False)
 
 
 class _Bar:
@@ -157,9 +158,9 @@ class _Bar:
 def _rich_table(table: ResultTable) -> Table:
     rich_table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for i, name in enumerate(table.header):
-        rich_table.add_column(Text(name), justify="right" if i else "left")
+        rich_table.add_column(Text(printable(name)), justify="right" if i else "left")
     for row in table.rows:
-        rich_table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+        rich_table.add_row(*(Text(printable(cell), style=_style(cell)) for cell in row))
     return rich_table
 
 

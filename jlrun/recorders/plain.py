@@ -12,6 +12,7 @@ from jlrun.recorders.epoch_lines import EpochLines
 from jlrun.recorders.header_lines import header_lines
 from jlrun.recorders.result_table import result_table
 from jlrun.recorders.verdict import verdict
+from jlrun.writable_names import printable
 
 
 class PlainRecorder(Recorder):
@@ -55,7 +56,7 @@ class PlainRecorder(Recorder):
 
     def _print(self, lines: list[str]) -> None:
         encoding = self.stream.encoding or "utf-8"
-        text = "".join(f"{line}\n" for line in lines)
+        text = "".join(f"{printable(line)}\n" for line in lines)
         self.stream.write(text.encode(encoding, "replace").decode(encoding))
         self.stream.flush()
 

@@ -15,6 +15,7 @@ from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation import evaluate, mean_score, predictor
+from jlrun.fingerprints import check_other_data, check_unchanged
 from jlrun.interpolation import Weights, greedy_soup
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Objective, Scores
@@ -50,7 +51,7 @@ class Cooked:
     primary: Mapping[str, str]
 
 
-def cook(members: Sequence[Member], settings: Settings) -> Cooked:
+def cook(members: Sequence[Member], settings: Settings, other_data: bool = False) -> Cooked:
     """Return the greedy soup of runs (`jlrun.interpolation.greedy_soup`).
 
     Every run is scored again, on the validation rows of ``settings``, in the way that selected its
@@ -59,12 +60,16 @@ def cook(members: Sequence[Member], settings: Settings) -> Cooked:
     Args:
         members: that `jlrun.soups.likeness.refuse_unlike` lets pass.
         settings: of the first, perhaps on another device.
+        other_data: whether other data than that of the runs is meant.
 
     Raises:
+        UserError: if the data has changed, or has training rows among those to be scored.
         UserError: if a run has no validation score, or the weights are of unlike models.
     """
     with session(threads=settings.engine.threads, deterministic=settings.engine.deterministic):
         assembly = assemble(settings)
+        for member in members:
+            _check_data(member, assembly, asked=other_data)
         scoring = _Scoring(assembly, assembly.engine.prepare(members[0].model()))
         weights = [_weights(member.model()) for member in members]
         scores = tuple(
@@ -85,6 +90,15 @@ def cook(members: Sequence[Member], settings: Settings) -> Cooked:
             uniform=uniform,
             **scoring.report(soup.weights),
         )
+
+
+def _check_data(member: Member, assembly: Assembly, asked: bool) -> None:
+    now = assembly.fingerprint
+    check_other_data(member.directory, now)
+    if not asked:
+        # Training rows may differ: a seed of its own draws a run's shots.
+        fix = "name other data on purpose, as in dataset.root=…"
+        check_unchanged(member.directory, now, fix=fix, kinds=("val", "test"))
 
 
 class _Scoring:

@@ -13,12 +13,13 @@ from jlrun.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.environment import describe_environment
 from jlrun.errors import UserError
 from jlrun.files import write_json
+from jlrun.fingerprints.fingerprint import FILE as FINGERPRINT
 from jlrun.result import Result
 from jlrun.saved_model import BEST, FILE
 from jlrun.soups.cooking import Cooked
 from jlrun.soups.members import Member
 
-_TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, f"{CLASS_VECTORS}.*")
+_TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, FINGERPRINT, f"{CLASS_VECTORS}.*")
 
 
 def check_output(directory: Path) -> None:

@@ -15,7 +15,7 @@ from jlrun.tables.conversion import Wanted, convert, state_of_files
 from jlrun.tables.store import DESCRIPTION, Store
 
 # Of the form of converted tables.
-_VERSION = 2
+_VERSION = 3
 
 
 def stored(wanted: Wanted, cache: Path, where: str) -> Store:

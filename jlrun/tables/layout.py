@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from jlrun.errors import UserError
+from jlrun.regular_files import require_regular
 from jlrun.tables.numbers import Marks
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
@@ -117,6 +118,7 @@ def format_of(path: Path, where: str) -> str:
         )
         there = f"; beside it are {', '.join(near[:5])}" if near else ""
         raise UserError.of(where, f"there is no file '{path}'{there}")
+    require_regular(path, where)
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise UserError.of(where, f"'{path.name}' is not {FORMATS}, by its name")

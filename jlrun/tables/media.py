@@ -10,8 +10,11 @@ from statistics import median
 
 import numpy as np
 
+from jlrun.array_files import load_array
+from jlrun.regular_files import require_regular
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 
+GRAY = ("1", "L", "LA", "F")
 LARGEST_SIDE, LONGEST_SECONDS, LONGEST_SERIES = 64, 10.0, 1_000
 _LOOKED_AT = 50
 
@@ -23,14 +26,14 @@ def existing(folder: Path, names: Sequence[str]) -> list[Path]:
 
 def measured_images(settings: ImageSettings, paths: Sequence[Path]) -> ImageSettings:
     """Return settings without gaps."""
-    from PIL import Image
+    from jlrun.images import open_image
 
     sides, gray = [], True
     for path in paths:
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 sides.append(min(image.size))
-                gray = gray and image.mode in ("1", "L", "I", "I;16", "F", "LA")
+                gray = gray and (image.mode in GRAY or image.mode.startswith("I"))
         except Exception:  # such a file is told of when rows are read
             continue
     size = min(round(median(sides)), LARGEST_SIDE) if sides else LARGEST_SIDE
@@ -79,11 +82,12 @@ def read_array(path: Path) -> np.ndarray:
     A CSV or TSV file has a step in each line; a first line that is no numbers names the channels.
 
     Raises:
-        OSError, ValueError: if it holds no such thing.
+        OSError, ValueError: if it holds no such thing (a `UserError` is a ValueError).
     """
     if path.suffix.lower() == ".npy":
-        array = np.load(path, allow_pickle=False)
+        array = load_array(path)
     else:
+        require_regular(path)
         delimiter = "," if path.suffix.lower() == ".csv" else "\t"
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         array = np.array([_step(line, delimiter) for line in lines[_has_names(lines, delimiter) :]])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jlrun.errors import UserError
+from jlrun.file_limits import require_room
 from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
 from jlrun.tables.levels import Missing
 from jlrun.tables.plain_cells import as_cell
@@ -29,6 +30,9 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
     missing, place = Missing(reading.missing), 1
     try:
         with ParquetFile(path) as file:
+            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            largest = max((group.total_byte_size for group in groups), default=0)
+            require_room(path, largest, "a row group")
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                 cells = {
                     name: [as_cell(value, missing, reading) for value in _values(column)]
@@ -38,6 +42,8 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
                 if batch.num_rows:
                     yield Chunk(range(place, place + batch.num_rows), cells)
                 place += batch.num_rows
+    except UserError:
+        raise
     except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError.of(str(path), f"not a readable Parquet file ({reason})") from error

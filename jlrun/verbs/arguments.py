@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES
 from jlrun.errors import UserError
 
 
@@ -28,3 +30,9 @@ def given_path(text: str) -> Path:
 def parser(verb: str, description: str) -> ArgumentParser:
     """Return a parser for ``jlrun <verb>`` that raises `UserError` for wrong arguments."""
     return _Parser(prog=f"jlrun {verb}", description=description)
+
+
+def names_data(overrides: Sequence[str]) -> bool:
+    """Whether other data than that of a run is meant: a data set is named, or what divides it."""
+    nodes = (*SINGLE, SEVERAL, SOURCES, "data_root", "seed", "zero_shot")
+    return any(override.partition("=")[0].split(".")[0] in nodes for override in overrides)

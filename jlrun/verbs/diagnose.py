@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jlrun.errors import UserError
 from jlrun.files import write_json
 from jlrun.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import given_path, parser
+from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,8 @@ def main(args: list[str]) -> int:
     from jlrun.saved_diagnosis import diagnose
 
     settings = Settings.parse(config)
-    found = diagnose(parsed.run, settings, parsed.checkpoint, parsed.batches, parsed.lr)
+    other_data = names_data(parsed.overrides)
+    found = diagnose(parsed.run, settings, parsed.checkpoint, parsed.batches, parsed.lr, other_data)
     _print(found)
     if parsed.output is not None:
         write_json(parsed.output, found)

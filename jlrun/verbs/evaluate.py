@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_json
-from jlrun.verbs.arguments import given_path, parser
+from jlrun.verbs.arguments import given_path, names_data, parser
+from jlrun.writable_names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jlrun.assembly import Assembly
 
 
 def main(args: list[str]) -> int:
@@ -30,6 +36,7 @@ def main(args: list[str]) -> int:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from jlrun.recorders.missing_lines import contribution_lines, missing_lines
     from jlrun.recorders.shared_space_lines import prompt_lines, retrieval_lines
@@ -39,7 +46,7 @@ def main(args: list[str]) -> int:
     for split in ("val", "test"):
         for task, metrics in scores[split].items():
             for metric, value in metrics.items():
-                table.add_row(split, task, metric, f"{value:.4f}")
+                table.add_row(split, Text(printable(task)), Text(metric), f"{value:.4f}")
     if table.row_count:
         Console().print(table)
     told = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
@@ -89,6 +96,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         assembly = assemble(settings)
         for line in warnings(assembly.accounts):
             print(line, file=sys.stderr)
+        for line in check_data(directory, assembly, overrides):
+            print(line)
         fit = assembly.plan.fits[0]
         model = assembly.new_model(fit)
         checkpoints.load_model(directory / "checkpoints" / "best", model)
@@ -107,6 +116,22 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             **more,
             **look_at_spaces(folder, assembly).to_json(),
         }
+
+
+def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:
+    """Check the data of a saved run; return what is to be told of it.
+
+    Other data than the run's is meant where overrides name a data set, or the seed that divides it.
+
+    Raises:
+        UserError: if the data has changed; where other data is meant, if it has training rows.
+    """
+    from jlrun.fingerprints import check_other_data, check_unchanged
+
+    if names_data(overrides):
+        return check_other_data(directory, assembly.fingerprint)
+    fix = "name other data on purpose, as in dataset.root=…"
+    return check_unchanged(directory, assembly.fingerprint, fix=fix)
 
 
 def changed(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
 from jlrun.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import given_path, parser
+from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,8 @@ def main(args: list[str]) -> int:
     check_output(parsed.output)
     members = read_members(each_run([Path(run) for run in parsed.runs]))
     refuse_unlike(members)
-    cooked = cook(members, _settings(members[0], parsed.overrides))
+    settings = _settings(members[0], parsed.overrides)
+    cooked = cook(members, settings, other_data=names_data(parsed.overrides))
     write_soup(cooked, members, parsed.output)
     _print(cooked, members, parsed.output)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from jlrun.errors import UserError
+from jlrun.file_limits import size_text
+from jlrun.regular_files import require_regular
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -60,6 +63,8 @@ def weight_file(path: Path, where: str) -> Path:
     path = path.expanduser()
     if path.is_file():
         return path
+    if path.exists() and not path.is_dir():
+        require_regular(path, where)
     if not path.exists():
         raise UserError.of(
             where,
@@ -80,8 +85,11 @@ def weight_file(path: Path, where: str) -> Path:
 
 def settings_beside(file: Path) -> Mapping[str, Any]:
     """Return the ``config.json`` in the folder of a weight file, empty if there is none."""
+    path = file.parent / "config.json"
+    if not path.is_file():
+        return {}
     try:
-        content = json.loads((file.parent / "config.json").read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -110,10 +118,24 @@ def _content(file: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(file)
+    _refuse_to_unpack(file)
     # weights_only: nothing that a file pickles is ever executed. Common training loops
     # (torchvision's references, timm) save their command line too: attributes, no code.
     with safe_globals([Namespace]):
         return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _refuse_to_unpack(file: Path) -> None:
+    """Refuse an archive that is much larger unpacked; torch.save never compresses."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    held = file.stat().st_size
+    if unpacked > held:
+        raise ValueError(
+            f"its archive promises {size_text(unpacked)}, the file holds {size_text(held)}"
+        )
 
 
 def _unwrapped(content: Any) -> Any:

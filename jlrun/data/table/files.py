@@ -13,6 +13,7 @@ from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError
+from jlrun.regular_files import why_not_regular
 from jlrun.tables.conversion import CheckFile
 from jlrun.tables.media import read_array
 
@@ -67,8 +68,8 @@ def _check_of(spec: Spec) -> CheckFile:
 def _check(reason: str, read: Callable[[Path], Tensor]) -> CheckFile:
     def check(path: Path) -> tuple[str, str] | None:
         if not path.is_file():
-            found = "a folder" if path.is_dir() else f"there is no {path}"
-            return "missing file", found
+            found = "a folder" if path.is_dir() else why_not_regular(path)
+            return "missing file", f"there is no {path}" if not path.exists() else str(found)
         try:
             read(path)
         except UserError as error:

@@ -14,6 +14,7 @@ from jlrun.data.table.parts import Part, divided, groups_of
 from jlrun.data.table.rows import TableRows
 from jlrun.data.table.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
+from jlrun.file_limits import limit
 from jlrun.tables.cache import cache_folder, stored
 from jlrun.tables.conversion import Wanted
 from jlrun.tables.file_kinds import MEDIA
@@ -74,7 +75,7 @@ class Reader:
             forms=self._forms(),
             inputs=[name for columns in self.modalities.values() for name in columns.all],
             files={columns.columns[0]: check[columns.kind] for columns in media},
-            files_key=str([self.kinds.image, self.kinds.audio, self.kinds.series]),
+            files_key=str([self.kinds.image, self.kinds.audio, self.kinds.series, limit()]),
             folder=folder_of(path, self.files_root),
         )
         return Part.whole(stored(wanted, self.cache, WHERE))

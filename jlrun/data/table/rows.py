@@ -44,6 +44,11 @@ class TableRows:
         return cls(store, np.arange(len(store)), {}, {}, cells)
 
     @property
+    def cells(self) -> Mapping[str, Cells]:
+        """Modality -> its cells."""
+        return self._cells
+
+    @property
     def targets(self) -> Mapping[str, Tensor]:
         return self._targets
 

@@ -1,0 +1,103 @@
+"""NumPy files, read after a look at what their headers promise."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from jlrun.errors import UserError
+from jlrun.file_limits import require_room, size_text
+from jlrun.regular_files import require_regular
+
+_BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,  # of a header
+    RecursionError,
+    MemoryError,
+    RuntimeError,  # of an encrypted archive
+    NotImplementedError,  # of an unknown compression
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class ArrayFileError(ValueError):
+    """The file holds no arrays, or less than its header promises."""
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Return the array of a ``.npy`` file; nothing that a file pickles is executed.
+
+    Raises:
+        ArrayFileError: if it holds none, or less than its header promises.
+        UserError: if it is no regular file, or takes more memory than there is for files.
+    """
+    require_regular(path)
+    try:
+        with path.open("rb") as file:
+            num_bytes = _promised(file)
+            _refuse_promise(num_bytes, path.stat().st_size - file.tell())
+            require_room(path, num_bytes, "an array")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except UserError:
+        raise
+    except _BROKEN as error:
+        raise ArrayFileError(_reason(error)) from error
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a ``.npz`` file by name.
+
+    Raises:
+        ArrayFileError, UserError: as `load_array`, of all arrays together.
+    """
+    require_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            require_room(path, total, "arrays")
+            for member in archive.infolist():
+                with archive.open(member) as opened:
+                    file = cast(BinaryIO, opened)
+                    num_bytes = _promised(file)
+                    _refuse_promise(num_bytes, member.file_size - file.tell())
+        with np.load(path, allow_pickle=False) as found:
+            return dict(found)
+    except UserError:
+        raise
+    except _BROKEN as error:
+        raise ArrayFileError(_reason(error)) from error
+
+
+def _promised(file: BinaryIO) -> int:
+    """Return the bytes of the array that a header promises; the file is then at its beginning."""
+    form: Any = np.lib.format
+    version = form.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ArrayFileError(f"unknown version {version}")
+    # Version 3 differs from 2 in its letters only.
+    read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ArrayFileError("it holds Python objects, which are never read")
+    return math.prod(shape) * dtype.itemsize
+
+
+def _refuse_promise(promised: int, held: int) -> None:
+    if promised < 0 or promised > held:
+        raise ArrayFileError(
+            f"its header promises {size_text(promised)}, the file holds {size_text(held)}"
+        )
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,109 @@
+"""Every file of a run is read before training: a broken one is found now, not in an hour."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from jlrun.data.file_contents import FileContents
+from jlrun.data.known_labels import KnownLabels
+from jlrun.data.rows import FileRows, Rows
+from jlrun.data.sources import available_cpus
+from jlrun.data.view import View
+from jlrun.errors import Problem, UserError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NAMED = 5  # bad files in a message
+
+
+def check_files(splits: Iterable[Rows]) -> None:
+    """Decode every file of the rows, in threads, unless that was done before and it is unchanged.
+
+    Raises:
+        UserError: with the number of files that can't be used, and the first of them.
+    """
+    todo = dict[tuple[str, ...], Callable[[], object]]()
+    for rows in splits:
+        base, indices = at_base(rows)
+        if isinstance(base, FileRows) and base.files is not None:
+            for row in indices.tolist():
+                todo.setdefault(tuple(base.files(row)), _check_of(base, row))
+    if not todo:
+        return
+    known = FileContents()
+    unknown = [files for files in todo if not _are_known(known, files)]
+    try:
+        read_each(unknown, lambda files: _check(files, todo[files], known), total=len(todo))
+    finally:
+        known.save()
+
+
+def at_base(rows: Rows) -> tuple[Rows, Tensor]:
+    """Return the rows of a data set that ``rows`` are a view of, and their indices there."""
+    indices = torch.arange(len(rows))
+    while isinstance(rows, View | KnownLabels):
+        if isinstance(rows, View):
+            indices = rows.indices[indices]
+        rows = rows.base
+    return rows, indices
+
+
+def read_each(items: Sequence[T], read: Callable[[T], R], total: int | None = None) -> list[R]:
+    """Return what ``read`` makes of each item, in their order, by threads.
+
+    Args:
+        items: such as paths.
+        read: reads one.
+        total: of how many files the items are some, for the message; None: of themselves.
+
+    Raises:
+        UserError: of the one that can't be read, or with the number of those and the first of them.
+    """
+
+    def attempt(item: T) -> R | UserError:
+        try:
+            return read(item)
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        found = list(pool.map(attempt, items))
+    bad = [each.problems[0] for each in found if isinstance(each, UserError)]
+    if len(bad) == 1:
+        raise UserError(bad)
+    if bad:
+        raise UserError([_summary(bad, total or len(items))])
+    return [value for value in found if not isinstance(value, UserError)]
+
+
+def _summary(bad: Sequence[Problem], total: int) -> Problem:
+    lines = [f"{len(bad)} of {total} files can't be used:", *map(str, bad[:_NAMED])]
+    if len(bad) > _NAMED:
+        lines.append(f"… and {len(bad) - _NAMED} more")
+    return Problem("", "\n  ".join(lines))
+
+
+def _are_known(known: FileContents, files: Sequence[str]) -> bool:
+    try:
+        return all(known.get(file) is not None for file in files)
+    except (OSError, ValueError):
+        return False
+
+
+def _check_of(rows: FileRows, row: int) -> Callable[[], object]:
+    return lambda: rows.check(row)
+
+
+def _check(files: Sequence[str], check: Callable[[], object], known: FileContents) -> None:
+    check()
+    for file in files:
+        try:
+            known.add(file)
+        except OSError as error:
+            raise UserError.of(os.fspath(file), f"can't be read: {error.strerror}") from error

@@ -1,0 +1,88 @@
+"""What is in files, remembered from run to run: a file that was checked is not decoded again.
+
+A file is known by its path, size and time of change. What is kept of it, 64 bits of a hash of its
+content, is worth nothing to anyone else; the cache may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from jlrun import file_limits
+from jlrun.files import write_bytes
+from jlrun.tables.cache import cache_folder
+
+_VERSION = 1  # of how files are read
+_MOST = 4_000_000  # records in a file of the cache
+
+
+class FileContents:
+    """Hashes of the contents of files that can be read, kept for each folder of folders."""
+
+    def __init__(self) -> None:
+        self._folder = cache_folder(None).parent / "files"
+        self._known = dict[str, dict[int, int]]()
+        self._new = defaultdict[str, dict[int, int]](dict)
+
+    def get(self, path: str) -> int | None:
+        """Return the hash of a file's content; None where it is not known, or has changed since.
+
+        Raises:
+            OSError: if the file is not there.
+        """
+        name, state = _name(path), _state(path)
+        if name not in self._known:
+            self._known[name] = _read(self._folder / name)
+        found = self._known[name].get(state)
+        return self._new[name].get(state) if found is None else found
+
+    def add(self, path: str) -> int:
+        """Remember a file that can be read; return the hash of its content.
+
+        Raises:
+            OSError: if it can't.
+        """
+        state = _state(path)
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).digest()
+        content = int.from_bytes(digest, "little")
+        self._new[_name(path)][state] = content
+        return content
+
+    def save(self) -> None:
+        """Keep what was added, if the cache can be written; another run may have added to it."""
+        for name, new in self._new.items():
+            if not new:
+                continue
+            merged = list((_read(self._folder / name) | new).items())[-_MOST:]
+            table = np.array(merged, np.uint64)
+            with suppress(OSError):  # it only saves time
+                write_bytes(self._folder / name, table.tobytes())
+
+
+def _name(path: str) -> str:
+    """Return the name of the cache's file for a path: one for each folder of folders."""
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(path)))
+    key = f"{_VERSION} {file_limits.limit()} {folder}"
+    return hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
+
+
+def _read(file: Path) -> dict[int, int]:
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return {}
+    table = np.frombuffer(content[: len(content) // 16 * 16], np.uint64).reshape(-1, 2)
+    return dict(zip(table[:, 0].tolist(), table[:, 1].tolist(), strict=True))
+
+
+def _state(path: str) -> int:
+    found = os.stat(path)
+    text = f"{found.st_size} {found.st_mtime_ns} {os.path.abspath(path)}"
+    return int.from_bytes(hashlib.blake2b(os.fsencode(text), digest_size=8).digest(), "little")
