@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun import saved_text
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``path`` so that a reader, or a kill, finds the old content or all of the new."""
@@ -29,8 +31,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: if it can't be read as such.
+    """
+    return saved_text.read_json(path)
 
 
 def copy_folder(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.saved_text import MOST_SAVED, refuse_expansion
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
@@ -104,6 +105,7 @@ def _of_mappings(content: Mapping[str, Any], where: str, what: str) -> Table:
 def _yaml(path: Path, where: str) -> dict[str, Any]:
     import yaml
 
+    refuse_expansion(path, MOST_SAVED)
     loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
     try:
         node = loader.get_single_node()

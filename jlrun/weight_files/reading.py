@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.saved_text import read_json
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -79,7 +79,7 @@ def weight_file(path: Path, where: str) -> Path:
 def settings_beside(file: Path) -> Mapping[str, Any]:
     """Return the ``config.json`` in the folder of a weight file, empty if there is none."""
     try:
-        content = json.loads((file.parent / "config.json").read_text(encoding="utf-8"))
+        content = read_json(file.parent / "config.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
