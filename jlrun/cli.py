@@ -57,11 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(problems: Sequence[Problem]) -> None:
     """Print problems to stderr: one line, or a block."""
+    shown = [_shown(problem) for problem in problems]
     if len(problems) == 1:
-        print(f"jlrun: {problems[0]}", file=sys.stderr)
+        print(f"jlrun: {shown[0]}", file=sys.stderr)
         return
     lines = [f"jlrun: {len(problems)} problems in the configuration"]
-    print("\n".join([*lines, *(f"  {problem}" for problem in problems)]), file=sys.stderr)
+    print("\n".join([*lines, *(f"  {problem}" for problem in shown)]), file=sys.stderr)
+
+
+def _shown(problem: Problem) -> str:
+    """Return a problem as text: what a file holds must not steer the terminal."""
+    text = str(problem)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def _run(arguments: list[str]) -> int:

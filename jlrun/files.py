@@ -17,7 +17,9 @@ def write_text(path: Path, text: str) -> None:
     """Write ``path`` so that a reader, or a kill, finds the old content or all of the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.new")
-    with partial.open("w", encoding="utf-8") as file:
+    partial.unlink(missing_ok=True)
+    # Made anew: a link that stands there in the folder of someone else's run is not followed.
+    with partial.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

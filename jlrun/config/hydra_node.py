@@ -26,9 +26,9 @@ _LOGGING = ("job_logging", "hydra_logging")
 _CALLBACKS = "hydra.experimental.callbacks."
 # Settings of plugins that are commands, code, or places that send code.
 _RUN = frozenset(
-    {"setup", "python", "srun_args", "additional_parameters", "stderr_to_stdout", "init", "ray"}
+    {"setup", "python", "srun_args", "additional_parameters", "init", "ray"}
     | {"custom_search_space", "initializer", "initargs", "pre_dispatch", "redis", "runtime_env"}
-    | {"storage", "address", "comment"}
+    | {"address"}
 )
 _CLASSES = frozenset(
     {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "logging.Formatter"}

@@ -29,6 +29,7 @@ def main(args: list[str]) -> int:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from jlrun.recorders.missing_lines import contribution_lines, missing_lines
     from jlrun.recorders.shared_space_lines import prompt_lines, retrieval_lines
@@ -38,7 +39,7 @@ def main(args: list[str]) -> int:
     for split in ("val", "test"):
         for task, metrics in scores[split].items():
             for metric, value in metrics.items():
-                table.add_row(split, task, metric, f"{value:.4f}")
+                table.add_row(split, Text(task), Text(metric), f"{value:.4f}")
     if table.row_count:
         Console().print(table)
     told = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
