@@ -23,7 +23,7 @@ LARGEST_NUMBER = 1000  # characters
 DEEPEST = 64
 MOST_SAVED, MOST_COMPOSED = 1_000_000, 100_000  # nodes; OmegaConf needs 10 KB for each
 
-_Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Refused(Exception):
@@ -158,7 +158,7 @@ def _refuse_wild(text: str) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _Refused(f"it has an alias, {_at(event)}, and jlrun writes none")
         if getattr(event, "tag", None) not in (None, "!"):
-            raise _Refused(f"it has the tag {event.tag}, {_at(event)}, and jlrun writes none")
+            raise _Refused(f"it has a tag, {_at(event)}, and jlrun writes none")
         if isinstance(event, yaml.ScalarEvent):
             _refuse_long_number(event)
         depth += isinstance(event, yaml.CollectionStartEvent)
