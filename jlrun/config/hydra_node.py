@@ -16,7 +16,6 @@ from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from jlrun.config.trust import VARIABLE, trusted_packages
 from jlrun.errors import Problem, UserError
@@ -38,6 +37,11 @@ _CLASSES = frozenset(
 _FACTORIES = frozenset({"colorlog.ColoredFormatter"})
 _STREAMS = frozenset({"ext://sys.stdout", "ext://sys.stderr"})
 _LOG_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
+# Hydra's schema says that these are no groups of keys; the environment has none.
+_ALWAYS_TEXT = re.compile(
+    r"\$\{(hydra\.(runtime\.(output_dir|cwd)|job\.(name|num|id)|run\.dir|sweep\.(dir|subdir))"
+    r"|oc\.env:[^${}]*)\}"
+)
 _LIKE_ADDRESS = re.compile(r"[a-z]*(:/{0,2})?\$\{|[a-z]+://")
 
 
@@ -120,13 +124,21 @@ def _is_one_interpolation(text: str) -> bool:
 
 
 def _is_plain(node: Any) -> bool:
-    """Whether what an interpolation refers to is a single value, known already."""
-    try:
-        found = node._dereference_node()
-    except (OmegaConfBaseException, ValueError):
-        # Known when a job begins; these are always single values.
-        return bool(re.fullmatch(r"\$\{hydra\.(runtime|job)\.\w+\}", str(node._value())))
-    return not OmegaConf.is_config(found)
+    """Whether what an interpolation refers to is a single value, also when a job begins.
+
+    A resolver may see something else by then, such as the number of the job.
+    """
+    text = str(node._value())
+    if _ALWAYS_TEXT.fullmatch(text):
+        return True
+    if not re.fullmatch(r"\$\{\w+(\.\w+)*\}", text):
+        return False
+    found = node._get_root()
+    for part in text[2:-1].split("."):
+        if not isinstance(found, DictConfig) or found._is_interpolation() or found._is_none():
+            return False
+        found = found._get_node(part)
+    return found is not None and not OmegaConf.is_config(found) and not found._is_interpolation()
 
 
 def _built(path: str, raw: Any, allowed: frozenset[str]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.saved_text import read_json
+from jlrun.saved_text import DEEPEST, read_json
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -113,7 +113,9 @@ def _content(file: Path) -> Any:
 
 
 def _unwrapped(content: Any) -> Any:
-    while isinstance(content, Mapping):
+    seen = set[int]()
+    while isinstance(content, Mapping) and id(content) not in seen:
+        seen.add(id(content))
         inner = next(
             (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None
         )
@@ -123,11 +125,14 @@ def _unwrapped(content: Any) -> Any:
     return content
 
 
-def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    if not isinstance(content, Mapping):
+def _flat(content: Any, prefix: str, seen: set[int] | None = None) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of nested mappings; one that stands in several places is read once."""
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen or prefix.count(".") > DEEPEST:
         return
+    seen.add(id(content))
     for name, value in content.items():
         if isinstance(value, Tensor):
             yield f"{prefix}{name}", value
         elif name != "optimizer":
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.", seen)

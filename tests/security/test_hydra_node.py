@@ -32,6 +32,15 @@ FILES = {
     "linked node": ("{callbacks: '${evil}'}", "callbacks"),
     "linked part": ("{launcher: {x: '${evil}'}}", "launcher.x"),
     "linked later": ("{launcher: {x: '${oc.select:evil${hydra.job.num}}'}}", "launcher.x"),
+    "linked by a default": (
+        "{launcher: {x: '${oc.select:evil${oc.select:hydra.job.num,x}}'}}",
+        "launcher.x",
+    ),
+    "linked twice": ("{launcher: {x: '${other}'}}", "launcher.x"),
+    "linked handler": (
+        "{job_logging: {version: 1, handlers: {x: '${oc.select:evil,1}'}}}",
+        "job_logging.handlers.x",
+    ),
     "handler": (
         "{job_logging: {version: 1, handlers: {x: {class: os.system, command: touch canary}}}}",
         "job_logging.handlers.x.class",
@@ -91,7 +100,9 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(experiment: Path, node: str) -> None:
     target = "{x: {_target_: os.system, command: touch canary}}"
-    experiment.write_text(f"# @package _global_\n+evil: 1\nevil: {target}\nhydra: {node}\n")
+    experiment.write_text(
+        f"# @package _global_\nevil: {target}\nother: ${{oc.select:evil,1}}\nhydra: {node}\n"
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -138,6 +149,7 @@ def test_the_command_line_neither(
         "{callbacks: {x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}}}",
         "{sweeper: {params: {seed: '0,1'}}}",
         "{sweeper: {max_batch_size: '${seed}'}}",
+        "{sweeper: {max_batch_size: '${oc.env:NO_SUCH_VARIABLE,1}'}}",
         "{job_logging: {version: 1, formatters: {x: {format: '[${seed}] %(message)s'}}}}",
     ],
 )
