@@ -133,6 +133,6 @@ def put_node(run: Path, path: str, node: Any) -> None:
     *holders, key = path.split(".")
     holder = content
     for name in holders:
-        holder = holder[name]
+        holder = holder.setdefault(name, {})
     holder[key] = node
     file.write_text(yaml.safe_dump(content, sort_keys=False))

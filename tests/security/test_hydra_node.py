@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jlrun.cli import main
 from tests.security.verbs import DIGITS
@@ -87,6 +88,12 @@ FILES = {
 }
 
 
+PLUGINS = {
+    "launcher": "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+}
+
+
 @pytest.fixture
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of ``experiment=strange``."""
@@ -98,11 +105,22 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def write(experiment: Path, node: str) -> None:
-    target = "{x: {_target_: os.system, command: touch canary}}"
-    experiment.write_text(
-        f"# @package _global_\nevil: {target}\nother: ${{oc.select:evil,1}}\nhydra: {node}\n"
-    )
+def write(experiment: Path, text: str) -> None:
+    """Write an experiment with Hydra's node; a launcher or sweeper is an option beside it."""
+    node, options = yaml.safe_load(text), []
+    for group, target in PLUGINS.items():
+        if group in node:
+            option = experiment.parents[1] / "hydra" / group / "strange.yaml"
+            option.parent.mkdir(parents=True)
+            option.write_text(yaml.safe_dump({"_target_": target, **node.pop(group)}))
+            options.append({f"override /hydra/{group}": "strange"})
+    content = {
+        "defaults": [*options, "_self_"],
+        "evil": {"x": {"_target_": "os.system", "command": "touch canary"}},
+        "other": "${oc.select:evil,1}",
+        "hydra": node,
+    }
+    experiment.write_text("# @package _global_\n" + yaml.safe_dump(content, sort_keys=False))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -124,11 +142,11 @@ def test_foreign_parts_are_refused(
 @pytest.mark.parametrize(
     ("override", "where"),
     [
-        ("hydra.callbacks.x._target_=os.system", "hydra.callbacks.x._target_"),
+        ("++hydra.callbacks.x._target_=os.system", "hydra.callbacks.x._target_"),
         ("hydra.launcher._target_=evil.Launcher", "hydra.launcher._target_"),
-        ("+hydra.sweeper.x={_target_:evil.run}", "hydra.sweeper.x._target_"),
-        ("hydra.job_logging.root.handlers=[ext://evil.run]", "hydra.job_logging.root.handlers.0"),
-        ("hydra.job.env_set.JLRUN_TRUST=evil", "hydra.job.env_set"),
+        ("++hydra.sweeper.x={_target_:evil.run}", "hydra.sweeper.x._target_"),
+        ("++hydra.job_logging.root.handlers=[ext://evil.run]", "hydra.job_logging.root.handlers.0"),
+        ("++hydra.job.env_set.JLRUN_TRUST=evil", "hydra.job.env_set"),
         ("hydra.searchpath=[pkg://evil]", "hydra.searchpath"),
         ("hydra.searchpath=[pkg://evil.conf]", "hydra.searchpath"),
         ("hydra.searchpath=[other://evil]", "hydra.searchpath"),
@@ -164,5 +182,4 @@ def test_options_of_hydra_are_left_alone(group: str, tmp_path: Path) -> None:
 
 
 def test_a_user_sets_the_environment_of_jobs() -> None:
-    assert main(["check", *DIGITS, "+hydra.job.env_set.OMP_NUM_THREADS='1'"]) in (0, 2)
-    assert main(["check", *DIGITS, "hydra.job.env_set.OMP_NUM_THREADS='1'"]) == 0
+    assert main(["check", *DIGITS, "++hydra.job.env_set.OMP_NUM_THREADS='1'"]) == 0
