@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from jlrun.cli import main
+from tests.security.hostile import loaders
 from tests.security.verbs import DIGITS
 
 Capture = pytest.CaptureFixture[str]
@@ -17,7 +18,7 @@ VERBS = {"check": ["check"], "sweep in check": ["check", "--multirun"], "run": [
 FILES = {
     "callback": ("{callbacks: {x: {_target_: os.system, command: touch canary}}}", "callbacks.x"),
     "callback of torch": (
-        "{callbacks: {x: {_target_: torch.hub.load, repo_or_dir: ., model: x, source: local}}}",
+        "{callbacks: {x: {_target_: torch.hub.load, repo_or_dir: hub, model: part, source: local}}}",
         "callbacks.x",
     ),
     "class of the launcher": ("{launcher: {_target_: subprocess.Popen}}", "launcher._target_"),
@@ -56,7 +57,7 @@ FILES = {
     ),
     "address": (
         "{job_logging: {version: 1, handlers: {x: {class: logging.StreamHandler, stream: "
-        "ext://antigravity.x}}}}",
+        "ext://evil.x}}}}",
         "job_logging.handlers.x.stream",
     ),
     "address of the config": (
@@ -64,7 +65,7 @@ FILES = {
         "job_logging.x.0",
     ),
     "composed address": (
-        "{job_logging: {version: 1, x: 'ex${evil}t://antigravity'}}",
+        "{job_logging: {version: 1, x: 'ex${evil}t://evil'}}",
         "job_logging.x",
     ),
     "attributes": (
@@ -98,6 +99,7 @@ PLUGINS = {
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of ``experiment=strange``."""
     monkeypatch.chdir(tmp_path)
+    loaders(tmp_path)
     (tmp_path / "evil.py").write_text("open('canary', 'w').close()\n")
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / "conf" / "experiment" / "strange.yaml"
