@@ -12,6 +12,7 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
+from jlrun.config.slots import FINETUNING, SAMPLING, VALIDATOR, ZERO_SHOT_METHOD
 from jlrun.data.dataset import Account
 from jlrun.data.file_checks import check_files
 from jlrun.data.specs import Spec
@@ -181,7 +182,7 @@ def _plan(
     match settings.mode:
         case "multitask":
             node = settings.sampling
-            return multitask.plan(feeds, parts, None if node is None else build(node))
+            return multitask.plan(feeds, parts, None if node is None else build(node, SAMPLING))
         case "multimodal":
             return multimodal.plan(feeds[0], parts)
         case "transfer":
@@ -199,7 +200,7 @@ def _transfer_plan(
             return transfer.plan_joint(domains, settings.lambda_, parts, start)
         case "adapt":
             assert settings.validator is not None
-            adaptation = _adaptation(settings, build(settings.validator))
+            adaptation = _adaptation(settings, build(settings.validator, VALIDATOR))
             return transfer.plan_adapt(domains, adaptation, parts, start)
         case "generalize":
             adaptation = _adaptation(settings, SourceAccuracy())
@@ -211,7 +212,7 @@ def _transfer_plan(
             assert settings.pretrain_epochs is not None
             return transfer.plan_finetune(
                 domains,
-                build(settings.finetune),
+                build(settings.finetune, FINETUNING),
                 parts,
                 pretrain_epochs=settings.pretrain_epochs,
                 start=start,
@@ -241,7 +242,7 @@ def _zero_shot(
     split, vectors = unseen_classes(settings, target.tasks[0].classes)
     for where, path in _learned_elsewhere(settings):
         refuse_taught(Path(path), split, where)
-    method = build(zero_shot.method)
+    method = build(zero_shot.method, ZERO_SHOT_METHOD)
     return target, ZeroShot(split, method, vectors, zero_shot.calibration)
 
 

@@ -15,7 +15,17 @@ from jlrun.config import trust
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
-from jlrun.config.slots import BALANCE
+from jlrun.config.slots import (
+    BALANCE,
+    ENCODER,
+    FUSION,
+    HEAD,
+    OPTIMIZER,
+    SCHEDULER,
+    SHARING,
+    TERM,
+    WEIGHTING,
+)
 from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
@@ -71,27 +81,31 @@ def make_model(
     """
 
     def make_trunk() -> Trunk:
-        encoders = {m: build(backbone_of(settings.backbone, m), specs[m]) for m in modalities}
+        encoders = {
+            m: build(backbone_of(settings.backbone, m), ENCODER, specs[m]) for m in modalities
+        }
         widths = {m: encoder.out_features for m, encoder in encoders.items()}
         if len(modalities) == 1:
             return Trunk(encoders, Single(widths))
         if attends(settings.fusion) and not pooled:
             widths = {m: token_features(encoder) for m, encoder in encoders.items()}
-        return Trunk(encoders, build(settings.fusion, widths), pooled)
+        return Trunk(encoders, build(settings.fusion, FUSION, widths), pooled)
 
     pooled = shares and works_between_stages(settings.sharing)
     names = tuple(heads)
-    body = build(settings.sharing, make_trunk, names) if shares else Hard(make_trunk, names)
+    body = (
+        build(settings.sharing, SHARING, make_trunk, names) if shares else Hard(make_trunk, names)
+    )
 
     node = head_node(settings)
 
     def head(spec: TaskSpec) -> torch.nn.Module:
         names = spec.classes if takes_class_names(node) else ()
-        return body.build_head(lambda width: build(node, width, spec.num_outputs, *names))
+        return body.build_head(lambda width: build(node, HEAD, width, spec.num_outputs, *names))
 
     model = JointModel(body, {name: head(spec) for name, spec in heads.items()})
     between = (node for node in settings.terms.values() if builds(node, CrossModal))
-    add_spaces(model, map(build, between))
+    add_spaces(model, (build(node, TERM) for node in between))
     return model
 
 
@@ -122,10 +136,10 @@ def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
     weighting, route = _divided(settings.weighting)
     return Recipe(
-        make_optimizer=lambda groups: build(settings.optimizer, groups),
-        make_weighting=lambda tasks: build(weighting, tasks),
-        make_terms=lambda: {name: build(node) for name, node in settings.terms.items()},
-        schedule=build(settings.scheduler),
+        make_optimizer=lambda groups: build(settings.optimizer, OPTIMIZER, groups),
+        make_weighting=lambda tasks: build(weighting, WEIGHTING, tasks),
+        make_terms=lambda: {name: build(node, TERM) for name, node in settings.terms.items()},
+        schedule=build(settings.scheduler, SCHEDULER),
         term_scale=term_scale,
         ramp=ramp(settings.lambda_ramp),
         make_average=NoAverage
@@ -141,12 +155,12 @@ def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
 def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
     """Return what makes the balance; it makes its weightings itself, one for each encoder."""
     parts = {
-        key: lambda tasks, part=node[key]: build(part, tasks)
-        for key in BALANCE.parts
+        key: lambda tasks, part=node[key], slot=slot: build(part, slot, tasks)
+        for key, slot in BALANCE.parts.items()
         if isinstance(node.get(key), Mapping)
     }
     rest = {key: value for key, value in node.items() if key not in parts}
-    return lambda: build(rest, **parts)
+    return lambda: build(rest, BALANCE, **parts)
 
 
 def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientRoute]:

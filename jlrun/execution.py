@@ -40,6 +40,7 @@ from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
 from jlrun.result import Result, Status, read_result
+from jlrun.run_links import refuse_links
 from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
 from jlrun.shared_baselines import SharedBaselines
@@ -96,6 +97,8 @@ def resume(directory: Path) -> Result:
 def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
 
     _refuse_several_processes()
+    if job.resumed:  # a folder that someone else may have made
+        refuse_links(job.directory)
     settings, node = job.settings, job.settings.recorder
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:

@@ -15,6 +15,7 @@ from jlrun.class_vectors import ClassVectors, class_vectors
 from jlrun.config.build import build
 from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
 from jlrun.config.schema import Settings
+from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augment import Augment
 from jlrun.data.dataset import Dataset
 from jlrun.data.known_labels import KnownLabels
@@ -99,8 +100,9 @@ def load_splits(
     Raises:
         UserError: if files are missing or wrong, or targets are out of range.
     """
+    own = {k: v for k, v in node.items() if k not in RESERVED}
     with placed_errors(name):
-        dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+        dataset: Dataset = build(own, DATASET)
     if known and dataset.adopt is not None:
         dataset = dataset.adopt(known)
     _check_names(name, node, dataset)
@@ -158,7 +160,7 @@ def check_targets(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
             hint = did_you_mean(task_name, dataset.classes)
             problems.append(Problem(where, f"the data set has no such target.{hint}"))
             continue
-        task = build(task_node)
+        task: Task = build(task_node, TASK)
         for split in ("train", "val", "test"):
             rows = getattr(dataset, split)
             if rows is None:
@@ -204,7 +206,7 @@ def _refuse_constant(where: str, spec: TaskSpec, splits: Splits) -> None:
 
 
 def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
-    task: Task = build(node["tasks"][name])
+    task: Task = build(node["tasks"][name], TASK)
     return task.in_units(*splits.units[name]) if name in splits.units else task
 
 
@@ -218,8 +220,8 @@ def make_feed(
     with_views: bool,
 ) -> Feed:
     stream = _stream_maker(settings, engine, splits, specs)
-    augment: Augment = build(node["augment"])
-    views = build(settings.pretraining.views) if with_views else None
+    augment: Augment = build(node["augment"], AUGMENT)
+    views = build(settings.pretraining.views, VIEWS) if with_views else None
     # The tasks asked for are those of the target; a source without any of them keeps its own.
     chosen = settings.tasks
     if (
@@ -286,13 +288,13 @@ def pretraining_stream(
     Without views the rows are augmented as in training, but not mixed.
     """
     adapted = name == "target" and settings.strategy in ("adapt", "generalize")
-    augment: Augment = build(dataset_nodes(settings)[name]["augment"])
+    augment: Augment = build(dataset_nodes(settings)[name]["augment"], AUGMENT)
     in_use = torch.isin(splits.pool.indices, splits.train.indices)
     return _stream_maker(settings, engine, splits, specs)(
         name,
         splits.pool if bool(in_use.all()) else KnownLabels(splits.pool, in_use),
         batch_size=settings.batch_size,
-        views=build(settings.pretraining.views) if with_views else None,
+        views=build(settings.pretraining.views, VIEWS) if with_views else None,
         augment=None if with_views else replace(augment, mixup=0.0, cutmix=0.0),
         labelled=not adapted,
     )

@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun import saved_text
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``path`` so that a reader, or a kill, finds the old content or all of the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.new")
-    with partial.open("w", encoding="utf-8") as file:
+    partial.unlink(missing_ok=True)
+    # Made anew: a link that stands there in the folder of someone else's run is not followed.
+    with partial.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -44,8 +48,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: if it can't be read as such.
+    """
+    return saved_text.read_json(path)
 
 
 def copy_folder(

@@ -15,6 +15,7 @@ from jlrun.building import head_node, make_engine, make_model, without_weights
 from jlrun.class_vectors.kept import keep, with_kept
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
+from jlrun.config.slots import FINETUNING, TASK
 from jlrun.data.specs import Spec, spec_from_json, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -147,7 +148,7 @@ def _heads(content: Mapping[str, Any]) -> dict[str, TaskSpec]:
 
 
 def _task(entry: Mapping[str, Any]) -> Task:
-    task: Task = build(entry["kind"])
+    task: Task = build(entry["kind"], TASK)
     return task.in_units(*entry["units"]) if "units" in entry else task
 
 
@@ -163,7 +164,7 @@ def _untrained(
     )
     model = make_model(plain, specs, tuple(specs), heads)
     if settings.finetune is not None:
-        build(settings.finetune).begin(model)
+        build(settings.finetune, FINETUNING).begin(model)
     return model
 
 

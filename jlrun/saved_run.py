@@ -10,6 +10,7 @@ import yaml
 from jlrun.config import check_values
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
+from jlrun.saved_text import read_yaml
 
 
 def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
@@ -40,11 +41,7 @@ def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         raise UserError.of(str(directory), message)
     if not config_file.is_file():
         raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
-    try:
-        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-        overrides = yaml.safe_load(overrides_file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise UserError.of(str(config_file), f"can't be read ({error})") from error
+    config, overrides = read_yaml(config_file), read_yaml(overrides_file)
     if not isinstance(config, dict):
         raise UserError.of(str(config_file), "is not the config of a run")
     return config, tuple(overrides or ())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from jlrun import checkpoints, fitting
 from jlrun.averaging import WeightAverage
 from jlrun.config.build import build
+from jlrun.config.slots import TERM
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
@@ -66,7 +67,7 @@ def node(option: str) -> dict[str, Any]:
 
 
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
-NEEDS = {option: build(node(option)).needs for option in OPTIONS}
+NEEDS = {option: build(node(option), TERM).needs for option in OPTIONS}
 ALONE = [option for option in OPTIONS if NEEDS[option] in ("views", "several modalities")]
 
 
@@ -134,7 +135,7 @@ def plan_for(option: str, beside: bool = True) -> Plan:
     term, needs = node(option), NEEDS[option]
 
     def make_terms() -> Mapping[str, Term]:
-        return {option: build(term)}
+        return {option: build(term, TERM)}
 
     recipe = Recipe(
         sgd, Equal, make_terms, Cosine(), 1.0, None, make_average=lambda: WeightAverage(0.9)
@@ -159,7 +160,7 @@ def plan_for(option: str, beside: bool = True) -> Plan:
         case "several modalities":
             data = feed("dataset", modalities=2)
             both = replace(parts, modalities=("image", "audio"))
-            plan = with_spaces(multimodal.plan(data, both), build(term))
+            plan = with_spaces(multimodal.plan(data, both), build(term, TERM))
             if beside:
                 return between_modalities(plan)
             return with_pretraining(plan, (data,), {"dataset": data.train}, 2, recipe)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from jlrun.config.build import build
+from jlrun.config.slots import SCHEDULER
 from jlrun.schedules import Constant, Cosine, OneCycle, Step
 
 FOLDER = Path(__file__).parents[1] / "conf" / "scheduler"
@@ -14,7 +15,7 @@ NODES = {file.stem: yaml.safe_load(file.read_text()) for file in sorted(FOLDER.g
 @pytest.mark.parametrize("name", NODES)
 @pytest.mark.parametrize("num_steps", [1, 2, 7, 1000])
 def test_factors_are_between_0_and_1_at_every_step(name: str, num_steps: int) -> None:
-    schedule = build(NODES[name])
+    schedule = build(NODES[name], SCHEDULER)
     factors = [schedule(step, num_steps) for step in range(num_steps)]
     assert all(0 <= factor <= 1 for factor in factors)
     assert max(factors) > 0

@@ -15,6 +15,7 @@ from torch import Tensor
 from jlrun.array_files import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
 from jlrun.regular_files import require_regular
+from jlrun.saved_text import MOST_SAVED, refuse_expansion
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
@@ -107,6 +108,7 @@ def _of_mappings(content: Mapping[str, Any], where: str, what: str) -> Table:
 def _yaml(path: Path, where: str) -> dict[str, Any]:
     import yaml
 
+    refuse_expansion(path, MOST_SAVED)
     loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
     try:
         node = loader.get_single_node()

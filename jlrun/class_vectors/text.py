@@ -69,7 +69,10 @@ def _load(name: str, where: str) -> Any:
     library = import_extra("transformers", EXTRA, where)
     library.utils.logging.disable_progress_bar()
     try:
-        return library.AutoModel.from_pretrained(name, use_safetensors=True).float().eval()
+        model = library.AutoModel.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False
+        )
+        return model.float().eval()
     except (OSError, ValueError, KeyError) as error:
         raise UserError.of(
             where,

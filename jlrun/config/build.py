@@ -9,33 +9,60 @@ from typing import Any
 from pydantic import ValidationError
 
 from jlrun.config import trust
+from jlrun.config.fitness import demand, unfit
 from jlrun.config.messages import problems_of
-from jlrun.config.signatures import Signature, coerced, read_signature
+from jlrun.config.signatures import Signature, coerced, read_signature, unknown_keys
+from jlrun.config.slots import PART, Slot
 from jlrun.errors import UserError
 
 
-def build(node: Mapping[str, Any], *args: Any, **runtime: Any) -> Any:
+def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> Any:
     """Call the target of ``node`` with its keys as arguments, nested targets built first.
 
     Args:
         node: with ``_target_``; keys that are not arguments of the target have been removed.
+        slot: what the node must describe.
         args: first arguments, known only at run time.
         runtime: further ones; they win over the node's.
 
     Raises:
-        UserError: if the target is not trusted, or refuses its arguments with a ValueError.
+        UserError: before anything is called, if the target is not trusted or not what the slot
+            demands, or takes no such keys; if it refuses its arguments with a ValueError, or
+            returns something else.
     """
-    path = str(node["_target_"])
+    path = _path(node, slot)
     target = trust.find(path)
+    wrong = unfit(target, slot)
+    if wrong:
+        raise UserError.of("", f"'{path}' {wrong}")
     arguments = {key: value for key, value in node.items() if key != "_target_"}
-    typed = _typed(path, read_signature(target, len(args)), arguments)
-    built = {key: _built(value) for key, value in typed.items()} | runtime
+    signature = read_signature(target, len(args))
+    unknown = list(unknown_keys(path, arguments, signature, target))
+    if unknown:
+        raise UserError(unknown)
+    typed = _typed(path, signature, arguments)
+    built = {key: _built(v, slot.parts.get(key, PART)) for key, v in typed.items()} | runtime
+    _refuse_incomplete(path, target, args, built)
     try:
-        return target(*args, **built)
+        return demand(target(*args, **built), path, slot)
     except UserError:
         raise
     except ValueError as error:
         raise UserError.of(path, " ".join(str(error).split())) from error
+
+
+def _path(node: Mapping[str, Any], slot: Slot) -> str:
+    path = node.get("_target_") if isinstance(node, Mapping) else None
+    if not isinstance(path, str):
+        raise UserError.of("", f"a node without a _target_ stands where {slot.what} is described")
+    return path
+
+
+def _refuse_incomplete(path: str, target: Any, args: Any, built: Mapping[str, Any]) -> None:
+    try:
+        inspect.signature(target).bind(*args, **built)
+    except TypeError as error:
+        raise UserError.of(path, str(error)) from error
 
 
 def builds(node: Mapping[str, Any], base: type) -> bool:
@@ -60,10 +87,11 @@ def _typed(path: str, signature: Signature, arguments: Mapping[str, Any]) -> dic
     return typed
 
 
-def _built(value: Any) -> Any:
+def _built(value: Any, slot: Slot) -> Any:
     if isinstance(value, Mapping):
-        parts = {key: _built(item) for key, item in value.items()}
-        return build(parts) if "_target_" in value else parts
+        if "_target_" in value:
+            return build(value, slot)
+        return {key: _built(item, PART) for key, item in value.items()}
     if isinstance(value, list):
-        return [_built(item) for item in value]
+        return [_built(item, PART) for item in value]
     return value

@@ -11,22 +11,32 @@ from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_repository import (
+    CachingConfigRepository,
+    ConfigRepository,
+    IConfigRepository,
+)
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
 from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem, UserError
+from jlrun.saved_text import refuse_expansion
 
 CONFIG_NAME = "jlrun"
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
@@ -67,12 +77,28 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
+class BoundedRepository(ConfigRepository):
+    """Hydra's options, where aliases in the files of users stand for no more than fits."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        # By its scheme: Hydra's search for plugins loads their modules a second time.
+        if source is not None and source.scheme() == "file":
+            refuse_expansion(Path(source.path, source._normalize_file_name(config_path)))
+        return super().load_config(config_path)
+
+
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, except that a mapping that is empty in the YAML takes any key.
 
     ``weighting.weights={digit:2}`` then needs no ``+``; every other mapping is closed. It knows
-    the short form of several data sets, and which keys take names, too.
+    the short form of several data sets, and which keys take names, too. What files may not do to
+    Hydra's own node, or with aliases, is refused.
     """
+
+    def __init__(self, config_search_path: ConfigSearchPathImpl) -> None:
+        super().__init__(config_search_path)
+        self.repository = BoundedRepository(config_search_path)
 
     def load_configuration(
         self,
@@ -83,9 +109,24 @@ class Loader(ConfigLoaderImpl):
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
         expanded = quoted_names(expand_datasets(overrides))
-        return super().load_configuration(
-            config_name, expanded, run_mode, from_shell, validate_sweep_overrides
-        )
+        try:
+            cfg = super().load_configuration(
+                config_name, expanded, run_mode, from_shell, validate_sweep_overrides
+            )
+        except KeyError as error:  # of hydra.job.env_copy
+            raise UserError.of("hydra.job.env_copy", f"the environment has no {error}") from error
+        # Here, since Hydra composes each job of a sweep anew, also in other processes.
+        refuse_foreign(cfg, OverridesParser.create().parse_overrides(expanded))
+        return cfg
+
+    def _process_config_searchpath(
+        self,
+        config_name: str | None,
+        parsed_overrides: list[Override],
+        repo: CachingConfigRepository,
+    ) -> None:
+        refuse_search_path(parsed_overrides)
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
 
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
@@ -128,6 +169,8 @@ def load(loader: ConfigLoaderImpl, overrides: Sequence[str], *, sweep: bool = Fa
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     try:
         return loader.load_configuration(CONFIG_NAME, list(overrides), mode)
+    except UserError:
+        raise
     except COMPOSITION_ERRORS as error:
         raise UserError([composition_problem(error)]) from error
 

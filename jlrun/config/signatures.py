@@ -13,8 +13,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from jlrun.config import trust
+from jlrun.config.fitness import unfit
 from jlrun.config.messages import problems_of, validate
-from jlrun.config.slots import PART, Place, Slot, unfit
+from jlrun.config.slots import PART, Place, Slot
 from jlrun.config.suggest import nearest
 from jlrun.errors import Problem, UserError
 
@@ -62,7 +63,7 @@ def check_place(place: Place) -> list[Problem]:
         return [Problem(where, f"{target.__name__} must take {expected} first, given at run time")]
     arguments = arguments_of(place.node, place.reserved)
     problems = [
-        *_unknown_keys(place.path, arguments, signature, target),
+        *unknown_keys(place.path, arguments, signature, target),
         *_missing_keys(place.path, arguments, signature, target),
         *_wrong_values(place.path, arguments, signature),
         *_nested(place.path, arguments, place.slot.parts),
@@ -141,10 +142,12 @@ def _evaluated(target: Any, annotation: str) -> Any:
     return Any
 
 
-def _unknown_keys(
+def unknown_keys(
     path: str, arguments: Mapping[str, Any], signature: Signature, target: Any
 ) -> Iterator[Problem]:
+    """Yield the keys of a node that its target does not take."""
     for key in arguments:
+        key = str(key)
         where = f"{path}.{key}"
         if key.startswith("_"):
             yield Problem(where, "keys that begin with _ are not supported; only _target_ is")

@@ -1,15 +1,17 @@
-"""The places of a config that hold a ``_target_``, and what may stand in each."""
+"""The places of a config that hold a ``_target_``, and what may stand in each.
+
+The one registry: `jlrun.config.signatures` checks configs against it, `jlrun.config.build` what it
+builds, and `jlrun.config.fitness` says what a slot takes.
+"""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jlrun.config.data_nodes import START, data_nodes
 from jlrun.config.options import package_folder
-from jlrun.config.trust import added_packages, top_package
 
 
 @dataclass(frozen=True)
@@ -18,40 +20,60 @@ class Slot:
 
     Attributes:
         what: what stands there, for messages.
-        base: dotted path of the class that a class there must be; empty: none.
-        functions: module under which a function of jlrun may stand there instead; empty: none.
+        bases: dotted paths of classes; what stands there is derived from one of them.
+        libraries: modules of other libraries whose classes may stand there.
+        call: names of the arguments that what stands there is called with, where it needs no base.
+        home: module of jlrun that holds what may stand there without a base, or made by a function.
         given: names of the first parameters, which the run fills in.
         parts: key -> what its node describes, for keys whose objects are made at run time, too.
     """
 
     what: str
-    base: str
-    functions: str = ""
+    bases: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    call: tuple[str, ...] = ()
+    home: str = ""
     given: tuple[str, ...] = ()
     parts: Mapping[str, Slot] = field(default_factory=dict)
 
+    @property
+    def demanded(self) -> str:
+        """What a class must be to stand here."""
+        return " or ".join(self.bases) or f"callable with ({', '.join(self.call)})"
 
-ENCODER = Slot("an encoder", "torch.nn.Module", "jlrun.encoders", given=("spec",))
-SAMPLING = Slot("a sampling", "jlrun.data.sampling.Sampling")
-SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk", "tasks"))
-FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
-HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
-WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
-GRADIENT_WEIGHTING = Slot(
-    "a weighting of gradients", "jlrun.weightings.GradientWeighting", given=("tasks",)
+
+_MODULE = ("torch.nn.Module",)
+# Layers and networks alone: other modules of these libraries read files, or run what they get.
+_NETWORKS = ("torch.nn.modules", "torchvision.models", "torchvision.ops", "timm.models")
+_NETWORKS += ("timm.layers",)
+
+ENCODER = Slot("an encoder", _MODULE, _NETWORKS, given=("spec",))
+SAMPLING = Slot("a sampling", ("jlrun.data.sampling.Sampling",))
+SHARING = Slot("a way of sharing", ("jlrun.sharing.Sharing",), given=("make_trunk", "tasks"))
+FUSION = Slot("a fusion", ("jlrun.fusions.Fusion",), given=("features",))
+HEAD = Slot("a head", _MODULE, _NETWORKS, given=("in_features", "out_features"))
+WEIGHTING = Slot(
+    "a weighting",
+    ("jlrun.weightings.LossWeighting", "jlrun.weightings.GradientWeighting"),
+    given=("tasks",),
 )
-BALANCE = Slot("a balance", "jlrun.balance.Balance", parts={"weighting": GRADIENT_WEIGHTING})
-TERM = Slot("a term", "torch.nn.Module")
-OPTIMIZER = Slot("an optimizer", "torch.optim.Optimizer", given=("params",))
-SCHEDULER = Slot("a schedule", "", "jlrun.schedules")
-DATASET = Slot("a data set", "", "jlrun.data")
-AUGMENT = Slot("an augmentation", "", "jlrun.data")
-TASK = Slot("a task", "jlrun.tasks.Task")
-FINETUNING = Slot("a way of fine-tuning", "jlrun.finetuning.Finetuning")
-VALIDATOR = Slot("a validator", "jlrun.validators.Validator")
-ZERO_SHOT_METHOD = Slot("a zero-shot method", "jlrun.zero_shot.Method")
-VIEWS = Slot("augmented views", "", "jlrun.data")
-PART = Slot("a part of a model", "torch.nn.Module")
+GRADIENT_WEIGHTING = Slot(
+    "a weighting of gradients", ("jlrun.weightings.GradientWeighting",), given=("tasks",)
+)
+BALANCE = Slot("a balance", ("jlrun.balance.Balance",), parts={"weighting": GRADIENT_WEIGHTING})
+TERM = Slot("a term", ("jlrun.terms.Term",))
+OPTIMIZER = Slot(
+    "an optimizer", ("torch.optim.Optimizer",), ("torch.optim", "timm.optim"), given=("params",)
+)
+SCHEDULER = Slot("a schedule", call=("step", "num_steps"), home="jlrun.schedules")
+DATASET = Slot("a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data")
+AUGMENT = Slot("an augmentation", ("jlrun.data.augment.Augment",))
+TASK = Slot("a task", ("jlrun.tasks.Task",))
+FINETUNING = Slot("a way of fine-tuning", ("jlrun.finetuning.Finetuning",))
+VALIDATOR = Slot("a validator", ("jlrun.validators.Validator",))
+ZERO_SHOT_METHOD = Slot("a zero-shot method", ("jlrun.zero_shot.Method",))
+VIEWS = Slot("augmented views", call=("batch", "generator", "specs"), home="jlrun.data.views")
+PART = Slot("a part of a model", _MODULE, _NETWORKS)
 
 _TOP = {
     "optimizer": OPTIMIZER,
@@ -125,23 +147,6 @@ def _keys_of(file: str) -> frozenset[str]:
     import yaml
 
     return frozenset(yaml.safe_load((package_folder() / file).read_text(encoding="utf-8")))
-
-
-def unfit(found: Any, slot: Slot) -> str:
-    """Say why the class or function ``found`` cannot stand in ``slot``; '' if it can."""
-    module = str(found.__module__)
-    owned = top_package(found) in added_packages()
-    if inspect.isclass(found) and slot.base:
-        return "" if issubclass(found, _class(slot.base)) else f"is not {slot.what} ({slot.base})"
-    within = bool(slot.functions) and f"{module}.".startswith(f"{slot.functions}.")
-    return "" if owned or within else f"is not {slot.what}"
-
-
-def _class(path: str) -> type:
-    from importlib import import_module
-
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module), name)
 
 
 def _place(

@@ -21,6 +21,8 @@ from jlrun.errors import UserError
 
 BUILT_IN = ("jlrun", "torch", "torchvision", "timm", "torchjd")
 VARIABLE = "JLRUN_TRUST"
+# What is imported for a config where nobody else has imported it: importing is running, too.
+IMPORTED = ("jlrun", "torch.nn", "torch.optim", "torchvision", "timm", "torchjd")
 
 
 def trusted_packages() -> tuple[str, ...]:
@@ -112,6 +114,8 @@ def _member(holder: Any, name: str, holder_path: str, path: str) -> Any:
         module = f"{holder.__name__}.{name}"
         if not hasattr(holder, "__path__") or find_spec(module) is None:
             raise _absent(holder, name, holder_path, path)
+        if not f"{module}.".startswith(tuple(f"{p}." for p in (*IMPORTED, *added_packages()))):
+            raise _wrong(f"'{path}' lies in '{module}', which holds no part of an experiment")
         found: Any = _imported(module, path)
     elif not hasattr(holder, name):
         raise _absent(holder, name, holder_path, path)

@@ -26,7 +26,7 @@ def load_tokenizer(name: str, where: str = "tokenizer") -> Any:
     """
     transformers = import_extra("transformers", EXTRA, where)
     try:
-        return transformers.AutoTokenizer.from_pretrained(name)
+        return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UserError.of(
             where,

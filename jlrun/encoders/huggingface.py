@@ -86,9 +86,12 @@ def _load(name: str, fresh: bool) -> nn.Module:
     library.utils.logging.disable_progress_bar()
     try:
         if fresh:
-            network = library.AutoModel.from_config(library.AutoConfig.from_pretrained(name))
+            config = library.AutoConfig.from_pretrained(name, trust_remote_code=False)
+            network = library.AutoModel.from_config(config, trust_remote_code=False)
         else:
-            network = library.AutoModel.from_pretrained(name, use_safetensors=True)
+            network = library.AutoModel.from_pretrained(
+                name, use_safetensors=True, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError) as error:
         raise UserError.of(
             f"{WHERE}.name",

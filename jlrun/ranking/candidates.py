@@ -10,6 +10,7 @@ from jlrun.building import make_model
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
+from jlrun.config.slots import ENCODER
 from jlrun.data.specs import Spec, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
@@ -110,7 +111,7 @@ def _backbone_model(backbone: Backbone, target: Target, seed: int) -> JointModel
     # What no weight file holds, such as the layer before it for images of other channels.
     seed_everything(seed, "rank", "untrained")
     with blaming(f"--backbones {backbone.name}"):
-        encoder = build(backbone.node, target.specs["image"])
+        encoder = build(backbone.node, ENCODER, target.specs["image"])
     trunk = Trunk({"image": encoder}, Single({"image": encoder.out_features}))
     return JointModel(Hard(lambda: trunk, ()), {})
 

@@ -8,6 +8,7 @@ from typing import Any
 from jlrun.building import head_node
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
+from jlrun.config.slots import DATASET
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
 from jlrun.feeds import RESERVED, dataset_nodes
@@ -89,7 +90,8 @@ def _difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] 
 
 def _refuse_other_rows(first: Member, other: Member) -> None:
     for name, node in dataset_nodes(first.settings).items():
-        dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+        own = {k: v for k, v in node.items() if k not in RESERVED}
+        dataset: Dataset = build(own, DATASET)
         if dataset.val is None:
             why = (
                 f"'{name}' has no official validation split: the seed draws it, so that rows which "

@@ -6,10 +6,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import OmegaConf
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
@@ -22,6 +22,7 @@ from jlrun.config.compose import (
 from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
 from jlrun.recorders.header_lines import short_path
+from jlrun.saved_text import read_yaml
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
 
@@ -82,13 +83,23 @@ def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
     file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
     if not file.is_file():
         return
-    before = list(OmegaConf.load(file).hydra.overrides.task)
+    before = _overrides_of(file)
     if before != overrides:
         message = (
             f"'{directory}' holds another sweep; choose another folder, or go on with that one: "
             f"{_command(before, directory)}"
         )
         raise UserError.of("hydra.sweep.dir", message)
+
+
+def _overrides_of(file: Path) -> list[str]:
+    """Return the overrides of the sweep whose config lies at ``file``."""
+    content: Any = read_yaml(file)
+    for key in ("hydra", "overrides", "task"):
+        content = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(content, list):
+        raise UserError.of(str(file), "is not the config of a sweep")
+    return [str(text) for text in content]
 
 
 def _command(overrides: Sequence[str], directory: Path) -> str:

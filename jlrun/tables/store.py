@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jlrun.saved_text import read_json
 from jlrun.tables.bad_rows import BadRow, BadRows
 
 Form = Literal["number", "code", "text"]
@@ -54,7 +54,7 @@ class Store:
     @cached_property
     def description(self) -> Mapping[str, Any]:
         """What `convert` wrote down beside the columns."""
-        return json.loads((self.folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return read_json(self.folder / DESCRIPTION)
 
     def __len__(self) -> int:
         return self.description["num_rows"]

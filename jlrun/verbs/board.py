@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,9 @@ def main(args: Sequence[str]) -> int:
             str(folder), "there is no such folder; runs go to outputs/ of the working directory"
         )
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder)]
-    process = subprocess.Popen([*command, "--port", str(options.port)])
+    # Without the working directory among the places that modules are imported from.
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    process = subprocess.Popen([*command, "--port", str(options.port)], env=environment)
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from argparse import Namespace
@@ -18,6 +17,7 @@ from torch.serialization import safe_globals
 from jlrun.errors import UserError
 from jlrun.file_limits import size_text
 from jlrun.regular_files import require_regular
+from jlrun.saved_text import DEEPEST, read_json
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -89,7 +89,7 @@ def settings_beside(file: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(file.parent / "config.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -139,7 +139,9 @@ def _refuse_to_unpack(file: Path) -> None:
 
 
 def _unwrapped(content: Any) -> Any:
-    while isinstance(content, Mapping):
+    seen = set[int]()
+    while isinstance(content, Mapping) and id(content) not in seen:
+        seen.add(id(content))
         inner = next(
             (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None
         )
@@ -149,11 +151,14 @@ def _unwrapped(content: Any) -> Any:
     return content
 
 
-def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    if not isinstance(content, Mapping):
+def _flat(content: Any, prefix: str, seen: set[int] | None = None) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of nested mappings; one that stands in several places is read once."""
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen or prefix.count(".") > DEEPEST:
         return
+    seen.add(id(content))
     for name, value in content.items():
         if isinstance(value, Tensor):
             yield f"{prefix}{name}", value
         elif name != "optimizer":
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.", seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.files import read_json
 from jlrun.result import read_result
+from jlrun.saved_text import parse_json
 from jlrun.zero_shot.classes import ClassSplit
 
 _DESCRIPTION = "model.json"
@@ -75,6 +75,6 @@ def _metadata(file: Path) -> Mapping[str, Any]:
 
     try:
         with safe_open(file, framework="pt") as opened:
-            return json.loads((opened.metadata() or {}).get("jlrun", "{}"))
+            return parse_json((opened.metadata() or {}).get("jlrun", "{}"))
     except (SafetensorError, OSError, ValueError):
         return {}  # what reads the weights says what is wrong

@@ -19,6 +19,7 @@ from jlrun.balance import NoBalance
 from jlrun.balance.encoders import encoder_parameters
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.slots import SHARING
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, UserError
@@ -244,7 +245,7 @@ def test_every_way_of_sharing_works(option: str, sharing: str) -> None:
     def make_trunk() -> Trunk:
         return Trunk({"x": SmoothEncoder(6), "y": SmoothEncoder(5)}, Gated({"x": 6, "y": 5}))
 
-    body = build(node, make_trunk, tuple(spec.name for spec in TASKS))
+    body = build(node, SHARING, make_trunk, tuple(spec.name for spec in TASKS))
     heads = {s.name: body.build_head(lambda w, s=s: Linear(w, s.num_outputs)) for s in TASKS}
     the_phase = phase(option)
     learner = begun(the_phase, JointModel(body, heads))

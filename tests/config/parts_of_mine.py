@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
+from jlrun.data.dataset import Dataset
 from jlrun.data.specs import ImageSpec
 from jlrun.ranges import PositiveInt, Probability
 
@@ -58,3 +59,16 @@ class Open(nn.Module):
 def make_encoder(spec: ImageSpec, width: int = 1) -> Encoder:
     """A factory."""
     return Encoder(spec, width)
+
+
+called: list[str] = []
+
+
+def untold():  # type: ignore[no-untyped-def]
+    """A function that does not say what it returns."""
+    called.append("untold")
+
+
+def liar() -> Dataset:
+    """A function that returns something else than it says."""
+    return ("images", "labels")  # type: ignore[return-value]

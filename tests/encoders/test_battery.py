@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.slots import ENCODER
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.encoders import DilatedResNet
 from jlrun.encoders.base import Encoder, Tokens
@@ -52,7 +53,7 @@ def make(modality: str, option: str, spec: Spec) -> Encoder:
         folder = Path(tempfile.mkdtemp())
         tiny_bert(folder)
         config["backbone"]["text"]["name"] = str(folder)
-    return build(config["backbone"][modality], spec)
+    return build(config["backbone"][modality], ENCODER, spec)
 
 
 def rows(spec: Spec, count: int) -> Tensor:

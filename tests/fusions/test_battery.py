@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.slots import FUSION
 from jlrun.encoders.base import Tokens
 from jlrun.errors import UserError
 from jlrun.fusions.base import Fusion, TokenFusion
@@ -37,7 +38,7 @@ def node(option: str) -> Mapping[str, Any]:
 
 def make(option: str, widths: Mapping[str, int] = WIDTHS) -> Fusion:
     torch.manual_seed(0)
-    fusion = build(node(option), widths)
+    fusion = build(node(option), FUSION, widths)
     for parameter in fusion.parameters():  # what begins at zero would hide mistakes
         if not parameter.any():
             nn.init.normal_(parameter, std=0.5)
@@ -217,7 +218,7 @@ def test_dropout_acts_in_training_only(option: str, form: str) -> None:
         assert "dropout" not in node(option)  # its heads are all it has
         return
     torch.manual_seed(0)
-    fusion, x = build({**node(option), "dropout": 0.5}, WIDTHS), inputs(form)
+    fusion, x = build({**node(option), "dropout": 0.5}, FUSION, WIDTHS), inputs(form)
     assert not torch.equal(fuse(fusion, form, x, {}), fuse(fusion, form, x, {}))
     fusion.eval()
     torch.testing.assert_close(fuse(fusion, form, x, {}), fuse(fusion, form, x, {}), rtol=0, atol=0)
@@ -276,7 +277,7 @@ def test_places_in_a_sequence_are_told_apart(option: str) -> None:
 @attending
 def test_heads_divide_the_width(option: str) -> None:
     with pytest.raises(UserError, match=r"^fusion.heads: 3 heads can't share a width of 128"):
-        build({**node(option), "heads": 3}, WIDTHS)
+        build({**node(option), "heads": 3}, FUSION, WIDTHS)
 
 
 @pytest.mark.parametrize("option", SEVERAL)

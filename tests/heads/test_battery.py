@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from jlrun.config.build import build, takes_class_names
 from jlrun.config.compose import compose
+from jlrun.config.slots import HEAD
 
 CONF = Path(__file__).parents[2] / "conf" / "heads"
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
@@ -23,7 +24,7 @@ def make(option: str, outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
     node = compose(["mode=multitask", f"heads={option}"]).config["heads"]
     names = ("red car", "blue car", "blue bus")[: max(2, outputs)]
-    return build(node, 5, outputs, *(names if takes_class_names(node) else ()))
+    return build(node, HEAD, 5, outputs, *(names if takes_class_names(node) else ()))
 
 
 def features_for(option: str, count: int) -> Tensor:

@@ -11,6 +11,7 @@ import yaml
 from torch import Tensor, nn
 
 from jlrun.config.build import build
+from jlrun.config.slots import SHARING
 from jlrun.data.batch import Batch
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
 from jlrun.encoders import AudioCnn, BagOfEmbeddings, Cnn, Encoder, LeNet, Mlp, Torchvision
@@ -93,7 +94,7 @@ def small_model(
     node = NODES[option] if isinstance(option, str) else option
     if "hidden" in node:
         node = {**node, "hidden": [7]}
-    body: Sharing = build(node, lambda: trunk_of(encoders, fusion), tasks)
+    body: Sharing = build(node, SHARING, lambda: trunk_of(encoders, fusion), tasks)
     heads = {
         task: body.build_head(lambda width, n=NUM_OUTPUTS[task]: Linear(width, n)) for task in tasks
     }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.slots import TERM
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
@@ -63,7 +64,7 @@ def make(option: str) -> Term:
     assert list(terms) == [option]
     # No row of an untrained model is as certain as 0.95.
     certain = {"threshold": 0.0} if option == "fixmatch" else {}
-    return build({**terms[option], **certain})
+    return build({**terms[option], **certain}, TERM)
 
 
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")

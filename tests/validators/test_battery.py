@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from jlrun.config.build import build
+from jlrun.config.slots import VALIDATOR
 from jlrun.validators import BNM, DEV, SND, Evidence, Validator, density_ratio, predictions, snd
 from tests.validators.clusters import K, clusters, shuffled
 
@@ -23,7 +24,7 @@ each = pytest.mark.parametrize("option", OPTIONS)
 
 
 def make(option: str) -> Validator:
-    return build(yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8")))
+    return build(yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8")), VALIDATOR)
 
 
 @each

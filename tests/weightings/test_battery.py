@@ -8,7 +8,7 @@ import yaml
 from torch import Tensor
 
 from jlrun.config.build import build
-from jlrun.config.slots import gradient_keys
+from jlrun.config.slots import WEIGHTING, gradient_keys
 from jlrun.weightings import (
     GradientWeighting,
     LossWeighting,
@@ -30,7 +30,7 @@ ORDERED = RANDOM | {"ldc"}  # compares each task with the one after it
 def made(name: str, tasks: tuple[str, ...] = TASKS) -> Weighting:
     skipped = {"defaults", *gradient_keys()}
     node = {key: value for key, value in NODES[name].items() if key not in skipped}
-    return build(node, tasks)
+    return build(node, WEIGHTING, tasks)
 
 
 def problem(dtype: torch.dtype = torch.float32, scale: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,103 @@
+"""Whether a class or function may stand in a slot, judged before it is called.
+
+What is not allowed is refused: a class of another base, a class of a library from outside the
+modules that hold such parts, a function that does not say what it returns. Loaders, and whatever
+else reads files or runs them, fit nowhere: they are no parts of a model, of data or of training.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from importlib import import_module
+from typing import Any
+
+from jlrun.config.slots import Slot
+from jlrun.config.trust import added_packages, top_package
+
+
+def unfit(found: Any, slot: Slot) -> str:
+    """Say why the class or function ``found`` cannot stand in ``slot``; '' if it can."""
+    own = top_package(found) in added_packages()
+    if not (own or _at_home(found, slot)):
+        return _not(slot)
+    if inspect.isclass(found):
+        return "" if _is_one(found, slot) else _not(slot)
+    if not own and found.__qualname__ != found.__name__:  # a method
+        return _not(slot)
+    if not own and not slot.bases:
+        return _not(slot)
+    if _returns_one(found, slot):
+        return ""
+    what = slot.bases[0].rpartition(".")[2] if slot.bases else "a class of your own"
+    return (
+        f"{_not(slot)}: let the function say that it returns one, def {found.__name__}(…) -> {what}"
+    )
+
+
+def demand(made: Any, path: str, slot: Slot) -> Any:
+    """Return ``made``, which the target at ``path`` returned.
+
+    Raises:
+        UserError: if it is not what the slot demands.
+    """
+    from jlrun.errors import UserError
+
+    if _is_one(type(made), slot):
+        return made
+    message = f"it made {_kind(made)}, which {_not(slot)}"
+    raise UserError.of(path, message)
+
+
+def _not(slot: Slot) -> str:
+    return f"is not {slot.what} ({slot.demanded})"
+
+
+def _kind(made: Any) -> str:
+    name = type(made).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _at_home(found: Any, slot: Slot) -> bool:
+    """Whether something that jlrun or another library defines lies where such parts lie."""
+    module = f"{found.__module__}."
+    if not inspect.isclass(found):
+        return bool(slot.home) and module.startswith(f"{slot.home}.")
+    if module.startswith("jlrun."):
+        return bool(slot.bases) or module.startswith(f"{slot.home}.")
+    return any(module.startswith(f"{library}.") for library in slot.libraries)
+
+
+def _is_one(kind: type, slot: Slot) -> bool:
+    if slot.bases:
+        return issubclass(kind, tuple(map(_class, slot.bases)))
+    return _called_with(kind, len(slot.call))
+
+
+def _called_with(kind: type, count: int) -> bool:
+    call = next((vars(c)["__call__"] for c in kind.__mro__ if "__call__" in vars(c)), None)
+    if call is None:
+        return False
+    try:
+        inspect.signature(call).bind(*range(count + 1))  # self, too
+    except TypeError:
+        return False
+    return True
+
+
+def _returns_one(function: Any, slot: Slot) -> bool:
+    """Whether the annotation of what a function returns names what the slot demands."""
+    told = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(told, str):
+        module = sys.modules.get(function.__module__)
+        try:
+            told = eval(told, dict(vars(module)) if module else {})
+        except Exception:  # imported for type checkers alone
+            names = {base.rpartition(".")[2] for base in slot.bases}
+            return told.rpartition(".")[2] in names
+    return inspect.isclass(told) and _is_one(told, slot)
+
+
+def _class(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
