@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, plain
+from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
 from jlrun.config.data_nodes import SEVERAL, SINGLE
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
@@ -52,7 +52,7 @@ def _other_problems(names: Names) -> list[Problem]:
     if names.base is None:
         return []
     try:
-        config = plain(names.preview())
+        config = resolved(names.preview())
     except UserError as error:
         return list(error.problems)
     tables = with_tables(config)

@@ -15,6 +15,7 @@ from jlrun.config.data_nodes import (
     task_labels,
     used_nodes,
 )
+from jlrun.config.data_parts import check_data_parts
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, did_you_mean
 
@@ -216,6 +217,7 @@ _CHECKS = (
     _modality_dropout,
     _backbones,
     _strengths,
+    check_data_parts,
 )
 
 

@@ -6,12 +6,15 @@ Exit code 0 if none ended in a traceback, for too long or without a message.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
 
 from tests.fuzz import sandbox
@@ -49,12 +52,13 @@ def main() -> int:
 def warm_up() -> None:
     """Import what cases need, so that each begins with it; no tensor is made, since a process
     that has started PyTorch's threads can't be forked."""
-    import jlrun.config.key_checks
-    import jlrun.config.signatures
-    import jlrun.execution
-    import jlrun.figures
-    import jlrun.terms
-    import jlrun.weightings  # noqa: F401
+    import torchvision  # noqa: F401
+
+    import jlrun
+
+    for module in walk_packages(jlrun.__path__, "jlrun."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
 
 
 def make_runs(folder: Path) -> None:
@@ -83,9 +87,14 @@ def _cases(options: argparse.Namespace, runs: Path) -> Iterator[Case]:
 
 def _report(case: Case, outcome: sandbox.Outcome, fault: str) -> str:
     words = f"{case.name}: {fault or 'fine'} (exit code {outcome.code}, {outcome.seconds:.1f} s)"
-    lines = [f"== {words}", f"jlrun {shlex.join(case.arguments)}"]
+    lines = [f"== {words}", f"jlrun {shorter(shlex.join(case.arguments))}"]
     about = [f"with {case.about}"] if case.about else []
-    return "\n".join([*lines, *about, outcome.output[-4000:].rstrip()])
+    return "\n".join([*lines, *about, shorter(outcome.output[-3000:].rstrip())])
+
+
+def shorter(text: str) -> str:
+    """Return a text with the middle of long words left out."""
+    return re.sub(r"(\S{150})\S{100,}(\S{20})", r"\1…\2", text)
 
 
 def _options() -> argparse.Namespace:

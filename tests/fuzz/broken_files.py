@@ -14,6 +14,7 @@ from tests.fuzz import seeds
 from tests.fuzz.cases import Case
 from tests.fuzz.mutations import mutated
 
+_BEST = "checkpoints/best/model.safetensors"
 MODEL_RUN, TABLE_RUN = "model_run", "table_run"
 
 _TINY = [
@@ -51,7 +52,7 @@ def broken_file(seed: int, number: int, runs: Path) -> Case:
         path = folder / name
         path.write_bytes(_damaged(kind, state, path.read_bytes())[0])
 
-    return Case(f"file {number}", arguments, prepare, f"{name} ({kind.about(state)})")
+    return Case(f"file {number}", arguments, prepare, f"a damaged {name}")
 
 
 def _damaged(kind: _Kind, state: int, content: bytes) -> tuple[bytes, str]:
@@ -66,11 +67,6 @@ class _Kind:
     commands: Sequence[Sequence[str]]
     prepare: Callable[[Path, Path], None]
     text: bool = False
-
-    def about(self, state: int) -> str:
-        """Say what is done to the file; the kinds of damage do not depend on its content's size
-        but where chance is asked for places, so it is told by the folder that is kept."""
-        return f"damage {state}"
 
 
 def _written(name: str, content: Callable[[], bytes]) -> Callable[[Path, Path], None]:
@@ -100,15 +96,16 @@ def _idx(folder: Path, runs: Path) -> None:
 
 
 def _weights(folder: Path, runs: Path) -> None:
-    shutil.copy(runs / MODEL_RUN / "checkpoints" / "best" / "model.safetensors", folder / "w.safetensors")
+    shutil.copy(
+        runs / MODEL_RUN / "checkpoints" / "best" / "model.safetensors", folder / "w.safetensors"
+    )
 
 
 def _pickled_weights(folder: Path, runs: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    best = runs / MODEL_RUN / "checkpoints" / "best" / "model.safetensors"
-    torch.save(load_file(best), folder / "w.pt")
+    torch.save(load_file(runs / MODEL_RUN / _BEST), folder / "w.pt")
 
 
 def _table(name: str, *more: str) -> list[list[str]]:

@@ -13,6 +13,12 @@ from jlrun.config.options import package_folder
 from tests.fuzz.cases import Case
 from tests.fuzz.seeds import write_table_with_files
 
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a text; where a word is to hold a space, it stands as ~_."""
+    return tuple(word.replace("~_", " ") for word in text.split())
+
+
 _BEGINNINGS = (
     ["mode=multitask", "dataset=digits"],
     ["mode=multitask", "dataset=multidigits"],
@@ -32,7 +38,7 @@ _BEGINNINGS = (
     ["experiment=digits_adaptation"],
     [],
 )
-_VALUES = (
+_VALUES = _words(
     "null true no abc '' [] {} [1,2] {a:1} {a:{b:[null]}} -1 0 1 2 3 0.5 -0.5 1e38 1e-300 1e400 "
     "nan inf -inf 99999999999999999999 -99999999999999999999 1_2 007 0x10 2020-01-01 ${seed} "
     "${epochs} ${nothing} ${nothing.more} ${.x} ${..x} ${oc.env:NOPE} ${oc.env:HOME} ${oc.eval:1} "
@@ -41,21 +47,21 @@ _VALUES = (
     "{_target_:1} {_target_:null} {_target_:''} {_target_:jlrun.tasks.Binary} {_target_:torch} "
     "{_target_:{_target_:torch.nn.Linear}} {a:${seed}} {a:${a}} '../x' . / 'a/b' 1,2 a,b null,1 "
     "range(1,3) range(0.1,0.9,0.4) choice(1,2) glob(*) sort(3,1) shuffle(1,2) int(1) float(1) "
-    "str(1) bool(1) json_str(1) interval(0,1) tag(1) 'a b' 'a,b' 'a:b' \"'\" \\, \\\\ 1e3 1.0 "
+    "str(1) bool(1) json_str(1) interval(0,1) tag(1) 'a~_b' 'a,b' 'a:b' \"'\" \\, \\\\ 1e3 1.0 "
     "4GB 0B -4GB cpu cuda:99 auto digits label equal image"
-).split(" ")
+)
 _LONG = ("x" * 5000, "[" * 60 + "]" * 60, "[" + ",".join(["1"] * 3000) + "]", "9" * 5000)
-_ODD_KEYS = (
+_ODD_KEYS = _words(
     "ü a.b a..b .a a. _x __class__ 1 0 a-b a/b a@b a:b _target_ _args_ _partial_ _recursive_ "
     "_convert_ null true 日本 a[0] a*b hydra defaults self keys"
-).split(" ")
-_HYDRA = (
+)
+_HYDRA = _words(
     "run.dir sweep.dir sweep.subdir job.name job.num job.id job.chdir job.config output_subdir "
     "verbose mode searchpath callbacks job_logging hydra_logging launcher launcher._target_ "
     "sweeper sweeper._target_ sweeper.params sweeper.max_batch_size sweeper.params.seed env help "
     "overrides.task overrides.hydra runtime.cwd runtime.choices job.env_set job.env_copy"
-).split(" ")
-_FOREIGN = (
+)
+_FOREIGN = _words(
     "os.system torch.load torch.hub.load torch.os.system builtins.eval jlrun jlrun.tasks "
     "jlrun.nothing jlrun.tasks.Multiclas torch.nn.Linear torch.nn.Module torch.optim.SGD "
     "torch.optim.LBFGS torch.optim.Optimizer torch.optim.SparseAdam torch.Tensor torch.zeros "
@@ -63,7 +69,7 @@ _FOREIGN = (
     "jlrun.encoders.base.Encoder jlrun.weightings.base.LossWeighting jlrun.model.JointModel "
     "jlrun.config.trust.find jlrun.errors.UserError jlrun.cli.main a b.c .a a. ü.x torch.nn "
     "torch.float32 jlrun.tasks.Multiclass.__init__ jlrun.data.dataset.Dataset typing.Any"
-).split(" ")
+)
 _SHORT = [
     "epochs=1",
     "batch_size=8",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jlrun.data.image_files import read_image
 from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec
 from jlrun.data.transforms import resize
-from jlrun.errors import UserError
+from jlrun.errors import UserError, shortened
 from jlrun.tables.conversion import CheckFile
 from jlrun.tables.media import read_array
 
@@ -66,8 +67,8 @@ def _check_of(spec: Spec) -> CheckFile:
 
 def _check(reason: str, read: Callable[[Path], Tensor]) -> CheckFile:
     def check(path: Path) -> tuple[str, str] | None:
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else f"there is no {path}"
+        if not os.path.isfile(path):  # which takes names that no file can have
+            found = "a folder" if os.path.isdir(path) else f"there is no {shortened(str(path))}"
             return "missing file", found
         try:
             read(path)
