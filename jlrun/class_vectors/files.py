@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import load_array, load_arrays
 from jlrun.errors import UserError
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
@@ -104,8 +105,9 @@ def _of_mappings(content: Mapping[str, Any], where: str, what: str) -> Table:
 def _yaml(path: Path, where: str) -> dict[str, Any]:
     import yaml
 
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+    text, loader = path.read_text(encoding="utf-8"), None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise UserError.of(where, f"'{path}' is no table: expected class: values in each line")
@@ -113,17 +115,24 @@ def _yaml(path: Path, where: str) -> dict[str, Any]:
         names = [str(key.value) for key, _ in node.value]
         _refuse_twice(names, where, f"'{path}'", "class")
         rows = [loader.construct_object(value, deep=True) for _, value in node.value]  # pyright: ignore
-    except yaml.YAMLError as error:
+    except UserError:
+        raise
+    # Of a name that is no name, a date without such a day, lists in lists without end.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError.of(where, f"'{path}' is not valid YAML: {reason}") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return dict(zip(names, rows, strict=True))
 
 
 def _csv(path: Path, where: str) -> Table:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [line for line in csv.reader(file) if line]
+    except csv.Error as error:
+        raise UserError.of(where, f"'{path}' is not a CSV table: {error}") from error
     if len(lines) < 2 or len(lines[0]) < 2:
         raise UserError.of(where, f"'{path}': expected a header, then a class and numbers per line")
     attributes = tuple(name.strip() for name in lines[0][1:])
@@ -137,12 +146,12 @@ def _csv(path: Path, where: str) -> Table:
 
 def _numpy(path: Path, classes: Sequence[str], where: str) -> Table:
     try:
-        loaded = np.load(path, allow_pickle=False)
         if path.suffix.lower() == ".npz":
+            loaded = load_arrays(path)
             names, values = [str(name) for name in loaded["classes"]], loaded["vectors"]
         else:
-            names, values = list(classes), loaded
-    except (ValueError, KeyError, EOFError) as error:
+            names, values = list(classes), load_array(path)
+    except (ValueError, KeyError, TypeError) as error:
         expected = "an array of numbers" if path.suffix == ".npy" else "'classes' and 'vectors'"
         raise UserError.of(where, f"'{path}': expected {expected} ({error})") from error
     if values.ndim != 2 or len(values) != len(names) or values.shape[1] == 0:
@@ -173,7 +182,7 @@ def _table(
 def _number(cell: Any, name: str, where: str, what: str) -> float:
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = float("nan")
     if not np.isfinite(value):
         raise UserError.of(where, f"{what}: '{name}' has {cell!r}, which is not a finite number")

@@ -6,12 +6,12 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import load_array, load_arrays
 from jlrun.data.image_files import is_image_name, read_image
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.sounds import read_audio
@@ -74,11 +74,10 @@ def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[st
 def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
     try:
         if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = dict(archive)
+            arrays = load_arrays(path)
         else:
-            arrays = {next(iter(specs)): np.load(path, allow_pickle=False)}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+            arrays = {next(iter(specs)): load_array(path)}
+    except (OSError, ValueError) as error:
         raise UserError.of(str(path), f"not a readable array file ({error})") from error
     for name in arrays:
         if name not in specs:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.array_files import load_array
 from jlrun.data.dataset import Dataset
 from jlrun.data.rows import FileRows, deferred_column
 from jlrun.data.specs import ImageSpec
@@ -191,8 +192,8 @@ def _squeezed(path: Path, array: np.ndarray) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = load_array(path)
+    except (OSError, ValueError) as error:
         raise UserError.of(str(path), f"not a readable array file ({error})") from error
     if array.dtype.kind not in "fiub" or array.size == 0:
         raise UserError.of(str(path), f"expected numbers, found {array.dtype} {array.shape}")

@@ -60,7 +60,9 @@ def _row(
     line: bytes, place: int, reading: Reading, missing: frozenset[str], bad: BadRows, where: str
 ) -> dict[str, str] | None:
     try:
-        found: Any = json.loads(line.decode("utf-8" if is_wide(reading.encoding) else reading.encoding))
+        found: Any = json.loads(
+            line.decode("utf-8" if is_wide(reading.encoding) else reading.encoding)
+        )
     except UnicodeDecodeError as error:
         byte = f"byte 0x{line[error.start]:02x}"
         bad.add(place, "not decodable text", f"{byte}; see reading.encoding")

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from jlrun.array_files import load_array
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 
 LARGEST_SIDE, LONGEST_SECONDS, LONGEST_SERIES = 64, 10.0, 1_000
@@ -95,7 +96,7 @@ def read_array(path: Path) -> np.ndarray:
         OSError, ValueError: if it holds no such thing.
     """
     if path.suffix.lower() == ".npy":
-        array = np.load(path, allow_pickle=False)
+        array = load_array(path)
     else:
         delimiter = "," if path.suffix.lower() == ".csv" else "\t"
         lines = path.read_text(encoding="utf-8-sig").splitlines()
