@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun.errors import UserError
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``path`` so that a reader, or a kill, finds the old content or all of the new."""
@@ -29,8 +31,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError.of(str(path), f"is damaged: it holds no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError.of(str(path), "is damaged: it holds no JSON object")
+    return content
 
 
 def copy_folder(

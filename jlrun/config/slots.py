@@ -36,7 +36,7 @@ SAMPLING = Slot("a sampling", "jlrun.data.sampling.Sampling")
 SHARING = Slot("a way of sharing", "jlrun.sharing.Sharing", given=("make_trunk", "tasks"))
 FUSION = Slot("a fusion", "torch.nn.Module", "jlrun.fusions", given=("features",))
 HEAD = Slot("a head", "torch.nn.Module", "jlrun.heads", given=("in_features", "out_features"))
-WEIGHTING = Slot("a weighting", "torch.nn.Module", given=("tasks",))
+WEIGHTING = Slot("a weighting", "jlrun.weightings.base.Weighting", given=("tasks",))
 GRADIENT_WEIGHTING = Slot(
     "a weighting of gradients", "jlrun.weightings.GradientWeighting", given=("tasks",)
 )
