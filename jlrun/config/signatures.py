@@ -218,8 +218,17 @@ def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) 
     """Build the optimizer over one number: PyTorch checks ranges there, not in the signature."""
     import torch
 
+    number = torch.nn.Parameter(torch.zeros(()))
     try:
-        target([torch.nn.Parameter(torch.zeros(()))], **arguments)
-    except (ValueError, TypeError, RuntimeError) as error:
+        optimizer = target([number], **arguments)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         return [Problem(path, " ".join(str(error).split()))]
+    number.grad = torch.ones(())
+    try:
+        optimizer.step()
+    except Exception as error:  # one that needs more than a gradient is no mistake
+        if "overflow" not in str(error):
+            return []
+        rate = arguments.get("lr")
+        return [Problem(f"{path}.lr", f"{rate} is too large: a step with it is not finite")]
     return []
