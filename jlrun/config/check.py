@@ -8,6 +8,7 @@ from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
 from jlrun.config.data_nodes import SEVERAL, SINGLE
+from jlrun.config.data_parts import check_data_parts
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
 from jlrun.config.slots import places
@@ -102,7 +103,7 @@ def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Pr
     problems = [Problem(path, f"must be set: {path}=…") for path in _unset(config)]
     told = {problem.where for problem in problems}
     problems += [problem for problem in schema_problems(config) if problem.where not in told]
-    return [*problems, *check_parts(config, overrides)]
+    return [*problems, *check_data_parts(config), *check_parts(config, overrides)]
 
 
 def _unset(config: Any, path: str = "") -> list[str]:

@@ -15,7 +15,6 @@ from jlrun.config.data_nodes import (
     task_labels,
     used_nodes,
 )
-from jlrun.config.data_parts import check_data_parts
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, did_you_mean
 
@@ -217,7 +216,6 @@ _CHECKS = (
     _modality_dropout,
     _backbones,
     _strengths,
-    check_data_parts,
 )
 
 
