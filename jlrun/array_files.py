@@ -20,11 +20,11 @@ def load_array(path: Path) -> np.ndarray:
         ValueError: if it holds no array, or objects.
     """
     try:
-        found = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # which NumPy leaves open where reading fails
+            found = np.load(file, allow_pickle=False)
     except (*_DAMAGED, tokenize.TokenError, BadZipFile) as error:
         raise ValueError(_reason(error)) from error
     if not isinstance(found, np.ndarray):
-        found.close()
         raise ValueError("it is an archive of arrays, not one array")
     return found
 
@@ -37,7 +37,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         ValueError: if it is no such archive, or one of them holds objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except (*_DAMAGED, AttributeError, tokenize.TokenError, BadZipFile) as error:
         raise ValueError(_reason(error)) from error
