@@ -134,7 +134,8 @@ def _whole(reader: Reader, split: str, path: Path) -> Part:
     except UserError as error:
         if split == "train":
             raise
-        places = dict.fromkeys((WHERE, f"{WHERE}.path"), f"{WHERE}.{split}_path")
+        named = f"{WHERE}.{split}_path"
+        places: dict[str, str] = {WHERE: named, f"{WHERE}.path": named}
         problems = [Problem(places.get(p.where, p.where), p.message) for p in error.problems]
         raise UserError(problems) from error
 
