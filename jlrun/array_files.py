@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,8 @@ _BROKEN = (
     EOFError,
     KeyError,
     SyntaxError,  # of a header
+    TypeError,
+    tokenize.TokenError,
     RecursionError,
     MemoryError,
     RuntimeError,  # of an encrypted archive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -11,11 +12,13 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
-from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean
+from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean, shortened
 from jlrun.verbs import VERBS
 from jlrun.writable_names import printable
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+# What is no mistake of the user: a disk that is full or broken, too many open files.
+_FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
 _STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
 
 
@@ -36,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Returns:
-        0 done; 1 the run failed, or some job of a sweep did; 2 the config or the input is wrong;
-        130 interrupted.
+        0 done; 1 the run failed, some job of a sweep did, or jlrun is at fault; 2 the config or
+        the input is wrong; 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -58,6 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output, such as `head`, has left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except MemoryError:
+        print("jlrun: out of memory", file=sys.stderr)
+        return _traced(FAILED)
+    except OSError as error:
+        return _refused_by_the_system(error)
+    except Exception as error:  # the last net: what ends here is to be mended at its root
+        from jlrun.faults import fault_lines
+
+        print(fault_lines(error), file=sys.stderr)
+        return _traced(FAILED)
+
+
+def _refused_by_the_system(error: OSError) -> int:
+    """Say which file the system refused, and why."""
+    reason = error.strerror or str(error) or type(error).__name__
+    where = f"{shortened(str(error.filename))}: " if error.filename is not None else ""
+    print(f"jlrun: {where}{reason}", file=sys.stderr)
+    return _traced(FAILED if error.errno in _FAILING or error.filename is None else WRONG)
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:

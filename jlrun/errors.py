@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+_LONG_WORD = re.compile(r"(\S{100})\S{200,}")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,13 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+        where, message = shortened(self.where), shortened(self.message)
+        return f"{where}: {message}" if where else message
+
+
+def shortened(text: str) -> str:
+    """Return a message whose overlong words, such as a value of 5,000 letters, are cut."""
+    return _LONG_WORD.sub(lambda word: f"{word[1]}… ({len(word[0]):,} characters)", text)
 
 
 class UserError(ValueError):

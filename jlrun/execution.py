@@ -18,6 +18,7 @@ from jlrun.diagnosis.look import Diagnosis
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.faults import note_log
 from jlrun.files import write_json, write_text
 from jlrun.fingerprints import Fingerprint, check_unchanged
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
@@ -148,8 +149,9 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         ) as error:  # the second Ctrl-C, which does not wait for a checkpoint
             _end(job, recorder, "interrupted", None)
             raise Interrupted(_how_to_go_on(job.directory)) from error
-        except Exception:
+        except Exception as error:
             _end(job, recorder, "failed", traceback.format_exc())
+            note_log(error, job.directory / "log.txt")
             raise
         finally:
             recorder.close()

@@ -22,6 +22,7 @@ from jlrun.data.known_labels import KnownLabels
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
+from jlrun.data.well_formed import well_formed
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.retrieval import Retrieval
@@ -102,7 +103,8 @@ def load_splits(
     """
     own = {k: v for k, v in node.items() if k not in RESERVED}
     with placed_errors(name):
-        dataset: Dataset = build(own, DATASET)
+        found = build(own, DATASET)
+    dataset: Dataset = well_formed(found, str(node["_target_"]), name)
     if known and dataset.adopt is not None:
         dataset = dataset.adopt(known)
     _check_names(name, node, dataset)

@@ -11,6 +11,7 @@ from torch import Tensor
 from jlrun.backward import backward, num_samples
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
+from jlrun.errors import RunError
 from jlrun.forward import PartLosses, StepForward
 from jlrun.learner import Learner
 from jlrun.phase import Phase
@@ -52,6 +53,9 @@ def train_step(
         batches: stream -> batch on the device.
         engine: precision, accumulation and clipping.
         number: of the step in its phase, from 0.
+
+    Raises:
+        RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
     learner.optimizer.zero_grad(set_to_none=True)
@@ -63,11 +67,22 @@ def train_step(
     readings = learner.balance.after_backward(step.done(runs))
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters())
-    learner.scaler.step(learner.optimizer)
+    _step(learner)
     learner.scaler.update()
     learner.weighting.after_step(step.values_now)
     learner.after_step(progress)
     return replace(_stats(step, runs, total, grad_norm), readings=readings)
+
+
+def _step(learner: Learner) -> None:
+    try:
+        learner.scaler.step(learner.optimizer)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        rate = max(float(group["lr"]) for group in learner.optimizer.param_groups)
+        message = f"a step with a learning rate of {rate:g} is too large to be a number"
+        raise RunError(f"{message}: try optimizer.lr=1e-3") from error
 
 
 def _stats(

@@ -1,7 +1,9 @@
 """NumPy files whose headers promise more than they hold, or than there is room for."""
 
 import io
+import random
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from jlrun import file_limits
 from jlrun.array_files import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
+from tests.fuzz.mutations import mutated
+from tests.fuzz.seeds import archive_bytes, array_bytes
 
 
 def npy(shape: tuple[int, ...], content: bytes, dtype: str = "<f8") -> bytes:
@@ -67,3 +71,16 @@ def test_an_archive_that_unpacks_to_more_than_the_budget(tmp_path: Path) -> None
             load_arrays(tmp_path / "a.npz")
     finally:
         file_limits.bound_files(file_limits.DEFAULT)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_a_damaged_file_is_read_or_refused(number: int, tmp_path: Path) -> None:
+    rng = random.Random(number)
+    array = np.arange(12.0).reshape(3, 4)
+    for name, content, load in (
+        ("x.npy", array_bytes(array), load_array),
+        ("x.npz", archive_bytes(a=array), load_arrays),
+    ):
+        (tmp_path / name).write_bytes(mutated(rng, content, text=False)[0])
+        with suppress(ArrayFileError):
+            load(tmp_path / name)

@@ -109,8 +109,9 @@ def _yaml(path: Path, where: str) -> dict[str, Any]:
     import yaml
 
     refuse_expansion(path, MOST_SAVED)
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+    text, loader = path.read_text(encoding="utf-8"), None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise UserError.of(where, f"'{path}' is no table: expected class: values in each line")
@@ -118,17 +119,24 @@ def _yaml(path: Path, where: str) -> dict[str, Any]:
         names = [str(key.value) for key, _ in node.value]
         _refuse_twice(names, where, f"'{path}'", "class")
         rows = [loader.construct_object(value, deep=True) for _, value in node.value]  # pyright: ignore
-    except yaml.YAMLError as error:
+    except UserError:
+        raise
+    # Of a name that is no name, a date without such a day, lists in lists without end.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError.of(where, f"'{path}' is not valid YAML: {reason}") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return dict(zip(names, rows, strict=True))
 
 
 def _csv(path: Path, where: str) -> Table:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [line for line in csv.reader(file) if line]
+    except csv.Error as error:
+        raise UserError.of(where, f"'{path}' is not a CSV table: {error}") from error
     if len(lines) < 2 or len(lines[0]) < 2:
         raise UserError.of(where, f"'{path}': expected a header, then a class and numbers per line")
     attributes = tuple(name.strip() for name in lines[0][1:])
@@ -178,7 +186,7 @@ def _table(
 def _number(cell: Any, name: str, where: str, what: str) -> float:
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = float("nan")
     if not np.isfinite(value):
         raise UserError.of(where, f"{what}: '{name}' has {cell!r}, which is not a finite number")

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, plain
+from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
 from jlrun.config.data_nodes import SEVERAL, SINGLE
+from jlrun.config.data_parts import check_data_parts
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
 from jlrun.config.slots import places
@@ -52,7 +53,7 @@ def _other_problems(names: Names) -> list[Problem]:
     if names.base is None:
         return []
     try:
-        config = plain(names.preview())
+        config = resolved(names.preview())
     except UserError as error:
         return list(error.problems)
     tables = with_tables(config)
@@ -103,7 +104,7 @@ def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Pr
     problems = [Problem(path, f"must be set: {path}=…") for path in _unset(config)]
     told = {problem.where for problem in problems}
     problems += [problem for problem in schema_problems(config) if problem.where not in told]
-    return [*problems, *check_parts(config, overrides)]
+    return [*problems, *check_data_parts(config), *check_parts(config, overrides)]
 
 
 def _unset(config: Any, path: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,10 @@ from jlrun.errors import Problem, UserError
 from jlrun.saved_text import refuse_expansion
 
 CONFIG_NAME = "jlrun"
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+# What Hydra and OmegaConf say of a config, and what they stumble over in one that is odd enough.
+_SAID = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+_STUMBLED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError)
+COMPOSITION_ERRORS = (*_SAID, *_STUMBLED)
 
 OmegaConf.register_new_resolver(
     "run_id", lambda: secrets.token_hex(3), replace=True, use_cache=True
@@ -186,6 +190,19 @@ def as_composed(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
     return Composed(config, list(overrides), run_dir)
 
 
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Return `plain` of a config.
+
+    Raises:
+        UserError: for the first value that can't be resolved.
+    """
+    try:
+        with _hydra_config(cfg):
+            return plain(cfg)
+    except COMPOSITION_ERRORS as error:
+        raise UserError([composition_problem(error)]) from error
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved config as plain dicts and lists, without Hydra's node."""
     nodes = {str(key): cfg._get_node(key) for key in cfg if key != "hydra"}
@@ -198,12 +215,21 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 def composition_problem(error: Exception) -> Problem:
     """Return what kept Hydra from composing a config, in one line."""
+    if isinstance(error, UserError):
+        return error.problems[0]
+    if isinstance(error, RecursionError):
+        return Problem("", "values are nested too deeply, or refer to each other in a circle")
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    where = getattr(cause, "full_key", None) or ""
+    told = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
+    where = str(getattr(cause, "full_key", None) or (told[1] if told else ""))
+    if where == "hydra.sweeper.params":
+        return Problem(where, "name the values of a sweep in the command: --multirun seed=1,2")
     if isinstance(cause, YAMLError):
         return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     message = lines[0] if lines else type(cause).__name__
+    if isinstance(cause, _STUMBLED) and not isinstance(cause, OmegaConfBaseException):
+        return Problem(where, f"this can't be composed to a config ({message})")
     if "Cannot merge DictConfig with ListConfig" in message:
         return Problem(where, "a list stands where a group of keys is needed, as in {a: 1}")
     return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))

@@ -76,11 +76,11 @@ def shown(value: Any) -> str:
 
 def _location(value: Any, detail: ErrorDetails) -> list[str]:
     """Return the parts of an error's location that are keys, not the names of union members."""
-    parts: list[str] = []
-    for part in detail["loc"]:
+    parts, missing = list[str](), detail["type"] == "missing"
+    for position, part in enumerate(detail["loc"], start=1):
         if _holds(value, part):
             value = value[part]
-        elif not isinstance(value, Mapping) or detail["type"] != "missing":
+        elif not missing or position < len(detail["loc"]) or not isinstance(value, Mapping):
             continue
         parts.append(str(part))
     return parts

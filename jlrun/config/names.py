@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from jlrun.config.choices import Base, chooses_option, compose_base, open_repository
 from jlrun.config.compose import COMPOSITION_ERRORS, composition_problem
 from jlrun.config.keys import key_problem
-from jlrun.config.parsing import parse, text_of, without_sweeps
+from jlrun.config.parsing import key_of, parse, text_of, without_sweeps
 from jlrun.errors import Problem, UserError
 
 
@@ -50,7 +50,10 @@ def find_names(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> Names:
     """Check the names in ``overrides``, of which none may be a sweep."""
     problems: list[Problem] = []
     parsed = without_sweeps(parse(loader, overrides, problems), problems)
-    repository = open_repository(loader, parsed)
+    try:
+        repository = open_repository(loader, parsed)
+    except COMPOSITION_ERRORS as error:
+        return Names([*problems, composition_problem(error)])
     choosing = [chooses_option(repository, override) for override in parsed]
     groups = [o for o, is_group in zip(parsed, choosing, strict=True) if is_group]
     base = compose_base(loader, repository, groups, problems)
@@ -58,9 +61,18 @@ def find_names(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> Names:
         return Names(problems)
     values = []
     for override, is_group in zip(parsed, choosing, strict=True):
-        problem = None if is_group else key_problem(base, override)
+        problem = None if is_group else _key_problem(base, override)
         if problem is not None:
             problems.append(problem)
         elif not is_group:
             values.append(override)
     return Names(problems, [text_of(o) for o in (*base.chosen, *values)], base, values)
+
+
+def _key_problem(base: Base, override: Override) -> Problem | None:
+    """Return `key_problem`; of a key that OmegaConf can't take apart, that it can't."""
+    try:
+        return key_problem(base, override)
+    except COMPOSITION_ERRORS as error:
+        problem = composition_problem(error)
+        return Problem(problem.where or key_of(override), problem.message)

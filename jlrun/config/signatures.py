@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,12 @@ class Signature:
 
     Attributes:
         num_given: number of first parameters that are left to the run.
+        given: names of those, as far as they have any.
         open: whether it takes any other keyword too.
     """
 
     num_given: int
+    given: tuple[str, ...]
     parameters: Mapping[str, Parameter]
     open: bool
 
@@ -57,11 +59,11 @@ def check_place(place: Place) -> list[Problem]:
     wrong = unfit(target, place.slot)
     if wrong:
         return [Problem(where, f"'{place.node['_target_']}' {wrong}")]
-    signature = read_signature(target, len(place.slot.given))
-    if signature.num_given < len(place.slot.given):
-        expected = " and ".join(place.slot.given)
-        return [Problem(where, f"{target.__name__} must take {expected} first, given at run time")]
     arguments = arguments_of(place.node, place.reserved)
+    signature = read_signature(target, len(place.slot.given))
+    wrong = _not_left_to_the_run(target, signature, place.slot.given, arguments)
+    if wrong:
+        return [Problem(where, wrong)]
     problems = [
         *unknown_keys(place.path, arguments, signature, target),
         *_missing_keys(place.path, arguments, signature, target),
@@ -73,6 +75,24 @@ def check_place(place: Place) -> list[Problem]:
     return problems
 
 
+def _not_left_to_the_run(
+    target: Any, signature: Signature, given: Sequence[str], arguments: Mapping[str, Any]
+) -> str:
+    """Say where the first parameters are not those that the run gives; '' where they are."""
+    expected = " and ".join(given)
+    first = signature.given
+    set_here = [name for name in first if name in arguments and name not in given]
+    if signature.num_given < len(given):
+        return f"{target.__name__} must take {expected} first, given at run time"
+    if set_here:
+        begins = ", ".join(first)
+        return (
+            f"{target.__name__} must take {expected} first, given at run time, and its parameters "
+            f"begin with {begins}: put {expected} before '{set_here[0]}'"
+        )
+    return ""
+
+
 def arguments_of(node: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
     """Return the keys of a node that are arguments of its target."""
     return {key: value for key, value in node.items() if key not in {"_target_", *reserved}}
@@ -82,7 +102,7 @@ def read_signature(target: Any, given: int) -> Signature:
     """Return what a config may pass to ``target``, whose first ``given`` parameters it may not."""
     parameters = list(inspect.signature(target).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    at_run_time = {p.name for p in positional[:given]}
+    at_run_time = tuple(p.name for p in positional[:given])
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     settable = [
         p
@@ -91,6 +111,7 @@ def read_signature(target: Any, given: int) -> Signature:
     ]
     return Signature(
         given if takes_any else len(at_run_time),
+        at_run_time,
         {p.name: Parameter(p.name, p.default is p.empty, _adapter(target, p)) for p in settable},
         open=any(p.kind is p.VAR_KEYWORD for p in parameters),
     )
@@ -200,8 +221,17 @@ def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) 
     """Build the optimizer over one number: PyTorch checks ranges there, not in the signature."""
     import torch
 
+    number = torch.nn.Parameter(torch.zeros(()))
     try:
-        target([torch.nn.Parameter(torch.zeros(()))], **arguments)
-    except (ValueError, TypeError, RuntimeError) as error:
+        optimizer = target([number], **arguments)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         return [Problem(path, " ".join(str(error).split()))]
+    number.grad = torch.ones(())
+    try:
+        optimizer.step()
+    except Exception as error:  # one that needs more than a gradient is no mistake
+        if "overflow" not in str(error):
+            return []
+        rate = arguments.get("lr")
+        return [Problem(f"{path}.lr", f"{rate} is too large: a step with it is not finite")]
     return []

@@ -64,6 +64,7 @@ def with_tables(config: dict[str, Any]) -> Inference:
 
 def _fill(path: str, node: Any) -> tuple[str, ...]:
     """Write into a table's node what its file tells, and return the lines on that."""
+    from jlrun.tables.layout import format_of
     from jlrun.tables.outline import outline
     from jlrun.tables.same_files import refuse_same_files
     from jlrun.tables.target_kinds import TASK_OF_KIND
@@ -71,6 +72,9 @@ def _fill(path: str, node: Any) -> tuple[str, ...]:
     request = _request(path, node)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
     refuse_same_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
+    for key in ("val_path", "test_path"):
+        if isinstance(node.get(key), str):
+            format_of(Path(node[key]).expanduser(), f"{path}.{key}")
     found = outline(request)
     node["columns"] = dict(found.columns)
     node["targets"] = {task: asdict(target) for task, target in found.targets.items()}

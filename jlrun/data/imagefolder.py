@@ -16,6 +16,8 @@ from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import PositiveInt
 
 LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
+# Where the data set stands in a config is not known here; `jlrun.feeds` puts it right.
+WHERE = "dataset.root"
 _MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
 
 
@@ -71,7 +73,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
     if "train" in names and (_folders(train) or not set(names) - {"train", "val", "test"}):
         for name in _MISTAKEN_FOR_VAL:
             if name in names and "val" not in names:
-                raise UserError.of(f"root={root}", f"found '{name}' beside train; rename it to val")
+                found = f"'{root}' has '{name}' beside train; rename it to val"
+                raise UserError.of(WHERE, found)
         return {split: root / split for split in ("train", "val", "test") if split in names}
     if names and set(names) <= {"val", "test"}:
         raise _wrong_layout(root, root, f"found {' and '.join(names)}, but no train")
@@ -89,10 +92,9 @@ def _class_names(folder: Path) -> tuple[str, ...]:
         )
     if len(names) == 1:
         inner = _folders(folder / names[0])
-        hint = f"; did you mean root={folder / names[0]}?" if inner else ""
-        raise UserError.of(
-            f"root={folder}", f"only one class, '{names[0]}'; put each in its folder{hint}"
-        )
+        hint = f"; did you mean '{folder / names[0]}'?" if inner else ""
+        found = f"'{folder}' has only one class, '{names[0]}'; put each in its folder{hint}"
+        raise UserError.of(WHERE, found)
     return names
 
 
@@ -153,7 +155,7 @@ def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[fl
 
 
 def _wrong_layout(root: Path, folder: Path, found: str) -> UserError:
-    return UserError.of(f"root={root}", f"{found}; {LAYOUT.format(root=root)}")
+    return UserError.of(WHERE, f"'{root}': {found}; {LAYOUT.format(root=root)}")
 
 
 def _expected() -> str:

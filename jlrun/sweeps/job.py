@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.faults import fault_lines, note_log
 from jlrun.files import write_json
 from jlrun.saved_run import to_yaml
 from jlrun.sweeps.records import REJECTED
@@ -38,8 +39,10 @@ def run_job(cfg: DictConfig) -> float | None:
         _record(directory, cfg, overrides, str(error), rejected=True)
     except RunError as error:
         _record(directory, cfg, overrides, str(error), rejected=False)
-    except Exception:
-        _record(directory, cfg, overrides, traceback.format_exc(), rejected=False)
+    except Exception as error:
+        note_log(error, directory / "result.json")
+        lines = fault_lines(error)
+        _record(directory, cfg, overrides, traceback.format_exc(), rejected=False, lines=lines)
     return None
 
 
@@ -76,12 +79,19 @@ def _value(objective: Mapping[str, Any] | None) -> float | None:
 
 
 def _record(
-    directory: Path, cfg: DictConfig, overrides: list[str], error: str, *, rejected: bool
+    directory: Path,
+    cfg: DictConfig,
+    overrides: list[str],
+    error: str,
+    *,
+    rejected: bool,
+    lines: str = "",
 ) -> None:
     """Say what went wrong, and leave it in ``result.json``, which an early end has not written."""
     from jlrun.result import read_result
 
-    print(f"jlrun: job in {directory} failed: {error}", file=sys.stderr, flush=True)
+    said = lines.removeprefix("jlrun: ") or error
+    print(f"jlrun: job in {directory} failed: {said}", file=sys.stderr, flush=True)
     before = read_result(directory) or {}
     if before.get("status") == "completed":
         return  # another run's, which was in the way

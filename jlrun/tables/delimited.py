@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from jlrun.errors import UserError
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
 from jlrun.tables.levels import Missing
+from jlrun.tables.text_files import not_text, refuse_other_content
 
 LONGEST_CELL = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
@@ -32,6 +34,13 @@ def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> It
         UserError: if the file has no rows, or no header that could name its columns.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    try:
+        yield from _chunks(path, reading, bad, where)
+    except UnicodeError as error:  # encodings of several bytes have no broken ones
+        raise not_text(path, reading, error, where) from error
+
+
+def _chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[Chunk]:
     with _open(path, reading, where) as file:
         records = _Records(_Lines(file), _delimiter(path, reading, where))
         header = _header(path, next(iter(records), None), where)
@@ -51,17 +60,23 @@ def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> It
 
 def _open(path: Path, reading: Reading, where: str) -> TextIO:
     encoding = "utf-8-sig" if reading.encoding.lower() in ("utf-8", "utf8") else reading.encoding
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") and "16" not in encoding and "32" not in encoding:
-        fix = f"set {where}.reading.encoding=utf-16"
-        raise UserError.of(str(path), f"is UTF-16 text, not {reading.encoding}; {fix}")
-    if start[:2] in (b"\x1f\x8b", b"PK"):
-        raise UserError.of(str(path), "is a compressed file or a spreadsheet; save it as CSV")
+    start = refuse_other_content(path, reading, where)
+    if start[:1] in (b"{", b"[") and _is_json(start):
+        fix = "save one object on each line, in a file called .jsonl"
+        raise UserError.of(str(path), f"holds JSON, not a table of cells; {fix}")
     try:
         return path.open(encoding=encoding, errors="surrogateescape", newline="")
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise UserError.of(f"{where}.reading.encoding", str(error)) from error
+
+
+def _is_json(start: bytes) -> bool:
+    """Whether a file that begins so is JSON: its first line, or a brace alone in it."""
+    first = start.split(b"\n")[0].strip()
+    try:
+        return first in (b"{", b"[", b"[{") or isinstance(json.loads(first), dict | list)
+    except (ValueError, RecursionError):
+        return first.startswith((b'{"', b'[{"'))
 
 
 class _Lines:
@@ -130,7 +145,7 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                bad.add(place, "broken quotes", _quotes(error, lines.several))
+                bad.add(place, *_why(error, lines.several))
                 lines.keep_first()
                 reader = self._reader()
                 continue
@@ -150,10 +165,14 @@ class _Records:
         return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
 
 
-def _quotes(error: csv.Error, several: bool) -> str:
+def _why(error: csv.Error, several: bool) -> tuple[str, str]:
+    """Return the reason and the detail of a row that can't be told apart into cells."""
+    if "field limit" in str(error):
+        return "cell too long", f"more than {LONGEST_CELL:,} characters in a cell"
     if several:
-        return 'a quote (") is opened and never closed'
-    return f'text stands beside a quoted cell ({error}); write " within quotes as ""'
+        return "broken quotes", 'a quote (") is opened and never closed'
+    detail = f'text stands beside a quoted cell ({error}); write " within quotes as ""'
+    return "broken quotes", detail
 
 
 def _chunk(
@@ -210,9 +229,8 @@ def _fit(path: Path, reading: Reading, delimiter: str, where: str) -> float:
                     break
         except csv.Error:
             pass
-        except UnicodeDecodeError as error:
-            reason = f"is not {reading.encoding} text ({error.reason})"
-            raise UserError.of(str(path), f"{reason}; set {where}.reading.encoding") from error
+        except UnicodeError as error:
+            raise not_text(path, reading, error, where) from error
     if not widths or widths[0] == 1:
         return 0.0
     return widths[0] * widths.count(widths[0]) / len(widths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +22,8 @@ _LOOKED_AT = 50
 
 def existing(folder: Path, names: Sequence[str]) -> list[Path]:
     """Return those of the files that are there, at most so many as are looked at."""
-    return [path for name in names if (path := folder / name).is_file()][:_LOOKED_AT]
+    # A cell may be no name that a file can have: too long, or with a zero.
+    return [path for name in names if os.path.isfile(path := folder / name)][:_LOOKED_AT]
 
 
 def measured_images(settings: ImageSettings, paths: Sequence[Path]) -> ImageSettings:
@@ -58,7 +60,8 @@ def _sound(path: Path) -> Iterator[tuple[int, int]]:
         found = soundfile.info(str(path))
     except (OSError, RuntimeError):
         return
-    yield found.samplerate, found.frames
+    if found.samplerate > 0:
+        yield found.samplerate, found.frames
 
 
 def measured_series(settings: SeriesSettings, paths: Sequence[Path]) -> SeriesSettings:

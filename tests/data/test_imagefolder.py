@@ -199,7 +199,7 @@ def test_a_class_without_images(tmp_path: Path) -> None:
 def test_a_single_class_hints_at_the_folder_below(tmp_path: Path) -> None:
     message = complaint(make(tmp_path, "mine/train/a/1.png", "mine/train/b/1.png"))
     assert "only one class, 'mine'" in message
-    assert f"root={tmp_path / 'mine'}" in message
+    assert f"did you mean '{tmp_path / 'mine'}'?" in message
 
 
 def test_a_class_that_is_not_among_the_training_ones(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jlrun.data.image_files import read_image
 from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec
 from jlrun.data.transforms import resize
-from jlrun.errors import UserError
+from jlrun.errors import UserError, shortened
 from jlrun.regular_files import why_not_regular
 from jlrun.tables.conversion import CheckFile
 from jlrun.tables.media import read_array
@@ -67,9 +68,11 @@ def _check_of(spec: Spec) -> CheckFile:
 
 def _check(reason: str, read: Callable[[Path], Tensor]) -> CheckFile:
     def check(path: Path) -> tuple[str, str] | None:
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else why_not_regular(path)
-            return "missing file", f"there is no {path}" if not path.exists() else str(found)
+        if not os.path.isfile(path):  # os.path takes names that no file can have
+            if not os.path.exists(path):
+                return "missing file", f"there is no {shortened(str(path))}"
+            found = "a folder" if os.path.isdir(path) else why_not_regular(path)
+            return "missing file", str(found)
         try:
             read(path)
         except UserError as error:

@@ -104,7 +104,7 @@ def load_table(
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
     paths = {"train": path, "val": val_path, "test": test_path}
     wholes = {
-        split: reader.whole(Path(file).expanduser())
+        split: _whole(reader, split, Path(file).expanduser())
         for split, file in paths.items()
         if file is not None
     }
@@ -128,6 +128,19 @@ def load_table(
     )
     fitting = Fitting(reader.modalities, reader.kinds, request.folder, reader.outline.targets)
     return fitting.of(replace(dataset, modalities=fitting.unfitted()))
+
+
+def _whole(reader: Reader, split: str, path: Path) -> Part:
+    """Return all good rows of a file; what is wrong with it is told of the key that names it."""
+    try:
+        return reader.whole(path)
+    except UserError as error:
+        if split == "train":
+            raise
+        named = f"{WHERE}.{split}_path"
+        places: dict[str, str] = {WHERE: named, f"{WHERE}.path": named}
+        problems = [Problem(places.get(p.where, p.where), p.message) for p in error.problems]
+        raise UserError(problems) from error
 
 
 def _refuse(wholes: Sequence[Part]) -> None:

@@ -94,6 +94,8 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
         optional=True,
     )
     store = _stored(wanted, cache)
+    if not len(store):
+        raise UserError([*store.bad().problems(), Problem(str(path), "has no row to predict")])
     absent = tuple(column for column in wanted.forms if column in store.absent)
     if len(absent) == len(wanted.forms):
         known = ", ".join(wanted.forms)
