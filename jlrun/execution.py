@@ -11,6 +11,7 @@ from typing import Any
 
 from jlrun.accounts import told, write_accounts
 from jlrun.assembly import Assembly, assemble
+from jlrun.batch_sizes import fitted_batches
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.diagnosis.look import Diagnosis
@@ -59,6 +60,7 @@ def execute(composed: Composed) -> Result:
         directory,
         tuple(composed.overrides),
         inferred=composed.inferred,
+        own_batch_size=composed.own_batch_size,
     )
 
     def write_inputs() -> None:
@@ -91,6 +93,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
         assembly = assemble(settings)
+        fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         header = _rehearse(job, assembly)
         write_inputs()
@@ -110,7 +113,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
-            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly)):
+            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly), *fitted):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)

@@ -200,7 +200,7 @@ class FitRun:
         self._announce(training)
         tasks = ", ".join(f"'{objective.label}'" for objective in phase.objectives)
         where = f"phase '{phase.name}' ({self.fit.name}), which learns {tasks},"
-        batch_size = max(stream.batch_size for stream in phase.train.values())
+        batch_size = max(stream.rows_per_step for stream in phase.train.values())
         with out_of_memory_explained(where, batch_size):
             train(training, self._around)
         self._around.recorder.end_phase()
