@@ -33,6 +33,12 @@ from jlrun.learned_start import LearnedStart
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
+from jlrun.target_tasks import (
+    match_target,
+    named_as_target,
+    refuse_no_labels,
+    told_of_target,
+)
 from jlrun.tasks import TaskSpec
 from jlrun.terms.self_supervised.samples import sample_row
 from jlrun.trainers import multimodal, multitask, transfer
@@ -63,6 +69,7 @@ class Assembly:
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
         accounts: stream name -> what its data set has to say of itself, where it has.
+        notes: what is to be told of how data sets were brought together.
     """
 
     settings: Settings
@@ -72,6 +79,7 @@ class Assembly:
     specs: Mapping[str, Spec]
     start: LearnedStart | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -102,6 +110,7 @@ def assemble(settings: Settings) -> Assembly:
     modalities = choose_modalities(settings, nodes)
     start = LearnedStart.of(learned_start({"source": settings.source}))
     splits = load_every_split(settings, nodes, {} if start is None else start.specs())
+    splits, matching = match_target(settings, nodes, splits)
     taken = splits[leading(nodes)].modalities
     specs = {m: taken[m] for m in modalities}
     recipe = make_recipe(settings, modalities)
@@ -113,6 +122,8 @@ def assemble(settings: Settings) -> Assembly:
         make_feed(settings, engine, name, node, splits[name], carried, beside)
         for name, node in nodes.items()
     )
+    feeds = named_as_target(feeds, matching)
+    refuse_no_labels(settings, feeds)
     parts = Parts(
         recipe=recipe,
         modalities=modalities,
@@ -129,7 +140,8 @@ def assemble(settings: Settings) -> Assembly:
     if needs & PRETRAINING:
         plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
     accounts = {name: s.account for name, s in splits.items() if s.account is not None}
-    return Assembly(settings, engine, plan, feeds, specs, start, accounts)
+    notes = told_of_target(settings, plan, feeds, matching)
+    return Assembly(settings, engine, plan, feeds, specs, start, accounts, notes)
 
 
 def _with_terms_of_inputs(

@@ -113,7 +113,8 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         try:
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
-            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly), *fitted):
+            said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
+            for line in (*job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)

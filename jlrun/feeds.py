@@ -100,6 +100,9 @@ def load_splits(
     """
     with placed_errors(name):
         dataset: Dataset = build({k: v for k, v in node.items() if k not in RESERVED})
+        learned_elsewhere = name == "target" and settings.strategy in ("adapt", "generalize")
+        if dataset.incomplete is not None and not learned_elsewhere:
+            raise UserError([dataset.incomplete])
     if known and dataset.adopt is not None:
         dataset = dataset.adopt(known)
     check_targets(name, node, dataset)

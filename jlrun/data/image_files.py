@@ -25,13 +25,18 @@ def is_image_name(name: str) -> bool:
 
 
 def image_rows(
-    paths: Sequence[Path], targets: Mapping[str, Tensor], size: int, channels: Channels
+    paths: Sequence[Path],
+    targets: Mapping[str, Tensor],
+    size: int,
+    channels: Channels,
+    labelled: Mapping[str, Tensor] | None = None,
 ) -> FileRows:
     """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
     return FileRows(
         ImageDecoder([str(path) for path in paths], size, channels),
         targets,
         row_bytes=channels * size * size,
+        labelled=labelled,
     )
 
 
