@@ -78,7 +78,7 @@ def match(
         others = alike if by_classes and len(tasks) == 1 and not named else []
         chosen = _of_same_name(own, named) if named else _of_other_name(own, others)
         if chosen is None:
-            unmatched[name] = _why_not(own, named, others, learned)
+            unmatched[name] = _why_not(name, own, others, learned)
             continue
         if chosen.name != name:
             called[chosen.name] = name
@@ -120,14 +120,11 @@ def _differences(name: str, own: Sequence[str], chosen: Learned) -> list[str]:
 
 
 def _why_not(
-    own: Sequence[str],
-    named: Sequence[Learned],
-    others: Sequence[Learned],
-    learned: Sequence[Learned],
+    name: str, own: Sequence[str], others: Sequence[Learned], learned: Sequence[Learned]
 ) -> str:
-    if named:
-        first = named[0]
-        unknown = [name for name in own if name not in first.classes]
+    first = next((each for each in learned if each.name == name), None)
+    unknown = [c for c in own if first is not None and c not in first.classes]
+    if first is not None and unknown:
         return (
             f"{_listed(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of "
             f"{first.source}.{first.name}, which has {_listed(first.classes)}; keep known classes "

@@ -48,6 +48,8 @@ def learned_elsewhere(
     found = table.columns.get(column)
     if found is None:
         return Target(column, kind or "multiclass", optional=True), "no such column: no labels"
+    if kind == "binary" and len(found.distinct) > 2:
+        kind = "multiclass"  # of which the source does not know all classes
     if kind is not None:
         labels = f"{found.filled:,} of {found.rows:,} rows" if found.filled else "no row"
         return Target(column, kind, optional=True), f"as learned elsewhere; {labels} with a label"
