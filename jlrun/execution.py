@@ -97,7 +97,7 @@ def resume(directory: Path, epochs: int | None = None) -> Result:
 
 def _run_longer(job: Job, epochs: int) -> Result:
     """Go on with a run for more epochs, as if it had been begun with that many."""
-    longer, notes = lengthened(job, epochs)
+    longer, config, notes = lengthened(job, epochs)
     engine = job.settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         fits = check_longer(job, assemble(job.settings), assemble(longer.settings).plan)
@@ -106,7 +106,7 @@ def _run_longer(job: Job, epochs: int) -> Result:
         _end_of(longer, "interrupted", None).save()  # should a kill come: it is not complete
         forget_ends(longer, fits)
         write_text(job.directory / "overrides.yaml", to_yaml(list(longer.overrides)))
-        write_text(job.directory / "config.yaml", to_yaml(longer.settings.model_dump(mode="json")))
+        write_text(job.directory / "config.yaml", to_yaml(config))
 
     return _run(replace(longer, inferred=notes), write_inputs, finished=True)
 

@@ -22,8 +22,8 @@ _CONSTANT = "jlrun.schedules.Constant"
 _ANEW = "train anew with all epochs"
 
 
-def lengthened(job: Job, epochs: int) -> tuple[Job, tuple[str, ...]]:
-    """Return the run with more epochs, and what else changes in its config.
+def lengthened(job: Job, epochs: int) -> tuple[Job, dict[str, Any], tuple[str, ...]]:
+    """Return the run with more epochs, its config, and what is told of other changes in that.
 
     A warm-up is a share of the steps: the share becomes smaller, so that the steps stay.
 
@@ -45,7 +45,8 @@ def lengthened(job: Job, epochs: int) -> tuple[Job, tuple[str, ...]]:
     others = tuple(text for text in job.overrides if text.lstrip("+").partition("=")[0] != "epochs")
     at = next((i for i, o in enumerate(job.overrides) if o.startswith("epochs=")), len(others))
     overrides = (*others[:at], f"epochs={epochs}", *others[at:])
-    return replace(job, settings=Settings.parse(config), overrides=overrides), tuple(notes)
+    longer = replace(job, settings=Settings.parse(config), overrides=overrides)
+    return longer, config, tuple(notes)
 
 
 def check_longer(job: Job, before: Assembly, after: Plan) -> list[str]:
