@@ -36,6 +36,12 @@ from jlrun.learned_start import LearnedStart
 from jlrun.model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
+from jlrun.target_tasks import (
+    match_target,
+    named_as_target,
+    refuse_no_labels,
+    told_of_target,
+)
 from jlrun.tasks import TaskSpec
 from jlrun.terms.self_supervised.samples import sample_row
 from jlrun.trainers import multimodal, multitask, transfer
@@ -68,6 +74,7 @@ class Assembly:
         accounts: stream name -> what its data set has to say of itself, where it has.
         splits: stream name -> the rows of its data set.
         uses_pool: whether rows are learned from without their labels.
+        notes: what is to be told of how data sets were brought together.
     """
 
     settings: Settings
@@ -84,6 +91,8 @@ class Assembly:
     def fingerprint(self) -> Fingerprint:
         """Which rows are in which split, and what is in them."""
         return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
+
+    notes: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -114,6 +123,7 @@ def assemble(settings: Settings) -> Assembly:
     modalities = choose_modalities(settings, nodes)
     start = LearnedStart.of(learned_start({"source": settings.source}))
     splits = load_every_split(settings, nodes, {} if start is None else start.specs())
+    splits, matching = match_target(settings, nodes, splits)
     taken = splits[leading(nodes)].modalities
     specs = {m: taken[m] for m in modalities}
     recipe = make_recipe(settings, modalities)
@@ -128,6 +138,8 @@ def assemble(settings: Settings) -> Assembly:
         make_feed(settings, engine, name, node, splits[name], carried, beside)
         for name, node in nodes.items()
     )
+    feeds = named_as_target(feeds, matching)
+    refuse_no_labels(settings, feeds)
     parts = Parts(
         recipe=recipe,
         modalities=modalities,
@@ -145,7 +157,16 @@ def assemble(settings: Settings) -> Assembly:
         plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
     accounts = {name: s.account for name, s in splits.items() if s.account is not None}
     return Assembly(
-        settings, engine, plan, feeds, specs, start, accounts, splits, uses_pool=uses_pool
+        settings,
+        engine,
+        plan,
+        feeds,
+        specs,
+        start,
+        accounts,
+        splits,
+        uses_pool=uses_pool,
+        notes=told_of_target(settings, plan, feeds, matching),
     )
 
 

@@ -6,12 +6,14 @@ import os
 import shlex
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jlrun import fingerprints
 from jlrun.accounts import told, write_accounts
 from jlrun.assembly import Assembly, assemble
+from jlrun.batch_sizes import fitted_batches
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.diagnosis.look import Diagnosis
@@ -25,6 +27,7 @@ from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.job import Job
 from jlrun.learner import build_learner
+from jlrun.longer import check_longer, forget_ends, lengthened
 from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
 from jlrun.outcome import make_result, reused_scores
@@ -70,6 +73,7 @@ def execute(composed: Composed) -> Result:
         directory,
         tuple(composed.overrides),
         inferred=composed.inferred,
+        own_batch_size=composed.own_batch_size,
     )
 
     def write_inputs() -> None:
@@ -81,21 +85,44 @@ def execute(composed: Composed) -> Result:
     return _run(job, write_inputs)
 
 
-def resume(directory: Path) -> Result:
-    """Go on with an interrupted, killed or failed run; a completed one is returned as it is.
+def resume(directory: Path, epochs: int | None = None) -> Result:
+    """Go on with an interrupted, killed or failed run, or with any one for more epochs.
+
+    Args:
+        directory: of the run.
+        epochs: those of the longer run; None: as many as it was begun with.
 
     Raises:
         UserError: if the directory holds no run, or its config is not valid (any more).
         RunError, Interrupted: as `execute`.
     """
     settings, overrides = load_run(directory)
+    if epochs is not None:
+        return _run_longer(Job(settings, directory, overrides, resumed=True), epochs)
     before = read_result(directory)
     if before is not None and before["status"] == "completed":
-        raise UserError.of(str(directory), "this run is complete; there is nothing to resume")
+        more = f"jlrun resume {shlex.quote(str(directory))} epochs=N trains it for more epochs"
+        raise UserError.of(str(directory), f"this run is complete; {more}")
     return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
 
 
-def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
+def _run_longer(job: Job, epochs: int) -> Result:
+    """Go on with a run for more epochs, as if it had been begun with that many."""
+    longer, config, notes = lengthened(job, epochs)
+    engine = job.settings.engine
+    with session(threads=engine.threads, deterministic=engine.deterministic):
+        fits = check_longer(job, assemble(job.settings), assemble(longer.settings).plan)
+
+    def write_inputs() -> None:
+        _end_of(longer, "interrupted", None).save()  # should a kill come: it is not complete
+        forget_ends(longer, fits)
+        write_text(job.directory / "overrides.yaml", to_yaml(list(longer.overrides)))
+        write_text(job.directory / "config.yaml", to_yaml(config))
+
+    return _run(replace(longer, inferred=notes), write_inputs, finished=True)
+
+
+def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> Result:
 
     _refuse_several_processes()
     if job.resumed:  # a folder that someone else may have made
@@ -104,6 +131,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
         assembly = assemble(settings)
+        fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         fingerprint = assembly.fingerprint
         notes = _check_data(job, fingerprint) if job.resumed else []
@@ -124,9 +152,10 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             assembly.engine, recorder, settings.seed, node.log_every, stop, diagnosis
         )
         try:
-            recorder.rewind(_kept(job, assembly))
+            recorder.rewind(_kept(job, assembly), finished)
             recorder.start(header)
-            for line in (*notes, *job.inferred, *told(assembly.accounts), *_started_from(assembly)):
+            said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
+            for line in (*notes, *job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
@@ -322,7 +351,13 @@ def _record_missing(result: Result, recorder: Recorder) -> None:
 
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:
-    result = Result(
+    result = _end_of(job, status, error)
+    result.save()
+    recorder.finish(result.to_json())
+
+
+def _end_of(job: Job, status: Status, error: str | None) -> Result:
+    return Result(
         directory=job.directory,
         status=status,
         mode=job.settings.mode,
@@ -330,8 +365,6 @@ def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> Non
         overrides=job.overrides,
         error=error,
     )
-    result.save()
-    recorder.finish(result.to_json())
 
 
 def _environment(assembly: Assembly) -> dict[str, Any]:

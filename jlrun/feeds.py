@@ -105,6 +105,10 @@ def load_splits(
     with placed_errors(name):
         found = build(own, DATASET)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)
+    learned_elsewhere = name == "target" and settings.strategy in ("adapt", "generalize")
+    if dataset.incomplete is not None and not learned_elsewhere:
+        with placed_errors(name):
+            raise UserError([dataset.incomplete])
     if known and dataset.adopt is not None:
         dataset = dataset.adopt(known)
     _check_names(name, node, dataset)

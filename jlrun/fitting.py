@@ -120,8 +120,9 @@ class Completed:
 class FitRun:
     """A fit being trained in its folder, from wherever an earlier session left it.
 
-    The checkpoint ``last`` holds the weights, the completed phases and, in the middle of a phase,
-    all that the phase remembers. Between two phases it holds the selected weights of the first.
+    The checkpoint ``last`` holds the weights, the completed phases and, in the middle of a phase
+    and at the end of the last one, all that the phase remembers: it may be made longer. Between two
+    phases it holds the selected weights of the first.
 
     Args:
         fit: its phases.
@@ -205,7 +206,7 @@ class FitRun:
         self._announce(training)
         tasks = ", ".join(f"'{objective.label}'" for objective in phase.objectives)
         where = f"phase '{phase.name}' ({self.fit.name}), which learns {tasks},"
-        batch_size = max(stream.batch_size for stream in phase.train.values())
+        batch_size = max(stream.rows_per_step for stream in phase.train.values())
         with out_of_memory_explained(where, batch_size):
             train(training, self._around)
         self._around.recorder.end_phase()
@@ -268,12 +269,16 @@ class FitRun:
 
     def _finish(self, training: Training) -> None:
         phase, state = training.phase, training.state
+        is_last = phase is self.fit.phases[-1]
+        if is_last:
+            self._save(training, force=True)
         self._around.recorder.flush()
         self.model.load_state_dict(state.best_weights)
-        kept = _to_keep(phase, state)
-        checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
         self._completed = self._completed.plus(state)
-        self._save_last(None)
+        if not is_last:
+            kept = _to_keep(phase, state)
+            checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
+            self._save_last(None)
 
 
 def count_trainable(model: JointModel, phase: Phase) -> int:

@@ -11,14 +11,15 @@ from jlrun.fitting import FitFolder
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be done: its settings, where it goes, what the user typed, and what else was
-    inferred from the data."""
+    """A run to be done: its settings, where it goes, what the user typed, what else was
+    inferred from the data, and whether the batch size must stay as it is."""
 
     settings: Settings
     directory: Path
     overrides: tuple[str, ...]
     resumed: bool = False
     inferred: tuple[str, ...] = ()
+    own_batch_size: bool = False
 
     def folder(self, fit: str) -> FitFolder:
         """Return the folder of a fit's checkpoints."""

@@ -86,6 +86,7 @@ def make_result(
             **_origins(job, assembly),
             **_missing(job, assembly),
             **_data(assembly),
+            **_unscored(assembly, main),
             **_relations(job),
         },
     )
@@ -156,6 +157,13 @@ def _data(assembly: Assembly) -> dict[str, Any]:
     """Return what data sets have to say of their rows."""
     found = {name: account.to_json() for name, account in assembly.accounts.items()}
     return {"data": found} if found else {}
+
+
+def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
+    """Return why tasks have no score on the test split."""
+    missing = [spec.name for spec in assembly.tasks if spec.name not in main.test]
+    why = "no row of the test split has a label"
+    return {"unscored": dict.fromkeys(missing, why)} if missing else {}
 
 
 def _relations(job: Job) -> dict[str, Any]:

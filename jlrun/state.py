@@ -30,7 +30,12 @@ class Best:
     scores: Mapping[str, Mapping[str, float]]
 
     def beaten_by(self, score: float, loss: float) -> bool:
-        """Whether ``score`` is better, or as good with a smaller loss."""
+        """Whether ``score`` is better, or as good with a smaller loss.
+
+        Where there is neither, since no row has a label, the later of two epochs is better.
+        """
+        if all(map(math.isnan, (self.score, self.loss, score, loss))):
+            return True
         return _order(score, loss) > _order(self.score, self.loss)
 
 

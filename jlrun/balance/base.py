@@ -137,12 +137,14 @@ class Balance(nn.Module, ABC):
     Attributes:
         held_out: share of the training rows that is not trained on, for `after_epoch` to look at.
         keeps_apart: whether `measure` returns losses in ``apart``.
+        spans_phase: whether what it does depends on the share of the phase that is done.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
 
     held_out: float = 0.0
     keeps_apart: ClassVar[bool] = False
+    spans_phase: ClassVar[bool] = False
     modalities: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
 

@@ -43,6 +43,8 @@ class Pmr(Balance):
         momentum: share of a prototype that stays in a step with rows of its class.
     """
 
+    spans_phase = True
+
     def __init__(
         self,
         alpha: NonNegativeFloat = 1.0,

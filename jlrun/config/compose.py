@@ -32,6 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from jlrun.config.chosen import chose_batch_size
 from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
 from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders
@@ -59,12 +60,14 @@ class Composed:
         overrides: what the user asked for.
         run_dir: absolute path of the folder of this run.
         inferred: what the config says that the user left to the data, and why.
+        own_batch_size: whether the batch size is the user's choice, which is not made smaller.
     """
 
     config: dict[str, Any]
     overrides: list[str]
     run_dir: Path
     inferred: tuple[str, ...] = ()
+    own_batch_size: bool = False
 
 
 def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
@@ -187,7 +190,8 @@ def as_composed(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
             run_dir = Path(str(cfg.hydra.run.dir)).expanduser().absolute()
     except COMPOSITION_ERRORS as error:
         raise UserError([composition_problem(error)]) from error
-    return Composed(config, list(overrides), run_dir)
+    own = chose_batch_size(overrides, cfg.hydra)
+    return Composed(config, list(overrides), run_dir, own_batch_size=own)
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jlrun.config.data_nodes import data_nodes, infers
+from jlrun.config.data_nodes import Config, data_nodes, infers
 from jlrun.errors import Problem, UserError
 
+# Strategies of transfer that learn from a target with a few labels or none.
+_WITHOUT_LABELS = ("adapt", "joint", "generalize")
 # What is checked against the tasks and modalities of data sets.
 _DEPENDENT = ("tasks", "modalities", "mode", "fusion", "backbone")
 
@@ -51,25 +53,43 @@ def with_tables(config: dict[str, Any]) -> Inference:
         return Inference(config)
     config = deepcopy(config)
     lines, problems, unknown = list[str](), list[Problem](), list[str]()
-    for path, node in data_nodes(config).items():
+    nodes = data_nodes(config)
+    for path, node in sorted(nodes.items(), key=lambda item: item[0] == "target"):
         if path not in paths or node.get("path") in (None, "???"):
             continue
         try:
-            lines += _fill(path, node)
+            lines += _fill(path, node, _known(path, config, nodes))
         except UserError as error:
             problems += error.problems
             unknown.append(path)
     return Inference(config, tuple(lines), tuple(problems), tuple(unknown))
 
 
-def _fill(path: str, node: Any) -> tuple[str, ...]:
+def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, Any]:
+    """Return task -> kind of what a target need not have labels for, since its sources do."""
+    from jlrun.tables.target_kinds import TASK_OF_KIND
+
+    if path != "target" or config.get("strategy") not in _WITHOUT_LABELS:
+        return {}
+    kinds = {node["_target_"]: kind for kind, node in TASK_OF_KIND.items()}
+    tasks = [node.get("tasks") for name, node in nodes.items() if name != "target"]
+    return {
+        str(task): kinds[node["_target_"]]
+        for each in tasks
+        if isinstance(each, Mapping)
+        for task, node in each.items()
+        if isinstance(node, Mapping) and node.get("_target_") in kinds
+    }
+
+
+def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Write into a table's node what its file tells, and return the lines on that."""
     from jlrun.tables.layout import format_of
     from jlrun.tables.outline import outline
     from jlrun.tables.same_files import refuse_same_files
     from jlrun.tables.target_kinds import TASK_OF_KIND
 
-    request = _request(path, node)
+    request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
     refuse_same_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
@@ -77,7 +97,7 @@ def _fill(path: str, node: Any) -> tuple[str, ...]:
             format_of(Path(node[key]).expanduser(), f"{path}.{key}")
     found = outline(request)
     node["columns"] = dict(found.columns)
-    node["targets"] = {task: asdict(target) for task, target in found.targets.items()}
+    node["targets"] = {task: target.to_plain() for task, target in found.targets.items()}
     node["split_column"], node["group_by"] = found.split_column, found.group_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))

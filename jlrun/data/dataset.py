@@ -10,6 +10,7 @@ from torch import Tensor
 
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
+from jlrun.errors import Problem
 
 
 class Account(Protocol):
@@ -55,6 +56,7 @@ class Dataset:
             units it is learned; a task without an entry is learned as it stands, unless its targets
             are float64, which float32 outputs may not reach: their units are measured.
         account: what the data set has to say of itself; None: nothing.
+        incomplete: what keeps it from being learned from alone, such as no labels; None: nothing.
     """
 
     train: Rows
@@ -67,3 +69,4 @@ class Dataset:
     adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     account: Account | None = None
+    incomplete: Problem | None = None

@@ -28,7 +28,11 @@ def is_image_name(name: str) -> bool:
 
 
 def image_rows(
-    paths: Sequence[Path], targets: Mapping[str, Tensor], size: int, channels: Channels
+    paths: Sequence[Path],
+    targets: Mapping[str, Tensor],
+    size: int,
+    channels: Channels,
+    labelled: Mapping[str, Tensor] | None = None,
 ) -> FileRows:
     """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
     return FileRows(
@@ -36,6 +40,7 @@ def image_rows(
         targets,
         row_bytes=channels * size * size,
         files=decoder.files,
+        labelled=labelled,
     )
 
 

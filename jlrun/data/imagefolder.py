@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.image_files import EXTENSIONS, Channels, image_rows, is_image_name
-from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
-from jlrun.errors import UserError, did_you_mean
+from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.ranges import PositiveInt
 
+UNLABELLED = "unlabelled"
 LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
 # Where the data set stands in a config is not known here; `jlrun.feeds` puts it right.
 WHERE = "dataset.root"
@@ -32,6 +32,9 @@ def load_imagefolder(
 
     The layout is ``root/{train,val,test}/<class>/*``, where val and test may be missing, or
     ``root/<class>/*``. Classes are those of the training images, in the order of their names.
+    Images in ``root/unlabelled``, beside those of train or in their place, are training images
+    without a label, as are all where ``train``, or ``root``, has no class folders. The classes then
+    are those of all splits.
     Images may lie in folders within a class folder; hidden files and files that are no images by
     their extension are passed over. Nothing is decoded yet.
 
@@ -49,16 +52,26 @@ def load_imagefolder(
         channels, size, size, _statistic("mean", mean, channels), _statistic("std", std, channels)
     )
     folders = _split_folders(Path(root).expanduser())
-    classes = _class_names(folders["train"])
+    loose = _without_labels(folders)
+    if loose:
+        labelled = [folder for folder in folders.values() if folder not in loose]
+        classes = tuple(sorted({name for folder in labelled for name in _folders(folder)}))
+    else:
+        classes = _class_names(folders["train"])
+    found = {split: _paths(f, classes, split) for split, f in folders.items() if f not in loose}
+    _add_unlabelled(found, loose)
     splits = {
-        split: _rows(folder, classes, split, size, channels) for split, folder in folders.items()
+        split: image_rows(*_columns(images), size, channels, _masks(images))
+        for split, images in found.items()
     }
+    known = any(label is not None for _, label in found["train"])
     return Dataset(
         train=splits["train"],
         val=splits.get("val"),
         test=splits.get("test"),
         modalities={"image": spec},
         classes={"label": classes},
+        incomplete=_incomplete(folders["train"], classes) if known else _no_label(loose[0]),
     )
 
 
@@ -70,12 +83,17 @@ def _split_folders(root: Path) -> dict[str, Path]:
     names = _folders(root)
     train = root / "train"
     # A class may be called "train": then there are images in it, and other classes beside it.
-    if "train" in names and (_folders(train) or not set(names) - {"train", "val", "test"}):
+    beside = {"train", "val", "test", UNLABELLED}
+    if "train" in names and (_folders(train) or not set(names) - beside):
         for name in _MISTAKEN_FOR_VAL:
             if name in names and "val" not in names:
                 found = f"'{root}' has '{name}' beside train; rename it to val"
                 raise UserError.of(WHERE, found)
-        return {split: root / split for split in ("train", "val", "test") if split in names}
+        splits = ("train", "val", "test", UNLABELLED)
+        return {split: root / split for split in splits if split in names}
+    if UNLABELLED in names and set(names) <= {"val", "test", UNLABELLED}:
+        splits = {split: root / split for split in ("val", "test") if split in names}
+        return {"train": root / UNLABELLED, **splits}
     if names and set(names) <= {"val", "test"}:
         raise _wrong_layout(root, root, f"found {' and '.join(names)}, but no train")
     return {"train": root}
@@ -90,18 +108,57 @@ def _class_names(folder: Path) -> tuple[str, ...]:
             folder,
             "is empty" if loose is None else f"has images ({loose.name}) but no class folders",
         )
-    if len(names) == 1:
-        inner = _folders(folder / names[0])
-        hint = f"; did you mean '{folder / names[0]}'?" if inner else ""
-        found = f"'{folder}' has only one class, '{names[0]}'; put each in its folder{hint}"
-        raise UserError.of(WHERE, found)
     return names
 
 
-def _rows(
-    folder: Path, classes: tuple[str, ...], split: str, size: int, channels: Channels
-) -> FileRows:
-    paths, labels = [], []
+def _incomplete(folder: Path, classes: tuple[str, ...]) -> Problem | None:
+    if len(classes) > 1:
+        return None
+    (only,) = classes
+    hint = f"; did you mean '{folder / only}'?" if _folders(folder / only) else ""
+    found = f"'{folder}' has only one class, '{only}'; put each in its folder{hint}"
+    return Problem(WHERE, found)
+
+
+Images = list[tuple[Path, int | None]]
+
+
+def _without_labels(folders: Mapping[str, Path]) -> list[Path]:
+    """Return the folders of training images that have no class folders, or are not to have any."""
+    train = folders["train"]
+    bare = train.name != UNLABELLED and not _folders(train) and any(True for _ in _images(train))
+    found = [train] if bare or train.name == UNLABELLED else []
+    return [*found, *([folders[UNLABELLED]] if UNLABELLED in folders else [])]
+
+
+def _add_unlabelled(found: dict[str, Images], loose: Sequence[Path]) -> None:
+    """Add the images without labels to those of training."""
+    images: Images = [(path, None) for folder in loose for path in sorted(_images(folder))]
+    if loose and not images:
+        raise UserError.of(str(loose[0]), f"no images in this folder; {_expected()}")
+    found.pop(UNLABELLED, None)
+    found["train"] = [*found.get("train", []), *images]
+
+
+def _columns(images: Images) -> tuple[list[Path], dict[str, torch.Tensor]]:
+    paths = [path for path, _ in images]
+    return paths, {"label": torch.tensor([label or 0 for _, label in images])}
+
+
+def _masks(images: Images) -> dict[str, torch.Tensor]:
+    """Return which images have a label, if some have none."""
+    known = torch.tensor([label is not None for _, label in images])
+    return {} if bool(known.all()) else {"label": known}
+
+
+def _no_label(folder: Path) -> Problem:
+    first = next(_images(folder))
+    found = f"has images ({first.name}) but no class folders"
+    return _wrong_layout(folder, folder, found).problems[0]
+
+
+def _paths(folder: Path, classes: tuple[str, ...], split: str) -> Images:
+    found: Images = []
     for name in _folders(folder):
         if name not in classes:
             hint = did_you_mean(name, classes)
@@ -111,13 +168,12 @@ def _rows(
         images = sorted(_images(folder / name))
         if not images and split == "train":
             raise UserError.of(str(folder / name), f"no images in this class folder; {_expected()}")
-        paths += images
-        labels += [classes.index(name)] * len(images)
-    if not paths:
+        found += [(image, classes.index(name)) for image in images]
+    if not found:
         raise UserError.of(
             str(folder), f"no class folders with images; fill or delete it; {_expected()}"
         )
-    return image_rows(paths, {"label": torch.tensor(labels)}, size, channels)
+    return found
 
 
 def _folders(folder: Path) -> list[str]:

@@ -39,7 +39,7 @@ class Stream:
         rows: the split.
         specs: modality -> what the rows are; modalities without an entry are left out.
         model_specs: modality -> what the model takes, where that differs.
-        batch_size: rows per training step.
+        batch_size: rows per training step; all rows where there are fewer.
         seed: of order and augmentation.
         device: where batches are used.
         augment: of training batches; None: nothing.
@@ -96,25 +96,21 @@ class Stream:
         """Training steps in a pass over the rows; the last one may have fewer rows than the others.
 
         A last batch of one row would have no variance for BatchNorm: it joins the batch before.
-
-        Raises:
-            UserError: if a batch is larger than the split.
+        Where there are fewer rows than in a batch, all of them are one.
         """
-        count = len(self.rows)
-        if self.batch_size > count:
-            raise UserError.of(
-                "batch_size",
-                f"{self.batch_size} is more than the {count} training rows of '{self.name}'; "
-                f"choose batch_size={count} or less",
-            )
-        full, rest = divmod(count, self.batch_size)
+        full, rest = divmod(len(self.rows), self.rows_per_step)
         return full if rest <= 1 else full + 1
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of a training step: the batch size, or all rows."""
+        return max(1, min(self.batch_size, len(self.rows)))
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the augmented batches of training steps ``start`` to ``stop - 1``.
 
         Raises:
-            UserError: if a batch is larger than the split, or an input can't be read.
+            UserError: if an input can't be read.
         """
         raw = self._source.batches(_Indices(self, start, stop))
         for step, batch in enumerate(raw, start):
@@ -207,7 +203,7 @@ class _Indices:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[Tensor]:
-        size = self._stream.batch_size
+        size = self._stream.rows_per_step
         epoch, order = -1, torch.empty(0)
         for step in self._steps:
             if step // self._per_epoch != epoch:

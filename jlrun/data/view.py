@@ -70,6 +70,14 @@ class View:
         labels = self._relabel if relabel is None else relabel
         return View(self._rows, self.indices[positions], labels)
 
+    def relabelled(self, relabel: Mapping[str, Tensor]) -> View:
+        """Return the same rows with the labels ``relabel[task][label]`` in place of ``label``."""
+        composed = {
+            task: new[self._relabel[task]] if task in self._relabel else new
+            for task, new in relabel.items()
+        }
+        return View(self._rows, self.indices, {**self._relabel, **composed})
+
     def over(self, rows: Rows) -> View:
         """Return the same view of ``rows``, which are those of this one in another form."""
         return View(rows, self.indices, self._relabel)

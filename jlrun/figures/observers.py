@@ -57,6 +57,8 @@ class ConfusionObserver:
         )
 
     def finish(self, step: int) -> None:
+        if not bool(self._matrix.any()):
+            return  # no row has a label
         name = self._spec.name
         figure = confusion(self._matrix, self._spec.classes, f"{name}, test split")
         self._recorder.figure(f"confusion/{name}", figure, step)

@@ -97,7 +97,7 @@ class Recorder:
     finds in the files all that was recorded before it.
     """
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
+    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
         """Forget what a killed run recorded after the checkpoint from which it goes on.
 
         Called once, before all else; a run that begins keeps nothing.
@@ -105,6 +105,8 @@ class Recorder:
         Args:
             keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
                 named are forgotten. What is recorded a second time at a kept step counts once.
+            finished: whether the run had come to its end, and what was recorded there, the test
+                scores and the figures, is forgotten, too, since it goes on.
         """
 
     def start(self, header: Header) -> None:
@@ -155,6 +157,14 @@ class Recorder:
 
 class NullRecorder(Recorder):
     """Records nothing: for all processes but the first, and for tests."""
+
+
+OF_THE_END = ("test/", "missing/", "contribution/", "retrieval/test/", "shared_space/")
+
+
+def is_of_the_end(tag: str) -> bool:
+    """Whether numbers of that tag of the main fit are recorded when a run ends."""
+    return tag.startswith(OF_THE_END)
 
 
 def is_kept(fit: str, step: int, keep: Mapping[str, int | None]) -> bool:

@@ -26,6 +26,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "missing": missing_lines(result),
             "retrieval": retrieval_lines(result),
             "by name": prompt_lines(result),
+            "no scores": _unscored(result),
             "selected": _selected(result),
             "left out": _left_out(result),
             "beside": _beside(result),
@@ -57,6 +58,11 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
     if objective and not result.get(LEAVE_ONE_OUT):  # which is another objective
         text += f" ({objective['name']} {format_score(objective['value'])})"
     return [text]
+
+
+def _unscored(result: Mapping[str, Any]) -> list[str]:
+    """Say which tasks have no test score, and why."""
+    return [f"{task}: {why}" for task, why in (result.get("unscored") or {}).items()]
 
 
 def _left_out(result: Mapping[str, Any]) -> list[str]:

@@ -17,9 +17,9 @@ class Recorders(Recorder):
     def __init__(self, parts: Sequence[Recorder]) -> None:
         self.parts = tuple(parts)
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
+    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
         for part in self.parts:
-            part.rewind(keep)
+            part.rewind(keep, finished)
 
     def start(self, header: Header) -> None:
         for part in self.parts:

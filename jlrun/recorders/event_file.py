@@ -45,8 +45,8 @@ class EventFile:
         if self._file:
             os.fsync(self._file.fileno())
 
-    def rewrite(self, keep: Callable[[str, int], bool]) -> None:
-        """Keep only the values for which ``keep(tag, step)``, asked in their order; then append.
+    def rewrite(self, keep: Callable[[str, int, bool], bool]) -> None:
+        """Keep the values for which ``keep(tag, step, is a number)``, asked in order; then append.
 
         The new file has a new name, by which a running TensorBoard notices that it replaces the
         steps it has already read.
@@ -73,12 +73,16 @@ class EventFile:
             self._file = None
 
 
-def _events(paths: list[Path], keep: Callable[[str, int], bool]) -> Iterator[Event]:
+def _events(paths: list[Path], keep: Callable[[str, int, bool], bool]) -> Iterator[Event]:
     """Yield what is to be kept, up to where a kill cut a file short."""
     for path in paths:
         for record in RawEventFileLoader(str(path)).Load():
             event = Event.FromString(record)
-            values = [value for value in event.summary.value if keep(value.tag, event.step)]
+            values = [
+                value
+                for value in event.summary.value
+                if keep(value.tag, event.step, value.HasField("simple_value"))
+            ]
             if values:
                 summary = Summary(value=values)
                 yield Event(wall_time=event.wall_time, step=event.step, summary=summary)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from jlrun.files import write_text
-from jlrun.recorders.base import Position, Recorder, is_kept
+from jlrun.recorders.base import Position, Recorder, is_kept, is_of_the_end
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
 
@@ -27,8 +27,12 @@ class MetricsCsvRecorder(Recorder):
         self._file: TextIO | None = None
         self._last_step: dict[tuple[str, str], int] = {}
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
-        rows = [row for row in read_rows(self.path) if is_kept(row[0], int(row[3]), keep)]
+    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
+        rows = [
+            row
+            for row in read_rows(self.path)
+            if is_kept(row[0], int(row[3]), keep) and not (finished and is_of_the_end(row[4]))
+        ]
         self._last_step = {}
         for fit, _, _, step, tag, _ in rows:
             self._last_step[fit, tag] = max(int(step), self._last_step.get((fit, tag), -1))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
-from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder, is_kept
+from jlrun.recorders.base import (
+    MAIN_FIT,
+    Header,
+    Position,
+    Recorder,
+    is_kept,
+    is_of_the_end,
+)
 from jlrun.recorders.event_file import EventFile
 from jlrun.recorders.figure_files import png_bytes
 
@@ -37,13 +44,17 @@ class TensorBoardRecorder(Recorder):
     def start(self, header: Header) -> None:
         self._hparams = {"mode": header.mode, **header.settings, **header.changed}
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
+    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
         self._last_step = {}
 
-        def is_kept_value(tag: str, step: int) -> bool:
+        def is_kept_value(tag: str, step: int, is_number: bool) -> bool:
+            fit = _fit_of(tag, keep)
+            own = tag if fit == MAIN_FIT else tag.removeprefix(f"{BASELINES}{fit}/")
+            if finished and (not is_number or is_of_the_end(own)):
+                return False
             if tag.startswith(HPARAMS_TAGS) or tag == OBJECTIVE_TAG:
                 return False  # the end of the run writes them anew
-            if self._is_known(tag, step) or not is_kept(_fit_of(tag, keep), step, keep):
+            if self._is_known(tag, step) or not is_kept(fit, step, keep):
                 return False
             self._last_step[tag] = step
             return True

@@ -72,6 +72,11 @@ class Sharing(nn.Module, ABC):
         """Return a head, made of ``make_head(width)``."""
         return make_head(self.out_features)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether what `begin_step` does depends on the progress; as `Term.spans_phase`."""
+        return False
+
     def begin_step(self, progress: float) -> None:
         """Called before each training step; ``progress`` is the share of the phase that is done."""
 

@@ -58,6 +58,11 @@ class Ltb(TrunkSharing):
         self.ends = Choice(len(tasks), count)
         self.begin_step(0.0)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether warm-up and temperature go by the share of the phase: they do."""
+        return True
+
     def begin_step(self, progress: float) -> None:
         start, end = self.temperatures
         self.temperature = None if progress < self.warmup else start * (end / start) ** progress

@@ -48,6 +48,7 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
+    from jlrun.config.chosen import chose_batch_size
     from jlrun.config.tables import with_tables
     from jlrun.execution import execute, resume
     from jlrun.result import read_result
@@ -60,7 +61,9 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     if problems:
         raise UserError(problems)
     if not _begun(directory, config):
-        return _value(execute(Composed(config, overrides, directory, tables.lines)).objective)
+        own = chose_batch_size(overrides, HydraConfig.get())
+        job = Composed(config, overrides, directory, tables.lines, own_batch_size=own)
+        return _value(execute(job).objective)
     before = read_result(directory)
     if before is not None and before["status"] == "completed":
         print(f"complete already in {directory}", flush=True)

@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from jlrun.errors import Problem, did_you_mean
 from jlrun.tables.column_names import named, slug
+from jlrun.tables.labels_elsewhere import (
+    absent,
+    kind_elsewhere,
+    learned_elsewhere,
+    wanted_elsewhere,
+)
 from jlrun.tables.request import Request
 from jlrun.tables.statistics import FileStatistics
 from jlrun.tables.target_kinds import TARGET_KINDS, Target, TargetKind, infer_target, unfit_target
@@ -22,6 +28,11 @@ def find_targets(
     asked = _asked(request, list(table.columns), problems)
     targets, reasons = dict[str, Target](), dict[str, str]()
     for task, (column, kind) in asked.items():
+        if request.known:
+            targets[task], reasons[task] = learned_elsewhere(
+                column, kind or kind_elsewhere(task, asked, request.known), table
+            )
+            continue
         statistics = table.columns[column]
         found = infer_target(statistics, request.where)
         unfit = unfit_target(kind, statistics) if kind else found if isinstance(found, str) else ""
@@ -40,11 +51,13 @@ def _asked(
 ) -> dict[str, tuple[str, TargetKind | None]]:
     """Return task -> its column, and its kind where that was said."""
     where, wanted = f"{request.where}.targets", request.targets
-    if wanted is not None and not wanted:
+    if wanted is not None and not wanted and not request.known:
         fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
         problems.append(Problem(where, f"is empty, so nothing is to be predicted: {fix}"))
         return {}
-    if wanted is None:
+    if not wanted and request.known:
+        wanted = wanted_elsewhere(request.known, names, _TARGET_NAMES)
+    if not wanted:
         guess = [name for name in names if slug(name) in _TARGET_NAMES]
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
@@ -64,7 +77,8 @@ def _asked(
             hint = did_you_mean(str(kind), TARGET_KINDS)
             problems.append(Problem(f"{where}.{name}", f"'{kind}' is no kind of task.{hint}"))
             continue
-        right = named(column, names, where, problems)
+        lacks = isinstance(column, str) and column in request.known and absent(column, names)
+        right = str(column) if lacks else named(column, names, where, problems)
         if right is not None:
             found[task_name(name if isinstance(name, str) else right)] = right, kind
     return found

@@ -42,6 +42,7 @@ class Wanted:
         files_key: what else the checks depend on.
         folder: that names of files are relative to.
         optional: whether the file may lack columns.
+        may_lack: columns that the file may lack, whatever else it must have.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Wanted:
     files_key: str
     folder: Path
     optional: bool = False
+    may_lack: frozenset[str] = frozenset()
 
 
 def convert(wanted: Wanted, folder: Path, where: str) -> None:
@@ -109,7 +111,7 @@ def _require_columns(wanted: Wanted, chunk: Chunk, where: str) -> None:
     if wanted.optional or wanted.path.suffix.lower() in (".jsonl", ".ndjson"):
         return
     for column in wanted.forms:
-        if column not in chunk.cells:
+        if column not in chunk.cells and column not in wanted.may_lack:
             there = ", ".join(chunk.cells)
             message = f"'{wanted.path.name}' has no column '{column}'; it has {there}"
             raise UserError.of(where, message)

@@ -27,6 +27,7 @@ class Request:
         files_root: the folder that names of files are relative to; None: that of the table.
         join_texts: whether all texts are one modality.
         max_levels: different cells up to which a column is a category.
+        known: task -> kind of what is learned elsewhere, so that the table needs no labels.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Request:
     files_root: str | None = None
     join_texts: bool = True
     max_levels: int = 1_000
+    known: Mapping[str, TargetKind] = field(default_factory=dict)
     image: ImageSettings = field(default_factory=ImageSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     series: SeriesSettings = field(default_factory=SeriesSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from jlrun.tables.statistics import ColumnStatistics
 
@@ -30,10 +30,18 @@ class Target:
     Attributes:
         column: whose cells are to be predicted.
         kind: of the task.
+        optional: whether a file may lack the column, or all labels in it: what is learned comes
+            from elsewhere, and with it the classes.
     """
 
     column: str
     kind: TargetKind
+    optional: bool = False
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the target as a config has it."""
+        plain = {"column": self.column, "kind": self.kind}
+        return plain | ({"optional": True} if self.optional else {})
 
 
 def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[TargetKind, str] | str:

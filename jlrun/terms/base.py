@@ -105,6 +105,14 @@ class Term(nn.Module, ABC):
     needs: ClassVar[Need | None] = None
     compares_rows: ClassVar[bool] = False
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether what it does depends on the share of the phase that is done.
+
+        Then a phase that has begun can't be made longer.
+        """
+        return False
+
     @abstractmethod
     def forward(self, view: StepView) -> Tensor:
         """Return R_j, a scalar."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from jlrun.data.streams import Stream
 from jlrun.model import JointModel
@@ -34,7 +35,11 @@ class Feed:
 
     def num_test_rows(self) -> dict[str, int]:
         """Return task -> labelled rows of the test split."""
-        rows = self.test.rows
+        return self.num_labels("test")
+
+    def num_labels(self, split: Literal["train", "val", "test"]) -> dict[str, int]:
+        """Return task -> labelled rows of a split."""
+        rows = getattr(self, split).rows
         return {
             spec.name: int(rows.labelled[spec.column].sum())
             if spec.column in rows.labelled

@@ -37,10 +37,17 @@ def labels(rows: Rows | None) -> list[int]:
     return rows.targets["label"].tolist()
 
 
+def load_whole(root: Path | str, **options) -> None:
+    dataset = load_imagefolder(str(root), size=8, **options)
+    if dataset.incomplete is not None:  # which data that need no labels may be
+        raise UserError([dataset.incomplete])
+    load_all(dataset.train, CPU)
+
+
 def complaint(root: Path | str, **options) -> str:
     """Return the one line that loading or decoding ``root`` ends with."""
     with pytest.raises(UserError) as caught:
-        load_all(load_imagefolder(str(root), size=8, **options).train, CPU)
+        load_whole(root, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -266,3 +273,30 @@ def test_a_real_image_folder() -> None:
     torch.testing.assert_close(
         mean, torch.tensor([0.491, 0.482, 0.447]).double(), atol=0.04, rtol=0
     )
+
+
+def test_images_without_labels_are_training_rows_and_classes_those_of_all_splits(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, "unlabelled/1.png", "unlabelled/more/2.png", "test/b/1.png", "val/a/1.png")
+    dataset = load_imagefolder(str(tmp_path), size=8)
+    assert dataset.classes == {"label": ("a", "b")}
+    assert (len(dataset.train), labels(dataset.val), labels(dataset.test)) == (2, [0], [1])
+    assert dataset.train.labelled["label"].tolist() == [False, False]
+    assert "no class folders" in str(dataset.incomplete)
+
+
+@pytest.mark.parametrize("folder", ["", "train/"])
+def test_images_that_lie_in_no_class_folder_have_no_label(folder: str, tmp_path: Path) -> None:
+    make(tmp_path, f"{folder}1.png", f"{folder}2.png")
+    dataset = load_imagefolder(str(tmp_path), size=8)
+    assert dataset.classes == {"label": ()}
+    assert dataset.train.labelled["label"].tolist() == [False, False]
+
+
+def test_a_few_images_with_labels_beside_others_without(tmp_path: Path) -> None:
+    make(tmp_path, "train/a/1.png", "train/b/1.png", "unlabelled/1.png")
+    dataset = load_imagefolder(str(tmp_path), size=8)
+    assert dataset.incomplete is None
+    assert labels(dataset.train)[:2] == [0, 1]
+    assert dataset.train.labelled["label"].tolist() == [True, True, False]

@@ -145,12 +145,12 @@ def test_what_a_decoder_reports_comes_out_as_it_is(memory_budget: int, workers: 
     assert not multiprocessing.active_children()
 
 
-def test_a_batch_larger_than_the_split_is_refused() -> None:
+def test_a_batch_larger_than_the_split_takes_all_of_it() -> None:
     stream = make_stream(make_rows(4))
-    with pytest.raises(UserError, match=r"batch_size: 5 is more than the 4 training rows") as error:
-        stream.steps_per_epoch  # noqa: B018
-    assert "'train'" in str(error.value)
-    assert "batch_size=4" in str(error.value)
+    assert (stream.steps_per_epoch, stream.rows_per_step) == (1, 4)
+    batches = list(stream.batches(0, 3))
+    assert [batch.size for batch in batches] == [4, 4, 4]
+    assert all(sorted(b.targets["row"].tolist()) == [0, 1, 2, 3] for b in batches)
     assert [batch.size for batch in stream.sweep()] == [4]
 
 

@@ -18,7 +18,8 @@ VERBS = {"check": ["check"], "sweep in check": ["check", "--multirun"], "run": [
 FILES = {
     "callback": ("{callbacks: {x: {_target_: os.system, command: touch canary}}}", "callbacks.x"),
     "callback of torch": (
-        "{callbacks: {x: {_target_: torch.hub.load, repo_or_dir: hub, model: part, source: local}}}",
+        "{callbacks: {x: {_target_: torch.hub.load, repo_or_dir: hub, model: part, "
+        "source: local}}}",
         "callbacks.x",
     ),
     "class of the launcher": ("{launcher: {_target_: subprocess.Popen}}", "launcher._target_"),

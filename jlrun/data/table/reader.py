@@ -77,6 +77,7 @@ class Reader:
             files={columns.columns[0]: check[columns.kind] for columns in media},
             files_key=str([self.kinds.image, self.kinds.audio, self.kinds.series, limit()]),
             folder=folder_of(path, self.files_root),
+            may_lack=frozenset(t.column for t in self.outline.targets.values() if t.optional),
         )
         return Part.whole(stored(wanted, self.cache, WHERE))
 
@@ -96,7 +97,7 @@ class Reader:
         if "train" not in parts:
             raise _without_training_rows(wholes["train"], column)
         train = parts["train"]
-        classes = find_classes(self.outline.targets, train.store, train.rows)
+        classes = find_classes(self.outline.targets, train, parts.values())
         return {split: self._rows(part, classes) for split, part in parts.items()}, classes
 
     def groups(self, rows: TableRows) -> torch.Tensor | None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.data.table.parts import Part
 from jlrun.tables.bad_rows import BadRow
 from jlrun.tables.levels import Levels, level_name
 from jlrun.tables.numbers import to_numbers
@@ -39,21 +40,30 @@ class TargetColumns:
 
 
 def find_classes(
-    targets: Mapping[str, Target], store: Store, rows: np.ndarray
+    targets: Mapping[str, Target], train: Part, parts: Iterable[Part]
 ) -> dict[str, tuple[str, ...]]:
-    """Return task -> its classes: the labels in ``rows``, numbers in their order; () if none."""
-    return {task: _classes(target, store, rows) for task, target in targets.items()}
+    """Return task -> its classes, numbers in their order; () if none.
+
+    They are the labels of rows that training draws from; of a target whose classes come from
+    elsewhere, those of all ``parts``.
+    """
+    every = list(parts)
+    return {
+        task: _in_order({c for p in (every if t.optional else [train]) for c in _classes(t, p)})
+        for task, t in targets.items()
+    }
 
 
-def _classes(target: Target, store: Store, rows: np.ndarray) -> tuple[str, ...]:
+def _classes(target: Target, part: Part) -> set[str]:
+    store, rows = part.store, part.rows
     if target.kind == "regression":
-        return ()
+        return set()
     if target.kind == "multilabel":
         texts = store.texts(target.column)
-        return _in_order({label for row in rows.tolist() for label in labels_of(texts[row])})
+        return {label for row in rows.tolist() for label in labels_of(texts[row])}
     codes = np.unique(store.codes(target.column)[rows])
     levels = store.levels(target.column)
-    return _in_order({levels[int(code)] for code in codes if code >= 0})
+    return {levels[int(code)] for code in codes if code >= 0}
 
 
 def labels_of(cell: str) -> list[str]:

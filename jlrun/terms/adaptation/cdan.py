@@ -96,6 +96,11 @@ class Cdan(Term):
         self.maps = placed(maps, start.model)
         self.discriminators = placed(discriminators, start.model)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether the ramp rises over the phase."""
+        return self.ramp != "constant"
+
     def forward(self, view: StepView) -> Tensor:
         return sum_over_heads(view, partial(self._loss, view))
 

@@ -62,6 +62,11 @@ class Dann(Term):
         made = Discriminators(start.sources, width, self.hidden, self.dropout, self.per_source)
         self.discriminators = placed(made, start.model)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether the ramp rises over the phase."""
+        return self.ramp != "constant"
+
     def forward(self, view: StepView) -> Tensor:
         return mean_over_pairs(self._losses(view), view)
 

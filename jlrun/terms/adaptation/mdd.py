@@ -75,6 +75,11 @@ class Mdd(Term):
         }
         self.adversaries = placed(nn.ModuleDict(heads), start.model)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether the ramp rises over the phase."""
+        return self.ramp != "constant"
+
     def forward(self, view: StepView) -> Tensor:
         return sum_over_heads(view, partial(self._loss, view))
 

@@ -71,6 +71,11 @@ class MaskedModality(Term):
         no_heads = {name: nn.Identity() for name in model.heads}
         self.teacher = FrozenModel(JointModel(model.body, no_heads))
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether the teacher slows down over the phase: it does."""
+        return True
+
     def forward(self, view: StepView) -> Tensor:
         sums = [self._of(view.model, batch) for batch in view.batches.values()]
         found = [value for value in sums if value is not None]

@@ -50,6 +50,11 @@ class IRM(Term):
         self.anneal_share = anneal_share
         self.unbiased = unbiased
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether annealing goes by the share of the phase: it does."""
+        return True
+
     def forward(self, view: StepView) -> Tensor:
         factor = annealed(view.progress, self.anneal_share, self.penalty_weight)
         return factor * precise(total(self._penalties(view), view))

@@ -42,6 +42,11 @@ class VREx(Term):
         self.penalty_weight = penalty_weight
         self.anneal_share = anneal_share
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether annealing goes by the share of the phase: it does."""
+        return True
+
     def forward(self, view: StepView) -> Tensor:
         factor = annealed(view.progress, self.anneal_share, self.penalty_weight)
         return factor * precise(total(_variances(view), view))

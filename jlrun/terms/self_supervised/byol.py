@@ -68,6 +68,11 @@ class Byol(Term):
         self.teacher = JointModel(copy.deepcopy(model.body), no_heads).requires_grad_(False)
         self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
+    @property
+    def spans_phase(self) -> bool:
+        """Whether the teacher slows down over the phase: it does."""
+        return True
+
     def forward(self, view: StepView) -> Tensor:
         features = encode_views(view)
         if features is None:

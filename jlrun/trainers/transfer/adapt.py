@@ -50,7 +50,7 @@ def plan_adapt(
 
     No label of the target is used but to report scores. The baselines are the sources alone, with
     the same epochs, selected by their own validation rows, and, as an upper bound, the target with
-    all its labels.
+    all its labels, if it has any.
 
     Raises:
         UserError: if no task of the target is one of a source, or a source is to be left out.
@@ -188,6 +188,8 @@ def _baselines(
         begin=one_after_the_other(start),
         independent_of=independent | parts.terms_without_effect(),
     )
+    if not any(domains.target.num_labels("train").values()):
+        return (source_only,)
     labelled = on_target_alone(TARGET_SUPERVISED, domains.target, phases, parts, INDEPENDENT_OF)
     return (source_only, labelled)
 
@@ -210,10 +212,13 @@ def _over_source_only(domains: Domains) -> Callable[[Mapping[str, SplitScores]],
         if SOURCE_ONLY not in scores:
             return Comparison(baselines, None)
         rows = domains.target.num_test_rows()
-        main, alone, best = (scores[name].test for name in ("main", SOURCE_ONLY, TARGET_SUPERVISED))
+        main, alone = scores["main"].test, scores[SOURCE_ONLY].test
+        best = scores[TARGET_SUPERVISED].test if TARGET_SUPERVISED in scores else {}
         closed = {}
         for spec in tasks:
             metric = spec.task.primary
+            if not all(spec.name in table for table in (main, alone, best)):
+                continue
             gap = best[spec.name][metric] - alone[spec.name][metric]
             if gap:
                 closed[spec.name] = 100 * (main[spec.name][metric] - alone[spec.name][metric]) / gap

@@ -1,0 +1,182 @@
+"""Which task of the sources a task of the target is, where the target has fewer classes or none.
+
+A task learned on the sources serves a target whose classes are some of its own (partial
+adaptation), or whose labels nobody knows: the head stays that of the sources, and the labels of the
+target are put in the order of its classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from jlrun.data.splits import Splits
+from jlrun.data.strata import has_class_column
+from jlrun.data.view import View
+from jlrun.tasks import Binary, Multiclass, Task
+from jlrun.trainers.parts import Feed
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A task with exclusive classes that a source teaches.
+
+    Attributes:
+        source: config path of the data set.
+        name: of the task.
+        task: its kind.
+        classes: in the order of the logits.
+    """
+
+    source: str
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What the tasks of a target are to its sources.
+
+    Attributes:
+        classes: task of the target -> the classes of the sources' task, where they differ.
+        called: task of the sources -> that of the target that it is, where names differ.
+        lines: what is told of those.
+        unmatched: task of the target -> why no source teaches it.
+    """
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    unmatched: Mapping[str, str] = field(default_factory=dict)
+
+
+def match(
+    tasks: Mapping[str, Task],
+    classes: Mapping[str, tuple[str, ...]],
+    learned: Sequence[Learned],
+    by_classes: bool,
+) -> Matching:
+    """Return what the tasks of a target are to its sources.
+
+    A task is that of the same name and kind; a single one may be one of another name that alone has
+    its classes.
+
+    Args:
+        tasks: of the target that have exclusive classes, or none that is known.
+        classes: task -> those that occur; () where there are no labels.
+        learned: what sources teach.
+        by_classes: whether names may differ.
+    """
+    found, called, lines, unmatched = {}, {}, list[str](), {}
+    for name, task in tasks.items():
+        own, alike = classes[name], [each for each in learned if type(each.task) is type(task)]
+        named = [each for each in alike if each.name == name]
+        others = alike if by_classes and len(tasks) == 1 and not named else []
+        chosen = _of_same_name(own, named) if named else _of_other_name(own, others)
+        if chosen is None:
+            unmatched[name] = _why_not(name, own, others, learned)
+            continue
+        if chosen.name != name:
+            called[chosen.name] = name
+            why = "it has those classes" if own else "no label tells, and it is the first"
+            lines.append(f"target.{name} is taken for '{chosen.name}' of {chosen.source}: {why}")
+        if own != chosen.classes:
+            found[name] = chosen.classes
+            lines += _differences(name, own, chosen)
+    return Matching(found, called, tuple(lines), unmatched)
+
+
+def _of_same_name(own: Sequence[str], named: Sequence[Learned]) -> Learned | None:
+    return next((each for each in named if set(own) <= set(each.classes)), None)
+
+
+def _of_other_name(own: Sequence[str], others: Sequence[Learned]) -> Learned | None:
+    """Return the only task with these classes, or else with these among others."""
+    if not own:
+        return next(iter(others), None)
+    for fits in (set(own).__eq__, set(own).__le__):
+        found = {each.name: each for each in reversed(others) if fits(set(each.classes))}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            return None
+    return None
+
+
+def _differences(name: str, own: Sequence[str], chosen: Learned) -> list[str]:
+    of = f"the {len(chosen.classes)} classes of {chosen.source}.{chosen.name}"
+    if not own:
+        return [f"target.{name} has no labels; its classes are {of}"]
+    if len(own) == len(chosen.classes):
+        return []  # but for their order
+    return [
+        f"target.{name} has {len(own)} of {of} ({_listed(own)}): the head is that of the source, "
+        "scores are over the rows of the target"
+    ]
+
+
+def _why_not(
+    name: str, own: Sequence[str], others: Sequence[Learned], learned: Sequence[Learned]
+) -> str:
+    first = next((each for each in learned if each.name == name), None)
+    unknown = [c for c in own if first is not None and c not in first.classes]
+    if first is not None and unknown:
+        return (
+            f"{_listed(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of "
+            f"{first.source}.{first.name}, which has {_listed(first.classes)}; keep known classes "
+            "by target.classes=[…]"
+        )
+    fitting = [each for each in others if set(own) <= set(each.classes)]
+    if len(fitting) > 1:
+        several = " or ".join(f"'{each.name}'" for each in fitting)
+        return f"may be {several} of the sources; give it the name of one"
+    there = ", ".join(f"{each.source}.{each.name}" for each in learned)
+    having = f" and the classes {_listed(own)}" if own else ""
+    return f"no source has a task of that name and kind{having}; there is {there or 'none'}"
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = [f"'{name}'" for name in names][:8]
+    return ", ".join(shown) + (f", … ({len(names)})" if len(names) > len(shown) else "")
+
+
+def has_classes(splits: Splits, name: str, task: Task) -> bool:
+    """Whether rows have at most one class each, of a task that may have no label."""
+    if not isinstance(task, Multiclass | Binary):
+        return False
+    return not splits.classes[name] or has_class_column(splits.train, name, splits.classes)
+
+
+def in_classes_of_sources(splits: Splits, classes: Mapping[str, tuple[str, ...]]) -> Splits:
+    """Return the splits with labels that are positions in ``classes``, task -> its classes."""
+    relabel = {task: _positions(splits.classes[task], names) for task, names in classes.items()}
+
+    def moved(view: View) -> View:
+        return view.relabelled(relabel)
+
+    return replace(
+        splits,
+        train=moved(splits.train),
+        val=moved(splits.val),
+        test=moved(splits.test),
+        pool=moved(splits.pool),
+        classes={**splits.classes, **classes},
+    )
+
+
+def _positions(own: Sequence[str], classes: Sequence[str]) -> Tensor:
+    # Rows without labels have the filler 0, also where there are no classes.
+    return torch.tensor([classes.index(name) for name in own] or [0])
+
+
+def renamed(feed: Feed, called: Mapping[str, str]) -> Feed:
+    """Return the feed with tasks of other names; their columns stay."""
+    tasks = (
+        replace(spec, name=called[spec.name], target=spec.column) if spec.name in called else spec
+        for spec in feed.tasks
+    )
+    return replace(feed, tasks=tuple(tasks))

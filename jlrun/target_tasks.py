@@ -1,0 +1,146 @@
+"""The tasks of a target with a few labels or none, and those of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jlrun.class_matching import (
+    Learned,
+    Matching,
+    has_classes,
+    in_classes_of_sources,
+    match,
+    renamed,
+)
+from jlrun.config.build import build
+from jlrun.config.schema import Settings
+from jlrun.config.slots import TASK
+from jlrun.data.splits import Splits
+from jlrun.data.strata import UNLABELLED, class_column
+from jlrun.errors import Problem, UserError
+from jlrun.phase import Plan
+from jlrun.trainers.parts import Feed
+from jlrun.trainers.transfer.baselines import TARGET_SUPERVISED
+
+Nodes = Mapping[str, Mapping[str, Any]]
+
+
+def match_target(
+    settings: Settings, nodes: Nodes, splits: Mapping[str, Splits]
+) -> tuple[dict[str, Splits], Matching]:
+    """Return the splits, the target's in the classes of its sources, and how they were found.
+
+    In adaptation and generalisation; in joint training where rows of the target lack labels.
+
+    Raises:
+        UserError: if no source teaches any task of the target, with the reasons.
+    """
+    strategy, found = settings.strategy, dict(splits)
+    if "target" not in nodes or strategy not in ("adapt", "generalize", "joint"):
+        return found, Matching()
+    tasks = dict(_tasks(settings, nodes["target"], splits["target"]))
+    if strategy == "joint":
+        tasks = {name: task for name, task in tasks.items() if _lacks(splits["target"], name)}
+    learned = [each for path in nodes if path != "target" for each in _learned(path, nodes, splits)]
+    matching = match(tasks, splits["target"].classes, learned, by_classes=strategy != "joint")
+    others = set(splits["target"].classes) - set(tasks)
+    if strategy != "joint" and tasks and not others and len(matching.unmatched) == len(tasks):
+        raise UserError(
+            [Problem(f"target.tasks.{name}", why) for name, why in matching.unmatched.items()]
+        )
+    found["target"] = in_classes_of_sources(splits["target"], matching.classes)
+    return found, matching
+
+
+def _tasks(
+    settings: Settings, node: Mapping[str, Any], splits: Splits
+) -> Iterator[tuple[str, Any]]:
+    """Yield the tasks in use that have exclusive classes."""
+    for name, task_node in node["tasks"].items():
+        if settings.tasks is None or name in settings.tasks:
+            task = build(task_node, TASK)
+            if has_classes(splits, name, task):
+                yield name, task
+
+
+def _learned(path: str, nodes: Nodes, splits: Mapping[str, Splits]) -> Iterator[Learned]:
+    for name, node in nodes[path]["tasks"].items():
+        task = build(node, TASK)
+        if has_classes(splits[path], name, task):
+            yield Learned(path, name, task, splits[path].classes[name])
+
+
+def _lacks(splits: Splits, task: str) -> bool:
+    return bool((class_column(splits.train, task) == UNLABELLED).any())
+
+
+def named_as_target(feeds: Sequence[Feed], matching: Matching) -> tuple[Feed, ...]:
+    """Return the feeds, tasks of the sources called as those of the target that they are."""
+    return tuple(f if f.name == "target" else renamed(f, matching.called) for f in feeds)
+
+
+def refuse_no_labels(settings: Settings, feeds: Sequence[Feed]) -> None:
+    """Refuse training on labels of which there are none.
+
+    Raises:
+        UserError: for a target that is fine-tuned or learned jointly.
+    """
+    target = next((feed for feed in feeds if feed.name == "target"), None)
+    if target is None or settings.strategy not in ("finetune", "joint"):
+        return
+    if not any(target.num_labels("train").values()):
+        raise UserError.of(
+            "target",
+            f"no training row has a label, which strategy={settings.strategy} learns from; "
+            "strategy=adapt needs none",
+        )
+
+
+def told_of_target(
+    settings: Settings, plan: Plan, feeds: Sequence[Feed], matching: Matching
+) -> tuple[str, ...]:
+    """Return lines on how the target is learned and scored, where that is not as usual."""
+    target = next((feed for feed in feeds if feed.name == "target"), None)
+    if target is None or settings.strategy not in ("adapt", "generalize", "joint"):
+        return ()
+    lines = [*matching.lines]
+    if settings.strategy != "joint":
+        lines += _left_out(plan, feeds, target, matching)
+    labels = {split: target.num_labels(split) for split in ("train", "val", "test")}
+    if settings.strategy == "adapt" and settings.baselines:
+        names = {fit.name for fit in plan.fits}
+        if TARGET_SUPERVISED not in names:
+            lines.append(
+                f"no baseline {TARGET_SUPERVISED}: no training row of the target has a label"
+            )
+    if settings.strategy == "joint" and not any(labels["val"].values()):
+        lines.append(
+            "target: no validation row has a label, so the last epoch is kept; a larger "
+            "target.val_fraction may give some"
+        )
+    scored = [objective.spec.name for objective in plan.fits[0].scored]
+    lines += [
+        f"target.{task}: no row of the test split has a label, so there will be no test scores"
+        for task in scored
+        if not labels["test"].get(task, 1)
+    ]
+    return tuple(lines)
+
+
+def _left_out(plan: Plan, feeds: Sequence[Feed], target: Feed, matching: Matching) -> Iterator[str]:
+    """Yield a line on each task that the target or a source does not share."""
+    scored = {objective.spec.name for objective in plan.fits[0].scored}
+    for spec in target.tasks:
+        if spec.name not in scored:
+            why = matching.unmatched.get(
+                spec.name, "no source has a task of the same name, kind and classes"
+            )
+            yield f"target.{spec.name} is left out: {why}"
+    own = {spec.name: spec for spec in target.tasks}
+    for feed in (feed for feed in feeds if feed.name != "target"):
+        for spec in feed.tasks:
+            if spec.name not in own:
+                yield f"{feed.name}.{spec.name} is learned on the source alone: the target lacks it"
+            elif spec.name in scored and not spec.shares_head_with(own[spec.name]):
+                yield f"{feed.name}.{spec.name} has other classes, and a head that the target lacks"
