@@ -7,7 +7,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean
@@ -25,7 +27,13 @@ def entrypoint() -> NoReturn:
     # (32 ms). Read by the OpenMP runtime when PyTorch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_no_more()
+        code = code or FAILED
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +59,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or DONE)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return DONE
+    except OSError as error:
+        return _report_disk(error)
+
+
+def _report_disk(error: OSError) -> int:
+    """Say in one line what is wrong with a file or a folder.
+
+    Raises:
+        OSError: the same, if that is not what it is about.
+    """
+    from jlrun.places import FULL, is_of_disk, told
+
+    if not is_of_disk(error):
+        raise error
+    fix = "; free some space and try again" if error.errno in FULL else ""
+    print(f"jlrun: {told(error, Path('standard output'))}{fix}", file=sys.stderr)
+    return _traced(FAILED if error.errno in FULL else WRONG)
+
+
+def _write_no_more() -> None:
+    """Let what is still to be printed vanish: Python would fail over it at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(problems: Sequence[Problem]) -> None:

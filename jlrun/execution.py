@@ -6,6 +6,7 @@ import os
 import shlex
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.job import Job
 from jlrun.learner import build_learner
+from jlrun.lock import held
 from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit
 from jlrun.pictures import draw_curve, draw_missing, draw_records, observers, record_spaces
+from jlrun.places import FULL, Reserve, is_of_disk
+from jlrun.places import told as told_of_disk
 from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
@@ -48,6 +52,12 @@ def execute(composed: Composed) -> Result:
     """
 
     directory = composed.run_dir
+    with held(directory, "hydra.run.dir"):
+        return _run(*_new_job(composed))
+
+
+def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
+    directory = composed.run_dir
     if (directory / "config.yaml").exists():
         raise UserError.of(
             "hydra.run.dir",
@@ -67,7 +77,7 @@ def execute(composed: Composed) -> Result:
         # Last, since it is what makes the directory a run.
         write_text(directory / "config.yaml", to_yaml(composed.config))
 
-    return _run(job, write_inputs)
+    return job, write_inputs
 
 
 def resume(directory: Path) -> Result:
@@ -77,11 +87,13 @@ def resume(directory: Path) -> Result:
         UserError: if the directory holds no run, or its config is not valid (any more).
         RunError, Interrupted: as `execute`.
     """
-    settings, overrides = load_run(directory)
-    before = read_result(directory)
-    if before is not None and before["status"] == "completed":
-        raise UserError.of(str(directory), "this run is complete; there is nothing to resume")
-    return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
+    load_run(directory)
+    with held(directory, str(directory)):
+        settings, overrides = load_run(directory)
+        before = read_result(directory)
+        if before is not None and before["status"] == "completed":
+            raise UserError.of(str(directory), "this run is complete; there is nothing to resume")
+        return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
 
 
 def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
@@ -104,13 +116,21 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             progress=node.progress,
         )
         diagnosis = Diagnosis(**settings.diagnosis.model_dump())
+        reserve = Reserve(job.directory)
+        reserve.take()
         around = Surroundings(
             assembly.engine, recorder, settings.seed, node.log_every, stop, diagnosis
         )
         try:
+            repaired = _repair(job, assembly)
             recorder.rewind(_kept(job, assembly))
             recorder.start(header)
-            for line in (*job.inferred, *told(assembly.accounts), *_started_from(assembly)):
+            for line in (
+                *repaired,
+                *job.inferred,
+                *told(assembly.accounts),
+                *_started_from(assembly),
+            ):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
@@ -132,10 +152,19 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         ) as error:  # the second Ctrl-C, which does not wait for a checkpoint
             _end(job, recorder, "interrupted", None)
             raise Interrupted(_how_to_go_on(job.directory)) from error
+        except OSError as error:
+            reserve.free()
+            if not is_of_disk(error):
+                _end(job, recorder, "failed", traceback.format_exc())
+                raise
+            message = _disk_message(error, job.directory)
+            _end(job, recorder, "failed", message)
+            raise RunError(message) from error
         except Exception:
             _end(job, recorder, "failed", traceback.format_exc())
             raise
         finally:
+            reserve.free()
             recorder.close()
 
 
@@ -149,6 +178,18 @@ def _refuse_several_processes() -> None:
         raise UserError.of(
             "torchrun", f"a run is one process so far, not {count}: use --nproc-per-node=1"
         )
+
+
+def _disk_message(error: OSError, directory: Path) -> str:
+    fix = "free some space" if error.errno in FULL else "mend it"
+    go_on = f"jlrun resume {shlex.quote(str(directory))}"
+    return f"{told_of_disk(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+
+
+def _repair(job: Job, assembly: Assembly) -> list[str]:
+    """Go on from the checkpoint before a damaged one; return what is to be told of it."""
+    found = (job.folder(fit.name).repair() for fit in assembly.plan.fits)
+    return [line for line in found if line]
 
 
 def _how_to_go_on(directory: Path) -> str:
@@ -307,8 +348,10 @@ def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> Non
         overrides=job.overrides,
         error=error,
     )
-    result.save()
-    recorder.finish(result.to_json())
+    with suppress(OSError):  # on a full disk there may be no room for it
+        result.save()
+    with suppress(OSError):
+        recorder.finish(result.to_json())
 
 
 def _environment(assembly: Assembly) -> dict[str, Any]:

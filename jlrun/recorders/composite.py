@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
@@ -67,4 +68,5 @@ class Recorders(Recorder):
 
     def close(self) -> None:
         for part in self.parts:
-            part.close()
+            with suppress(OSError):  # of a full disk, which has been told
+                part.close()

@@ -19,6 +19,8 @@ from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAt
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from jlrun.files import with_name
+
 FILE_VERSION = "brain.Event:2"
 
 
@@ -37,8 +39,11 @@ class EventFile:
         """Append one event; it is in the file when this returns."""
         assert self._file, "an event file is rewritten before it is appended to"
         event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
-        RecordWriter(self._file).write(event.SerializeToString())
-        self._file.flush()
+        try:
+            RecordWriter(self._file).write(event.SerializeToString())
+            self._file.flush()
+        except OSError as error:
+            raise with_name(error, self.folder) from error
 
     def sync(self) -> None:
         """Have the disk hold all events."""

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
-from jlrun.files import write_text
+from jlrun.files import with_name, write_text
 from jlrun.recorders.base import Position, Recorder, is_kept
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
@@ -41,7 +41,10 @@ class MetricsCsvRecorder(Recorder):
             for tag, value in values.items()
             if at.step > self._last_step.get((at.fit, tag), -1)
         )
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise with_name(error, self.path) from error
 
     def flush(self) -> None:
         if self._file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files import write_json
+from jlrun.lock import Held
 from jlrun.saved_run import to_yaml
 from jlrun.sweeps.records import REJECTED
 
@@ -34,6 +36,8 @@ def run_job(cfg: DictConfig) -> float | None:
         return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
+    except Held:
+        raise  # what stands there is another process's
     except UserError as error:
         _record(directory, cfg, overrides, str(error), rejected=True)
     except RunError as error:
@@ -82,7 +86,10 @@ def _record(
     from jlrun.result import read_result
 
     print(f"jlrun: job in {directory} failed: {error}", file=sys.stderr, flush=True)
-    before = read_result(directory) or {}
+    try:
+        before = read_result(directory) or {}
+    except UserError:
+        return  # damaged, as the error says; it is for the user to delete
     if before.get("status") == "completed":
         return  # another run's, which was in the way
     content: dict[str, Any] = dict(before) or {
@@ -92,5 +99,5 @@ def _record(
         "overrides": overrides,
     }
     content |= {"status": "failed", "error": error, REJECTED: rejected}
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "result.json", content)
+    with suppress(OSError):  # of a full disk, which the error tells
+        write_json(directory / "result.json", content)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
@@ -20,6 +23,8 @@ from jlrun.config.compose import (
     make_loader,
 )
 from jlrun.errors import UserError
+from jlrun.files import reading
+from jlrun.lock import held
 from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
@@ -42,10 +47,12 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
 
     overrides = expand_simplex(overrides, config_dir)
     checked_variants(overrides, config_dir)
-    with hydra_state():
+    with ExitStack() as stack:
+        stack.enter_context(hydra_state())
         loader = make_loader(config_dir)
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
+        stack.enter_context(held(directory, "hydra.sweep.dir"))
         _refuse_another(directory, list(hydra.overrides.task))
         print(f"jlrun sweep in {short_path(directory)}", flush=True)
         quoted = QuotedString(str(directory), Quote.single)
@@ -62,11 +69,11 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
             if isinstance(error, UserError):
                 raise
             raise UserError([composition_problem(error)]) from error
-    # It imports PyTorch, which mistakes in the overrides need not wait for.
-    from jlrun.sweeps.summary import summarise
+        # It imports PyTorch, which mistakes in the overrides need not wait for.
+        from jlrun.sweeps.summary import summarise
 
-    jobs = read_jobs(directory)
-    summarise(directory, jobs)
+        jobs = read_jobs(directory)
+        summarise(directory, jobs)
     if interrupted:
         print(
             f"jlrun: sweep interrupted; to go on: {_command(overrides, directory)}", file=sys.stderr
@@ -77,15 +84,27 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
 
 def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
     file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
-    if not file.is_file():
+    if not file.exists():
         return
-    before = list(OmegaConf.load(file).hydra.overrides.task)
+    before = _overrides_of(file)
     if before != overrides:
         message = (
             f"'{directory}' holds another sweep; choose another folder, or go on with that one: "
             f"{_command(before, directory)}"
         )
         raise UserError.of("hydra.sweep.dir", message)
+
+
+def _overrides_of(file: Path) -> list[str]:
+    """Return what a sweep was begun with, of its ``multirun.yaml``."""
+    with reading(file, "choose another folder"):
+        try:
+            found = OmegaConf.to_container(OmegaConf.load(file).hydra.overrides.task)
+        except (YAMLError, OmegaConfBaseException) as error:
+            raise ValueError(" ".join(str(error).split())) from error
+        if not isinstance(found, list):
+            raise TypeError("hydra.overrides.task: a list was expected")
+        return [str(text) for text in found]
 
 
 def _command(overrides: Sequence[str], directory: Path) -> str:

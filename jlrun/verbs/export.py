@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jlrun.lock import held_output
 from jlrun.verbs.arguments import parser
 
 
@@ -39,7 +40,8 @@ def main(args: list[str]) -> int:
         export = export_model(parsed.run, parsed.checkpoint)
     else:
         export = export_encoder(parsed.run, parsed.checkpoint, parsed.encoder)
-    write_export(export, parsed.output)
+    with held_output(parsed.output, "--output"):
+        write_export(export, parsed.output)
     print(f"{len(export.tensors)} tensors, {export.num_values():,} values: {parsed.output}")
     for note in export.notes:
         print(note)

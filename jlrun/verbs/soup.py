@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
+from jlrun.lock import held_output
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import parser
 
@@ -32,7 +33,8 @@ def main(args: list[str]) -> int:
     members = read_members(each_run([Path(run) for run in parsed.runs]))
     refuse_unlike(members)
     cooked = cook(members, _settings(members[0], parsed.overrides))
-    write_soup(cooked, members, parsed.output)
+    with held_output(parsed.output, "--output"):
+        write_soup(cooked, members, parsed.output)
     _print(cooked, members, parsed.output)
     return 0
 
