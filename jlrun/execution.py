@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         )
         try:
             repaired = _repair(job, assembly)
-            recorder.rewind(_kept(job, assembly))
+            recorder.rewind(_kept(job, assembly), _recorded(job, assembly))
             recorder.start(header)
             for line in (
                 *repaired,
@@ -290,6 +290,13 @@ def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
         elif folder.last_step():
             kept[fit.name] = folder.last_step()
     return kept
+
+
+def _recorded(job: Job, assembly: Assembly) -> dict[str, Mapping[str, Any]]:
+    """Return what was recorded of each unfinished fit at its last checkpoint."""
+    folders = {fit.name: job.folder(fit.name) for fit in assembly.plan.fits}
+    found = {name: f.recorded() for name, f in folders.items() if f.result() is None}
+    return {name: recorded for name, recorded in found.items() if recorded}
 
 
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:

@@ -130,6 +130,13 @@ class FitFolder:
             )
         return None
 
+    def recorded(self) -> Mapping[str, Any]:
+        """Return what was recorded of the fit at the last checkpoint; nothing without one."""
+        found: Mapping[str, Any] = {}
+        if checkpoints.exists(self.last):
+            found = checkpoints.load_state(self.last)["recorded"]
+        return found
+
     def last_step(self) -> int:
         """Optimizer steps of the fit at the last checkpoint; 0 without one."""
         if not checkpoints.exists(self.last):
@@ -276,7 +283,11 @@ class FitRun:
         self._save_last(unfinished)
 
     def _save_last(self, unfinished: dict[str, Any] | None) -> None:
-        state = {"completed": asdict(self._completed), "unfinished": unfinished}
+        state = {
+            "completed": asdict(self._completed),
+            "unfinished": unfinished,
+            "recorded": self._around.recorder.recorded(self.fit.name),
+        }
         checkpoints.save(self._folder.last, self.model, state, keep_previous=True)
         self._last_save = time.monotonic()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAIN_FIT = "main"
+ByFit = Mapping[str, Mapping[str, Any]]
+NOTHING: ByFit = {}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,11 @@ class Recorder:
     finds in the files all that was recorded before it.
     """
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
+    def recorded(self, fit: str) -> dict[str, Any]:
+        """Return by file what was recorded of a fit so far, for a checkpoint to remember."""
+        return {}
+
+    def rewind(self, keep: Mapping[str, int | None], recorded: ByFit = NOTHING) -> None:
         """Forget what a killed run recorded after the checkpoint from which it goes on.
 
         Called once, before all else; a run that begins keeps nothing.
@@ -105,6 +111,10 @@ class Recorder:
         Args:
             keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
                 named are forgotten. What is recorded a second time at a kept step counts once.
+            recorded: fit -> what `recorded` returned of it at that checkpoint, for some.
+
+        Raises:
+            UserError: if less than that is found in the files.
         """
 
     def start(self, header: Header) -> None:

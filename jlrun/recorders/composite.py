@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
+from jlrun.recorders.base import NOTHING, ByFit, Header, PhaseInfo, Position, Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,9 +18,12 @@ class Recorders(Recorder):
     def __init__(self, parts: Sequence[Recorder]) -> None:
         self.parts = tuple(parts)
 
-    def rewind(self, keep: Mapping[str, int | None]) -> None:
+    def recorded(self, fit: str) -> dict[str, Any]:
+        return {name: found for part in self.parts for name, found in part.recorded(fit).items()}
+
+    def rewind(self, keep: Mapping[str, int | None], recorded: ByFit = NOTHING) -> None:
         for part in self.parts:
-            part.rewind(keep)
+            part.rewind(keep, recorded)
 
     def start(self, header: Header) -> None:
         for part in self.parts:
