@@ -97,8 +97,11 @@ def _probe(folder: Path) -> None:
             break
         except FileNotFoundError:
             folder = folder.parent
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _concerns(error: OSError, place: Path) -> bool:

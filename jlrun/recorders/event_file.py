@@ -60,7 +60,8 @@ class EventFile:
 
         Args:
             keep: whether to keep a value.
-            check: called when all values were asked for; what it raises leaves all as it was.
+            check: called when all values of earlier files, if there are any, were asked for; what it
+                raises leaves all as it was.
         """
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,8 @@ class EventFile:
                 version = Event(wall_time=time.time(), file_version=FILE_VERSION)
                 for event in chain([version], _events(old, keep)):
                     writer.write(event.SerializeToString())
-            check()
+            if old:
+                check()
             path = self.folder / f"events.out.tfevents.{time.time_ns()}"
             os.replace(partial, path)
         except (OSError, UserError):

@@ -63,7 +63,7 @@ class TensorBoardRecorder(Recorder):
 
         def is_whole() -> None:
             for fit, count in known.items():
-                if self._counts[fit] < count and self._counts.total():
+                if self._counts[fit] < count:
                     what = f"'{fit}' has {self._counts[fit]} values instead of {count}"
                     raise UserError.of(str(self._file.folder), f"is damaged ({what}); {FIX}")
 
