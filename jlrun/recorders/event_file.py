@@ -60,8 +60,8 @@ class EventFile:
 
         Args:
             keep: whether to keep a value.
-            check: called when all values of earlier files, if there are any, were asked for; what it
-                raises leaves all as it was.
+            check: called when all values of earlier files were asked for, if there are any; what
+                it raises leaves all as it was.
         """
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
