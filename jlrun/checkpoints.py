@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -253,9 +254,11 @@ def _write_state(folder: Path, state: Mapping[str, Any]) -> str:
 
 
 def _write(path: Path, content: bytes | memoryview) -> str:
-    """Write a file and return its SHA-256."""
-    write_bytes(path, content)
-    return sha256(content).hexdigest()
+    """Write a file and return its SHA-256, which is computed while the disk is at work."""
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(lambda: sha256(content).hexdigest())
+        write_bytes(path, content)
+        return digest.result()
 
 
 def _remove(path: Path) -> None:
