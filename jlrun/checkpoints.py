@@ -1,7 +1,9 @@
 """Checkpoints: weights as safetensors, everything else as tensors and plain values.
 
-A checkpoint is a folder with ``model.safetensors`` and ``state.pt``. It is written beside its place
-and renamed into it, so that a reader sees all of it or nothing. No pickle is ever executed.
+A checkpoint is a folder with ``model.safetensors``, ``state.pt`` and ``SHA256SUMS``, by which
+damage is found (``sha256sum -c SHA256SUMS`` does the same). It is written beside its place and
+renamed into it, so that a reader sees all of it or nothing, also while a run goes on. No pickle is
+ever executed.
 """
 
 from __future__ import annotations
@@ -9,58 +11,112 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from jlrun.errors import UserError
+from jlrun.errors import Problem, UserError
+from jlrun.files import sync, write_bytes
+
+WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
+_TRIES = 20  # of reading a checkpoint that a running run replaces meanwhile
 
 
-def save(folder: Path, model: nn.Module, state: Mapping[str, Any]) -> None:
+class DamagedCheckpoint(UserError):
+    """The files of a checkpoint are not those that were written, or some are missing."""
+
+
+def save(
+    folder: Path, model: nn.Module, state: Mapping[str, Any], *, keep_previous: bool = False
+) -> None:
     """Write a checkpoint to ``folder``, replacing the one that stands there.
 
     Args:
         folder: for example ``outputs/…/checkpoints/last``.
         model: its parameters and buffers are written.
         state: nested dicts and lists of tensors, numbers, strings and None.
+        keep_previous: keep the one that stood there, as `previous` names it.
+
+    Raises:
+        OSError: if the disk is full, or the folder can't be written; what stood there still does.
     """
-    save_tensors(folder, model.state_dict(), state)
+    save_tensors(folder, model.state_dict(), state, keep_previous=keep_previous)
 
 
-def save_tensors(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+def save_tensors(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    *,
+    keep_previous: bool = False,
+) -> None:
     """Write a checkpoint of weights that are not in a model at the moment; see `save`."""
-    new, old = _sibling(folder, "new"), _sibling(folder, "old")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    save_file(_plain(tensors), new / "model.safetensors")
-    torch.save(dict(state), new / "state.pt")
-    for file in (new / "model.safetensors", new / "state.pt"):
-        _sync(file)
-    recover(folder)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    new, old = folder.with_name(f".{folder.name}.new"), previous(folder)
+    _remove(new)
+    try:
+        new.mkdir(parents=True)
+        digests = {WEIGHTS: _write_weights(new, tensors), STATE: _write_state(new, state)}
+        write_bytes(new / SUMS, _sums(digests))
+        recover(folder)
+        if folder.exists():
+            _remove(old)
+            os.replace(folder, old)
+        os.replace(new, folder)
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # what a full disk left of it
+    if not keep_previous:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def previous(folder: Path) -> Path:
+    """Return where the checkpoint is that stood at ``folder`` before the one there now."""
+    return folder.with_name(f"{folder.name}.previous")
+
+
+def forget_previous(folder: Path) -> None:
+    """Remove what `save` kept: nothing goes on from here any more."""
+    shutil.rmtree(previous(folder), ignore_errors=True)
 
 
 def recover(folder: Path) -> None:
-    """Put right what a kill between the two renames of `save` left behind."""
-    old = _sibling(folder, "old")
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-    elif old.exists():
-        os.replace(old, folder)
+    """Put right what a kill between the two renames of `save` left behind.
+
+    For the process that writes the checkpoint, and for no other.
+    """
+    if not folder.exists() and previous(folder).exists():
+        os.replace(previous(folder), folder)
+
+
+def go_back(folder: Path, damage: UserError) -> None:
+    """Put the checkpoint before it in the place of a damaged one.
+
+    Args:
+        folder: of the damaged checkpoint.
+        damage: what `verify` said of it.
+
+    Raises:
+        UserError: ``damage``, if there is no sound one.
+    """
+    old = previous(folder)
+    try:
+        verify(old)
+    except UserError:
+        raise damage from None
+    _remove(folder)
+    os.replace(old, folder)
+    sync(folder.parent)
 
 
 def exists(folder: Path) -> bool:
     """Whether there is a checkpoint at ``folder``."""
-    recover(folder)
-    return folder.is_dir()
+    return folder.is_dir() or previous(folder).is_dir()
 
 
 def load_model(folder: Path, model: nn.Module) -> None:
@@ -91,14 +147,11 @@ def load_tensors(folder: Path) -> dict[str, Tensor]:
     Raises:
         UserError: if it is missing or damaged.
     """
-    recover(folder)
-    file = folder / "model.safetensors"
-    if not file.is_file():
-        raise UserError.of(str(file), "there is no such checkpoint")
+    content = _read(folder, WEIGHTS)
     try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise UserError.of(str(file), f"the checkpoint is damaged ({error})") from error
+        return safetensors.torch.load(content)
+    except Exception as error:  # the readers raise many kinds for what is not their own
+        raise _damaged(folder, f"{WEIGHTS}: {error}") from error
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -107,29 +160,110 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: if it is missing or damaged.
     """
-    recover(folder)
-    file = folder / "state.pt"
+    content = _read(folder, STATE)
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError.of(str(file), "there is no such checkpoint") from error
+        return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        # PyTorch raises many kinds for a file that is not one of its own.
-        raise UserError.of(str(file), f"the checkpoint is damaged ({error})") from error
+        raise _damaged(folder, f"{STATE}: {error}") from error
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors refuses tensors that share memory; channels-last ones are made contiguous.
-    return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+def verify(folder: Path) -> None:
+    """Check that the checkpoint at ``folder`` is as it was written.
+
+    Raises:
+        DamagedCheckpoint: if it is not.
+        UserError: if there is none.
+    """
+    _read(folder, STATE)
 
 
-def _sibling(folder: Path, suffix: str) -> Path:
-    return folder.with_name(f".{folder.name}.{suffix}")
+def _read(folder: Path, name: str) -> bytes:
+    """Return the content of a file of the checkpoint; all of its files are as they were written.
+
+    A run may replace the checkpoint meanwhile: then it is read again.
+    """
+    for _ in range(_TRIES):
+        place = folder if folder.exists() or not previous(folder).is_dir() else previous(folder)
+        if not place.exists():
+            raise UserError.of(str(folder), "there is no such checkpoint")
+        before = _identity(place)
+        try:
+            content, wrong = _checked(place, name)
+        except OSError as error:
+            content, wrong = b"", _why(error, place)
+        if wrong is None:
+            return content
+        if before is not None and _identity(place) == before:
+            raise _damaged(folder, wrong)
+    raise UserError.of(str(folder), "changes all the time; try again")
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _checked(place: Path, name: str) -> tuple[bytes, str | None]:
+    """Return the content of a file, and what is wrong with the checkpoint, None if nothing is."""
+    content, digests = b"", dict[str, str]()
+    for file in (WEIGHTS, STATE):
+        found = (place / file).read_bytes()
+        digests[file] = sha256(found).hexdigest()
+        content = found if file == name else content
+    sums = (place / SUMS).read_bytes()
+    if sums == _sums(digests):
+        return content, None
+    known = sums.decode(errors="replace").splitlines()
+    wrong = [file for file, digest in digests.items() if f"{digest}  {file}" not in known] or [SUMS]
+    return content, f"{' and '.join(wrong)}: not as written, by {SUMS}"
+
+
+def _sums(digests: Mapping[str, str]) -> bytes:
+    """Return the content of `SUMS`, as ``sha256sum`` writes it."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
+
+
+def _identity(place: Path) -> tuple[int, int] | None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        state = place.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _why(error: OSError, place: Path) -> str:
+    name = Path(str(error.filename)).name
+    where = name if name in (WEIGHTS, STATE, SUMS) else place.name
+    return f"{where}: {error.strerror}"
+
+
+def _damaged(folder: Path, why: str) -> DamagedCheckpoint:
+    anew = f"delete '{folder.parent}' and result.json, and `jlrun resume` trains this anew"
+    if previous(folder).is_dir():
+        anew = "`jlrun resume` goes on from the one before it"
+    message = f"the checkpoint is damaged ({why}); restore it from a copy, or {anew}"
+    return DamagedCheckpoint([Problem(str(folder), message)])
+
+
+def _write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:
+    # safetensors refuses tensors that share memory; channels-last ones are made contiguous.
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    return _write(folder / WEIGHTS, safetensors.torch.save(plain))
+
+
+def _write_state(folder: Path, state: Mapping[str, Any]) -> str:
+    # In memory first: PyTorch's own writer answers a full disk without the reason.
+    buffer = BytesIO()
+    torch.save(dict(state), buffer)
+    return _write(folder / STATE, buffer.getbuffer())
+
+
+def _write(path: Path, content: bytes | memoryview) -> str:
+    """Write a file and return its SHA-256, which is computed while the disk is at work."""
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(lambda: sha256(content).hexdigest())
+        write_bytes(path, content)
+        return digest.result()
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a file in the place of one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
@@ -32,7 +33,13 @@ def entrypoint() -> NoReturn:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal can't show is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_no_more()
+        code = code or FAILED
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or DONE)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return DONE
     except MemoryError:
         print("jlrun: out of memory", file=sys.stderr)
@@ -75,10 +82,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _refused_by_the_system(error: OSError) -> int:
     """Say which file the system refused, and why."""
+    from jlrun.places import FULL
+
     reason = error.strerror or str(error) or type(error).__name__
     where = f"{shortened(str(error.filename))}: " if error.filename is not None else ""
-    print(f"jlrun: {where}{reason}", file=sys.stderr)
+    fix = "; free some space and try again" if error.errno in FULL else ""
+    print(f"jlrun: {where}{reason}{fix}", file=sys.stderr)
     return _traced(FAILED if error.errno in _FAILING or error.filename is None else WRONG)
+
+
+def _write_no_more() -> None:
+    """Let what is still to be printed vanish: Python would fail over it at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:

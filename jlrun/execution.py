@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.job import Job
 from jlrun.learner import build_learner
+from jlrun.lock import held
 from jlrun.longer import check_longer, forget_ends, lengthened
 from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
@@ -40,6 +42,8 @@ from jlrun.pictures import (
     observers,
     record_spaces,
 )
+from jlrun.places import FULL, Reserve, is_of_disk
+from jlrun.places import told as told_of_disk
 from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
@@ -62,6 +66,12 @@ def execute(composed: Composed) -> Result:
     """
 
     directory = composed.run_dir
+    with held(directory, "hydra.run.dir"):
+        return _run(*_new_job(composed))
+
+
+def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
+    directory = composed.run_dir
     if (directory / "config.yaml").exists():
         raise UserError.of(
             "hydra.run.dir",
@@ -82,7 +92,7 @@ def execute(composed: Composed) -> Result:
         # Last, since it is what makes the directory a run.
         write_text(directory / "config.yaml", to_yaml(composed.config))
 
-    return _run(job, write_inputs)
+    return job, write_inputs
 
 
 def resume(directory: Path, epochs: int | None = None) -> Result:
@@ -96,14 +106,17 @@ def resume(directory: Path, epochs: int | None = None) -> Result:
         UserError: if the directory holds no run, or its config is not valid (any more).
         RunError, Interrupted: as `execute`.
     """
-    settings, overrides = load_run(directory)
-    if epochs is not None:
-        return _run_longer(Job(settings, directory, overrides, resumed=True), epochs)
-    before = read_result(directory)
-    if before is not None and before["status"] == "completed":
-        more = f"jlrun resume {shlex.quote(str(directory))} epochs=N trains it for more epochs"
-        raise UserError.of(str(directory), f"this run is complete; {more}")
-    return _run(Job(settings, directory, overrides, resumed=True), lambda: None)
+    load_run(directory)
+    with held(directory, str(directory)):
+        settings, overrides = load_run(directory)
+        job = Job(settings, directory, overrides, resumed=True)
+        if epochs is not None:
+            return _run_longer(job, epochs)
+        before = read_result(directory)
+        if before is not None and before["status"] == "completed":
+            more = f"jlrun resume {shlex.quote(str(directory))} epochs=N trains it for more epochs"
+            raise UserError.of(str(directory), f"this run is complete; {more}")
+        return _run(job, lambda: None)
 
 
 def _run_longer(job: Job, epochs: int) -> Result:
@@ -148,14 +161,19 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             progress=node.progress,
         )
         diagnosis = Diagnosis(**settings.diagnosis.model_dump())
+        reserve = Reserve(job.directory)
+        reserve.take()
         around = Surroundings(
             assembly.engine, recorder, settings.seed, node.log_every, stop, diagnosis
         )
         try:
-            recorder.rewind(_kept(job, assembly), finished)
+            repaired = _repair(job, assembly)
+            # What a run recorded at its end is forgotten where it goes on: it can't be counted.
+            recorded = {} if finished else _recorded(job, assembly)
+            recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
             said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
-            for line in (*notes, *job.inferred, *said):
+            for line in (*repaired, *notes, *job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, around)
@@ -178,11 +196,20 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         ) as error:  # the second Ctrl-C, which does not wait for a checkpoint
             _end(job, recorder, "interrupted", None)
             raise Interrupted(_how_to_go_on(job.directory)) from error
+        except OSError as error:
+            reserve.free()
+            if not is_of_disk(error):
+                _end(job, recorder, "failed", traceback.format_exc())
+                raise
+            message = _disk_message(error, job.directory)
+            _end(job, recorder, "failed", message)
+            raise RunError(message) from error
         except Exception as error:
             _end(job, recorder, "failed", traceback.format_exc())
             note_log(error, job.directory / "log.txt")
             raise
         finally:
+            reserve.free()
             recorder.close()
 
 
@@ -200,6 +227,18 @@ def _refuse_several_processes() -> None:
         raise UserError.of(
             "torchrun", f"a run is one process so far, not {count}: use --nproc-per-node=1"
         )
+
+
+def _disk_message(error: OSError, directory: Path) -> str:
+    fix = "free some space" if error.errno in FULL else "mend it"
+    go_on = f"jlrun resume {shlex.quote(str(directory))}"
+    return f"{told_of_disk(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+
+
+def _repair(job: Job, assembly: Assembly) -> list[str]:
+    """Go on from the checkpoint before a damaged one; return what is to be told of it."""
+    found = (job.folder(fit.name).repair() for fit in assembly.plan.fits)
+    return [line for line in found if line]
 
 
 def _how_to_go_on(directory: Path) -> str:
@@ -302,6 +341,13 @@ def _kept(job: Job, assembly: Assembly) -> dict[str, int | None]:
     return kept
 
 
+def _recorded(job: Job, assembly: Assembly) -> dict[str, Mapping[str, Any]]:
+    """Return what was recorded of each unfinished fit at its last checkpoint."""
+    folders = {fit.name: job.folder(fit.name) for fit in assembly.plan.fits}
+    found = {name: f.recorded() for name, f in folders.items() if f.result() is None}
+    return {name: recorded for name, recorded in found.items() if recorded}
+
+
 def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
 
     plan, results = assembly.plan, dict[str, FitResult]()
@@ -352,8 +398,10 @@ def _record_missing(result: Result, recorder: Recorder) -> None:
 
 def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:
     result = _end_of(job, status, error)
-    result.save()
-    recorder.finish(result.to_json())
+    with suppress(OSError):  # on a full disk there may be no room for it
+        result.save()
+    with suppress(OSError):
+        recorder.finish(result.to_json())
 
 
 def _end_of(job: Job, status: Status, error: str | None) -> Result:

@@ -1,4 +1,4 @@
-"""Files that are complete or absent."""
+"""Files that are complete or absent, and what is wrong with one that is neither."""
 
 from __future__ import annotations
 
@@ -7,38 +7,72 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jlrun import saved_text
+from jlrun.errors import UserError
+from jlrun.saved_text import parse_json, read_bounded
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+RESTORE = "restore it from a copy"
+REWRITE = "delete it, and `jlrun resume` writes it anew"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``path`` so that a reader, or a kill, finds the old content or all of the new."""
+    """Write ``path`` so that a reader, or a kill, finds the old content or all of the new.
+
+    Raises:
+        OSError: if the disk is full, or the place can't be written; the old content still stands.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.new")
-    partial.unlink(missing_ok=True)
+    replace(path, text.encode("utf-8"))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of a file at once; see `write_text`."""
+    _replace_by(path.with_name(f".{path.name}.new"), path, content)
+
+
+def replace_shared(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of a file that several processes may write at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, content)
+
+
+def _replace_by(partial: Path, path: Path, content: bytes) -> None:
     # Made anew: a link that stands there in the folder of someone else's run is not followed.
-    with partial.open("x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``path`` as `write_text` does; several processes may write it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    partial.unlink(missing_ok=True)
     try:
-        with partial.open("wb") as file:
+        write_bytes(partial, content)
+        os.replace(partial, path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and have the disk hold it.
+
+    Raises:
+        OSError: naming the file, if there is no room for it.
+    """
+    try:
+        with path.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise with_name(error, path) from error
+
+
+def with_name(error: OSError, path: Path) -> OSError:
+    """Return the error with the name of its file, which writing to an open one leaves out."""
+    return error if error.filename else OSError(error.errno, error.strerror, str(path))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -47,17 +81,55 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, text + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file.
+def read_json(
+    path: Path, shape: type[BaseModel] | None = None, fix: str = RESTORE
+) -> dict[str, Any]:
+    """Return the content of a JSON file, an object.
+
+    Args:
+        path: the file.
+        shape: what must be in it; more may be.
+        fix: what to do where it is damaged.
 
     Raises:
-        UserError: if it can't be read as such.
+        UserError: if it is missing, damaged, no object, or not of that shape.
     """
-    return saved_text.read_json(path)
+    with reading(path, fix):
+        content = parse_json(read_bounded(path))
+        if not isinstance(content, dict):
+            raise TypeError("an object was expected")
+        if shape is not None:
+            shape.model_validate(content, strict=True)
+    return content
+
+
+@contextmanager
+def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
+    """Turn what goes wrong with the content of a file into one line.
+
+    Raises:
+        UserError: for whatever says that the file is not as jlrun wrote it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError.of(str(path), f"is missing; {RESTORE}") from error
+    except OSError as error:
+        raise UserError.of(str(path), f"can't be read ({error.strerror})") from error
+    except (
+        ValueError,  # JSON's own, Pydantic's and that of text which is no UTF-8 are such
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise UserError.of(str(path), f"is damaged ({_why(error)}); {fix}") from error
 
 
 def copy_folder(
-    source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]]
+    source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]], leave: str
 ) -> bool:
     """Copy ``source`` so that ``folder`` is complete or absent; one that is there already stays.
 
@@ -66,18 +138,19 @@ def copy_folder(
         folder: where the copy goes.
         partial: beside ``folder``, of no other process: where the copy grows; a kill may leave it.
         extra: file name -> content of JSON files to add.
+        leave: pattern of names that are not copied.
 
     Returns:
         whether the copy is what stands there now.
     """
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        shutil.copytree(source, partial)
+        shutil.copytree(source, partial, ignore=shutil.ignore_patterns(leave))
         for name, content in extra.items():
             write_json(partial / name, content)
         for path in partial.rglob("*"):
             if path.is_file():
-                _sync(path)
+                sync(path)
         os.rename(partial, folder)
     except OSError:
         if folder.exists():  # as a folder that is not empty answers a rename onto it
@@ -88,12 +161,26 @@ def copy_folder(
     return True
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _why(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _finite(value: Any) -> Any:

@@ -8,17 +8,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from jlrun import checkpoints
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
+from jlrun.errors import UserError
 from jlrun.evaluation import Observer, evaluate, predictor
-from jlrun.files import read_json, write_json
+from jlrun.files import REWRITE, read_json, reading, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
 from jlrun.model import JointModel
 from jlrun.per_class import PerClass, PerClassCounts
 from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
 from jlrun.recorders.base import PhaseInfo
+from jlrun.result import SavedScores
 from jlrun.seeding import seed_everything
 from jlrun.state import PhaseState
 
@@ -57,6 +61,22 @@ class FitResult:
         return SplitScores(self.val, self.test)
 
 
+class SavedFit(BaseModel):
+    """What a ``fit.json`` must hold."""
+
+    val: SavedScores
+    test: SavedScores
+    also: dict[str, SavedScores]
+    selected: dict[str, Any]
+    parameters: int
+    trainable: int
+    seconds: float
+    samples: int
+    steps: int
+    last: SavedScores
+    oracle: SavedScores
+
+
 @dataclass(frozen=True)
 class FitFolder:
     """The checkpoints of a fit: ``last``, ``best``, one per earlier phase, and ``fit.json``.
@@ -86,7 +106,39 @@ class FitFolder:
     def result(self) -> FitResult | None:
         """What came of the fit, if it is complete."""
         file = self.path / "fit.json"
-        return FitResult(**read_json(file)) if file.is_file() else None
+        if not file.exists():
+            return None
+        with reading(file, REWRITE):
+            return FitResult(**read_json(file, SavedFit, REWRITE))
+
+    def repair(self) -> str | None:
+        """Put right what a kill left behind, and a damaged ``last`` by the one before it.
+
+        Returns:
+            what to tell of it; None if nothing was damaged.
+
+        Raises:
+            UserError: if that one is damaged, too.
+        """
+        checkpoints.recover(self.last)
+        if self.result() is not None or not self.last.exists():
+            return None
+        try:
+            checkpoints.verify(self.last)
+        except UserError as error:
+            checkpoints.go_back(self.last, error)
+            return (
+                f"'{self.last}' was damaged: going on from the checkpoint before it, step "
+                f"{self.last_step()}"
+            )
+        return None
+
+    def recorded(self) -> Mapping[str, Any]:
+        """Return what was recorded of the fit at the last checkpoint; nothing without one."""
+        found: Mapping[str, Any] = {}
+        if checkpoints.exists(self.last):
+            found = checkpoints.load_state(self.last)["recorded"]
+        return found
 
     def last_step(self) -> int:
         """Optimizer steps of the fit at the last checkpoint; 0 without one."""
@@ -189,6 +241,7 @@ class FitRun:
         for observer in observers:
             observer.finish(done.steps)
         write_json(self._folder.path / "fit.json", asdict(result))
+        checkpoints.forget_previous(self._folder.last)
         return result
 
     def _train(self, phase: Phase) -> None:
@@ -236,8 +289,12 @@ class FitRun:
         self._save_last(unfinished)
 
     def _save_last(self, unfinished: dict[str, Any] | None) -> None:
-        state = {"completed": asdict(self._completed), "unfinished": unfinished}
-        checkpoints.save(self._folder.last, self.model, state)
+        state = {
+            "completed": asdict(self._completed),
+            "unfinished": unfinished,
+            "recorded": self._around.recorder.recorded(self.fit.name),
+        }
+        checkpoints.save(self._folder.last, self.model, state, keep_previous=True)
         self._last_save = time.monotonic()
 
     def _restore(self, training: Training) -> None:

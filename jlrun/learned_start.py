@@ -8,7 +8,7 @@ from typing import Any
 
 from jlrun.data.specs import Spec, spec_from_json
 from jlrun.errors import UserError
-from jlrun.files import read_json
+from jlrun.files import read_json, reading
 from jlrun.model import JointModel
 from jlrun.weight_files import LoadReport, load_weights
 
@@ -53,9 +53,10 @@ class LearnedStart:
     def specs(self) -> dict[str, Spec]:
         """Return modality -> what the saved model takes, where it is a run's."""
         file = self._path / "model.json"
-        if self._key != "run" or not file.is_file():
+        if self._key != "run" or not file.exists():
             return {}
-        return {m: spec_from_json(spec) for m, spec in read_json(file)["modalities"].items()}
+        with reading(file):
+            return {m: spec_from_json(s) for m, s in read_json(file)["modalities"].items()}
 
     def _file(self) -> Path:
         if self._key != "run":

@@ -7,11 +7,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from jlrun.files import read_json, write_json
+from pydantic import BaseModel
+
+from jlrun.files import REWRITE, read_json, write_json
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "interrupted"]
 Scores = Mapping[str, Mapping[str, float]]
+
+
+SavedScores = dict[str, dict[str, Any]]
+
+
+class SavedResult(BaseModel):
+    """What a ``result.json`` must hold; one of a job that was refused holds little."""
+
+    status: Status
+    mode: str | None = None
+    seed: int | None = None
+    overrides: list[str] = []
+    error: str | None = None
+    test: SavedScores | None = None
+    val: SavedScores | None = None
+    objective: dict[str, Any] | None = None
+    primary: dict[str, str] | None = None
+    selected: dict[str, Any] | None = None
+    baselines: dict[str, SavedScores] | None = None
+    gain: dict[str, Any] | None = None
+    cost: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,10 @@ class Result:
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
-    """Return the content of a run's ``result.json``; None if there is none."""
+    """Return the content of a run's ``result.json``; None if there is none.
+
+    Raises:
+        UserError: if it is damaged.
+    """
     file = directory / "result.json"
-    return read_json(file) if file.is_file() else None
+    return read_json(file, SavedResult, REWRITE) if file.exists() else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from jlrun import checkpoints
 from jlrun.assembly import Assembly
@@ -20,7 +21,7 @@ from jlrun.data.specs import Spec, spec_from_json, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.feeds import dataset_nodes
-from jlrun.files import read_json, write_json
+from jlrun.files import RESTORE, read_json, reading, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective
 from jlrun.saved_run import load_config, load_run
@@ -130,10 +131,41 @@ def read_specs(directory: Path) -> dict[str, Spec]:
 
 def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:
     """Return the content of the run's ``model.json``, if it has weights to go with it."""
-    if not (directory / FILE).is_file() or not checkpoints.exists(directory / checkpoint):
+    if not (directory / FILE).exists() or not checkpoints.exists(directory / checkpoint):
         what = "selected model" if checkpoint == BEST else "checkpoint"
         raise UserError.of(str(directory), f"this run has no {what} yet; resume it first")
-    return read_json(directory / FILE)
+    return read_description(directory)
+
+
+class _SavedHead(BaseModel):
+    task: str
+    kind: dict[str, Any]
+    classes: list[str]
+    units: list[Any] = []
+
+
+class _Description(BaseModel):
+    """What a ``model.json`` must hold."""
+
+    modalities: dict[str, dict[str, Any]]
+    heads: dict[str, _SavedHead]
+    scored: list[str]
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Return the content of the run's ``model.json``: what of the data its model depends on.
+
+    Raises:
+        UserError: if it is missing or damaged.
+    """
+    file = directory / FILE
+    fix = f"{RESTORE}, or delete result.json and it: `jlrun resume` writes both anew"
+    content = read_json(file, _Description, fix)
+    with reading(file, fix):
+        _specs(content)
+        if unknown := [head for head in content["scored"] if head not in content["heads"]]:
+            raise ValueError(f"scored: there is no head '{unknown[0]}'")
+    return content
 
 
 def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:

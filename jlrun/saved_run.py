@@ -10,7 +10,8 @@ import yaml
 from jlrun.config import check_values
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
-from jlrun.saved_text import read_yaml
+from jlrun.files import RESTORE, reading
+from jlrun.saved_text import parse_yaml, read_bounded
 
 
 def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
@@ -39,12 +40,20 @@ def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     if (directory / "multirun.yaml").is_file():
         message = f"this is a sweep: name one of its runs, such as {directory / '0'}"
         raise UserError.of(str(directory), message)
-    if not config_file.is_file():
+    if not config_file.exists():
         raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
-    config, overrides = read_yaml(config_file), read_yaml(overrides_file)
+    config, overrides = _read_yaml(config_file), _read_yaml(overrides_file)
     if not isinstance(config, dict):
-        raise UserError.of(str(config_file), "is not the config of a run")
-    return config, tuple(overrides or ())
+        raise UserError.of(str(config_file), f"is not the config of a run; {RESTORE}")
+    if not isinstance(overrides, list) or not all(isinstance(text, str) for text in overrides):
+        fix = "restore it from a copy, or write [] into it"
+        raise UserError.of(str(overrides_file), f"is no list of overrides; {fix}")
+    return config, tuple(overrides)
+
+
+def _read_yaml(file: Path) -> Any:
+    with reading(file):
+        return parse_yaml(read_bounded(file))
 
 
 def to_yaml(content: Any) -> str:

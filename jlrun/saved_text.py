@@ -56,10 +56,23 @@ def read_yaml(path: Path) -> Any:
     """
     text = _text(path)
     try:
+        return parse_yaml(text)
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+
+
+def parse_yaml(text: str) -> Any:
+    """Return what a YAML text says, of what jlrun writes.
+
+    Raises:
+        ValueError: if it has what jlrun does not write: aliases, tags, keys that stand twice, great
+            depth or length.
+    """
+    try:
         _refuse_wild(text)
         return yaml.load(text, Loader=_PlainLoader)
-    except (_Refused, yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        raise _unreadable(path, error) from error
+    except (_Refused, yaml.YAMLError, RecursionError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def read_json(path: Path) -> Any:
@@ -185,20 +198,25 @@ def _at(event: yaml.Event) -> str:
     return f"line {event.start_mark.line + 1}"
 
 
-def _text(path: Path) -> str:
+def read_bounded(path: Path) -> str:
     """Return the text of a regular file of a size that such files have.
 
     Raises:
-        UserError: if it is none.
+        OSError, UnicodeDecodeError: if it can't be read as text.
+        UserError: if it is no regular file, or too large.
     """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError.of(str(path), "can't be read: it is not a regular file")
+    if status.st_size > LARGEST_FILE:
+        size, most = status.st_size / 2**20, LARGEST_FILE // 2**20
+        raise UserError.of(str(path), f"can't be read: {size:,.0f} MiB, at most {most}")
+    return path.read_text(encoding="utf-8")
+
+
+def _text(path: Path) -> str:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError.of(str(path), "can't be read: it is not a regular file")
-        if status.st_size > LARGEST_FILE:
-            size, most = status.st_size / 2**20, LARGEST_FILE // 2**20
-            raise UserError.of(str(path), f"can't be read: {size:,.0f} MiB, at most {most}")
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path)
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 

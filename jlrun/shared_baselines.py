@@ -18,17 +18,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from jlrun.config.schema import Settings
 from jlrun.files import copy_folder, read_json
 from jlrun.phase import Fit
 
 ORIGIN_FILE = "origin.json"
+PREDECESSORS = "*.previous"  # of checkpoints, which a finished fit has no use for
 # What influences no fit: records, what else is scored in the end, where things lie, whether
 # baselines are trained, and how many threads compute.
 NEVER_MATTERS = frozenset(
     {"recorder", "diagnosis", "missing", "retrieval", "baselines", "baselines_cache"}
 )
 ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})
+
+
+class Origin(BaseModel):
+    """What ``origin.json`` must hold."""
+
+    run: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class SharedBaselines:
         origin = _read_origin(cached)
         folder.parent.mkdir(parents=True, exist_ok=True)
         told = {ORIGIN_FILE: {"run": os.path.relpath(origin, self.run_dir)}}
-        copy_folder(cached, folder, folder.with_name(f".{folder.name}.new"), told)
+        copy_folder(cached, folder, folder.with_name(f".{folder.name}.new"), told, PREDECESSORS)
         return origin
 
     def publish(self, fit: Fit, folder: Path) -> None:
@@ -95,7 +104,7 @@ class SharedBaselines:
         # Named after the run, so that it finds what a kill left behind, and no other run does.
         mine = hashlib.sha256(str(self.run_dir).encode()).hexdigest()[:8]
         partial = cached.with_name(f".{cached.name}.{mine}.new")
-        copy_folder(folder, cached, partial, {ORIGIN_FILE: told})
+        copy_folder(folder, cached, partial, {ORIGIN_FILE: told}, PREDECESSORS)
 
     def depends_on(self, fit: Fit) -> dict[str, Any]:
         """Return all that the outcome of a fit depends on, the rows of its data sets included."""
@@ -137,9 +146,10 @@ def origins(folders: Mapping[str, Path]) -> dict[str, str]:
         folders: fit -> folder of its checkpoints.
     """
     files = {name: folder / ORIGIN_FILE for name, folder in folders.items()}
-    return {name: read_json(file)["run"] for name, file in files.items() if file.is_file()}
+    return {name: read_json(file, Origin)["run"] for name, file in files.items() if file.is_file()}
 
 
 def _read_origin(cached: Path) -> Path:
     """Return the run that trained what is cached."""
-    return Path(os.path.normpath(cached / read_json(cached / ORIGIN_FILE)["run"]))
+    fix = f"delete '{cached}', which runs share: the next one trains it anew"
+    return Path(os.path.normpath(cached / read_json(cached / ORIGIN_FILE, Origin, fix)["run"]))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jlrun import file_limits
-from jlrun.files import write_bytes
+from jlrun.files import replace_shared
 from jlrun.tables.cache import cache_folder
 
 _VERSION = 1  # of how files are read
@@ -63,7 +63,7 @@ class FileContents:
             merged = list((_read(self._folder / name) | new).items())[-_MOST:]
             table = np.array(merged, np.uint64)
             with suppress(OSError):  # it only saves time
-                write_bytes(self._folder / name, table.tobytes())
+                replace_shared(self._folder / name, table.tobytes())
 
 
 def _name(path: str) -> str:

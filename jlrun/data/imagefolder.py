@@ -112,7 +112,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 
 def _incomplete(folder: Path, classes: tuple[str, ...]) -> Problem | None:
-    if len(classes) > 1:
+    if len(classes) != 1:
         return None
     (only,) = classes
     hint = f"; did you mean '{folder / only}'?" if _folders(folder / only) else ""

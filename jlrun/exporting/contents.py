@@ -17,10 +17,9 @@ from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
 from jlrun.exporting.networks import describe_network, network_of
-from jlrun.files import read_json
 from jlrun.lora import merge_lora
 from jlrun.model import JointModel
-from jlrun.saved_model import FILE, Teacher, load_teacher
+from jlrun.saved_model import Teacher, load_teacher, read_description
 from jlrun.saved_run import load_run
 from jlrun.sharing import Soft
 from jlrun.sharing.base import FeatureSharing
@@ -60,7 +59,7 @@ def export_model(directory: Path, checkpoint: str) -> Export:
     loaded = _load(directory, checkpoint)
     description = {
         **_origin(directory, loaded.settings, checkpoint, "model"),
-        **read_json(directory / FILE),
+        **read_description(directory),
         "architecture": _architecture(loaded.settings, tuple(loaded.teacher.specs)),
         "merged_adapters": list(loaded.merged),
     }
@@ -115,7 +114,7 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
     """Return where the weights come from; no absolute path, since files are given to others."""
     state = checkpoints.load_state(directory / "checkpoints" / checkpoint)
-    heads = read_json(directory / FILE)["heads"]
+    heads = read_description(directory)["heads"]
     return {
         "kind": kind,
         "jlrun": __version__,

@@ -7,12 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from jlrun.errors import UserError
 from jlrun.exporting.contents import Export
 from jlrun.exporting.readme import readme
-from jlrun.files import write_json, write_text
+from jlrun.files import replace, write_json, write_text
+from jlrun.places import check_file, check_folder
 
 SUFFIX = ".safetensors"
 FILES = ("model.safetensors", "model.json", "README.md")
@@ -28,6 +29,7 @@ def check_output(output: Path, force: bool) -> None:
     if output.suffix in _OTHER_SUFFIXES:
         raise UserError.of("--output", f"'{output}' is neither a folder nor a {SUFFIX} file")
     if output.suffix == SUFFIX:
+        check_file(output, "--output")
         if output.is_dir():
             raise UserError.of("--output", f"'{output}' is a folder; name a file in it")
         if output.exists() and not force:
@@ -35,6 +37,7 @@ def check_output(output: Path, force: bool) -> None:
         return
     if output.exists() and not output.is_dir():
         raise UserError.of("--output", f"'{output}' is a file; choose a folder or a {SUFFIX} file")
+    check_folder(output, "--output")
     _check_folder(output, force)
 
 
@@ -47,11 +50,18 @@ def write_export(export: Export, output: Path) -> None:
     output = output.resolve()  # "." has no name
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.name}.new")
-    if output.suffix == SUFFIX:
-        _write_weights(export, partial)
-        os.replace(partial, output)
-        return
-    shutil.rmtree(partial, ignore_errors=True)
+    _remove(partial)
+    try:
+        if output.suffix == SUFFIX:
+            _write_weights(export, partial)
+            os.replace(partial, output)
+        else:
+            _write_folder(export, partial, output)
+    finally:
+        _remove(partial)  # what a full disk left of it
+
+
+def _write_folder(export: Export, partial: Path, output: Path) -> None:
     partial.mkdir()
     _write_weights(export, partial / FILES[0])
     write_json(partial / FILES[1], export.description)
@@ -62,6 +72,13 @@ def write_export(export: Export, output: Path) -> None:
         os.replace(output, old)
     os.replace(partial, output)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _check_folder(folder: Path, force: bool) -> None:
@@ -77,6 +94,4 @@ def _check_folder(folder: Path, force: bool) -> None:
 
 def _write_weights(export: Export, file: Path) -> None:
     metadata = {"format": "pt", "jlrun": json.dumps(export.description, ensure_ascii=False)}
-    save_file(dict(export.tensors), file, metadata=metadata)
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
+    replace(file, save(dict(export.tensors), metadata=metadata))

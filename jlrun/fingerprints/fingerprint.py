@@ -20,7 +20,7 @@ from jlrun.data.splits import Splits
 from jlrun.data.table.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.feeds import RESERVED
-from jlrun.files import write_bytes
+from jlrun.files import replace
 from jlrun.fingerprints.row_keys import content_keys, joined, key_of
 
 FILE = "fingerprint.safetensors"
@@ -159,7 +159,7 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
                 f"{stream}/{kind}/places": split.places,
                 f"{stream}/{kind}/names": np.frombuffer(names, np.uint8),
             }
-    write_bytes(directory / FILE, save(arrays, {"data": json.dumps(told)}))
+    replace(directory / FILE, save(arrays, {"data": json.dumps(told)}))
 
 
 def read(directory: Path) -> Fingerprint | None:

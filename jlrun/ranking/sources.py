@@ -11,9 +11,8 @@ from jlrun import checkpoints
 from jlrun.config.schema import Settings
 from jlrun.encoders.architectures import check_name
 from jlrun.errors import Problem, UserError
-from jlrun.files import read_json
 from jlrun.ranking.blame import blaming
-from jlrun.saved_model import FILE
+from jlrun.saved_model import FILE, read_description
 from jlrun.saved_run import load_run
 
 PUBLISHED = "DEFAULT"  # torchvision's name of the weights that it recommends for a model
@@ -104,9 +103,9 @@ def find_sources(
 def _run(text: str) -> Run:
     directory = Path(text).expanduser()
     settings, _ = load_run(directory)
-    if not (directory / FILE).is_file() or not checkpoints.exists(directory / "checkpoints/best"):
+    if not (directory / FILE).exists() or not checkpoints.exists(directory / "checkpoints/best"):
         raise UserError.of(text, "this run has no selected model yet; resume it first")
-    return Run(text, directory, settings, tuple(read_json(directory / FILE)["modalities"]))
+    return Run(text, directory, settings, tuple(read_description(directory)["modalities"]))
 
 
 def _backbone(text: str, resize: int | None) -> Backbone:

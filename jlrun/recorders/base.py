@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAIN_FIT = "main"
+ByFit = Mapping[str, Mapping[str, Any]]
+NOTHING: ByFit = {}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,16 @@ class Recorder:
     finds in the files all that was recorded before it.
     """
 
-    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
+    def recorded(self, fit: str) -> dict[str, Any]:
+        """Return by file what was recorded of a fit so far, for a checkpoint to remember."""
+        return {}
+
+    def rewind(
+        self,
+        keep: Mapping[str, int | None],
+        recorded: ByFit = NOTHING,
+        finished: bool = False,
+    ) -> None:
         """Forget what a killed run recorded after the checkpoint from which it goes on.
 
         Called once, before all else; a run that begins keeps nothing.
@@ -105,8 +116,12 @@ class Recorder:
         Args:
             keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
                 named are forgotten. What is recorded a second time at a kept step counts once.
+            recorded: fit -> what `recorded` returned of it at that checkpoint, for some.
             finished: whether the run had come to its end, and what was recorded there, the test
                 scores and the figures, is forgotten, too, since it goes on.
+
+        Raises:
+            UserError: if less than that is found in the files.
         """
 
     def start(self, header: Header) -> None:

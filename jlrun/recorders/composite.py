@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
+from jlrun.recorders.base import NOTHING, ByFit, Header, PhaseInfo, Position, Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,9 +18,17 @@ class Recorders(Recorder):
     def __init__(self, parts: Sequence[Recorder]) -> None:
         self.parts = tuple(parts)
 
-    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
+    def recorded(self, fit: str) -> dict[str, Any]:
+        return {name: found for part in self.parts for name, found in part.recorded(fit).items()}
+
+    def rewind(
+        self,
+        keep: Mapping[str, int | None],
+        recorded: ByFit = NOTHING,
+        finished: bool = False,
+    ) -> None:
         for part in self.parts:
-            part.rewind(keep, finished)
+            part.rewind(keep, recorded, finished)
 
     def start(self, header: Header) -> None:
         for part in self.parts:
@@ -67,4 +76,5 @@ class Recorders(Recorder):
 
     def close(self) -> None:
         for part in self.parts:
-            part.close()
+            with suppress(OSError):  # of a full disk, which has been told
+                part.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+from zlib import crc32
 
-from jlrun.files import write_text
-from jlrun.recorders.base import Position, Recorder, is_kept, is_of_the_end
+from jlrun.errors import UserError
+from jlrun.files import reading, with_name, write_text
+from jlrun.recorders.base import NOTHING, ByFit, Position, Recorder, is_kept, is_of_the_end
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
+HEADER = ",".join(COLUMNS)
+FIX = f"restore it from a copy, or go on without its numbers: write only '{HEADER}' into it"
 
 
 class MetricsCsvRecorder(Recorder):
@@ -26,26 +30,53 @@ class MetricsCsvRecorder(Recorder):
         self.path = path
         self._file: TextIO | None = None
         self._last_step: dict[tuple[str, str], int] = {}
+        # fit -> number of its rows and CRC-32 of what is in them
+        self._sums: dict[str, tuple[int, int]] = {}
 
-    def rewind(self, keep: Mapping[str, int | None], finished: bool = False) -> None:
+    def recorded(self, fit: str) -> dict[str, Any]:
+        return {self.path.name: self._sums.get(fit, (0, 0))}
+
+    def rewind(
+        self,
+        keep: Mapping[str, int | None],
+        recorded: ByFit = NOTHING,
+        finished: bool = False,
+    ) -> None:
+        known = {fit: tuple(found[self.path.name]) for fit, found in recorded.items()}
+        if known and not self.path.exists():
+            raise UserError.of(str(self.path), f"is missing; {FIX}")
         rows = [
             row
             for row in read_rows(self.path)
             if is_kept(row[0], int(row[3]), keep) and not (finished and is_of_the_end(row[4]))
         ]
-        self._last_step = {}
+        self._last_step, self._sums = {}, {}
+        unseen = {fit: found for fit, found in known.items() if found[0]}
         for fit, _, _, step, tag, _ in rows:
             self._last_step[fit, tag] = max(int(step), self._last_step.get((fit, tag), -1))
+        for row in rows:
+            self._count(row)
+            if self._sums[row[0]] == unseen.get(row[0]):
+                del unseen[row[0]]
+        if unseen and rows:
+            what = f"the numbers of '{next(iter(unseen))}' up to its checkpoint are not as recorded"
+            raise UserError.of(str(self.path), f"is damaged ({what}); {FIX}")
         self._replace(rows)
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
         assert self._file, "a recorder is rewound before it records"
-        csv.writer(self._file, lineterminator="\n").writerows(
-            (at.fit, at.phase, at.epoch, at.step, tag, repr(float(value)))
+        rows = [
+            (at.fit, at.phase, str(at.epoch), str(at.step), tag, repr(float(value)))
             for tag, value in values.items()
             if at.step > self._last_step.get((at.fit, tag), -1)
-        )
-        self._file.flush()
+        ]
+        csv.writer(self._file, lineterminator="\n").writerows(rows)
+        for row in rows:
+            self._count(row)
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise with_name(error, self.path) from error
 
     def flush(self) -> None:
         if self._file:
@@ -55,6 +86,11 @@ class MetricsCsvRecorder(Recorder):
         if self._file:
             self._file.close()
             self._file = None
+
+    def _count(self, row: tuple[str, ...]) -> None:
+        """Count a row of its fit, and what is in it."""
+        number, sum_before = self._sums.get(row[0], (0, 0))
+        self._sums[row[0]] = number + 1, crc32("\0".join(row).encode(), sum_before)
 
     def _replace(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Put ``rows`` in the place of the file at once, and append from there."""
@@ -66,11 +102,26 @@ class MetricsCsvRecorder(Recorder):
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of a ``metrics.csv`` below its header, without one that a kill cut short."""
+    """Yield the rows of a ``metrics.csv`` below its header, without one that a kill cut short.
+
+    Raises:
+        UserError: if it is there and is none, or a row of it is not as it was written.
+    """
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-        lines = [line for line in file if line.endswith("\n")]
-    for row in csv.reader(lines[1:]):
-        if len(row) == len(COLUMNS):
-            yield tuple(row)
+    with reading(path, FIX):
+        text = path.read_text(encoding="utf-8")
+        lines = text[: text.rfind("\n") + 1].split("\n")[:-1]
+        if lines[:1] != [HEADER]:
+            raise ValueError(f"it does not begin with the line '{HEADER}'")
+        for number, row in enumerate(csv.reader(lines[1:], strict=True), 2):
+            yield _checked(row, number)
+
+
+def _checked(row: Sequence[str], number: int) -> tuple[str, ...]:
+    try:
+        _, _, epoch, step, _, value = row
+        _ = int(epoch), int(step), float(value)
+    except ValueError as error:
+        raise ValueError(f"line {number}") from error
+    return tuple(row)

@@ -13,11 +13,10 @@ from torch import Tensor
 from jlrun import checkpoints
 from jlrun.config.schema import Settings
 from jlrun.errors import UserError
-from jlrun.files import read_json
 from jlrun.lora import is_lora_parameter, merge_lora
 from jlrun.model import JointModel
 from jlrun.result import read_result
-from jlrun.saved_model import BEST, FILE, load_teacher
+from jlrun.saved_model import BEST, FILE, load_teacher, read_description
 from jlrun.saved_run import load_run
 
 SWEEP = "multirun.yaml"  # what Hydra leaves in the folder of a sweep
@@ -94,9 +93,9 @@ def _read(directory: Path) -> Member:
             str(directory),
             f"this run is {status}; complete it with `jlrun resume {directory}`, or leave it out",
         )
-    if not (directory / FILE).is_file():
+    if not (directory / FILE).exists():
         raise UserError.of(str(directory), f"{FILE} is missing; leave this run out")
     if settings.pretraining.only:
         message = "this run learned no task to choose a soup by (pretraining.only); leave it out"
         raise UserError.of(str(directory), message)
-    return Member(directory, settings, read_json(directory / FILE), result)
+    return Member(directory, settings, read_description(directory), result)

@@ -14,6 +14,7 @@ from jlrun.environment import describe_environment
 from jlrun.errors import UserError
 from jlrun.files import write_json
 from jlrun.fingerprints.fingerprint import FILE as FINGERPRINT
+from jlrun.places import check_folder
 from jlrun.result import Result
 from jlrun.saved_model import BEST, FILE
 from jlrun.soups.cooking import Cooked
@@ -30,6 +31,7 @@ def check_output(directory: Path) -> None:
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UserError.of("--output", f"'{directory}' is not empty; choose a new folder")
+    check_folder(directory, "--output")
 
 
 def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Result:
@@ -44,7 +46,19 @@ def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Re
     best = members[cooked.chosen[0]]
     partial = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+        result = _write(cooked, members, best, partial, directory)
+        os.replace(partial, directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return result
+
+
+def _write(
+    cooked: Cooked, members: Sequence[Member], best: Member, partial: Path, directory: Path
+) -> Result:
+    """Write to ``partial`` what will lie in ``directory``."""
     for pattern in _TAKEN_OVER:
         for file in best.directory.glob(pattern):
             shutil.copyfile(file, partial / file.name)
@@ -54,7 +68,6 @@ def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Re
     checkpoints.save_tensors(partial / BEST, best.unfolded(cooked.weights), state)
     result = _result(cooked, members, partial, told)
     result.save()
-    os.replace(partial, directory)
     return result
 
 

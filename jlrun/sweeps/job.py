@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.faults import fault_lines, note_log
 from jlrun.files import write_json
+from jlrun.lock import Held
 from jlrun.saved_run import to_yaml
 from jlrun.sweeps.records import REJECTED
 
@@ -35,6 +37,8 @@ def run_job(cfg: DictConfig) -> float | None:
         return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
+    except Held:
+        raise  # what stands there is another process's
     except UserError as error:
         _record(directory, cfg, overrides, str(error), rejected=True)
     except RunError as error:
@@ -95,7 +99,10 @@ def _record(
 
     said = lines.removeprefix("jlrun: ") or error
     print(f"jlrun: job in {directory} failed: {said}", file=sys.stderr, flush=True)
-    before = read_result(directory) or {}
+    try:
+        before = read_result(directory) or {}
+    except UserError:
+        return  # damaged, as the error says; it is for the user to delete
     if before.get("status") == "completed":
         return  # another run's, which was in the way
     content: dict[str, Any] = dict(before) or {
@@ -105,5 +112,5 @@ def _record(
         "overrides": overrides,
     }
     content |= {"status": "failed", "error": error, REJECTED: rejected}
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "result.json", content)
+    with suppress(OSError):  # of a full disk, which the error tells
+        write_json(directory / "result.json", content)

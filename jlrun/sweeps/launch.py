@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from jlrun.config.compose import (
 )
 from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
+from jlrun.files import reading
+from jlrun.lock import held
 from jlrun.recorders.header_lines import short_path
-from jlrun.saved_text import read_yaml
+from jlrun.saved_text import parse_yaml, read_bounded
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
 
@@ -46,10 +49,12 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     overrides = expand_simplex(overrides, config_dir)
     overrides, repeated = settled_values(quoted_names(overrides), config_dir)
     checked_variants(overrides, config_dir)
-    with hydra_state():
+    with ExitStack() as stack:
+        stack.enter_context(hydra_state())
         loader = make_loader(config_dir)
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
+        stack.enter_context(held(directory, "hydra.sweep.dir"))
         _refuse_another(directory, list(hydra.overrides.task))
         print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
@@ -66,11 +71,11 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
             if isinstance(error, UserError):
                 raise
             raise UserError([composition_problem(error)]) from error
-    # It imports PyTorch, which mistakes in the overrides need not wait for.
-    from jlrun.sweeps.summary import summarise
+        # It imports PyTorch, which mistakes in the overrides need not wait for.
+        from jlrun.sweeps.summary import summarise
 
-    jobs = read_jobs(directory)
-    summarise(directory, jobs)
+        jobs = read_jobs(directory)
+        summarise(directory, jobs)
     if interrupted:
         print(
             f"jlrun: sweep interrupted; to go on: {_command(overrides, directory)}", file=sys.stderr
@@ -81,7 +86,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
 
 def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
     file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
-    if not file.is_file():
+    if not file.exists():
         return
     before = _overrides_of(file)
     if before != overrides:
@@ -93,13 +98,14 @@ def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
 
 
 def _overrides_of(file: Path) -> list[str]:
-    """Return the overrides of the sweep whose config lies at ``file``."""
-    content: Any = read_yaml(file)
-    for key in ("hydra", "overrides", "task"):
-        content = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(content, list):
-        raise UserError.of(str(file), "is not the config of a sweep")
-    return [str(text) for text in content]
+    """Return what a sweep was begun with, of its ``multirun.yaml``."""
+    with reading(file, "choose another folder"):
+        found: Any = parse_yaml(read_bounded(file))
+        for key in ("hydra", "overrides", "task"):
+            found = found[key]
+        if not isinstance(found, list):
+            raise TypeError("hydra.overrides.task: a list was expected")
+        return [str(text) for text in found]
 
 
 def _command(overrides: Sequence[str], directory: Path) -> str:

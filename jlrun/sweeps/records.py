@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
+from jlrun.errors import UserError
+from jlrun.files import REWRITE, reading
 from jlrun.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.result import read_result
+from jlrun.saved_run import load_config
 
 REJECTED = "rejected"
 
@@ -20,7 +22,7 @@ class JobRecord:
 
     Attributes:
         name: of its folder in the sweep's folder.
-        status: completed, failed or interrupted.
+        status: completed, failed, interrupted, or damaged: its ``result.json`` can't be read.
         overrides: what set it apart, Hydra's own settings excluded.
         seed: its seed.
         scores: name -> number, as `scores_of` returns them; empty unless completed.
@@ -91,16 +93,20 @@ def _baseline_score(result: Mapping[str, Any], task: str, metric: str) -> float 
 def _read(folder: Path, directory: Path) -> JobRecord | None:
     try:
         result = read_result(folder)
-    except (JSONDecodeError, OSError):
-        return None
-    if result is None:
-        return None
+        with reading(folder / "result.json", REWRITE):
+            return None if result is None else _record(result, folder, directory)
+    except UserError as error:
+        name = folder.relative_to(directory).as_posix()
+        return JobRecord(name, "damaged", _overrides(folder), None, {}, error=str(error))
+
+
+def _record(result: Mapping[str, Any], folder: Path, directory: Path) -> JobRecord:
     overrides = [str(text) for text in result.get("overrides") or []]
     completed = result.get("status") == "completed"
     return JobRecord(
         name=folder.relative_to(directory).as_posix(),
         status=str(result.get("status")),
-        overrides=tuple(text for text in overrides if not text.startswith("hydra")),
+        overrides=_without_hydra(overrides),
         seed=result.get("seed"),
         scores=scores_of(result) if completed else {},
         primary={task: primary_metric(result, task) for task in result.get("test") or {}}
@@ -109,3 +115,15 @@ def _read(folder: Path, directory: Path) -> JobRecord | None:
         rejected=bool(result.get(REJECTED)),
         error=result.get("error"),
     )
+
+
+def _overrides(folder: Path) -> tuple[str, ...]:
+    """Return the overrides of a job whose result can't be read, none if they can't be, either."""
+    try:
+        return _without_hydra(load_config(folder)[1])
+    except UserError:
+        return ()
+
+
+def _without_hydra(overrides: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text for text in overrides if not text.startswith("hydra"))

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jlrun.errors import UserError
+from jlrun.places import FULL
 from jlrun.tables.conversion import Wanted, convert, state_of_files
 from jlrun.tables.store import DESCRIPTION, Store
 
@@ -65,6 +66,7 @@ def stored(wanted: Wanted, cache: Path, where: str) -> Store:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         fix = f"choose another folder by {where}.cache"
+        fix = f"free some space, or {fix}" if error.errno in FULL else fix
         raise UserError.of(f"{where}.cache", f"'{cache}': {error.strerror}; {fix}") from error
     return Store(folder)
 

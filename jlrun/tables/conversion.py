@@ -81,7 +81,7 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
             _require_columns(wanted, chunk, where)
             good = _good_rows(wanted, chunk, bad, pool)
             num_rows += len(good)
-            np.array([chunk.places[i] for i in good], np.int64).tofile(places)
+            places.write(np.array([chunk.places[i] for i in good], np.int64).tobytes())
             _write(columns, chunk, good)
             if len(bad) > _MOST_BAD:
                 bad.refuse(num_rows + bad.num_rows, f"{where}.on_error", f"{where}.on_error=skip")

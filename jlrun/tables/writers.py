@@ -44,7 +44,7 @@ class _Numbers:
         self._file, self._marks = file, marks
 
     def add(self, cells: Sequence[str]) -> None:
-        to_numbers(cells, self._marks, booleans=True)[0].tofile(self._file)
+        self._file.write(to_numbers(cells, self._marks, booleans=True)[0].tobytes())
 
     def close(self) -> dict[str, Any]:
         self._file.close()
@@ -62,7 +62,7 @@ class _Codes:
         for cell in cells:
             if cell not in codes:
                 codes[cell] = self._levels.setdefault(level_name(cell), len(self._levels))
-        np.array([codes[cell] for cell in cells], np.int32).tofile(self._file)
+        self._file.write(np.array([codes[cell] for cell in cells], np.int32).tobytes())
 
     def close(self) -> dict[str, Any]:
         self._file.close()
@@ -73,12 +73,12 @@ class _Texts:
     def __init__(self, content: BinaryIO, ends: BinaryIO) -> None:
         self._content, self._ends = content, ends
         self._end = 0
-        np.zeros(1, np.int64).tofile(self._ends)
+        self._ends.write(np.zeros(1, np.int64).tobytes())
 
     def add(self, cells: Sequence[str]) -> None:
         encoded = [cell.encode() for cell in cells]
         ends = self._end + np.cumsum([len(text) for text in encoded], dtype=np.int64)
-        ends.tofile(self._ends)
+        self._ends.write(ends.tobytes())
         self._end = int(ends[-1]) if len(ends) else self._end
         self._content.write(b"".join(encoded))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
 from jlrun.files import write_json
+from jlrun.places import check_file
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 
@@ -25,6 +26,8 @@ def main(args: list[str]) -> int:
         UserError: if there is no such run or checkpoint, or its tasks share nothing that trains.
     """
     parsed = _parsed(args)
+    if parsed.output is not None:
+        check_file(parsed.output, "--output")
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
     from jlrun.saved_run import load_config

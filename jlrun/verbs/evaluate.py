@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_json
+from jlrun.places import check_file
 from jlrun.verbs.arguments import given_path, names_data, parser
 from jlrun.writable_names import printable
 
@@ -41,6 +42,8 @@ def main(args: list[str]) -> int:
     from jlrun.recorders.missing_lines import contribution_lines, missing_lines
     from jlrun.recorders.shared_space_lines import prompt_lines, retrieval_lines
 
+    if parsed.output is not None:
+        check_file(parsed.output, "--output")
     scores = evaluate_run(parsed.run, parsed.overrides, parsed.missing)
     table = Table("split", "task", "metric", "score")
     for split in ("val", "test"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jlrun.lock import held_output
 from jlrun.verbs.arguments import given_path, parser
 
 
@@ -37,7 +38,8 @@ def main(args: list[str]) -> int:
         export = export_model(parsed.run, parsed.checkpoint)
     else:
         export = export_encoder(parsed.run, parsed.checkpoint, parsed.encoder)
-    write_export(export, parsed.output)
+    with held_output(parsed.output, "--output"):
+        write_export(export, parsed.output)
     print(f"{len(export.tensors)} tensors, {export.num_values():,} values: {parsed.output}")
     for note in export.notes:
         print(note)

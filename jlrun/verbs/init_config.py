@@ -10,6 +10,7 @@ from pathlib import Path
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, UserError
 from jlrun.files import write_text
+from jlrun.places import check_file
 from jlrun.verbs.arguments import given_path, parser
 
 
@@ -38,6 +39,7 @@ def main(args: Sequence[str]) -> int:
     output = options.output or Path("conf/experiment") / f"{_free_name(options.table.stem)}.yaml"
     if output.exists() and not options.force:
         raise UserError.of("--output", f"'{output}' is there already; add --force to replace it")
+    check_file(output, "--output")
     write_text(output, starting_config(options.table, found))
     for line in found.lines[1:]:
         print(line)

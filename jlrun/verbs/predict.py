@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
 from jlrun.files import write_text
+from jlrun.places import check_file
 from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def main(args: list[str]) -> int:
     parsed = parse.parse_args(args)
     if parsed.output.suffix.lower() not in (".csv", ".json"):
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
+    check_file(parsed.output, "--output")
 
     from jlrun.saved_model import load_saved_model
     from jlrun.saved_run import load_run

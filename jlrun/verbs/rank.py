@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
 from jlrun.files import write_json, write_text
+from jlrun.places import check_file
 from jlrun.ranking.titles import MEAN_RANK, TITLES
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, parser
@@ -81,6 +82,8 @@ def _parsed(args: list[str]) -> Namespace:
         path = getattr(parsed, option)
         if path is not None and path.suffix not in suffixes:
             raise UserError.of(f"--{option}", f"'{path}' is not {' or '.join(suffixes)}")
+        if path is not None:
+            check_file(path, f"--{option}")
     for option in ("runs", "backbones"):
         texts = getattr(parsed, option)
         setattr(parsed, option, [text for text in texts if not _is_override(text)])

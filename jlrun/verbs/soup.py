@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
+from jlrun.lock import held_output
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 
@@ -33,7 +34,8 @@ def main(args: list[str]) -> int:
     refuse_unlike(members)
     settings = _settings(members[0], parsed.overrides)
     cooked = cook(members, settings, other_data=names_data(parsed.overrides))
-    write_soup(cooked, members, parsed.output)
+    with held_output(parsed.output, "--output"):
+        write_soup(cooked, members, parsed.output)
     _print(cooked, members, parsed.output)
     return 0
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.serialization import safe_globals
 
+from jlrun import checkpoints
 from jlrun.errors import UserError
 from jlrun.file_limits import size_text
 from jlrun.regular_files import require_regular
@@ -42,6 +43,8 @@ def read_weights(path: Path, where: str) -> dict[str, Tensor]:
         UserError: if there is no such file, it can't be read, or it holds no tensors.
     """
     file = weight_file(path, where)
+    if (file.parent / checkpoints.SUMS).exists() or _is_best(file):
+        checkpoints.verify(file.parent)
     try:
         content = _content(file)
     except Exception as error:  # the readers raise many kinds, all of which mean the same
@@ -81,6 +84,11 @@ def weight_file(path: Path, where: str) -> Path:
             "transformers: save_pretrained with a larger max_shard_size).",
         )
     raise UserError.of(where, f"the folder '{path}' has none of {', '.join(_IN_FOLDER)}.")
+
+
+def _is_best(file: Path) -> bool:
+    """Whether a file is the weights of a checkpoint in a run."""
+    return file.name == checkpoints.WEIGHTS and file.parent.parent.name == "checkpoints"
 
 
 def settings_beside(file: Path) -> Mapping[str, Any]:

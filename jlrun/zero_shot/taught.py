@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.errors import UserError
-from jlrun.files import read_json
+from jlrun.files import read_json, reading
 from jlrun.result import read_result
 from jlrun.saved_text import parse_json
 from jlrun.zero_shot.classes import ClassSplit
@@ -54,10 +54,11 @@ def learned_classes(run: Path, heads: Mapping[str, Mapping[str, Any]]) -> list[s
 
 def _learned_classes(weights: Path) -> list[str]:
     for folder, content in _descriptions(weights):
-        if "learned_classes" in content:
-            return content["learned_classes"]
-        if "heads" in content:
-            return learned_classes(folder, content["heads"])
+        with reading(folder / _DESCRIPTION):
+            if "learned_classes" in content:
+                return list(content["learned_classes"])
+            if "heads" in content:
+                return learned_classes(folder, content["heads"])
     return []
 
 

@@ -14,7 +14,7 @@ from jlrun.recorders.composite import Recorders
 METHODS = {
     name: function
     for name, function in inspect.getmembers(Recorder, inspect.isfunction)
-    if not name.startswith("_")
+    if not name.startswith("_") and name != "recorded"
 }
 
 
@@ -27,3 +27,11 @@ def test_every_call_is_passed_on_in_order(name: str) -> None:
         getattr(call.first, name)(*arguments),
         getattr(call.second, name)(*arguments),
     ]
+
+
+def test_what_was_recorded_is_that_of_all_parts() -> None:
+    parts: Any = MagicMock()
+    parts.first.recorded.return_value = {"metrics.csv": 3}
+    parts.second.recorded.return_value = {"tb": 4}
+    recorded = Recorders([parts.first, parts.second]).recorded("main")
+    assert recorded == {"metrics.csv": 3, "tb": 4}

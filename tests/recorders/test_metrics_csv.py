@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jlrun.errors import UserError
 from jlrun.recorders.base import Position
-from jlrun.recorders.metrics_csv import MetricsCsvRecorder, read_rows
+from jlrun.recorders.metrics_csv import COLUMNS, MetricsCsvRecorder, read_rows
 
 
 def record(path: Path, fit: str, steps: list[int], keep: dict[str, int | None]) -> None:
@@ -83,3 +85,60 @@ def test_steps_are_kept_across_two_resumes(tmp_path: Path) -> None:
     record(path, "main", [20, 30], {"main": 10})
     record(path, "main", [30, 40], {"main": 20})
     assert steps_by_fit(path) == [("main", step) for step in (10, 20, 30, 40)]
+
+
+def recorded_and_closed(path: Path) -> dict[str, dict[str, Any]]:
+    recorder = MetricsCsvRecorder(path)
+    recorder.rewind({})
+    for step in (10, 20):
+        recorder.scalars(Position("main", "train", 1, step), {"train/total_loss": step / 3})
+    found = {"main": recorder.recorded("main")}
+    recorder.scalars(Position("main", "train", 1, 30), {"train/total_loss": 10.0})
+    recorder.close()
+    return found
+
+
+def test_what_was_recorded_is_found_again_twice(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    recorded = recorded_and_closed(path)
+    for _ in range(2):
+        recorder = MetricsCsvRecorder(path)
+        recorder.rewind({"main": 20}, recorded)
+        assert {"main": recorder.recorded("main")} == recorded
+        recorder.close()
+
+
+@pytest.mark.parametrize("what", ["3.3333333333333335", "10,train", "main,train,1,20"])
+def test_a_number_that_is_not_as_recorded_is_found(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "metrics.csv"
+    recorded = recorded_and_closed(path)
+    damaged = path.read_text().replace(what, what.replace("1", "2").replace("3", "4"))
+    path.write_text(damaged)
+    with pytest.raises(UserError, match=r"is damaged .*write only 'fit,phase"):
+        MetricsCsvRecorder(path).rewind({"main": 20, "maim": 20}, recorded)
+    assert path.read_text() == damaged
+
+
+def test_rows_that_are_lost_are_found_and_the_way_out_works(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    recorded = recorded_and_closed(path)
+    header, first, *_ = path.read_text().splitlines(keepends=True)
+    path.write_text(header + first)
+    with pytest.raises(UserError, match="up to its checkpoint are not as recorded"):
+        MetricsCsvRecorder(path).rewind({"main": 20}, recorded)
+    path.unlink()
+    with pytest.raises(UserError, match="is missing"):
+        MetricsCsvRecorder(path).rewind({"main": 20}, recorded)
+    path.write_text(header)
+    recorder = MetricsCsvRecorder(path)
+    recorder.rewind({"main": 20}, recorded)
+    recorder.close()
+    assert steps_by_fit(path) == []
+
+
+@pytest.mark.parametrize("content", ["", "x", "a,b\n1,2\n", f"{','.join(COLUMNS)}\n1,2\n"])
+def test_what_is_no_table_of_numbers_is_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.csv: is damaged"):
+        list(read_rows(path))

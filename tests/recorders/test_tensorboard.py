@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 from tensorboard.plugins.hparams import metadata
 
+from jlrun.errors import UserError
 from jlrun.recorders.base import Header, Position
 from jlrun.recorders.tensorboard import TensorBoardRecorder
 
@@ -185,3 +187,31 @@ def test_a_failed_run_has_no_session(tmp_path: Path) -> None:
     recorder.close()
     tags = read(tmp_path).Tags()
     assert tags["scalars"] == tags["tensors"] == []
+
+
+def test_values_that_are_lost_are_found_and_the_way_out_works(tmp_path: Path) -> None:
+    folder = tmp_path / "tb"
+    recorder = opened(folder, {})
+    at = [Position("main", "train", 1, step) for step in (10, 20, 20)]
+    for position in at:  # of what is recorded twice at a step, once is kept
+        recorder.scalars(position, {"train/total_loss": 1.0})
+    recorded = {"main": recorder.recorded("main")}
+    recorder.close()
+    for _ in range(2):
+        again = TensorBoardRecorder(folder)
+        again.rewind({"main": 20}, recorded)
+        assert {"main": again.recorded("main")} == recorded
+        again.close()
+    (file,) = folder.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    for damaged in (bytes(content), content[:-20], b"", b"random"):
+        file.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"tb: is damaged \('main' has . values instead of 2\)"):
+            TensorBoardRecorder(folder).rewind({"main": 20}, recorded)
+        assert [path.name for path in folder.iterdir()] == [file.name]
+    file.unlink()
+    opened(folder, {"main": 20}).close()
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match="is missing"):
+        TensorBoardRecorder(folder).rewind({"main": 20}, recorded)

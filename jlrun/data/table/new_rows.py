@@ -15,6 +15,7 @@ from jlrun.data.table.rows import TableRows
 from jlrun.data.table.unknown import UnknownLevels, unknown_levels
 from jlrun.errors import Problem, UserError
 from jlrun.files import read_json
+from jlrun.files import reading as of_a_run
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.cache import stored
 from jlrun.tables.conversion import Wanted
@@ -76,10 +77,11 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     """
     if not path.exists():
         raise UserError.of("--input", f"there is no file '{path}'")
-    told = read_json(table)
-    reading = _reading(told["reading"])
-    modalities = {m: _columns(told["modalities"][m]) for m in specs}
-    folder = folder_of(path, told["files_root"])
+    with of_a_run(table):
+        told = read_json(table)
+        reading = _reading(told["reading"])
+        modalities = {m: _columns(told["modalities"][m]) for m in specs}
+        folder = folder_of(path, told["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}

@@ -1,0 +1,118 @@
+"""A lock on a folder: one process at a time writes to a run.
+
+It is the operating system's (``flock``, by `filelock`): it ends with its process, also when that is
+killed, so that nothing is left to clean up. Reading takes no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from jlrun.errors import Problem, UserError
+from jlrun.places import writable
+
+LOCK, HOLDER = ".lock", ".lock.json"
+
+
+class Held(UserError):
+    """Another process writes to the folder."""
+
+
+@contextmanager
+def held(folder: Path, where: str) -> Iterator[None]:
+    """Hold a folder, making it where it does not exist; one that stays empty is removed.
+
+    Args:
+        folder: of a run or a sweep.
+        where: the option or config path that names it.
+
+    Raises:
+        Held: if another process holds it.
+        UserError: if it can't be written; errors of the file system within mean the same.
+    """
+    with writable(where, folder):
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / LOCK, folder / HOLDER, where, folder):
+                yield
+        finally:
+            _remove_unused(folder, made)
+
+
+@contextmanager
+def held_output(output: Path, where: str) -> Iterator[None]:
+    """Hold a file or folder that appears as a whole, by a lock beside it.
+
+    Raises:
+        Held: if another process writes it.
+        UserError: if it can't be written; errors of the file system within mean the same.
+    """
+    output = output.resolve()
+    lock = output.with_name(f".{output.name}.lock")
+    with writable(where, output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        holder = lock.with_name(f"{lock.name}.json")
+        with _locked(lock, holder, where, output):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    lock.unlink()
+
+
+@contextmanager
+def _locked(lock: Path, holder: Path, where: str, what: Path) -> Iterator[None]:
+    try:
+        file_lock = FileLock(lock, timeout=0)
+        file_lock.acquire()
+    except Timeout:
+        message = f"'{what}' is in use by {_holder(holder)}; wait until it ends, or stop it"
+        raise Held([Problem(where, message)]) from None
+    try:
+        with suppress(OSError):  # what others are told is worth less than the work
+            holder.write_text(json.dumps(_ourselves()), encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()
+        file_lock.release()
+
+
+def _ourselves() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "command": shlex.join(["jlrun", *sys.argv[1:]]),
+    }
+
+
+def _holder(file: Path) -> str:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return "process {pid} on {host} since {since} ({command})".format(**content)
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another process"
+
+
+def _remove_unused(folder: Path, made: list[Path]) -> None:
+    """Remove the folders that were made for nothing."""
+    if folder not in made:
+        return
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+        for path in made:
+            path.rmdir()

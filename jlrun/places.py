@@ -1,0 +1,140 @@
+"""Places to write to: what is wrong with one before any work, and what a full disk means."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jlrun.errors import UserError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_RESERVED_BYTES = 64 * 1024
+
+
+@contextmanager
+def writable(where: str, place: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line.
+
+    Args:
+        where: the option or config path that names the place.
+        place: what an error that names no file is about.
+
+    Raises:
+        UserError: in the place of an `OSError` of the file system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_of_disk(error):
+            raise
+        if not _concerns(error, place):  # some other file, which was to be read
+            raise UserError.of(str(error.filename), str(error.strerror)) from error
+        fix = "free some space" if error.errno in FULL else "choose a place that can be written"
+        raise UserError.of(where, f"{told(error, place)}; {fix}") from error
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Whether a file or folder is what is wrong, and no connection or other thing of a system."""
+    return isinstance(error, shutil.Error) or (
+        error.errno is not None and not isinstance(error, ConnectionError | TimeoutError)
+    )
+
+
+def told(error: OSError, place: Path) -> str:
+    """Return what is wrong with which file, in one line.
+
+    Args:
+        error: for which `is_of_disk` holds.
+        place: what an error that names no file is about.
+    """
+    if isinstance(error, shutil.Error):  # one entry per file: source, target, what is wrong
+        source, _, why = error.args[0][0] if isinstance(error.args[0], list) else (place, "", error)
+        return f"'{source}' can't be copied: {why}"
+    return f"'{error.filename or place}': {error.strerror}"
+
+
+def check_file(path: Path, where: str) -> None:
+    """Check, before any work, that a file can be written, and leave nothing behind.
+
+    Raises:
+        UserError: if it can't, or something else than a file stands there.
+    """
+    with writable(where, path):
+        for name in (path.name, f".{path.name}.new"):  # as `jlrun.files` writes it
+            with suppress(FileNotFoundError):
+                found = os.stat(path.with_name(name)).st_mode
+                if not stat.S_ISREG(found):
+                    kind = "a folder" if stat.S_ISDIR(found) else "no regular file"
+                    raise UserError.of(where, f"'{path}' is {kind}; name a file")
+        _probe(path.parent)
+
+
+def check_folder(path: Path, where: str) -> None:
+    """Check, before any work, that a folder can be made, and leave nothing behind.
+
+    Raises:
+        UserError: if it can't, or a file stands there.
+    """
+    with writable(where, path):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.stat(path).st_mode):
+                raise UserError.of(where, f"'{path}' is a file; name a folder")
+        _probe(path)
+
+
+def _probe(folder: Path) -> None:
+    """Write to the folder, or to that in which it will be made."""
+    folder = folder.absolute()
+    while True:
+        try:
+            os.stat(folder)
+            break
+        except FileNotFoundError:
+            folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _concerns(error: OSError, place: Path) -> bool:
+    """Whether an error is about a place, what lies in it, or what it lies in."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return True
+    file, place = Path(os.fsdecode(error.filename)).absolute(), place.absolute()
+    return (
+        file == place
+        or place in file.parents
+        or file in place.parents
+        or (file.parent == place.parent and file.name.startswith(f".{place.name}."))
+    )
+
+
+class Reserve:
+    """Space that a run keeps, so that it can say how it ended when the disk is full.
+
+    Args:
+        directory: the run directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / ".reserve"
+
+    def take(self) -> None:
+        """Write a file of random bytes, if there is room for it."""
+        try:
+            self._file.write_bytes(os.urandom(_RESERVED_BYTES))
+        except OSError:
+            self.free()
+
+    def free(self) -> None:
+        """Delete the file."""
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)

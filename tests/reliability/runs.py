@@ -1,0 +1,56 @@
+"""The run that faults happen to, and what of it must be the same afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+SMALL = (
+    "seed=3",
+    "epochs=3",
+    "dataset.limit=48",
+    "batch_size=16",
+    "baselines=false",
+    "backbone/image=mlp",
+    "engine.threads=1",
+    "recorder.figures=false",
+    "recorder.progress=none",
+    "recorder.checkpoint_seconds=0",
+    "recorder.log_every=1",
+)
+
+
+def train(folder: str) -> list[str]:
+    """Return the command that trains the run into a folder."""
+    return ["mode=multitask", *SMALL, f"hydra.run.dir={folder}"]
+
+
+def outcome(run: Path) -> dict[str, object]:
+    """Return what must be the same, bit for bit, however a run was interrupted."""
+    result = json.loads((run / "result.json").read_text())
+    assert result["status"] == "completed", result["status"]
+    numbers = (run / "metrics.csv").read_text().splitlines()
+    return {
+        **{k: v for k, v in result.items() if k not in ("cost", "overrides")},
+        "steps": result["cost"]["steps"],
+        "weights": (run / "checkpoints/best/model.safetensors").read_bytes(),
+        "numbers": [line for line in numbers if "samples_per_second" not in line],
+        "curves": curves(run / "tb"),
+    }
+
+
+def curves(folder: Path) -> list[tuple[str, int]]:
+    """Return tag and step of what an event file holds, in its order, without times."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+
+    (file,) = folder.iterdir()
+    events = map(Event.FromString, RawEventFileLoader(str(file)).Load())
+    return [(v.tag, e.step) for e in events for v in e.summary.value if "per_second" not in v.tag]
+
+
+def write_inputs(file: Path) -> None:
+    """Write images to predict."""
+    np.save(file, np.random.default_rng(0).integers(0, 255, (3, 8, 8), dtype=np.uint8))
