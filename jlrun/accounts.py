@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jlrun.data.dataset import Account
-from jlrun.files import write_text
+from jlrun.files.atomic import write_text
 
 
 def told(accounts: Mapping[str, Account]) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from jlrun.errors import UserError
-from jlrun.file_limits import require_room, size_text
-from jlrun.regular_files import require_regular
+from jlrun.files.limits import require_room, size_text
+from jlrun.files.regular import require_regular
 
 _BROKEN = (
     OSError,

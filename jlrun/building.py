@@ -30,7 +30,7 @@ from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
-from jlrun.file_limits import bound_files
+from jlrun.files.limits import bound_files
 from jlrun.fusions import Single, TokenFusion
 from jlrun.model import JointModel
 from jlrun.phase import Recipe

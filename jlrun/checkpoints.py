@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import Problem, UserError
-from jlrun.files import sync, write_bytes
+from jlrun.files.atomic import sync, write_bytes
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
 _TRIES = 20  # of reading a checkpoint that a running run replaces meanwhile

@@ -14,8 +14,8 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean, shortened
+from jlrun.files.names import printable
 from jlrun.verbs import VERBS
-from jlrun.writable_names import printable
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 # What is no mistake of the user: a disk that is full or broken, too many open files.
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _refused_by_the_system(error: OSError) -> int:
     """Say which file the system refused, and why."""
-    from jlrun.places import FULL
+    from jlrun.files.places import FULL
 
     reason = error.strerror or str(error) or type(error).__name__
     where = f"{shortened(str(error.filename))}: " if error.filename is not None else ""

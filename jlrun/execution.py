@@ -22,13 +22,15 @@ from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.faults import note_log
-from jlrun.files import write_json, write_text
+from jlrun.files.atomic import write_json, write_text
+from jlrun.files.lock import held
+from jlrun.files.places import FULL, Reserve, is_of_disk
+from jlrun.files.places import told as told_of_disk
 from jlrun.fingerprints import Fingerprint, check_unchanged
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.interruption import listening
 from jlrun.job import Job
 from jlrun.learner import build_learner
-from jlrun.lock import held
 from jlrun.longer import check_longer, forget_ends, lengthened
 from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
@@ -42,8 +44,6 @@ from jlrun.pictures import (
     observers,
     record_spaces,
 )
-from jlrun.places import FULL, Reserve, is_of_disk
-from jlrun.places import told as told_of_disk
 from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path

@@ -25,11 +25,11 @@ from jlrun.data.streams import Stream
 from jlrun.data.well_formed import well_formed
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.files.names import name_problems
 from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms.base import Term
 from jlrun.trainers.parts import Feed
-from jlrun.writable_names import name_problems
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.withholding import withhold
 

@@ -15,7 +15,7 @@ from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
 from jlrun.evaluation import Observer, evaluate, predictor
-from jlrun.files import REWRITE, read_json, reading, write_json
+from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
 from jlrun.model import JointModel

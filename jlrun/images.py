@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from jlrun.file_limits import require_room
-from jlrun.regular_files import require_regular
+from jlrun.files.limits import require_room
+from jlrun.files.regular import require_regular
 
 # Pillow goes by the content: an EPS file called x.png would start Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -8,7 +8,7 @@ from typing import Any
 
 from jlrun.data.specs import Spec, spec_from_json
 from jlrun.errors import UserError
-from jlrun.files import read_json, reading
+from jlrun.files.atomic import read_json, reading
 from jlrun.model import JointModel
 from jlrun.weight_files import LoadReport, load_weights
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from jlrun.files import REWRITE, read_json, write_json
+from jlrun.files.atomic import REWRITE, read_json, write_json
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "interrupted"]

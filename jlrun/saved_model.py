@@ -21,7 +21,7 @@ from jlrun.data.specs import Spec, spec_from_json, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.feeds import dataset_nodes
-from jlrun.files import RESTORE, read_json, reading, write_json
+from jlrun.files.atomic import RESTORE, read_json, reading, write_json
 from jlrun.model import JointModel
 from jlrun.phase import Objective
 from jlrun.saved_run import load_config, load_run

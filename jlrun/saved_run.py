@@ -10,8 +10,8 @@ import yaml
 from jlrun.config import check_values
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
-from jlrun.files import RESTORE, reading
-from jlrun.saved_text import parse_yaml, read_bounded
+from jlrun.files.atomic import RESTORE, reading
+from jlrun.files.bounded_text import parse_yaml, read_bounded
 
 
 def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from jlrun.config.schema import Settings
-from jlrun.files import copy_folder, read_json
+from jlrun.files.atomic import copy_folder, read_json
 from jlrun.phase import Fit
 
 ORIGIN_FILE = "origin.json"

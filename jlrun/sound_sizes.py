@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jlrun.errors import UserError
-from jlrun.file_limits import require_room, size_text
-from jlrun.regular_files import require_regular
+from jlrun.files.limits import require_room, size_text
+from jlrun.files.regular import require_regular
 
 HIGHEST_RATE = 1_000_000
 _UNKNOWN = 0xFFFFFFFF  # RF64 says the size in its first chunk instead

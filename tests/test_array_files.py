@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jlrun import file_limits
 from jlrun.array_files import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
+from jlrun.files import limits as file_limits
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import archive_bytes, array_bytes
 

@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_else(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("jlrun.files.os.fsync", full)
+    monkeypatch.setattr("jlrun.files.atomic.os.fsync", full)
     with pytest.raises(OSError, match="No space left") as error:
         checkpoints.save(tmp_path / "last", model(), {"step": 2})
     assert error.value.filename.endswith("model.safetensors")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jlrun import file_limits
 from jlrun.data.image_files import read_image
 from jlrun.errors import UserError
+from jlrun.files import limits as file_limits
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)
 GRAY = Image.fromarray((RAMP * 255).astype(np.uint8))

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from jlrun.array_files import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
-from jlrun.regular_files import require_regular
-from jlrun.saved_text import MOST_SAVED, refuse_expansion
+from jlrun.files.bounded_text import MOST_SAVED, refuse_expansion
+from jlrun.files.regular import require_regular
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 

@@ -38,7 +38,7 @@ from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem, UserError
-from jlrun.saved_text import refuse_expansion
+from jlrun.files.bounded_text import refuse_expansion
 
 CONFIG_NAME = "jlrun"
 # What Hydra and OmegaConf say of a config, and what they stumble over in one that is odd enough.

@@ -13,8 +13,8 @@ from jlrun.data.image_files import image_rows
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
+from jlrun.files.regular import require_regular
 from jlrun.ranges import PositiveInt
-from jlrun.regular_files import require_regular
 
 FOLDER = "celeba"
 ATTRIBUTES = "list_attr_celeba.txt"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jlrun import file_limits
-from jlrun.files import replace_shared
+from jlrun.files import limits as file_limits
+from jlrun.files.atomic import replace_shared
 from jlrun.tables.cache import cache_folder
 
 _VERSION = 1  # of how files are read

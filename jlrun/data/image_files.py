@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jlrun.data.rows import FileRows
 from jlrun.errors import UserError
-from jlrun.file_limits import room_for
+from jlrun.files.limits import room_for
 from jlrun.image_values import UnclearValues, to_eight_bits
 from jlrun.images import decoded_bytes, open_image, size_of
 

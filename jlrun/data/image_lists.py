@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.errors import UserError
-from jlrun.regular_files import require_regular
+from jlrun.files.regular import require_regular
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.texts import tokenize
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
-from jlrun.regular_files import require_regular
+from jlrun.files.regular import require_regular
 
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "

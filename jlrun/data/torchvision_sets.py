@@ -24,8 +24,8 @@ from jlrun.data.torchvision_reading import (
 )
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError, did_you_mean
+from jlrun.files.regular import require_regular
 from jlrun.ranges import PositiveInt
-from jlrun.regular_files import require_regular
 
 Name = Literal[
     "MNIST",

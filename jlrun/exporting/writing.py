@@ -12,8 +12,8 @@ from safetensors.torch import save
 from jlrun.errors import UserError
 from jlrun.exporting.contents import Export
 from jlrun.exporting.readme import readme
-from jlrun.files import replace, write_json, write_text
-from jlrun.places import check_file, check_folder
+from jlrun.files.atomic import replace, write_json, write_text
+from jlrun.files.places import check_file, check_folder
 
 SUFFIX = ".safetensors"
 FILES = ("model.safetensors", "model.json", "README.md")

@@ -20,7 +20,7 @@ from jlrun.data.splits import Splits
 from jlrun.data.table.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.feeds import RESERVED
-from jlrun.files import replace
+from jlrun.files.atomic import replace
 from jlrun.fingerprints.row_keys import content_keys, joined, key_of
 
 FILE = "fingerprint.safetensors"

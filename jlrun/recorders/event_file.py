@@ -21,7 +21,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from jlrun.errors import UserError
-from jlrun.files import with_name
+from jlrun.files.atomic import with_name
 
 FILE_VERSION = "brain.Event:2"
 

@@ -12,9 +12,9 @@ from jlrun import checkpoints
 from jlrun.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.environment import describe_environment
 from jlrun.errors import UserError
-from jlrun.files import write_json
+from jlrun.files.atomic import write_json
+from jlrun.files.places import check_folder
 from jlrun.fingerprints.fingerprint import FILE as FINGERPRINT
-from jlrun.places import check_folder
 from jlrun.result import Result
 from jlrun.saved_model import BEST, FILE
 from jlrun.soups.cooking import Cooked

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.faults import fault_lines, note_log
-from jlrun.files import write_json
-from jlrun.lock import Held
+from jlrun.files.atomic import write_json
+from jlrun.files.lock import Held
 from jlrun.saved_run import to_yaml
 from jlrun.sweeps.records import REJECTED
 

@@ -22,10 +22,10 @@ from jlrun.config.compose import (
 )
 from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
-from jlrun.files import reading
-from jlrun.lock import held
+from jlrun.files.atomic import reading
+from jlrun.files.bounded_text import parse_yaml, read_bounded
+from jlrun.files.lock import held
 from jlrun.recorders.header_lines import short_path
-from jlrun.saved_text import parse_yaml, read_bounded
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
 

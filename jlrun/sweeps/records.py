@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.errors import UserError
-from jlrun.files import REWRITE, reading
+from jlrun.files.atomic import REWRITE, reading
 from jlrun.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.result import read_result
 from jlrun.saved_run import load_config

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jlrun.files import write_json, write_text
+from jlrun.files.atomic import write_json, write_text
 from jlrun.recorders.header_lines import short_path
 from jlrun.sweeps.comparison import Comparison, compare
 from jlrun.sweeps.groups import Group, group_by_overrides, labels

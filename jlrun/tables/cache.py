@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jlrun.errors import UserError
-from jlrun.places import FULL
+from jlrun.files.places import FULL
 from jlrun.tables.conversion import Wanted, convert, state_of_files
 from jlrun.tables.store import DESCRIPTION, Store
 

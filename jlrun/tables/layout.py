@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from jlrun.errors import UserError
-from jlrun.regular_files import require_regular
+from jlrun.files.regular import require_regular
 from jlrun.tables.numbers import Marks
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from jlrun.array_files import load_array
-from jlrun.regular_files import require_regular
+from jlrun.files.regular import require_regular
 from jlrun.tables.settings import AudioSettings, ImageSettings, SeriesSettings
 
 GRAY = ("1", "L", "LA", "F")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jlrun.errors import UserError
-from jlrun.file_limits import require_room
+from jlrun.files.limits import require_room
 from jlrun.tables.layout import ROWS_AT_ONCE, Chunk, Reading
 from jlrun.tables.levels import Missing
 from jlrun.tables.plain_cells import as_cell

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jlrun.saved_text import read_json
+from jlrun.files.bounded_text import read_json
 from jlrun.tables.bad_rows import BadRow, BadRows
 
 Form = Literal["number", "code", "text"]

@@ -6,8 +6,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
-from jlrun.files import write_json
-from jlrun.places import check_file
+from jlrun.files.atomic import write_json
+from jlrun.files.places import check_file
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 

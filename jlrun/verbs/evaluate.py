@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import Problem, UserError
-from jlrun.files import write_json
-from jlrun.places import check_file
+from jlrun.files.atomic import write_json
+from jlrun.files.names import printable
+from jlrun.files.places import check_file
 from jlrun.verbs.arguments import given_path, names_data, parser
-from jlrun.writable_names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jlrun.lock import held_output
+from jlrun.files.lock import held_output
 from jlrun.verbs.arguments import given_path, parser
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, UserError
-from jlrun.files import write_text
-from jlrun.places import check_file
+from jlrun.files.atomic import write_text
+from jlrun.files.places import check_file
 from jlrun.verbs.arguments import given_path, parser
 
 

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
-from jlrun.files import write_text
-from jlrun.places import check_file
+from jlrun.files.atomic import write_text
+from jlrun.files.places import check_file
 from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
-from jlrun.files import write_json, write_text
-from jlrun.places import check_file
+from jlrun.files.atomic import write_json, write_text
+from jlrun.files.places import check_file
 from jlrun.ranking.titles import MEAN_RANK, TITLES
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, parser

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
-from jlrun.lock import held_output
+from jlrun.files.lock import held_output
 from jlrun.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 

@@ -16,9 +16,9 @@ from torch.serialization import safe_globals
 
 from jlrun import checkpoints
 from jlrun.errors import UserError
-from jlrun.file_limits import size_text
-from jlrun.regular_files import require_regular
-from jlrun.saved_text import DEEPEST, read_json
+from jlrun.files.bounded_text import DEEPEST, read_json
+from jlrun.files.limits import size_text
+from jlrun.files.regular import require_regular
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 

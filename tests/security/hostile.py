@@ -68,7 +68,11 @@ def loaders(folder: Path) -> dict[str, dict[str, Any]]:
             "root": str(folder),
             "filename": CANARY,
         },
-        "files of jlrun": {"_target_": "jlrun.files.write_text", "path": str(outside), "text": ""},
+        "files of jlrun": {
+            "_target_": "jlrun.files.atomic.write_text",
+            "path": str(outside),
+            "text": "",
+        },
         "the command of jlrun": {"_target_": "jlrun.cli.main", "argv": ["ls"]},
         "another slot": {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1},
         "another package": {"_target_": "os.system", "command": f"touch {outside}"},

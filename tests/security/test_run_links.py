@@ -8,7 +8,7 @@ import pytest
 
 from jlrun.cli import main
 from jlrun.errors import UserError
-from jlrun.files import write_text
+from jlrun.files.atomic import write_text
 from jlrun.run_links import refuse_links
 
 

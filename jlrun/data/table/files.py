@@ -14,7 +14,7 @@ from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError, shortened
-from jlrun.regular_files import why_not_regular
+from jlrun.files.regular import why_not_regular
 from jlrun.tables.conversion import CheckFile
 from jlrun.tables.media import read_array
 

@@ -14,8 +14,8 @@ from jlrun.data.table.files import checks
 from jlrun.data.table.rows import TableRows
 from jlrun.data.table.unknown import UnknownLevels, unknown_levels
 from jlrun.errors import Problem, UserError
-from jlrun.files import read_json
-from jlrun.files import reading as of_a_run
+from jlrun.files.atomic import read_json
+from jlrun.files.atomic import reading as of_a_run
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.cache import stored
 from jlrun.tables.conversion import Wanted

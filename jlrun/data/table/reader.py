@@ -14,7 +14,7 @@ from jlrun.data.table.parts import Part, divided, groups_of
 from jlrun.data.table.rows import TableRows
 from jlrun.data.table.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
-from jlrun.file_limits import limit
+from jlrun.files.limits import limit
 from jlrun.tables.cache import cache_folder, stored
 from jlrun.tables.conversion import Wanted
 from jlrun.tables.file_kinds import MEDIA

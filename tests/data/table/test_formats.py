@@ -16,7 +16,7 @@ from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.table import load_table
 from jlrun.data.table.account import TABLE_FILE
 from jlrun.data.table.new_rows import NewRows, read_new_rows
-from jlrun.files import write_text
+from jlrun.files.atomic import write_text
 
 pytest.importorskip("pyarrow")
 FORMATS = ("csv", "spreadsheet.tsv", "jsonl", "parquet", "dictionary.parquet")

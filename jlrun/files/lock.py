@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jlrun.errors import Problem, UserError
-from jlrun.places import writable
+from jlrun.files.places import writable
 
 LOCK, HOLDER = ".lock", ".lock.json"
 

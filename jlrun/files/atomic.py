@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
-from jlrun.saved_text import parse_json, read_bounded
+from jlrun.files.bounded_text import parse_json, read_bounded
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

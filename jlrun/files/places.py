@@ -66,7 +66,7 @@ def check_file(path: Path, where: str) -> None:
         UserError: if it can't, or something else than a file stands there.
     """
     with writable(where, path):
-        for name in (path.name, f".{path.name}.new"):  # as `jlrun.files` writes it
+        for name in (path.name, f".{path.name}.new"):  # as `jlrun.files.atomic` writes it
             with suppress(FileNotFoundError):
                 found = os.stat(path.with_name(name)).st_mode
                 if not stat.S_ISREG(found):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.lock import HOLDER, LOCK, Held, held, held_output
+from jlrun.files.lock import HOLDER, LOCK, Held, held, held_output
 
 HOLDING = """
 import sys, time
 from pathlib import Path
-from jlrun.lock import held
+from jlrun.files.lock import held
 with held(Path(sys.argv[1]), "RUN"):
     print("held", flush=True)
     time.sleep(600)

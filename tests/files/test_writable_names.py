@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jlrun.cli import main
-from jlrun.writable_names import name_problems, printable
+from jlrun.files.names import name_problems, printable
 
 BAD = ["a\0b", "a\nb", "a\tb", "\x1b[31mred", "a\x7f", "\ud800", "\u202eevil", "a\u2028b", "\x9b1m"]
 GOOD = ["$x", "[red]a[/red]", "_a", "a b", "日本", "é", "שלום\u200f", "a/b", "x" * 5000, "😀"]

@@ -15,7 +15,7 @@ from jlrun.data.inputs import read_inputs
 from jlrun.data.sounds import read_audio
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.errors import UserError
-from jlrun.regular_files import why_not_regular
+from jlrun.files.regular import why_not_regular
 from jlrun.tables.bad_rows import BadRows
 from jlrun.tables.layout import Reading
 from jlrun.tables.media import read_array

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.places import Reserve, check_file, check_folder, is_of_disk, told, writable
+from jlrun.files.places import Reserve, check_file, check_folder, is_of_disk, told, writable
 
 
 @pytest.mark.parametrize(
