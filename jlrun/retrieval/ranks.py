@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from jlrun.alike import alike
-from jlrun.metrics.ranks import median
 from jlrun.retrieval.embedded import Embedded
+from jlrun.tasks.metrics.ranks import median
 
 RECALLS = (1, 5, 10)
 RECALL = "retrieval/val/recall_at_1"  # tag of the mean on validation rows

@@ -100,7 +100,7 @@ class Binary(Task):
 
 def classification_metrics(num_classes: int) -> dict[str, Metric]:
     """Metrics of a target with ``num_classes`` exclusive classes."""
-    from jlrun.metrics.kept import ClassAUROC, ClassScores
+    from jlrun.tasks.metrics.kept import ClassAUROC, ClassScores
 
     return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
 

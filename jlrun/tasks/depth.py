@@ -52,7 +52,7 @@ class Depth(Task):
         return probabilities[:, 0]
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.dense_metrics import DepthErrors
+        from jlrun.tasks.dense_metrics import DepthErrors
 
         return {"depth": DepthErrors()}
 

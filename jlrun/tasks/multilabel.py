@@ -45,7 +45,7 @@ class Multilabel(Task):
         return (probabilities > 0.5).float()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.metrics.kept import LabelAUROC, LabelScores
+        from jlrun.tasks.metrics.kept import LabelAUROC, LabelScores
 
         return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
 

@@ -54,7 +54,7 @@ class Segmentation(Task):
         return probabilities.argmax(dim=1)
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.dense_metrics import SegmentationScores
+        from jlrun.tasks.dense_metrics import SegmentationScores
 
         return {"segmentation": SegmentationScores(len(classes))}
 

@@ -54,7 +54,7 @@ class SurfaceNormals(Task):
         return F.normalize(probabilities, dim=1)
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.dense_metrics import AngleErrors
+        from jlrun.tasks.dense_metrics import AngleErrors
 
         return {"normals": AngleErrors()}
 

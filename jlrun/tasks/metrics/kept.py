@@ -7,9 +7,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from jlrun.metrics.class_counts import ClassCounts, class_scores, label_scores
-from jlrun.metrics.ranks import mean_auroc
-from jlrun.metrics.regression import regression_scores
+from jlrun.tasks.metrics.class_counts import ClassCounts, class_scores, label_scores
+from jlrun.tasks.metrics.ranks import mean_auroc
+from jlrun.tasks.metrics.regression import regression_scores
 
 
 class _Counts(Metric):

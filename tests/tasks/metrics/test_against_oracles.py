@@ -18,8 +18,8 @@ from sklearn import metrics as oracle
 from torch import Tensor
 
 from jlrun.evaluation import Prediction, Scorer
-from jlrun.metrics.class_counts import ClassCounts
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks.metrics.class_counts import ClassCounts
 
 SHIFTS = (0.0, -3.0, 2015.0, 1e4, 1e6, 1.7e9, -1e12)
 SCALES = (1e-9, 1e-4, 1e-3, 1.0, 100.0, 1e3, 1e9)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from jlrun.evaluation import Prediction, Scorer, ensemble
-from jlrun.metrics.ranks import auroc, median
-from jlrun.metrics.regression import regression_scores
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
+from jlrun.tasks.metrics.ranks import auroc, median
+from jlrun.tasks.metrics.regression import regression_scores
 
 NAMES = ("a", "b", "c")
 

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from jlrun.metrics.ranks import median, spearman
+from jlrun.tasks.metrics.ranks import median, spearman
 
 
 def regression_scores(predicted: Tensor, target: Tensor) -> dict[str, float]:
