@@ -3,7 +3,7 @@
     python benchmarks/mtl_toy.py [--weightings equal mgda …] [--steps 50000] [--out PICTURE.png]
                                  [--table TABLE.md] [--runs RUN …]
 
-The problem is that of `jlrun.data.mtl_toy`. The weighting classes are driven directly, with
+The problem is that of `jlrun.data.datasets.mtl_toy`. The weighting classes are driven directly, with
 analytic gradients in double precision: what ``jlrun experiment=mtl_toy weighting=…`` does, some ten
 times faster. ``--runs`` draws runs of that command instead. Losses are negative at the front, so
 methods that take their logarithm (log, geometric, smooth_tchebycheff) have no values there.
@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.config.slots import gradient_keys
-from jlrun.data.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
+from jlrun.data.datasets.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
 from jlrun.figures.records import read_curves
 from jlrun.figures.style import FAINT, FONT_SIZE, INK, PALETTE
 from jlrun.weightings import GradientWeighting, LossWeighting, TaskGradients, TaskLosses, Weighting

@@ -26,7 +26,7 @@ from jlrun.config.slots import (
     TERM,
     WEIGHTING,
 )
-from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import presence
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, holds_float64
 from jlrun.model import JointModel

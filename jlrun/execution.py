@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from jlrun import fingerprints
-from jlrun.accounts import told, write_accounts
 from jlrun.assembly import Assembly, assemble
 from jlrun.batch_sizes import fitted_batches
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
+from jlrun.data.reports import told, write_accounts
 from jlrun.diagnosis.look import Diagnosis
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment

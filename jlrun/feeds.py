@@ -16,7 +16,7 @@ from jlrun.config.build import build
 from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
 from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
-from jlrun.data.augment import Augment
+from jlrun.data.augmentation.augment import Augment
 from jlrun.data.dataset import Dataset
 from jlrun.data.known_labels import KnownLabels
 from jlrun.data.specs import ImageSpec, Spec

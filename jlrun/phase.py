@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from jlrun.averaging import Average, NoAverage
 from jlrun.balance import Balance, NoBalance
-from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine

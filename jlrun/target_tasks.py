@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jlrun.class_matching import (
+from jlrun.config.build import build
+from jlrun.config.schema import Settings
+from jlrun.config.slots import TASK
+from jlrun.data.class_matching import (
     Learned,
     Matching,
     has_classes,
@@ -13,9 +16,6 @@ from jlrun.class_matching import (
     match,
     renamed,
 )
-from jlrun.config.build import build
-from jlrun.config.schema import Settings
-from jlrun.config.slots import TASK
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError

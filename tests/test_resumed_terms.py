@@ -17,10 +17,10 @@ from jlrun import checkpoints, fitting
 from jlrun.averaging import WeightAverage
 from jlrun.config.build import build
 from jlrun.config.slots import TERM
+from jlrun.data.augmentation.views import Views
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.data.views import Views
 from jlrun.encoders import Mlp
 from jlrun.encoders.base import Encoder
 from jlrun.errors import Interrupted

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jlrun.array_files import ArrayFileError, load_array, load_arrays
+from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
 from jlrun.files.bounded_text import MOST_SAVED, refuse_expansion
 from jlrun.files.regular import require_regular

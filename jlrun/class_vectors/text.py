@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.class_vectors.files import Table
-from jlrun.data.subwords import EXTRA, first_sentence, load_tokenizer
+from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 

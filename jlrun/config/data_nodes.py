@@ -49,7 +49,7 @@ def used_nodes(config: Config) -> dict[str, Config]:
 
 def infers(node: Config) -> bool:
     """Whether a node may leave its tasks and modalities to be inferred from its file."""
-    return str(node.get("_target_")).startswith("jlrun.data.table.")
+    return str(node.get("_target_")).startswith("jlrun.data.tables.")
 
 
 def task_labels(path: str, node: Config) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from jlrun.data.written_names import quoting
 from jlrun.errors import Problem, did_you_mean
-from jlrun.written_names import quoting
 
 _EXPECTED = {
     "int": "a whole number",

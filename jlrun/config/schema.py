@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from jlrun.config.data_nodes import START
+from jlrun.data.written_names import Name
 from jlrun.ramps import RampName
 from jlrun.ranges import (
     Fraction,
@@ -28,7 +29,6 @@ from jlrun.ranges import (
     PositiveFloat,
     PositiveInt,
 )
-from jlrun.written_names import Name
 
 Mode = Literal["transfer", "multitask", "multimodal"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]

@@ -67,7 +67,7 @@ def with_tables(config: dict[str, Any]) -> Inference:
 
 def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, Any]:
     """Return task -> kind of what a target need not have labels for, since its sources do."""
-    from jlrun.tables.target_kinds import TASK_OF_KIND
+    from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
 
     if path != "target" or config.get("strategy") not in _WITHOUT_LABELS:
         return {}
@@ -84,10 +84,10 @@ def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, 
 
 def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Write into a table's node what its file tells, and return the lines on that."""
-    from jlrun.tables.layout import format_of
-    from jlrun.tables.outline import outline
-    from jlrun.tables.same_files import refuse_same_files
-    from jlrun.tables.target_kinds import TASK_OF_KIND
+    from jlrun.data.tables.files.layout import format_of
+    from jlrun.data.tables.files.outline import outline
+    from jlrun.data.tables.files.same_files import refuse_same_files
+    from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
 
     request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
@@ -128,8 +128,8 @@ def _request(path: str, node: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from jlrun.config.messages import problems_of, validate
-    from jlrun.tables.parameters import TYPES
-    from jlrun.tables.request import Request
+    from jlrun.data.tables.files.parameters import TYPES
+    from jlrun.data.tables.files.request import Request
 
     typed, problems = dict[str, Any](), list[Problem]()
     for name, kind in TYPES.items():

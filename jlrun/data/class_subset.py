@@ -11,8 +11,8 @@ from torch import Tensor
 from jlrun.data.dataset import Dataset
 from jlrun.data.strata import class_column, has_class_column
 from jlrun.data.view import View
+from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
-from jlrun.written_names import Name, find_name
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jlrun.data.tables.files.cache import cache_folder
 from jlrun.files import limits as file_limits
 from jlrun.files.atomic import replace_shared
-from jlrun.tables.cache import cache_folder
 
 _VERSION = 1  # of how files are read
 _MOST = 4_000_000  # records in a file of the cache

@@ -14,7 +14,7 @@ from jlrun.data.class_subset import ClassSubset
 from jlrun.data.dataset import Account, Dataset
 from jlrun.data.file_checks import check_files
 from jlrun.data.moments import moments
-from jlrun.data.pixels import measure_missing_statistics
+from jlrun.data.reading.pixels import measure_missing_statistics
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.data.strata import (
@@ -26,10 +26,10 @@ from jlrun.data.strata import (
     strata,
 )
 from jlrun.data.view import View
+from jlrun.data.written_names import Name
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
 from jlrun.seeding import derive_seed
-from jlrun.written_names import Name
 
 __all__ = ["Splits", "Subset", "View", "make_splits"]
 

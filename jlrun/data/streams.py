@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from jlrun.data.augment import Augment
+from jlrun.data.augmentation.augment import Augment
 from jlrun.data.batch import Batch
 from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source

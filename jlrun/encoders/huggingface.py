@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer
 from jlrun.data.specs import TextSpec
-from jlrun.data.subwords import EXTRA, first_sentence, load_tokenizer
 from jlrun.encoders.base import Encoder, Tokens
 from jlrun.encoders.sequences import masked_mean
 from jlrun.encoders.subword_ids import SubwordIds

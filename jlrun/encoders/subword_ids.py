@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jlrun.data.reading.subwords import special_tokens
 from jlrun.data.specs import TextSpec
-from jlrun.data.subwords import special_tokens
 from jlrun.errors import UserError
 
 NONE = -1  # in the table, behind the last subword of a token

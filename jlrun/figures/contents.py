@@ -7,8 +7,8 @@ from math import isnan
 import torch
 from torch import Tensor
 
+from jlrun.data.reading.texts import text_of
 from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.texts import text_of
 
 
 def content_of(x: Tensor, spec: Spec) -> Tensor | str:

@@ -17,7 +17,7 @@ from jlrun.data.file_checks import at_base
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.splits import Splits
-from jlrun.data.table.rows import TableRows
+from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.feeds import RESERVED
 from jlrun.files.atomic import replace

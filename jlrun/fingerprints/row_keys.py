@@ -12,8 +12,8 @@ from torch import Tensor
 
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows, TensorRows
-from jlrun.data.table.cells import FileCells
-from jlrun.data.table.rows import TableRows
+from jlrun.data.tables.cells import FileCells
+from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 
 _ROWS_AT_ONCE = 1024

@@ -10,7 +10,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from jlrun.data.modality_dropout import what_is_left
+from jlrun.data.augmentation.modality_dropout import what_is_left
 from jlrun.seeding import derive_seed
 
 MOST_MODALITIES = 4  # of which every subset is looked at

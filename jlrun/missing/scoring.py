@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from jlrun.data.augmentation.modality_dropout import presence, with_presence
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import presence, with_presence
 from jlrun.data.streams import Stream
 from jlrun.evaluation import Predict, Prediction, Scorer
 from jlrun.missing.scenarios import Scenario

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.alike import row_keys
+from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import presence
+from jlrun.data.positives import row_keys
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.model import JointModel
@@ -27,7 +27,7 @@ class Embedded:
         vectors: modality -> ``(N, P)`` of length 1; anything where the modality is absent.
         present: modality -> Bool ``(N,)``.
         labels: target column -> int64 ``(N,)``, −1 for unlabelled rows; columns of classes only.
-        keys: int64 ``(N,)``, which rows are alike (`jlrun.alike`).
+        keys: int64 ``(N,)``, which rows are alike (`jlrun.data.positives`).
     """
 
     vectors: Mapping[str, Tensor]

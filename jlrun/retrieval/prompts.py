@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
+from jlrun.data.reading.texts import tokenize
 from jlrun.data.specs import TextSpec
-from jlrun.data.texts import tokenize
 from jlrun.engine import Engine
 from jlrun.model import JointModel
 from jlrun.retrieval.embedded import project

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.alike import alike
+from jlrun.data.positives import alike
 from jlrun.retrieval.embedded import Embedded
 from jlrun.tasks.metrics.ranks import median
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.phase import Comparison, Fit, Plan, Recipe, Reuse, SplitScores
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts

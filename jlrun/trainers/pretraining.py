@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
 from jlrun.judges import ByRepresentation
 from jlrun.phase import Comparison, Fit, Phase, Plan, Recipe

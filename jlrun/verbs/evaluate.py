@@ -77,10 +77,10 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one modality and can miss none.
     """
     from jlrun import checkpoints
-    from jlrun.accounts import warnings
     from jlrun.assembly import assemble
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
+    from jlrun.data.reports import warnings
     from jlrun.engine import session
     from jlrun.evaluation import evaluate, predictor
     from jlrun.fitting import FitFolder

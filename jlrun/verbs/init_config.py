@@ -27,9 +27,9 @@ def main(args: Sequence[str]) -> int:
     parse.add_argument("--force", action="store_true", help="replace a file that is there")
     options = parse.parse_args(args)
 
-    from jlrun.tables.outline import outline
-    from jlrun.tables.request import Request
-    from jlrun.tables.starting_config import starting_config
+    from jlrun.data.tables.files.outline import outline
+    from jlrun.data.tables.files.request import Request
+    from jlrun.data.tables.files.starting_config import starting_config
 
     targets = [name.strip() for name in options.targets.split(",") if name.strip()]
     try:
@@ -61,7 +61,7 @@ def _in_own_words(error: UserError) -> UserError:
 
 def _free_name(stem: str) -> str:
     """Return a name for the experiment that is not one of jlrun's own."""
-    from jlrun.tables.column_names import slug
+    from jlrun.data.tables.files.column_names import slug
 
     name = slug(stem) or "table"
     return f"{name}_table" if (package_folder() / "experiment" / f"{name}.yaml").exists() else name

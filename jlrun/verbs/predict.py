@@ -19,7 +19,7 @@ from jlrun.verbs.arguments import given_path, parser
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jlrun.data.inputs import NamedRows
+    from jlrun.data.reading.inputs import NamedRows
     from jlrun.data.specs import Spec
     from jlrun.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
@@ -69,10 +69,10 @@ def main(args: list[str]) -> int:
 @contextmanager
 def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
     """Read rows by the columns of the table that the run learned from, or by modalities."""
-    from jlrun.data.inputs import read_inputs
-    from jlrun.data.table.account import TABLE_FILE
-    from jlrun.data.table.new_rows import read_new_rows
-    from jlrun.tables.layout import SUFFIXES
+    from jlrun.data.reading.inputs import read_inputs
+    from jlrun.data.tables.account import TABLE_FILE
+    from jlrun.data.tables.files.layout import SUFFIXES
+    from jlrun.data.tables.new_rows import read_new_rows
 
     table = run / TABLE_FILE
     if not table.is_file() or path.suffix.lower() not in SUFFIXES:

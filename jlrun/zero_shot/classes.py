@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from jlrun.class_vectors import ClassVectors
+from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
 from jlrun.seeding import derive_seed
-from jlrun.written_names import Name, find_name
 
 MAX_DRAWS = 1_000
 MIN_SEEN = 2  # a single class teaches nothing about what makes classes differ

@@ -75,7 +75,11 @@ LAYER = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
     [
         (LAYER, TASK, "is not a task (jlrun.tasks.Task)"),
         ({"_target_": "jlrun.tasks.Binary"}, ENCODER, "is not an encoder (torch.nn.Module)"),
-        ({"_target_": "jlrun.data.digits.load_digits"}, TASK, "is not a task (jlrun.tasks.Task)"),
+        (
+            {"_target_": "jlrun.data.datasets.digits.load_digits"},
+            TASK,
+            "is not a task (jlrun.tasks.Task)",
+        ),
         ({"_target_": "parts_of_mine.Encoder", "width": 3}, OPTIMIZER, "(torch.optim.Optimizer)"),
         ({"_target_": "parts_of_mine.untold"}, DATASET, "def untold(…) -> Dataset"),
         (LAYER, SCHEDULER, "(step, num_steps)"),

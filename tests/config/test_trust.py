@@ -27,7 +27,7 @@ def _no_trust_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "torch.os.system",
         "torch.serialization.pickle.loads",
         "torch.serialization.os.path.join",
-        "jlrun.data.digits.torch.os.system",
+        "jlrun.data.datasets.digits.torch.os.system",
         "jlrun.errors.difflib.get_close_matches",
         "jlrun.config.trust.importlib.import_module",
         "jlrun.config.trust.import_module",

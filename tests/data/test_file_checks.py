@@ -10,7 +10,7 @@ from PIL import Image
 
 from jlrun.cli import main
 from jlrun.data.file_checks import check_files
-from jlrun.data.image_files import image_rows
+from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import FileRows
 from jlrun.data.view import View
 from jlrun.errors import UserError

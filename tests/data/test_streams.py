@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.data.augment import Augment
+from jlrun.data.augmentation.augment import Augment
 from jlrun.data.batch import Batch
 from jlrun.data.rows import FileRows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec

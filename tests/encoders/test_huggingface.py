@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from jlrun.data.reading.texts import fit_text_spec, tokenize
 from jlrun.data.specs import TextSpec
-from jlrun.data.texts import fit_text_spec, tokenize
 from jlrun.encoders import HuggingFace
 from jlrun.errors import UserError
 from tests.encoders.tiny_bert import SUBWORDS, save_tokenizer, tiny_bert

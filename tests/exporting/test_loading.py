@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from jlrun.data.reading.texts import fit_text_spec, tokenize
 from jlrun.data.specs import (
     ImageSpec,
     SeriesSpec,
@@ -18,7 +19,6 @@ from jlrun.data.specs import (
     TextSpec,
     spec_to_json,
 )
-from jlrun.data.texts import fit_text_spec, tokenize
 from jlrun.encoders import HuggingFace, Timm
 from jlrun.exporting import Export, loading_code, readme
 from jlrun.exporting.networks import describe_network, network_of

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.array_files import load_array, load_arrays
 from jlrun.class_vectors.files import read_table
-from jlrun.data.image_files import read_image
-from jlrun.data.image_lists import read_image_list
-from jlrun.data.inputs import read_inputs
-from jlrun.data.sounds import read_audio
+from jlrun.data.datasets.image_lists import read_image_list
+from jlrun.data.reading.arrays import load_array, load_arrays
+from jlrun.data.reading.audio import read_audio
+from jlrun.data.reading.image_files import read_image
+from jlrun.data.reading.inputs import read_inputs
 from jlrun.data.specs import AudioSpec, ImageSpec
+from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.media import read_array
+from jlrun.data.tables.files.reading import read_chunks
 from jlrun.errors import UserError
 from jlrun.files.regular import why_not_regular
-from jlrun.tables.bad_rows import BadRows
-from jlrun.tables.layout import Reading
-from jlrun.tables.media import read_array
-from jlrun.tables.reading import read_chunks
 from jlrun.weight_files.reading import read_weights
 
 SPEC = {"image": ImageSpec(3, 8, 8, (), ())}

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tests.data.idx_files import write_mnist
-from tests.tables.made import rows_of, with_files, write_csv
+from tests.data.tables.files.made import rows_of, with_files, write_csv
 
 NUM_ROWS = 30
 

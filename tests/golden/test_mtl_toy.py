@@ -25,7 +25,7 @@ from benchmarks.mtl_toy import (
     table_head,
     table_row,
 )
-from jlrun.data.mtl_toy import toy_losses
+from jlrun.data.datasets.mtl_toy import toy_losses
 
 FULL = 50_000
 HARD = (9.0, 9.0)

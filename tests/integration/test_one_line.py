@@ -10,7 +10,7 @@ import pytest
 
 from jlrun.cli import main
 from jlrun.config.trust import VARIABLE
-from tests.tables.made import rows_of, write_csv
+from tests.data.tables.files.made import rows_of, write_csv
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from jlrun.cli import main
-from tests.tables.made import rows_of, with_files, write_csv
+from tests.data.tables.files.made import rows_of, with_files, write_csv
 
 Capture = pytest.CaptureFixture[str]
 

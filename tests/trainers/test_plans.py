@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jlrun.data.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
 from jlrun.finetuning import Full, Gradual, LpFt, Surgical

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from jlrun import checkpoints
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
+from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
-from jlrun.data.views import Views
 from jlrun.engine import Engine
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.judges import ByRepresentation

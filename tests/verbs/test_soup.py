@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jlrun.cli import main
 from jlrun.config.schema import Settings
-from jlrun.data.digits import load_digits
+from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
 from jlrun.lora import merge_lora
 from jlrun.saved_model import load_teacher

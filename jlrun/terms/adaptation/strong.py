@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from jlrun.data.image_ops import affine, box_mask, uniform
+from jlrun.data.augmentation.image_ops import affine, box_mask, uniform
 
 _CHANGES = 2  # per image
 _LARGEST_FACTOR = 0.9  # of contrast and saturation, from 1

@@ -13,9 +13,9 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from jlrun.alike import row_keys
+from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import presence
+from jlrun.data.positives import row_keys
 from jlrun.errors import UserError, did_you_mean
 from jlrun.model import JointModel
 from jlrun.shared_space import SharedSpace
@@ -34,7 +34,7 @@ class Pair:
         modalities: their names.
         rows: Bool, which rows of the step these are.
         first, second: ``(N, P)``, of any length.
-        keys: int64 ``(N,)``, which rows are alike (`jlrun.alike`).
+        keys: int64 ``(N,)``, which rows are alike (`jlrun.data.positives`).
     """
 
     modalities: tuple[str, str]

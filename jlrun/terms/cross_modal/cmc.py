@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.alike import alike
+from jlrun.data.positives import alike
 from jlrun.model import JointModel
 from jlrun.ranges import (
     NonNegativeFloat,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jlrun.data.augmentation.modality_dropout import presence, with_presence
 from jlrun.data.batch import Batch
-from jlrun.data.modality_dropout import presence, with_presence
 from jlrun.model import JointModel
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.shared_space import projection

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.alike import alike
+from jlrun.data.positives import alike
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from jlrun.terms.cross_modal.base import CrossModal, Pair
 from jlrun.terms.cross_modal.losses import sigmoid_contrastive

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.alike import row_keys
 from jlrun.data.batch import Batch
+from jlrun.data.positives import row_keys
 from jlrun.errors import UserError
 from jlrun.model import JointModel
 from jlrun.terms import StepView

@@ -8,11 +8,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec
 from jlrun.data.streams import Stream
-from jlrun.data.views import Views
 from jlrun.encoders import Mlp, Vit
 from jlrun.encoders.base import Encoder
 from jlrun.fusions import Single

@@ -1,0 +1,1 @@
+"""Augmentation: random changes of training batches."""

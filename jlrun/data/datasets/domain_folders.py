@@ -1,0 +1,185 @@
+"""Images sorted by domain and, within a domain, by class: folders of classes that domains share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.datasets.image_lists import read_image_list
+from jlrun.data.reading.image_files import EXTENSIONS, image_rows, is_image_name
+from jlrun.data.rows import FileRows
+from jlrun.data.specs import ImageSpec
+from jlrun.errors import UserError, did_you_mean
+
+CHANNELS = 3
+_LEFT_BY_ARCHIVES = "__MACOSX"
+
+
+def find_folder(
+    root: str, above: Sequence[str], names: Sequence[str], holds: str, source: str
+) -> Path:
+    """Return the first folder that is there of ``root/<above>/<name>``.
+
+    Args:
+        root: as the user gave it.
+        above: folders that a data set may lie in, ``""`` for the root itself.
+        names: what the folder may be called, the usual one first.
+        holds: what is expected in it, for the error.
+        source: where to get it, likewise.
+
+    Raises:
+        UserError: if there is none.
+    """
+    base = Path(root).expanduser()
+    candidates = [base / place / name for place in above for name in names]
+    found = next((folder for folder in candidates if folder.is_dir()), None)
+    if found is None:
+        raise UserError.of(f"data_root={root}", f"has no folder '{names[0]}' {holds}; {source}")
+    return found
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted; hidden ones are passed over.
+
+    Raises:
+        UserError: if it can't be listed.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise UserError.of(str(folder), f"can't be listed: {error.strerror}") from error
+    return [name for name in names if not name.startswith(".") and name != _LEFT_BY_ARCHIVES]
+
+
+def shared_classes(domains: Iterable[Path]) -> tuple[str, ...]:
+    """Return the classes with images in at least one of the domains' folders, sorted."""
+    return tuple(
+        sorted(
+            {
+                name
+                for domain in domains
+                for name in subfolders(domain)
+                if next(_images(domain / name), None) is not None
+            }
+        )
+    )
+
+
+def folder_rows(domain: Path, classes: Sequence[str], size: int) -> FileRows:
+    """Return the images below ``domain/<class>``, with the task ``label``.
+
+    Raises:
+        UserError: if there are none.
+    """
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        images = sorted(_images(domain / name))
+        paths += images
+        labels += [label] * len(images)
+    if not paths:
+        raise UserError.of(
+            str(domain), f"no class folders with images; images end in {', '.join(EXTENSIONS)}"
+        )
+    return image_rows(paths, {"label": torch.tensor(labels)}, size, CHANNELS)
+
+
+def listed_rows(
+    path: Path, folder: Path, classes: Sequence[str], size: int, skip: frozenset[str] = frozenset()
+) -> FileRows:
+    """Return the images of a list, with the task ``label``: the name of the folder they lie in.
+
+    The numbers of the list are not used: those of published lists begin with 0 or with 1.
+
+    Args:
+        path: the list.
+        folder: what its paths are relative to.
+        classes: names in the order of their labels.
+        size: height and width to which images are cropped and resized.
+        skip: names in the list to leave out.
+
+    Raises:
+        UserError: for a class that there is not; if the list or its first image can't be found.
+    """
+    names = [name for name in read_image_list(path).names if name not in skip]
+    label = {name: index for index, name in enumerate(classes)}
+    labels = []
+    for name in names:
+        found = Path(name).parent.name
+        if found not in label:
+            hint = did_you_mean(found, classes)
+            raise UserError.of(str(path), f"'{name}' is of a class without a folder.{hint}")
+        labels.append(label[found])
+    check_first(path, folder, names)
+    paths = [folder / name for name in names]
+    return image_rows(paths, {"label": torch.tensor(labels)}, size, CHANNELS)
+
+
+def find_lists(folders: Iterable[Path], first: str, second: str) -> tuple[Path, Path] | None:
+    """Return two lists that lie side by side in one of the folders; None if neither is in any.
+
+    Raises:
+        UserError: if just one of them is there.
+    """
+    for folder in folders:
+        pair = folder / first, folder / second
+        missing = [path for path in pair if not path.is_file()]
+        if not missing:
+            return pair
+        if len(missing) == 1:
+            found = next(path.name for path in pair if path not in missing)
+            raise UserError.of(str(missing[0]), f"is missing beside {found}; have both or neither")
+    return None
+
+
+def check_first(path: Path, folder: Path, names: Sequence[str]) -> None:
+    """Check that a list's images are where they are looked for.
+
+    Raises:
+        UserError: if the first one is not.
+    """
+    if not (folder / names[0]).is_file():
+        raise UserError.of(str(path), f"names '{names[0]}', but there is no {folder / names[0]}")
+
+
+def labelled_photos(
+    splits: tuple[FileRows, FileRows | None, FileRows | None],
+    classes: tuple[str, ...],
+    size: int,
+    mean: list[float] | None,
+    std: list[float] | None,
+) -> Dataset:
+    """Return a data set of RGB images with the task ``label``.
+
+    Args:
+        splits: training, validation and test rows; the latter two None if they are to be drawn.
+        classes: names in the order of their labels.
+        size: height and width of the rows in pixels.
+        mean: of each channel, for values in [0, 1]; None: measured.
+        std: likewise.
+
+    Raises:
+        UserError: for statistics that are not three, or not positive.
+    """
+    spec = ImageSpec(CHANNELS, size, size, _statistic("mean", mean), _statistic("std", std))
+    train, val, test = splits
+    return Dataset(
+        train=train, val=val, test=test, modalities={"image": spec}, classes={"label": classes}
+    )
+
+
+def _statistic(name: str, values: list[float] | None) -> tuple[float, ...]:
+    if values is not None and len(values) != CHANNELS:
+        raise UserError.of(name, f"{len(values)} values; give one for each of {CHANNELS} channels")
+    if name == "std" and any(value <= 0 for value in values or ()):
+        raise UserError.of(name, f"{values} must be positive")
+    return tuple(values or ())
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder, in any order; nothing if it is not there."""
+    for path in folder.rglob("*"):
+        if is_image_name(path.name) and not path.name.startswith("."):
+            yield path

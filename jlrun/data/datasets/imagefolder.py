@@ -1,0 +1,218 @@
+"""Images sorted into folders by class: bring your own data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.reading.image_files import EXTENSIONS, Channels, image_rows, is_image_name
+from jlrun.data.specs import ImageSpec
+from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.ranges import PositiveInt
+
+UNLABELLED = "unlabelled"
+LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
+# Where the data set stands in a config is not known here; `jlrun.feeds` puts it right.
+WHERE = "dataset.root"
+_MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
+
+
+def load_imagefolder(
+    root: str,
+    size: PositiveInt = 32,
+    channels: Channels = 3,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+) -> Dataset:
+    """Return the images below ``root``, with the task ``label``: the name of their folder.
+
+    The layout is ``root/{train,val,test}/<class>/*``, where val and test may be missing, or
+    ``root/<class>/*``. Classes are those of the training images, in the order of their names.
+    Images in ``root/unlabelled``, beside those of train or in their place, are training images
+    without a label, as are all where ``train``, or ``root``, has no class folders. The classes then
+    are those of all splits.
+    Images may lie in folders within a class folder; hidden files and files that are no images by
+    their extension are passed over. Nothing is decoded yet.
+
+    Args:
+        root: the folder.
+        size: height and width to which images are cropped and resized.
+        channels: 3 for RGB, 1 for gray.
+        mean: of each channel, for values in [0, 1]; None: measured.
+        std: likewise.
+
+    Raises:
+        UserError: naming the folder that is missing, empty or laid out in another way.
+    """
+    spec = ImageSpec(
+        channels, size, size, _statistic("mean", mean, channels), _statistic("std", std, channels)
+    )
+    folders = _split_folders(Path(root).expanduser())
+    loose = _without_labels(folders)
+    if loose:
+        labelled = [folder for folder in folders.values() if folder not in loose]
+        classes = tuple(sorted({name for folder in labelled for name in _folders(folder)}))
+    else:
+        classes = _class_names(folders["train"])
+    found = {split: _paths(f, classes, split) for split, f in folders.items() if f not in loose}
+    _add_unlabelled(found, loose)
+    splits = {
+        split: image_rows(*_columns(images), size, channels, _masks(images))
+        for split, images in found.items()
+    }
+    known = any(label is not None for _, label in found["train"])
+    return Dataset(
+        train=splits["train"],
+        val=splits.get("val"),
+        test=splits.get("test"),
+        modalities={"image": spec},
+        classes={"label": classes},
+        incomplete=_incomplete(folders["train"], classes) if known else _no_label(loose[0]),
+    )
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Return split -> folder that holds class folders; only ``train`` is always there."""
+    if not root.is_dir():
+        found = "is a file" if root.exists() else "no such folder"
+        raise _wrong_layout(root, root, found)
+    names = _folders(root)
+    train = root / "train"
+    # A class may be called "train": then there are images in it, and other classes beside it.
+    beside = {"train", "val", "test", UNLABELLED}
+    if "train" in names and (_folders(train) or not set(names) - beside):
+        for name in _MISTAKEN_FOR_VAL:
+            if name in names and "val" not in names:
+                found = f"'{root}' has '{name}' beside train; rename it to val"
+                raise UserError.of(WHERE, found)
+        splits = ("train", "val", "test", UNLABELLED)
+        return {split: root / split for split in splits if split in names}
+    if UNLABELLED in names and set(names) <= {"val", "test", UNLABELLED}:
+        splits = {split: root / split for split in ("val", "test") if split in names}
+        return {"train": root / UNLABELLED, **splits}
+    if names and set(names) <= {"val", "test"}:
+        raise _wrong_layout(root, root, f"found {' and '.join(names)}, but no train")
+    return {"train": root}
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = tuple(_folders(folder))
+    if not names:
+        loose = next(_images(folder), None)
+        raise _wrong_layout(
+            folder,
+            folder,
+            "is empty" if loose is None else f"has images ({loose.name}) but no class folders",
+        )
+    return names
+
+
+def _incomplete(folder: Path, classes: tuple[str, ...]) -> Problem | None:
+    if len(classes) != 1:
+        return None
+    (only,) = classes
+    hint = f"; did you mean '{folder / only}'?" if _folders(folder / only) else ""
+    found = f"'{folder}' has only one class, '{only}'; put each in its folder{hint}"
+    return Problem(WHERE, found)
+
+
+Images = list[tuple[Path, int | None]]
+
+
+def _without_labels(folders: Mapping[str, Path]) -> list[Path]:
+    """Return the folders of training images that have no class folders, or are not to have any."""
+    train = folders["train"]
+    bare = train.name != UNLABELLED and not _folders(train) and any(True for _ in _images(train))
+    found = [train] if bare or train.name == UNLABELLED else []
+    return [*found, *([folders[UNLABELLED]] if UNLABELLED in folders else [])]
+
+
+def _add_unlabelled(found: dict[str, Images], loose: Sequence[Path]) -> None:
+    """Add the images without labels to those of training."""
+    images: Images = [(path, None) for folder in loose for path in sorted(_images(folder))]
+    if loose and not images:
+        raise UserError.of(str(loose[0]), f"no images in this folder; {_expected()}")
+    found.pop(UNLABELLED, None)
+    found["train"] = [*found.get("train", []), *images]
+
+
+def _columns(images: Images) -> tuple[list[Path], dict[str, torch.Tensor]]:
+    paths = [path for path, _ in images]
+    return paths, {"label": torch.tensor([label or 0 for _, label in images])}
+
+
+def _masks(images: Images) -> dict[str, torch.Tensor]:
+    """Return which images have a label, if some have none."""
+    known = torch.tensor([label is not None for _, label in images])
+    return {} if bool(known.all()) else {"label": known}
+
+
+def _no_label(folder: Path) -> Problem:
+    first = next(_images(folder))
+    found = f"has images ({first.name}) but no class folders"
+    return _wrong_layout(folder, folder, found).problems[0]
+
+
+def _paths(folder: Path, classes: tuple[str, ...], split: str) -> Images:
+    found: Images = []
+    for name in _folders(folder):
+        if name not in classes:
+            hint = did_you_mean(name, classes)
+            raise UserError.of(
+                str(folder / name), f"no such class among the training images.{hint}"
+            )
+        images = sorted(_images(folder / name))
+        if not images and split == "train":
+            raise UserError.of(str(folder / name), f"no images in this class folder; {_expected()}")
+        found += [(image, classes.index(name)) for image in images]
+    if not found:
+        raise UserError.of(
+            str(folder), f"no class folders with images; fill or delete it; {_expected()}"
+        )
+    return found
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+
+
+def _images(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yield the image files in a folder and below; links are followed, but never in a circle."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _images(Path(entry.path), (*above, here))
+        elif is_image_name(entry.name):
+            yield Path(entry.path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UserError.of(str(folder), f"can't be listed: {error.strerror}") from error
+
+
+def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[float, ...]:
+    if values is not None and len(values) != channels:
+        raise UserError.of(
+            name, f"{len(values)} values for channels={channels}; give one per channel"
+        )
+    if name == "std" and any(value <= 0 for value in values or ()):
+        raise UserError.of(name, f"{values} must be positive")
+    return tuple(values or ())
+
+
+def _wrong_layout(root: Path, folder: Path, found: str) -> UserError:
+    return UserError.of(WHERE, f"'{root}': {found}; {LAYOUT.format(root=root)}")
+
+
+def _expected() -> str:
+    return f"images end in {', '.join(EXTENSIONS)}"

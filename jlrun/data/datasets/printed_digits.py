@@ -1,0 +1,105 @@
+"""Printed digits: another domain than the handwritten ones, made anywhere without a download."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.datasets.digits import DIGITS, PARITIES
+from jlrun.data.datasets.glyphs import digit_glyphs
+from jlrun.data.rows import TensorRows
+from jlrun.data.specs import ImageSpec
+from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jlrun.seeding import derive_seed
+
+GLYPH_SIZE = 64
+
+
+def load_printed_digits(
+    per_class: PositiveInt = 300,
+    size: Annotated[int, Ge(4), Le(GLYPH_SIZE)] = 8,
+    rotate: Annotated[float, Ge(0), Lt(90)] = 15.0,
+    shear: NonNegativeFloat = 0.2,
+    width: PositiveFloat = 0.8,
+    scale: Fraction = 0.25,
+    shift: Fraction = 0.12,
+    thicken: NonNegativeInt = 2,
+    seed: int = 0,
+) -> Dataset:
+    """Return digits rendered from Matplotlib's bundled fonts, each with an affine map of its own.
+
+    Every row draws its font, the map (uniformly up to the bounds below) and the stroke's thickness.
+    White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official test split,
+    and a font may occur in all splits: scores on it say how well printed digits are learned, not
+    how well unseen fonts are.
+
+    Args:
+        per_class: rows per digit.
+        size: height and width of the images in pixels.
+        rotate: largest rotation in degrees, either way.
+        shear: largest sideways slant, as a share of the height.
+        width: of the glyphs, against that of the font; handwritten digits are narrower.
+        scale: largest change of width and of height, each drawn on its own.
+        shift: largest shift along each axis, as a share of the size.
+        thicken: largest width added to the strokes, in 64ths of the size.
+        seed: of all that is drawn.
+
+    Returns:
+        image uint8 ``(1, size, size)``; tasks ``digit`` and ``parity``, int64.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "printed_digits"))
+    glyphs = digit_glyphs(GLYPH_SIZE)
+    images = []
+    for digit in range(len(DIGITS)):
+        font = torch.randint(len(glyphs), (per_class,), generator=generator)
+        drawn = _thickened(glyphs[font, digit][:, None], thicken, generator)
+        bounds = (rotate, shear, scale, shift)
+        theta = _random_affine(per_class, bounds, width, generator)
+        images.append(_render(drawn, theta, size))
+    digit = torch.arange(len(DIGITS)).repeat_interleave(per_class)
+    return Dataset(
+        train=TensorRows({"image": torch.cat(images)}, {"digit": digit, "parity": digit % 2}),
+        modalities={"image": ImageSpec(1, size, size, mean=(), std=())},
+        classes={"digit": DIGITS, "parity": PARITIES},
+    )
+
+
+def _thickened(glyphs: Tensor, most: int, generator: Generator) -> Tensor:
+    """Widen the strokes of each image ``(N, 1, S, S)`` by 0 to ``most`` pixels."""
+    width = torch.randint(most + 1, (len(glyphs),), generator=generator)
+    thick = glyphs.clone()
+    for added in range(1, most + 1):
+        chosen = width == added
+        padding = [added // 2, (added + 1) // 2] * 2
+        thick[chosen] = F.max_pool2d(F.pad(glyphs[chosen], padding), added + 1, stride=1)
+    return thick
+
+
+def _random_affine(
+    count: int, bounds: tuple[float, float, float, float], width: float, generator: Generator
+) -> Tensor:
+    """Return maps from output to input coordinates in [-1, 1], ``(count, 2, 3)``."""
+    rotate, shear, scale, shift = bounds
+    u = torch.rand((6, count), generator=generator) * 2 - 1
+    angle = u[0] * math.radians(rotate)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1)
+    slant = torch.eye(2).repeat(count, 1, 1)
+    slant[:, 0, 1] = u[1] * shear
+    zoom = torch.tensor([width, 1.0]) * (1 + scale * u[2:4].T)
+    linear = torch.diag_embed(1 / zoom) @ slant @ rotation.view(count, 2, 2)
+    return torch.cat([linear, 2 * shift * u[4:6].T[:, :, None]], dim=2)
+
+
+def _render(glyphs: Tensor, theta: Tensor, size: int) -> Tensor:
+    """Return the mapped glyphs, uint8 ``(N, 1, size, size)``."""
+    # Antialiased like the handwritten digits, whose pixels are counts of black ones in a block.
+    block = GLYPH_SIZE // size
+    grid = F.affine_grid(theta, [len(glyphs), 1, size * block, size * block], align_corners=False)
+    images = F.avg_pool2d(F.grid_sample(glyphs, grid, align_corners=False), block)
+    return (images * 255).round().clamp(0, 255).to(torch.uint8)

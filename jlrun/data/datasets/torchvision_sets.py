@@ -1,0 +1,197 @@
+"""The classification sets of torchvision."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.datasets.downloads import no_empty_folders_left, quiet_download, reason
+from jlrun.data.datasets.torchvision_catalogue import CATALOGUE, Entry
+from jlrun.data.datasets.torchvision_reading import (
+    class_names,
+    is_in_memory,
+    paths_and_labels,
+    read_images,
+    read_labels,
+)
+from jlrun.data.reading.image_files import image_rows
+from jlrun.data.rows import Rows, TensorRows
+from jlrun.data.specs import ImageSpec
+from jlrun.data.transforms import resize
+from jlrun.errors import UserError, did_you_mean
+from jlrun.files.regular import require_regular
+from jlrun.ranges import PositiveInt
+
+Name = Literal[
+    "MNIST",
+    "FashionMNIST",
+    "KMNIST",
+    "EMNIST",
+    "QMNIST",
+    "USPS",
+    "SEMEION",
+    "SVHN",
+    "CIFAR10",
+    "CIFAR100",
+    "STL10",
+    "OxfordIIITPet",
+    "Flowers102",
+    "GTSRB",
+    "Food101",
+    "DTD",
+    "EuroSAT",
+    "FGVCAircraft",
+    "Caltech101",
+    "Caltech256",
+    "Country211",
+    "Imagenette",
+    "RenderedSST2",
+    "SUN397",
+    "StanfordCars",
+]
+assert get_args(Name) == tuple(CATALOGUE)
+
+_ROWS_AT_ONCE = 1024
+_log = logging.getLogger(__name__)
+
+
+def load_torchvision(
+    name: Name,
+    root: str,
+    download: bool = True,
+    size: PositiveInt | None = None,
+    variant: str | int | None = None,
+) -> Dataset:
+    """Return a classification set with its official splits.
+
+    Images are uint8 ``(C, H, W)``. The main task is ``digit`` for sets of digits and ``label`` for
+    others, int64; some sets have more tasks, which follow from it.
+
+    Args:
+        name: of the torchvision class.
+        root: the folder that torchvision takes.
+        download: whether to download what is missing.
+        size: height and width in pixels; None: as they are, for sets whose images are alike.
+        variant: which one, for sets that have several.
+
+    Raises:
+        UserError: if files are missing and can't be downloaded, or are damaged; it names them.
+    """
+    entry = _entry(name, None if variant is None else str(variant))
+    folder = Path(root).expanduser()
+    _provide(name, entry, folder, download)
+    train, classes = _read_split(name, entry, "train", folder, size)
+    others = {
+        split: _read_split(name, entry, split, folder, size)[0]
+        for split in entry.splits
+        if split != "train"
+    }
+    _, channels, height, width = train.fetch(torch.tensor([0])).inputs["image"].shape
+    return Dataset(
+        train=train,
+        val=others.get("val"),
+        test=others.get("test"),
+        modalities={"image": ImageSpec(channels, height, width, mean=(), std=())},
+        classes={entry.task: classes, **{d.name: tuple(d.members) for d in entry.derived}},
+    )
+
+
+def _entry(name: str, variant: str | None) -> Entry:
+    if name not in CATALOGUE:
+        raise UserError.of("name", f"unknown data set '{name}'.{did_you_mean(name, CATALOGUE)}")
+    entry = CATALOGUE[name]
+    if variant is None and entry.variants:
+        return entry.of_variant(next(iter(entry.variants)))
+    if variant is not None and variant not in entry.variants:
+        hint = did_you_mean(variant, entry.variants) or " Use null."
+        raise UserError.of("variant", f"{name} has no variant '{variant}'.{hint}")
+    return entry.of_variant(variant)
+
+
+def _provide(name: str, entry: Entry, root: Path, download: bool) -> None:
+    """Make sure that the files are there."""
+    missing = entry.missing(root)
+    if not missing:
+        return
+    needs = f"{name} needs {', '.join(missing)} in {root / entry.folder}"
+    if not entry.downloadable:
+        raise _at(root, f"{needs}; torchvision can't download this one: get it from its authors")
+    if not download:
+        raise _at(root, f"{needs}; set data_root to where they are, or download=true")
+    _log.info("downloading %s to %s", name, root)
+    try:
+        with no_empty_folders_left(root / entry.folder), quiet_download():
+            for keys in entry.splits.values():
+                _torchvision_class(name)(root, **keys, download=True)
+    except Exception as error:  # whatever the network, an archive and the disk may run into
+        raise _at(root, f"{needs}; download failed: {reason(error)}") from error
+
+
+def _read_split(
+    name: str, entry: Entry, split: str, root: Path, size: int | None
+) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows of one split, and the classes of the main task."""
+    for file in entry.files:
+        path = root / entry.folder / file
+        if path.exists() and not path.is_dir():
+            require_regular(path)
+    try:
+        # One class downloads unless told not to.
+        source = _torchvision_class(name)(root, **entry.splits[split], download=False)
+        classes = entry.classes or class_names(source)
+        if is_in_memory(source):
+            images, label = read_images(source), read_labels(source)
+            _check(label, len(images), len(classes))
+            return TensorRows(
+                {"image": _resized(images, size)}, _columns(entry, label, classes)
+            ), classes
+        paths, label = paths_and_labels(source)
+        _check(label, len(paths), len(classes))
+    except Exception as error:  # readers raise whatever a damaged file makes them run into
+        raise _at(
+            root,
+            f"the {split} split of {name} can't be read ({reason(error)}); delete "
+            f"{', '.join(entry.files)} in {root / entry.folder} and get them anew",
+        ) from error
+    if size is None:
+        raise UserError.of("size", f"{name} has images of many sizes; give one, such as size=64")
+    return image_rows(paths, _columns(entry, label, classes), size, channels=3), classes
+
+
+def _columns(entry: Entry, label: Tensor, classes: tuple[str, ...]) -> dict[str, Tensor]:
+    derived = {d.name: torch.tensor(d.table(classes))[label] for d in entry.derived}
+    return {entry.task: label, **derived}
+
+
+def _check(label: Tensor, num_images: int, num_classes: int) -> None:
+    if len(label) != num_images:
+        raise ValueError(f"{num_images} images, but {len(label)} labels")
+    if not num_images:
+        raise ValueError("no images")
+    wrong = label[(label < 0) | (label >= num_classes)]
+    if len(wrong):
+        raise ValueError(f"label {int(wrong[0])} is outside 0..{num_classes - 1}")
+
+
+def _resized(images: Tensor, size: int | None) -> Tensor:
+    """Return uint8 ``(N, C, size, size)``."""
+    if size is None or images.shape[2:] == (size, size):
+        return images
+    chunks = (resize(chunk.float(), size, size) for chunk in images.split(_ROWS_AT_ONCE))
+    return torch.cat([chunk.round_().clamp_(0, 255).byte() for chunk in chunks])
+
+
+def _torchvision_class(name: str) -> Any:
+    # torchvision takes a while to import, and a config can be checked without it.
+    from torchvision import datasets
+
+    return getattr(datasets, name)
+
+
+def _at(root: Path, message: str) -> UserError:
+    return UserError.of(f"data_root={root}", message)

@@ -1,0 +1,1 @@
+"""Readers: from files and texts to tensors."""

@@ -1,0 +1,117 @@
+"""Image files as rows: decoded to one size when fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from jlrun.data.reading.image_decoding import decoded_bytes, open_image, size_of
+from jlrun.data.reading.image_values import UnclearValues, to_eight_bits
+from jlrun.data.rows import FileRows
+from jlrun.errors import UserError
+from jlrun.files.limits import room_for
+
+Channels = Literal[1, 3]
+_NAMES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
+EXTENSIONS = tuple(f".{name}" for name in _NAMES)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image; case does not matter."""
+    return Path(name).suffix.lower() in EXTENSIONS
+
+
+def image_rows(
+    paths: Sequence[Path],
+    targets: Mapping[str, Tensor],
+    size: int,
+    channels: Channels,
+    labelled: Mapping[str, Tensor] | None = None,
+) -> FileRows:
+    """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
+    return FileRows(
+        decoder := ImageDecoder([str(path) for path in paths], size, channels),
+        targets,
+        row_bytes=channels * size * size,
+        files=decoder.files,
+        labelled=labelled,
+    )
+
+
+class ImageDecoder:
+    """Maps a row index to its image; may be sent to other processes."""
+
+    def __init__(self, paths: Sequence[str], size: int, channels: Channels) -> None:
+        self._paths = list(paths)
+        self._size = size
+        self._channels: Channels = channels
+
+    def __call__(self, row: int) -> dict[str, Tensor]:
+        return {"image": read_image(self._paths[row], self._size, self._channels)}
+
+    def files(self, row: int) -> tuple[str, ...]:
+        """Return the file that a row is read from."""
+        return (self._paths[row],)
+
+
+def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
+    """Read an image file as uint8 ``(channels, size, size)``.
+
+    The largest centred square is cut out, and resized where it is not of that size. Cameras'
+    orientation marks are followed; transparency is dropped. Gray of more than 8 bits is scaled
+    (`to_eight_bits`); of an animation or of several pages the first is read.
+
+    Raises:
+        UserError: naming the file, if it is missing, unreadable, damaged or no regular file, takes
+            more memory than there is for it, or has values whose range is unknown.
+    """
+    mode = "RGB" if channels == 3 else "L"
+    try:
+        with open_image(path) as image:
+            # JPEGs far larger than needed are decoded at a fraction of their size.
+            image.draft(mode, (size, size))
+            with room_for(path, decoded_bytes(image), size_of(image)):
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)
+                pixels = np.array(_fit(_convert(image, mode), size))
+    except UnclearValues as error:
+        fix = "save it as gray or RGB of 8 or 16 bits"
+        raise UserError.of(str(path), f"{error}; {fix}") from error
+    except UserError:
+        raise
+    except PermissionError as error:
+        raise UserError.of(str(path), f"can't be read: {error.strerror}") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them run into
+        raise UserError.of(
+            str(path), f"not a readable image ({_reason(error)}); replace or delete the file"
+        ) from error
+    return torch.from_numpy(pixels.reshape(size, size, channels)).permute(2, 0, 1).contiguous()
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == mode:
+        return image
+    image = to_eight_bits(image)
+    if image.mode in ("P", "PA") and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "LAB":  # of which Pillow makes colours only
+        image = image.convert("RGB")
+    return image.convert(mode)
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "unknown format"
+    return " ".join(str(error).split()) or type(error).__name__

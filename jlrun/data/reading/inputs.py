@@ -1,0 +1,216 @@
+"""Rows to predict, read from what a user has: images, arrays, or a table of files and texts."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jlrun.data.file_checks import read_each
+from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
+from jlrun.data.reading.audio import read_audio
+from jlrun.data.reading.image_files import is_image_name, read_image
+from jlrun.data.reading.texts import tokenize
+from jlrun.data.rows import Rows, TensorRows
+from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.transforms import fit_length, resize, to_channels
+from jlrun.errors import UserError, did_you_mean
+from jlrun.files.regular import require_regular
+
+FORMATS = (
+    "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
+    "column per modality: paths of images and sounds relative to the table, or text)"
+)
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """Rows to predict, and what to call them.
+
+    Attributes:
+        names: a file name or a row number for each row.
+        rows: the inputs, in the form that the model takes but for normalisation.
+    """
+
+    names: tuple[str, ...]
+    rows: Rows
+
+
+def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    """Read rows for a model of the given modalities.
+
+    Raises:
+        UserError: naming the file, and the row or column, that can't be used.
+    """
+    if not path.exists():
+        raise UserError.of("--input", f"there is no '{path}'; expected {FORMATS}")
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if is_image_name(file.name))
+        if not files:
+            raise UserError.of("--input", f"the folder '{path}' holds no images")
+        return _images(files, specs, [str(file.relative_to(path)) for file in files])
+    require_regular(path, "--input")
+    if is_image_name(path.name):
+        return _images([path], specs, [path.name])
+    match path.suffix.lower():
+        case ".npy" | ".npz":
+            return _arrays(path, specs)
+        case ".csv":
+            return _table(path, specs)
+    raise UserError.of("--input", f"'{path}' is not {FORMATS}")
+
+
+def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[str]) -> NamedRows:
+    if list(specs) != ["image"]:
+        raise UserError.of(
+            "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
+        )
+    images = torch.stack(read_each(files, lambda file: _image(str(file), specs["image"])))
+    return NamedRows(tuple(names), TensorRows({"image": images}, {}))
+
+
+def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    try:
+        if path.suffix.lower() == ".npz":
+            arrays = load_arrays(path)
+        else:
+            arrays = {next(iter(specs)): load_array(path)}
+    except ArrayFileError as error:
+        raise UserError.of(str(path), f"not a readable array file ({error})") from error
+    for name in arrays:
+        if name not in specs:
+            hint = did_you_mean(name, specs)
+            raise UserError.of(str(path), f"'{name}' is not a modality of the model.{hint}")
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise UserError.of(f"{path}: {name}", "is a single number; expected a row per sample")
+    if not arrays or len({len(array) for array in arrays.values()}) > 1:
+        lengths = {name: len(array) for name, array in arrays.items()}
+        raise UserError.of(str(path), f"arrays must have the same number of rows, found {lengths}")
+    inputs, present, count = {}, {}, len(next(iter(arrays.values())))
+    for name, spec in specs.items():
+        if name in arrays:
+            inputs[name] = _from_array(f"{path}: {name}", arrays[name], spec)
+        else:
+            inputs[name], present[name] = _absent(spec, count), torch.zeros(count).bool()
+    names = tuple(str(i) for i in range(count))
+    return NamedRows(names, TensorRows(inputs, {}, present))
+
+
+def _from_array(where: str, array: np.ndarray, spec: Spec) -> Tensor:
+    match spec:
+        case ImageSpec():
+            return _image_array(where, array, spec)
+        case AudioSpec():
+            if array.ndim != 2 or array.dtype.kind != "f":
+                found = f"{array.dtype} {array.shape}"
+                raise UserError.of(where, f"expected floats (rows, samples), found {found}")
+            return fit_length(torch.from_numpy(array).float(), spec.num_samples)
+        case TextSpec():
+            return tokenize([str(text) for text in array], spec)
+        case TabularSpec() | SeriesSpec():
+            return _number_array(where, array, _row_shape(spec))
+
+
+def _row_shape(spec: TabularSpec | SeriesSpec) -> tuple[int, ...]:
+    return (spec.width,) if isinstance(spec, TabularSpec) else (spec.length, spec.channels)
+
+
+def _number_array(where: str, array: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    if array.shape[1:] != shape or array.dtype.kind not in "fiu":
+        found = f"{array.dtype} {array.shape}"
+        raise UserError.of(where, f"expected numbers of shape (rows, {shape}), found {found}")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
+
+
+def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise UserError.of(
+            where,
+            f"expected uint8 images (rows, height, width) or with 1 or 3 channels, found "
+            f"{array.dtype} {array.shape}",
+        )
+    images = torch.from_numpy(np.ascontiguousarray(array))
+    if images.shape[1:] == (spec.channels, spec.height, spec.width):
+        return images
+    fitted = resize(to_channels(images.float(), spec.channels), spec.height, spec.width)
+    return fitted.round().clamp(0, 255).to(torch.uint8)
+
+
+def _table(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            lines, columns = list(reader), reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError.of(str(path), f"not a readable table ({error})") from error
+    if not any(name in columns for name in specs):
+        raise UserError.of(
+            str(path), f"needs a column for at least one of: {', '.join(specs)}; found {columns}"
+        )
+    if not lines:
+        raise UserError.of(str(path), "the table has no rows")
+    inputs, present = {}, {}
+    for name, spec in specs.items():
+        cells = [(line.get(name) or "").strip() for line in lines]
+        read = _cell_reader(path.parent, spec)
+        filler = _absent(spec, 1)[0]
+        inputs[name] = torch.stack([read(cell) if cell else filler for cell in cells])
+        mask = torch.tensor([bool(cell) for cell in cells])
+        if not bool(mask.all()):
+            present[name] = mask
+    empty = torch.stack([present.get(n, torch.ones(len(lines)).bool()) for n in specs]).any(dim=0)
+    if not bool(empty.all()):
+        row = int((~empty).nonzero()[0, 0])
+        raise UserError.of(f"{path}: row {row + 1}", "has none of the model's modalities")
+    names = tuple(str(i) for i in range(len(lines)))
+    return NamedRows(names, TensorRows(inputs, {}, present))
+
+
+def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:
+    match spec:
+        case ImageSpec():
+            return lambda cell: _image(str(folder / cell), spec)
+        case AudioSpec():
+            return lambda cell: read_audio(folder / cell, spec)
+        case TextSpec():
+            return lambda cell: tokens(cell, spec)
+        case TabularSpec() | SeriesSpec():
+            raise UserError.of(str(folder), "numbers of the model do not fit in one cell: use .npz")
+
+
+def _image(path: str, spec: Spec) -> Tensor:
+    assert isinstance(spec, ImageSpec)
+    image = read_image(path, max(spec.height, spec.width), 3 if spec.channels == 3 else 1)
+    fitted = resize(image[None].float(), spec.height, spec.width)[0]
+    return fitted.round().clamp(0, 255).to(torch.uint8)
+
+
+def tokens(text: str, spec: TextSpec) -> Tensor:
+    """Return the ids ``(length,)`` of one text; `jlrun.data.reading.texts.tokenize` takes many."""
+    return tokenize([text], spec)[0]
+
+
+def _absent(spec: Spec, count: int) -> Tensor:
+    match spec:
+        case ImageSpec(channels=c, height=h, width=w):
+            return torch.zeros(count, c, h, w, dtype=torch.uint8)
+        case AudioSpec(num_samples=length):
+            return torch.zeros(count, length)
+        case TextSpec(length=length):
+            return torch.zeros(count, length, dtype=torch.long)
+        case TabularSpec(numbers=numbers):
+            absent = torch.zeros(count, spec.width)
+            absent[:, : len(numbers)] = torch.nan
+            return absent
+        case SeriesSpec(length=length, channels=channels):
+            return torch.full((count, length, channels), torch.nan)

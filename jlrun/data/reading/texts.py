@@ -1,0 +1,139 @@
+"""From texts to token ids: words, punctuation, characters or subwords, and their vocabulary."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jlrun.data.reading.subwords import load_tokenizer
+from jlrun.data.specs import TextSpec, Unit
+from jlrun.ranges import PositiveInt
+
+# Words with their apostrophes and numbers with their digits; any other sign stands alone.
+_TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_TEXTS_AT_ONCE = 1024
+
+# texts -> the tokens of each
+Split = Callable[[Sequence[str]], Iterable[Sequence[str]]]
+
+
+class Tokenizer:
+    """Turns texts into ids as a spec says; many at once are faster than one by one.
+
+    Args:
+        spec: of the texts.
+
+    Raises:
+        UserError: if the Hugging Face tokenizer of a spec of subwords can't be had.
+    """
+
+    def __init__(self, spec: TextSpec) -> None:
+        self._length = spec.length
+        self._ids = {token: i for i, token in enumerate(spec.vocabulary, start=2)}
+        self._split = _splitter(spec.unit, spec.tokenizer)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Return int64 ``(N, length)``: 1 for a token that is unknown, 0 behind the last one."""
+        ids, known = np.zeros((len(texts), self._length), np.int64), self._ids
+        for row, tokens in zip(ids, self._split(texts), strict=True):
+            found = [known.get(token, 1) for token in islice(tokens, self._length)]
+            row[: len(found)] = found
+        return torch.from_numpy(ids)
+
+
+def tokenize(texts: Sequence[str], spec: TextSpec) -> Tensor:
+    """Return the ids ``(N, length)`` of texts; see `Tokenizer`, which serves many batches."""
+    return Tokenizer(spec)(texts)
+
+
+def fit_text_spec(
+    texts: Iterable[str],
+    tokenizer: str = "token",
+    max_length: PositiveInt = 128,
+    max_size: PositiveInt = 20_000,
+    min_count: PositiveInt = 2,
+) -> TextSpec:
+    """Return the spec of texts whose vocabulary is that of the training texts.
+
+    The vocabulary holds the most frequent tokens, the most frequent first and equally frequent ones
+    in the order of their characters. What occurs less than ``min_count`` times is left to the
+    unknown token, which so is trained too.
+
+    Args:
+        texts: of the training rows that have one; they are gone through once.
+        tokenizer: ``token`` (words and punctuation marks in lower case), ``word`` (what stands
+            between spaces, in lower case), ``character``, or the folder or name of a Hugging Face
+            tokenizer, whose whole vocabulary is taken.
+        max_length: tokens that are read of a text; fewer where all training texts are shorter.
+        max_size: largest number of tokens in the vocabulary.
+        min_count: occurrences that a token of the vocabulary has.
+
+    Raises:
+        UserError: if the Hugging Face tokenizer can't be had.
+    """
+    unit: Unit = "subword"
+    for known in get_args(Unit):
+        unit = known if known == tokenizer else unit
+    source = tokenizer if unit == "subword" else None
+    counts, longest = _count(texts, _splitter(unit, source), max_length)
+    if source is None:
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        vocabulary = tuple(token for token, count in ranked[:max_size] if count >= min_count)
+    else:
+        vocabulary = _subwords(source)
+    return TextSpec(vocabulary, max(1, longest), unit, source)
+
+
+def text_of(ids: Tensor, spec: TextSpec) -> str:
+    """Return what can be read of the ids ``(T,)`` of a text; unknown tokens are ``?``."""
+    tokens = [spec.vocabulary[i - 2] if i > 1 else "?" for i in ids.tolist() if i]
+    return ("" if spec.unit == "character" else " ").join(tokens)
+
+
+def _count(texts: Iterable[str], split: Split, max_length: int) -> tuple[Counter[str], int]:
+    """Return how often each token occurs, and the tokens of the longest text up to the limit."""
+    counts: Counter[str] = Counter()
+    longest, source = 0, iter(texts)
+    while some := list(islice(source, _TEXTS_AT_ONCE)):
+        for tokens in split(some):
+            read = list(islice(tokens, max_length))
+            counts.update(read)
+            longest = max(longest, len(read))
+    return counts, longest
+
+
+def _splitter(unit: Unit, tokenizer: str | None) -> Split:
+    match unit:
+        case "word":
+            return lambda texts: (text.lower().split() for text in texts)
+        case "token":
+            return lambda texts: (_TOKEN.findall(text.lower()) for text in texts)
+        case "character":
+            return lambda texts: texts
+        case "subword":
+            assert tokenizer is not None, "subwords are those of a tokenizer"
+            return partial(_split_subwords, tokenizer)
+
+
+def _split_subwords(name: str, texts: Sequence[str]) -> Iterable[Sequence[str]]:
+    if not texts:
+        return []
+    tokenizer = load_tokenizer(name)
+    found = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return map(tokenizer.convert_ids_to_tokens, found)
+
+
+def _subwords(name: str) -> tuple[str, ...]:
+    """Return the tokens of a tokenizer in the order of their ids, but for padding and unknown."""
+    tokenizer = load_tokenizer(name)
+    tokens = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    special = {tokenizer.pad_token, tokenizer.unk_token}
+    return tuple(token for token, _ in tokens if token not in special)

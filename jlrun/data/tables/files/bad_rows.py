@@ -1,0 +1,110 @@
+"""Rows of a table that can't be used: where they stand, and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jlrun.data.tables.files.layout import place_word
+from jlrun.errors import Problem, UserError
+
+MOST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that can't be used, for one reason.
+
+    Attributes:
+        place: its line, from 1; in Parquet its number.
+        reason: what kind of mistake it is, such as ``not a number``.
+        detail: the column and what was found there.
+    """
+
+    place: int
+    reason: str
+    detail: str
+
+
+class BadRows:
+    """Collects the bad rows of a file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: list[BadRow] = []
+
+    def add(self, place: int, reason: str, detail: str) -> None:
+        """Add a reason why the row at ``place`` can't be used."""
+        self._rows.append(BadRow(place, reason, detail))
+
+    def __len__(self) -> int:
+        """Number of reasons."""
+        return len(self._rows)
+
+    def extend(self, rows: Sequence[BadRow]) -> None:
+        """Add rows that were found before."""
+        self._rows.extend(rows)
+
+    @property
+    def rows(self) -> Sequence[BadRow]:
+        """All reasons, in the order of their rows."""
+        return sorted(self._rows, key=lambda row: row.place)
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows that can't be used, whatever the number of reasons."""
+        return len({row.place for row in self._rows})
+
+    def counts(self) -> dict[str, int]:
+        """Return reason -> number of rows, most frequent first."""
+        pairs = {(row.reason, row.place) for row in self._rows}
+        found = Counter(reason for reason, _ in pairs)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def problems(self) -> list[Problem]:
+        """Return a problem for each reason, with its first rows."""
+        return [
+            Problem(f"{self.path.name}: {reason}", self._listed(reason, count))
+            for reason, count in self.counts().items()
+        ]
+
+    def _listed(self, reason: str, count: int) -> str:
+        rows = [row for row in self.rows if row.reason == reason]
+        word = place_word(self.path)
+        shown = "; ".join(f"{word} {row.place}: {row.detail}" for row in rows[:MOST_SHOWN])
+        more = f"; … and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
+        return f"{count} row{'s' if count > 1 else ''}. {shown}{more}"
+
+    def refuse(self, num_rows: int, where: str, skip: str) -> None:
+        """Refuse a table with bad rows.
+
+        Args:
+            num_rows: number of rows in the file.
+            where: option that could let them pass.
+            skip: what to set it to.
+
+        Raises:
+            UserError: with the first of each reason, if there are any.
+        """
+        if self._rows:
+            found = f"{self.num_rows} of {num_rows} rows of '{self.path.name}' can't be used"
+            fix = f"{found}; mend them, or go on without them: {skip}"
+            raise UserError([*self.problems(), Problem(where, fix)])
+
+
+def as_csv(tables: Sequence[BadRows]) -> str:
+    """Return the bad rows of some files as a CSV table."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "place", "reason", "detail"])
+    for table in tables:
+        writer.writerows([str(table.path), r.place, r.reason, r.detail] for r in table.rows)
+    return text.getvalue()

@@ -1,0 +1,57 @@
+"""Find the column that a user means, and make names of columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from jlrun.data.written_names import Name, find_name
+from jlrun.errors import Problem, UserError, did_you_mean
+
+
+def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
+    """Return the column called ``wanted``, or the only one whose name agrees but for case and
+    marks, or begins with those words.
+
+    Raises:
+        UserError: at ``where``, if there is none or several are meant.
+    """
+    found = find_name(wanted, columns, where)
+    if found is not None:
+        return columns[found]
+    wanted = str(wanted)
+    same = [name for name in columns if slug(name) == slug(wanted)]
+    near = same or [name for name in columns if f"{slug(name)}_".startswith(f"{slug(wanted)}_")]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        listed = ", ".join(f"'{name}'" for name in near)
+        raise UserError.of(where, f"'{wanted}' may mean {listed}; write the whole name")
+    hint = did_you_mean(wanted, columns)
+    raise UserError.of(where, f"the table has no column '{wanted}'.{hint}")
+
+
+def named(wanted: Name, names: Sequence[str], where: str, problems: list[Problem]) -> str | None:
+    """Return `find_column`, or add what is wrong to ``problems``; None of None."""
+    try:
+        return None if wanted is None else find_column(wanted, names, where)
+    except UserError as error:
+        problems += error.problems
+        return None
+
+
+def slug(name: str) -> str:
+    """Return a name as letters, digits and ``_``, in lower case."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
+
+
+def distinct_slugs(names: Iterable[str]) -> dict[str, str]:
+    """Return name -> slug, numbered where two would be the same."""
+    found: dict[str, str] = {}
+    for name in names:
+        base, number = slug(name) or "column", 2
+        candidate = base
+        while candidate in found.values():
+            candidate, number = f"{base}_{number}", number + 1
+        found[name] = candidate
+    return found

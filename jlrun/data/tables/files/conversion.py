@@ -1,0 +1,176 @@
+"""Convert a table to columns on disk in one pass, leaving out the rows that can't be used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.layout import Chunk, Reading
+from jlrun.data.tables.files.numbers import to_numbers
+from jlrun.data.tables.files.reading import read_chunks
+from jlrun.data.tables.files.store import DESCRIPTION, PLACES, Form, Store
+from jlrun.data.tables.files.writers import Writer, writer
+from jlrun.errors import UserError
+
+# A table with more is not what it is taken for.
+_MOST_BAD = 1_000_000
+
+# The path of a file -> the reason why it can't be used and what was found; None if it can.
+CheckFile = Callable[[Path], tuple[str, str] | None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read of a table.
+
+    Attributes:
+        path: the file.
+        reading: how it is written.
+        forms: column -> how it is stored.
+        inputs: columns of which a row must have one.
+        files: column of names of files -> what checks such a file.
+        files_key: what else the checks depend on.
+        folder: that names of files are relative to.
+        optional: whether the file may lack columns.
+        may_lack: columns that the file may lack, whatever else it must have.
+    """
+
+    path: Path
+    reading: Reading
+    forms: Mapping[str, Form]
+    inputs: Sequence[str]
+    files: Mapping[str, CheckFile]
+    files_key: str
+    folder: Path
+    optional: bool = False
+    may_lack: frozenset[str] = frozenset()
+
+
+def convert(wanted: Wanted, folder: Path, where: str) -> None:
+    """Write the columns of a table into an empty folder.
+
+    Raises:
+        UserError: if the table can't be read, or lacks a column.
+        OSError: if the folder can't be written.
+    """
+    bad, num_rows = BadRows(wanted.path), 0
+    absent = list(wanted.forms)
+    names = {column: f"c{i}" for i, column in enumerate(wanted.forms)}
+    with ExitStack() as stack:
+
+        def create(name: str) -> BinaryIO:
+            return stack.enter_context((folder / name).open("wb"))
+
+        places = create(PLACES)
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
+        columns = {
+            column: writer(form, create, names[column], wanted.reading.marks)
+            for column, form in wanted.forms.items()
+        }
+        for chunk in read_chunks(wanted.path, wanted.reading, bad, where):
+            _require_columns(wanted, chunk, where)
+            good = _good_rows(wanted, chunk, bad, pool)
+            num_rows += len(good)
+            places.write(np.array([chunk.places[i] for i in good], np.int64).tobytes())
+            _write(columns, chunk, good)
+            if len(bad) > _MOST_BAD:
+                bad.refuse(num_rows + bad.num_rows, f"{where}.on_error", f"{where}.on_error=skip")
+            absent = [column for column in absent if column not in chunk.cells]
+        described = {column: column_writer.close() for column, column_writer in columns.items()}
+    description = {
+        "path": str(wanted.path),
+        "num_rows": num_rows,
+        "names": names,
+        "columns": described,
+        "absent": absent,
+        "bad": [[row.place, row.reason, row.detail] for row in bad.rows],
+        "files": None,
+    }
+    _describe(folder, description)
+    if wanted.files:
+        _describe(folder, {**description, "files": state_of_files(Store(folder), wanted)})
+
+
+def _describe(folder: Path, description: Mapping[str, object]) -> None:
+    text = json.dumps(description, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+
+
+def _require_columns(wanted: Wanted, chunk: Chunk, where: str) -> None:
+    """Refuse a table without columns that are wanted, where its format has a header."""
+    if wanted.optional or wanted.path.suffix.lower() in (".jsonl", ".ndjson"):
+        return
+    for column in wanted.forms:
+        if column not in chunk.cells and column not in wanted.may_lack:
+            there = ", ".join(chunk.cells)
+            message = f"'{wanted.path.name}' has no column '{column}'; it has {there}"
+            raise UserError.of(where, message)
+
+
+def _write(columns: Mapping[str, Writer], chunk: Chunk, good: Sequence[int]) -> None:
+    for column, column_writer in columns.items():
+        cells = chunk.cells.get(column)
+        column_writer.add([""] * len(good) if cells is None else [cells[i] for i in good])
+
+
+def _good_rows(
+    wanted: Wanted, chunk: Chunk, bad: BadRows, pool: ThreadPoolExecutor
+) -> Sequence[int]:
+    """Return the positions of the rows without any mistake; the others go to ``bad``."""
+    wrong = set[int]()
+    for position, reason, detail in _mistakes(wanted, chunk, pool):
+        bad.add(chunk.places[position], reason, detail)
+        wrong.add(position)
+    columns = [chunk.cells[name] for name in wanted.inputs if name in chunk.cells]
+    for position in range(len(chunk.places)):
+        if position not in wrong and not any(cells[position] for cells in columns):
+            bad.add(chunk.places[position], "no input", "every cell of an input is missing")
+            wrong.add(position)
+    if not wrong:
+        return range(len(chunk.places))
+    return [i for i in range(len(chunk.places)) if i not in wrong]
+
+
+def _mistakes(
+    wanted: Wanted, chunk: Chunk, pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, str, str]]:
+    for column, form in wanted.forms.items():
+        cells = chunk.cells.get(column, ())
+        if form == "number":
+            for i in to_numbers(cells, wanted.reading.marks, booleans=True)[1]:
+                yield i, "not a number", f"{column} is '{cells[i][:40]}'"
+        if column in wanted.files:
+            check = wanted.files[column]
+            named = [i for i, cell in enumerate(cells) if cell]
+            found = pool.map(check, [wanted.folder / cells[i] for i in named])
+            for i, mistake in zip(named, found, strict=True):
+                if mistake is not None:
+                    yield i, mistake[0], f"{column} is '{cells[i]}': {mistake[1]}"
+
+
+def state_of_files(store: Store, wanted: Wanted) -> str | None:
+    """Return what changes with any of the files that a table names; None if it names none."""
+    if not wanted.files:
+        return None
+    digest = hashlib.sha256()
+    for column in wanted.files:
+        texts = store.texts(column)
+        for row in range(len(store)):
+            name = texts[row]
+            try:
+                state = os.stat(wanted.folder / name) if name else None
+            except OSError:
+                digest.update(b"missing")
+                continue
+            digest.update(f"{name} {state and (state.st_size, state.st_mtime_ns)}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,54 @@
+"""Which columns feed which modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jlrun.data.tables.files.column_names import distinct_slugs
+from jlrun.data.tables.files.kinds import ColumnKind
+
+_ALONE = ("image", "audio", "series")
+
+
+@dataclass(frozen=True)
+class ColumnsOf:
+    """The columns of a modality.
+
+    Attributes:
+        kind: of the modality.
+        columns: whose cells it has; of ``tabular`` the numbers.
+        categories: of ``tabular``.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    categories: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All columns, in the order of the cells of the modality."""
+        return (*self.columns, *self.categories)
+
+
+def modalities_of(columns: Mapping[str, ColumnKind], join_texts: bool) -> dict[str, ColumnsOf]:
+    """Return modality -> its columns.
+
+    A modality is called by its kind, or by kind and column where there are several of one kind.
+    Numbers and categories are one, ``tabular``, as are texts, unless they are not to be joined.
+    """
+    found: dict[str, ColumnsOf] = {}
+    for kind in ("image", "audio", "text", "series"):
+        names = tuple(name for name, found_kind in columns.items() if found_kind == kind)
+        if kind in _ALONE or not join_texts:
+            called = {n: f"{kind}_{s}" for n, s in distinct_slugs(names).items()}
+            if len(names) == 1:
+                called = {names[0]: kind}
+            found |= {called[name]: ColumnsOf(kind, (name,)) for name in names}
+        elif names:
+            found[kind] = ColumnsOf(kind, names)
+    numbers = tuple(name for name, kind in columns.items() if kind == "number")
+    categories = tuple(name for name, kind in columns.items() if kind == "category")
+    if numbers or categories:
+        found["tabular"] = ColumnsOf("tabular", numbers, categories)
+    return found

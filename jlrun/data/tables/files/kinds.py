@@ -1,0 +1,101 @@
+"""What a column is for a model: inferred from its cells, with the reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from jlrun.data.tables.files.file_kinds import MEDIA
+from jlrun.data.tables.files.statistics import ColumnStatistics
+
+ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "ignore"]
+COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
+
+# Shares of the cells from which on the others are taken for mistakes.
+_FILES = 0.8
+_NUMBERS = 0.8
+_DATES = 0.9
+# More words than this in a cell are a text; fewer, in as many different ones, a name.
+_WORDS_OF_A_TEXT = 3.0
+_FEW_ROWS = 50
+_LARGEST_SHARE_OF_LEVELS = 0.5
+_ID_NAME = re.compile(r"(.*[ _.-])?(id|ids|uuid|guid|index|idx|key|code|zip|column \d+)", re.I)
+_CAMEL_ID = re.compile(r".*[a-z](Id|ID|Key|Code)")
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What a column was taken for, and why."""
+
+    kind: ColumnKind
+    why: str
+
+
+def infer_kind(
+    name: str, column: ColumnStatistics, max_levels: int, where: str = "dataset"
+) -> Inferred:
+    """Return what a column that is no target is taken for.
+
+    Args:
+        name: of the column.
+        column: its cells.
+        max_levels: different cells up to which a column is a category.
+        where: config path of the data set, for what is to be said of it.
+    """
+    if not column.filled:
+        return Inferred("ignore", "every cell is missing")
+    if len(column.distinct) == 1 and column.filled == column.rows:
+        return Inferred("ignore", f"every row has '{_short(next(iter(column.distinct)))}'")
+    for kind in MEDIA:
+        if column.files[kind] >= _FILES * column.sampled:
+            return Inferred(kind, f"names of files, such as {_short(column.examples[0])}")
+    if column.numbers >= _NUMBERS * column.filled:
+        return _of_numbers(name, column, max_levels)
+    if question := column.grouping.question(where):
+        return Inferred("ignore", question)
+    if column.dates >= _DATES * column.sampled:
+        return Inferred("ignore", f"dates, such as {column.examples[0]}: make numbers of them")
+    return _of_words(name, column, max_levels)
+
+
+def _of_numbers(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
+    whole, named = column.whole == column.numbers, is_id_name(name)
+    if whole and column.all_different and (column.ascending or named):
+        order = ", in order" if column.ascending else ""
+        return Inferred("ignore", f"a different whole number in each row{order}: an identifier")
+    if whole and named:
+        if len(column.distinct) <= max_levels:
+            return Inferred("category", f"{_levels(column)} numbers that stand for names")
+        return Inferred("ignore", f"more than {max_levels} different identifiers")
+    found = "numbers"
+    if column.numbers < column.filled:
+        found = f"{column.numbers:,} of {column.filled:,} cells are numbers"
+    return Inferred("number", found)
+
+
+def _of_words(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
+    words, share = column.words_per_cell, len(column.distinct) / column.counted
+    if words >= _WORDS_OF_A_TEXT:
+        return Inferred("text", f"{words:.0f} words in a cell")
+    repeats = share <= _LARGEST_SHARE_OF_LEVELS or column.rows < _FEW_ROWS
+    if column.all_different and (is_id_name(name) or (words < 1.1 and column.rows >= _FEW_ROWS)):
+        return Inferred("ignore", "a different word in each row: an identifier")
+    if repeats and len(column.distinct) <= max_levels:
+        return Inferred("category", f"{_levels(column)} different words")
+    if words > 1.5:
+        return Inferred("text", f"{words:.1f} words in a cell, most of them different")
+    return Inferred("ignore", f"{_levels(column)} different words in {column.filled:,} rows")
+
+
+def is_id_name(name: str) -> bool:
+    """Whether a column is called as identifiers are."""
+    return bool(_ID_NAME.fullmatch(name) or _CAMEL_ID.fullmatch(name))
+
+
+def _levels(column: ColumnStatistics) -> str:
+    return f"{'over ' if column.many else ''}{len(column.distinct):,}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

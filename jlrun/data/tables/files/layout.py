@@ -1,0 +1,130 @@
+"""How a file of rows and columns is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from jlrun.data.tables.files.numbers import Marks
+from jlrun.errors import UserError
+from jlrun.files.regular import require_regular
+
+MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
+SUFFIXES = {
+    ".csv": "delimited",
+    ".tsv": "delimited",
+    ".tab": "delimited",
+    ".jsonl": "json lines",
+    ".ndjson": "json lines",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+FORMATS = "CSV (.csv), TSV (.tsv), JSON Lines (.jsonl) or Parquet (.parquet)"
+
+# Names of marks that a shell or Hydra takes for something else.
+_MARKS = {
+    "comma": ",",
+    "point": ".",
+    "dot": ".",
+    "semicolon": ";",
+    "tab": "\t",
+    "pipe": "|",
+    "space": " ",
+    "apostrophe": "'",
+}
+
+
+def _mark(*allowed: str) -> AfterValidator:
+    """Return what turns the name of a mark into it, and refuses all that are not ``allowed``."""
+
+    def mark(text: str) -> str:
+        found = _MARKS.get(text.lower(), text)
+        if found in allowed:
+            return found
+        names = ", ".join(name for name, value in _MARKS.items() if value in allowed)
+        raise ValueError(f"is no such mark: write {names.replace(', dot', '')}")
+
+    return AfterValidator(mark)
+
+
+def _cell(value: Any) -> Any:
+    """Return a number or the like, which YAML makes of some texts, as the text of a cell."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _delimiter(text: str) -> str:
+    return _MARKS.get(text.lower(), text)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the cells of a file are told apart and understood.
+
+    Attributes:
+        delimiter: between the cells of a line; None: found from the first lines (a tab in TSV).
+        encoding: of the text.
+        decimal: the mark before the fraction of a number: a point or a comma.
+        thousands: the mark between thousands: a comma, point, space or apostrophe; None: found from
+            the numbers, where it can't be mistaken.
+        missing: what stands in a cell that has no value.
+    """
+
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
+    encoding: str = "utf-8"
+    decimal: Annotated[str, _mark(".", ",")] = "."
+    thousands: Annotated[str, _mark(",", ".", " ", "'")] | None = None
+    missing: tuple[Annotated[str, BeforeValidator(_cell)], ...] = MISSING
+
+    @property
+    def marks(self) -> Marks:
+        """The marks within numbers."""
+        return Marks(self.decimal, self.thousands)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a file.
+
+    Attributes:
+        places: for each row the line it begins at, from 1, as an editor shows it; in Parquet, which
+            has no lines, its number.
+        cells: column -> its cells, stripped; empty where missing.
+    """
+
+    places: Sequence[int]
+    cells: dict[str, list[str]]
+
+
+ROWS_AT_ONCE = 10_000
+
+
+def format_of(path: Path, where: str) -> str:
+    """Return the format that a file's name tells: ``delimited``, ``json lines`` or ``parquet``.
+
+    Raises:
+        UserError: at ``where``, if there is no such file, or it is none of these.
+    """
+    if path.is_dir():
+        raise UserError.of(where, f"'{path}' is a folder; name the table: {FORMATS}")
+    if not path.exists():
+        near = sorted(file.name for file in path.parent.glob(f"{path.stem}.*")) or sorted(
+            file.name for file in path.parent.glob("*") if file.suffix.lower() in SUFFIXES
+        )
+        there = f"; beside it are {', '.join(near[:5])}" if near else ""
+        raise UserError.of(where, f"there is no file '{path}'{there}")
+    require_regular(path, where)
+    found = SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise UserError.of(where, f"'{path.name}' is not {FORMATS}, by its name")
+    return found
+
+
+def place_word(path: Path) -> str:
+    """Return what the places of the rows in a file are called."""
+    return "row" if SUFFIXES.get(path.suffix.lower()) == "parquet" else "line"

@@ -1,0 +1,190 @@
+"""What a table is, as far as nobody has said it: kinds of columns, tasks, sizes of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from jlrun.data.tables.files.asked_targets import find_targets
+from jlrun.data.tables.files.column_names import named
+from jlrun.data.tables.files.inputs import ColumnsOf, modalities_of
+from jlrun.data.tables.files.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
+from jlrun.data.tables.files.outline_lines import outline_lines
+from jlrun.data.tables.files.request import Request
+from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
+from jlrun.data.tables.files.statistics import FileStatistics, measure
+from jlrun.data.tables.files.target_kinds import Target
+from jlrun.data.tables.files.thousands import found_thousands, thousands_line
+from jlrun.errors import Problem, UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a table is.
+
+    Attributes:
+        columns: column -> kind, of all that are no targets and do not divide the rows.
+        targets: task -> its column and kind.
+        split_column, group_by: by their whole names.
+        image, audio, series: without gaps, where there are such columns.
+        reading: how the file is written, with the mark between thousands that was found.
+        reasons: column -> why it was taken for what it is.
+        num_rows: of the file.
+        lines: what was inferred, and why.
+    """
+
+    columns: Mapping[str, ColumnKind]
+    targets: Mapping[str, Target]
+    split_column: str | None
+    group_by: str | None
+    image: ImageSettings
+    audio: AudioSettings
+    series: SeriesSettings
+    reading: Reading = field(default_factory=Reading)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    num_rows: int = 0
+    lines: tuple[str, ...] = ()
+
+    def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
+        """Return modality -> its columns."""
+        return modalities_of(self.columns, join_texts)
+
+
+def told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
+    """Return what the table is, where all of it was said; None where something is to be inferred.
+
+    Args:
+        request: what was said.
+        columns: column -> kind, of all columns that matter.
+    """
+    targets = request.targets if isinstance(request.targets, Mapping) else {}
+    whole = {task: target for task, target in targets.items() if isinstance(target, Target)}
+    sizes = {
+        "image": request.image.size,
+        "audio": request.audio.rate,
+        "series": request.series.length,
+    }
+    gaps = any(size is None and kind in columns.values() for kind, size in sizes.items())
+    if gaps or not columns or not whole or len(whole) < len(targets):
+        return None
+    return Outline(
+        dict(columns),
+        whole,
+        None if request.split_column is None else str(request.split_column),
+        None if request.group_by is None else str(request.group_by),
+        request.image,
+        request.audio,
+        request.series,
+        request.reading,
+    )
+
+
+def outline(request: Request) -> Outline:
+    """Return what the table is.
+
+    Raises:
+        UserError: if it can't be read, or what was said of it does not fit.
+    """
+    request, table, marked = _measured(request)
+    names, where, problems = list(table.columns), request.where, list[Problem]()
+    split_column = named(request.split_column, names, f"{where}.split_column", problems)
+    group_by = named(request.group_by, names, f"{where}.group_by", problems)
+    given = _given_kinds(request, names, problems)
+    targets, reasons = find_targets(request, table, problems)
+    for task, target in targets.items():
+        if given.get(target.column, "ignore") != "ignore":
+            message = f"'{target.column}' is the target '{task}', and no input; leave it out here"
+            problems.append(Problem(f"{where}.columns", message))
+    if problems:
+        raise UserError(problems)
+    apart = {*(target.column for target in targets.values()), split_column, group_by}
+    inferred = {
+        name: Inferred(given[name], "")
+        if name in given
+        else infer_kind(name, column, request.max_levels, where)
+        for name, column in table.columns.items()
+        if name not in apart
+    }
+    columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
+    if not any(kind != "ignore" for kind in columns.values()):
+        fix = f"say what is an input by {where}.columns={{name: kind}}"
+        raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
+    lines = [*outline_lines(request, table, inferred, targets, reasons), *marked]
+    return _with_sizes(
+        Outline(
+            columns,
+            targets,
+            split_column,
+            group_by,
+            request.image,
+            request.audio,
+            request.series,
+            request.reading,
+            {name: found.why for name, found in inferred.items()}
+            | {targets[task].column: why for task, why in reasons.items()},
+            table.num_rows,
+            tuple(lines),
+        ),
+        request,
+        table,
+    )
+
+
+def _measured(request: Request) -> tuple[Request, FileStatistics, list[str]]:
+    """Return the request with the mark between thousands, what the columns are like, and a line on
+    the mark where it was found in the file."""
+    table = measure(request.path, request.reading, request.where)
+    if request.reading.thousands is not None:
+        return request, table, []
+    groupings = {name: column.grouping for name, column in table.columns.items()}
+    mark = found_thousands(groupings.values())
+    if mark is None:
+        return request, table, []
+    reading = replace(request.reading, thousands=mark)
+    table = measure(request.path, reading, request.where)
+    return replace(request, reading=reading), table, [thousands_line(reading, groupings)]
+
+
+def _given_kinds(
+    request: Request, names: Sequence[str], problems: list[Problem]
+) -> dict[str, ColumnKind]:
+    where, given = f"{request.where}.columns", dict[str, ColumnKind]()
+    for wanted, kind in request.columns.items():
+        name = named(wanted, names, where, problems)
+        if kind not in COLUMN_KINDS:
+            hint = did_you_mean(str(kind), COLUMN_KINDS)
+            problems.append(Problem(f"{where}.{wanted}", f"'{kind}' is no kind of column.{hint}"))
+        elif name is not None:
+            given[name] = cast(ColumnKind, kind)
+    return given
+
+
+def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outline:
+    """Return the outline with what the first files of each kind show."""
+    paths = {
+        kind: [
+            path
+            for name, found_kind in found.columns.items()
+            if found_kind == kind
+            for path in existing(request.folder, table.columns[name].examples)
+        ]
+        for kind in ("image", "audio", "series")
+    }
+    kinds = set(found.columns.values())
+    image, audio, series, lines = found.image, found.audio, found.series, list(found.lines)
+    if "image" in kinds:
+        image = measured_images(image, paths["image"])
+        if image != found.image:
+            lines.append(f"  images of {image.size} x {image.size}, {image.channels} channels")
+    if "audio" in kinds:
+        audio = measured_audio(audio, paths["audio"])
+        if audio != found.audio:
+            lines.append(f"  recordings of {audio.seconds} s at {audio.rate} Hz")
+    if "series" in kinds:
+        series = measured_series(series, paths["series"])
+        if series != found.series:
+            lines.append(f"  series of {series.length} steps, {series.channels} numbers each")
+    return replace(found, image=image, audio=audio, series=series, lines=tuple(lines))

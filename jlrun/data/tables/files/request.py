@@ -1,0 +1,56 @@
+"""What a user says of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
+from jlrun.data.tables.files.target_kinds import Target, TargetKind
+from jlrun.data.written_names import Name
+
+Targets = Sequence[Name] | Mapping[str, TargetKind | Target | None] | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user says of a table; the rest is inferred.
+
+    Attributes:
+        path: the file.
+        where: config path of the data set, for errors.
+        columns: column -> its kind, of those that are not to be inferred.
+        targets: columns to predict; with a kind each, or that and the column under another name.
+        split_column, group_by: columns that divide the rows, and are no inputs.
+        files_root: the folder that names of files are relative to; None: that of the table.
+        join_texts: whether all texts are one modality.
+        max_levels: different cells up to which a column is a category.
+        known: task -> kind of what is learned elsewhere, so that the table needs no labels.
+    """
+
+    path: Path
+    where: str = "dataset"
+    reading: Reading = field(default_factory=Reading)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    targets: Targets = None
+    split_column: Name = None
+    group_by: Name = None
+    files_root: str | None = None
+    join_texts: bool = True
+    max_levels: int = 1_000
+    known: Mapping[str, TargetKind] = field(default_factory=dict)
+    image: ImageSettings = field(default_factory=ImageSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    series: SeriesSettings = field(default_factory=SeriesSettings)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that names of files are relative to."""
+        return folder_of(self.path, self.files_root)
+
+
+def folder_of(path: Path, files_root: str | None) -> Path:
+    """Return the folder that names of files in a table are relative to."""
+    return path.parent if files_root is None else Path(files_root).expanduser()

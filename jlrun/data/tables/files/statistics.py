@@ -1,0 +1,167 @@
+"""What the cells of a column are like, gathered in one pass over a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.file_kinds import KIND_OF_SUFFIX, MEDIA
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.levels import level_name
+from jlrun.data.tables.files.numbers import Marks, to_numbers
+from jlrun.data.tables.files.reading import read_chunks
+from jlrun.data.tables.files.thousands import Grouping
+from jlrun.errors import UserError
+
+MOST_DISTINCT = 20_000
+# Of each chunk: what words, dates and file names are judged by.
+_SAMPLE = 500
+_EXAMPLES = 100
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
+
+
+@dataclass
+class ColumnStatistics:
+    """What a column is like.
+
+    Attributes:
+        rows, filled: number of rows, and of those with a cell.
+        numbers, whole: cells that are numbers, and that are whole ones.
+        ascending: whether all cells are numbers, each larger than the one before.
+        distinct: the different levels that cells name, up to `MOST_DISTINCT`.
+        counted: filled cells that ``distinct`` is about.
+        sampled, words, dates, listed: of a sample of cells: how many, how many words they have, how
+            many are dates, and how many hold ``|``.
+        files: kind of file -> how many of the sample end in such a name.
+        examples: the first cells.
+        grouping: marks between thousands, in a sample of cells.
+    """
+
+    rows: int = 0
+    filled: int = 0
+    numbers: int = 0
+    whole: int = 0
+    ascending: bool = True
+    distinct: set[str] = field(default_factory=set)
+    counted: int = 0
+    sampled: int = 0
+    words: int = 0
+    dates: int = 0
+    listed: int = 0
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEDIA, 0))
+    examples: list[str] = field(default_factory=list)
+    grouping: Grouping = field(default_factory=Grouping)
+    _last: float = -np.inf
+
+    @property
+    def words_per_cell(self) -> float:
+        """Mean number of words in the cells of the sample."""
+        return self.words / max(self.sampled, 1)
+
+    @property
+    def all_different(self) -> bool:
+        """Whether no cell occurs twice, among those that were compared."""
+        return self.counted > 1 and len(self.distinct) == self.counted
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more different cells than were counted."""
+        return len(self.distinct) >= MOST_DISTINCT
+
+    def skip(self, rows: int) -> None:
+        """Count rows without the column."""
+        self.rows += rows
+
+    def add(self, cells: Sequence[str], marks: Marks) -> None:
+        """Add the cells of some rows."""
+        self.rows += len(cells)
+        filled = [cell for cell in cells if cell]
+        self.filled += len(filled)
+        self.examples += filled[: _EXAMPLES - len(self.examples)]
+        if not self.many:
+            self.counted += len(filled)
+            self.distinct.update(map(level_name, set(filled)))
+        self._add_numbers(filled, marks)
+        for cell in filled[:: max(1, len(filled) // _SAMPLE)]:
+            self._add_sample(cell)
+            if not marks.thousands:
+                self.grouping.add(cell, marks.decimal)
+
+    def _add_numbers(self, filled: Sequence[str], marks: Marks) -> None:
+        if self.numbers == 0 and self.filled > len(filled):
+            return  # a column of words
+        values, wrong = to_numbers(filled, marks)
+        self.numbers += len(filled) - len(wrong)
+        known = values[~np.isnan(values)]
+        self.whole += int((known == np.floor(known)).sum())
+        if len(known):
+            rising = not wrong and known[0] > self._last and bool((np.diff(known) > 0).all())
+            self.ascending = self.ascending and rising
+            self._last = float(known[-1])
+
+    def _add_sample(self, cell: str) -> None:
+        self.sampled += 1
+        self.words += len(cell.split())
+        self.dates += bool(_DATE.fullmatch(cell))
+        self.listed += "|" in cell
+        kind = KIND_OF_SUFFIX.get(PurePath(cell).suffix.lower()) if len(cell) < 400 else None
+        if kind:
+            self.files[kind] += 1
+
+
+@dataclass(frozen=True)
+class FileStatistics:
+    """What the columns of a file are like.
+
+    Attributes:
+        columns: name -> statistics, in the order of the file.
+        num_rows: number of rows that could be told apart into cells.
+    """
+
+    columns: Mapping[str, ColumnStatistics]
+    num_rows: int
+
+
+def measure(path: Path, reading: Reading, where: str) -> FileStatistics:
+    """Return the statistics of all columns of a file; it is read once in a process.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return _measured(path, reading, where)  # which tells why
+    return _remembered(path, reading, where, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _remembered(
+    path: Path, reading: Reading, where: str, size: int, modified: int
+) -> FileStatistics:
+    del size, modified  # a file that has changed is another
+    return _measured(path, reading, where)
+
+
+def _measured(path: Path, reading: Reading, where: str) -> FileStatistics:
+    columns: dict[str, ColumnStatistics] = {}
+    num_rows, bad = 0, BadRows(path)
+    for chunk in read_chunks(path, reading, bad, where):
+        for name in [name for name in chunk.cells if name not in columns]:
+            columns[name] = ColumnStatistics()
+            columns[name].skip(num_rows)
+        for name, statistics in columns.items():
+            if name in chunk.cells:
+                statistics.add(chunk.cells[name], reading.marks)
+            else:
+                statistics.skip(len(chunk.places))
+        num_rows += len(chunk.places)
+    if not num_rows:
+        raise UserError(bad.problems())
+    return FileStatistics(columns, num_rows)

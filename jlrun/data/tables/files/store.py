@@ -1,0 +1,128 @@
+"""A table as columns on disk: what is needed of a row is read when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jlrun.data.tables.files.bad_rows import BadRow, BadRows
+from jlrun.files.bounded_text import read_json
+
+Form = Literal["number", "code", "text"]
+DESCRIPTION = "table.json"
+PLACES = "places"
+# Of the names of the files of a column; its codes and numbers have an entry for each row.
+_TYPES: dict[str, Any] = {"number": np.float64, "code": np.int32}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts one after the other.
+
+    Attributes:
+        ends: int64 ``(N + 1,)``, where each text begins, and the last one ends.
+        content: uint8, UTF-8.
+    """
+
+    ends: np.ndarray
+    content: np.ndarray
+
+    def __getitem__(self, row: int) -> str:
+        return self.content[self.ends[row] : self.ends[row + 1]].tobytes().decode()
+
+
+class Store:
+    """The good rows of a table, in a folder that `convert` wrote.
+
+    It may be sent to other processes, which open the files themselves.
+
+    Args:
+        folder: of the columns.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        return Store, (self.folder,)
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """What `convert` wrote down beside the columns."""
+        return read_json(self.folder / DESCRIPTION)
+
+    def __len__(self) -> int:
+        return self.description["num_rows"]
+
+    @property
+    def num_read(self) -> int:
+        """Number of rows in the file, bad ones included."""
+        return len(self) + self.bad().num_rows
+
+    def bad(self) -> BadRows:
+        """Return the rows that could not be used."""
+        found = BadRows(Path(self.description["path"]))
+        found.extend([BadRow(*row) for row in self.description["bad"]])
+        return found
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return {}
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.description["columns"]
+
+    @property
+    def absent(self) -> Sequence[str]:
+        """The columns that no row of the file has."""
+        return self.description["absent"]
+
+    def places(self) -> np.ndarray:
+        """Return where in the file each row stands, int64 ``(N,)``."""
+        return self._mapped(PLACES, "", np.int64)
+
+    def numbers(self, column: str) -> np.ndarray:
+        """Return a column of numbers, float64 ``(N,)``, NaN where missing."""
+        return self._mapped(column, "number", np.float64)
+
+    def codes(self, column: str) -> np.ndarray:
+        """Return a column of positions in `levels`, int32 ``(N,)``, -1 where missing."""
+        return self._mapped(column, "code", np.int32)
+
+    def levels(self, column: str) -> Sequence[str]:
+        """Return the different cells of a column of codes, in the order of their first rows."""
+        return self.description["columns"][column]["levels"]
+
+    def texts(self, column: str) -> Texts:
+        """Return a column of texts."""
+        return Texts(
+            self._mapped(column, "ends", np.int64), self._mapped(column, "content", np.uint8)
+        )
+
+    def filled(self, column: str) -> np.ndarray:
+        """Return whether each row has a cell in the column, Bool ``(N,)``."""
+        match self.description["columns"][column]["form"]:
+            case "number":
+                return ~np.isnan(self.numbers(column))
+            case "code":
+                return self.codes(column) >= 0
+            case _:
+                return np.diff(self.texts(column).ends) > 0
+
+    def _mapped(self, column: str, what: str, dtype: Any) -> np.ndarray:
+        key = f"{column}.{what}"
+        if key not in self._columns:
+            file = self.folder / file_name(self.description["names"].get(column, column), what)
+            empty = file.stat().st_size == 0  # which can't be mapped
+            self._columns[key] = np.empty(0, dtype) if empty else np.memmap(file, dtype, "r")
+        return self._columns[key]
+
+
+def file_name(column: str, what: str) -> str:
+    """Return the name of a file of a column."""
+    return f"{column}.{what}" if what else column

@@ -1,0 +1,89 @@
+"""Find the mark between thousands of a table's numbers, where it can't be mistaken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.numbers import Marks, to_numbers
+
+_NUMBERS = 0.8
+_NAMES = {",": "comma", ".": "point", " ": "space", "'": "apostrophe"}
+_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
+@dataclass
+class Grouping:
+    """How the cells of a column look like numbers with marks between thousands.
+
+    Attributes:
+        plain: cells that are numbers without.
+        grouped: mark -> cells that are numbers with it.
+        evident: mark -> those of them that nothing else can be meant by.
+        commas: cells that are numbers if a comma is the decimal mark.
+        sampled: cells that were looked at.
+        example: the first with a mark.
+    """
+
+    plain: int = 0
+    grouped: dict[str, int] = field(default_factory=dict)
+    evident: dict[str, int] = field(default_factory=dict)
+    commas: int = 0
+    sampled: int = 0
+    example: str = ""
+
+    def add(self, cell: str, decimal: str) -> None:
+        """Add a cell that is filled."""
+        self.sampled += 1
+        if not to_numbers([cell], Marks(decimal))[1]:
+            self.plain += 1
+            return
+        self.commas += decimal == "." and bool(_COMMA.fullmatch(cell))
+        for mark in _NAMES:
+            if mark == decimal or not Marks(decimal, mark).grouped.fullmatch(cell):
+                continue
+            self.example = self.example or cell
+            self.grouped[mark] = self.grouped.get(mark, 0) + 1
+            self.evident[mark] = self.evident.get(mark, 0) + _evident(cell, decimal, mark)
+
+    def marks(self) -> dict[str, bool]:
+        """Return mark -> whether nothing else can be meant, of those that make numbers of nearly
+        all cells."""
+        return {
+            mark: self.evident[mark] > 0
+            for mark, count in self.grouped.items()
+            if count + self.plain >= _NUMBERS * self.sampled
+        }
+
+    def question(self, where: str) -> str:
+        """Return what is to be said of a column whose numbers can't be read yet; '' of others."""
+        choices = [f"{where}.reading.thousands={_NAMES[mark]}" for mark in self.marks()]
+        if self.commas and self.commas + self.plain >= _NUMBERS * self.sampled:
+            choices.append(f"{where}.reading.decimal=comma")
+        if not choices:
+            return ""
+        example = self.example or "12,5"
+        return f"numbers with marks, such as {example}: to read them, say {' or '.join(choices)}"
+
+
+def _evident(cell: str, decimal: str, mark: str) -> bool:
+    """Whether the mark can't be that before a fraction: it stands there twice, before another, or
+    the other is said to be that mark."""
+    return cell.count(mark) > 1 or decimal in cell or (decimal == "," and mark == ".")
+
+
+def found_thousands(groupings: Iterable[Grouping]) -> str | None:
+    """Return the mark between thousands of a file; None if there is none, or several may be it."""
+    evident = {m for grouping in groupings for m, sure in grouping.marks().items() if sure}
+    return evident.pop() if len(evident) == 1 else None
+
+
+def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
+    """Say which mark was found, and where."""
+    mark = reading.thousands or ""
+    columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
+    example = groupings[columns[0]].example
+    where = ", ".join(columns)
+    return f"  numbers have a {_NAMES[mark]} between thousands, such as {example}: {where}"

@@ -1,0 +1,143 @@
+"""Fit a table's inputs on its training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.tables.account import TableAccount
+from jlrun.data.tables.cells import Cells, FileCells, cells_of
+from jlrun.data.tables.files.inputs import ColumnsOf
+from jlrun.data.tables.files.target_kinds import Target
+from jlrun.data.tables.input_kinds import InputKinds
+from jlrun.data.tables.leaks import find_leaks
+from jlrun.data.tables.learning import column_moments, learn_series, learn_tabular, learn_text
+from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.unknown import unknown_levels
+from jlrun.errors import UserError
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What is learned of a table, once its training rows are chosen.
+
+    Attributes:
+        modalities: modality -> its columns.
+        kinds: how they are read.
+        folder: that names of files are relative to.
+        targets: task -> its column and kind.
+        known: modality -> spec that a model has learned already: it is taken over.
+    """
+
+    modalities: Mapping[str, ColumnsOf]
+    kinds: InputKinds
+    folder: Path
+    targets: Mapping[str, Target]
+    known: Mapping[str, Spec] = field(default_factory=dict)
+
+    def unfitted(self) -> dict[str, Spec]:
+        """Return modality -> spec, as far as it does not depend on training rows."""
+        return {modality: self.kinds.spec_of(c) for modality, c in self.modalities.items()}
+
+    def of(self, dataset: Dataset) -> Dataset:
+        """Return the data set with ways to fit it."""
+        return replace(
+            dataset,
+            fit=lambda indices: self._fit(dataset, indices),
+            adopt=lambda known: replace(self, known=known).of(dataset),
+        )
+
+    def _fit(self, dataset: Dataset, indices: Tensor) -> Dataset:
+        rows, account = dataset.train, dataset.account
+        assert isinstance(rows, TableRows)
+        assert isinstance(account, TableAccount)
+        training = rows.rows[indices.numpy()]
+        specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
+        cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
+        numbers = {task: t.column for task, t in self.targets.items() if t.kind == "regression"}
+        scales = {t: column_moments(rows.store, c, training) for t, c in numbers.items()}
+        lost = [numbers[task] for task, scale in scales.items() if scale.lost]
+        for spec in specs.values():
+            if isinstance(spec, TabularSpec):
+                found = {
+                    c: column_moments(rows.store, c, training)
+                    for c in spec.numbers
+                    if c in rows.store
+                }
+                lost += [column for column, scale in found.items() if scale.lost]
+        parts = {"train": rows.reading(cells)}
+        parts |= {
+            split: _reading(given, cells)
+            for split, given in (("val", dataset.val), ("test", dataset.test))
+            if given is not None
+        }
+        return replace(
+            dataset,
+            train=parts["train"],
+            val=parts.get("val"),
+            test=parts.get("test"),
+            modalities=specs,
+            units={task: (scale.mean, scale.std) for task, scale in scales.items()},
+            fit=None,
+            adopt=None,
+            account=replace(
+                account,
+                leaks=find_leaks(self.modalities, self.targets, rows.store, training),
+                coarse=tuple(lost),
+                unknown={
+                    split: unknown_levels(specs.values(), part.store, part.rows)
+                    for split, part in parts.items()
+                    if split != "train" or self.known  # of its own, rare ones are left out
+                },
+            ),
+        )
+
+    def _all(self) -> list[tuple[str, ColumnsOf]]:
+        return list(self.modalities.items())
+
+    def _learned(
+        self, modality: str, columns: ColumnsOf, rows: TableRows, training: np.ndarray
+    ) -> Spec:
+        known, store = self.known.get(modality), rows.store
+        match self.kinds.spec_of(columns):
+            case TextSpec():
+                if isinstance(known, TextSpec):
+                    return known
+                return learn_text(store, columns.columns, training, self.kinds.text)
+            case TabularSpec() as own:
+                if isinstance(known, TabularSpec):
+                    return _shared(modality, own, known)
+                return learn_tabular(store, columns, training, self.kinds.category)
+            case SeriesSpec() as own:
+                if isinstance(known, SeriesSpec):
+                    return known
+                cells = cells_of(columns, own, self.folder)
+                assert isinstance(cells, FileCells)
+                return learn_series(cells, store, training, own)
+            case spec:
+                return spec
+
+
+def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:
+    """Return the spec that is known, if the table has any of its columns.
+
+    Those that it lacks are missing in every row, and those of its own are left out.
+    """
+    numbers = set(own.numbers) & set(known.numbers)
+    if not numbers and not set(own.categories) & set(known.categories):
+        theirs = ", ".join((*known.numbers, *known.categories))
+        raise UserError.of(
+            modality, f"no column is called and used as one that was learned from: {theirs}"
+        )
+    return known
+
+
+def _reading(rows: object, cells: Mapping[str, Cells]) -> TableRows:
+    assert isinstance(rows, TableRows)
+    return rows.reading(cells)

@@ -1,0 +1,155 @@
+"""Load a table as a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from jlrun.data.dataset import Dataset
+from jlrun.data.tables.account import TableAccount
+from jlrun.data.tables.files.kinds import ColumnKind
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.outline import outline, told
+from jlrun.data.tables.files.request import Request
+from jlrun.data.tables.files.same_files import refuse_same_files
+from jlrun.data.tables.files.settings import (
+    AudioSettings,
+    CategorySettings,
+    ImageSettings,
+    SeriesSettings,
+    TextSettings,
+)
+from jlrun.data.tables.files.target_kinds import Target, TargetKind
+from jlrun.data.tables.fitting import Fitting
+from jlrun.data.tables.input_kinds import InputKinds
+from jlrun.data.tables.parts import Part
+from jlrun.data.tables.reader import WHERE, Reader
+from jlrun.data.written_names import Name
+from jlrun.errors import Problem, UserError
+
+
+def load_table(
+    path: str,
+    val_path: str | None = None,
+    test_path: str | None = None,
+    targets: list[Name] | dict[str, Target | TargetKind | None] | None = None,
+    columns: dict[str, ColumnKind] | None = None,
+    split_column: Name = None,
+    group_by: Name = None,
+    files_root: str | None = None,
+    on_error: Literal["fail", "skip"] = "fail",
+    reading: Reading | None = None,
+    text: TextSettings | None = None,
+    category: CategorySettings | None = None,
+    image: ImageSettings | None = None,
+    audio: AudioSettings | None = None,
+    series: SeriesSettings | None = None,
+    cache: str | None = None,
+) -> Dataset:
+    """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
+
+    What is not said is inferred from the file: see `jlrun.data.tables.files.outline`. Vocabularies, levels,
+    means and standard deviations are learned when training rows are chosen; names of classes are
+    those of all rows that training may draw from, so that they are the same for every seed.
+
+    Args:
+        path: the table.
+        val_path, test_path: further tables with the same columns; None: split off.
+        targets: columns to predict, with a kind each or without.
+        columns: kinds of columns; those without one are inferred.
+        split_column: says of each row whether it is for train, val or test.
+        group_by: rows with the same cell in this column stay in one split.
+        files_root: folder that names of files are relative to; None: that of the table.
+        on_error: what is done with bad rows: a report, or training without them.
+        reading: how the files are written.
+        text, category, image, audio, series: how inputs of these kinds are read.
+        cache: folder of converted tables, so that they need not fit in memory; None: the user's.
+
+    Returns:
+        modalities ``image``, ``audio``, ``text``, ``series`` and ``tabular`` (numbers and
+        categories), of which a row lacks those whose cells are missing.
+
+    Raises:
+        UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
+            their rows.
+    """
+    refuse_same_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
+    kinds = InputKinds(
+        text or TextSettings(),
+        category or CategorySettings(),
+        image or ImageSettings(),
+        audio or AudioSettings(),
+        series or SeriesSettings(),
+    )
+    request = Request(
+        Path(path).expanduser(),
+        WHERE,
+        reading or Reading(),
+        columns or {},
+        targets,
+        split_column,
+        group_by,
+        files_root,
+        join_texts=kinds.text.join,
+        max_levels=kinds.category.max_levels,
+        image=kinds.image,
+        audio=kinds.audio,
+        series=kinds.series,
+    )
+    reader = Reader.of(request, told(request, columns or {}) or outline(request), kinds, cache)
+    if split_column is not None and (val_path or test_path):
+        fix = "leave the files out, or split_column"
+        raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
+    paths = {"train": path, "val": val_path, "test": test_path}
+    wholes = {
+        split: _whole(reader, split, Path(file).expanduser())
+        for split, file in paths.items()
+        if file is not None
+    }
+    rows, classes = reader.rows_of(wholes)
+    if on_error == "fail":
+        _refuse(list(wholes.values()))
+    dataset = Dataset(
+        train=rows["train"],
+        val=rows.get("val"),
+        test=rows.get("test"),
+        modalities={},
+        classes=classes,
+        groups=reader.groups(rows["train"]),
+        account=TableAccount(
+            reader.modalities,
+            reader.reading,
+            files_root,
+            [whole.bad for whole in wholes.values()],
+            sum(whole.store.num_read for whole in wholes.values()),
+        ),
+    )
+    fitting = Fitting(reader.modalities, reader.kinds, request.folder, reader.outline.targets)
+    return fitting.of(replace(dataset, modalities=fitting.unfitted()))
+
+
+def _whole(reader: Reader, split: str, path: Path) -> Part:
+    """Return all good rows of a file; what is wrong with it is told of the key that names it."""
+    try:
+        return reader.whole(path)
+    except UserError as error:
+        if split == "train":
+            raise
+        named = f"{WHERE}.{split}_path"
+        places: dict[str, str] = {WHERE: named, f"{WHERE}.path": named}
+        problems = [Problem(places.get(p.where, p.where), p.message) for p in error.problems]
+        raise UserError(problems) from error
+
+
+def _refuse(wholes: Sequence[Part]) -> None:
+    """Refuse files with bad rows, all of them together."""
+    where, problems = f"{WHERE}.on_error", list[Problem]()
+    for whole in wholes:
+        try:
+            whole.bad.refuse(whole.store.num_read, where, f"{where}=skip")
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)

@@ -1,0 +1,137 @@
+"""Read rows to predict as the table that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jlrun.data.reading.inputs import NamedRows
+from jlrun.data.specs import Spec, TabularSpec
+from jlrun.data.tables.cell_files import checks
+from jlrun.data.tables.cells import Cells, cells_of
+from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.cache import stored
+from jlrun.data.tables.files.conversion import Wanted
+from jlrun.data.tables.files.file_kinds import MEDIA
+from jlrun.data.tables.files.inputs import ColumnsOf
+from jlrun.data.tables.files.layout import Reading, place_word
+from jlrun.data.tables.files.request import folder_of
+from jlrun.data.tables.files.store import Form, Store
+from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.unknown import UnknownLevels, unknown_levels
+from jlrun.errors import Problem, UserError
+from jlrun.files.atomic import read_json
+from jlrun.files.atomic import reading as of_a_run
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to predict.
+
+    Attributes:
+        named: the good rows, called by their places in the file.
+        store: their table.
+        bad: the others.
+        absent: columns that the model knows and the file lacks.
+        unknown: columns of categories that the model does not know, in most rows.
+    """
+
+    named: NamedRows
+    store: Store
+    bad: BadRows
+    absent: tuple[str, ...]
+    unknown: tuple[UnknownLevels, ...] = ()
+
+    def refuse(self, where: str, skip: str) -> None:
+        """Refuse bad rows.
+
+        Raises:
+            UserError: if there are any.
+        """
+        self.bad.refuse(self.store.num_read, where, skip)
+
+    def lines(self) -> list[str]:
+        """Return what is to be told of the rows."""
+        lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
+        if self.absent:
+            lines.append(f"no such column, so missing in every row: {', '.join(self.absent)}")
+        return [*lines, *(unknown.line("rows") for unknown in self.unknown)]
+
+
+def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Path) -> NewRows:
+    """Read the rows of a table for a model.
+
+    Columns that the model does not know are ignored, and those it knows and the table lacks are
+    missing, as are categories that no training row had, of which `NewRows.unknown` tells.
+
+    Args:
+        path: the table.
+        table: ``table.json`` of the model's run.
+        specs: modality -> what the model takes.
+        cache: an empty folder, needed as long as the rows are.
+
+    Raises:
+        UserError: if the table can't be read, or has no column that the model takes.
+    """
+    if not path.exists():
+        raise UserError.of("--input", f"there is no file '{path}'")
+    with of_a_run(table):
+        told = read_json(table)
+        reading = _reading(told["reading"])
+        modalities = {m: _columns(told["modalities"][m]) for m in specs}
+        folder = folder_of(path, told["files_root"])
+    cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
+    media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
+    checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}
+    wanted = Wanted(
+        path=path,
+        reading=reading,
+        forms=_forms(cells, specs),
+        inputs=[column for c in cells.values() for column in c.columns],
+        files={columns.columns[0]: checked[m] for m, columns in media.items()},
+        files_key="",
+        folder=folder,
+        optional=True,
+    )
+    store = _stored(wanted, cache)
+    if not len(store):
+        raise UserError([*store.bad().problems(), Problem(str(path), "has no row to predict")])
+    absent = tuple(column for column in wanted.forms if column in store.absent)
+    if len(absent) == len(wanted.forms):
+        known = ", ".join(wanted.forms)
+        raise UserError.of(str(path), f"has none of the columns that the model takes: {known}")
+    rows = TableRows.whole(store, cells)
+    names = tuple(f"{place_word(path)} {place}" for place in store.places().tolist())
+    unknown = unknown_levels(specs.values(), store, rows.rows)
+    return NewRows(NamedRows(names, rows), store, store.bad(), absent, tuple(unknown))
+
+
+def _stored(wanted: Wanted, cache: Path) -> Store:
+    try:
+        return stored(wanted, cache, "dataset")
+    except UserError as error:
+        places = {"dataset.path": "--input", "dataset": str(wanted.path)}
+        problems = [Problem(places.get(p.where, p.where), p.message) for p in error.problems]
+        raise UserError(problems) from error
+
+
+def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, Form]:
+    forms: dict[str, Form] = {}
+    for modality, found in cells.items():
+        spec = specs[modality]
+        for column in found.columns:
+            forms[column] = "text"
+        if isinstance(spec, TabularSpec):
+            forms.update((column, "number") for column in spec.numbers)
+            forms.update((column, "code") for column in spec.categories)
+    return forms
+
+
+def _columns(told: Mapping[str, Any]) -> ColumnsOf:
+    return ColumnsOf(told["kind"], tuple(told["columns"]), tuple(told["categories"]))
+
+
+def _reading(told: Mapping[str, Any]) -> Reading:
+    return Reading(**{**told, "missing": tuple(told["missing"])})
