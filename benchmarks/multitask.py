@@ -32,18 +32,18 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders import Cnn
 from jlrun.engine import Engine
-from jlrun.fusions import Single
-from jlrun.heads import Linear
 from jlrun.learner import build_learner
-from jlrun.model import JointModel
+from jlrun.models.encoders import Cnn
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.schedules import Constant
-from jlrun.sharing import Hard
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.train_step import train_step
-from jlrun.trunk import Trunk
 from jlrun.weightings import GradientWeighting
 from jlrun.weightings.route import GradientRoute
 

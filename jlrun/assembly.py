@@ -32,8 +32,8 @@ from jlrun.feeds import (
     unseen_classes,
 )
 from jlrun.fingerprints import Fingerprint, fingerprint_of
-from jlrun.learned_start import LearnedStart
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.warm_start import LearnedStart
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
 from jlrun.target_tasks import (

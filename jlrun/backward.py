@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.forward import PartLosses, StepForward
+from jlrun.models.sharing.base import FeatureSharing
 from jlrun.seeding import preserved_randomness
-from jlrun.sharing.base import FeatureSharing
 from jlrun.weightings.base import (
     GradientWeighting,
     LossWeighting,

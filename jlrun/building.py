@@ -10,7 +10,6 @@ import torch
 
 from jlrun.averaging import NoAverage, WeightAverage
 from jlrun.balance import Balance, NoBalance
-from jlrun.blocks import blocks
 from jlrun.config import trust
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
@@ -31,14 +30,15 @@ from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
 from jlrun.files.limits import bound_files
-from jlrun.fusions import Single, TokenFusion
-from jlrun.model import JointModel
+from jlrun.models.blocks import blocks
+from jlrun.models.fusions import Single, TokenFusion
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk, token_features
 from jlrun.phase import Recipe
 from jlrun.ramps import ramp
-from jlrun.sharing import Hard
 from jlrun.tasks import TaskSpec
 from jlrun.terms.cross_modal import CrossModal, add_spaces
-from jlrun.trunk import Trunk, token_features
 from jlrun.weightings.route import GradientRoute
 
 
@@ -176,7 +176,7 @@ def body_blocks(
     modalities: Sequence[str],
     heads: Mapping[str, TaskSpec],
 ) -> list[list[str]]:
-    """Return the blocks of the model's body (`jlrun.blocks`), which may have parts of tasks."""
+    """Return the blocks of the model's body (`jlrun.models.blocks`), which may have parts of tasks."""
     untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
     return blocks(make_model(untrained, specs, modalities, heads))
 

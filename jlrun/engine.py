@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from jlrun.encoders.base import Encoder
 from jlrun.errors import RunError, UserError
-from jlrun.model import JointModel
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.joint_model import JointModel
 from jlrun.seeding import preserved_randomness
 
 Precision = Literal["fp32", "bf16", "fp16"]

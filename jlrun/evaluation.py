@@ -14,7 +14,7 @@ from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, holds_float64
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Objective
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
 

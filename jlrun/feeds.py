@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from jlrun.class_vectors import ClassVectors, class_vectors
 from jlrun.config.build import build
 from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
 from jlrun.config.schema import Settings
@@ -26,6 +25,7 @@ from jlrun.data.well_formed import well_formed
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.files.names import name_problems
+from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms.base import Term

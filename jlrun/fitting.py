@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jlrun import checkpoints
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
@@ -18,7 +17,8 @@ from jlrun.evaluation import Observer, evaluate, predictor
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.joint_model import JointModel
 from jlrun.per_class import PerClass, PerClassCounts
 from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
 from jlrun.recorders.base import PhaseInfo

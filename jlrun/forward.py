@@ -15,13 +15,13 @@ from jlrun.balance.apart import ApartGradients
 from jlrun.balance.base import Measured, PartView, StepDone
 from jlrun.balance.encoders import encoder_parameters
 from jlrun.data.batch import Batch
-from jlrun.diagnosis.neutral import unchanged_buffers
 from jlrun.engine import Engine
 from jlrun.learner import Learner
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.models.neutral import unchanged_buffers
+from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective_loss import objective_loss
 from jlrun.phase import Phase
-from jlrun.sharing.base import Cut, FeatureSharing
 from jlrun.terms.base import StepView
 
 Part = Mapping[str, Batch]

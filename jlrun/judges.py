@@ -13,7 +13,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import UserError
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.phase import Judgement, Objective
 from jlrun.probes import representation_scores
 from jlrun.retrieval.embedded import embed

@@ -17,7 +17,7 @@ from jlrun.balance.base import BalanceStart
 from jlrun.balance.encoders import widths
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training, rule_for
 from jlrun.terms.base import PhaseStart, Term
 from jlrun.weightings.base import Weighting

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jlrun import checkpoints
 from jlrun.assembly import Assembly
 from jlrun.config import check_values
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
 from jlrun.fitting import FitFolder
 from jlrun.job import Job
+from jlrun.models import checkpoints
 from jlrun.phase import Fit, Phase, Plan
 from jlrun.saved_run import load_config
 from jlrun.shared_baselines import ORIGIN_FILE

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jlrun import checkpoints
 from jlrun.assembly import Assembly
 from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation import Predict, ensemble, evaluate, predictor
 from jlrun.fitting import FitResult
 from jlrun.job import Job
 from jlrun.missing.report import score_missing
+from jlrun.models import checkpoints
 from jlrun.phase import Fit, SplitScores
 from jlrun.result import Result
 from jlrun.shared_baselines import origins

@@ -18,7 +18,7 @@ from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.ramps import Constant, Ramp
 from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
@@ -85,7 +85,7 @@ ADAPTERS = r"\.lora_[ab]$"
 
 
 def body_and_head(body_lr: float = 1.0, head_lr: float = 1.0) -> tuple[ParameterRule, ...]:
-    """Return the rules most plans need; adapters (`jlrun.lora`) stay as they are."""
+    """Return the rules most plans need; adapters (`jlrun.models.lora`) stay as they are."""
     return (
         ParameterRule("adapters", ADAPTERS, 0.0),
         ParameterRule("body", BODY, body_lr),

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jlrun import checkpoints
 from jlrun.assembly import assemble
 from jlrun.balance import NoBalance
 from jlrun.config.schema import Settings
@@ -19,6 +18,7 @@ from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.fingerprints import check_unchanged
 from jlrun.learner import Learner, build_learner
+from jlrun.models import checkpoints
 from jlrun.phase import Fit, Phase
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.weightings import Equal

@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from jlrun import checkpoints
 from jlrun.assembly import Assembly
 from jlrun.building import head_node, make_engine, make_model, without_weights
-from jlrun.class_vectors.kept import keep, with_kept
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.config.slots import FINETUNING, TASK
@@ -22,7 +20,9 @@ from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.feeds import dataset_nodes
 from jlrun.files.atomic import RESTORE, read_json, reading, write_json
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.class_vectors.kept import keep, with_kept
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Objective
 from jlrun.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jlrun import checkpoints
 from jlrun.assembly import Assembly
 from jlrun.feeds import retrieval_options
 from jlrun.fitting import FitFolder
+from jlrun.models import checkpoints
 from jlrun.phase import Phase
 from jlrun.retrieval import Findings, look
 

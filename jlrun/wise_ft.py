@@ -12,8 +12,8 @@ from torch import Tensor
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation import evaluate, mean_score, predictor
-from jlrun.interpolation import interpolate
-from jlrun.model import JointModel
+from jlrun.models.interpolation import interpolate
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Fit, Plan, Scores
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)

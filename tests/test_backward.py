@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from jlrun.backward import backward, num_samples
 from jlrun.data.batch import Batch
-from jlrun.encoders.base import Encoder
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.forward import StepForward
-from jlrun.fusions import Single
-from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Phase
 from jlrun.terms import Confidence, FeatureL2
 from jlrun.train_step import train_step

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun import checkpoints
 from jlrun.averaging import WeightAverage
-from jlrun.blocks import blocks
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation import evaluate, predictor
 from jlrun.finetuning import Finetuning, Full, Gradual, Lora, LpFt, Surgical
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.learner import build_learner
-from jlrun.lora import is_lora_parameter, merge_lora
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.blocks import blocks
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.phase import Fit, Plan
 from jlrun.trainers import multitask, transfer
 from jlrun.trainers.parts import Feed, Parts

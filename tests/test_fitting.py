@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun import checkpoints, loop
+from jlrun import loop
 from jlrun.data.sampling import joint_batches
 from jlrun.errors import Interrupted, RunError
 from jlrun.fitting import FitFolder, FitResult, FitRun
+from jlrun.models import checkpoints
 from jlrun.phase import Fit, Phase, body_and_head
 from jlrun.state import Best
 from jlrun.terms import L2

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun import checkpoints
 from jlrun.averaging import WeightAverage
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.engine import Engine
@@ -20,7 +19,8 @@ from jlrun.errors import UserError
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.judges import ByRepresentation, ByValidator
 from jlrun.learner import build_learner
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Fit, Objective, Plan
 from jlrun.probes import representation_scores
 from jlrun.tasks import Regression, TaskSpec

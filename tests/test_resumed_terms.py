@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from jlrun import checkpoints, fitting
+from jlrun import fitting
 from jlrun.averaging import WeightAverage
 from jlrun.config.build import build
 from jlrun.config.slots import TERM
@@ -21,15 +21,16 @@ from jlrun.data.augmentation.views import Views
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders import Mlp
-from jlrun.encoders.base import Encoder
 from jlrun.errors import Interrupted
 from jlrun.finetuning import Full
 from jlrun.fitting import FitFolder, FitRun
-from jlrun.fusions import Concat, Single
-from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.encoders import Mlp
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Concat, Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.recorders.base import Position, Recorder
 from jlrun.saved_model import Teacher

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import HEADS, Objective, ParameterRule, Phase
 from jlrun.ramps import Linear as LinearRamp
 from jlrun.terms.base import TARGET, StepView, Term

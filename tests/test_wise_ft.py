@@ -11,7 +11,7 @@ from torch import Tensor
 from jlrun.engine import Engine
 from jlrun.evaluation import evaluate, mean_score, predictor
 from jlrun.finetuning import Full
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Plan
 from jlrun.trainers import transfer
 from jlrun.trainers.parts import Feed, Parts

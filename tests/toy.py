@@ -12,19 +12,19 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders.base import Encoder
 from jlrun.engine import Engine
-from jlrun.fusions import Fusion, Single
-from jlrun.heads import Linear
 from jlrun.loop import Surroundings
-from jlrun.model import JointModel
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Fusion, Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.recorders.base import NullRecorder, Recorder
 from jlrun.schedules import Cosine
-from jlrun.sharing import Hard
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.terms.base import Term
-from jlrun.trunk import Trunk
 from jlrun.weightings import Equal, Weighting
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from jlrun.balance.encoders import widths
 from jlrun.balance.rows import num_usable
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.weightings.base import Weighting
 
 if TYPE_CHECKING:

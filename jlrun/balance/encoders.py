@@ -8,8 +8,8 @@ from typing import cast
 
 from torch import nn
 
-from jlrun.model import JointModel
-from jlrun.trunk import Trunk
+from jlrun.models.joint_model import JointModel
+from jlrun.models.trunk import Trunk
 
 
 def trunks(model: JointModel) -> list[Trunk]:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.balance.encoders import widths
-from jlrun.fusions import Concat
-from jlrun.fusions.late import LateHead
-from jlrun.model import JointModel
-from jlrun.sharing import Hard
+from jlrun.models.fusions import Concat
+from jlrun.models.fusions.late import LateHead
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
 
 
 def can_be_taken_apart(model: JointModel, heads: Sequence[str]) -> bool:

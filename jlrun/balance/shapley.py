@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 
 
 def shapley_values(values: Tensor) -> Tensor:

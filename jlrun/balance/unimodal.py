@@ -12,7 +12,7 @@ from jlrun.balance.base import TAG, BalanceStart, PartView
 from jlrun.balance.rows import narrowed
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.objective_loss import objective_loss
 
 if TYPE_CHECKING:

@@ -49,8 +49,8 @@ _NETWORKS += ("timm.layers",)
 
 ENCODER = Slot("an encoder", _MODULE, _NETWORKS, given=("spec",))
 SAMPLING = Slot("a sampling", ("jlrun.data.sampling.Sampling",))
-SHARING = Slot("a way of sharing", ("jlrun.sharing.Sharing",), given=("make_trunk", "tasks"))
-FUSION = Slot("a fusion", ("jlrun.fusions.Fusion",), given=("features",))
+SHARING = Slot("a way of sharing", ("jlrun.models.sharing.Sharing",), given=("make_trunk", "tasks"))
+FUSION = Slot("a fusion", ("jlrun.models.fusions.Fusion",), given=("features",))
 HEAD = Slot("a head", _MODULE, _NETWORKS, given=("in_features", "out_features"))
 WEIGHTING = Slot(
     "a weighting",

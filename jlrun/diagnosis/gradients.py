@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.forward import StepForward
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 
 # T tasks, N shared parameters, B rows, D features
 

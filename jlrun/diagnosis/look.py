@@ -12,10 +12,10 @@ from jlrun.balance import NoBalance
 from jlrun.data.batch import Batch
 from jlrun.diagnosis.affinity import affinities
 from jlrun.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
-from jlrun.diagnosis.neutral import untouched
 from jlrun.engine import Engine
 from jlrun.forward import StepForward
 from jlrun.learner import Learner
+from jlrun.models.neutral import untouched
 from jlrun.phase import Phase
 from jlrun.seeding import preserved_randomness
 from jlrun.weightings.base import GradientSource

@@ -10,20 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jlrun import __version__, checkpoints
+from jlrun import __version__
 from jlrun.building import head_node, without_weights
 from jlrun.config.backbones import backbone_of
 from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
 from jlrun.exporting.networks import describe_network, network_of
-from jlrun.lora import merge_lora
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import merge_lora
+from jlrun.models.sharing import Soft
+from jlrun.models.sharing.base import FeatureSharing
+from jlrun.models.trunk import Trunk
 from jlrun.saved_model import Teacher, load_teacher, read_description
 from jlrun.saved_run import load_run
-from jlrun.sharing import Soft
-from jlrun.sharing.base import FeatureSharing
-from jlrun.trunk import Trunk
 from jlrun.zero_shot.taught import learned_classes
 
 

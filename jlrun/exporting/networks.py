@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec, Spec, TextSpec
-from jlrun.encoders import DilatedResNet, HuggingFace, Timm, Torchvision
+from jlrun.models.encoders import DilatedResNet, HuggingFace, Timm, Torchvision
 
 COLOUR_CHANNELS = (1, 3)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jlrun.errors import UserError
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import BODY, HEADS, ParameterRule
 
 # Names of parameters, in blocks from the input to the features.
@@ -40,7 +40,7 @@ class Finetuning(ABC):
     ``batch_norm``: ``freeze`` keeps the statistics of all BatchNorm layers of the source and
     normalises by them; ``train`` lets those that train adapt to the target. With small batches the
     choice matters. ``wise_ft``: whether to report models between the weights before and after
-    fine-tuning (`jlrun.interpolation`).
+    fine-tuning (`jlrun.models.interpolation`).
     """
 
     batch_norm: BatchNormMode
@@ -52,7 +52,7 @@ class Finetuning(ABC):
 
         Args:
             epochs: to be divided.
-            blocks: of the body (`jlrun.blocks.blocks`).
+            blocks: of the body (`jlrun.models.blocks.blocks`).
         """
 
     def begin(self, model: JointModel) -> None:

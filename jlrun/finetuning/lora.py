@@ -13,8 +13,8 @@ from jlrun.finetuning.base import (
     heads,
     within_body,
 )
-from jlrun.lora import add_lora
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import add_lora
 from jlrun.phase import ADAPTERS, BODY, ParameterRule
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 

@@ -14,17 +14,17 @@ from jlrun.config.slots import ENCODER
 from jlrun.data.specs import Spec, spec_to_json
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
-from jlrun.fusions import Single
-from jlrun.lora import is_lora_parameter
-from jlrun.model import JointModel
+from jlrun.models.fusions import Single
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import is_lora_parameter
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Objective
 from jlrun.ranking.blame import blaming
 from jlrun.ranking.sources import Backbone, Run, Sources
 from jlrun.ranking.target import Target
 from jlrun.saved_model import load_saved_model
 from jlrun.seeding import seed_everything
-from jlrun.sharing import Hard
-from jlrun.trunk import Trunk
 
 Kind = Literal["run", "backbone", "untrained"]
 

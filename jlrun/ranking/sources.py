@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from jlrun import checkpoints
 from jlrun.config.schema import Settings
-from jlrun.encoders.architectures import check_name
 from jlrun.errors import Problem, UserError
+from jlrun.models import checkpoints
+from jlrun.models.encoders.architectures import check_name
 from jlrun.ranking.blame import blaming
 from jlrun.saved_model import FILE, read_description
 from jlrun.saved_run import load_run
@@ -57,7 +57,7 @@ class Backbone:
     def node(self) -> dict[str, Any]:
         """Its encoder as a config describes it, with the stem that published weights have."""
         return {
-            "_target_": "jlrun.encoders.Torchvision",
+            "_target_": "jlrun.models.encoders.Torchvision",
             "name": self.model,
             "weights": self.weights,
             "stem": "imagenet",
@@ -80,7 +80,7 @@ def find_sources(
 
     Args:
         runs: run directories.
-        backbones: ``MODEL`` or ``MODEL:WEIGHTS``; weights as in `jlrun.encoders.Torchvision`.
+        backbones: ``MODEL`` or ``MODEL:WEIGHTS``; weights as in `jlrun.models.encoders.Torchvision`.
         resize: side in pixels that backbones resize images to; None keeps their size.
 
     Raises:

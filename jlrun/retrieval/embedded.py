@@ -16,7 +16,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.positives import row_keys
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.specs import TextSpec
 from jlrun.engine import Engine
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.retrieval.embedded import project
 from jlrun.terms.cross_modal.base import feature_widths
 

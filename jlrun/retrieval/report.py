@@ -9,7 +9,7 @@ from typing import Any
 
 from jlrun.data.specs import Spec, TextSpec
 from jlrun.engine import Engine
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.retrieval.classes import (
     by_class_vectors,
     centroid_accuracies,

@@ -16,8 +16,8 @@ from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation import evaluate, mean_score, predictor
 from jlrun.fingerprints import check_other_data, check_unchanged
-from jlrun.interpolation import Weights, greedy_soup
-from jlrun.model import JointModel
+from jlrun.models.interpolation import Weights, greedy_soup
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Fit, Objective, Scores
 from jlrun.seeding import seed_everything
 from jlrun.soups.members import Member
@@ -52,7 +52,7 @@ class Cooked:
 
 
 def cook(members: Sequence[Member], settings: Settings, other_data: bool = False) -> Cooked:
-    """Return the greedy soup of runs (`jlrun.interpolation.greedy_soup`).
+    """Return the greedy soup of runs (`jlrun.models.interpolation.greedy_soup`).
 
     Every run is scored again, on the validation rows of ``settings``, in the way that selected its
     checkpoint. The test split is read once, for the soup.

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jlrun import checkpoints
 from jlrun.config.schema import Settings
 from jlrun.errors import UserError
-from jlrun.lora import is_lora_parameter, merge_lora
-from jlrun.model import JointModel
+from jlrun.models import checkpoints
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.result import read_result
 from jlrun.saved_model import BEST, FILE, load_teacher, read_description
 from jlrun.saved_run import load_run

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jlrun import checkpoints
-from jlrun.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.environment import describe_environment
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_folder
 from jlrun.fingerprints.fingerprint import FILE as FINGERPRINT
+from jlrun.models import checkpoints
+from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.result import Result
 from jlrun.saved_model import BEST, FILE
 from jlrun.soups.cooking import Cooked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Task, TaskSpec
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class StepView:
     """What a term may look at in one training step.
 
     Attributes:
-        model: the model being trained, a `jlrun.model.JointModel`.
+        model: the model being trained, a `jlrun.models.joint_model.JointModel`.
         batches: stream -> its batch on the device.
         outputs: stream -> the model's outputs on that batch; streams without tasks of their own
             are left out unless the phase asks for them (`jlrun.phase.Phase.observed`).

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.fusions.late import LateHead
-from jlrun.model import JointModel
+from jlrun.models.fusions.late import LateHead
+from jlrun.models.joint_model import JointModel
 
 
 def stacked_head_weights(model: nn.Module, heads: Sequence[str] | None) -> list[Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jlrun.data.streams import Stream
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Objective, Recipe
 from jlrun.tasks import TaskSpec
 from jlrun.terms.base import Need, Term

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from jlrun.class_vectors import ClassVectors
 from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.evaluation import Predict
-from jlrun.model import JointModel
+from jlrun.models.class_vectors import ClassVectors
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.terms.base import Term

@@ -76,7 +76,6 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         UserError: if the run has no selected weights, or an override is wrong, or its model has
             one modality and can miss none.
     """
-    from jlrun import checkpoints
     from jlrun.assembly import assemble
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
@@ -84,6 +83,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.engine import session
     from jlrun.evaluation import evaluate, predictor
     from jlrun.fitting import FitFolder
+    from jlrun.models import checkpoints
     from jlrun.outcome import missing_scores
     from jlrun.per_class import PerClassCounts
     from jlrun.saved_run import load_config

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jlrun.class_vectors import ClassVectors
 from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
+from jlrun.models.class_vectors import ClassVectors
 from jlrun.seeding import derive_seed
 
 MAX_DRAWS = 1_000

@@ -12,12 +12,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from jlrun.class_vectors import Normalization
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.heads.embedding import described
-from jlrun.heads.shapes import check_vectors
-from jlrun.model import JointModel
+from jlrun.models.class_vectors import Normalization
+from jlrun.models.heads.embedding import described
+from jlrun.models.heads.shapes import check_vectors
+from jlrun.models.joint_model import JointModel
 from jlrun.ranges import PositiveInt
 from jlrun.terms.base import PhaseStart, StepView, Term
 from jlrun.terms.totals import nothing
@@ -32,10 +32,10 @@ class ClosedForm(nn.Module):
         in_features: D, width of the features ``(B, D)``.
         out_features: K, number of logits.
         classes: the K names of the classes.
-        attributes, normalize: as in `jlrun.heads.Embedding`.
+        attributes, normalize: as in `jlrun.models.heads.Embedding`.
 
     Raises:
-        UserError: as `jlrun.heads.Embedding`.
+        UserError: as `jlrun.models.heads.Embedding`.
     """
 
     class_vectors: Tensor  # (K, A)

@@ -17,19 +17,19 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders.base import Encoder
 from jlrun.engine import Engine
-from jlrun.fusions import Concat, Fusion, Gated, Late, Single, Transformer
-from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Concat, Fusion, Gated, Late, Single, Transformer
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.schedules import Cosine
-from jlrun.sharing import Hard
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.train_step import StepStats, train_step
 from jlrun.trainers.parts import head_name
-from jlrun.trunk import Trunk
 from jlrun.weightings import Equal
 from tests.toy import CPU, hard_model
 

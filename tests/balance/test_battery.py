@@ -24,15 +24,15 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, UserError
 from jlrun.fitting import FitFolder, FitRun
-from jlrun.fusions import Gated
-from jlrun.heads import Linear
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models.fusions import Gated
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Fit, body_and_head
 from jlrun.tasks import Depth, Multilabel, Regression, TaskSpec
 from jlrun.terms import FeatureL2
 from jlrun.train_step import train_step
-from jlrun.trunk import Trunk
 from jlrun.weightings import PCGrad, Uncertainty
 from jlrun.weightings.route import GradientRoute
 from tests.balance.small import (

@@ -72,7 +72,7 @@ def test_both_parts_have_a_row(share: float) -> None:
             "does not exist",
         ),
         (
-            ["balance=mmpareto", "balance.weighting._target_=jlrun.fusions.Concat"],
+            ["balance=mmpareto", "balance.weighting._target_=jlrun.models.fusions.Concat"],
             "balance.weighting._target_",
             "is not a weighting of gradients",
         ),

@@ -28,7 +28,7 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.learner import Learner
 from jlrun.loop import Training, _between_epochs
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Phase
 from jlrun.state import PhaseState
 from jlrun.tasks import Binary, Multiclass, Multilabel

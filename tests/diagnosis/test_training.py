@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun import checkpoints
 from jlrun.data.sampling import RoundRobin
 from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis
 from jlrun.diagnosis.opposition import Opposition
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.fitting import FitFolder, FitRun
+from jlrun.models import checkpoints
 from jlrun.phase import Fit, Phase, body_and_head
 from jlrun.recorders.base import Position, Recorder
 from jlrun.terms import L2

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from jlrun.encoders.point import Point
 from jlrun.engine import Engine
-from jlrun.fusions import Single
 from jlrun.learner import Learner, build_learner
+from jlrun.models.encoders.point import Point
+from jlrun.models.fusions import Single
 from jlrun.phase import Objective, Phase
 from jlrun.tasks import Regression, TaskSpec
 from tests.toy import CPU, SPEC, hard_model, toy_phase

@@ -19,10 +19,10 @@ from jlrun.data.specs import (
     TextSpec,
     spec_to_json,
 )
-from jlrun.encoders import HuggingFace, Timm
 from jlrun.exporting import Export, loading_code, readme
 from jlrun.exporting.networks import describe_network, network_of
-from tests.encoders.tiny_bert import tiny_bert
+from jlrun.models.encoders import HuggingFace, Timm
+from tests.models.encoders.tiny_bert import tiny_bert
 
 IMAGE = ImageSpec(3, 32, 32, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
 RUN = {"name": "a", "mode": "transfer", "seed": 0, "selected": None}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.class_vectors.files import read_table
 from jlrun.data.datasets.image_lists import read_image_list
 from jlrun.data.reading.arrays import load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
@@ -20,7 +19,8 @@ from jlrun.data.tables.files.media import read_array
 from jlrun.data.tables.files.reading import read_chunks
 from jlrun.errors import UserError
 from jlrun.files.regular import why_not_regular
-from jlrun.weight_files.reading import read_weights
+from jlrun.models.class_vectors.files import read_table
+from jlrun.models.weight_files.reading import read_weights
 
 SPEC = {"image": ImageSpec(3, 8, 8, (), ())}
 READERS: dict[str, Callable[[Path], object]] = {

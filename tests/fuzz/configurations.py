@@ -66,7 +66,7 @@ _FOREIGN = _words(
     "jlrun.nothing jlrun.tasks.Multiclas torch.nn.Linear torch.nn.Module torch.optim.SGD "
     "torch.optim.LBFGS torch.optim.Optimizer torch.optim.SparseAdam torch.Tensor torch.zeros "
     "torch.nn.Identity torch.nn.init.normal_ torchvision.models.resnet18 jlrun.terms.base.Term "
-    "jlrun.encoders.base.Encoder jlrun.weightings.base.LossWeighting jlrun.model.JointModel "
+    "jlrun.models.encoders.base.Encoder jlrun.weightings.base.LossWeighting jlrun.models.joint_model.JointModel "
     "jlrun.config.trust.find jlrun.errors.UserError jlrun.cli.main a b.c .a a. ü.x torch.nn "
     "torch.float32 jlrun.tasks.Multiclass.__init__ jlrun.data.dataset.Dataset typing.Any"
 )

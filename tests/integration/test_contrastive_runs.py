@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jlrun import checkpoints
 from jlrun.cli import main
+from jlrun.models import checkpoints
 from jlrun.sweeps.records import scores_of
 from jlrun.verbs.evaluate import evaluate_run
 

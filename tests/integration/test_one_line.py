@@ -22,7 +22,7 @@ QUIET = ["recorder.tensorboard=false", "recorder.progress=none", "hydra.run.dir=
 OWN = """
 import torch
 from jlrun.data.dataset import Dataset
-from jlrun.encoders.base import Encoder
+from jlrun.models.encoders.base import Encoder
 
 class Narrow(Encoder):
     def __init__(self, width: int = 3):
@@ -74,7 +74,7 @@ CHECKED: dict[str, tuple[list[str], list[str]]] = {
         ["weighting._target_", "is not a weighting"],
     ),
     "a head for a weighting": (
-        [*MULTITASK, "weighting._target_=jlrun.heads.Linear"],
+        [*MULTITASK, "weighting._target_=jlrun.models.heads.Linear"],
         ["weighting._target_", "is not a weighting"],
     ),
     "learning rate": ([*MULTITASK, "optimizer.lr=1e38"], ["optimizer.lr: 1e+38 is too large"]),

@@ -21,7 +21,7 @@ from jlrun.cli import main
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Splits, make_splits
 from jlrun.data.view import View
-from jlrun.lora import is_lora_parameter
+from jlrun.models.lora import is_lora_parameter
 
 QUICK = [
     "engine.threads=1",

@@ -69,7 +69,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "shots": ([*MULTITASK, "dataset.shots=few"], ["dataset.shots", "'few'", "whole number"]),
     "fusion of one": ([*MULTITASK, "fusion=gated"], ["fusion", "one modality", "fusion=none"]),
     "multimodal of one": (["mode=multimodal", "dataset=digits"], ["mode", "two modalities"]),
-    "class": ([*MULTITASK, "heads._target_=jlrun.heads.Linaer"], ["Linaer", "Did you mean"]),
+    "class": ([*MULTITASK, "heads._target_=jlrun.models.heads.Linaer"], ["Linaer", "Did you mean"]),
     "untrusted": ([*MULTITASK, "heads._target_=os.system"], ["heads._target_", "'os.system'"]),
     "alias": ([*MULTITASK, "heads._target_=torch.os.system"], ["lies in 'os'", "not in a trusted"]),
     "own class without trust": ([*MULTITASK, "heads._target_=my.Head"], ["--trust my"]),

@@ -15,8 +15,8 @@ from jlrun.config.compose import compose
 from jlrun.evaluation import evaluate
 from jlrun.missing.report import area_under, score_missing
 from jlrun.missing.tags import missing_values
-from tests.fusions.test_battery import SEVERAL
 from tests.missing.two_inputs import MODALITIES, ROWS, fit, model, predict, rows, stream
+from tests.models.fusions.test_battery import SEVERAL
 
 RATES, SEEDS = (0.0, 0.4, 0.8), (0, 1)
 HOLES = {"left": torch.arange(ROWS) % 4 > 0}

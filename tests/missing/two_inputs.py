@@ -9,12 +9,12 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation import Predict, predictor
-from jlrun.fusions import Fusion, Gated
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.fusions import Fusion, Gated
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import Hard
+from jlrun.models.trunk import Trunk
 from jlrun.phase import Fit, Phase
-from jlrun.sharing import Hard
-from jlrun.trunk import Trunk
 from tests.toy import CPU, SPEC, TASKS, ToyEncoder, toy_objectives, toy_recipe
 
 MODALITIES = ("left", "right")

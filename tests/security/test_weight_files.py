@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from jlrun.errors import UserError
-from jlrun.weight_files.reading import read_weights
+from jlrun.models.weight_files.reading import read_weights
 from tests.security.hostile import Canary
 
 WEIGHT = torch.ones(2)

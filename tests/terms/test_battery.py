@@ -15,11 +15,11 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders import Cnn, Mlp
-from jlrun.fusions import Concat, Late, Single
-from jlrun.fusions.base import Fusion
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.encoders import Cnn, Mlp
+from jlrun.models.fusions import Concat, Late, Single
+from jlrun.models.fusions.base import Fusion
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.terms import StepView, Term
 from jlrun.terms.base import PhaseStart

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders import Cnn, Mlp
 from jlrun.errors import UserError
-from jlrun.fusions import Late, Single
-from jlrun.heads import Linear
-from jlrun.heads import Mlp as MlpHead
-from jlrun.model import JointModel, Outputs
+from jlrun.models.encoders import Cnn, Mlp
+from jlrun.models.fusions import Late, Single
+from jlrun.models.heads import Linear
+from jlrun.models.heads import Mlp as MlpHead
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task
 from jlrun.terms import (
     L1,

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun import checkpoints
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
@@ -18,6 +17,7 @@ from jlrun.engine import Engine
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.judges import ByRepresentation
 from jlrun.learner import build_learner
+from jlrun.models import checkpoints
 from jlrun.phase import Comparison, Plan, Recipe
 from jlrun.retrieval.ranks import RECALL
 from jlrun.terms import Term

@@ -17,7 +17,7 @@ from jlrun.cli import main
 from jlrun.config.schema import Settings
 from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
-from jlrun.lora import merge_lora
+from jlrun.models.lora import merge_lora
 from jlrun.saved_model import load_teacher
 from jlrun.saved_run import load_config
 from jlrun.soups import cook, each_run, likeness, read_members, refuse_unlike
@@ -144,7 +144,7 @@ def test_the_table_tells_every_run_and_tests_the_soup_alone(
         ("target.val_fraction=0.3", "target.val_fraction is 0.3, but 0.2 in"),
         ("target.test_seed=1", "target.test_seed is 1, but 0 in"),
         ("backbone.image.hidden=8", "backbone.image.hidden is 8, but 16 in"),
-        ("heads._target_=jlrun.heads.Cosine", "models of one architecture"),
+        ("heads._target_=jlrun.models.heads.Cosine", "models of one architecture"),
     ],
 )
 def test_runs_of_other_data_or_architecture_are_refused(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jlrun.class_vectors import ClassVectors, class_vectors
 from jlrun.errors import UserError
+from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.zero_shot import ClassSplit
 
 DIGITS = tuple("0123456789")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from jlrun.class_vectors import class_vectors
 from jlrun.errors import UserError
-from jlrun.fusions import Single
-from jlrun.heads import Linear
+from jlrun.models.class_vectors import class_vectors
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
 from jlrun.zero_shot import ClassSplit, ClosedForm, Eszsl, SolveEszsl
 from tests.toy import ToyEncoder, hard_model, toy_stream
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from jlrun.class_vectors import ClassVectors
 from jlrun.data.batch import Batch
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
 from jlrun.evaluation import Predict, Prediction
-from jlrun.fusions import Single
-from jlrun.model import JointModel
+from jlrun.models.class_vectors import ClassVectors
+from jlrun.models.fusions import Single
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Objective, Plan
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.terms.base import PhaseStart, StepView

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.terms.base import TARGET, Need, PhaseStart, StepView, Term
 from jlrun.terms.totals import precise, total
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.ramps import RampName, ramp
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
 from jlrun.terms.adaptation.classes import (

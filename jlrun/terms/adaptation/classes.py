@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.tasks import Binary, Multiclass, Task, TaskSpec
 from jlrun.terms.adaptation.pairs import target_pairs
 from jlrun.terms.base import TARGET, PhaseStart, StepView

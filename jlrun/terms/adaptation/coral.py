@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.ranges import NonNegativeFloat
 from jlrun.terms.adaptation.pairs import (
     feature_rows,

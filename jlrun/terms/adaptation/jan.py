@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.terms.adaptation.classes import paired_class_heads, sum_over_heads
 from jlrun.terms.adaptation.kernels import gaussian_kernel, gaussian_kernels, mean_discrepancy

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.heads import Mlp
-from jlrun.model import Outputs
+from jlrun.models.heads import Mlp
+from jlrun.models.joint_model import Outputs
 from jlrun.ramps import RampName, ramp
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from jlrun.terms.adaptation.classes import num_classes, paired_class_heads, sum_over_heads

@@ -8,7 +8,7 @@ from itertools import combinations
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.terms.base import TARGET, StepView
 from jlrun.terms.totals import precise, total
 

@@ -17,8 +17,8 @@ from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
 from jlrun.data.positives import row_keys
 from jlrun.errors import UserError, did_you_mean
-from jlrun.model import JointModel
-from jlrun.shared_space import SharedSpace
+from jlrun.models.joint_model import JointModel
+from jlrun.models.shared_space import SharedSpace
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.self_supervised.encoding import full_precision
 from jlrun.terms.self_supervised.projector import any_trunk, placed

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.data.positives import alike
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.ranges import (
     NonNegativeFloat,
     NonNegativeInt,

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from jlrun.data.augmentation.modality_dropout import presence, with_presence
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.shared_space import projection
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
-from jlrun.shared_space import projection
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.cross_modal.base import feature_widths
 from jlrun.terms.cross_modal.following import follow

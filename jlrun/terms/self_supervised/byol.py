@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.diagnosis.neutral import unchanged_buffers
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.neutral import unchanged_buffers
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.self_supervised.encoding import encode_views, full_precision, nothing

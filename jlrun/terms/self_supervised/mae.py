@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing.base import FeatureSharing
 from jlrun.ranges import NonNegativeFloat, PositiveInt
-from jlrun.sharing.base import FeatureSharing
 from jlrun.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.terms.self_supervised.encoding import encode, nothing, plain_rows
 from jlrun.terms.self_supervised.mae_decoders import FeatureDecoder, TokenDecoder
@@ -33,7 +33,7 @@ from jlrun.terms.totals import precise
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """An encoder of images that can leave patches out (`jlrun.encoders.Vit`)."""
+    """An encoder of images that can leave patches out (`jlrun.models.encoders.Vit`)."""
 
     patch: int
     grid: tuple[int, int]

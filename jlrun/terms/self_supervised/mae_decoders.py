@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jlrun.encoders.transformer import Block
+from jlrun.models.encoders.transformer import Block
 
 _STD = 0.02  # of tokens and positions at the start
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from torch import nn
 
-from jlrun.model import JointModel
-from jlrun.sharing.base import FeatureSharing, TrunkSharing
-from jlrun.trunk import Trunk
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing.base import FeatureSharing, TrunkSharing
+from jlrun.models.trunk import Trunk
 
 Module = TypeVar("Module", bound=nn.Module)
 

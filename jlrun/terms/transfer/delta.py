@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
+from jlrun.models.trunk import Trunk
 from jlrun.ranges import NonNegativeFloat
 from jlrun.terms.base import PhaseStart, StepView, Term
 from jlrun.terms.totals import precise, total
 from jlrun.terms.transfer.frozen import FrozenModel
-from jlrun.trunk import Trunk
 
 
 class Delta(Term):

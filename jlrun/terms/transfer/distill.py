@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.terms.base import PhaseStart, StepView, Term
 from jlrun.terms.totals import nothing, precise, total

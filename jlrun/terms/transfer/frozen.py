@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
 
 
 class FrozenModel(nn.Module):

@@ -15,7 +15,7 @@ from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.transforms import Conform
 from jlrun.errors import Problem, UserError, did_you_mean
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.tasks import TaskSpec
 from jlrun.terms.transfer.frozen import in_precision_of
 

@@ -12,10 +12,10 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders import Cnn
-from jlrun.fusions import Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel, Outputs
+from jlrun.models.encoders import Cnn
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Binary, Multiclass, Regression, TaskSpec
 from jlrun.terms.base import PhaseStart, StepView, Term
 from tests.toy import CPU, hard_model

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.errors import UserError
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.terms.adaptation import AdaBn
 from jlrun.terms.adaptation.adabn import estimate_batch_norm
 from tests.terms.adaptation.domains import (

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.terms.adaptation import Coral, Jan, Mmd, SourceCoral
 from jlrun.terms.adaptation.coral import coral_distance
 from jlrun.terms.adaptation.kernels import (

@@ -15,7 +15,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.terms.adaptation import FixMatch
 from jlrun.terms.adaptation.strong import strongly_augmented
 from jlrun.terms.adaptation.teacher import Teacher

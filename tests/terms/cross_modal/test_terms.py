@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from jlrun.data.batch import Batch
 from jlrun.data.positives import row_keys
 from jlrun.errors import UserError
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.terms import StepView
 from jlrun.terms.cross_modal import Clip, Cmc, CrossModal, MaskedModality, SigLip, VicRegModalities
 from jlrun.terms.cross_modal.losses import symmetric_contrastive

@@ -12,11 +12,11 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, Spec, TextSpec
 from jlrun.data.streams import Stream
-from jlrun.encoders import BagOfEmbeddings
-from jlrun.encoders.base import Encoder
-from jlrun.fusions import Concat, Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.encoders import BagOfEmbeddings
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Concat, Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.terms.base import PhaseStart, StepView, Term
 from jlrun.terms.cross_modal import add_spaces

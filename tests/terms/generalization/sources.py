@@ -9,10 +9,10 @@ from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec
-from jlrun.encoders import Mlp
-from jlrun.fusions import Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.encoders import Mlp
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.tasks import Binary, Multiclass
 from jlrun.terms.base import StepView
 from tests.toy import hard_model

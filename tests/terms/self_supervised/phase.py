@@ -13,11 +13,11 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec
 from jlrun.data.streams import Stream
-from jlrun.encoders import Mlp, Vit
-from jlrun.encoders.base import Encoder
-from jlrun.fusions import Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.encoders import Mlp, Vit
+from jlrun.models.encoders.base import Encoder
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.terms.base import PhaseStart, StepView, Term
 from jlrun.terms.self_supervised import (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.terms.base import StepView
 from jlrun.terms.self_supervised import Byol
 from jlrun.terms.self_supervised.byol import teacher_momentum

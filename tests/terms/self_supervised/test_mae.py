@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.rows import TensorRows
-from jlrun.encoders import Mlp, Vit
+from jlrun.models.encoders import Mlp, Vit
 from jlrun.terms.base import StepView
 from jlrun.terms.self_supervised import Mae
 from jlrun.terms.self_supervised.mae_decoders import TokenDecoder

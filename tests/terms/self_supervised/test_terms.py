@@ -13,15 +13,15 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.fusions import Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel
-from jlrun.sharing import CrossStitch
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
+from jlrun.models.sharing import CrossStitch
+from jlrun.models.trunk import Trunk
 from jlrun.terms.base import StepView, Term
 from jlrun.terms.self_supervised import Mae, Rotation, SupCon
 from jlrun.terms.self_supervised.encoding import encode_views
 from jlrun.terms.self_supervised.projector import projector
-from jlrun.trunk import Trunk
 from tests.terms.self_supervised.phase import (
     ENCODERS,
     OF_IMAGES,

@@ -15,11 +15,11 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.transforms import resize, to_channels
-from jlrun.encoders import Mlp, TabularMlp
 from jlrun.errors import UserError
-from jlrun.fusions import Single
-from jlrun.heads import Linear
-from jlrun.model import JointModel
+from jlrun.models.encoders import Mlp, TabularMlp
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.models.joint_model import JointModel
 from jlrun.saved_model import Teacher, load_saved_model, load_teacher
 from jlrun.saved_run import load_run
 from jlrun.tasks import Multiclass, TaskSpec

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jlrun.engine import Engine
 from jlrun.learner import Learner, build_learner
-from jlrun.model import JointModel
+from jlrun.models.joint_model import JointModel
 from jlrun.phase import Phase
 from jlrun.terms.base import Term
 from jlrun.terms.transfer import BSS, L2SP, Delta, LwF

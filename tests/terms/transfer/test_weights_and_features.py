@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from jlrun.errors import UserError
-from jlrun.model import Outputs
+from jlrun.models.joint_model import Outputs
 from jlrun.terms.base import StepView
 from jlrun.terms.transfer import BSS, L2SP, Delta
 from jlrun.terms.transfer.frozen import FrozenModel

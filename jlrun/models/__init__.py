@@ -1,0 +1,1 @@
+"""Models: encoders, fusion, sharing and heads as one network."""

@@ -1,0 +1,73 @@
+"""The one model: a body that tasks share in some way, and a head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from jlrun.data.batch import Batch
+from jlrun.models.shared_space import SharedSpace
+from jlrun.models.sharing.base import Sharing
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model yields on a batch.
+
+    Attributes:
+        features: modality -> ``(B, D_m)``; zero where the modality is absent.
+        fused: ``(B, D)``, what tasks have in common.
+        logits: head -> ``(B, outputs)``.
+    """
+
+    features: Mapping[str, Tensor]
+    fused: Tensor
+    logits: Mapping[str, Tensor]
+
+
+class JointModel(nn.Module):
+    """A body (encoders, fusion, and how tasks share them) and a head per task.
+
+    Terms between modalities add spaces (`jlrun.models.shared_space`) that the features of modalities are
+    projected into, in ``spaces``, by name.
+
+    Args:
+        body: from a batch to what each head sees.
+        heads: head name -> head on its features.
+    """
+
+    def __init__(self, body: Sharing, heads: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.body = body
+        self.heads = nn.ModuleDict(heads)
+        self.spaces = nn.ModuleDict()
+
+    def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
+        """Return the outputs of the named heads (or all)."""
+        names = tuple(self.heads) if heads is None else tuple(heads)
+        seen = self.body(batch, names)
+        return Outputs(seen.features, seen.fused, self.decide(seen.by_task))
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the fused features of a batch, ``(B, D)``."""
+        return self.body(batch, tuple(self.heads)).fused
+
+    def features(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return modality -> features of a batch, ``(B, D_m)``; zero where it is absent."""
+        return self.body(batch, tuple(self.heads)).features
+
+    def space(self, name: str) -> SharedSpace | None:
+        """Return the shared space of that name, if there is one."""
+        found = dict(self.spaces.items()).get(name)
+        assert found is None or isinstance(found, SharedSpace)
+        return found
+
+    def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return head -> logits of what each head sees."""
+        return {name: self.heads[name](x) for name, x in by_task.items()}
+
+    def num_parameters(self, trainable: bool = False) -> int:
+        """Number of parameters, or of those that are trained."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)

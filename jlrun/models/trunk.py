@@ -1,0 +1,148 @@
+"""The lower part of a model: encoders of the modalities, and a fusion of what is present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.data.batch import Batch
+from jlrun.models.encoders.base import Encoder, Stage, Tokens
+from jlrun.models.fusions.base import Fusion, TokenFusion
+from jlrun.models.module_state import running_statistics
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a trunk yields on a batch.
+
+    Attributes:
+        features: modality -> ``(B, D_m)``; zero where the modality is absent.
+        fused: ``(B, D)``, or maps ``(B, D, H, W)`` of an encoder of dense features.
+    """
+
+    features: Mapping[str, Tensor]
+    fused: Tensor
+
+
+class Trunk(nn.Module):
+    """Encoders of the modalities and a fusion over exactly these, in this order.
+
+    Args:
+        encoders: modality -> encoder.
+        fusion: of their features, or of their tokens.
+        pooled: whether a fusion that attends to tokens gets pooled features all the same, as one
+            token of each modality; it is then made for their widths.
+    """
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], fusion: Fusion, pooled: bool = False
+    ) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = fusion
+        self.pooled = pooled
+        self.out_features = fusion.out_features
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Encode the present rows of each modality, and fuse."""
+        rows = self.present_rows(batch)
+        if isinstance(self.fusion, TokenFusion) and not self.pooled:
+            return self._attend(rows, batch, self.fusion)
+        encoded = {}
+        for modality, x in rows.items():
+            with self._lone_row(modality, x):
+                encoded[modality] = self.encoders[modality](x)
+        return self.join(encoded, batch)
+
+    def present_rows(self, batch: Batch) -> dict[str, Tensor]:
+        """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
+
+        Encoders see no other rows; a modality that no row has is left out.
+        """
+        rows = {}
+        for modality in self.encoders:
+            x, mask = batch.inputs[modality], batch.present.get(modality)
+            if mask is None:
+                rows[modality] = x
+            elif bool(mask.any()):
+                rows[modality] = x[mask]
+        return rows
+
+    def stages(self, modality: str) -> Sequence[Stage]:
+        """Return the stretches of a modality's encoder."""
+        encoder = self.encoders[modality]
+        if isinstance(encoder, Encoder):
+            return encoder.stages()
+        # A module of the user's own or of another library.
+        return (Stage(encoder, cast(int, encoder.out_features)),)
+
+    def join(self, encoded: Mapping[str, Tensor], batch: Batch) -> Encoded:
+        """Put the features ``(B_m, D_m)`` of the present rows in their places, and fuse."""
+        features = {m: self._placed(m, encoded, batch) for m in self.encoders}
+        present = {m: mask for m, mask in batch.present.items() if m in features}
+        return Encoded(features, self.fusion(features, present))
+
+    def _attend(self, rows: Mapping[str, Tensor], batch: Batch, fusion: TokenFusion) -> Encoded:
+        tokens = {}
+        for modality, x in rows.items():
+            with self._lone_row(modality, x):
+                tokens[modality] = encode_tokens(self.encoders[modality], x)
+        pooled = {m: pool(self.encoders[m], sequence) for m, sequence in tokens.items()}
+        features = {m: self._placed(m, pooled, batch) for m in self.encoders}
+        placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}
+        present = {m: mask for m, mask in batch.present.items() if m in features}
+        return Encoded(features, fusion.attend(placed, present))
+
+    def _lone_row(self, modality: str, x: Tensor) -> AbstractContextManager[None]:
+        """Let the encoder of a modality that one row has normalise without that row's variance."""
+        lone = self.training and len(x) == 1
+        return running_statistics(self.encoders[modality]) if lone else nullcontext()
+
+    def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        mask = batch.present.get(modality)
+        if mask is None:
+            return encoded[modality]
+        rows = encoded.get(modality)
+        if rows is None:
+            width = cast(int, self.encoders[modality].out_features)
+            other = next(iter(encoded.values()), None)
+            dtype = torch.get_default_dtype() if other is None else other.dtype
+            return torch.zeros(len(mask), width, dtype=dtype, device=mask.device)
+        return _in_place(rows, mask)
+
+    def _placed_tokens(self, modality: str, encoded: Mapping[str, Tokens], batch: Batch) -> Tokens:
+        mask, tokens = batch.present.get(modality), encoded.get(modality)
+        if mask is None:
+            return encoded[modality]
+        if tokens is None:
+            width = token_features(self.encoders[modality])
+            dtype = next((t.values.dtype for t in encoded.values()), torch.get_default_dtype())
+            return Tokens(torch.zeros(len(mask), 1, width, dtype=dtype, device=mask.device))
+        padding = None if tokens.padding is None else _in_place(tokens.padding, mask)
+        return Tokens(_in_place(tokens.values, mask), padding)
+
+
+def token_features(encoder: nn.Module) -> int:
+    """Return the width of an encoder's tokens."""
+    width = encoder.token_features if isinstance(encoder, Encoder) else encoder.out_features
+    return cast(int, width)
+
+
+def encode_tokens(encoder: nn.Module, x: Tensor) -> Tokens:
+    """Return an encoder's tokens; a module of the user's own has one, its features."""
+    return encoder.encode_tokens(x) if isinstance(encoder, Encoder) else Tokens(encoder(x)[:, None])
+
+
+def pool(encoder: nn.Module, tokens: Tokens) -> Tensor:
+    """Return the features ``(B, D)`` of an encoder's tokens."""
+    return encoder.pool(tokens) if isinstance(encoder, Encoder) else tokens.values[:, 0]
+
+
+def _in_place(rows: Tensor, mask: Tensor) -> Tensor:
+    """Put rows ``(M, ...)`` where ``mask``, Bool ``(B,)``, is true, and zeros elsewhere."""
+    return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)

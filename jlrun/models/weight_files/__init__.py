@@ -1,0 +1,15 @@
+"""Weights from local files, whatever library wrote them."""
+
+from jlrun.models.weight_files.loading import Fit, fit_weights, load_weights
+from jlrun.models.weight_files.reading import SUFFIXES, read_weights
+from jlrun.models.weight_files.report import LoadReport, Skipped
+
+__all__ = [
+    "SUFFIXES",
+    "Fit",
+    "LoadReport",
+    "Skipped",
+    "fit_weights",
+    "load_weights",
+    "read_weights",
+]
