@@ -33,7 +33,13 @@ from jlrun.config.slots import gradient_keys
 from jlrun.data.datasets.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
 from jlrun.figures.records import read_curves
 from jlrun.figures.style import FAINT, FONT_SIZE, INK, PALETTE
-from jlrun.weightings import GradientWeighting, LossWeighting, TaskGradients, TaskLosses, Weighting
+from jlrun.objective.weightings import (
+    GradientWeighting,
+    LossWeighting,
+    TaskGradients,
+    TaskLosses,
+    Weighting,
+)
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 WEIGHTINGS = (

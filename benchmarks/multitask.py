@@ -40,12 +40,12 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
+from jlrun.objective.weightings import GradientWeighting
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.schedules import Constant
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.train_step import train_step
-from jlrun.weightings import GradientWeighting
-from jlrun.weightings.route import GradientRoute
 
 WEIGHTINGS = Path(__file__).parents[1] / "conf" / "weighting"
 SPEC = ImageSpec(channels=1, height=28, width=28, mean=(0.5,), std=(0.5,))

@@ -34,6 +34,7 @@ from jlrun.feeds import (
 from jlrun.fingerprints import Fingerprint, fingerprint_of
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import LearnedStart
+from jlrun.objective.terms.self_supervised.samples import sample_row
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
 from jlrun.target_tasks import (
@@ -43,7 +44,6 @@ from jlrun.target_tasks import (
     told_of_target,
 )
 from jlrun.tasks import TaskSpec
-from jlrun.terms.self_supervised.samples import sample_row
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.holding_out import with_held_out
 from jlrun.trainers.parts import Feed, Parts

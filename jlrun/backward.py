@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from jlrun.forward import PartLosses, StepForward
 from jlrun.models.sharing.base import FeatureSharing
-from jlrun.seeding import preserved_randomness
-from jlrun.weightings.base import (
+from jlrun.objective.weightings.base import (
     GradientWeighting,
     LossWeighting,
     TaskGradients,
     TaskLosses,
     Weighting,
 )
+from jlrun.seeding import preserved_randomness
 
 
 def backward(step: StepForward, number: int) -> tuple[list[PartLosses], Tensor]:

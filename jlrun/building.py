@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from jlrun.averaging import NoAverage, WeightAverage
-from jlrun.balance import Balance, NoBalance
 from jlrun.config import trust
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
@@ -35,11 +34,12 @@ from jlrun.models.fusions import Single, TokenFusion
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk, token_features
+from jlrun.objective.balance import Balance, NoBalance
+from jlrun.objective.ramps import ramp
+from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Recipe
-from jlrun.ramps import ramp
 from jlrun.tasks import TaskSpec
-from jlrun.terms.cross_modal import CrossModal, add_spaces
-from jlrun.weightings.route import GradientRoute
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -34,6 +34,7 @@ from jlrun.learner import build_learner
 from jlrun.longer import check_longer, forget_ends, lengthened
 from jlrun.loop import Surroundings
 from jlrun.missing.tags import missing_values
+from jlrun.objective.terms.base import Term
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit
 from jlrun.pictures import (
@@ -53,7 +54,6 @@ from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
 from jlrun.shared_baselines import SharedBaselines
 from jlrun.spaces import look_at_spaces
-from jlrun.terms.base import Term
 
 
 def execute(composed: Composed) -> Result:

@@ -26,9 +26,9 @@ from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.files.names import name_problems
 from jlrun.models.class_vectors import ClassVectors, class_vectors
+from jlrun.objective.terms.base import Term
 from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
-from jlrun.terms.base import Term
 from jlrun.trainers.parts import Feed
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.withholding import withhold

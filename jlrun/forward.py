@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jlrun.balance.apart import ApartGradients
-from jlrun.balance.base import Measured, PartView, StepDone
-from jlrun.balance.encoders import encoder_parameters
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.learner import Learner
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.models.neutral import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
-from jlrun.objective_loss import objective_loss
+from jlrun.objective.balance.apart import ApartGradients
+from jlrun.objective.balance.base import Measured, PartView, StepDone
+from jlrun.objective.balance.encoders import encoder_parameters
+from jlrun.objective.task_loss import objective_loss
+from jlrun.objective.terms.base import StepView
 from jlrun.phase import Phase
-from jlrun.terms.base import StepView
 
 Part = Mapping[str, Batch]
 

@@ -12,15 +12,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from jlrun.averaging import Average
-from jlrun.balance import Balance, NoBalance
-from jlrun.balance.base import BalanceStart
-from jlrun.balance.encoders import widths
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.balance import Balance, NoBalance
+from jlrun.objective.balance.base import BalanceStart
+from jlrun.objective.balance.encoders import widths
+from jlrun.objective.terms.base import PhaseStart, Term
+from jlrun.objective.weightings.base import Weighting
 from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training, rule_for
-from jlrun.terms.base import PhaseStart, Term
-from jlrun.weightings.base import Weighting
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import torch
 
-from jlrun.balance.base import EpochView
 from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
 from jlrun.diagnosis.gradients import shared_parameters
@@ -22,12 +21,13 @@ from jlrun.errors import Interrupted, RunError
 from jlrun.evaluation import evaluate, mean_loss, mean_score, predictor
 from jlrun.learner import Learner
 from jlrun.meter import Meter
+from jlrun.objective.balance.base import EpochView
+from jlrun.objective.weightings.base import GradientWeighting, Weighting
 from jlrun.phase import Phase
 from jlrun.recorders.base import MAIN_FIT, Position, Recorder
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.state import Best, PhaseState
 from jlrun.train_step import StepStats, train_step
-from jlrun.weightings.base import GradientWeighting, Weighting
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from jlrun.averaging import Average, NoAverage
-from jlrun.balance import Balance, NoBalance
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
-from jlrun.ramps import Constant, Ramp
+from jlrun.objective.balance import Balance, NoBalance
+from jlrun.objective.ramps import Constant, Ramp
+from jlrun.objective.terms.base import TARGET, Need, Term
+from jlrun.objective.weightings.base import Weighting
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
-from jlrun.terms.base import TARGET, Need, Term
-from jlrun.weightings.base import Weighting
-from jlrun.weightings.route import GradientRoute
 
 if TYPE_CHECKING:
     from jlrun.evaluation import Predict
@@ -225,7 +225,7 @@ class Phase:
 
     @cached_property
     def offers(self) -> frozenset[Need]:
-        """What terms find here (`jlrun.terms.base.Term.needs`)."""
+        """What terms find here (`jlrun.objective.terms.base.Term.needs`)."""
         sources = [name for name in self.heads if name != TARGET]
         found: dict[Need, bool] = {
             "learned weights": self.learned,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jlrun.assembly import assemble
-from jlrun.balance import NoBalance
 from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
 from jlrun.diagnosis.gradients import shared_parameters
@@ -19,10 +18,11 @@ from jlrun.errors import UserError
 from jlrun.fingerprints import check_unchanged
 from jlrun.learner import Learner, build_learner
 from jlrun.models import checkpoints
+from jlrun.objective.balance import NoBalance
+from jlrun.objective.weightings import Equal
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Fit, Phase
 from jlrun.seeding import derive_seed, seed_everything
-from jlrun.weightings import Equal
-from jlrun.weightings.route import GradientRoute
 
 Checkpoint = Literal["best", "last"]
 ALL = Diagnosis(every=1, gradients="parameters", affinity=True)

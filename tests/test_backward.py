@@ -17,10 +17,8 @@ from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Phase
-from jlrun.terms import Confidence, FeatureL2
-from jlrun.train_step import train_step
-from jlrun.weightings import (
+from jlrun.objective.terms import Confidence, FeatureL2
+from jlrun.objective.weightings import (
     DBMTL,
     MGDA,
     Equal,
@@ -31,9 +29,11 @@ from jlrun.weightings import (
     TaskGradients,
     Weighting,
 )
-from jlrun.weightings.route import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.phase import Phase
+from jlrun.train_step import train_step
+from tests.objective.weightings.test_battery import NODES, made
 from tests.toy import CPU, TASKS, hard_model, toy_batch, toy_model, toy_phase, toy_recipe
-from tests.weightings.test_battery import NODES, made
 
 MakeWeighting = Callable[[tuple[str, ...]], Weighting]
 
@@ -163,7 +163,7 @@ def torchjd_gradients(source: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("source", ["features", "parameters"])
 def test_gradients_are_those_of_torchjd(source: str) -> None:
-    from jlrun.weightings import IMTLG
+    from jlrun.objective.weightings import IMTLG
 
     assert_same(gradients(IMTLG, gradients=source), torchjd_gradients(source))
 

@@ -11,10 +11,10 @@ from jlrun.data.sampling import joint_batches
 from jlrun.errors import Interrupted, RunError
 from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.models import checkpoints
+from jlrun.objective.terms import L2
+from jlrun.objective.weightings import DWA, Equal, PCGrad, Uncertainty
 from jlrun.phase import Fit, Phase, body_and_head
 from jlrun.state import Best
-from jlrun.terms import L2
-from jlrun.weightings import DWA, Equal, PCGrad, Uncertainty
 from tests.toy import (
     TASKS,
     StopAt,

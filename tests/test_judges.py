@@ -21,11 +21,11 @@ from jlrun.judges import ByRepresentation, ByValidator
 from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms import Term
+from jlrun.objective.terms.adaptation import AdaBn
 from jlrun.phase import Fit, Objective, Plan
 from jlrun.probes import representation_scores
 from jlrun.tasks import Regression, TaskSpec
-from jlrun.terms import Term
-from jlrun.terms.adaptation import AdaBn
 from jlrun.trainers import transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.validators import Evidence, InformationMaximization, SourceAccuracy, Validator
@@ -282,7 +282,7 @@ def corrupted(target: Feed) -> Feed:
 
 @pytest.mark.parametrize("oracle", [True, False])
 def test_labels_of_the_target_are_never_seen(tmp_path: Path, oracle: bool) -> None:
-    from jlrun.terms.adaptation import Cdan, Mcc
+    from jlrun.objective.terms.adaptation import Cdan, Mcc
 
     terms: dict[str, type[Term]] = {"mcc": Mcc, "cdan": Cdan}
     how = replace(ADAPT, oracle=oracle)

@@ -19,12 +19,13 @@ from jlrun.evaluation import evaluate, predictor
 from jlrun.fitting import FitFolder, FitRun
 from jlrun.forward import objective_loss
 from jlrun.learner import Learner, build_learner
+from jlrun.objective.weightings import GradientWeighting
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Fit, Objective, Phase
 from jlrun.tasks import Multiclass, Regression, TaskSpec
 from jlrun.train_step import train_step
 from jlrun.trainers.gain import relative_gain
-from jlrun.weightings import GradientWeighting
-from jlrun.weightings.route import GradientRoute
+from tests.objective.weightings.test_battery import NODES, made
 from tests.toy import (
     CPU,
     TASKS,
@@ -38,7 +39,6 @@ from tests.toy import (
     toy_stream,
     toy_surroundings,
 )
-from tests.weightings.test_battery import NODES, made
 
 SIGN, LARGEST = TASKS
 STREAMS = {"left": toy_stream("left", toy_rows(24)), "right": toy_stream("right", toy_rows(72, 1))}

@@ -9,7 +9,7 @@ from jlrun.assembly import assemble
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.streams import Stream
-from jlrun.terms.self_supervised import SupCon
+from jlrun.objective.terms.self_supervised import SupCon
 
 QUICK = ["engine.threads=1", "engine.device=cpu", "baselines=false", "pretraining.views.flip=0"]
 SOURCE = ["dataset@source=digits", "source.limit=300", "batch_size=16"]

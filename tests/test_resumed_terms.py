@@ -31,18 +31,18 @@ from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Concat, Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms import Term
+from jlrun.objective.terms.cross_modal import add_spaces
+from jlrun.objective.weightings import Equal
 from jlrun.phase import Fit, Plan, Recipe
 from jlrun.recorders.base import Position, Recorder
 from jlrun.saved_model import Teacher
 from jlrun.schedules import Cosine
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.terms import Term
-from jlrun.terms.cross_modal import add_spaces
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import between_modalities, with_pretraining
 from jlrun.validators import InformationMaximization
-from jlrun.weightings import Equal
 from tests.toy import CPU, StopAt, ToyEncoder, hard_model, never, toy_surroundings
 from tests.toy import SPEC as WAVE
 

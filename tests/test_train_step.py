@@ -9,11 +9,11 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.forward import objective_loss
 from jlrun.learner import build_learner
+from jlrun.objective.terms import L2
+from jlrun.objective.weightings import PCGrad, Uncertainty
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import body_and_head
-from jlrun.terms import L2
 from jlrun.train_step import train_step
-from jlrun.weightings import PCGrad, Uncertainty
-from jlrun.weightings.route import GradientRoute
 from tests.toy import (
     CPU,
     TASKS,

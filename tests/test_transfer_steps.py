@@ -14,11 +14,11 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.learner import Learner, build_learner
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.ramps import Linear as LinearRamp
+from jlrun.objective.terms.base import TARGET, StepView, Term
+from jlrun.objective.weightings import PCGrad
 from jlrun.phase import HEADS, Objective, ParameterRule, Phase
-from jlrun.ramps import Linear as LinearRamp
-from jlrun.terms.base import TARGET, StepView, Term
 from jlrun.train_step import StepStats, train_step
-from jlrun.weightings import PCGrad
 from tests.toy import (
     CPU,
     TASKS,

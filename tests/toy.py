@@ -20,12 +20,12 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
+from jlrun.objective.terms.base import Term
+from jlrun.objective.weightings import Equal, Weighting
 from jlrun.phase import Objective, Phase, Recipe
 from jlrun.recorders.base import NullRecorder, Recorder
 from jlrun.schedules import Cosine
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.terms.base import Term
-from jlrun.weightings import Equal, Weighting
 
 CPU = torch.device("cpu")
 SPEC = AudioSpec(num_samples=4, sample_rate=8000)  # four plain numbers

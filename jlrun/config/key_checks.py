@@ -13,7 +13,7 @@ from jlrun.config.signatures import coerced, read_signature
 from jlrun.config.slots import gradient_keys, subset_keys
 from jlrun.data.splits import Subset
 from jlrun.errors import Problem
-from jlrun.weightings.route import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientRoute
 
 
 def check_subsets(config: Mapping[str, Any]) -> list[Problem]:

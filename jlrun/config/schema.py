@@ -21,7 +21,7 @@ from pydantic import (
 
 from jlrun.config.data_nodes import START
 from jlrun.data.written_names import Name
-from jlrun.ramps import RampName
+from jlrun.objective.ramps import RampName
 from jlrun.ranges import (
     Fraction,
     NonNegativeFloat,

@@ -54,14 +54,16 @@ FUSION = Slot("a fusion", ("jlrun.models.fusions.Fusion",), given=("features",))
 HEAD = Slot("a head", _MODULE, _NETWORKS, given=("in_features", "out_features"))
 WEIGHTING = Slot(
     "a weighting",
-    ("jlrun.weightings.LossWeighting", "jlrun.weightings.GradientWeighting"),
+    ("jlrun.objective.weightings.LossWeighting", "jlrun.objective.weightings.GradientWeighting"),
     given=("tasks",),
 )
 GRADIENT_WEIGHTING = Slot(
-    "a weighting of gradients", ("jlrun.weightings.GradientWeighting",), given=("tasks",)
+    "a weighting of gradients", ("jlrun.objective.weightings.GradientWeighting",), given=("tasks",)
 )
-BALANCE = Slot("a balance", ("jlrun.balance.Balance",), parts={"weighting": GRADIENT_WEIGHTING})
-TERM = Slot("a term", ("jlrun.terms.Term",))
+BALANCE = Slot(
+    "a balance", ("jlrun.objective.balance.Balance",), parts={"weighting": GRADIENT_WEIGHTING}
+)
+TERM = Slot("a term", ("jlrun.objective.terms.Term",))
 OPTIMIZER = Slot(
     "an optimizer", ("torch.optim.Optimizer",), ("torch.optim", "timm.optim"), given=("params",)
 )

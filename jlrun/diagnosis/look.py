@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from jlrun.backward import takes_features
-from jlrun.balance import NoBalance
 from jlrun.data.batch import Batch
 from jlrun.diagnosis.affinity import affinities
 from jlrun.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
@@ -16,9 +15,10 @@ from jlrun.engine import Engine
 from jlrun.forward import StepForward
 from jlrun.learner import Learner
 from jlrun.models.neutral import untouched
+from jlrun.objective.balance import NoBalance
+from jlrun.objective.weightings.base import GradientSource
 from jlrun.phase import Phase
 from jlrun.seeding import preserved_randomness
-from jlrun.weightings.base import GradientSource
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jlrun.data.batch import Batch
-from jlrun.terms.cross_modal.base import check_column
+from jlrun.objective.terms.cross_modal.base import check_column
 
 
 @dataclass(frozen=True)

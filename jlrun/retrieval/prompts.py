@@ -19,8 +19,8 @@ from jlrun.data.reading.texts import tokenize
 from jlrun.data.specs import TextSpec
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.cross_modal.base import feature_widths
 from jlrun.retrieval.embedded import project
-from jlrun.terms.cross_modal.base import feature_widths
 
 
 @torch.no_grad()

@@ -8,11 +8,11 @@ from typing import Literal
 
 from jlrun.data.streams import Stream
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import Need, Term
+from jlrun.objective.weightings import Equal
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Objective, Recipe
 from jlrun.tasks import TaskSpec
-from jlrun.terms.base import Need, Term
-from jlrun.weightings import Equal
-from jlrun.weightings.route import GradientRoute
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from jlrun.errors import UserError
 from jlrun.evaluation import Predict
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import Term
 from jlrun.phase import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.terms.base import Term
 from jlrun.trainers.parts import Begin, Feed, Parts, head_name
 from jlrun.zero_shot import (
     AllClasses,

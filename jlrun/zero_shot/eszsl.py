@@ -18,9 +18,9 @@ from jlrun.models.class_vectors import Normalization
 from jlrun.models.heads.embedding import described
 from jlrun.models.heads.shapes import check_vectors
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import PhaseStart, StepView, Term
+from jlrun.objective.terms.totals import nothing
 from jlrun.ranges import PositiveInt
-from jlrun.terms.base import PhaseStart, StepView, Term
-from jlrun.terms.totals import nothing
 from jlrun.zero_shot.classes import ClassSplit
 from jlrun.zero_shot.methods import Eszsl
 

@@ -12,8 +12,8 @@ from annotated_types import Ge, Le
 from torch import Tensor
 from torch.nn import functional as F
 
+from jlrun.objective.terms.totals import precise
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
-from jlrun.terms.totals import precise
 
 
 class Method(ABC):

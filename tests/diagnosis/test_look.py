@@ -15,9 +15,9 @@ from jlrun.diagnosis.tags import affinity_values, cosines_of, gradient_values
 from jlrun.engine import Engine
 from jlrun.forward import StepForward
 from jlrun.learner import Learner, build_learner
+from jlrun.objective.weightings import Static
 from jlrun.phase import Phase, body_and_head
 from jlrun.train_step import train_step
-from jlrun.weightings import Static
 from tests.diagnosis.toys import point_learner, point_phase
 from tests.toy import CPU, toy_batch, toy_model, toy_phase, toy_recipe
 

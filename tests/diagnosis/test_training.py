@@ -16,11 +16,11 @@ from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.fitting import FitFolder, FitRun
 from jlrun.models import checkpoints
+from jlrun.objective.terms import L2
+from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Fit, Phase, body_and_head
 from jlrun.recorders.base import Position, Recorder
-from jlrun.terms import L2
-from jlrun.weightings import DWA, MGDA, Equal, PCGrad, Static
-from jlrun.weightings.route import GradientRoute
 from tests.diagnosis.toys import point_learner, point_phase
 from tests.toy import (
     CPU,

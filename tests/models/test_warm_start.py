@@ -20,8 +20,8 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import add_lora, is_lora_parameter
 from jlrun.models.warm_start import LearnedStart
-from jlrun.terms import Term
-from jlrun.terms.transfer import L2SP
+from jlrun.objective.terms import Term
+from jlrun.objective.terms.transfer import L2SP
 from jlrun.train_step import train_step
 from tests.toy import CPU, hard_model, toy_batch, toy_model, toy_phase, toy_recipe
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.engine import Engine
+from jlrun.objective.terms.cross_modal import Clip
 from jlrun.retrieval.classes import (
     by_class_vectors,
     centroid_accuracies,
@@ -19,8 +20,7 @@ from jlrun.retrieval.classes import (
 )
 from jlrun.retrieval.embedded import Embedded, embed
 from jlrun.retrieval.prompts import class_vectors
-from jlrun.terms.cross_modal import Clip
-from tests.terms.cross_modal.three import TEXT, model_of, rows_of, stream_of
+from tests.objective.terms.cross_modal.three import TEXT, model_of, rows_of, stream_of
 from tests.toy import CPU
 
 

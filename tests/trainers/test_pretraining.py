@@ -18,11 +18,12 @@ from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.judges import ByRepresentation
 from jlrun.learner import build_learner
 from jlrun.models import checkpoints
+from jlrun.objective.terms import Term
+from jlrun.objective.terms.cross_modal import Clip
+from jlrun.objective.terms.self_supervised import SimClr
+from jlrun.objective.weightings import PCGrad
 from jlrun.phase import Comparison, Plan, Recipe
 from jlrun.retrieval.ranks import RECALL
-from jlrun.terms import Term
-from jlrun.terms.cross_modal import Clip
-from jlrun.terms.self_supervised import SimClr
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import (
@@ -31,7 +32,6 @@ from jlrun.trainers.pretraining import (
     only_pretraining,
     with_pretraining,
 )
-from jlrun.weightings import PCGrad
 from tests.toy import (
     CPU,
     SPEC,

@@ -16,9 +16,9 @@ from jlrun.evaluation import Predict, Prediction
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import PhaseStart, StepView
 from jlrun.phase import Objective, Plan
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.terms.base import PhaseStart, StepView
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot

@@ -15,12 +15,12 @@ from jlrun.learner import Learner, build_learner
 from jlrun.models.fusions import Concat, Fusion, Gated, Late, Sum
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import FeatureSharing
+from jlrun.objective.terms import L1, L2, Confidence, FeatureL2, GroupLasso, Orthogonal, TraceNorm
+from jlrun.objective.terms.base import StepView, Term
+from jlrun.objective.weightings import Equal, GramianWeighting, PCGrad, Weighting
+from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Phase
-from jlrun.terms import L1, L2, Confidence, FeatureL2, GroupLasso, Orthogonal, TraceNorm
-from jlrun.terms.base import StepView, Term
 from jlrun.train_step import train_step
-from jlrun.weightings import Equal, GramianWeighting, PCGrad, Weighting
-from jlrun.weightings.route import GradientRoute
 from tests.models.sharing.small import (
     FAST,
     NODES,

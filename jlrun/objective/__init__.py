@@ -1,0 +1,1 @@
+"""The objective: how losses become an update."""

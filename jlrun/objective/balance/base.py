@@ -1,0 +1,197 @@
+"""What a way of balancing modalities is, and what it sees of a phase and of a training step."""
+
+# M modalities, K objectives, B rows
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.data.batch import Batch
+from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.objective.balance.encoders import widths
+from jlrun.objective.balance.rows import num_usable
+from jlrun.objective.weightings.base import Weighting
+
+if TYPE_CHECKING:
+    from jlrun.data.streams import Stream
+    from jlrun.phase import Objective
+
+TAG = "balance/"
+
+
+@dataclass(frozen=True)
+class BalanceStart:
+    """What is known when a phase begins.
+
+    Attributes:
+        model: with the weights that the phase starts from, on the device.
+        objectives: what is learned, K.
+        weighting: of the objectives.
+    """
+
+    model: JointModel
+    objectives: tuple[Objective, ...]
+    weighting: Weighting
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Modality -> width D_m of its features, in the order of the model; M entries."""
+        return widths(self.model)
+
+
+@dataclass(frozen=True)
+class PartView:
+    """What a balance may look at of a part of a training step.
+
+    Attributes:
+        model: the model being trained.
+        batches: stream -> the part of its batch, on the device.
+        outputs: stream -> the model's outputs on it.
+        heads: stream -> the heads that are computed on it.
+        scales: ``(K,)``, factors of the objectives' losses.
+        counts: ``(M, K)``, what `Balance.count` returns of all parts of the step together.
+        progress: share of the phase's steps that are done.
+    """
+
+    model: JointModel
+    batches: Mapping[str, Batch]
+    outputs: Mapping[str, Outputs]
+    heads: Mapping[str, Sequence[str]]
+    scales: Tensor
+    counts: Tensor
+    progress: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a balance makes of a part of a training step.
+
+    Attributes:
+        loss: a scalar that is added to the step's losses; over all parts these add up. None: 0.
+        apart: modality -> scalar whose gradient by the modality's encoder is kept apart
+            (`StepDone.apart`), while everything else gets it as that of ``loss``.
+        seen: name -> detached sums; those of all parts are added up.
+    """
+
+    loss: Tensor | None = None
+    apart: Mapping[str, Tensor] = field(default_factory=dict)
+    seen: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A training step whose gradients are in ``.grad``, before clipping and the optimizer.
+
+    Attributes:
+        model: the model being trained.
+        seen: name -> `Measured.seen`, added up over all parts.
+        counts: ``(M, K)``, as in `PartView`.
+        apart: modality -> gradient ``(N_m,)`` of what was kept apart, by the parameters of
+            `jlrun.objective.balance.encoders.encoder_parameters`.
+        scale: what all gradients are multiplied with (fp16).
+        progress: as in `PartView`.
+    """
+
+    model: JointModel
+    seen: Mapping[str, Tensor]
+    counts: Tensor
+    apart: Mapping[str, Tensor]
+    scale: float
+    progress: float
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """What a balance may look at between two epochs.
+
+    Attributes:
+        model: the model being trained.
+        objectives: what is learned, K.
+        train: stream -> training stream, without the rows that are held out.
+        held: stream -> rows that are held out of training for the balance (`Balance.held_out`).
+        autocast: () -> the context of forward passes.
+    """
+
+    model: JointModel
+    objectives: tuple[Objective, ...]
+    train: Mapping[str, Stream]
+    held: Mapping[str, Stream]
+    autocast: Callable[[], AbstractContextManager[object]]
+
+
+class Balance(nn.Module, ABC):
+    """Keeps modalities that learn fast from starving the others; acts in phases with two or more.
+
+    State lives in buffers and parameters, so that checkpoints hold it; parameters are trained with
+    the model, without weight decay. Randomness comes from PyTorch's global generators, which are
+    seeded before each step. A part of a step must count by its rows: the step in N parts is the
+    step in one.
+
+    Attributes:
+        held_out: share of the training rows that is not trained on, for `after_epoch` to look at.
+        keeps_apart: whether `measure` returns losses in ``apart``.
+        spans_phase: whether what it does depends on the share of the phase that is done.
+        modalities: names of the M modalities, since `begin_phase`.
+        objectives: the K objectives, since then.
+    """
+
+    held_out: float = 0.0
+    keeps_apart: ClassVar[bool] = False
+    spans_phase: ClassVar[bool] = False
+    modalities: tuple[str, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+
+    def begin_phase(self, start: BalanceStart) -> None:
+        """Build what depends on the model, before the optimizer is made; again on resume.
+
+        Raises:
+            UserError: if the phase has something that the method can't do with.
+        """
+        self.modalities = tuple(start.widths)
+        self.objectives = start.objectives
+
+    @property
+    def task_factor(self) -> Tensor | float:
+        """What the losses of the objectives are multiplied with, before the weighting."""
+        return 1.0
+
+    def count(self, batches: Mapping[str, Batch]) -> Tensor:
+        """Return ``(M, K)``: the rows of a part that unimodal losses are means over."""
+        return num_usable(self.objectives, self.modalities, batches)
+
+    @abstractmethod
+    def measure(self, view: PartView) -> Measured:
+        """Look at a part of a step; called after its forward pass. No state may change."""
+
+    @abstractmethod
+    def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
+        """Change gradients of encoders and the state; return tag -> scalar for the records.
+
+        What was not measured is not a number.
+        """
+
+    def after_epoch(self, view: EpochView, epoch: int) -> None:
+        """Called after ``epoch`` epochs of the phase: before the first step, and then after each.
+
+        The model may be in either mode and is left in evaluation mode, or as it was.
+        """
+
+
+class NoBalance(Balance):
+    """Leaves everything as it is."""
+
+    def count(self, batches: Mapping[str, Batch]) -> Tensor:
+        return torch.zeros(0, 0)
+
+    def measure(self, view: PartView) -> Measured:
+        return Measured()
+
+    def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
+        return {}

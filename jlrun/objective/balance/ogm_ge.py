@@ -1,0 +1,116 @@
+"""Slow the encoder of the modality that is ahead, and add noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.encoders import encoder_parameters
+from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits
+from jlrun.objective.balance.rows import usable
+from jlrun.objective.balance.scores import has_classes, require_classes, right_probability
+from jlrun.objective.balance.unimodal import (
+    UnimodalHeads,
+    coefficient_readings,
+    loss_readings,
+    refuse_dense,
+)
+from jlrun.ranges import NonNegativeFloat
+
+
+class OgmGe(Balance):
+    """Gradients of encoder m become k_m g + N(0, std²(g)): on-the-fly gradient modulation.
+
+    s_m is the mean probability of the right class by modality m alone, ρ_m = s_m over the mean of
+    the others', k_m = 1 − tanh(α ρ_m) where ρ_m > 1, else 1. Peng et al., "Balanced Multimodal
+    Learning via On-the-fly Gradient Modulation", CVPR 2022, sections 3.3 and 3.4.
+
+    Differs from it in: any number of modalities and of tasks (all answers count the same; tasks
+    without classes do not count); all parameters of the encoders, where the authors' code changes
+    convolutions alone. As in the paper, a linear head on `concat` is taken apart for the scores; so
+    are the heads of `late`. Under other fusions the scores are those of linear heads on the
+    features, which learn beside the model and do not change it. Noise has the spread of each
+    parameter's gradient before it is scaled, as in the authors' code.
+
+    Args:
+        alpha: α, strength of the slowing.
+        noise: whether noise is added (generalization enhancement, GE).
+    """
+
+    def __init__(self, alpha: NonNegativeFloat = 0.3, noise: bool = True) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.noise = noise
+        self.heads: UnimodalHeads | None = None
+
+    def begin_phase(self, start: BalanceStart) -> None:
+        super().begin_phase(start)
+        refuse_dense(start.objectives)
+        require_classes(start.objectives, "ogm_ge")
+        apart = can_be_taken_apart(start.model, [o.head for o in start.objectives])
+        self.heads = None if apart else UnimodalHeads(start)
+
+    def measure(self, view: PartView) -> Measured:
+        loss, seen = None, self._scores(view)
+        if self.heads is not None:
+            losses = self.heads.losses(view, detach=True)
+            loss = (losses * view.scales).sum()
+            seen["losses"] = losses.detach()
+        return Measured(loss, seen=seen)
+
+    @torch.no_grad()
+    def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
+        k = coefficients(done.seen["scores"] / done.seen["answers"], self.alpha)
+        for factor, modality in zip(k.unbind(), self.modalities, strict=True):
+            for parameter in encoder_parameters(done.model, modality):
+                if parameter.grad is not None:
+                    self._change(parameter.grad, factor)
+        readings = coefficient_readings(k, self.modalities)
+        if self.heads is not None:
+            losses = done.seen["losses"]
+            readings |= loss_readings(losses, done.counts, self.modalities, self.objectives)
+        return readings
+
+    def _change(self, grad: Tensor, factor: Tensor) -> None:
+        spread = grad.std(correction=0)
+        grad.mul_(factor)
+        if self.noise:
+            grad.add_(torch.randn_like(grad) * spread)
+
+    @torch.no_grad()
+    def _scores(self, view: PartView) -> dict[str, Tensor]:
+        """Return sums ``(M,)`` over the part's answers: probabilities, and how many there are."""
+        scores = view.counts.new_zeros(len(self.modalities))
+        answers = torch.zeros_like(scores)
+        for i, modality in enumerate(self.modalities):
+            for o in self.objectives:
+                batch = view.batches.get(o.stream)
+                if batch is None or not has_classes(o.spec.task):
+                    continue
+                rows = usable(o, batch, modality)
+                features = view.outputs[o.stream].features[modality][rows]
+                logits = (
+                    own_logits(view.model, o.head, modality, features)
+                    if self.heads is None
+                    else self.heads(modality, o, features)
+                )
+                target = batch.targets[o.spec.column][rows]
+                scores[i] += right_probability(o.spec.task, logits.float(), target).sum()
+                answers[i] += rows.sum()
+        return {"scores": scores, "answers": answers}
+
+
+def coefficients(scores: Tensor, alpha: float) -> Tensor:
+    """Return k ``(M,)`` of the mean scores ``(M,)``, not a number where nothing was seen: there 1.
+
+    1 for all where fewer than two modalities were seen.
+    """
+    known = ~scores.isnan()
+    s = torch.where(known, scores, 0.0)
+    others = (s.sum() - s) / (known.sum() - 1).clamp(min=1)
+    ratio = s / others.clamp(min=torch.finfo(s.dtype).tiny)
+    slowed = known & (known.sum() > 1) & (ratio > 1)
+    return torch.where(slowed, 1 - (alpha * ratio).tanh(), 1.0)

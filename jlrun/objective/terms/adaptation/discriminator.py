@@ -1,0 +1,78 @@
+"""Networks that tell a source from the target."""
+
+# z logit of the target's side (B,), w weights of rows (B,)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jlrun.objective.terms.totals import precise
+
+
+class Discriminators(nn.Module):
+    """Logits ``(B,)`` of rows ``(B, D)`` being the target's, against a source.
+
+    Two hidden layers with ReLU. There is no BatchNorm, which would tell domains apart by the rows
+    that they come with.
+
+    Args:
+        sources: names of the sources.
+        in_features: D.
+        hidden: units of each hidden layer.
+        dropout: share of the hidden units that are dropped in training.
+        per_source: whether each source has a network of its own; else one tells any of them from
+            the target.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        in_features: int,
+        hidden: int,
+        dropout: float,
+        per_source: bool,
+    ) -> None:
+        super().__init__()
+        self._number = {name: i if per_source else 0 for i, name in enumerate(sources)}
+        self.networks = nn.ModuleList(
+            _network(in_features, hidden, dropout) for _ in set(self._number.values())
+        )
+
+    def forward(self, source: str, rows: Tensor) -> Tensor:
+        return precise(self.networks[self._number[source]](rows)[:, 0])
+
+
+def domain_loss(
+    source: Tensor,
+    target: Tensor,
+    source_weights: Tensor | None = None,
+    target_weights: Tensor | None = None,
+) -> Tensor:
+    """Return ½ Σ_{source, target} Σ w ℓ / Σ w of the binary cross-entropies ℓ, a scalar.
+
+    Both domains count alike, whatever their numbers of rows; a logit of 0 everywhere gives ln 2.
+
+    Args:
+        source: logits ``(B_s,)`` of the source's rows, B_s at least 1.
+        target: logits ``(B_t,)`` of the target's rows, B_t at least 1.
+        source_weights: w ``(B_s,)``; None: equal.
+        target_weights: w ``(B_t,)``; None: equal.
+    """
+    sides = ((F.softplus(source), source_weights), (F.softplus(-target), target_weights))
+    losses = [x.mean() if w is None else (w * x).sum() / w.sum() for x, w in sides]
+    return (losses[0] + losses[1]) / 2
+
+
+def _network(in_features: int, hidden: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(in_features, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, 1),
+    )

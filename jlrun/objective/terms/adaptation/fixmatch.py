@@ -1,0 +1,112 @@
+"""The same answer for an image and a strongly changed one."""
+
+# q predictions on the target's rows as they are, p on the strongly augmented ones, τ threshold
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jlrun.data.batch import Batch
+from jlrun.errors import UserError
+from jlrun.objective.terms.adaptation.classes import target_class_heads
+from jlrun.objective.terms.adaptation.strong import strongly_augmented
+from jlrun.objective.terms.adaptation.teacher import Teacher
+from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term
+from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.transfer.divergence import class_log_probabilities
+from jlrun.ranges import Fraction, NonNegativeFloat, Probability
+
+
+class FixMatch(Term):
+    """R = Σ_heads mean over the target's rows of 1[max q ≥ τ] · CE(p, argmax q).
+
+    Eq. (4) of Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and
+    Confidence", NeurIPS 2020. The weak augmentation is that of the target's stream, the strong one
+    `jlrun.objective.terms.adaptation.strong`. Differs from it in: the unlabelled rows are the target's alone,
+    the strong ones pass through the model on their own, and q may be a slow teacher's. The heads
+    are those of the target with exclusive classes. It takes another forward pass over the target.
+
+    Args:
+        weight: strength α of the term.
+        threshold: τ.
+        teacher: whether q is of an average of the model's weights.
+        decay: of that average, per step.
+    """
+
+    needs: ClassVar[Need | None] = "target"
+
+    def __init__(
+        self,
+        weight: NonNegativeFloat = 1.0,
+        threshold: Probability = 0.95,
+        teacher: bool = False,
+        decay: Fraction = 0.999,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.threshold = threshold
+        self.decay = decay
+        self.has_teacher = teacher
+        self.teacher: Teacher | None = None
+        self._heads: tuple[str, ...] = ()
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        """Copy the model for the teacher.
+
+        Raises:
+            UserError: if the target has no images, or inputs that are none, or no head with
+                exclusive classes.
+        """
+        self._heads = target_class_heads(start, "fixmatch")
+        _check_images(start)
+        if self.has_teacher:
+            self.teacher = Teacher(start.model, self.decay)
+
+    def forward(self, view: StepView) -> Tensor:
+        losses = self._losses(view) if TARGET in view.outputs else ()
+        return precise(total(losses, view))
+
+    def _losses(self, view: StepView) -> Iterator[Tensor]:
+        batch = view.batches[TARGET]
+        heads = [head for head in self._heads if head in view.outputs[TARGET].logits]
+        if not heads or not batch.size:
+            return
+        weak = self._weak_logits(view, heads)
+        strong: Mapping[str, Tensor] = view.model(_strong(batch), heads).logits
+        for head in heads:
+            task = view.tasks[head]
+            q, label = class_log_probabilities(task, weak[head].detach()).exp().max(dim=1)
+            log_p = class_log_probabilities(task, strong[head])
+            yield ((q >= self.threshold) * F.nll_loss(log_p, label, reduction="none")).mean()
+
+    def _weak_logits(self, view: StepView, heads: list[str]) -> Mapping[str, Tensor]:
+        if self.teacher is None:
+            return view.outputs[TARGET].logits
+        return self.teacher(view.batches[TARGET], heads)
+
+    def after_step(self, model: nn.Module, progress: float) -> None:
+        if self.teacher is not None:
+            self.teacher.follow(model)
+
+
+def _strong(batch: Batch) -> Batch:
+    """Return the batch without labels and views, its images strongly augmented."""
+    changed = {m: strongly_augmented(x, torch.default_generator) for m, x in batch.inputs.items()}
+    return replace(batch.without_labels(), inputs=changed, views=())
+
+
+def _check_images(start: PhaseStart) -> None:
+    inputs = next(iter(start.streams[TARGET].sweep(batch_size=1))).inputs
+    others = [name for name, x in inputs.items() if x.ndim != 4 or not x.is_floating_point()]
+    if others:
+        raise UserError.of(
+            "terms.fixmatch",
+            f"the target's inputs {', '.join(others)} are no images, and its strong augmentation "
+            "is for images alone; leave it out, or choose mcc or entropy",
+        )

@@ -1,0 +1,83 @@
+"""The features of a step's rows, for terms that learn from inputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.data.batch import Batch
+from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import StepView
+from jlrun.objective.terms.totals import precise
+
+
+def rows_with_views(view: StepView) -> Mapping[str, Batch]:
+    """Return stream -> its batch, of the streams that have two views of their rows."""
+    return {name: batch for name, batch in view.batches.items() if len(batch.views) == 2}
+
+
+def encode_views(view: StepView) -> Tensor | None:
+    """Return the features ``(2 N, D)`` of both views of all rows: the first views, then the second.
+
+    The rows are those of all streams, one after the other, and all go through the model at once.
+    None if there are no rows with views.
+    """
+    batches = list(rows_with_views(view).values())
+    if not batches:
+        return None
+    views = [batch.view(number).without_labels() for number in (0, 1) for batch in batches]
+    return encode(view.model, Batch.concatenate(views))
+
+
+def encode(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the fused features ``(B, D)``; maps ``(B, D, H, W)`` are averaged over positions."""
+    features = cast(JointModel, model).encode(batch)
+    return features if features.ndim == 2 else features.flatten(2).mean(dim=2)
+
+
+def compare_views(
+    view: StepView, projector: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Return the loss of the projections of both views, ``(N, P)`` each, in full precision.
+
+    Where there are fewer than two rows to compare it is 0.
+    """
+    features = encode_views(view)
+    if features is None:
+        return nothing(view)
+    projected = precise(projector(features))
+    if len(projected) < 4:
+        return 0 * projected.sum()
+    with full_precision(projected):
+        first, second = projected.chunk(2)
+        return loss(first, second)
+
+
+def plain_rows(view: StepView, modality: str) -> Batch | None:
+    """Return the rows of all streams that have the modality, without labels and views.
+
+    None if there are none.
+    """
+    found = []
+    for batch in view.batches.values():
+        bare = replace(batch.without_labels(), views=())
+        mask = batch.present.get(modality)
+        if mask is None:
+            found.append(bare)
+        elif bool(mask.any()):
+            found.append(bare.select(mask))
+    return Batch.concatenate(found) if found else None
+
+
+def nothing(view: StepView) -> Tensor:
+    """Return a zero on the step's device."""
+    return next(view.model.parameters()).new_zeros(())
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """Return the context in which matrix products of tensors like ``x`` keep their precision."""
+    return torch.autocast(x.device.type, enabled=False)

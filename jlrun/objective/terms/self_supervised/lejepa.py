@@ -1,0 +1,70 @@
+"""Views agree, and all projections together look like an isotropic Gaussian."""
+
+# N rows;  P width of the projections;  z̄ mean of a row's views
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
+from jlrun.objective.terms.self_supervised.encoding import compare_views
+from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
+from jlrun.objective.terms.self_supervised.sigreg import sigreg
+from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
+
+
+class LeJepa(Term):
+    """R = λ · SIGReg(z) + (1 − λ) · mean ‖z − z̄‖² / P: no teacher, no negatives, no stop-gradient.
+
+    Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the
+    Heuristics", 2025. Differs from it in: two views of the whole input instead of several global
+    and local ones, all of which make z̄. See `jlrun.objective.terms.self_supervised.sigreg` for the statistic,
+    which is of each view's N rows of all streams; with ``engine.accumulate`` of those of a part. A
+    single row has no distribution, and R is 0.
+
+    Args:
+        weight: strength α of the term.
+        gaussian: λ, share of SIGReg.
+        num_slices: random directions per step.
+        num_knots: frequencies at which the distributions are compared.
+        hidden: units of each of the projector's two hidden layers.
+        out_features: width of the projections.
+    """
+
+    needs: ClassVar[Need | None] = "views"
+    compares_rows = True
+    projector: nn.Module
+
+    def __init__(
+        self,
+        weight: NonNegativeFloat = 1.0,
+        gaussian: Probability = 0.05,
+        num_slices: PositiveInt = 1024,
+        num_knots: Annotated[int, Ge(2)] = 17,
+        hidden: PositiveInt = 512,
+        out_features: PositiveInt = 64,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.gaussian = gaussian
+        self.num_slices = num_slices
+        self.num_knots = num_knots
+        self.hidden = hidden
+        self.out_features = out_features
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        made = projector(fused_width(start.model), self.hidden, self.out_features, layers=3)
+        self.projector = placed(made, start.model)
+
+    def forward(self, view: StepView) -> Tensor:
+        return compare_views(view, self.projector, self._loss)
+
+    def _loss(self, first: Tensor, second: Tensor) -> Tensor:
+        z = torch.stack([first, second])
+        disagreement = (z - z.mean(dim=0)).square().mean()
+        shape = sigreg(z, self.num_slices, self.num_knots)
+        return self.gaussian * shape + (1 - self.gaussian) * disagreement

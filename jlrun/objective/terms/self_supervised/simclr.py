@@ -1,0 +1,58 @@
+"""Views of a row are nearer to each other than to other rows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
+from jlrun.objective.terms.self_supervised.contrastive import contrastive_loss
+from jlrun.objective.terms.self_supervised.encoding import compare_views
+from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
+from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+
+
+class SimClr(Term):
+    """R = NT-Xent of the projections of two views of each row; other rows are the negatives.
+
+    Eq. (1) of Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
+    ICML 2020. Differs from it in: nothing but sizes, which suit small encoders. The negatives are
+    the other rows of the step, of all streams; with ``engine.accumulate`` those of the same part.
+    A single row has none, and R is 0.
+
+    Args:
+        weight: strength α of the term.
+        temperature: τ, by which cosines are divided.
+        hidden: units of the projector's hidden layer.
+        out_features: width of the projections.
+    """
+
+    needs: ClassVar[Need | None] = "views"
+    compares_rows = True
+    projector: nn.Module
+
+    def __init__(
+        self,
+        weight: NonNegativeFloat = 1.0,
+        temperature: PositiveFloat = 0.2,
+        hidden: PositiveInt = 512,
+        out_features: PositiveInt = 128,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.temperature = temperature
+        self.hidden = hidden
+        self.out_features = out_features
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        made = projector(fused_width(start.model), self.hidden, self.out_features)
+        self.projector = placed(made, start.model)
+
+    def forward(self, view: StepView) -> Tensor:
+        return compare_views(view, self.projector, self._loss)
+
+    def _loss(self, first: Tensor, second: Tensor) -> Tensor:
+        row = torch.arange(len(first), device=first.device).repeat(2)
+        return contrastive_loss(torch.cat([first, second]), row, self.temperature)

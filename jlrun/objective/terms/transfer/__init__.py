@@ -1,0 +1,10 @@
+"""Terms that keep what was learned before: by weights, features or answers."""
+
+from jlrun.objective.terms.transfer.bss import BSS
+from jlrun.objective.terms.transfer.co_tuning import CoTuning
+from jlrun.objective.terms.transfer.delta import Delta
+from jlrun.objective.terms.transfer.distill import Distill
+from jlrun.objective.terms.transfer.l2_sp import L2SP
+from jlrun.objective.terms.transfer.lwf import LwF
+
+__all__ = ["BSS", "L2SP", "CoTuning", "Delta", "Distill", "LwF"]

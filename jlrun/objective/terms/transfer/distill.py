@@ -1,0 +1,129 @@
+"""Features, and answers, of another run's model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jlrun.errors import UserError
+from jlrun.models.joint_model import Outputs
+from jlrun.objective.terms.base import PhaseStart, StepView, Term
+from jlrun.objective.terms.totals import nothing, precise, total
+from jlrun.objective.terms.transfer.divergence import divergence
+from jlrun.objective.terms.transfer.frozen import FrozenModel
+from jlrun.objective.terms.transfer.teacher_adapter import Guide
+from jlrun.ranges import NonNegativeFloat, PositiveFloat
+
+WHERE = "terms.distill.run"
+
+
+class Distill(Term):
+    """R = mean_rows ‖n(A f) − n(f′)‖² + ρ Σ_heads mean_rows T² KL(p′ ‖ p).
+
+    f are the fused features, f′ those of the teacher on the same rows, n scales to length 1, and A
+    is a learned linear map where the widths differ, else nothing. The first sum is a hint in the
+    sense of Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, eq. (3). Differs from it
+    in: both sides are normalised, so that the scale of the teacher's features doesn't matter; the
+    map is linear; it is one of several losses and not a stage of its own. The second sum is over
+    the heads that both models have, for tasks with the same classes, and is of Hinton et al., 2015.
+
+    The teacher is the selected model of a finished run, on other image sizes and channels where it
+    takes such. It is not in the checkpoints: its run has to stay where it is.
+
+    Args:
+        weight: strength of the term.
+        run: directory of the teacher's run.
+        logits: ρ; 0 distils features only.
+        temperature: T.
+    """
+
+    def __init__(
+        self,
+        weight: NonNegativeFloat = 1.0,
+        run: str | None = None,
+        logits: NonNegativeFloat = 0.0,
+        temperature: PositiveFloat = 2.0,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.run = run
+        self.logits = logits
+        self.temperature = temperature
+        self.adapter: nn.Module = nn.Identity()
+        # No module, so that neither checkpoints nor the optimizer see the teacher.
+        self._guide: Guide | None = None
+        self._heads: tuple[str, ...] = ()
+
+    def other_modalities(self) -> Collection[str]:
+        return Guide.modalities(self._directory(), WHERE)
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        """Load the teacher.
+
+        Raises:
+            UserError: if no run is named, there is none, or it takes other inputs than this one.
+        """
+        if not start.observed:  # a phase of terms alone, which have no outputs to guide
+            return
+        like = next(start.model.parameters())
+        streams = {name: start.streams[name] for name in start.observed}
+        guide = Guide.of(self._directory(), streams, like.device, WHERE)
+        own, other = _widths(start, guide)
+        if own != other:
+            self.adapter = nn.Linear(own, other, device=like.device, dtype=like.dtype)
+        self._guide = guide
+        self._heads = tuple(
+            head
+            for head, spec in start.tasks.items()
+            if head in guide.heads and spec.shares_head_with(guide.heads[head])
+        )
+
+    def forward(self, view: StepView) -> Tensor:
+        if not view.outputs:
+            return nothing(view)
+        assert self._guide is not None, "begin_phase comes first"
+        sums = []
+        for stream, outputs in view.outputs.items():
+            taught = self._guide.outputs(stream, view.batches[stream])
+            sums.append(self._feature_gaps(outputs, taught))
+            if self.logits > 0:
+                sums.append(self.logits * self._logit_gaps(view, outputs, taught))
+        rows = sum(view.batches[stream].size for stream in view.outputs)
+        return precise(total(sums, view)) / max(rows, 1)
+
+    def _feature_gaps(self, outputs: Outputs, taught: Outputs) -> Tensor:
+        own = F.normalize(precise(self.adapter(outputs.fused)), dim=1)
+        other = F.normalize(precise(taught.fused), dim=1).to(own)
+        return (own - other).square().sum()
+
+    def _logit_gaps(self, view: StepView, outputs: Outputs, taught: Outputs) -> Tensor:
+        gaps = (
+            divergence(view.tasks[head], z, taught.logits[head].to(z), self.temperature).sum()
+            for head, z in ((head, precise(x)) for head, x in outputs.logits.items())
+            if head in self._heads
+        )
+        return precise(total(gaps, view))
+
+    def _directory(self) -> Path:
+        if self.run is None:
+            raise UserError.of(
+                WHERE, "null: a teacher is needed; name the directory of a finished run of jlrun"
+            )
+        return Path(self.run).expanduser()
+
+
+def _widths(start: PhaseStart, guide: Guide) -> tuple[int, int]:
+    """Return the widths of the features of the model and of the teacher, seen on a few rows."""
+    own = FrozenModel(start.model)
+    stream = next(iter(start.observed))
+    batch = next(iter(start.streams[stream].sweep(batch_size=2)))
+    found = own(batch).fused, guide.outputs(stream, batch).fused
+    for who, fused in zip(("this model", "the teacher"), found, strict=True):
+        if fused.ndim > 2:
+            raise UserError.of(
+                WHERE, f"the features of {who} are maps; distil between models that pool them"
+            )
+    return found[0].shape[1], found[1].shape[1]

@@ -1,0 +1,28 @@
+"""The geometric mean of the losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jlrun.objective.weightings.base import LossWeighting, TaskLosses
+from jlrun.objective.weightings.positive import positive
+
+
+class Geometric(LossWeighting):
+    """Minimise the geometric mean (Π L_i)^(1/T) = exp(mean_i log L_i).
+
+    Chennupati et al., "MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy
+    for Multi-Task Learning", CVPR workshops 2019. Differs from it in: L + 1e-8 stands for L; the
+    mean is over the tasks with labels in the step. Losses must not be negative.
+
+    Args:
+        tasks: names of the tasks.
+    """
+
+    def forward(self, losses: TaskLosses) -> Tensor:
+        shifted = torch.where(losses.active, positive(losses.values), 1.0)
+        count = losses.active.sum().clamp(min=1)
+        mean = torch.exp(shifted.log().sum() / count) * losses.active.any()
+        self.last_weights = (mean / (count * shifted) * losses.active).detach()
+        return mean
