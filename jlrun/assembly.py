@@ -19,6 +19,7 @@ from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits
 from jlrun.engine import Engine
 from jlrun.errors import UserError
+from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.feeds import (
     also_carried,
     choose_modalities,
@@ -53,7 +54,6 @@ from jlrun.trainers.pretraining import (
     with_pretraining,
 )
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
-from jlrun.validators import SourceAccuracy, Validator
 from jlrun.zero_shot.taught import refuse_taught
 
 # What terms need of a phase to learn from inputs alone: they have a phase of their own.

@@ -21,6 +21,7 @@ from jlrun.diagnosis.look import Diagnosis
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.evaluation.missing.tags import missing_values
 from jlrun.faults import note_log
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
@@ -33,7 +34,6 @@ from jlrun.job import Job
 from jlrun.learner import build_learner
 from jlrun.longer import check_longer, forget_ends, lengthened
 from jlrun.loop import Surroundings
-from jlrun.missing.tags import missing_values
 from jlrun.objective.terms.base import Term
 from jlrun.outcome import make_result, reused_scores
 from jlrun.phase import Fit

@@ -24,10 +24,10 @@ from jlrun.data.streams import Stream
 from jlrun.data.well_formed import well_formed
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.evaluation.retrieval import Retrieval
 from jlrun.files.names import name_problems
 from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.objective.terms.base import Term
-from jlrun.retrieval import Retrieval
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.trainers.parts import Feed
 from jlrun.zero_shot.classes import ClassSplit

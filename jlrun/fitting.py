@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
-from jlrun.evaluation import Observer, evaluate, predictor
+from jlrun.evaluation.per_class import PerClass, PerClassCounts
+from jlrun.evaluation.scores import Observer, evaluate, predictor
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.learner import build_learner
 from jlrun.loop import Surroundings, Training, train
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.per_class import PerClass, PerClassCounts
 from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
 from jlrun.recorders.base import PhaseInfo
 from jlrun.result import SavedScores

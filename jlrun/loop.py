@@ -18,7 +18,7 @@ from jlrun.diagnosis.opposition import Opposition
 from jlrun.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, RunError
-from jlrun.evaluation import evaluate, mean_loss, mean_score, predictor
+from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
 from jlrun.learner import Learner
 from jlrun.meter import Meter
 from jlrun.objective.balance.base import EpochView

@@ -7,10 +7,10 @@ from typing import Any
 
 from jlrun.assembly import Assembly
 from jlrun.diagnosis.summary import read_relations
-from jlrun.evaluation import Predict, ensemble, evaluate, predictor
+from jlrun.evaluation.missing.report import score_missing
+from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.fitting import FitResult
 from jlrun.job import Job
-from jlrun.missing.report import score_missing
 from jlrun.models import checkpoints
 from jlrun.phase import Fit, SplitScores
 from jlrun.result import Result
@@ -144,7 +144,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
         predict: makes the predictions of the selected weights, where they are needed.
 
     Returns:
-        as `jlrun.missing.report.score_missing`; nothing of a model of one modality, or of a run
+        as `jlrun.evaluation.missing.report.score_missing`; nothing of a model of one modality, or of a run
         without tasks.
     """
     fit, node = assembly.plan.fits[0], assembly.settings.missing

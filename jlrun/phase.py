@@ -27,7 +27,7 @@ from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
 
 if TYPE_CHECKING:
-    from jlrun.evaluation import Predict
+    from jlrun.evaluation.scores import Predict
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from jlrun.assembly import Assembly
 from jlrun.diagnosis.summary import read_relations
-from jlrun.evaluation import Observer
+from jlrun.evaluation.retrieval import Findings
+from jlrun.evaluation.scores import Observer
 from jlrun.job import Job
 from jlrun.loop import Surroundings
 from jlrun.recorders.base import Position, Recorder
 from jlrun.result import Result
-from jlrun.retrieval import Findings
 
 
 def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:

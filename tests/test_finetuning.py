@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.averaging import WeightAverage
 from jlrun.engine import Engine
 from jlrun.errors import UserError
-from jlrun.evaluation import evaluate, predictor
+from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.finetuning import Finetuning, Full, Gradual, Lora, LpFt, Surgical
 from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.learner import build_learner

@@ -15,7 +15,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.sampling import Proportional, joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted
-from jlrun.evaluation import evaluate, predictor
+from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.fitting import FitFolder, FitRun
 from jlrun.forward import objective_loss
 from jlrun.learner import Learner, build_learner

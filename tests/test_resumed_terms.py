@@ -22,6 +22,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import Interrupted
+from jlrun.evaluation.validators import InformationMaximization
 from jlrun.finetuning import Full
 from jlrun.fitting import FitFolder, FitRun
 from jlrun.learner import Learner, build_learner
@@ -42,7 +43,6 @@ from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import between_modalities, with_pretraining
-from jlrun.validators import InformationMaximization
 from tests.toy import CPU, StopAt, ToyEncoder, hard_model, never, toy_surroundings
 from tests.toy import SPEC as WAVE
 

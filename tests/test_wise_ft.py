@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.engine import Engine
-from jlrun.evaluation import evaluate, mean_score, predictor
+from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.finetuning import Full
 from jlrun.models.joint_model import JointModel
 from jlrun.phase import Plan

@@ -72,7 +72,7 @@ DATASET = Slot("a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data")
 AUGMENT = Slot("an augmentation", ("jlrun.data.augmentation.augment.Augment",))
 TASK = Slot("a task", ("jlrun.tasks.Task",))
 FINETUNING = Slot("a way of fine-tuning", ("jlrun.finetuning.Finetuning",))
-VALIDATOR = Slot("a validator", ("jlrun.validators.Validator",))
+VALIDATOR = Slot("a validator", ("jlrun.evaluation.validators.Validator",))
 ZERO_SHOT_METHOD = Slot("a zero-shot method", ("jlrun.zero_shot.Method",))
 VIEWS = Slot(
     "augmented views", call=("batch", "generator", "specs"), home="jlrun.data.augmentation.views"

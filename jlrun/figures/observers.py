@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.data.specs import Spec
-from jlrun.evaluation import Observer
+from jlrun.evaluation.scores import Observer
 from jlrun.figures.confusion import confusion
 from jlrun.figures.contents import content_of
 from jlrun.figures.samples import Sample, samples

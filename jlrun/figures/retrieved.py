@@ -10,10 +10,10 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec, Spec, TextSpec
 from jlrun.data.streams import Stream
+from jlrun.evaluation.retrieval.embedded import Embedded
+from jlrun.evaluation.retrieval.ranks import nearest
 from jlrun.figures.contents import content_of
 from jlrun.figures.retrieval import Query
-from jlrun.retrieval.embedded import Embedded
-from jlrun.retrieval.ranks import nearest
 
 NUM_QUERIES = 8
 NUM_IMAGES = 5

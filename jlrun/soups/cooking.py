@@ -14,7 +14,7 @@ from jlrun.assembly import Assembly, assemble
 from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.errors import UserError
-from jlrun.evaluation import evaluate, mean_score, predictor
+from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.fingerprints import check_other_data, check_unchanged
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.streams import Stream
-from jlrun.judges import ByRepresentation
+from jlrun.evaluation.retrieval import Retrieval
+from jlrun.evaluation.retrieval.ranks import RECALL
+from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.objective.terms.cross_modal import CrossModal
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.phase import Comparison, Fit, Phase, Plan, Recipe
-from jlrun.retrieval import Retrieval
-from jlrun.retrieval.ranks import RECALL
 from jlrun.trainers.parts import Feed
 
 SELF_SUPERVISED = "self_supervised"

@@ -10,7 +10,7 @@ import torch
 from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.evaluation import Predict
+from jlrun.evaluation.scores import Predict
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term

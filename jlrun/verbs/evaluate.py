@@ -70,7 +70,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     Args:
         directory: of the run.
         overrides: of its config.
-        missing: also ``missing`` and ``contribution`` (`jlrun.missing.report`).
+        missing: also ``missing`` and ``contribution`` (`jlrun.evaluation.missing.report`).
 
     Raises:
         UserError: if the run has no selected weights, or an override is wrong, or its model has
@@ -81,11 +81,11 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.config.schema import Settings
     from jlrun.data.reports import warnings
     from jlrun.engine import session
-    from jlrun.evaluation import evaluate, predictor
+    from jlrun.evaluation.per_class import PerClassCounts
+    from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.fitting import FitFolder
     from jlrun.models import checkpoints
     from jlrun.outcome import missing_scores
-    from jlrun.per_class import PerClassCounts
     from jlrun.saved_run import load_config
     from jlrun.spaces import look_at_spaces
 

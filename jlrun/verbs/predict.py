@@ -91,7 +91,7 @@ def _predictions(saved: SavedModel, inputs: NamedRows) -> Iterator[dict[str, Any
     import torch
 
     from jlrun.data.streams import Stream
-    from jlrun.evaluation import predictor
+    from jlrun.evaluation.scores import predictor
 
     engine = saved.engine
     stream = Stream(

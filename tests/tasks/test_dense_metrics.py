@@ -11,7 +11,7 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
-from jlrun.evaluation import Prediction, evaluate, mean_score
+from jlrun.evaluation.scores import Prediction, evaluate, mean_score
 from jlrun.phase import Objective
 from jlrun.tasks import Depth, Segmentation, SurfaceNormals, Task, TaskSpec
 from jlrun.tasks.dense_metrics import AngleErrors

@@ -14,8 +14,9 @@ from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
+from jlrun.evaluation.retrieval.ranks import RECALL
+from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.fitting import FitFolder, FitResult, FitRun
-from jlrun.judges import ByRepresentation
 from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.objective.terms import Term
@@ -23,7 +24,6 @@ from jlrun.objective.terms.cross_modal import Clip
 from jlrun.objective.terms.self_supervised import SimClr
 from jlrun.objective.weightings import PCGrad
 from jlrun.phase import Comparison, Plan, Recipe
-from jlrun.retrieval.ranks import RECALL
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import (

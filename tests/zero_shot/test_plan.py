@@ -12,7 +12,7 @@ import torch
 from jlrun.data.batch import Batch
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
-from jlrun.evaluation import Predict, Prediction
+from jlrun.evaluation.scores import Predict, Prediction
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from sklearn import metrics as oracle
 from torch import Tensor
 
-from jlrun.evaluation import Prediction, Scorer
+from jlrun.evaluation.scores import Prediction, Scorer
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.metrics.class_counts import ClassCounts
 

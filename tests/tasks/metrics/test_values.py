@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from jlrun.evaluation import Prediction, Scorer, ensemble
+from jlrun.evaluation.scores import Prediction, Scorer, ensemble
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
 from jlrun.tasks.metrics.ranks import auroc, median

@@ -1,0 +1,1 @@
+"""Evaluation: scores, model selection, missing modalities, retrieval."""
