@@ -33,7 +33,6 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.learner import build_learner
 from jlrun.models.encoders import Cnn
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
@@ -42,10 +41,11 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Objective, Phase, Recipe
-from jlrun.schedules import Constant
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.train_step import train_step
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.schedules import Constant
+from jlrun.training.step import train_step
 
 WEIGHTINGS = Path(__file__).parents[1] / "conf" / "weighting"
 SPEC = ImageSpec(channels=1, height=28, width=28, mean=(0.5,), std=(0.5,))

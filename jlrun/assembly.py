@@ -36,7 +36,6 @@ from jlrun.fingerprints import Fingerprint, fingerprint_of
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import LearnedStart
 from jlrun.objective.terms.self_supervised.samples import sample_row
-from jlrun.phase import Fit, Plan, Recipe
 from jlrun.seeding import seed_everything
 from jlrun.target_tasks import (
     match_target,
@@ -54,6 +53,7 @@ from jlrun.trainers.pretraining import (
     with_pretraining,
 )
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
+from jlrun.training.plan import Fit, Plan, Recipe
 from jlrun.zero_shot.taught import refuse_taught
 
 # What terms need of a phase to learn from inputs alone: they have a phase of their own.

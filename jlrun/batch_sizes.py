@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jlrun.errors import UserError
-from jlrun.phase import Plan
+from jlrun.training.plan import Plan
 
 
 def fitted_batches(plan: Plan, own: bool) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from jlrun.averaging import NoAverage, WeightAverage
 from jlrun.config import trust
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
@@ -38,8 +37,9 @@ from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import ramp
 from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Recipe
 from jlrun.tasks import TaskSpec
+from jlrun.training.averaging import NoAverage, WeightAverage
+from jlrun.training.plan import Recipe
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -17,7 +17,6 @@ from jlrun.batch_sizes import fitted_batches
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
 from jlrun.data.reports import told, write_accounts
-from jlrun.diagnosis.look import Diagnosis
 from jlrun.engine import describe_device, session
 from jlrun.environment import describe_environment
 from jlrun.errors import Interrupted, RunError, UserError
@@ -28,15 +27,10 @@ from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk
 from jlrun.files.places import told as told_of_disk
 from jlrun.fingerprints import Fingerprint, check_unchanged
-from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
-from jlrun.interruption import listening
 from jlrun.job import Job
-from jlrun.learner import build_learner
 from jlrun.longer import check_longer, forget_ends, lengthened
-from jlrun.loop import Surroundings
 from jlrun.objective.terms.base import Term
 from jlrun.outcome import make_result, reused_scores
-from jlrun.phase import Fit
 from jlrun.pictures import (
     draw_curve,
     draw_missing,
@@ -45,7 +39,6 @@ from jlrun.pictures import (
     observers,
     record_spaces,
 )
-from jlrun.recorders.base import MAIN_FIT, Header, Position, Recorder
 from jlrun.recorders.choose import make_recorder
 from jlrun.recorders.header_lines import short_path
 from jlrun.result import Result, Status, read_result
@@ -54,6 +47,13 @@ from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml
 from jlrun.shared_baselines import SharedBaselines
 from jlrun.spaces import look_at_spaces
+from jlrun.training.diagnosis.measure import Diagnosis
+from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
+from jlrun.training.interruption import listening
+from jlrun.training.learner import build_learner
+from jlrun.training.loop import Surroundings
+from jlrun.training.plan import Fit
+from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
 
 def execute(composed: Composed) -> Result:

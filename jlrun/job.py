@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.config.schema import Settings
-from jlrun.fitting import FitFolder
+from jlrun.training.fit import FitFolder
 
 
 @dataclass(frozen=True)

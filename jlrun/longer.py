@@ -11,14 +11,14 @@ from jlrun.assembly import Assembly
 from jlrun.config import check_values
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
-from jlrun.fitting import FitFolder
 from jlrun.job import Job
 from jlrun.models import checkpoints
-from jlrun.phase import Fit, Phase, Plan
 from jlrun.saved_run import load_config
 from jlrun.shared_baselines import ORIGIN_FILE
+from jlrun.training.fit import FitFolder
+from jlrun.training.plan import Fit, Phase, Plan
 
-_CONSTANT = "jlrun.schedules.Constant"
+_CONSTANT = "jlrun.training.schedules.Constant"
 _ANEW = "train anew with all epochs"
 
 

@@ -9,12 +9,12 @@ from jlrun.assembly import Assembly
 from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
-from jlrun.fitting import FitResult
 from jlrun.job import Job
 from jlrun.models import checkpoints
-from jlrun.phase import Fit, SplitScores
 from jlrun.result import Result
 from jlrun.shared_baselines import origins
+from jlrun.training.fit import FitResult
+from jlrun.training.plan import Fit, SplitScores
 from jlrun.wise_ft import wise_ft
 
 

@@ -9,9 +9,9 @@ from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation.retrieval import Findings
 from jlrun.evaluation.scores import Observer
 from jlrun.job import Job
-from jlrun.loop import Surroundings
-from jlrun.recorders.base import Position, Recorder
 from jlrun.result import Result
+from jlrun.training.loop import Surroundings
+from jlrun.training.recorder import Position, Recorder
 
 
 def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:

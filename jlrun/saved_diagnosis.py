@@ -9,20 +9,20 @@ from typing import Any, Literal
 from jlrun.assembly import assemble
 from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
-from jlrun.diagnosis.gradients import shared_parameters
-from jlrun.diagnosis.look import Diagnosis, look
 from jlrun.diagnosis.report import summarise
 from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.fingerprints import check_unchanged
-from jlrun.learner import Learner, build_learner
 from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Fit, Phase
 from jlrun.seeding import derive_seed, seed_everything
+from jlrun.training.diagnosis.gradients import shared_parameters
+from jlrun.training.diagnosis.measure import Diagnosis, look
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Fit, Phase
 
 Checkpoint = Literal["best", "last"]
 ALL = Diagnosis(every=1, gradients="parameters", affinity=True)

@@ -23,9 +23,9 @@ from jlrun.files.atomic import RESTORE, read_json, reading, write_json
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import keep, with_kept
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Objective
 from jlrun.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec
+from jlrun.training.plan import Objective
 
 FILE = "model.json"
 BEST = "checkpoints/best"

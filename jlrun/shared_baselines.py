@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from jlrun.config.schema import Settings
 from jlrun.files.atomic import copy_folder, read_json
-from jlrun.phase import Fit
+from jlrun.training.plan import Fit
 
 ORIGIN_FILE = "origin.json"
 PREDECESSORS = "*.previous"  # of checkpoints, which a finished fit has no use for

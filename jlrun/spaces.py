@@ -5,9 +5,9 @@ from __future__ import annotations
 from jlrun.assembly import Assembly
 from jlrun.evaluation.retrieval import Findings, look
 from jlrun.feeds import retrieval_options
-from jlrun.fitting import FitFolder
 from jlrun.models import checkpoints
-from jlrun.phase import Phase
+from jlrun.training.fit import FitFolder
+from jlrun.training.plan import Phase
 
 
 def look_at_spaces(folder: FitFolder, assembly: Assembly) -> Findings:

@@ -14,7 +14,7 @@ from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.models.interpolation import interpolate
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Fit, Plan, Scores
+from jlrun.training.plan import Fit, Plan, Scores
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

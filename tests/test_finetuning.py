@@ -10,21 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.averaging import WeightAverage
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.finetuning import Finetuning, Full, Gradual, Lora, LpFt, Surgical
-from jlrun.fitting import FitFolder, FitResult, FitRun, count_trainable
-from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.models.blocks import blocks
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
-from jlrun.phase import Fit, Plan
 from jlrun.trainers import multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import with_pretraining
+from jlrun.training.averaging import WeightAverage
+from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import Fit, Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream, toy_surroundings
 
 BODY = "body.trunk.encoders.x.layers"
@@ -185,7 +185,7 @@ def test_the_average_is_what_is_scored_and_kept(tmp_path: Path) -> None:
 def trained_average(plan: Plan) -> dict[str, Tensor]:
     """The average after the one epoch on the source, from the weights after each step."""
     from jlrun.seeding import seed_everything
-    from jlrun.train_step import train_step
+    from jlrun.training.step import train_step
 
     phase, found = plan.fits[0].phases[0], []
     seed_everything(0, phase.name, "learner")

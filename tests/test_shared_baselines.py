@@ -11,8 +11,8 @@ from jlrun import shared_baselines
 from jlrun.assembly import assemble
 from jlrun.config import checked
 from jlrun.config.schema import Settings
-from jlrun.phase import Fit
 from jlrun.shared_baselines import ORIGIN_FILE, SharedBaselines, fingerprint, origins
+from jlrun.training.plan import Fit
 
 MODES = {
     "multitask": ["mode=multitask"],

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.learner import Learner, build_learner
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.ramps import Linear as LinearRamp
 from jlrun.objective.terms.base import TARGET, StepView, Term
 from jlrun.objective.weightings import PCGrad
-from jlrun.phase import HEADS, Objective, ParameterRule, Phase
-from jlrun.train_step import StepStats, train_step
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import HEADS, Objective, ParameterRule, Phase
+from jlrun.training.step import StepStats, train_step
 from tests.toy import (
     CPU,
     TASKS,

@@ -12,9 +12,9 @@ from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.finetuning import Full
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Plan
 from jlrun.trainers import transfer
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.training.plan import Plan
 from jlrun.wise_ft import ALPHAS, Between, wise_ft
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream
 

@@ -13,7 +13,6 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.loop import Surroundings
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Fusion, Single
 from jlrun.models.heads import Linear
@@ -22,10 +21,11 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.terms.base import Term
 from jlrun.objective.weightings import Equal, Weighting
-from jlrun.phase import Objective, Phase, Recipe
-from jlrun.recorders.base import NullRecorder, Recorder
-from jlrun.schedules import Cosine
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.training.loop import Surroundings
+from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.recorder import NullRecorder, Recorder
+from jlrun.training.schedules import Cosine
 
 CPU = torch.device("cpu")
 SPEC = AudioSpec(num_samples=4, sample_rate=8000)  # four plain numbers

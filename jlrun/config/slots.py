@@ -67,7 +67,7 @@ TERM = Slot("a term", ("jlrun.objective.terms.Term",))
 OPTIMIZER = Slot(
     "an optimizer", ("torch.optim.Optimizer",), ("torch.optim", "timm.optim"), given=("params",)
 )
-SCHEDULER = Slot("a schedule", call=("step", "num_steps"), home="jlrun.schedules")
+SCHEDULER = Slot("a schedule", call=("step", "num_steps"), home="jlrun.training.schedules")
 DATASET = Slot("a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data")
 AUGMENT = Slot("an augmentation", ("jlrun.data.augmentation.augment.Augment",))
 TASK = Slot("a task", ("jlrun.tasks.Task",))

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jlrun.diagnosis.look import Look
 from jlrun.diagnosis.summary import ByTask
-from jlrun.diagnosis.tags import cosines_of
 from jlrun.recorders.formats import MISSING
+from jlrun.training.diagnosis.measure import Look
+from jlrun.training.diagnosis.tags import cosines_of
 
 
 def summarise(looks: Sequence[Look]) -> dict[str, Any]:

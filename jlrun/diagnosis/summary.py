@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jlrun.diagnosis.tags import DESCENT, NORM, affinity_tag, cosine_tag
 from jlrun.figures.records import Curve, read_curves
-from jlrun.recorders.base import MAIN_FIT
+from jlrun.training.diagnosis.tags import DESCENT, NORM, affinity_tag, cosine_tag
+from jlrun.training.recorder import MAIN_FIT
 
 ByTask = Mapping[str, float]
 

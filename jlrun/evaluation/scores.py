@@ -15,8 +15,8 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, holds_float64
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Objective
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
+from jlrun.training.plan import Objective
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.figures.plain import legend_label, plain_figure
 from jlrun.figures.records import Curve, read_curves
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
-from jlrun.recorders.base import MAIN_FIT
+from jlrun.training.recorder import MAIN_FIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

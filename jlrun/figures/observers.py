@@ -13,9 +13,9 @@ from jlrun.evaluation.scores import Observer
 from jlrun.figures.confusion import confusion
 from jlrun.figures.contents import content_of
 from jlrun.figures.samples import Sample, samples
-from jlrun.phase import Objective
-from jlrun.recorders.base import Recorder
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.training.plan import Objective
+from jlrun.training.recorder import Recorder
 
 NUM_SAMPLES = 24
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jlrun.diagnosis.tags import WEIGHT
 from jlrun.figures.plain import legend_label, plain_figure
 from jlrun.figures.records import Curve, read_curves
 from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
-from jlrun.recorders.base import MAIN_FIT
+from jlrun.training.diagnosis.tags import WEIGHT
+from jlrun.training.recorder import MAIN_FIT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

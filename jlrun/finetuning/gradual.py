@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jlrun.finetuning.base import BatchNormMode, Blocks, Finetuning, Stretch, exactly, heads
-from jlrun.phase import BODY, ParameterRule
 from jlrun.ranges import PositiveFloat, PositiveInt
+from jlrun.training.plan import BODY, ParameterRule
 
 
 class Gradual(Finetuning):

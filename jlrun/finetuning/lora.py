@@ -15,8 +15,8 @@ from jlrun.finetuning.base import (
 )
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import add_lora
-from jlrun.phase import ADAPTERS, BODY, ParameterRule
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from jlrun.training.plan import ADAPTERS, BODY, ParameterRule
 
 
 class Lora(Finetuning):

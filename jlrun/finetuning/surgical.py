@@ -15,8 +15,8 @@ from jlrun.finetuning.base import (
     heads,
     within_body,
 )
-from jlrun.phase import BODY, ParameterRule
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
+from jlrun.training.plan import BODY, ParameterRule
 
 
 class Surgical(Finetuning):

@@ -19,12 +19,12 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
-from jlrun.phase import Objective
 from jlrun.ranking.blame import blaming
 from jlrun.ranking.sources import Backbone, Run, Sources
 from jlrun.ranking.target import Target
 from jlrun.saved_model import load_saved_model
 from jlrun.seeding import seed_everything
+from jlrun.training.plan import Objective
 
 Kind = Literal["run", "backbone", "untrained"]
 

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Literal, TextIO
 
-from jlrun.recorders.base import NullRecorder, Recorder
 from jlrun.recorders.composite import Recorders
 from jlrun.recorders.figure_files import FigureFileRecorder
 from jlrun.recorders.log import LogRecorder
 from jlrun.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.recorders.plain import PlainRecorder
+from jlrun.training.recorder import NullRecorder, Recorder
 
 ProgressKind = Literal["auto", "live", "plain", "none"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jlrun.recorders.base import NOTHING, ByFit, Header, PhaseInfo, Position, Recorder
+from jlrun.training.recorder import NOTHING, ByFit, Header, PhaseInfo, Position, Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Mapping
 
-from jlrun.recorders.base import MAIN_FIT, PhaseInfo, Position
 from jlrun.recorders.formats import format_score
+from jlrun.training.recorder import MAIN_FIT, PhaseInfo, Position
 
 LINES_PER_PHASE = 10
 SILENCE_SECONDS = 60.0

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jlrun.recorders.base import Recorder
+from jlrun.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

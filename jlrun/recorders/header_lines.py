@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from jlrun.recorders.base import Header
 from jlrun.recorders.formats import format_count
+from jlrun.training.recorder import Header
 
 
 def header_lines(header: Header) -> list[str]:

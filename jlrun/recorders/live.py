@@ -12,13 +12,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from jlrun.files.names import printable
-from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
 from jlrun.recorders.closing_lines import closing_lines
 from jlrun.recorders.epoch_lines import EpochLines, phase_title, summary_cells
 from jlrun.recorders.formats import MISSING, format_count
 from jlrun.recorders.header_lines import header_lines
 from jlrun.recorders.result_table import ResultTable, result_table
 from jlrun.recorders.verdict import verdict
+from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
 
 LOSS_TAG = "train/total_loss"
 SPEED_TAG = "train/samples_per_second"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
 from jlrun.recorders.plain import PlainRecorder
+from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
 
 
 class LogRecorder(Recorder):

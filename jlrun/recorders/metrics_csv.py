@@ -12,7 +12,7 @@ from zlib import crc32
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import reading, with_name, write_text
-from jlrun.recorders.base import NOTHING, ByFit, Position, Recorder, is_kept, is_of_the_end
+from jlrun.training.recorder import NOTHING, ByFit, Position, Recorder, is_kept, is_of_the_end
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
 HEADER = ",".join(COLUMNS)

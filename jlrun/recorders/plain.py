@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jlrun.files.names import printable
-from jlrun.recorders.base import Header, PhaseInfo, Position, Recorder
 from jlrun.recorders.closing_lines import closing_lines
 from jlrun.recorders.epoch_lines import EpochLines
 from jlrun.recorders.header_lines import header_lines
 from jlrun.recorders.result_table import result_table
 from jlrun.recorders.verdict import verdict
+from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
 
 
 class PlainRecorder(Recorder):

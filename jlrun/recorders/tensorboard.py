@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
 from jlrun.errors import UserError
-from jlrun.recorders.base import (
+from jlrun.recorders.event_file import EventFile
+from jlrun.recorders.figure_files import png_bytes
+from jlrun.training.recorder import (
     MAIN_FIT,
     NOTHING,
     ByFit,
@@ -21,8 +23,6 @@ from jlrun.recorders.base import (
     is_kept,
     is_of_the_end,
 )
-from jlrun.recorders.event_file import EventFile
-from jlrun.recorders.figure_files import png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

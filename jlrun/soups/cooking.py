@@ -18,9 +18,9 @@ from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.fingerprints import check_other_data, check_unchanged
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Fit, Objective, Scores
 from jlrun.seeding import seed_everything
 from jlrun.soups.members import Member
+from jlrun.training.plan import Fit, Objective, Scores
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jlrun.phase import Fit, Phase, Plan
+from jlrun.training.plan import Fit, Phase, Plan
 
 
 def with_held_out(plan: Plan, share: float) -> Plan:

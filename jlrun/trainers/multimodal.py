@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
-from jlrun.phase import Comparison, Fit, Plan, Recipe, Reuse, SplitScores
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
+from jlrun.training.plan import Comparison, Fit, Plan, Recipe, Reuse, SplitScores
 
 ENSEMBLE = "ensemble"
 # A model of one modality has nothing to fuse, balance or lose. Several tasks are still weighed and

@@ -9,11 +9,11 @@ from dataclasses import replace
 from jlrun.data.sampling import All, Alone, Sampling
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Comparison, Fit, Plan, SplitScores
 from jlrun.tasks import TaskSpec
 from jlrun.trainers.gain import relative_gain
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
+from jlrun.training.plan import Comparison, Fit, Plan, SplitScores
 
 # A model of one task has nothing to weigh, nothing to share, and no other task beside it. What the
 # sampling means for it, its number of steps, is told apart anyway.

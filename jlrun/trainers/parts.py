@@ -11,8 +11,8 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Need, Term
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Objective, Recipe
 from jlrun.tasks import TaskSpec
+from jlrun.training.plan import Objective, Recipe
 
 
 @dataclass(frozen=True)

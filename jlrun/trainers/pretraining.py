@@ -13,8 +13,8 @@ from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.objective.terms.cross_modal import CrossModal
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Comparison, Fit, Phase, Plan, Recipe
 from jlrun.trainers.parts import Feed
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
 
 SELF_SUPERVISED = "self_supervised"
 RETRIEVAL = Retrieval()

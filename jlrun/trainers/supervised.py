@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jlrun.data.sampling import All, Sampling
-from jlrun.phase import Fit, Phase, Recipe
 from jlrun.trainers.parts import Feed, head_name
+from jlrun.training.plan import Fit, Phase, Recipe
 
 
 def supervised_fit(

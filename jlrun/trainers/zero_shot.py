@@ -14,9 +14,9 @@ from jlrun.evaluation.scores import Predict
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term
-from jlrun.phase import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.trainers.parts import Begin, Feed, Parts, head_name
+from jlrun.training.plan import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
 from jlrun.zero_shot import (
     AllClasses,
     ClassSplit,

@@ -83,11 +83,11 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.engine import session
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
-    from jlrun.fitting import FitFolder
     from jlrun.models import checkpoints
     from jlrun.outcome import missing_scores
     from jlrun.saved_run import load_config
     from jlrun.spaces import look_at_spaces
+    from jlrun.training.fit import FitFolder
 
     config = changed(load_config(directory)[0], overrides)
     problems = check_values(config)

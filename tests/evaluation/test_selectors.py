@@ -12,23 +12,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.averaging import WeightAverage
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.probes import representation_scores
 from jlrun.evaluation.selectors import ByRepresentation, ByValidator
 from jlrun.evaluation.validators import Evidence, InformationMaximization, SourceAccuracy, Validator
-from jlrun.fitting import FitFolder, FitResult, FitRun
-from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.adaptation import AdaBn
-from jlrun.phase import Fit, Objective, Plan
 from jlrun.tasks import Regression, TaskSpec
 from jlrun.trainers import transfer
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.training.averaging import WeightAverage
+from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import Fit, Objective, Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream, toy_surroundings
 
 SIGN, LARGEST = TASKS

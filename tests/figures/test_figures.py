@@ -18,9 +18,9 @@ from jlrun.figures.confusion import confusion
 from jlrun.figures.curves import curves
 from jlrun.figures.retrieval import Query, retrieval
 from jlrun.figures.samples import Sample, samples
-from jlrun.recorders.base import Position
 from jlrun.recorders.figure_files import FigureFileRecorder, png_bytes
 from jlrun.recorders.metrics_csv import MetricsCsvRecorder
+from jlrun.training.recorder import Position
 
 
 def opened(figure: Figure) -> Image.Image:

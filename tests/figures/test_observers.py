@@ -11,9 +11,9 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.figures.observers import SampleObserver
-from jlrun.phase import Objective
-from jlrun.recorders.base import Recorder
 from jlrun.tasks import Multiclass, TaskSpec
+from jlrun.training.plan import Objective
+from jlrun.training.recorder import Recorder
 
 TASK = TaskSpec("label", Multiclass(), ("no", "yes"))
 TABLE = TabularSpec(("age", "size"), (40.0, 0.0), (10.0, 1.0), ("k",), (("x", "y"),))

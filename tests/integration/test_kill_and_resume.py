@@ -17,10 +17,10 @@ IN_CHILDREN = """
 import json, os, signal, sys
 import torch
 torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what takes long
-import jlrun.execution, jlrun.loop, jlrun.tasks.metrics, sklearn.datasets
+import jlrun.execution, jlrun.training.loop, jlrun.tasks.metrics, sklearn.datasets
 from jlrun.cli import main
 
-step = jlrun.loop.train_step
+step = jlrun.training.loop.train_step
 
 def child(kill_after, arguments):
     steps = 0
@@ -30,7 +30,7 @@ def child(kill_after, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
         steps += 1
         return step(*args, **kwargs)
-    jlrun.loop.train_step = lethal_step
+    jlrun.training.loop.train_step = lethal_step
     os._exit(main(arguments))
 
 ends = []

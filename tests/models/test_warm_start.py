@@ -12,7 +12,6 @@ from torch import Tensor
 from jlrun.data.specs import ImageSpec
 from jlrun.engine import Engine
 from jlrun.errors import UserError
-from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.models.encoders import Mlp
 from jlrun.models.fusions import Single
@@ -22,7 +21,8 @@ from jlrun.models.lora import add_lora, is_lora_parameter
 from jlrun.models.warm_start import LearnedStart
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.transfer import L2SP
-from jlrun.train_step import train_step
+from jlrun.training.learner import build_learner
+from jlrun.training.step import train_step
 from tests.toy import CPU, hard_model, toy_batch, toy_model, toy_phase, toy_recipe
 
 SPEC = ImageSpec(1, 4, 4, (), ())

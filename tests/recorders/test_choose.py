@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from jlrun.recorders.base import Header, NullRecorder, PhaseInfo, Position, Recorder
 from jlrun.recorders.choose import make_progress, make_recorder
 from jlrun.recorders.live import LiveRecorder
 from jlrun.recorders.plain import PlainRecorder
+from jlrun.training.recorder import Header, NullRecorder, PhaseInfo, Position, Recorder
 
 RESULT: dict[str, Any] = {
     "status": "completed",

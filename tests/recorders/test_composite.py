@@ -8,8 +8,8 @@ from unittest.mock import MagicMock, call
 
 import pytest
 
-from jlrun.recorders.base import Recorder
 from jlrun.recorders.composite import Recorders
+from jlrun.training.recorder import Recorder
 
 METHODS = {
     name: function

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.recorders.base import Position
 from jlrun.recorders.metrics_csv import COLUMNS, MetricsCsvRecorder, read_rows
+from jlrun.training.recorder import Position
 
 
 def record(path: Path, fit: str, steps: list[int], keep: dict[str, int | None]) -> None:

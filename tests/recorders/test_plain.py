@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jlrun.recorders.base import Header, PhaseInfo, Position
 from jlrun.recorders.plain import PlainRecorder
+from jlrun.training.recorder import Header, PhaseInfo, Position
 
 RUN = Path("/runs/a")
 TRANSFER = {

@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 from tensorboard.plugins.hparams import metadata
 
 from jlrun.errors import UserError
-from jlrun.recorders.base import Header, Position
 from jlrun.recorders.tensorboard import TensorBoardRecorder
+from jlrun.training.recorder import Header, Position
 
 RESULT = {
     "status": "completed",

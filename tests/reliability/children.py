@@ -185,9 +185,9 @@ def stop_at_step(count: int) -> Callable[[], None]:
     """Return what has a process stop itself (SIGSTOP) before its n-th step."""
 
     def prepare() -> None:
-        import jlrun.loop
+        import jlrun.training.loop
 
-        left, step = count, jlrun.loop.train_step
+        left, step = count, jlrun.training.loop.train_step
 
         def stopping(*args: object, **kwargs: object) -> object:
             nonlocal left
@@ -196,7 +196,7 @@ def stop_at_step(count: int) -> Callable[[], None]:
                 os.kill(os.getpid(), signal.SIGSTOP)
             return step(*args, **kwargs)  # pyright: ignore[reportArgumentType]
 
-        jlrun.loop.train_step = stopping
+        jlrun.training.loop.train_step = stopping
 
     return prepare
 

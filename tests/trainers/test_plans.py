@@ -10,11 +10,11 @@ from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.finetuning import Full, Gradual, LpFt, Surgical
-from jlrun.phase import ParameterRule, SplitScores
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.gain import mean_primary, relative_gain
 from jlrun.trainers.parts import Feed, Parts
+from jlrun.training.plan import ParameterRule, SplitScores
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
 
 DIGIT = TaskSpec("digit", Multiclass(), ("0", "1"))

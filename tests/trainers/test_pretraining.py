@@ -16,14 +16,11 @@ from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.evaluation.selectors import ByRepresentation
-from jlrun.fitting import FitFolder, FitResult, FitRun
-from jlrun.learner import build_learner
 from jlrun.models import checkpoints
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import Clip
 from jlrun.objective.terms.self_supervised import SimClr
 from jlrun.objective.weightings import PCGrad
-from jlrun.phase import Comparison, Plan, Recipe
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import (
@@ -32,6 +29,9 @@ from jlrun.trainers.pretraining import (
     only_pretraining,
     with_pretraining,
 )
+from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import Comparison, Plan, Recipe
 from tests.toy import (
     CPU,
     SPEC,

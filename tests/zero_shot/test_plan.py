@@ -17,11 +17,11 @@ from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
-from jlrun.phase import Objective, Plan
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
+from jlrun.training.plan import Objective, Plan
 from jlrun.zero_shot import ClassSplit, Clip, ClosedForm, Devise, Eszsl, Method, SolveEszsl
 from tests.toy import TASKS, ToyEncoder, hard_model, toy_recipe, toy_rows, toy_stream
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from jlrun.data.streams import Stream
-from jlrun.phase import Fit, Objective
 from jlrun.tasks import Task
+from jlrun.training.plan import Fit, Objective
 
 MOST_ROWS = 20_000  # whose labels are looked at
 MOST_MAPS = 64  # likewise, of dense tasks

@@ -14,8 +14,8 @@ from jlrun.evaluation.missing.contribution import contribution
 from jlrun.evaluation.missing.scenarios import Scenario, Subset, at_rate, only, subset_name, subsets
 from jlrun.evaluation.missing.scoring import Scored, score_under
 from jlrun.evaluation.scores import Predict
-from jlrun.phase import Fit, Objective
 from jlrun.tasks import SMALLER_IS_BETTER
+from jlrun.training.plan import Fit, Objective
 
 NOTHING: Subset = ()
 Loss = tuple[float, int]  # rate and seed

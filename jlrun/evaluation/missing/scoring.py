@@ -17,8 +17,8 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.evaluation.missing.scenarios import Scenario
 from jlrun.evaluation.scores import Predict, Prediction, Scorer
-from jlrun.phase import Objective
 from jlrun.tasks import TaskSpec
+from jlrun.training.plan import Objective
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -21,7 +21,7 @@ from jlrun.objective.weightings.base import Weighting
 
 if TYPE_CHECKING:
     from jlrun.data.streams import Stream
-    from jlrun.phase import Objective
+    from jlrun.training.plan import Objective
 
 TAG = "balance/"
 

@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from jlrun.diagnosis.tags import cosines_of
 from jlrun.errors import UserError
 from jlrun.objective.balance.apart import flat, put
 from jlrun.objective.balance.base import TAG, Balance, BalanceStart, Measured, PartView, StepDone
@@ -17,6 +16,7 @@ from jlrun.objective.balance.pareto import Pareto
 from jlrun.objective.balance.unimodal import UnimodalHeads, coefficient_readings, loss_readings
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients, Weighting
 from jlrun.ranges import PositiveFloat
+from jlrun.training.diagnosis.tags import cosines_of
 
 LOSSES = ("multimodal", "unimodal")
 

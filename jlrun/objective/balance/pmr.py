@@ -18,7 +18,7 @@ from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 from jlrun.tasks import Binary, Multiclass
 
 if TYPE_CHECKING:
-    from jlrun.phase import Objective
+    from jlrun.training.plan import Objective
 
 
 class Pmr(Balance):

@@ -12,7 +12,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 
 if TYPE_CHECKING:
-    from jlrun.phase import Objective
+    from jlrun.training.plan import Objective
 
 
 def usable(objective: Objective, batch: Batch, modality: str) -> Tensor:

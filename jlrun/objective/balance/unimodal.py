@@ -16,7 +16,7 @@ from jlrun.objective.balance.rows import narrowed
 from jlrun.objective.task_loss import objective_loss
 
 if TYPE_CHECKING:
-    from jlrun.phase import Objective
+    from jlrun.training.plan import Objective
 
 
 class UnimodalHeads(nn.Module):

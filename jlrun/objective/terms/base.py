@@ -36,7 +36,7 @@ class StepView:
         model: the model being trained, a `jlrun.models.joint_model.JointModel`.
         batches: stream -> its batch on the device.
         outputs: stream -> the model's outputs on that batch; streams without tasks of their own
-            are left out unless the phase asks for them (`jlrun.phase.Phase.observed`).
+            are left out unless the phase asks for them (`jlrun.training.plan.Phase.observed`).
         progress: share of the phase's optimizer steps done, in [0, 1).
         tasks: head -> the kind of its task.
         columns: stream -> head -> name of its target column in the batch, for labelled tasks.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from jlrun.errors import UserError
 from jlrun.evaluation.selectors import ByValidator
 from jlrun.evaluation.validators import Validator
-from jlrun.phase import Comparison, Fit, Judge, NoJudge, Phase, Plan, SplitScores
 from jlrun.trainers.gain import relative_gain
 from jlrun.trainers.parts import Begin, Parts, one_after_the_other
 from jlrun.trainers.transfer.baselines import (
@@ -21,6 +20,7 @@ from jlrun.trainers.transfer.baselines import (
 from jlrun.trainers.transfer.domains import Domains
 from jlrun.trainers.transfer.leave_one_out import WHERE as LEAVE_ONE_OUT
 from jlrun.trainers.transfer.leave_one_out import left_out_fits, left_out_streams, with_left_out
+from jlrun.training.plan import Comparison, Fit, Judge, NoJudge, Phase, Plan, SplitScores
 
 
 @dataclass(frozen=True)

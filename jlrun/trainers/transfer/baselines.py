@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jlrun.phase import Fit, Phase
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.supervised import supervised_fit
+from jlrun.training.plan import Fit, Phase
 
 SCRATCH = "scratch"
 SOURCE_ONLY = "source_only"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from jlrun.data.streams import Stream
-from jlrun.phase import Objective
 from jlrun.tasks import TaskSpec
 from jlrun.trainers.parts import Feed, head_name
+from jlrun.training.plan import Objective
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from jlrun.finetuning import Finetuning
-from jlrun.phase import Comparison, Fit, Phase, Plan, Reuse, SplitScores
 from jlrun.trainers.gain import relative_gain
 from jlrun.trainers.parts import Begin, Parts, one_after_the_other
 from jlrun.trainers.transfer.baselines import INDEPENDENT_OF, SCRATCH, SOURCE_ONLY, on_target_alone
 from jlrun.trainers.transfer.domains import Domains
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Reuse, SplitScores
 
 PRETRAIN = "pretrain"
 

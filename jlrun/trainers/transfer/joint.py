@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jlrun.phase import Fit, Phase, Plan
 from jlrun.trainers.parts import Begin, Parts, one_after_the_other
 from jlrun.trainers.transfer.baselines import INDEPENDENT_OF, SCRATCH, on_target_alone
 from jlrun.trainers.transfer.domains import Domains
 from jlrun.trainers.transfer.finetune import over_scratch
+from jlrun.training.plan import Fit, Phase, Plan
 
 # Here λ weighs the target; elsewhere the terms, which matter.
 JOINT_INDEPENDENT_OF = INDEPENDENT_OF | {"lambda_", "lambda_ramp"}

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.phase import Comparison, Fit, NoJudge, Objective, Phase, SplitScores
 from jlrun.trainers.gain import mean_primary
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.transfer.domains import Domains, domain
+from jlrun.training.plan import Comparison, Fit, NoJudge, Objective, Phase, SplitScores
 
 RESULT = "leave_one_domain_out"
 WHERE = "adapt.leave_one_out"

@@ -14,8 +14,8 @@ from jlrun.evaluation.missing.constants import best_constant
 from jlrun.evaluation.missing.scenarios import Scenario, at_rate, only, subset_name, subsets
 from jlrun.evaluation.missing.scoring import Scored, score_under
 from jlrun.evaluation.scores import Prediction, evaluate
-from jlrun.phase import Objective
 from jlrun.tasks import Binary
+from jlrun.training.plan import Objective
 from tests.evaluation.missing.two_inputs import MODALITIES, ROWS, predict, rows, stream
 from tests.toy import TASKS, toy_objectives
 

@@ -14,7 +14,7 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
-from jlrun.phase import Fit, Phase
+from jlrun.training.plan import Fit, Phase
 from tests.toy import CPU, SPEC, TASKS, ToyEncoder, toy_objectives, toy_recipe
 
 MODALITIES = ("left", "right")

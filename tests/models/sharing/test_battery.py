@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.learner import Learner, build_learner
 from jlrun.models.fusions import Concat, Fusion, Gated, Late, Sum
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import FeatureSharing
@@ -19,8 +18,9 @@ from jlrun.objective.terms import L1, L2, Confidence, FeatureL2, GroupLasso, Ort
 from jlrun.objective.terms.base import StepView, Term
 from jlrun.objective.weightings import Equal, GramianWeighting, PCGrad, Weighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Phase
-from jlrun.train_step import train_step
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Phase
+from jlrun.training.step import train_step
 from tests.models.sharing.small import (
     FAST,
     NODES,

@@ -17,7 +17,6 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.learner import Learner, build_learner
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Concat, Fusion, Gated, Late, Single, Transformer
 from jlrun.models.heads import Linear
@@ -26,11 +25,12 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
-from jlrun.phase import Objective, Phase, Recipe
-from jlrun.schedules import Cosine
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.train_step import StepStats, train_step
 from jlrun.trainers.parts import head_name
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.schedules import Cosine
+from jlrun.training.step import StepStats, train_step
 from tests.toy import CPU, hard_model
 
 CONF = Path(__file__).parents[3] / "conf" / "balance"

@@ -13,16 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun import fitting
-from jlrun.averaging import WeightAverage
 from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.config.slots import SHARING
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, UserError
-from jlrun.fitting import FitFolder, FitRun
-from jlrun.learner import Learner, build_learner
 from jlrun.models.fusions import Gated
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
@@ -32,9 +28,13 @@ from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.terms import FeatureL2
 from jlrun.objective.weightings import PCGrad, Uncertainty
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Fit, body_and_head
 from jlrun.tasks import Depth, Multilabel, Regression, TaskSpec
-from jlrun.train_step import train_step
+from jlrun.training import fit as fitting
+from jlrun.training.averaging import WeightAverage
+from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Fit, body_and_head
+from jlrun.training.step import train_step
 from tests.objective.balance.small import (
     ACTING,
     FUSIONS,
@@ -51,8 +51,8 @@ from tests.objective.balance.small import (
     step,
     stream,
 )
-from tests.test_resumed_terms import Numbers, assert_same
 from tests.toy import CPU, StopAt, never, toy_surroundings
+from tests.training.test_resumed_terms import Numbers, assert_same
 
 acting = pytest.mark.parametrize("option", ACTING)
 each_fusion = pytest.mark.parametrize("fusion", FUSIONS)

@@ -13,8 +13,8 @@ import torch
 from jlrun.cli import main
 from jlrun.config.check import checked
 from jlrun.errors import UserError
-from jlrun.phase import Comparison, Fit, Plan
 from jlrun.trainers.holding_out import with_held_out
+from jlrun.training.plan import Comparison, Fit, Plan
 from tests.objective.balance.small import MODALITIES, TASKS, phase, rows, stream
 
 QUICK = [

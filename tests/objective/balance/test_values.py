@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.learner import Learner
-from jlrun.loop import Training, _between_epochs
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.balance import MMPareto, Pareto
 from jlrun.objective.balance import agm as agm_module
@@ -30,9 +28,11 @@ from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import right_probability
 from jlrun.objective.balance.shapley import logits_by_modality, shapley_values
 from jlrun.objective.weightings import MGDA, CAGrad, Equal, PCGrad, SDMGrad, TaskGradients
-from jlrun.phase import Phase
-from jlrun.state import PhaseState
 from jlrun.tasks import Binary, Multiclass, Multilabel
+from jlrun.training.learner import Learner
+from jlrun.training.loop import Training, _between_epochs
+from jlrun.training.plan import Phase
+from jlrun.training.state import PhaseState
 from tests.objective.balance.small import MODALITIES, TASKS, batch, begun, model, phase, step
 from tests.toy import toy_surroundings
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from jlrun.engine import Engine
-from jlrun.learner import Learner, build_learner
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term
 from jlrun.objective.terms.transfer import BSS, L2SP, Delta, LwF
-from jlrun.phase import Phase
-from jlrun.train_step import train_step
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Phase
+from jlrun.training.step import train_step
 from tests.toy import (
     CPU,
     toy_batch,

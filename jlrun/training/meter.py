@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.engine import holds_float64
-from jlrun.train_step import StepStats
+from jlrun.training.step import StepStats
 
 
 class Meter:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun import loop
 from jlrun.data.sampling import joint_batches
 from jlrun.errors import Interrupted, RunError
-from jlrun.fitting import FitFolder, FitResult, FitRun
 from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, Equal, PCGrad, Uncertainty
-from jlrun.phase import Fit, Phase, body_and_head
-from jlrun.state import Best
+from jlrun.training import loop
+from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.plan import Fit, Phase, body_and_head
+from jlrun.training.state import Best
 from tests.toy import (
     TASKS,
     StopAt,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun.averaging import NoAverage, WeightAverage
+from jlrun.training.averaging import NoAverage, WeightAverage
 
 
 def network(dtype: torch.dtype = torch.float64) -> nn.Module:

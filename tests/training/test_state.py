@@ -2,7 +2,7 @@
 
 import math
 
-from jlrun.state import Best
+from jlrun.training.state import Best
 
 
 def best(score: float, loss: float) -> Best:

@@ -7,12 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun.backward import backward, num_samples
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import UserError
-from jlrun.forward import StepForward
-from jlrun.learner import Learner, build_learner
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
@@ -30,8 +27,11 @@ from jlrun.objective.weightings import (
     Weighting,
 )
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Phase
-from jlrun.train_step import train_step
+from jlrun.training.backward import backward, num_samples
+from jlrun.training.forward import StepForward
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Phase
+from jlrun.training.step import train_step
 from tests.objective.weightings.test_battery import NODES, made
 from tests.toy import CPU, TASKS, hard_model, toy_batch, toy_model, toy_phase, toy_recipe
 

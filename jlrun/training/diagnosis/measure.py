@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from jlrun.backward import takes_features
 from jlrun.data.batch import Batch
-from jlrun.diagnosis.affinity import affinities
-from jlrun.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
 from jlrun.engine import Engine
-from jlrun.forward import StepForward
-from jlrun.learner import Learner
 from jlrun.models.neutral import untouched
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings.base import GradientSource
-from jlrun.phase import Phase
 from jlrun.seeding import preserved_randomness
+from jlrun.training.backward import takes_features
+from jlrun.training.diagnosis.affinity import affinities
+from jlrun.training.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
+from jlrun.training.forward import StepForward
+from jlrun.training.learner import Learner
+from jlrun.training.plan import Phase
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from jlrun.forward import PartLosses, StepForward
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.weightings.base import (
     GradientWeighting,
@@ -27,6 +26,7 @@ from jlrun.objective.weightings.base import (
     Weighting,
 )
 from jlrun.seeding import preserved_randomness
+from jlrun.training.forward import PartLosses, StepForward
 
 
 def backward(step: StepForward, number: int) -> tuple[list[PartLosses], Tensor]:

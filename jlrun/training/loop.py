@@ -12,22 +12,22 @@ import torch
 
 from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
-from jlrun.diagnosis.gradients import shared_parameters
-from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis, Look, look
-from jlrun.diagnosis.opposition import Opposition
-from jlrun.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted, RunError
 from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
-from jlrun.learner import Learner
-from jlrun.meter import Meter
 from jlrun.objective.balance.base import EpochView
 from jlrun.objective.weightings.base import GradientWeighting, Weighting
-from jlrun.phase import Phase
-from jlrun.recorders.base import MAIN_FIT, Position, Recorder
 from jlrun.seeding import derive_seed, seed_everything
-from jlrun.state import Best, PhaseState
-from jlrun.train_step import StepStats, train_step
+from jlrun.training.diagnosis.conflict import Opposition
+from jlrun.training.diagnosis.gradients import shared_parameters
+from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis, Look, look
+from jlrun.training.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
+from jlrun.training.learner import Learner
+from jlrun.training.meter import Meter
+from jlrun.training.plan import Phase
+from jlrun.training.recorder import MAIN_FIT, Position, Recorder
+from jlrun.training.state import Best, PhaseState
+from jlrun.training.step import StepStats, train_step
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from jlrun.errors import UserError
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import Observer, evaluate, predictor
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
-from jlrun.learner import build_learner
-from jlrun.loop import Surroundings, Training, train
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.phase import Fit, Objective, Phase, Scores, SplitScores, rule_for
-from jlrun.recorders.base import PhaseInfo
 from jlrun.result import SavedScores
 from jlrun.seeding import seed_everything
-from jlrun.state import PhaseState
+from jlrun.training.learner import build_learner
+from jlrun.training.loop import Surroundings, Training, train
+from jlrun.training.plan import Fit, Objective, Phase, Scores, SplitScores, rule_for
+from jlrun.training.recorder import PhaseInfo
+from jlrun.training.state import PhaseState
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.learner import Learner
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.models.neutral import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
@@ -22,7 +21,8 @@ from jlrun.objective.balance.base import Measured, PartView, StepDone
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.task_loss import objective_loss
 from jlrun.objective.terms.base import StepView
-from jlrun.phase import Phase
+from jlrun.training.learner import Learner
+from jlrun.training.plan import Phase
 
 Part = Mapping[str, Batch]
 

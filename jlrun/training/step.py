@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from jlrun.backward import backward, num_samples
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
-from jlrun.forward import PartLosses, StepForward
-from jlrun.learner import Learner
-from jlrun.phase import Phase
+from jlrun.training.backward import backward, num_samples
+from jlrun.training.forward import PartLosses, StepForward
+from jlrun.training.learner import Learner
+from jlrun.training.plan import Phase
 
 
 @dataclass(frozen=True)

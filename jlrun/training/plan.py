@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from jlrun.averaging import Average, NoAverage
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
@@ -23,8 +22,9 @@ from jlrun.objective.ramps import Constant, Ramp
 from jlrun.objective.terms.base import TARGET, Need, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.schedules import Schedule
 from jlrun.tasks import TaskSpec
+from jlrun.training.averaging import Average, NoAverage
+from jlrun.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from jlrun.evaluation.scores import Predict

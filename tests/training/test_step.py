@@ -7,13 +7,13 @@ import torch
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.forward import objective_loss
-from jlrun.learner import build_learner
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import PCGrad, Uncertainty
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import body_and_head
-from jlrun.train_step import train_step
+from jlrun.training.forward import objective_loss
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import body_and_head
+from jlrun.training.step import train_step
 from tests.toy import (
     CPU,
     TASKS,

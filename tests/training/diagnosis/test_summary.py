@@ -9,15 +9,15 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from jlrun.diagnosis.look import Look
 from jlrun.diagnosis.report import format_affinity, sentence, summarise
 from jlrun.diagnosis.summary import read_relations
 from jlrun.figures.cosines import gradient_cosines
 from jlrun.figures.weights import weights
-from jlrun.recorders.base import Position
 from jlrun.recorders.figure_files import png_bytes
 from jlrun.recorders.hurt_tasks import hurt_sentences
 from jlrun.recorders.metrics_csv import MetricsCsvRecorder
+from jlrun.training.diagnosis.measure import Look
+from jlrun.training.recorder import Position
 
 COSINES = {"a-b": [0.5, -0.1, -0.1], "a-c/d": [0.9, 0.9, 0.9], "b-c/d": [-0.6, -0.8]}
 

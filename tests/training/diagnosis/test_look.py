@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.diagnosis.gradients import by_parameters, shared_parameters
-from jlrun.diagnosis.look import Diagnosis, Look, look
-from jlrun.diagnosis.tags import affinity_values, cosines_of, gradient_values
 from jlrun.engine import Engine
-from jlrun.forward import StepForward
-from jlrun.learner import Learner, build_learner
 from jlrun.objective.weightings import Static
-from jlrun.phase import Phase, body_and_head
-from jlrun.train_step import train_step
-from tests.diagnosis.toys import point_learner, point_phase
+from jlrun.training.diagnosis.gradients import by_parameters, shared_parameters
+from jlrun.training.diagnosis.measure import Diagnosis, Look, look
+from jlrun.training.diagnosis.tags import affinity_values, cosines_of, gradient_values
+from jlrun.training.forward import StepForward
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Phase, body_and_head
+from jlrun.training.step import train_step
 from tests.toy import CPU, toy_batch, toy_model, toy_phase, toy_recipe
+from tests.training.diagnosis.toys import point_learner, point_phase
 
 CENTRES = {"a": (3.0, 0.0), "b": (0.0, 4.0), "c": (-3.0, 0.0)}
 START = (0.0, 1.0)

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from jlrun.averaging import Average
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
@@ -20,7 +19,14 @@ from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.balance.encoders import widths
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
-from jlrun.phase import ParameterRule, Phase, batch_norms, modules_without_training, rule_for
+from jlrun.training.averaging import Average
+from jlrun.training.plan import (
+    ParameterRule,
+    Phase,
+    batch_norms,
+    modules_without_training,
+    rule_for,
+)
 
 
 @dataclass(frozen=True)

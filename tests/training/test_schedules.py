@@ -6,9 +6,9 @@ import yaml
 
 from jlrun.config.build import build
 from jlrun.config.slots import SCHEDULER
-from jlrun.schedules import Constant, Cosine, OneCycle, Step
+from jlrun.training.schedules import Constant, Cosine, OneCycle, Step
 
-FOLDER = Path(__file__).parents[1] / "conf" / "scheduler"
+FOLDER = Path(__file__).parents[2] / "conf" / "scheduler"
 NODES = {file.stem: yaml.safe_load(file.read_text()) for file in sorted(FOLDER.glob("*.yaml"))}
 
 

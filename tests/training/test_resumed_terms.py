@@ -13,8 +13,6 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from jlrun import fitting
-from jlrun.averaging import WeightAverage
 from jlrun.config.build import build
 from jlrun.config.slots import TERM
 from jlrun.data.augmentation.views import Views
@@ -24,8 +22,6 @@ from jlrun.data.streams import Stream
 from jlrun.errors import Interrupted
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.finetuning import Full
-from jlrun.fitting import FitFolder, FitRun
-from jlrun.learner import Learner, build_learner
 from jlrun.models import checkpoints
 from jlrun.models.encoders import Mlp
 from jlrun.models.encoders.base import Encoder
@@ -35,18 +31,22 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.weightings import Equal
-from jlrun.phase import Fit, Plan, Recipe
-from jlrun.recorders.base import Position, Recorder
 from jlrun.saved_model import Teacher
-from jlrun.schedules import Cosine
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.trainers import multimodal, multitask, transfer
 from jlrun.trainers.parts import Feed, Parts
 from jlrun.trainers.pretraining import between_modalities, with_pretraining
+from jlrun.training import fit as fitting
+from jlrun.training.averaging import WeightAverage
+from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Fit, Plan, Recipe
+from jlrun.training.recorder import Position, Recorder
+from jlrun.training.schedules import Cosine
 from tests.toy import CPU, StopAt, ToyEncoder, hard_model, never, toy_surroundings
 from tests.toy import SPEC as WAVE
 
-CONF = Path(__file__).parents[1] / "conf" / "terms"
+CONF = Path(__file__).parents[2] / "conf" / "terms"
 SPEC = ImageSpec(1, 8, 8, (0.5,), (0.5,))
 DIGIT = TaskSpec("digit", Multiclass(), ("0", "1", "2"))
 LETTER = TaskSpec("letter", Multiclass(), ("x", "y", "z"))

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from jlrun.diagnosis.gradients import mean_losses
-from jlrun.forward import StepForward
 from jlrun.seeding import preserved_randomness
+from jlrun.training.diagnosis.gradients import mean_losses
+from jlrun.training.forward import StepForward
 
 
 def affinities(

@@ -10,18 +10,17 @@ import pytest
 import torch
 
 from jlrun.data.sampling import RoundRobin
-from jlrun.diagnosis.look import NO_DIAGNOSIS, Diagnosis
-from jlrun.diagnosis.opposition import Opposition
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted
-from jlrun.fitting import FitFolder, FitRun
 from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Fit, Phase, body_and_head
-from jlrun.recorders.base import Position, Recorder
-from tests.diagnosis.toys import point_learner, point_phase
+from jlrun.training.diagnosis.conflict import Opposition
+from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
+from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.plan import Fit, Phase, body_and_head
+from jlrun.training.recorder import Position, Recorder
 from tests.toy import (
     CPU,
     TASKS,
@@ -35,6 +34,7 @@ from tests.toy import (
     toy_stream,
     toy_surroundings,
 )
+from tests.training.diagnosis.toys import point_learner, point_phase
 
 EVERY_OTHER = Diagnosis(every=2, affinity=True)
 EPOCHS = 2

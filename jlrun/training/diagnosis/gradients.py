@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from jlrun.forward import StepForward
 from jlrun.models.joint_model import JointModel
+from jlrun.training.forward import StepForward
 
 # T tasks, N shared parameters, B rows, D features
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.engine import Engine
-from jlrun.learner import Learner, build_learner
 from jlrun.models.encoders.point import Point
 from jlrun.models.fusions import Single
-from jlrun.phase import Objective, Phase
 from jlrun.tasks import Regression, TaskSpec
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Objective, Phase
 from tests.toy import CPU, SPEC, hard_model, toy_phase
 
 

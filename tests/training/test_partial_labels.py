@@ -16,15 +16,15 @@ from jlrun.data.sampling import Proportional, joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, predictor
-from jlrun.fitting import FitFolder, FitRun
-from jlrun.forward import objective_loss
-from jlrun.learner import Learner, build_learner
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.phase import Fit, Objective, Phase
 from jlrun.tasks import Multiclass, Regression, TaskSpec
-from jlrun.train_step import train_step
 from jlrun.trainers.gain import relative_gain
+from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.forward import objective_loss
+from jlrun.training.learner import Learner, build_learner
+from jlrun.training.plan import Fit, Objective, Phase
+from jlrun.training.step import train_step
 from tests.objective.weightings.test_battery import NODES, made
 from tests.toy import (
     CPU,
