@@ -10,7 +10,7 @@ from typing import Any
 
 from jlrun.config import checked
 from jlrun.execution import execute, resume
-from jlrun.result import read_result
+from jlrun.reporting.result import read_result
 
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:

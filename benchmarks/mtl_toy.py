@@ -31,8 +31,6 @@ from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.config.slots import gradient_keys
 from jlrun.data.datasets.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
-from jlrun.figures.records import read_curves
-from jlrun.figures.style import FAINT, FONT_SIZE, INK, PALETTE
 from jlrun.objective.weightings import (
     GradientWeighting,
     LossWeighting,
@@ -40,6 +38,8 @@ from jlrun.objective.weightings import (
     TaskLosses,
     Weighting,
 )
+from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE
+from jlrun.reporting.recorders.curves import read_curves
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 WEIGHTINGS = (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jlrun.result import Result as Result
+    from jlrun.reporting.result import Result as Result
 
     __version__: str
 
@@ -35,7 +35,7 @@ def run(overrides: Sequence[str] = ()) -> Result:
 
 def __getattr__(name: str) -> Any:
     if name == "Result":
-        from jlrun.result import Result
+        from jlrun.reporting.result import Result
 
         return Result
     if name == "__version__":

@@ -39,9 +39,9 @@ from jlrun.pictures import (
     observers,
     record_spaces,
 )
-from jlrun.recorders.choose import make_recorder
-from jlrun.recorders.header_lines import short_path
-from jlrun.result import Result, Status, read_result
+from jlrun.reporting.recorders.choose import make_recorder
+from jlrun.reporting.recorders.header_lines import short_path
+from jlrun.reporting.result import Result, Status, read_result
 from jlrun.run_links import refuse_links
 from jlrun.saved_model import describe_model
 from jlrun.saved_run import load_run, to_yaml

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun.assembly import Assembly
-from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.job import Job
 from jlrun.models import checkpoints
-from jlrun.result import Result
+from jlrun.reporting.result import Result
+from jlrun.reporting.task_relations import read_relations
 from jlrun.shared_baselines import origins
 from jlrun.training.fit import FitResult
 from jlrun.training.plan import Fit, SplitScores

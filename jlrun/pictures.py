@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jlrun.assembly import Assembly
-from jlrun.diagnosis.summary import read_relations
 from jlrun.evaluation.retrieval import Findings
 from jlrun.evaluation.scores import Observer
 from jlrun.job import Job
-from jlrun.result import Result
+from jlrun.reporting.result import Result
+from jlrun.reporting.task_relations import read_relations
 from jlrun.training.loop import Surroundings
 from jlrun.training.recorder import Position, Recorder
 
@@ -18,7 +18,7 @@ def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Ob
     if not job.settings.recorder.figures:
         return ()
     # Matplotlib takes half a second to import.
-    from jlrun.figures.observers import test_observers
+    from jlrun.reporting.figures.observers import test_observers
 
     return test_observers(assembly.tasks, assembly.specs, around.recorder)
 
@@ -26,9 +26,9 @@ def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Ob
 def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
     if not job.settings.recorder.figures:
         return
-    from jlrun.figures.cosines import gradient_cosines
-    from jlrun.figures.curves import curves
-    from jlrun.figures.weights import weights
+    from jlrun.reporting.figures.cosines import gradient_cosines
+    from jlrun.reporting.figures.curves import curves
+    from jlrun.reporting.figures.weights import weights
 
     recorder.flush()
     metrics = job.directory / "metrics.csv"
@@ -48,8 +48,8 @@ def record_spaces(assembly: Assembly, found: Findings, at: Position, recorder: R
     recorder.scalars(at, found.values())
     if not assembly.settings.recorder.figures:
         return
-    from jlrun.figures.retrieval import retrieval
-    from jlrun.figures.retrieved import queries_of
+    from jlrun.reporting.figures.retrieval import retrieval
+    from jlrun.reporting.figures.retrieved import queries_of
 
     stream = assembly.leading.test.sample(assembly.settings.retrieval.rows)
     for space, rows in found.rows.items():
@@ -62,7 +62,7 @@ def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
     points = result.extra.get("wise_ft", ())
     if not job.settings.recorder.figures or not points or not points[0]["source"]:
         return
-    from jlrun.figures.wise_ft import wise_ft as draw
+    from jlrun.reporting.figures.wise_ft import wise_ft as draw
 
     for task, metric in result.primary.items():
         shown = [
@@ -83,8 +83,8 @@ def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
     found = result.extra.get("missing")
     if not job.settings.recorder.figures or not found:
         return
-    from jlrun.figures.contribution import contribution
-    from jlrun.figures.missing import missing
+    from jlrun.reporting.figures.contribution import contribution
+    from jlrun.reporting.figures.missing import missing
 
     recorder.figure("missing", missing(found), step=0)
     if result.extra["contribution"]:
@@ -95,7 +95,7 @@ def draw_per_class(job: Job, result: Result, recorder: Recorder) -> None:
     found = result.extra.get("per_class")
     if not job.settings.recorder.figures or not found:
         return
-    from jlrun.figures.per_class import per_class
+    from jlrun.reporting.figures.per_class import per_class
 
     for task, classes in found.items():
         figure = per_class(classes, f"{task}, test split")

@@ -9,8 +9,6 @@ from typing import Any, Literal
 from jlrun.assembly import assemble
 from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
-from jlrun.diagnosis.report import summarise
-from jlrun.diagnosis.summary import read_relations
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.fingerprints import check_unchanged
@@ -18,6 +16,8 @@ from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.reporting.task_relations import read_relations
+from jlrun.reporting.task_relations_text import summarise
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.training.diagnosis.gradients import shared_parameters
 from jlrun.training.diagnosis.measure import Diagnosis, look

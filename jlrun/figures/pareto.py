@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jlrun.figures.plain import legend_label, plain_figure
-from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.plain import legend_label, plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

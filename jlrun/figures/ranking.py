@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jlrun.figures.plain import plain_figure
-from jlrun.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 from jlrun.ranking.titles import TITLES
+from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from jlrun.errors import UserError
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
-from jlrun.result import read_result
+from jlrun.reporting.result import read_result
 from jlrun.saved_model import BEST, FILE, load_teacher, read_description
 from jlrun.saved_run import load_run
 

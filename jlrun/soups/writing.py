@@ -15,7 +15,7 @@ from jlrun.files.places import check_folder
 from jlrun.fingerprints.fingerprint import FILE as FINGERPRINT
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
-from jlrun.result import Result
+from jlrun.reporting.result import Result
 from jlrun.saved_model import BEST, FILE
 from jlrun.soups.cooking import Cooked
 from jlrun.soups.members import Member

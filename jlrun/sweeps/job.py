@@ -55,7 +55,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     from jlrun.config.chosen import chose_batch_size
     from jlrun.config.tables import with_tables
     from jlrun.execution import execute, resume
-    from jlrun.result import read_result
+    from jlrun.reporting.result import read_result
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
@@ -95,7 +95,7 @@ def _record(
     lines: str = "",
 ) -> None:
     """Say what went wrong, and leave it in ``result.json``, which an early end has not written."""
-    from jlrun.result import read_result
+    from jlrun.reporting.result import read_result
 
     said = lines.removeprefix("jlrun: ") or error
     print(f"jlrun: job in {directory} failed: {said}", file=sys.stderr, flush=True)

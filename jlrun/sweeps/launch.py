@@ -25,7 +25,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.lock import held
-from jlrun.recorders.header_lines import short_path
+from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.records import JobRecord, read_jobs
 

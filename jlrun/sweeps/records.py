@@ -9,8 +9,8 @@ from typing import Any
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
-from jlrun.recorders.result_table import compared_baseline, primary_metric, score_of
-from jlrun.result import read_result
+from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
+from jlrun.reporting.result import read_result
 from jlrun.saved_run import load_config
 
 REJECTED = "rejected"

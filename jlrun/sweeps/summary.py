@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.files.atomic import write_json, write_text
-from jlrun.recorders.header_lines import short_path
+from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.sweeps.comparison import Comparison, compare
 from jlrun.sweeps.groups import Group, group_by_overrides, labels
 from jlrun.sweeps.records import JobRecord
@@ -108,7 +108,7 @@ def _draw(directory: Path, groups: Sequence[Group], comparisons: Sequence[Compar
     if not drawn or all(map(_without_figures, groups)):
         return []
     from jlrun.figures.pareto import pareto
-    from jlrun.recorders.figure_files import FigureFileRecorder
+    from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 
     names = dict(zip(map(id, groups), labels(groups)[1], strict=True))
     recorder, files = FigureFileRecorder(directory), []

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from jlrun.figures.style import shorten
-from jlrun.recorders.formats import MISSING, format_count, format_score
-from jlrun.recorders.result_table import ResultTable
+from jlrun.reporting.figures.style import shorten
+from jlrun.reporting.recorders.formats import MISSING, format_count, format_score
+from jlrun.reporting.recorders.result_table import ResultTable
 from jlrun.sweeps.comparison import Comparison, Front
 from jlrun.sweeps.groups import Group, Spread, labels
 

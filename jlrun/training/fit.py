@@ -18,7 +18,7 @@ from jlrun.evaluation.scores import Observer, evaluate, predictor
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.result import SavedScores
+from jlrun.reporting.result import SavedScores
 from jlrun.seeding import seed_everything
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import Surroundings, Training, train

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_file
-from jlrun.recorders.formats import MISSING, format_score
+from jlrun.reporting.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _parsed(args: list[str]) -> Namespace:
 def _print(found: Mapping[str, Any]) -> None:
     from rich.console import Console
 
-    from jlrun.diagnosis.report import format_affinity, sentence
+    from jlrun.reporting.task_relations_text import format_affinity, sentence
 
     console, tasks = Console(), found["tasks"]
 

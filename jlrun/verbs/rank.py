@@ -13,7 +13,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
 from jlrun.ranking.titles import MEAN_RANK, TITLES
-from jlrun.recorders.formats import MISSING, format_score
+from jlrun.reporting.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
@@ -154,6 +154,6 @@ def _cells(ranking: Ranking, row: Row) -> list[str | int | float | None]:
 
 def _draw(rankings: Sequence[Ranking], path: Path) -> None:
     from jlrun.figures.ranking import ranking_figure
-    from jlrun.recorders.figure_files import FigureFileRecorder
+    from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 
     FigureFileRecorder(path.parent).figure(path.stem, ranking_figure(rankings), step=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.errors import UserError
 from jlrun.files.lock import held_output
-from jlrun.recorders.formats import MISSING, format_score
+from jlrun.reporting.recorders.formats import MISSING, format_score
 from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _settings(member: Member, overrides: list[str]) -> Settings:
 
 
 def _print(cooked: Cooked, members: Sequence[Member], output: Path) -> None:
-    from jlrun.recorders.result_table import ResultTable
+    from jlrun.reporting.recorders.result_table import ResultTable
 
     tasks = list(cooked.primary.items())
 

@@ -9,7 +9,7 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import read_json, reading
 from jlrun.files.bounded_text import parse_json
-from jlrun.result import read_result
+from jlrun.reporting.result import read_result
 from jlrun.zero_shot.classes import ClassSplit
 
 _DESCRIPTION = "model.json"

@@ -12,7 +12,7 @@ import pytest
 from jlrun import execution
 from jlrun.config.compose import Composed, hydra_state, load, make_loader
 from jlrun.errors import Interrupted, RunError, UserError
-from jlrun.result import Result
+from jlrun.reporting.result import Result
 from jlrun.sweeps.job import run_job
 from jlrun.sweeps.launch import launch
 

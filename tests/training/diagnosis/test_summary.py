@@ -9,13 +9,13 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from jlrun.diagnosis.report import format_affinity, sentence, summarise
-from jlrun.diagnosis.summary import read_relations
-from jlrun.figures.cosines import gradient_cosines
-from jlrun.figures.weights import weights
-from jlrun.recorders.figure_files import png_bytes
-from jlrun.recorders.hurt_tasks import hurt_sentences
-from jlrun.recorders.metrics_csv import MetricsCsvRecorder
+from jlrun.reporting.figures.cosines import gradient_cosines
+from jlrun.reporting.figures.weights import weights
+from jlrun.reporting.recorders.figure_files import png_bytes
+from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
+from jlrun.reporting.recorders.negative_transfer import hurt_sentences
+from jlrun.reporting.task_relations import read_relations
+from jlrun.reporting.task_relations_text import format_affinity, sentence, summarise
 from jlrun.training.diagnosis.measure import Look
 from jlrun.training.recorder import Position
 

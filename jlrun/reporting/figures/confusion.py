@@ -1,0 +1,89 @@
+"""Which classes are taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, shorten
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+COUNTED_CLASSES = 20  # up to here each cell shows its count
+NAMED_CLASSES = 40  # up to here each class shows its name
+NAME_LENGTH = 14
+
+
+def confusion(matrix: Tensor, classes: Sequence[str], title: str) -> Figure:
+    """Draw a confusion matrix: colour is the share of the true class, numbers are counts.
+
+    Args:
+        matrix: ``(C, C)`` counts; row: true class, column: predicted class.
+        classes: C names.
+        title: what was predicted; the accuracy is added.
+    """
+    counts = matrix.cpu().long().numpy()
+    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    size = min(9.0, 2.4 + 0.38 * len(classes))
+    figure = plain_figure(figsize=(size + 0.9, size), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    _name_classes(axes, classes)
+    if len(classes) <= COUNTED_CLASSES:
+        _write_counts(axes, counts, share)
+    accuracy = counts.trace() / max(1, counts.sum())
+    axes.set_title(f"{title}: accuracy {accuracy:.3f}", fontsize=FONT_SIZE + 2)
+    axes.set_ylabel("true", fontsize=FONT_SIZE)
+    axes.set_xlabel("\n".join(["predicted", *_worst(counts, classes)]), fontsize=FONT_SIZE)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=30)
+    bar.set_label("share of the true class", fontsize=FONT_SIZE)
+    bar.ax.tick_params(labelsize=FONT_SIZE - 1)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return figure
+
+
+def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    axes.tick_params(labelsize=FONT_SIZE - 1, length=0)
+    if len(classes) > NAMED_CLASSES:  # leave matplotlib's own few indices
+        return
+    names = [shorten(name, NAME_LENGTH) for name in classes]
+    ticks = range(len(names))
+    long = max(map(len, names)) > 5 or len(names) > COUNTED_CLASSES
+    axes.set_xticks(ticks, names, rotation=90 if long else 0)
+    axes.set_yticks(ticks, names)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray) -> None:
+    for (row, column), count in _nonzero(counts):
+        axes.text(
+            column,
+            row,
+            f"{count:,}",
+            ha="center",
+            va="center",
+            fontsize=FONT_SIZE - (1 if count < 1000 else 3),
+            color="white" if share[row, column] > 0.55 else INK,
+        )
+
+
+def _worst(counts: np.ndarray, classes: Sequence[str], num: int = 3) -> list[str]:
+    """Name the most frequent confusions where there are too many cells to find them."""
+    if len(classes) <= COUNTED_CLASSES:
+        return []
+    mistakes = [(count, row, col) for (row, col), count in _nonzero(counts) if row != col]
+    worst = sorted(mistakes, key=lambda mistake: (-mistake[0], *mistake[1:]))[:num]
+    names = [shorten(name, 2 * NAME_LENGTH) for name in classes]
+    texts = [f"{names[row]} as {names[column]} ({count:,})" for count, row, column in worst]
+    return ["most often confused:", *texts] if texts else []
+
+
+def _nonzero(counts: np.ndarray) -> list[tuple[tuple[int, int], int]]:
+    return [
+        ((int(row), int(column)), int(counts[row, column]))
+        for row, column in zip(*counts.nonzero(), strict=True)
+    ]

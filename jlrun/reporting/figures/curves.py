@@ -1,0 +1,168 @@
+"""Learning curves of a run and its baselines, side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jlrun.evaluation.retrieval.ranks import RECALL
+from jlrun.reporting.figures.plain import legend_label, plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.reporting.recorders.curves import Curve, read_curves
+from jlrun.training.recorder import MAIN_FIT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS_PER_ROW = 4
+MARKED_POINTS = 25  # curves with fewer points show each of them
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of the picture: a task in a phase of the main fit.
+
+    Attributes:
+        phase: name of the phase.
+        task: label of the task; empty for a phase without tasks, which shows its total loss.
+        metric: its validation score; in a phase without tasks the tag of what selected the weights,
+            empty if that was nothing to look at.
+    """
+
+    phase: str
+    task: str = ""
+    metric: str = ""
+
+    @property
+    def loss_tag(self) -> str:
+        """Tag of the upper curves."""
+        return f"train/{self.task}/loss" if self.task else "train/total_loss"
+
+    @property
+    def score_tag(self) -> str:
+        """Tag of the lower curves; empty if there are none."""
+        return f"val/{self.task}/{self.metric}" if self.task else self.metric
+
+
+def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
+    """Draw training loss over validation score: one column per phase and task, one line per fit.
+
+    The phases of all fits begin at step 0, so that a baseline can be compared to the phase that it
+    is the alternative to: the one of the same name, or the last.
+
+    Args:
+        metrics: the ``metrics.csv`` of a run.
+        primary: task -> metric to show; the first that is not a loss where it says nothing.
+    """
+    lines = read_curves(metrics)
+    panels = _panels(lines, primary or {})
+    columns = min(COLUMNS_PER_ROW, max(1, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    size = (max(4.6, 3.1 * columns + 0.4), 4.3 * rows + 0.4)
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_visible(False)
+    for i, panel in enumerate(panels):
+        row, column = divmod(i, columns)
+        _draw_panel(axes[2 * row, column], axes[2 * row + 1, column], lines, panel)
+        axes[2 * row, column].set_title(_title(panel, panels), fontsize=FONT_SIZE + 1)
+    _draw_legend(figure, per_row=2 * columns)
+    return figure
+
+
+def _panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
+    panels = []
+    for phase in _main_phases(lines):
+        tags = [line.tag for line in lines if (line.fit, line.phase) == (MAIN_FIT, phase)]
+        matches = (re.fullmatch(r"val/(.+)/([^/]+)", tag) for tag in tags)
+        metrics: dict[str, str] = {}
+        for match in matches:
+            if match and match[2] != "loss":
+                wanted = primary.get(match[1], match[2])
+                # The test split may be scored by another metric than validation.
+                metrics.setdefault(
+                    match[1], wanted if f"val/{match[1]}/{wanted}" in tags else match[2]
+                )
+        judged = RECALL if RECALL in tags else ""
+        unscored = [Panel(phase, metric=judged)] if "train/total_loss" in tags else []
+        panels += [Panel(phase, task, metric) for task, metric in metrics.items()] or unscored
+    return panels
+
+
+def _main_phases(lines: Sequence[Curve]) -> list[str]:
+    return list(dict.fromkeys(line.phase for line in lines if line.fit == MAIN_FIT))
+
+
+def _title(panel: Panel, panels: Sequence[Panel]) -> str:
+    several_phases = len({other.phase for other in panels}) > 1
+    names = [panel.phase if several_phases or not panel.task else "", panel.task]
+    return ": ".join(filter(None, names))
+
+
+def _draw_panel(upper: Axes, lower: Axes, lines: Sequence[Curve], panel: Panel) -> None:
+    _draw_lines(upper, lines, panel, panel.loss_tag)
+    upper.set_ylabel("training loss", fontsize=FONT_SIZE)
+    if upper.get_ylim()[0] > 0:
+        upper.set_ylim(bottom=0)
+    if panel.score_tag:
+        _draw_lines(lower, lines, panel, panel.score_tag)
+        name = panel.metric.rpartition("/")[2].replace("_", " ")
+        lower.set_ylabel(f"validation {name}", fontsize=FONT_SIZE)
+    last = lower if panel.score_tag else upper
+    last.set_xlabel("optimizer steps", fontsize=FONT_SIZE)
+
+
+def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> None:
+    axes.set_visible(True)
+    quiet_axes(axes)
+    colours = _colours(lines)
+    main_phases = _main_phases(lines)
+    for line in lines:
+        counterpart = line.phase if line.phase in main_phases else main_phases[-1]
+        if line.tag != tag or counterpart != panel.phase:
+            continue
+        main = line.fit == MAIN_FIT
+        axes.plot(
+            line.steps,
+            line.values,
+            label="model" if main else legend_label(_baseline(line.fit)),
+            color=colours[_baseline(line.fit)],
+            linewidth=2.0 if main else 1.3,
+            linestyle="-" if main else "--",
+            marker="o" if len(line.steps) < MARKED_POINTS else None,
+            markersize=3,
+            zorder=3 if main else 2,
+        )
+    axes.set_xlim(left=0)
+
+
+def _baseline(fit: str) -> str:
+    """Return the baseline that a fit is part of: ``single_task`` of ``single_task/digit``."""
+    return fit.split("/")[0]
+
+
+def _colours(lines: Sequence[Curve]) -> dict[str, str]:
+    names = dict.fromkeys([MAIN_FIT, *(_baseline(line.fit) for line in lines)])
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def _draw_legend(figure: Figure, per_row: int) -> None:
+    handles = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if len(handles) > 1:
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside upper center",
+            ncols=min(len(handles), per_row),
+            frameon=False,
+            fontsize=FONT_SIZE,
+            labelcolor=INK,
+        )

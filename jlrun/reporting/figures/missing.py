@@ -1,0 +1,74 @@
+"""Scores of a model where modalities are missing: lost at random, and in every subset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_LETTERS = 30  # of the name of a subset
+ROW = 0.24  # height of a bar and its name, in inches
+
+
+def missing(found: Mapping[str, Any]) -> Figure:
+    """Draw a column per task: the score against the rate at which rows lose modalities, with its
+    standard deviation over draws, and under it a bar for each subset.
+
+    Args:
+        found: the ``missing`` of a result.
+    """
+    tasks = found["summary"]
+    lower = 0.5 + ROW * len(found["subsets"])
+    size = (0.6 + 3.4 * len(tasks), 2.9 + lower)
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
+    axes = figure.subplots(2, len(tasks), squeeze=False, height_ratios=(2.4, lower))
+    for column, (task, summary) in enumerate(tasks.items()):
+        upper, under = axes[:, column]
+        upper.set_title(task, fontsize=FONT_SIZE + 1)
+        _draw_rates(upper, found, task, summary["metric"])
+        _draw_subsets(under, found, task, summary["metric"], named=column == 0)
+    return figure
+
+
+def _draw_rates(axes: Axes, found: Mapping[str, Any], task: str, metric: str) -> None:
+    quiet_axes(axes)
+    points = [p for p in found["rates"] if p["test"].get(task, {}).get(metric) is not None]
+    axes.errorbar(
+        [100 * point["rate"] for point in points],
+        [point["test"][task][metric] for point in points],
+        yerr=[point["std"][task][metric] for point in points],
+        color=PALETTE[0],
+        marker="o",
+        markersize=4,
+        linewidth=1.6,
+        elinewidth=1.0,
+        capsize=2,
+    )
+    axes.set_xlabel("modalities lost at random, %", fontsize=FONT_SIZE)
+    axes.set_ylabel(f"test {metric}".replace("_", " "), fontsize=FONT_SIZE)
+
+
+def _draw_subsets(
+    axes: Axes, found: Mapping[str, Any], task: str, metric: str, named: bool
+) -> None:
+    quiet_axes(axes)
+    names = list(found["subsets"])
+    scores = [found["subsets"][name].get(task, {}).get(metric) for name in names]
+    places = [place for place, score in enumerate(scores) if score is not None]
+    shown = [scores[place] for place in places]
+    # The last one is the whole model.
+    colours = [PALETTE[1] if place == len(names) - 1 else PALETTE[0] for place in places]
+    bars = axes.barh(places, shown, color=colours, height=0.7)
+    axes.bar_label(bars, [f"{score:.3f}" for score in shown], padding=3, fontsize=FONT_SIZE - 2)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.margins(x=0.18)
+    axes.set_yticks(range(len(names)), [shorten(n, MOST_LETTERS) if named else "" for n in names])
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"test {metric} with these alone".replace("_", " "), fontsize=FONT_SIZE)
+    axes.axvline(0, color=INK, linewidth=0.6)

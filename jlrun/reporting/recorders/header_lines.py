@@ -1,0 +1,60 @@
+"""What a run says before it trains: where, how large, on how much data, and what is unusual."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from jlrun.reporting.recorders.formats import format_count
+from jlrun.training.recorder import Header
+
+
+def header_lines(header: Header) -> list[str]:
+    """Return the lines of the start block; defaults are not worth a word."""
+    facts: dict[str, list[str]] = {
+        "device": [header.device],
+        "model": [_model(header)],
+        "data": _columns({name: _sizes(splits) for name, splits in header.data.items()}),
+        "changed": [f"{path}={value}" for path, value in header.changed.items()],
+        "run": [short_path(header.run_dir)],
+    }
+    title = f"jlrun {header.mode}" + (", resumed" if header.resumed else "")
+    return [title, *fact_lines(facts)]
+
+
+def fact_lines(facts: Mapping[str, list[str]]) -> list[str]:
+    """Return ``label  value`` lines, aligned, the label before the first of its values only.
+
+    A fact without a value has no line.
+    """
+    width = max((len(label) for label, values in facts.items() if values), default=0)
+    return [
+        f"  {'' if i else label:<{width}}  {value}"
+        for label, values in facts.items()
+        for i, value in enumerate(values)
+    ]
+
+
+def short_path(path: Path) -> str:
+    """Return the path relative to the working directory where it lies below it."""
+    try:
+        return os.fspath(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return os.fspath(path)
+
+
+def _model(header: Header) -> str:
+    text = f"{format_count(header.parameters)} parameters"
+    if header.trainable != header.parameters:
+        text += f", {format_count(header.trainable)} of them trained"
+    return text
+
+
+def _sizes(splits: Mapping[str, int]) -> str:
+    return ", ".join(f"{format_count(rows)} {split}" for split, rows in splits.items())
+
+
+def _columns(pairs: Mapping[str, str]) -> list[str]:
+    width = max(map(len, pairs), default=0)
+    return [f"{left:<{width}}  {right}" for left, right in pairs.items()]

@@ -1,0 +1,74 @@
+"""Progress as plain lines: for pipes, files and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from jlrun.files.names import printable
+from jlrun.reporting.recorders.closing_lines import closing_lines
+from jlrun.reporting.recorders.epoch_lines import EpochLines
+from jlrun.reporting.recorders.header_lines import header_lines
+from jlrun.reporting.recorders.result_table import result_table
+from jlrun.reporting.recorders.verdict import verdict
+from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
+
+
+class PlainRecorder(Recorder):
+    """Print the start block, about ten lines per phase, messages, and the table of results.
+
+    Args:
+        stream: where to print; characters that its encoding lacks are replaced.
+        every_epoch: print a line for each epoch instead.
+    """
+
+    def __init__(self, stream: TextIO, every_epoch: bool = False) -> None:
+        self.stream = stream
+        self.every_epoch = every_epoch
+        self._run_dir = Path()
+        self._lines: EpochLines | None = None
+
+    def start(self, header: Header) -> None:
+        self._run_dir = header.run_dir
+        self._print([*header_lines(header), ""])
+
+    def begin_phase(self, phase: PhaseInfo) -> None:
+        self._lines = EpochLines(phase, self.every_epoch)
+
+    def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
+        assert self._lines, "a phase begins before its epochs end"
+        line = self._lines.after(at, summary, best)
+        if line:
+            self._print([line])
+
+    def end_phase(self) -> None:
+        if self._lines and (line := self._lines.last()):
+            self._print([line])
+        self._lines = None
+
+    def message(self, line: str) -> None:
+        self._print([line])
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        if result["status"] == "completed":
+            self._print(finish_lines(result, self._run_dir))
+
+    def _print(self, lines: list[str]) -> None:
+        encoding = self.stream.encoding or "utf-8"
+        text = "".join(f"{printable(line)}\n" for line in lines)
+        self.stream.write(text.encode(encoding, "replace").decode(encoding))
+        self.stream.flush()
+
+
+def finish_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
+    """Return the end of a completed run: table, verdict, and where things lie."""
+    sentences = verdict(result)
+    table = result_table(result)
+    return [
+        "",
+        *([*table.lines(), ""] if table.rows else []),
+        *sentences,
+        *([""] if sentences else []),
+        *closing_lines(result, run_dir),
+    ]

@@ -1,0 +1,178 @@
+"""TensorBoard: curves, pictures, texts and HParams of a run, in one event file."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+
+from jlrun.errors import UserError
+from jlrun.reporting.recorders.event_file import EventFile
+from jlrun.reporting.recorders.figure_files import png_bytes
+from jlrun.training.recorder import (
+    MAIN_FIT,
+    NOTHING,
+    ByFit,
+    Header,
+    Position,
+    Recorder,
+    is_kept,
+    is_of_the_end,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = "tb"
+FIX = "restore it from a copy, or go on without what it shows: make it an empty folder"
+BASELINES = "baselines/"
+OBJECTIVE_TAG = "objective"
+HPARAMS_TAGS = "_hparams_/"
+
+
+class TensorBoardRecorder(Recorder):
+    """Write what TensorBoard shows; the tags of a baseline begin with ``baselines/<fit>/``.
+
+    Args:
+        folder: gets one event file; `rewind` makes it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = EventFile(folder)
+        self._last_step: dict[str, int] = {}  # of what an earlier process recorded
+        self._written: set[str] = set()
+        self._newest: dict[str, int] = {}  # tag -> step of its last value
+        self._counts = Counter[str]()  # fit -> number of its values
+        self._hparams: dict[str, Any] = {}
+
+    def start(self, header: Header) -> None:
+        self._hparams = {"mode": header.mode, **header.settings, **header.changed}
+
+    def recorded(self, fit: str) -> dict[str, Any]:
+        return {NAME: self._counts[fit]}
+
+    def rewind(
+        self,
+        keep: Mapping[str, int | None],
+        recorded: ByFit = NOTHING,
+        finished: bool = False,
+    ) -> None:
+        known = {fit: found[NAME] for fit, found in recorded.items()}
+        if known and not self._file.folder.exists():
+            raise UserError.of(str(self._file.folder), f"is missing; {FIX}")
+        self._last_step, self._newest, self._counts = {}, {}, Counter()
+
+        def is_kept_value(tag: str, step: int, is_number: bool) -> bool:
+            fit = _fit_of(tag, keep)
+            own = tag if fit == MAIN_FIT else tag.removeprefix(f"{BASELINES}{fit}/")
+            if finished and (not is_number or is_of_the_end(own)):
+                return False
+            if tag.startswith(HPARAMS_TAGS) or tag == OBJECTIVE_TAG:
+                return False  # the end of the run writes them anew
+            if self._is_known(tag, step) or not is_kept(fit, step, keep):
+                return False
+            self._last_step[tag] = step
+            self._count(fit, tag, step)
+            return True
+
+        def is_whole() -> None:
+            for fit, count in known.items():
+                if self._counts[fit] < count:
+                    what = f"'{fit}' has {self._counts[fit]} values instead of {count}"
+                    raise UserError.of(str(self._file.folder), f"is damaged ({what}); {FIX}")
+
+        self._file.rewrite(is_kept_value, is_whole)
+
+    def scalars(self, at: Position, values: Mapping[str, float]) -> None:
+        prefix = "" if at.fit == MAIN_FIT else f"{BASELINES}{at.fit}/"
+        self._add(
+            at.step,
+            at.fit,
+            [Summary.Value(tag=prefix + t, simple_value=float(v)) for t, v in values.items()],
+        )
+
+    def figure(self, tag: str, figure: Figure, step: int) -> None:
+        width, height = figure.canvas.get_width_height()
+        image = Summary.Image(
+            encoded_image_string=png_bytes(figure), width=width, height=height, colorspace=4
+        )
+        self._add(step, MAIN_FIT, [Summary.Value(tag=tag, image=image)])
+
+    def text(self, tag: str, text: str) -> None:
+        from torch.utils.tensorboard.summary import text as text_summary
+
+        (value,) = text_summary(tag, text).value
+        value.tag = tag  # PyTorch appends "/text_summary"
+        self._add(0, MAIN_FIT, [value])
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        if result["status"] != "completed":
+            return
+        metrics = _test_scores(result["test"]) | {OBJECTIVE_TAG: result["objective"]["value"]}
+        shown = dict(metrics)
+        for name, scores in result["baselines"].items():
+            shown |= _test_scores(scores, f"{BASELINES}{name}/")
+        missing = [tag for tag in shown if tag not in self._written | self._last_step.keys()]
+        step = result["selected"]["step"]
+        self._add(
+            step, MAIN_FIT, [Summary.Value(tag=tag, simple_value=shown[tag]) for tag in missing]
+        )
+        for value in _hparams_values({**self._hparams, "seed": result["seed"]}, metrics):
+            self._file.add(0, [value])
+
+    def flush(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _is_known(self, tag: str, step: int) -> bool:
+        return step <= self._last_step.get(tag, -1)
+
+    def _add(self, step: int, fit: str, values: list[Summary.Value]) -> None:
+        new = [value for value in values if not self._is_known(value.tag, step)]
+        self._written.update(value.tag for value in new)
+        if new:
+            self._file.add(step, new)
+        for value in new:
+            self._count(fit, value.tag, step)
+
+    def _count(self, fit: str, tag: str, step: int) -> None:
+        """Count a value, unless `rewind` would find that the tag is further already."""
+        if step > self._newest.get(tag, -1):
+            self._newest[tag] = step
+            self._counts[fit] += 1
+
+
+def _fit_of(tag: str, fits: Mapping[str, Any]) -> str:
+    """Return which of ``fits`` wrote the tag, "" if none.
+
+    Names of fits may contain slashes, but none is a folder of another.
+    """
+    if not tag.startswith(BASELINES):
+        return MAIN_FIT
+    return next((fit for fit in fits if tag.startswith(f"{BASELINES}{fit}/")), "")
+
+
+def _test_scores(scores: Mapping[str, Mapping[str, float]], prefix: str = "") -> dict[str, float]:
+    """Return tag -> score, without scores that could not be measured."""
+    return {
+        f"{prefix}test/{task}/{metric}": value
+        for task, by_metric in scores.items()
+        for metric, value in by_metric.items()
+        if value is not None and not math.isnan(value)
+    }
+
+
+def _hparams_values(settings: Mapping[str, Any], metrics: dict[str, float]) -> list[Summary.Value]:
+    from torch.utils.tensorboard.summary import hparams
+
+    plain = {
+        key: value if isinstance(value, bool | int | float | str) else str(value)
+        for key, value in settings.items()
+    }
+    return [value for summary in hparams(plain, metrics) for value in summary.value]

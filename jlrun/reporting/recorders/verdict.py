@@ -1,0 +1,103 @@
+"""The answer of a run in a sentence or two: does learning jointly help?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jlrun.reporting.recorders.formats import format_percent, format_score
+from jlrun.reporting.recorders.negative_transfer import hurt_sentences
+from jlrun.reporting.recorders.result_table import (
+    compared_baseline,
+    num_compared,
+    primary_metric,
+    score_of,
+)
+
+SUBJECT = {
+    "transfer": "Transfer",
+    "multitask": "Multi-task learning",
+    "multimodal": "Fusing modalities",
+}
+AGAINST = {
+    "scratch": "from scratch",
+    "single_task": "with a model of its own",
+    "ensemble": "with the ensemble",
+}
+
+
+def verdict(result: Mapping[str, Any]) -> list[str]:
+    """Return the sentences, of tasks that gain, that do not, that lose, and why.
+
+    A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
+    test split tells, is named for what it is.
+    """
+    gain = result.get("gain")
+    if not gain:
+        return hurt_sentences(result, lost=())
+    percents = {task: value for task, value in gain["per_task"].items() if value is not None}
+    kinds = {task: _kind(percent, _error(result, task)) for task, percent in percents.items()}
+    subject = SUBJECT.get(result["mode"], "Learning jointly")
+    claims = {
+        "won": f"{subject} helps",
+        "same": "No gain",
+        "noise": "Within the noise of the test split",
+        "lost": "Negative transfer",
+    }
+    sentences = [
+        (claim, [task for task, found in kinds.items() if found == kind])
+        for kind, claim in claims.items()
+    ]
+    return [
+        *(_sentence(result, claim, tasks) for claim, tasks in sentences if tasks),
+        *hurt_sentences(result, [task for task, kind in kinds.items() if kind == "lost"]),
+        *_over_ensemble(gain),
+    ]
+
+
+def _kind(percent: float, error: float) -> str:
+    if round(percent, 1) == 0:
+        return "same"
+    if abs(percent) < 2 * error:
+        return "noise"
+    return "won" if percent > 0 else "lost"
+
+
+def _error(result: Mapping[str, Any], task: str) -> float:
+    return (result["gain"].get("standard_error") or {}).get(task, 0.0)
+
+
+def _with_error(result: Mapping[str, Any], task: str) -> str:
+    percent, error = format_percent(result["gain"]["per_task"][task]), _error(result, task)
+    return f"{percent}, ± {error:.1f}" if error else percent
+
+
+def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
+    percent = (gain.get("over_ensemble") or {}).get("delta_m_percent")
+    if percent is None:
+        return []
+    if round(percent, 1) < 0:
+        return [f"The ensemble of all single modalities is better: by {format_percent(-percent)}."]
+    return [f"Over the ensemble of all single modalities: {format_percent(percent)}."]
+
+
+def _over_one(result: Mapping[str, Any]) -> str:
+    """Say which single modality the gains are over."""
+    over_ensemble = "over_ensemble" in result["gain"]
+    return f" over {result['gain']['against']} alone" if over_ensemble else ""
+
+
+def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:
+    percents = result["gain"]["per_task"]
+    if len(tasks) > 1:
+        each = ", ".join(f"{task} ({_with_error(result, task)})" for task in tasks)
+        return f"{claim} on {len(tasks)} of {len(percents)} tasks{_over_one(result)}: {each}."
+    (task,) = tasks
+    count = num_compared(result, task)
+    if count > 1:
+        return f"{claim}: {task} ({_with_error(result, task)} in the mean of {count} metrics)."
+    metric, baseline = primary_metric(result, task), compared_baseline(result, task)
+    ours = format_score(score_of(result["test"], task, metric))
+    theirs = format_score(score_of(result["baselines"][baseline], task, metric))
+    how = AGAINST.get(baseline, f"with {baseline} alone")
+    return f"{claim}: {task} {metric} {ours} vs {theirs} {how} ({_with_error(result, task)})."

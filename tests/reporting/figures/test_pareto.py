@@ -1,0 +1,91 @@
+"""Pictures of a sweep: every variant and the baselines are drawn, the front stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from matplotlib.figure import Figure
+
+from jlrun.figures.pareto import BASELINE, FRONT, OTHERS, pareto
+from jlrun.reporting.recorders.figure_files import png_bytes
+from jlrun.sweeps.comparison import Comparison, compare
+from jlrun.sweeps.groups import Group, group_by_overrides
+from jlrun.sweeps.records import JobRecord
+
+
+def comparison(*scores: Sequence[float], metric: str = "accuracy") -> Comparison:
+    """Two seeds of each variant, 0.01 apart; the baseline scores 0.5, or -0.5 as an error."""
+    baseline = 0.5 if metric == "accuracy" else -0.5
+    jobs = []
+    for i, row in enumerate(scores):
+        for seed in (0, 1):
+            named = {f"task{t}": score + 0.01 * seed for t, score in enumerate(row)}
+            numbers = {
+                f"{split}/{task}/{metric}": score
+                for split in ("val", "test")
+                for task, score in named.items()
+            }
+            numbers |= {f"baseline/{task}/{metric}": baseline for task in named}
+            job = JobRecord(
+                f"{i}{seed}",
+                "completed",
+                (f"weighting=w{i}", f"seed={seed}"),
+                seed,
+                numbers,
+                dict.fromkeys(named, metric),
+            )
+            jobs.append(job)
+    groups: list[Group] = group_by_overrides(jobs)
+    (found,) = compare(groups)
+    return found
+
+
+def drawn(figure: Figure, colour: str) -> int:
+    """How many points are drawn in a colour, as markers without a line."""
+    (axes,) = figure.axes
+    markers = [
+        line for line in axes.lines if line.get_marker() == "o" and line.get_color() == colour
+    ]
+    return sum(len(line.get_xdata()) for line in markers)  # pyright: ignore[reportArgumentType]
+
+
+def test_two_tasks_are_a_scatter_plot_with_the_baselines_as_lines() -> None:
+    figure = pareto(comparison((0.9, 0.2), (0.4, 0.8), (0.3, 0.1)), ["a", "b", "c"])
+    (axes,) = figure.axes
+    assert drawn(figure, FRONT) == 2
+    assert drawn(figure, OTHERS) == 1
+    dashed = [line for line in axes.lines if line.get_color() == BASELINE]
+    assert [list(line.get_data()[0]) for line in dashed] == [[0.5, 0.5], [0, 1]]
+    assert [text.get_text() for text in axes.texts] == ["b", "a"], "of the front alone"
+    assert axes.get_xlabel() == "task0 accuracy"
+    assert len(png_bytes(figure)) > 1000
+
+
+def test_better_is_further_up_where_less_is_better() -> None:
+    figure = pareto(comparison((0.9, 0.2), (0.4, 0.8), metric="mae"), ["a", "b"])
+    (axes,) = figure.axes
+    assert axes.xaxis_inverted()
+    assert axes.yaxis_inverted()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "mae"])
+def test_more_tasks_are_parallel_coordinates(metric: str) -> None:
+    sign = 1 if metric == "accuracy" else -1
+    rows = [(0.9, 0.2, 0.5), (0.4, 0.8, 0.5), (0.3, 0.1, 0.5)]
+    turned = [tuple(sign * x for x in row) for row in rows]
+    figure = pareto(comparison(*turned, metric=metric), ["a", "b", "c"])
+    (axes,) = figure.axes
+    first, second, third, baseline = axes.lines
+    assert list(third.get_ydata())[1] == 0  # pyright: ignore[reportArgumentType]
+    assert first.get_linewidth() == second.get_linewidth() > third.get_linewidth()
+    assert baseline.get_linestyle() == "--"
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b", "baseline"]
+    assert len(axes.get_xticks()) == 3
+    assert len(png_bytes(figure)) > 1000
+
+
+def test_many_variants_do_not_crowd_the_legend() -> None:
+    rows = [(i / 40, 1 - i / 40, 0.5) for i in range(40)]
+    figure = pareto(comparison(*rows), [f"weights={i}" for i in range(40)])
+    assert len(figure.legends[0].get_texts()) == 13
