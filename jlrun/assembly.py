@@ -37,6 +37,16 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import LearnedStart
 from jlrun.objective.terms.self_supervised.samples import sample_row
 from jlrun.seeding import seed_everything
+from jlrun.strategies import multimodal, multitask, transfer
+from jlrun.strategies.balance_holdout import with_held_out
+from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.pretraining import (
+    between_modalities,
+    only_pretraining,
+    with_pretraining,
+)
+from jlrun.strategies.zero_shot.leakage import refuse_taught
+from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.target_tasks import (
     match_target,
     named_as_target,
@@ -44,17 +54,7 @@ from jlrun.target_tasks import (
     told_of_target,
 )
 from jlrun.tasks import TaskSpec
-from jlrun.trainers import multimodal, multitask, transfer
-from jlrun.trainers.holding_out import with_held_out
-from jlrun.trainers.parts import Feed, Parts
-from jlrun.trainers.pretraining import (
-    between_modalities,
-    only_pretraining,
-    with_pretraining,
-)
-from jlrun.trainers.zero_shot import ZeroShot, plan_zero_shot
 from jlrun.training.plan import Fit, Plan, Recipe
-from jlrun.zero_shot.taught import refuse_taught
 
 # What terms need of a phase to learn from inputs alone: they have a phase of their own.
 PRETRAINING = frozenset({"views", "several modalities"})

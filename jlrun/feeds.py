@@ -28,10 +28,10 @@ from jlrun.evaluation.retrieval import Retrieval
 from jlrun.files.names import name_problems
 from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.objective.terms.base import Term
+from jlrun.strategies.plan_context import Feed
+from jlrun.strategies.zero_shot.classes import ClassSplit
+from jlrun.strategies.zero_shot.holdout import withhold
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
-from jlrun.trainers.parts import Feed
-from jlrun.zero_shot.classes import ClassSplit
-from jlrun.zero_shot.withholding import withhold
 
 RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
 

@@ -19,8 +19,8 @@ from jlrun.data.class_matching import (
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError
-from jlrun.trainers.parts import Feed
-from jlrun.trainers.transfer.baselines import TARGET_SUPERVISED
+from jlrun.strategies.plan_context import Feed
+from jlrun.strategies.transfer.baselines import TARGET_SUPERVISED
 from jlrun.training.plan import Plan
 
 Nodes = Mapping[str, Mapping[str, Any]]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
-from jlrun.finetuning import Full
 from jlrun.models.joint_model import JointModel
-from jlrun.trainers import transfer
-from jlrun.trainers.parts import Feed, Parts
+from jlrun.strategies import transfer
+from jlrun.strategies.finetuning import Full
+from jlrun.strategies.plan_context import Feed, Parts
 from jlrun.training.plan import Plan
 from jlrun.wise_ft import ALPHAS, Between, wise_ft
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream

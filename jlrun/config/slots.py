@@ -71,9 +71,9 @@ SCHEDULER = Slot("a schedule", call=("step", "num_steps"), home="jlrun.training.
 DATASET = Slot("a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data")
 AUGMENT = Slot("an augmentation", ("jlrun.data.augmentation.augment.Augment",))
 TASK = Slot("a task", ("jlrun.tasks.Task",))
-FINETUNING = Slot("a way of fine-tuning", ("jlrun.finetuning.Finetuning",))
+FINETUNING = Slot("a way of fine-tuning", ("jlrun.strategies.finetuning.Finetuning",))
 VALIDATOR = Slot("a validator", ("jlrun.evaluation.validators.Validator",))
-ZERO_SHOT_METHOD = Slot("a zero-shot method", ("jlrun.zero_shot.Method",))
+ZERO_SHOT_METHOD = Slot("a zero-shot method", ("jlrun.strategies.zero_shot.Method",))
 VIEWS = Slot(
     "augmented views", call=("batch", "generator", "specs"), home="jlrun.data.augmentation.views"
 )

@@ -16,8 +16,8 @@ from torch import Tensor
 from jlrun.data.splits import Splits
 from jlrun.data.strata import has_class_column
 from jlrun.data.view import View
+from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass, Task
-from jlrun.trainers.parts import Feed
 
 
 @dataclass(frozen=True)

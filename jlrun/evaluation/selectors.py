@@ -27,8 +27,8 @@ from jlrun.evaluation.validators import (
     Validator,
 )
 from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass
-from jlrun.trainers.parts import Feed
 from jlrun.training.plan import Judgement, Objective
 
 SAMPLE = 2000  # rows that are looked at of a training split

@@ -25,7 +25,7 @@ from jlrun.models.sharing.base import FeatureSharing
 from jlrun.models.trunk import Trunk
 from jlrun.saved_model import Teacher, load_teacher, read_description
 from jlrun.saved_run import load_run
-from jlrun.zero_shot.taught import learned_classes
+from jlrun.strategies.zero_shot.leakage import learned_classes
 
 
 @dataclass(frozen=True)

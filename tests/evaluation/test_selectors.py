@@ -22,9 +22,9 @@ from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.adaptation import AdaBn
+from jlrun.strategies import transfer
+from jlrun.strategies.plan_context import Feed, Parts
 from jlrun.tasks import Regression, TaskSpec
-from jlrun.trainers import transfer
-from jlrun.trainers.parts import Feed, Parts
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitResult, FitRun
 from jlrun.training.learner import build_learner

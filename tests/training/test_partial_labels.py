@@ -18,8 +18,8 @@ from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import Multiclass, Regression, TaskSpec
-from jlrun.trainers.gain import relative_gain
 from jlrun.training.fit import FitFolder, FitRun
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import Learner, build_learner

@@ -21,7 +21,6 @@ from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import Interrupted
 from jlrun.evaluation.validators import InformationMaximization
-from jlrun.finetuning import Full
 from jlrun.models import checkpoints
 from jlrun.models.encoders import Mlp
 from jlrun.models.encoders.base import Encoder
@@ -32,10 +31,11 @@ from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.weightings import Equal
 from jlrun.saved_model import Teacher
+from jlrun.strategies import multimodal, multitask, transfer
+from jlrun.strategies.finetuning import Full
+from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.pretraining import between_modalities, with_pretraining
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.trainers import multimodal, multitask, transfer
-from jlrun.trainers.parts import Feed, Parts
-from jlrun.trainers.pretraining import between_modalities, with_pretraining
 from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitRun

@@ -21,8 +21,8 @@ from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.prompts import class_vectors
 from jlrun.evaluation.retrieval.ranks import recall_between
 from jlrun.models.joint_model import JointModel
+from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.trainers.parts import Feed
 
 
 @dataclass(frozen=True)

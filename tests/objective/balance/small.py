@@ -25,8 +25,8 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
+from jlrun.strategies.plan_context import head_name
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.trainers.parts import head_name
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Objective, Phase, Recipe
 from jlrun.training.schedules import Cosine

@@ -13,7 +13,7 @@ import torch
 from jlrun.cli import main
 from jlrun.config.check import checked
 from jlrun.errors import UserError
-from jlrun.trainers.holding_out import with_held_out
+from jlrun.strategies.balance_holdout import with_held_out
 from jlrun.training.plan import Comparison, Fit, Plan
 from tests.objective.balance.small import MODALITIES, TASKS, phase, rows, stream
 

@@ -1,0 +1,85 @@
+"""Multi-task learning: one phase, T tasks of one or several data sets, a weighting; against one
+model per task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from jlrun.data.sampling import All, Alone, Sampling
+from jlrun.objective.weightings import Equal
+from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.strategies.gain import relative_gain
+from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.supervised import supervised_fit
+from jlrun.tasks import TaskSpec
+from jlrun.training.plan import Comparison, Fit, Plan, SplitScores
+
+# A model of one task has nothing to weigh, nothing to share, and no other task beside it. What the
+# sampling means for it, its number of steps, is told apart anyway.
+INDEPENDENT_OF = frozenset({"weighting", "sharing", "sampling", "tasks"})
+# Which data sets are used depends on the tasks, and what a model takes on the first of them.
+INDEPENDENT_OF_AMONG_SEVERAL = INDEPENDENT_OF - {"tasks"}
+
+
+def plan(feeds: tuple[Feed, ...], parts: Parts, sampling: Sampling | None = None) -> Plan:
+    """Return the plan of a multi-task run; a single task has no baseline but itself.
+
+    A baseline has the same budget for its task: it does as many optimizer steps as the joint model
+    takes batches of the task's data set, on the same batches, in as many epochs.
+
+    Args:
+        feeds: the data sets, of which no two tasks have the same name.
+        parts: collaborators.
+        sampling: which data sets each step takes a batch from; None: all of them.
+    """
+    joint = sampling or All()
+    tasks = tuple(spec for feed in feeds for spec in feed.tasks)
+    main = supervised_fit(
+        "main",
+        feeds,
+        modalities=parts.modalities,
+        epochs=parts.epochs,
+        recipe=parts.recipe,
+        sampling=joint,
+    )
+    counts = joint.counts([feed.train.steps_per_epoch for feed in feeds])
+    alone = tuple(
+        _alone(feed, spec, count, parts, several=len(feeds) > 1)
+        for feed, count in zip(feeds, counts, strict=True)
+        for spec in feed.tasks
+        if parts.baselines and len(tasks) > 1
+    )
+
+    def compare(scores: Mapping[str, SplitScores]) -> Comparison:
+        if not alone:
+            return Comparison({}, None)
+        baseline = {spec.name: scores[_baseline(spec)].test.get(spec.name, {}) for spec in tasks}
+        rows = {task: count for feed in feeds for task, count in feed.num_test_rows().items()}
+        gain = relative_gain(scores["main"].test, baseline, tasks, rows)
+        return Comparison({"single_task": baseline}, {"against": "single_task", **gain})
+
+    return Plan(
+        fits=(main, *alone),
+        val={feed.name: feed.val for feed in feeds},
+        test={feed.name: feed.test for feed in feeds},
+        compare=compare,
+    )
+
+
+def _alone(feed: Feed, spec: TaskSpec, count: int, parts: Parts, several: bool) -> Fit:
+    """Return the fit of one task on ``count`` batches of its data set in each epoch."""
+    fit = supervised_fit(
+        _baseline(spec),
+        (replace(feed, tasks=(spec,)),),
+        modalities=parts.modalities,
+        epochs=parts.epochs,
+        recipe=replace(parts.recipe, make_weighting=Equal, route=GradientRoute()),
+        sampling=Alone(count),
+        independent_of=INDEPENDENT_OF_AMONG_SEVERAL if several else INDEPENDENT_OF,
+    )
+    return replace(fit, shares=False)
+
+
+def _baseline(spec: TaskSpec) -> str:
+    return f"single_task/{spec.name}"

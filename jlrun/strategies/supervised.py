@@ -1,0 +1,42 @@
+"""The fit that most plans are made of: one supervised phase on one data set, or on several."""
+
+from __future__ import annotations
+
+from jlrun.data.sampling import All, Sampling
+from jlrun.strategies.plan_context import Feed, head_name
+from jlrun.training.plan import Fit, Phase, Recipe
+
+
+def supervised_fit(
+    name: str,
+    feeds: tuple[Feed, ...],
+    *,
+    modalities: tuple[str, ...],
+    epochs: int,
+    recipe: Recipe,
+    sampling: Sampling | None = None,
+    independent_of: frozenset[str] | None = None,
+) -> Fit:
+    """Return a fit that learns all tasks of ``feeds`` from ``modalities`` in one phase.
+
+    ``sampling`` is that of `Phase`, ``independent_of`` that of `Fit`.
+    """
+    objectives = tuple(objective for feed in feeds for objective in feed.objectives())
+    phase = Phase(
+        name="train",
+        train={feed.name: feed.train for feed in feeds},
+        val={feed.name: feed.val for feed in feeds},
+        objectives=objectives,
+        selection=objectives,
+        epochs=epochs,
+        recipe=recipe,
+        sampling=sampling or All(),
+    )
+    return Fit(
+        name=name,
+        modalities=modalities,
+        heads={head_name(spec): spec for feed in feeds for spec in feed.tasks},
+        phases=(phase,),
+        scored=objectives,
+        independent_of=independent_of,
+    )

@@ -1,0 +1,131 @@
+"""Pretrain on sources, or take weights from elsewhere; then fine-tune on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from jlrun.strategies.finetuning import Finetuning
+from jlrun.strategies.gain import relative_gain
+from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
+from jlrun.strategies.transfer.baselines import (
+    INDEPENDENT_OF,
+    SCRATCH,
+    SOURCE_ONLY,
+    on_target_alone,
+)
+from jlrun.strategies.transfer.domains import Domains
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Reuse, SplitScores
+
+PRETRAIN = "pretrain"
+
+
+def plan_finetune(
+    domains: Domains,
+    finetuning: Finetuning,
+    parts: Parts,
+    *,
+    pretrain_epochs: int,
+    start: Begin | None = None,
+) -> Plan:
+    """Return the plan of pretraining and fine-tuning.
+
+    Where a source and a target task mean the same, one head serves both and is carried over with
+    the rest; elsewhere the target gets a new head. The baseline from scratch does as many optimizer
+    steps as all phases together.
+
+    Args:
+        domains: sources and target; without sources nothing is pretrained.
+        finetuning: what trains when on the target.
+        parts: collaborators.
+        pretrain_epochs: passes over the (longest) source.
+        start: weights from elsewhere, which the model begins with.
+    """
+    learned = start is not None or parts.pretrained
+    before = _pretraining(domains, parts, pretrain_epochs, learned)
+    learned = learned or bool(before)
+    phases = (*before, *_tuning(domains, finetuning, parts, learned))
+    main = Fit(
+        name="main",
+        modalities=parts.modalities,
+        heads=domains.specs,
+        phases=phases,
+        scored=domains.target.objectives(),
+        also_scored={"source": domains.on_sources()} if domains.sources else {},
+        begin=one_after_the_other(start, finetuning.begin),
+        interpolated=(PRETRAIN if before else "") if finetuning.wise_ft else None,
+    )
+    shared = domains.shared()
+    reused = (
+        (Reuse(SOURCE_ONLY, (("main", PRETRAIN),), shared),)
+        if parts.baselines and shared and before
+        else ()
+    )
+    scratch = (
+        (on_target_alone(SCRATCH, domains.target, phases, parts, INDEPENDENT_OF),)
+        if parts.baselines
+        else ()
+    )
+    return Plan(
+        fits=(main, *scratch),
+        val={domains.target.name: domains.target.val},
+        test=domains.streams("test"),
+        compare=over_scratch(domains),
+        reused=reused,
+    )
+
+
+def over_scratch(domains: Domains) -> Callable[[Mapping[str, SplitScores]], Comparison]:
+    """Return what compares the main fit with the target from scratch."""
+
+    def compare(scores: Mapping[str, SplitScores]) -> Comparison:
+        baselines = {name: scores[name].test for name in scores if name != "main"}
+        if SCRATCH not in scores:
+            return Comparison(baselines, None)
+        target = domains.target
+        main, rows = scores["main"].test, target.num_test_rows()
+        gain = relative_gain(main, scores[SCRATCH].test, target.tasks, rows)
+        return Comparison(baselines, {"against": SCRATCH, **gain})
+
+    return compare
+
+
+def _pretraining(domains: Domains, parts: Parts, epochs: int, learned: bool) -> tuple[Phase, ...]:
+    if not domains.sources:
+        return ()
+    objectives = domains.on_sources()
+    phase = Phase(
+        name=PRETRAIN,
+        train=domains.streams("train", target=False),
+        val=domains.streams("val", target=False),
+        objectives=objectives,
+        selection=objectives,
+        epochs=epochs,
+        recipe=parts.recipe,
+        learned=learned,
+    )
+    return (phase,)
+
+
+def _tuning(
+    domains: Domains, finetuning: Finetuning, parts: Parts, learned: bool
+) -> tuple[Phase, ...]:
+    target = domains.target
+    objectives = target.objectives()
+    # Terms that hold on to the source look at what its heads say about the target.
+    observed = domains.on_target_by_source_heads() if "learned weights" in parts.needs else ()
+    return tuple(
+        Phase(
+            name=stretch.name,
+            train={target.name: target.train},
+            val={target.name: target.val},
+            objectives=objectives,
+            selection=objectives,
+            epochs=stretch.epochs,
+            recipe=parts.recipe,
+            rules=stretch.rules,
+            observed=observed,
+            learned=learned,
+            batch_norm=finetuning.batch_norm,
+        )
+        for stretch in finetuning.stretches(parts.epochs, parts.blocks(domains.specs))
+    )

@@ -1,0 +1,23 @@
+"""Zero-shot learning: learn some classes, recognise others by vectors that describe them."""
+
+from jlrun.strategies.zero_shot.classes import ClassSplit
+from jlrun.strategies.zero_shot.eszsl import ClosedForm, SolveEszsl
+from jlrun.strategies.zero_shot.methods import Ale, Clip, Devise, Eszsl, Method
+from jlrun.strategies.zero_shot.protocol import Scored, best_bias, report
+from jlrun.strategies.zero_shot.tasks import AllClasses, SeenClasses
+
+__all__ = [
+    "Ale",
+    "AllClasses",
+    "ClassSplit",
+    "Clip",
+    "ClosedForm",
+    "Devise",
+    "Eszsl",
+    "Method",
+    "Scored",
+    "SeenClasses",
+    "SolveEszsl",
+    "best_bias",
+    "report",
+]

@@ -1,0 +1,125 @@
+"""The losses against loops over rows and classes, and the closed form against its objective."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jlrun.strategies.zero_shot import Ale, Clip, Devise, Eszsl
+from jlrun.strategies.zero_shot.eszsl import solve
+from jlrun.strategies.zero_shot.methods import Method
+
+METHODS = [Clip(), Devise(0.3), Ale(0.7), Eszsl()]
+
+
+def rows(count: int = 7, classes: int = 5) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(count, classes, generator=generator, dtype=torch.float64)
+    return scores, torch.randint(classes, (count,), generator=generator)
+
+
+def test_devise_is_a_sum_over_wrong_classes() -> None:
+    scores, target = rows()
+    expected = []
+    for s, y in zip(scores.tolist(), target.tolist(), strict=True):
+        expected.append(sum(max(0.0, 0.3 - s[y] + s[j]) for j in range(len(s)) if j != y))
+    assert Devise(0.3).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
+
+
+def test_ale_weighs_the_sum_by_the_rank_of_the_true_class() -> None:
+    scores, target = rows()
+    expected = []
+    for s, y in zip(scores.tolist(), target.tolist(), strict=True):
+        wrong = [0.7 - s[y] + s[j] for j in range(len(s)) if j != y]
+        ahead = [excess for excess in wrong if excess > 0]
+        beta = sum(1 / i for i in range(1, len(ahead) + 1))
+        expected.append(beta * sum(ahead) / len(ahead) if ahead else 0.0)
+    assert Ale(0.7).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
+
+
+def test_ale_is_devise_where_one_class_is_ahead() -> None:
+    scores, target = torch.tensor([[1.0, 0.9, -3.0, -4.0]]), torch.tensor([0])
+    torch.testing.assert_close(
+        Ale(0.5).loss(scores, target, 0), Devise(0.5).loss(scores, target, 0)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_are_those_of_the_value(method: Method) -> None:
+    scores, target = rows()
+    scores.requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: method.loss(s, target, 0.0), scores)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_order_of_classes_does_not_matter(method: Method) -> None:
+    scores, target = rows()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    moved = torch.argsort(order)[target]
+    torch.testing.assert_close(
+        method.loss(scores[:, order], moved, 0.0), method.loss(scores, target, 0.0)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_that_is_far_ahead_costs_little_and_half_precision_is_finite(method: Method) -> None:
+    scores = torch.tensor([[60.0, 0.0, -1.0]], dtype=torch.bfloat16)
+    assert method.loss(scores, torch.tensor([0]), 0.0).item() < 1e-6
+    assert method.loss(scores, torch.tensor([2]), 0.0).isfinite().all()
+    assert method.loss(scores[:0], torch.tensor([], dtype=torch.long), 0.0).shape == (0,)
+
+
+def problem() -> tuple[Tensor, Tensor, Tensor]:
+    """Return X (12, 4), Y (12, 3) and S (3, 5)."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(12, 4, generator=generator, dtype=torch.float64)
+    y = 2 * F.one_hot(torch.arange(12) % 3).double() - 1
+    return x, y, torch.randn(3, 5, generator=generator, dtype=torch.float64)
+
+
+METHOD = Eszsl(gamma=0.7, lambda_=0.3)
+
+
+def objective(v: Tensor, x: Tensor, y: Tensor, s: Tensor) -> Tensor:
+    gamma, lambda_ = METHOD.gamma, METHOD.lambda_
+    return (
+        (x @ v @ s.T - y).square().sum()
+        + gamma * (v @ s.T).square().sum()
+        + lambda_ * (x @ v).square().sum()
+        + gamma * lambda_ * v.square().sum()
+    )
+
+
+def test_the_closed_form_is_the_minimum_of_its_objective() -> None:
+    x, y, s = problem()
+    v = solve(x.T @ x, x.T @ y, s, METHOD).requires_grad_()
+    (gradient,) = torch.autograd.grad(objective(v, x, y, s), v)
+    assert gradient.abs().max() < 1e-10
+
+
+def test_the_closed_form_is_the_solution_of_the_vectorised_equations() -> None:
+    # vec(A V B) = (Bᵀ ⊗ A) vec V with vec over columns
+    x, y, s = problem()
+    a, b, eye = x.T @ x, s.T @ s, torch.eye
+    gamma, lambda_ = METHOD.gamma, METHOD.lambda_
+    system = (
+        torch.kron(b, a)
+        + gamma * torch.kron(b, eye(4).double())
+        + lambda_ * torch.kron(eye(5).double(), a)
+        + gamma * lambda_ * eye(20).double()
+    )
+    right = (x.T @ y @ s).T.reshape(-1)
+    expected = torch.linalg.solve(system, right).reshape(5, 4).T
+    torch.testing.assert_close(solve(x.T @ x, x.T @ y, s, METHOD), expected)
+
+
+def test_without_strength_a_singular_problem_still_has_a_finite_solution() -> None:
+    x, y, s = problem()
+    x[:, 3] = 0  # a feature that never fires; and 5 attributes of 3 classes
+    v = solve(x.T @ x, x.T @ y, s, Eszsl(gamma=0.0, lambda_=0.0))
+    assert v.isfinite().all()
+    # Where S has independent rows, least squares on features is what is left.
+    expected = torch.linalg.lstsq(x[:, :3], y).solution
+    torch.testing.assert_close((v @ s.T)[:3], expected)
