@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.config import checked
-from jlrun.execution import execute, resume
 from jlrun.reporting.result import read_result
+from jlrun.runs.execution import execute, resume
 
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:

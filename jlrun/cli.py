@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refused_by_the_system(error)
     except Exception as error:  # the last net: what ends here is to be mended at its root
-        from jlrun.faults import fault_lines
+        from jlrun.runs.faults import fault_lines
 
         print(fault_lines(error), file=sys.stderr)
         return _traced(FAILED)
@@ -165,7 +165,7 @@ def _experiment(arguments: list[str]) -> int:
         )
     tell_shadowed(options.config_dir)
     if options.multirun:
-        from jlrun.sweeps.launch import launch
+        from jlrun.runs.sweeps.launch import launch
 
         return launch(options.overrides, options.config_dir)
     return _single(options.overrides, options.config_dir)
@@ -175,7 +175,7 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     from jlrun.config import checked
 
     composed = checked(overrides, config_dir)
-    from jlrun.execution import execute
+    from jlrun.runs.execution import execute
 
     return _STATUS[execute(composed).status]
 

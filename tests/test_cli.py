@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import jlrun
-from jlrun import execution
 from jlrun.cli import main
 from jlrun.config.trust import VARIABLE, trusted_packages
 from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.runs import execution
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +191,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 
 def test_the_package_runs_as_a_module_and_has_a_function_called_run() -> None:
-    code = "import jlrun.execution, jlrun, sys; assert callable(jlrun.run)"
+    code = "import jlrun.runs.execution, jlrun, sys; assert callable(jlrun.run)"
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(UserError, match="Did you mean 'mode'"):
         jlrun.run(["moed=transfer"])

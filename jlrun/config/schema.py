@@ -1,4 +1,4 @@
-"""The top level of a resolved config, typed: what `jlrun.execution` consumes."""
+"""The top level of a resolved config, typed: what `jlrun.runs.execution` consumes."""
 
 from __future__ import annotations
 

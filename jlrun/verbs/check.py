@@ -19,8 +19,8 @@ def main(args: Sequence[str]) -> int:
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_intermixed_args(args)
     if options.multirun:
-        from jlrun.sweeps.values import settled_values
-        from jlrun.sweeps.variants import checked_variants
+        from jlrun.runs.sweeps.values import settled_values
+        from jlrun.runs.sweeps.variants import checked_variants
 
         overrides, repeated = settled_values(options.overrides, options.config_dir)
         for line in repeated:

@@ -30,13 +30,13 @@ def main(args: list[str]) -> int:
         check_file(parsed.output, "--output")
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
-    from jlrun.saved_run import load_config
+    from jlrun.runs.saved_run import load_config
     from jlrun.verbs.evaluate import changed
 
     config = changed(load_config(parsed.run)[0], parsed.overrides)
     if problems := check_values(config):
         raise UserError(problems)
-    from jlrun.saved_diagnosis import diagnose
+    from jlrun.runs.diagnose import diagnose
 
     settings = Settings.parse(config)
     other_data = names_data(parsed.overrides)

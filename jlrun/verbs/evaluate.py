@@ -15,7 +15,7 @@ from jlrun.verbs.arguments import given_path, names_data, parser
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jlrun.assembly import Assembly
+    from jlrun.runs.assembly import Assembly
 
 
 def main(args: list[str]) -> int:
@@ -76,7 +76,6 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         UserError: if the run has no selected weights, or an override is wrong, or its model has
             one modality and can miss none.
     """
-    from jlrun.assembly import assemble
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
     from jlrun.data.reports import warnings
@@ -84,9 +83,10 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
-    from jlrun.outcome import missing_scores
-    from jlrun.saved_run import load_config
-    from jlrun.spaces import look_at_spaces
+    from jlrun.runs.assembly import assemble
+    from jlrun.runs.outcome import missing_scores
+    from jlrun.runs.saved_run import load_config
+    from jlrun.runs.shared_spaces import look_at_spaces
     from jlrun.training.fit import FitFolder
 
     config = changed(load_config(directory)[0], overrides)
@@ -129,7 +129,7 @@ def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) ->
     Raises:
         UserError: if the data has changed; where other data is meant, if it has training rows.
     """
-    from jlrun.fingerprints import check_other_data, check_unchanged
+    from jlrun.runs.fingerprints import check_other_data, check_unchanged
 
     if names_data(overrides):
         return check_other_data(directory, assembly.fingerprint)

@@ -31,7 +31,7 @@ def main(args: list[str]) -> int:
     parse.add_argument("--force", action="store_true", help="replace an export that is there")
     parsed = parse.parse_args(args)
 
-    from jlrun.exporting import check_output, export_encoder, export_model, write_export
+    from jlrun.runs.exporting import check_output, export_encoder, export_model, write_export
 
     check_output(parsed.output, parsed.force)
     if parsed.encoder is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jlrun.data.reading.inputs import NamedRows
     from jlrun.data.specs import Spec
-    from jlrun.saved_model import SavedModel
+    from jlrun.runs.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
 
 BATCH = 256
@@ -46,8 +46,8 @@ def main(args: list[str]) -> int:
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
     check_file(parsed.output, "--output")
 
-    from jlrun.saved_model import load_saved_model
-    from jlrun.saved_run import load_run
+    from jlrun.runs.saved_model import load_saved_model
+    from jlrun.runs.saved_run import load_run
 
     settings, _ = load_run(parsed.run)
     saved = load_saved_model(parsed.run, settings)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
-from jlrun.ranking.titles import MEAN_RANK, TITLES
 from jlrun.reporting.recorders.formats import MISSING, format_score
+from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
 from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from jlrun.ranking.ranking import Ranking, Row
+    from jlrun.runs.ranking.ranking import Ranking, Row
 
 SUFFIXES = {"output": (".json", ".csv"), "figure": (".png",)}
 UNBOUNDED = 1000  # columns of a table that goes to a file or another program
@@ -33,11 +33,11 @@ def main(args: list[str]) -> int:
     """
     parsed = _parsed(args)
     from jlrun.config.schema import Settings
-    from jlrun.ranking.target_config import compose_target
+    from jlrun.runs.ranking.target_config import compose_target
 
     config = compose_target(parsed.overrides, parsed.config_dir).config
-    from jlrun.ranking.compare import compare
-    from jlrun.ranking.sources import find_sources
+    from jlrun.runs.ranking.compare import compare
+    from jlrun.runs.ranking.sources import find_sources
 
     sources = find_sources(parsed.runs, parsed.backbones, parsed.resize)
     rankings = compare(sources, Settings.parse(config), parsed.by)
@@ -153,7 +153,7 @@ def _cells(ranking: Ranking, row: Row) -> list[str | int | float | None]:
 
 
 def _draw(rankings: Sequence[Ranking], path: Path) -> None:
-    from jlrun.figures.ranking import ranking_figure
     from jlrun.reporting.recorders.figure_files import FigureFileRecorder
+    from jlrun.runs.ranking.figure import ranking_figure
 
     FigureFileRecorder(path.parent).figure(path.stem, ranking_figure(rankings), step=0)

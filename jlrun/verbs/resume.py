@@ -16,7 +16,7 @@ def main(args: list[str]) -> int:
     parsed = parse.parse_args(args)
     epochs = _epochs(parsed.overrides)
 
-    from jlrun.execution import resume
+    from jlrun.runs.execution import resume
 
     resume(parsed.run, epochs)
     return 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jlrun.config.schema import Settings
-    from jlrun.soups import Cooked, Member
+    from jlrun.runs.soups import Cooked, Member
 
 UNIFORM, SOUP = "mean of all (not tested)", "soup"
 
@@ -27,7 +27,14 @@ def main(args: list[str]) -> int:
         UserError: if runs are unfinished or unlike, or something is in the way.
     """
     parsed = _parsed(args)
-    from jlrun.soups import check_output, cook, each_run, read_members, refuse_unlike, write_soup
+    from jlrun.runs.soups import (
+        check_output,
+        cook,
+        each_run,
+        read_members,
+        refuse_unlike,
+        write_soup,
+    )
 
     check_output(parsed.output)
     members = read_members(each_run([Path(run) for run in parsed.runs]))
@@ -68,7 +75,7 @@ def _settings(member: Member, overrides: list[str]) -> Settings:
     """Return the settings by which all runs are scored."""
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
-    from jlrun.saved_run import load_config
+    from jlrun.runs.saved_run import load_config
     from jlrun.verbs.evaluate import changed
 
     config = changed(load_config(member.directory)[0], overrides)

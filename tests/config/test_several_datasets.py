@@ -10,7 +10,7 @@ from jlrun.config import checked
 from jlrun.config.data_nodes import data_nodes, task_labels, used_nodes
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import UserError
-from jlrun.sweeps.variants import checked_variants
+from jlrun.runs.sweeps.variants import checked_variants
 
 TWO = ["mode=multitask", "datasets=[mnist,fashion_mnist]"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from jlrun.cli import main
 from jlrun.models import checkpoints
-from jlrun.sweeps.records import scores_of
+from jlrun.runs.sweeps.records import scores_of
 from jlrun.verbs.evaluate import evaluate_run
 
 SMALL = [

@@ -17,7 +17,7 @@ IN_CHILDREN = """
 import json, os, signal, sys
 import torch
 torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what takes long
-import jlrun.execution, jlrun.training.loop, jlrun.tasks.metrics, sklearn.datasets
+import jlrun.runs.execution, jlrun.training.loop, jlrun.tasks.metrics, sklearn.datasets
 from jlrun.cli import main
 
 step = jlrun.training.loop.train_step

@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jlrun import feeds
 from jlrun.cli import main
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Splits, make_splits
 from jlrun.data.view import View
 from jlrun.models.lora import is_lora_parameter
+from jlrun.runs import datasets as feeds
 
 QUICK = [
     "engine.threads=1",

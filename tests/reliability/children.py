@@ -103,7 +103,7 @@ def warm_up(folder: Path) -> None:
                 main(command)
     finally:
         os.chdir(before)
-    import jlrun.exporting
+    import jlrun.runs.exporting
     import jlrun.verbs.export
     import jlrun.verbs.predict
     import jlrun.verbs.resume  # noqa: F401

@@ -13,7 +13,7 @@ from jlrun.cli import main
 from jlrun.errors import UserError
 from jlrun.files.bounded_text import parse_json, read_json, read_yaml, refuse_expansion
 from jlrun.models import checkpoints
-from jlrun.saved_run import to_yaml
+from jlrun.runs.saved_run import to_yaml
 from tests.security.hostile import BOMB, JSON, YAML, Canary
 from tests.security.verbs import BUILDING, READING, commands
 

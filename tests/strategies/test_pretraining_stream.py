@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jlrun.assembly import assemble
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.streams import Stream
 from jlrun.objective.terms.self_supervised import SupCon
+from jlrun.runs.assembly import assemble
 
 QUICK = ["engine.threads=1", "engine.device=cpu", "baselines=false", "pretraining.views.flip=0"]
 SOURCE = ["dataset@source=digits", "source.limit=300", "batch_size=16"]

@@ -30,7 +30,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.weightings import Equal
-from jlrun.saved_model import Teacher
+from jlrun.runs.saved_model import Teacher
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
 from jlrun.strategies.plan_context import Feed, Parts
@@ -218,7 +218,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
         model = hard_model({"image": Mlp(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
-    monkeypatch.setattr("jlrun.saved_model.load_teacher", load)
+    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", load)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from torchvision import models
 
 from jlrun.cli import main
 from jlrun.data.specs import ImageSpec
-from jlrun.exporting import Export, loading_code, readme
-from jlrun.exporting.networks import describe_network
 from jlrun.models.encoders import Torchvision
 from jlrun.models.lora import merge_lora
 from jlrun.models.weight_files import load_weights
-from jlrun.saved_model import load_teacher
+from jlrun.runs.exporting import Export, loading_code, readme
+from jlrun.runs.exporting.networks import describe_network
+from jlrun.runs.saved_model import load_teacher
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),

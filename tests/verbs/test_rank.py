@@ -14,10 +14,10 @@ from torchvision.models import resnet18
 
 from jlrun.cli import main
 from jlrun.config.schema import Settings
-from jlrun.ranking.candidates import each_candidate
-from jlrun.ranking.sources import find_sources
-from jlrun.ranking.target import load_targets
-from jlrun.ranking.target_config import compose_target
+from jlrun.runs.ranking.candidates import each_candidate
+from jlrun.runs.ranking.sources import find_sources
+from jlrun.runs.ranking.target import load_targets
+from jlrun.runs.ranking.target_config import compose_target
 
 TINY = [
     *("mode=multitask", "dataset=printed_digits", "dataset.size=12", "batch_size=32"),

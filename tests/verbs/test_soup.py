@@ -18,9 +18,10 @@ from jlrun.config.schema import Settings
 from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
 from jlrun.models.lora import merge_lora
-from jlrun.saved_model import load_teacher
-from jlrun.saved_run import load_config
-from jlrun.soups import cook, each_run, likeness, read_members, refuse_unlike
+from jlrun.runs.saved_model import load_teacher
+from jlrun.runs.saved_run import load_config
+from jlrun.runs.soups import compatibility as likeness
+from jlrun.runs.soups import cook, each_run, read_members, refuse_unlike
 from jlrun.verbs.evaluate import changed
 
 QUICK = [

@@ -16,7 +16,7 @@ from jlrun.ranges import PositiveInt
 
 UNLABELLED = "unlabelled"
 LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
-# Where the data set stands in a config is not known here; `jlrun.feeds` puts it right.
+# Where the data set stands in a config is not known here; `jlrun.runs.datasets` puts it right.
 WHERE = "dataset.root"
 _MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
 

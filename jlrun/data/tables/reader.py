@@ -24,7 +24,7 @@ from jlrun.data.tables.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
 from jlrun.files.limits import limit
 
-# Where a table stands in a config is not known here; `jlrun.feeds` puts it right.
+# Where a table stands in a config is not known here; `jlrun.runs.datasets` puts it right.
 WHERE = "dataset"
 _FORM_OF_COLUMN: dict[str, Form] = {"number": "number", "category": "code"}
 

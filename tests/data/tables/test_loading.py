@@ -16,7 +16,7 @@ from jlrun.data.tables import load_table
 from jlrun.data.tables.files.settings import CategorySettings, TextSettings
 from jlrun.data.transforms import Conform
 from jlrun.errors import UserError
-from jlrun.feeds import task_specs
+from jlrun.runs.datasets import task_specs
 from tests.data.tables.files.made import rows_of, with_files, write_csv
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.building import make_model
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.config.trust import also_trusting
@@ -20,6 +19,7 @@ from jlrun.data.specs import ImageSpec, TextSpec
 from jlrun.models.fusions import TokenFusion
 from jlrun.models.joint_model import JointModel
 from jlrun.models.trunk import Trunk
+from jlrun.runs.building import make_model
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from tests.models.fusions.test_battery import SEVERAL, attending, node
 from tests.models.sharing.small import NODES, squared

@@ -11,7 +11,6 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from jlrun.building import balance_maker
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
@@ -25,6 +24,7 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
+from jlrun.runs.building import balance_maker
 from jlrun.strategies.plan_context import head_name
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.training.learner import Learner, build_learner

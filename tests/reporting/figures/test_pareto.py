@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 from matplotlib.figure import Figure
 
-from jlrun.figures.pareto import BASELINE, FRONT, OTHERS, pareto
 from jlrun.reporting.recorders.figure_files import png_bytes
-from jlrun.sweeps.comparison import Comparison, compare
-from jlrun.sweeps.groups import Group, group_by_overrides
-from jlrun.sweeps.records import JobRecord
+from jlrun.runs.sweeps.comparison import Comparison, compare
+from jlrun.runs.sweeps.figure import BASELINE, FRONT, OTHERS, pareto
+from jlrun.runs.sweeps.groups import Group, group_by_overrides
+from jlrun.runs.sweeps.records import JobRecord
 
 
 def comparison(*scores: Sequence[float], metric: str = "accuracy") -> Comparison:

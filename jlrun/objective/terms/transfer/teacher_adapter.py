@@ -20,7 +20,7 @@ from jlrun.objective.terms.transfer.frozen import in_precision_of
 from jlrun.tasks import TaskSpec
 
 if TYPE_CHECKING:
-    from jlrun.saved_model import Teacher
+    from jlrun.runs.saved_model import Teacher
 
 
 class Guide:
@@ -67,7 +67,7 @@ class Guide:
             UserError: as the class, or if there is no finished run.
         """
         # The saved model knows of configs and runs, and they of terms: it is imported at its use.
-        from jlrun.saved_model import load_teacher
+        from jlrun.runs.saved_model import load_teacher
 
         with _told_at(where):
             teacher = load_teacher(directory, device)
@@ -80,7 +80,7 @@ class Guide:
         Raises:
             UserError: as `of`.
         """
-        from jlrun.saved_model import read_specs
+        from jlrun.runs.saved_model import read_specs
 
         with _told_at(where):
             return tuple(read_specs(directory))

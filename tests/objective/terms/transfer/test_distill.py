@@ -23,8 +23,8 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.divergence import divergence
 from jlrun.objective.terms.transfer.teacher_adapter import Guide
-from jlrun.saved_model import Teacher, load_saved_model, load_teacher
-from jlrun.saved_run import load_run
+from jlrun.runs.saved_model import Teacher, load_saved_model, load_teacher
+from jlrun.runs.saved_run import load_run
 from jlrun.tasks import Multiclass, TaskSpec
 from tests.objective.terms.transfer.small import (
     SPECS,
@@ -52,7 +52,7 @@ def teacher(spec: ImageSpec = BIG, width: int = 7, modality: str = "image") -> T
 
 
 def begun(monkeypatch: pytest.MonkeyPatch, made: Teacher, model: JointModel, **keys) -> Distill:
-    monkeypatch.setattr("jlrun.saved_model.load_teacher", lambda directory, device: made)
+    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", lambda directory, device: made)
     term = Distill(run="outputs/teacher", **keys)
     term.begin_phase(start_of(model))
     return term

@@ -1,0 +1,277 @@
+"""Build everything a run needs from its checked config: data, model, recipe and plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from jlrun.config.backbones import backbone_of
+from jlrun.config.build import build
+from jlrun.config.data_nodes import learned_start
+from jlrun.config.schema import Settings
+from jlrun.config.slots import FINETUNING, SAMPLING, VALIDATOR, ZERO_SHOT_METHOD
+from jlrun.data.dataset import Account
+from jlrun.data.file_checks import check_files
+from jlrun.data.specs import Spec
+from jlrun.data.splits import Splits
+from jlrun.engine import Engine
+from jlrun.errors import UserError
+from jlrun.evaluation.validators import SourceAccuracy, Validator
+from jlrun.models.joint_model import JointModel
+from jlrun.models.warm_start import LearnedStart
+from jlrun.objective.terms.self_supervised.samples import sample_row
+from jlrun.runs.building import body_blocks, make_engine, make_model, make_recipe
+from jlrun.runs.datasets import (
+    also_carried,
+    choose_modalities,
+    dataset_nodes,
+    leading,
+    load_every_split,
+    make_feed,
+    pretrained_on,
+    pretraining_stream,
+    retrieval_options,
+    unseen_classes,
+)
+from jlrun.runs.fingerprints import Fingerprint, fingerprint_of
+from jlrun.runs.target_tasks import (
+    match_target,
+    named_as_target,
+    refuse_no_labels,
+    told_of_target,
+)
+from jlrun.seeding import seed_everything
+from jlrun.strategies import multimodal, multitask, transfer
+from jlrun.strategies.balance_holdout import with_held_out
+from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.pretraining import (
+    between_modalities,
+    only_pretraining,
+    with_pretraining,
+)
+from jlrun.strategies.zero_shot.leakage import refuse_taught
+from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
+from jlrun.tasks import TaskSpec
+from jlrun.training.plan import Fit, Plan, Recipe
+
+# What terms need of a phase to learn from inputs alone: they have a phase of their own.
+PRETRAINING = frozenset({"views", "several modalities"})
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What `assemble` builds.
+
+    Attributes:
+        settings: the config.
+        engine: where and how to compute.
+        plan: what to train and score.
+        feeds: the data sets in use, for the records.
+        specs: modality -> what the model takes.
+        start: the weights from elsewhere that the main model begins with; None: there are none.
+        accounts: stream name -> what its data set has to say of itself, where it has.
+        splits: stream name -> the rows of its data set.
+        uses_pool: whether rows are learned from without their labels.
+        notes: what is to be told of how data sets were brought together.
+    """
+
+    settings: Settings
+    engine: Engine
+    plan: Plan
+    feeds: tuple[Feed, ...]
+    specs: Mapping[str, Spec]
+    start: LearnedStart | None = None
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    splits: Mapping[str, Splits] = field(default_factory=dict)
+    uses_pool: bool = False
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Which rows are in which split, and what is in them."""
+        return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
+
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """The tasks that results are about; in transfer those of the target."""
+        return tuple(objective.spec for objective in self.plan.fits[0].scored)
+
+    @property
+    def leading(self) -> Feed:
+        """The data set that results are about: the target, or the first."""
+        return next((feed for feed in self.feeds if feed.name == "target"), self.feeds[0])
+
+    def new_model(self, fit: Fit) -> JointModel:
+        """Return the model of a fit as it is before any training, on the device."""
+        seed_everything(self.settings.seed, "model")
+        model = make_model(self.settings, self.specs, fit.modalities, fit.heads, fit.shares)
+        fit.begin(model)
+        return self.engine.prepare(model)
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Load the data and build the plan; nothing is written.
+
+    Raises:
+        UserError: for whatever is wrong with the data, or with values that only data can show.
+    """
+    engine = make_engine(settings)
+    nodes = dataset_nodes(settings)
+    modalities = choose_modalities(settings, nodes)
+    start = LearnedStart.of(learned_start({"source": settings.source}))
+    splits = load_every_split(settings, nodes, {} if start is None else start.specs())
+    splits, matching = match_target(settings, nodes, splits)
+    taken = splits[leading(nodes)].modalities
+    specs = {m: taken[m] for m in modalities}
+    recipe = make_recipe(settings, modalities)
+    terms = recipe.make_terms().values()
+    needs = frozenset(getattr(term, "needs", None) for term in terms)
+    uses_pool = settings.strategy in ("adapt", "generalize") or bool(needs & PRETRAINING)
+    if uses_pool:
+        check_files(each.pool for each in splits.values())
+    beside = "views" in needs and settings.pretraining.epochs == 0
+    carried = specs | also_carried(terms, splits.values())
+    feeds = tuple(
+        make_feed(settings, engine, name, node, splits[name], carried, beside)
+        for name, node in nodes.items()
+    )
+    feeds = named_as_target(feeds, matching)
+    refuse_no_labels(settings, feeds)
+    parts = Parts(
+        recipe=recipe,
+        modalities=modalities,
+        epochs=settings.epochs,
+        baselines=settings.baselines,
+        pretrained=any(backbone_of(settings.backbone, m).get("weights") for m in modalities),
+        needs=needs,
+        blocks=partial(body_blocks, settings, specs, modalities),
+    )
+    plan = with_held_out(_plan(settings, feeds, parts, start), recipe.make_balance().held_out)
+    if settings.pretraining.only and not needs & PRETRAINING:
+        message = "there is no pretraining: name what learns from inputs, such as terms=[clip]"
+        raise UserError.of("pretraining.only", message)
+    if needs & PRETRAINING:
+        plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
+    accounts = {name: s.account for name, s in splits.items() if s.account is not None}
+    return Assembly(
+        settings,
+        engine,
+        plan,
+        feeds,
+        specs,
+        start,
+        accounts,
+        splits,
+        uses_pool=uses_pool,
+        notes=told_of_target(settings, plan, feeds, matching),
+    )
+
+
+def _with_terms_of_inputs(
+    settings: Settings,
+    engine: Engine,
+    plan: Plan,
+    feeds: tuple[Feed, ...],
+    splits: Mapping[str, Splits],
+    carried: Mapping[str, Spec],
+    recipe: Recipe,
+) -> Plan:
+    """Return the plan with terms that learn from inputs in a phase before it, or in all of it."""
+    needs = {getattr(term, "needs", None) for term in recipe.make_terms().values()}
+    if settings.pretraining.epochs == 0:
+        return between_modalities(plan) if "several modalities" in needs else plan
+    chosen = pretrained_on(settings, feeds)
+    streams = {
+        f.name: pretraining_stream(
+            settings, engine, f.name, splits[f.name], carried, "views" in needs
+        )
+        for f in chosen
+    }
+    epochs, options = settings.pretraining.epochs, retrieval_options(settings)
+    for feed in chosen:
+        options.check(sample_row(feed.train))
+    longer = with_pretraining(plan, chosen, streams, epochs, recipe, retrieval=options)
+    return only_pretraining(longer) if settings.pretraining.only else longer
+
+
+def _plan(
+    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+) -> Plan:
+    match settings.mode:
+        case "multitask":
+            node = settings.sampling
+            return multitask.plan(feeds, parts, None if node is None else build(node, SAMPLING))
+        case "multimodal":
+            return multimodal.plan(feeds[0], parts)
+        case "transfer":
+            return _transfer_plan(settings, feeds, parts, start)
+
+
+def _transfer_plan(
+    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+) -> Plan:
+    sources = tuple(feed for feed in feeds if feed.name != "target")
+    (target,) = (feed for feed in feeds if feed.name == "target")
+    domains = transfer.Domains(sources, target, settings.source_weights)
+    match settings.strategy:
+        case "joint":
+            return transfer.plan_joint(domains, settings.lambda_, parts, start)
+        case "adapt":
+            assert settings.validator is not None
+            adaptation = _adaptation(settings, build(settings.validator, VALIDATOR))
+            return transfer.plan_adapt(domains, adaptation, parts, start)
+        case "generalize":
+            adaptation = _adaptation(settings, SourceAccuracy())
+            return transfer.plan_generalize(domains, adaptation, parts, start)
+        case "zero_shot":
+            return plan_zero_shot(*_zero_shot(settings, target, start), parts, start)
+        case _:
+            assert settings.finetune is not None
+            assert settings.pretrain_epochs is not None
+            return transfer.plan_finetune(
+                domains,
+                build(settings.finetune, FINETUNING),
+                parts,
+                pretrain_epochs=settings.pretrain_epochs,
+                start=start,
+            )
+
+
+def _adaptation(settings: Settings, validator: Validator) -> transfer.Adaptation:
+    assert settings.adapt is not None
+    assert settings.pretrain_epochs is not None
+    return transfer.Adaptation(
+        validator=validator,
+        pretrain_epochs=settings.pretrain_epochs,
+        joined=settings.adapt.batch_norm == "joint",
+        oracle=settings.adapt.oracle,
+        leave_one_out=settings.adapt.leave_one_out,
+    )
+
+
+def _zero_shot(
+    settings: Settings, target: Feed, start: LearnedStart | None
+) -> tuple[Feed, ZeroShot]:
+    """Return the target with its main task, unless others were asked for, and what is unseen."""
+    zero_shot = settings.zero_shot
+    assert zero_shot is not None
+    if settings.tasks is None:
+        target = replace(target, tasks=target.tasks[:1])
+    split, vectors = unseen_classes(settings, target.tasks[0].classes)
+    for where, path in _learned_elsewhere(settings):
+        refuse_taught(Path(path), split, where)
+    method = build(zero_shot.method, ZERO_SHOT_METHOD)
+    return target, ZeroShot(split, method, vectors, zero_shot.calibration)
+
+
+def _learned_elsewhere(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield config path and value of all that may bring in what others have learned."""
+    for key, path in learned_start({"source": settings.source}).items():
+        yield f"source.{key}", path
+    for group, key in (("backbone", "weights"), ("terms", "run")):
+        for name, node in getattr(settings, group).items():
+            if isinstance(node.get(key), str):
+                yield f"{group}.{name}.{key}", node[key]

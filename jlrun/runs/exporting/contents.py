@@ -1,0 +1,185 @@
+"""What is exported of a run: tensors under plain names, and what one must know to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jlrun import __version__
+from jlrun.config.backbones import backbone_of
+from jlrun.config.schema import Settings
+from jlrun.data.specs import spec_to_json
+from jlrun.errors import UserError, did_you_mean
+from jlrun.models import checkpoints
+from jlrun.models.joint_model import JointModel
+from jlrun.models.lora import merge_lora
+from jlrun.models.sharing import Soft
+from jlrun.models.sharing.base import FeatureSharing
+from jlrun.models.trunk import Trunk
+from jlrun.runs.building import head_node, without_weights
+from jlrun.runs.exporting.networks import describe_network, network_of
+from jlrun.runs.saved_model import Teacher, load_teacher, read_description
+from jlrun.runs.saved_run import load_run
+from jlrun.strategies.zero_shot.leakage import learned_classes
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `export_model` and `export_encoder` return.
+
+    Attributes:
+        tensors: name -> tensor, contiguous, on the CPU.
+        description: plain values, the content of ``model.json``.
+        notes: what the reader should know of it, in sentences.
+    """
+
+    tensors: Mapping[str, Tensor]
+    description: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def num_values(self) -> int:
+        """Return the number of values in all tensors."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+
+def export_model(directory: Path, checkpoint: str) -> Export:
+    """Return the whole model of a run, its low-rank adapters folded into the weights.
+
+    Args:
+        directory: of the run.
+        checkpoint: ``best``, the selected weights, or ``last``, those that it would go on from.
+
+    Raises:
+        UserError: if there is no such run or checkpoint.
+    """
+    loaded = _load(directory, checkpoint)
+    description = {
+        **_origin(directory, loaded.settings, checkpoint, "model"),
+        **read_description(directory),
+        "architecture": _architecture(loaded.settings, tuple(loaded.teacher.specs)),
+        "merged_adapters": list(loaded.merged),
+    }
+    return Export(_plain(loaded.teacher.model), description)
+
+
+def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
+    """Return one encoder of a run's model, as the network that it is made of names its tensors.
+
+    Args:
+        directory: of the run.
+        checkpoint: as in `export_model`.
+        encoder: of which modality; ``task/modality`` where tasks have encoders of their own.
+
+    Raises:
+        UserError: if there is no such run, checkpoint or encoder, or several fit.
+    """
+    loaded = _load(directory, checkpoint)
+    teacher, (trunk, _, modality) = loaded.teacher, encoder.rpartition("/")
+    module = _find(teacher.model, trunk, modality)
+    network, spec = network_of(module), teacher.specs[modality]
+    node = backbone_of(loaded.settings.backbone, modality)
+    description = {
+        **_origin(directory, loaded.settings, checkpoint, "encoder"),
+        "modality": modality,
+        "spec": spec_to_json(spec),
+        "architecture": _architecture(loaded.settings, (modality,))["backbone"],
+        "out_features": module.out_features,
+        "merged_adapters": list(_under(loaded.merged, teacher.model, network)),
+        **describe_network(module, spec, node),
+    }
+    return Export(_plain(network), description, _notes(teacher.model, module, network))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    settings: Settings
+    teacher: Teacher
+    merged: tuple[str, ...]
+
+
+def _load(directory: Path, checkpoint: str) -> _Loaded:
+    settings, _ = load_run(directory)
+    teacher = load_teacher(directory, torch.device("cpu"), f"checkpoints/{checkpoint}")
+    return _Loaded(settings, teacher, merge_lora(teacher.model))
+
+
+def _plain(module: nn.Module) -> dict[str, Tensor]:
+    return {name: t.detach().contiguous().clone() for name, t in module.state_dict().items()}
+
+
+def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
+    """Return where the weights come from; no absolute path, since files are given to others."""
+    state = checkpoints.load_state(directory / "checkpoints" / checkpoint)
+    heads = read_description(directory)["heads"]
+    return {
+        "kind": kind,
+        "jlrun": __version__,
+        "run": {
+            "name": directory.resolve().name,
+            "mode": settings.mode,
+            "strategy": settings.strategy,
+            "seed": settings.seed,
+            "checkpoint": checkpoint,
+            "selected": state.get("selected"),
+        },
+        "learned_classes": learned_classes(directory, heads),
+    }
+
+
+def _architecture(settings: Settings, modalities: tuple[str, ...]) -> dict[str, Any]:
+    """Return the nodes that the model was built from, without paths of weights."""
+    backbone = without_weights({m: backbone_of(settings.backbone, m) for m in modalities})
+    return {
+        "backbone": backbone,
+        "fusion": settings.fusion if len(modalities) > 1 else None,
+        "sharing": settings.sharing,
+        "heads": head_node(settings),
+    }
+
+
+def _find(model: JointModel, trunk: str, modality: str) -> Any:
+    """Return the encoder of ``modality`` in the trunk called ``trunk``, or in the only one."""
+    trunks = {
+        name.rpartition(".")[2]: module
+        for name, module in model.named_modules()
+        if isinstance(module, Trunk)
+    }
+    known = list(next(iter(trunks.values())).encoders)
+    if modality not in known:
+        raise UserError.of("--encoder", f"there is no '{modality}'.{did_you_mean(modality, known)}")
+    if not trunk and len(trunks) > 1:
+        choices = ", ".join(f"{name}/{modality}" for name in trunks)
+        raise UserError.of("--encoder", f"'{modality}' is one of several; choose from: {choices}")
+    if trunk and trunk not in trunks:
+        hint = did_you_mean(trunk, trunks) if len(trunks) > 1 else f" Write {modality} alone."
+        raise UserError.of("--encoder", f"there is no '{trunk}/{modality}'.{hint}")
+    chosen = trunks[trunk] if trunk else next(iter(trunks.values()))
+    return chosen.encoders[modality]
+
+
+def _under(names: tuple[str, ...], model: nn.Module, network: nn.Module) -> list[str]:
+    """Return those of the names in ``model`` that are of ``network``, as it calls them."""
+    (root,) = (name for name, module in model.named_modules() if module is network)
+    return [n.removeprefix(f"{root}.") for n in names if n.startswith(f"{root}.")]
+
+
+def _notes(model: JointModel, encoder: nn.Module, network: nn.Module) -> tuple[str, ...]:
+    notes = []
+    inside = {id(parameter) for parameter in network.parameters()}
+    beside = [name for name, p in encoder.named_parameters() if id(p) not in inside]
+    if beside:
+        notes.append(
+            f"The run's encoder also has {', '.join(beside)} before this network, which reads "
+            "three channels; they are left out."
+        )
+    if not isinstance(model.body, FeatureSharing | Soft):
+        notes.append(
+            f"In the run, {type(model.body).__name__} changes what passes between the layers of "
+            "its encoders; alone they yield other features."
+        )
+    return tuple(notes)

@@ -1,0 +1,158 @@
+"""The README of an export: what the files are, and how to load them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jlrun.runs.exporting.contents import Export
+from jlrun.runs.exporting.loading import WEIGHTS, loading_code
+
+_PLAIN_LOADING = (
+    "## Go on from it in jlrun",
+    "What has the same name and shape in the new model is loaded, and the run tells what:",
+    "```\njlrun mode=transfer source.weights=FOLDER\n```",
+    "## In Python",
+    f'```python\nfrom safetensors.torch import load_file\n\ntensors = load_file("{WEIGHTS}")\n```',
+)
+
+
+def readme(export: Export) -> str:
+    """Return Markdown."""
+    told, run = export.description, export.description["run"]
+    what = "model" if told["kind"] == "model" else f"{told['modality']} encoder"
+    parts = [
+        f"# {run['name']}: {what}",
+        f"{_origin(told)} {WEIGHTS} holds {len(export.tensors)} tensors with "
+        f"{export.num_values():,} values; model.json says what they take and yield.",
+        *export.notes,
+        *(_of_model(told) if told["kind"] == "model" else _of_encoder(told)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(told: Mapping[str, Any]) -> str:
+    run = told["run"]
+    text = f"Trained by jlrun {told['jlrun']} (mode {run['mode']}, seed {run['seed']})."
+    selected = run["selected"]
+    if selected:
+        text += f" Selected: phase {selected['phase']}, epoch {selected['epoch']}."
+    if told["merged_adapters"]:
+        text += " Its low-rank adapters are folded into the weights."
+    return text
+
+
+def _of_model(told: Mapping[str, Any]) -> list[str]:
+    rows = [f"- {m}: {_input(spec)}" for m, spec in told["modalities"].items()]
+    heads = [f"- {name}: {_classes(head)}" for name, head in told["heads"].items()]
+    return [
+        "## Inputs",
+        "\n".join(rows),
+        "## Heads (`heads.<name>.…`; everything else is `body.…`)",
+        "\n".join(heads),
+        *_PLAIN_LOADING,
+    ]
+
+
+def _of_encoder(told: Mapping[str, Any]) -> list[str]:
+    if "network" not in told:
+        return [
+            f"It takes {_input(told['spec'])}, and yields {told['out_features']} features.",
+            *_PLAIN_LOADING,
+        ]
+    return [
+        "## In Python",
+        f"```python\n{loading_code(told['network'])}```",
+        _feeding(told),
+        "## Go on from it in jlrun",
+        f"```\njlrun mode=transfer {' '.join(_overrides(told))}\n```",
+    ]
+
+
+def _feeding(told: Mapping[str, Any]) -> str:
+    if "input" not in told:
+        pool = "first one" if told["network"]["pool"] == "cls" else "mean"
+        return (
+            "In evaluation mode it takes the ids and the attention mask of its own tokenizer. The "
+            f"{told['out_features']} features are the {pool} of its last hidden states. "
+            f"In the run it read {_input(told['spec'])}."
+        )
+    text = f"In evaluation mode it takes images of {_size(told['input']['size'])} pixels"
+    mean, std = told["input"]["mean"], told["input"]["std"]
+    if mean is not None:
+        text += (
+            f" and three channels (gray ones repeated), in [0, 1], from which {_numbers(mean)} is "
+            f"subtracted before a division by {_numbers(std)}"
+        )
+    text += f"; without the classifier's last layer it yields {told['out_features']} features."
+    if told["network"].get("dilated"):
+        text += " Stages 3 and 4 had stride 1 and dilation 2 and 4, and there was no pooling."
+    return text
+
+
+def _overrides(told: Mapping[str, Any]) -> list[str]:
+    """Return what makes a run of jlrun begin with the encoder, normalised as it was."""
+    network, path = told["network"], f"backbone.{told['modality']}"
+    options = {"transformers": "huggingface"}
+    option = options.get(network["library"], network["library"])
+    if network.get("dilated"):
+        option = "dilated_resnet"
+    # Weights of a backbone are taken for such as were trained with the mean and std of its library.
+    is_used = told.get("input", {}).get("normalisation") == "pretraining"
+    key = f"{path}.weights" if is_used else "source.weights"
+    return [
+        f"backbone/{told['modality']}={option}",
+        f"{path}.name={network['name']}",
+        *([f"{path}.stem=small"] if network.get("small_stem") else []),
+        f"{key}=FOLDER",
+    ]
+
+
+def _size(size: list[int]) -> str:
+    return " × ".join(map(str, size))
+
+
+def _numbers(values: list[float]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+
+
+def _input(spec: Mapping[str, Any]) -> str:
+    match spec["kind"]:
+        case "image":
+            size = _size([spec["channels"], spec["height"], spec["width"]])
+            text = f"images of {size}, in [0, 1]"
+            if spec["mean"]:
+                text += f", minus {_numbers(spec['mean'])}, divided by {_numbers(spec['std'])}"
+            return text
+        case "audio":
+            return f"{spec['num_samples']} samples at {spec['sample_rate']} Hz, in [-1, 1]"
+        case "tabular":
+            return _cells(spec)
+        case "series":
+            return (
+                f"series of {spec['length']} × {spec['channels']} numbers, minus "
+                f"{_numbers(spec['mean'])}, divided by {_numbers(spec['std'])}, not a number "
+                "where one is missing"
+            )
+        case _:
+            return f"{spec['length']} token ids; the vocabulary is in model.json"
+
+
+def _cells(spec: Mapping[str, Any]) -> str:
+    parts = []
+    if spec["numbers"]:
+        parts.append(
+            f"the numbers {', '.join(spec['numbers'])}, minus {_numbers(spec['mean'])}, divided by "
+            f"{_numbers(spec['std'])}, not a number where one is missing"
+        )
+    if spec["categories"]:
+        parts.append(
+            f"the categories {', '.join(spec['categories'])}, each as the place of its level in "
+            "model.json from 1, and 0 where it is missing or not there"
+        )
+    return f"the cells of a row: {'; then '.join(parts)}"
+
+
+def _classes(head: Mapping[str, Any]) -> str:
+    kind = head["kind"]["_target_"].rpartition(".")[2].lower()
+    return f"{kind}, {', '.join(head['classes'])}" if head["classes"] else kind

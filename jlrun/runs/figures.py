@@ -1,0 +1,102 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jlrun.evaluation.retrieval import Findings
+from jlrun.evaluation.scores import Observer
+from jlrun.reporting.result import Result
+from jlrun.reporting.task_relations import read_relations
+from jlrun.runs.assembly import Assembly
+from jlrun.runs.job import Job
+from jlrun.training.loop import Surroundings
+from jlrun.training.recorder import Position, Recorder
+
+
+def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
+    if not job.settings.recorder.figures:
+        return ()
+    # Matplotlib takes half a second to import.
+    from jlrun.reporting.figures.observers import test_observers
+
+    return test_observers(assembly.tasks, assembly.specs, around.recorder)
+
+
+def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
+    if not job.settings.recorder.figures:
+        return
+    from jlrun.reporting.figures.cosines import gradient_cosines
+    from jlrun.reporting.figures.curves import curves
+    from jlrun.reporting.figures.weights import weights
+
+    recorder.flush()
+    metrics = job.directory / "metrics.csv"
+    primary = {spec.name: spec.task.primary for spec in assembly.tasks}
+    figures = {
+        "curves": curves(metrics, primary),
+        "gradient_cosines": gradient_cosines(read_relations(metrics)),
+        "weights": weights(metrics),
+    }
+    for tag, figure in figures.items():
+        if figure is not None:
+            recorder.figure(tag, figure, step=0)
+
+
+def record_spaces(assembly: Assembly, found: Findings, at: Position, recorder: Recorder) -> None:
+    """Record what was found of shared spaces, and what captions find among images."""
+    recorder.scalars(at, found.values())
+    if not assembly.settings.recorder.figures:
+        return
+    from jlrun.reporting.figures.retrieval import retrieval
+    from jlrun.reporting.figures.retrieved import queries_of
+
+    stream = assembly.leading.test.sample(assembly.settings.retrieval.rows)
+    for space, rows in found.rows.items():
+        for way, queries in queries_of(rows, stream, assembly.specs):
+            figure = retrieval(queries, f"{way}, {space}, test split")
+            recorder.figure(f"retrieval/{space}/{way.replace(' ', '_')}", figure, at.step)
+
+
+def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
+    points = result.extra.get("wise_ft", ())
+    if not job.settings.recorder.figures or not points or not points[0]["source"]:
+        return
+    from jlrun.reporting.figures.wise_ft import wise_ft as draw
+
+    for task, metric in result.primary.items():
+        shown = [
+            {
+                "alpha": point["alpha"],
+                "source": point["source"][f"source.{task}"][metric],
+                "target": point["test"][task][metric],
+                "selected": point["selected"],
+            }
+            for point in points
+            if f"source.{task}" in point["source"]
+        ]
+        if shown:
+            recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)
+
+
+def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
+    found = result.extra.get("missing")
+    if not job.settings.recorder.figures or not found:
+        return
+    from jlrun.reporting.figures.contribution import contribution
+    from jlrun.reporting.figures.missing import missing
+
+    recorder.figure("missing", missing(found), step=0)
+    if result.extra["contribution"]:
+        recorder.figure("contribution", contribution(result.extra["contribution"]), step=0)
+
+
+def draw_per_class(job: Job, result: Result, recorder: Recorder) -> None:
+    found = result.extra.get("per_class")
+    if not job.settings.recorder.figures or not found:
+        return
+    from jlrun.reporting.figures.per_class import per_class
+
+    for task, classes in found.items():
+        figure = per_class(classes, f"{task}, test split")
+        recorder.figure(f"per_class/{task}", figure, step=0)

@@ -1,0 +1,14 @@
+"""Which rows a run was trained, selected and scored on, so that changed data is noticed."""
+
+from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged
+from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write
+
+__all__ = [
+    "Fingerprint",
+    "check_other_data",
+    "check_unchanged",
+    "digests",
+    "fingerprint_of",
+    "read",
+    "write",
+]

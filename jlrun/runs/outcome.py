@@ -1,0 +1,171 @@
+"""What came of a run, from the fits that are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jlrun.evaluation.missing.report import score_missing
+from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
+from jlrun.models import checkpoints
+from jlrun.reporting.result import Result
+from jlrun.reporting.task_relations import read_relations
+from jlrun.runs.assembly import Assembly
+from jlrun.runs.job import Job
+from jlrun.runs.shared_baselines import origins
+from jlrun.runs.wise_ft import wise_ft
+from jlrun.training.fit import FitResult
+from jlrun.training.plan import Fit, SplitScores
+
+
+def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
+
+    plan, found = assembly.plan, {}
+    for reuse in plan.reused:
+        takes = [_fit(assembly, name).modalities for name, _ in reuse.members]
+        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members], takes)
+        found[reuse.name] = SplitScores(
+            val=evaluate(predict, reuse.scored, plan.val),
+            test=evaluate(predict, reuse.scored, plan.test),
+        )
+    return found
+
+
+def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
+    """Return the predictions of a checkpoint of a fit."""
+    model = assembly.new_model(_fit(assembly, fit_name))
+    checkpoints.load_model(job.folder(fit_name).path / checkpoint, model)
+    return predictor(model, assembly.engine)
+
+
+def _fit(assembly: Assembly, name: str) -> Fit:
+    (fit,) = (fit for fit in assembly.plan.fits if fit.name == name)
+    return fit
+
+
+def make_result(
+    job: Job,
+    assembly: Assembly,
+    main: FitResult,
+    scores: Mapping[str, SplitScores],
+    peak_memory: int | None,
+    spaces: Mapping[str, Any],
+) -> Result:
+    comparison = assembly.plan.compare(scores)
+    selected_by = main.selected["criterion"], main.selected["score"]
+    criterion, value = comparison.objective or selected_by
+    return Result(
+        directory=job.directory,
+        status="completed",
+        mode=job.settings.mode,
+        seed=job.settings.seed,
+        overrides=job.overrides,
+        test=main.test,
+        val=main.val,
+        objective={"name": criterion, "value": value, "direction": "maximize"},
+        selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
+        primary={spec.name: spec.task.primary for spec in assembly.tasks},
+        baselines=comparison.baselines,
+        gain=comparison.gain,
+        model={"parameters": main.parameters, "trainable": main.trainable},
+        cost={
+            "train_seconds": main.seconds,
+            "samples_per_second": main.samples / main.seconds if main.seconds else None,
+            "steps": main.steps,
+            "peak_memory_bytes": peak_memory,
+        },
+        extra={
+            **main.also,
+            **_per_class(main),
+            **_beside(main),
+            **_curve(job, assembly),
+            **_start(assembly),
+            **comparison.extra,
+            **spaces,
+            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
+            **_origins(job, assembly),
+            **_missing(job, assembly),
+            **_data(assembly),
+            **_unscored(assembly, main),
+            **_relations(job),
+        },
+    )
+
+
+def _beside(main: FitResult) -> dict[str, Any]:
+    """Return the test scores that selection did not choose, where they were looked at."""
+    return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
+
+
+def _per_class(main: FitResult) -> dict[str, Any]:
+    """Return how well each class is found in the test split, of tasks with classes."""
+    return {"per_class": main.per_class} if main.per_class else {}
+
+
+def _curve(job: Job, assembly: Assembly) -> dict[str, Any]:
+    """Return the scores of models between the weights before and after fine-tuning."""
+    fit = assembly.plan.fits[0]
+    if fit.interpolated is None:
+        return {}
+    folder = job.folder(fit.name)
+    model = assembly.new_model(fit)
+    before = (
+        checkpoints.load_tensors(folder.path / fit.interpolated)
+        if fit.interpolated
+        else {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    )
+    after = checkpoints.load_tensors(folder.best)
+    curve = wise_ft(model, before, after, fit, assembly.plan, assembly.engine)
+    return {"wise_ft": [between.to_json() for between in curve]}
+
+
+def _start(assembly: Assembly) -> dict[str, Any]:
+    """Return what the model began with, if that was learned elsewhere."""
+    start = assembly.start
+    return {} if start is None or start.report is None else {"start": start.to_json()}
+
+
+def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
+    found = origins({fit.name: job.folder(fit.name).path for fit in assembly.plan.fits})
+    return {"baselines_from": found} if found else {}
+
+
+def _missing(job: Job, assembly: Assembly) -> dict[str, Any]:
+    if not job.settings.missing.evaluate:
+        return {}
+    return missing_scores(assembly, lambda: _predictor(job, assembly, "main", "best"))
+
+
+def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[str, Any]:
+    """Return what the main model scores with modalities missing, and what each contributes.
+
+    Args:
+        assembly: of the run.
+        predict: makes the predictions of the selected weights, where they are needed.
+
+    Returns:
+        as `jlrun.evaluation.missing.report.score_missing`; nothing of a model of one modality, or of a run
+        without tasks.
+    """
+    fit, node = assembly.plan.fits[0], assembly.settings.missing
+    if len(fit.modalities) < 2 or not fit.scored:
+        return {}
+    return score_missing(predict(), fit, assembly.plan.test, node.rates, node.seeds)
+
+
+def _data(assembly: Assembly) -> dict[str, Any]:
+    """Return what data sets have to say of their rows."""
+    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    return {"data": found} if found else {}
+
+
+def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
+    """Return why tasks have no score on the test split."""
+    missing = [spec.name for spec in assembly.tasks if spec.name not in main.test]
+    why = "no row of the test split has a label"
+    return {"unscored": dict.fromkeys(missing, why)} if missing else {}
+
+
+def _relations(job: Job) -> dict[str, Any]:
+    found = read_relations(job.directory / "metrics.csv")
+    return {"diagnosis": found[-1].to_json()} if found else {}

@@ -1,0 +1,219 @@
+"""The selected model of a run, ready to predict without the data it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+from jlrun.config.build import build
+from jlrun.config.schema import Settings
+from jlrun.config.slots import FINETUNING, TASK
+from jlrun.data.specs import Spec, spec_from_json, spec_to_json
+from jlrun.engine import Engine
+from jlrun.errors import UserError
+from jlrun.files.atomic import RESTORE, read_json, reading, write_json
+from jlrun.models import checkpoints
+from jlrun.models.class_vectors.kept import keep, with_kept
+from jlrun.models.joint_model import JointModel
+from jlrun.runs.assembly import Assembly
+from jlrun.runs.building import head_node, make_engine, make_model, without_weights
+from jlrun.runs.datasets import dataset_nodes
+from jlrun.runs.saved_run import load_config, load_run
+from jlrun.tasks import Task, TaskSpec
+from jlrun.training.plan import Objective
+
+FILE = "model.json"
+BEST = "checkpoints/best"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What `load_saved_model` returns.
+
+    Attributes:
+        model: with the weights of ``checkpoints/best``, on the engine's device.
+        engine: as in the run, on a device of this machine.
+        specs: modality -> what the model takes.
+        scored: the tasks that the run is about.
+    """
+
+    model: JointModel
+    engine: Engine
+    specs: Mapping[str, Spec]
+    scored: tuple[Objective, ...]
+
+
+def describe_model(assembly: Assembly, directory: Path) -> None:
+    """Write ``model.json``: what of the data the model depends on."""
+    fit = assembly.plan.fits[0]
+    content = {
+        "modalities": {m: spec_to_json(assembly.specs[m]) for m in fit.modalities},
+        "heads": {
+            head: {
+                "task": spec.name,
+                "kind": _node_of(assembly, spec),
+                "classes": list(spec.classes),
+                "units": list(spec.task.units),
+            }
+            for head, spec in fit.heads.items()
+        },
+        "scored": [o.head for o in fit.scored],
+    }
+    names = (name for spec in fit.heads.values() for name in spec.classes)
+    keep(head_node(assembly.settings), tuple(dict.fromkeys(names)), directory)
+    write_json(directory / FILE, content)
+
+
+def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
+    """Return the selected model of the run in ``directory``.
+
+    Raises:
+        UserError: if the run has not got as far as a selected model.
+    """
+    content = _described(directory)
+    specs, heads = _specs(content), _heads(content)
+    engine = make_engine(settings)
+    model = engine.prepare(_untrained(directory, settings, specs, heads))
+    checkpoints.load_model(directory / BEST, model)
+    model.eval()
+    scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
+    return SavedModel(model, engine, specs, scored)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What `load_teacher` returns.
+
+    Attributes:
+        model: in evaluation mode, without gradients.
+        specs: modality -> what the model takes.
+        heads: head -> its task.
+    """
+
+    model: JointModel
+    specs: Mapping[str, Spec]
+    heads: Mapping[str, TaskSpec]
+
+
+def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) -> Teacher:
+    """Return the model of the run in ``directory``, for others to learn from or to keep.
+
+    Args:
+        directory: of the run.
+        device: where the model goes.
+        checkpoint: path within the run; that of the selected weights, unless another is named.
+
+    Raises:
+        UserError: if there is no run, or it has not got as far as such a checkpoint.
+    """
+    settings, _ = load_run(directory)
+    content = _described(directory, checkpoint)
+    specs, heads = _specs(content), _heads(content)
+    model = _untrained(directory, settings, specs, heads)
+    checkpoints.load_model(directory / checkpoint, model)
+    return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
+
+
+def read_specs(directory: Path) -> dict[str, Spec]:
+    """Return modality -> what the selected model of the run in ``directory`` takes.
+
+    Raises:
+        UserError: as `load_teacher`.
+    """
+    load_config(directory)
+    return _specs(_described(directory))
+
+
+def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:
+    """Return the content of the run's ``model.json``, if it has weights to go with it."""
+    if not (directory / FILE).exists() or not checkpoints.exists(directory / checkpoint):
+        what = "selected model" if checkpoint == BEST else "checkpoint"
+        raise UserError.of(str(directory), f"this run has no {what} yet; resume it first")
+    return read_description(directory)
+
+
+class _SavedHead(BaseModel):
+    task: str
+    kind: dict[str, Any]
+    classes: list[str]
+    units: list[Any] = []
+
+
+class _Description(BaseModel):
+    """What a ``model.json`` must hold."""
+
+    modalities: dict[str, dict[str, Any]]
+    heads: dict[str, _SavedHead]
+    scored: list[str]
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Return the content of the run's ``model.json``: what of the data its model depends on.
+
+    Raises:
+        UserError: if it is missing or damaged.
+    """
+    file = directory / FILE
+    fix = f"{RESTORE}, or delete result.json and it: `jlrun resume` writes both anew"
+    content = read_json(file, _Description, fix)
+    with reading(file, fix):
+        _specs(content)
+        if unknown := [head for head in content["scored"] if head not in content["heads"]]:
+            raise ValueError(f"scored: there is no head '{unknown[0]}'")
+    return content
+
+
+def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:
+    return {m: spec_from_json(fields) for m, fields in content["modalities"].items()}
+
+
+def _heads(content: Mapping[str, Any]) -> dict[str, TaskSpec]:
+    return {
+        head: TaskSpec(entry["task"], _task(entry), tuple(entry["classes"]))
+        for head, entry in content["heads"].items()
+    }
+
+
+def _task(entry: Mapping[str, Any]) -> Task:
+    task: Task = build(entry["kind"], TASK)
+    return task.in_units(*entry["units"]) if "units" in entry else task
+
+
+def _untrained(
+    directory: Path,
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    heads: Mapping[str, TaskSpec],
+) -> JointModel:
+    """Return the run's model; pretrained weights are not read, as those of the run follow."""
+    plain = _with_own_class_vectors(settings, directory).model_copy(
+        update={"backbone": without_weights(settings.backbone)}
+    )
+    model = make_model(plain, specs, tuple(specs), heads)
+    if settings.finetune is not None:
+        build(settings.finetune, FINETUNING).begin(model)
+    return model
+
+
+def _with_own_class_vectors(settings: Settings, directory: Path) -> Settings:
+    """Return settings whose heads read the run's copy of a file of class vectors."""
+    update: dict[str, Any] = {"heads": with_kept(settings.heads, directory)}
+    zero_shot = settings.zero_shot
+    if zero_shot is not None:
+        head = with_kept(zero_shot.head, directory)
+        update["zero_shot"] = zero_shot.model_copy(update={"head": head})
+    return settings.model_copy(update=update)
+
+
+def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
+    nodes = dataset_nodes(assembly.settings)
+    return next(
+        nodes[feed.name]["tasks"][spec.column]
+        for feed in assembly.feeds
+        if any(known is spec for known in feed.tasks)
+    )

@@ -1,0 +1,103 @@
+"""A soup as a run directory, which other verbs take like any other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jlrun.errors import UserError
+from jlrun.files.atomic import write_json
+from jlrun.files.places import check_folder
+from jlrun.models import checkpoints
+from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
+from jlrun.reporting.result import Result
+from jlrun.runs.environment import describe_environment
+from jlrun.runs.fingerprints.fingerprint import FILE as FINGERPRINT
+from jlrun.runs.saved_model import BEST, FILE
+from jlrun.runs.soups.greedy_soup import Cooked
+from jlrun.runs.soups.members import Member
+
+_TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, FINGERPRINT, f"{CLASS_VECTORS}.*")
+
+
+def check_output(directory: Path) -> None:
+    """Check that a soup can be written to ``directory``.
+
+    Raises:
+        UserError: if something stands there.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError.of("--output", f"'{directory}' is not empty; choose a new folder")
+    check_folder(directory, "--output")
+
+
+def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Result:
+    """Write a complete run directory with the config of the best member; it appears as a whole.
+
+    Args:
+        cooked: the soup.
+        members: all runs that it was made from, in the order given.
+        directory: that `check_output` lets pass.
+    """
+    directory = directory.resolve()
+    best = members[cooked.chosen[0]]
+    partial = directory.with_name(f".{directory.name}.new")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        result = _write(cooked, members, best, partial, directory)
+        os.replace(partial, directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return result
+
+
+def _write(
+    cooked: Cooked, members: Sequence[Member], best: Member, partial: Path, directory: Path
+) -> Result:
+    """Write to ``partial`` what will lie in ``directory``."""
+    for pattern in _TAKEN_OVER:
+        for file in best.directory.glob(pattern):
+            shutil.copyfile(file, partial / file.name)
+    write_json(partial / "environment.json", describe_environment())
+    told = _told(cooked, members, directory)
+    state = {"selected": None, "last": {}, "oracle": {}, "soup": told}
+    checkpoints.save_tensors(partial / BEST, best.unfolded(cooked.weights), state)
+    result = _result(cooked, members, partial, told)
+    result.save()
+    return result
+
+
+def _told(cooked: Cooked, members: Sequence[Member], directory: Path) -> dict[str, Any]:
+    names = [os.path.relpath(member.directory.resolve(), directory) for member in members]
+    return {
+        "members": [names[i] for i in cooked.chosen],
+        "val_scores": dict(zip(names, cooked.scores, strict=True)),
+        "uniform_val_score": cooked.uniform,
+        "val_score": cooked.score,
+    }
+
+
+def _result(
+    cooked: Cooked, members: Sequence[Member], directory: Path, told: dict[str, Any]
+) -> Result:
+    best = members[cooked.chosen[0]]
+    costs = [member.result.get("cost") or {} for member in members]
+    return Result(
+        directory=directory,
+        status="completed",
+        mode=best.settings.mode,
+        seed=best.settings.seed,
+        overrides=tuple(best.result["overrides"]),
+        test=cooked.test,
+        val=cooked.val,
+        objective={"name": cooked.criterion, "value": cooked.score, "direction": "maximize"},
+        primary=cooked.primary,
+        model=best.result.get("model"),
+        # of all runs: a soup has to be chosen from something
+        cost={"train_seconds": sum(cost.get("train_seconds") or 0.0 for cost in costs)},
+        extra={**cooked.also, "soup": told},
+    )

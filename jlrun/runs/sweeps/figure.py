@@ -1,0 +1,156 @@
+"""The variants of a sweep by their test scores, and the Pareto front among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jlrun.reporting.figures.plain import legend_label, plain_figure
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from jlrun.runs.sweeps.comparison import Comparison
+
+FRONT, OTHERS, BASELINE = PALETTE[0], PALETTE[6], PALETTE[1]
+LONGEST_NAME = 32
+MOST_NAMES = 12  # of a front, beyond which names would hide the picture
+
+
+def pareto(comparison: Comparison, names: Sequence[str]) -> Figure:
+    """Draw two tasks as a scatter plot, more as parallel coordinates, better always further up.
+
+    The scores are those on the test split; the front was chosen on the validation split, so that
+    here a member may lie behind another. Dashed: the baselines.
+
+    Args:
+        comparison: with a front.
+        names: of the variants.
+    """
+    shown = [shorten(name, LONGEST_NAME) for name in names]
+    width = 6.4 if len(comparison.primary) == 2 else max(6.4, 1.6 * len(comparison.primary) + 3)
+    figure = plain_figure(figsize=(width, 4.6), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    draw = _scatter if len(comparison.primary) == 2 else _parallel
+    draw(axes, comparison, shown)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(
+            loc="outside upper center", ncols=3, frameon=False, fontsize=FONT_SIZE, labelcolor=INK
+        )
+    return figure
+
+
+def _scatter(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
+    quiet_axes(axes)
+    (x_task, y_task), front = comparison.primary, _members(comparison)
+    x, y = (comparison.scores("test", task) for task in (x_task, y_task))
+    x_error, y_error = (_deviations(comparison, task) for task in (x_task, y_task))
+    others = [i for i in range(len(x)) if i not in front]
+    for chosen, colour, label in ((others, OTHERS, "dominated"), (front, FRONT, "Pareto front")):
+        axes.errorbar(
+            [x[i] for i in chosen],
+            [y[i] for i in chosen],
+            xerr=[x_error[i] for i in chosen],
+            yerr=[y_error[i] for i in chosen],
+            fmt="o",
+            color=colour,
+            elinewidth=0.6,
+            markersize=5,
+            label=label if chosen else None,
+        )
+    ordered = sorted(front, key=lambda i: x[i])
+    axes.plot([x[i] for i in ordered], [y[i] for i in ordered], color=FRONT, linewidth=0.8)
+    for i in ordered[:MOST_NAMES]:
+        axes.annotate(
+            names[i],
+            (x[i], y[i]),
+            xytext=(4, 4),
+            textcoords="offset points",
+            fontsize=FONT_SIZE - 2,
+            color=INK,
+        )
+    _baseline_lines(axes, comparison, x_task, y_task)
+    axes.set_xlabel(_title(comparison, x_task), fontsize=FONT_SIZE)
+    axes.set_ylabel(_title(comparison, y_task), fontsize=FONT_SIZE)
+    if not comparison.rises(x_task):
+        axes.invert_xaxis()
+    if not comparison.rises(y_task):
+        axes.invert_yaxis()
+
+
+def _baseline_lines(axes: Axes, comparison: Comparison, x_task: str, y_task: str) -> None:
+    x, y = comparison.baseline(x_task), comparison.baseline(y_task)
+    style = {"color": BASELINE, "linestyle": "--", "linewidth": 1.0, "zorder": 1}
+    if x is not None:
+        axes.axvline(x, label="baseline", **style)
+    if y is not None:
+        axes.axhline(y, label=None if x is not None else "baseline", **style)
+
+
+def _parallel(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
+    quiet_axes(axes)
+    tasks, front = list(comparison.primary), _members(comparison)
+    columns = [comparison.scores("test", task) for task in tasks]
+    baselines = [comparison.baseline(task) for task in tasks]
+    ends = [
+        _ends([*column, *([] if baseline is None else [baseline])], comparison.rises(task))
+        for task, column, baseline in zip(tasks, columns, baselines, strict=True)
+    ]
+    positions = range(len(tasks))
+    for i, name in enumerate(names):
+        member = i in front
+        place = front.index(i) if member else MOST_NAMES  # beyond the legend
+        axes.plot(
+            positions,
+            [_scaled(column[i], end) for column, end in zip(columns, ends, strict=True)],
+            color=PALETTE[place % len(PALETTE)] if member else OTHERS,
+            linestyle=":" if member and place >= len(PALETTE) else "-",
+            linewidth=1.8 if member else 0.7,
+            alpha=1.0 if member else 0.5,
+            marker="o" if member else None,
+            markersize=3,
+            label=legend_label(name) if place < MOST_NAMES else None,
+        )
+    found = [(i, b) for i, b in enumerate(baselines) if b is not None]
+    axes.plot(
+        [i for i, _ in found],
+        [_scaled(baseline, ends[i]) for i, baseline in found],
+        color=INK,
+        linestyle="--",
+        linewidth=1.2,
+        label="baseline" if found else None,
+    )
+    axes.set_xticks(
+        positions,
+        [
+            f"{_title(comparison, task)}\n{low:.3g} to {high:.3g}"
+            for task, (low, high) in zip(tasks, ends, strict=True)
+        ],
+    )
+    axes.set_yticks([0, 1], ["worst", "best"])
+
+
+def _members(comparison: Comparison) -> list[int]:
+    assert comparison.front is not None, "drawn are comparisons with a front"
+    return list(comparison.front.members)
+
+
+def _deviations(comparison: Comparison, task: str) -> list[float]:
+    name = f"test/{task}/{comparison.primary[task]}"
+    return [group.scores[name].std or 0.0 for group in comparison.groups]
+
+
+def _ends(values: Sequence[float], rises: bool) -> tuple[float, float]:
+    """Return the worst and the best of some scores."""
+    return (min(values), max(values)) if rises else (max(values), min(values))
+
+
+def _scaled(value: float, ends: tuple[float, float]) -> float:
+    worst, best = ends
+    return 0.5 if worst == best else (value - worst) / (best - worst)
+
+
+def _title(comparison: Comparison, task: str) -> str:
+    return f"{task} {comparison.primary[task]}".replace("_", " ")

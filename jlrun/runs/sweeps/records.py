@@ -1,0 +1,129 @@
+"""The finished jobs of a sweep, read back from their ``result.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jlrun.errors import UserError
+from jlrun.files.atomic import REWRITE, reading
+from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
+from jlrun.reporting.result import read_result
+from jlrun.runs.saved_run import load_config
+
+REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What one job of a sweep left behind.
+
+    Attributes:
+        name: of its folder in the sweep's folder.
+        status: completed, failed, interrupted, or damaged: its ``result.json`` can't be read.
+        overrides: what set it apart, Hydra's own settings excluded.
+        seed: its seed.
+        scores: name -> number, as `scores_of` returns them; empty unless completed.
+        primary: task -> the metric that stands for it; empty unless completed.
+        rejected: whether it failed because of what the user gave.
+        error: what went wrong; None if nothing did.
+    """
+
+    name: str
+    status: str
+    overrides: tuple[str, ...]
+    seed: int | None
+    scores: Mapping[str, float]
+    primary: Mapping[str, str] = field(default_factory=dict)
+    rejected: bool = False
+    error: str | None = None
+
+
+def read_jobs(directory: Path) -> list[JobRecord]:
+    """Return the jobs in a sweep's folder, in the order of their numbers."""
+    folders = {file.parent for file in directory.rglob("result.json")}
+    # What lies within a run's folder is not a run.
+    runs = [folder for folder in folders if not folders & set(folder.parents)]
+    jobs = [_read(folder, directory) for folder in runs]
+    return sorted(
+        (job for job in jobs if job is not None),
+        key=lambda job: (not job.name.isdigit(), int(job.name) if job.name.isdigit() else job.name),
+    )
+
+
+def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a result that a sweep compares, under names for a table.
+
+    ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
+    the metric that stands for a task, ``test/<task>/<metric>`` of all, that one first;
+    ``retrieval/test/<space>/<direction>/recall_at_1``; ``gain/delta_m_percent`` and
+    ``gain/<task>_percent``, larger is better; ``cost/train_seconds`` and
+    ``cost/peak_memory_bytes`` of the model without its baselines.
+    """
+    scores: dict[str, Any] = {}
+    objective, gain = result.get("objective") or {}, result.get("gain") or {}
+    if objective:
+        scores[str(objective["name"])] = objective["value"]
+    for task, metrics in (result.get("test") or {}).items():
+        primary = primary_metric(result, task)
+        scores[f"val/{task}/{primary}"] = (result.get("val") or {}).get(task, {}).get(primary)
+        for metric in (primary, *(name for name in metrics if name != primary)):
+            scores[f"test/{task}/{metric}"] = metrics.get(metric)
+        scores[f"baseline/{task}/{primary}"] = _baseline_score(result, task, primary)
+        scores[f"gain/{task}_percent"] = (gain.get("per_task") or {}).get(task)
+    for space, pairs in (result.get("retrieval") or {}).items():
+        for way, found in ((w, s) for pair in pairs.values() for w, s in pair.items()):
+            name = f"retrieval/test/{space}/{way.replace(' ', '_')}/recall_at_1"
+            scores[name] = found["recall_at_1"]
+    scores["gain/delta_m_percent"] = gain.get("delta_m_percent")
+    for name in ("train_seconds", "peak_memory_bytes"):
+        scores[f"cost/{name}"] = (result.get("cost") or {}).get(name)
+    return {name: float(value) for name, value in scores.items() if value is not None}
+
+
+def _baseline_score(result: Mapping[str, Any], task: str, metric: str) -> float | None:
+    if task not in ((result.get("gain") or {}).get("per_task") or {}):
+        return None
+    baseline = (result.get("baselines") or {}).get(compared_baseline(result, task), {})
+    return score_of(baseline, task, metric)
+
+
+def _read(folder: Path, directory: Path) -> JobRecord | None:
+    try:
+        result = read_result(folder)
+        with reading(folder / "result.json", REWRITE):
+            return None if result is None else _record(result, folder, directory)
+    except UserError as error:
+        name = folder.relative_to(directory).as_posix()
+        return JobRecord(name, "damaged", _overrides(folder), None, {}, error=str(error))
+
+
+def _record(result: Mapping[str, Any], folder: Path, directory: Path) -> JobRecord:
+    overrides = [str(text) for text in result.get("overrides") or []]
+    completed = result.get("status") == "completed"
+    return JobRecord(
+        name=folder.relative_to(directory).as_posix(),
+        status=str(result.get("status")),
+        overrides=_without_hydra(overrides),
+        seed=result.get("seed"),
+        scores=scores_of(result) if completed else {},
+        primary={task: primary_metric(result, task) for task in result.get("test") or {}}
+        if completed
+        else {},
+        rejected=bool(result.get(REJECTED)),
+        error=result.get("error"),
+    )
+
+
+def _overrides(folder: Path) -> tuple[str, ...]:
+    """Return the overrides of a job whose result can't be read, none if they can't be, either."""
+    try:
+        return _without_hydra(load_config(folder)[1])
+    except UserError:
+        return ()
+
+
+def _without_hydra(overrides: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text for text in overrides if not text.startswith("hydra"))
