@@ -89,7 +89,7 @@ LAYER = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
         ({"_target_": "torch.nn.Linear"}, HEAD, "missing a required argument: 'in_features'"),
         ({"_target_": "jlrun.tasks.Binary", "x": 1}, TASK, "Binary takes no 'x'"),
         (
-            {"_target_": MINE, "width": 1, "inner": {"_target_": "jlrun.cli.main"}},
+            {"_target_": MINE, "width": 1, "inner": {"_target_": "jlrun.cli.main.main"}},
             ENCODER,
             "a part",
         ),

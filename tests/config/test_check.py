@@ -95,7 +95,7 @@ def test_the_config_of_a_saved_run_is_checked_like_any_other() -> None:
 )
 def test_a_config_rejected_for_its_names_needs_no_torch(overrides: list[str]) -> None:
     code = (
-        "import sys; from jlrun.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from jlrun.cli.main import main; code = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     run = subprocess.run(

@@ -90,7 +90,7 @@ def test_right_arguments_are_left_alone(target: str, arguments: dict[str, Any]) 
         ("torch.nn.Linear", OPTIMIZER, "is not an optimizer (torch.optim.Optimizer)"),
         ("torch.nn.Linear", TASK, "is not a task (jlrun.tasks.Task)"),
         ("torch.optim.lr_scheduler.StepLR", SCHEDULER, "is not a schedule"),
-        ("jlrun.cli.main", DATASET, "is not a data set"),
+        ("jlrun.cli.main.main", DATASET, "is not a data set"),
     ],
 )
 def test_what_does_not_fit_the_place_is_refused(target: str, slot: Slot, message: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.data.file_checks import check_files
 from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import FileRows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.files.names import name_problems, printable
 
 BAD = ["a\0b", "a\nb", "a\tb", "\x1b[31mred", "a\x7f", "\ud800", "\u202eevil", "a\u2028b", "\x9b1m"]

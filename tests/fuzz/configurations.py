@@ -67,7 +67,7 @@ _FOREIGN = _words(
     "torch.optim.LBFGS torch.optim.Optimizer torch.optim.SparseAdam torch.Tensor torch.zeros "
     "torch.nn.Identity torch.nn.init.normal_ torchvision.models.resnet18 jlrun.objective.terms.base.Term "
     "jlrun.models.encoders.base.Encoder jlrun.objective.weightings.base.LossWeighting jlrun.models.joint_model.JointModel "
-    "jlrun.config.trust.find jlrun.errors.UserError jlrun.cli.main a b.c .a a. ü.x torch.nn "
+    "jlrun.config.trust.find jlrun.errors.UserError jlrun.cli.main.main a b.c .a a. ü.x torch.nn "
     "torch.float32 jlrun.tasks.Multiclass.__init__ jlrun.data.dataset.Dataset typing.Any"
 )
 _SHORT = [

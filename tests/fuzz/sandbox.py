@@ -100,7 +100,7 @@ def _child(case: Case, folder: Path, log: Path, prepare: Callable[[], None]) -> 
         prepare()
         case.prepare(folder)
         _limit()
-        from jlrun.cli import main
+        from jlrun.cli.main import main
 
         code = main(case.arguments)
     except BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from tests.data.av_files import write_av_digits
 
 TINY = [

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
+from jlrun.cli.verbs.evaluate import evaluate_run
 from jlrun.models import checkpoints
 from jlrun.runs.sweeps.records import scores_of
-from jlrun.verbs.evaluate import evaluate_run
 
 SMALL = [
     "dataset=shapes",

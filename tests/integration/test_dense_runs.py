@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.tasks import Depth, Segmentation, SurfaceNormals
 from tests.data.scenes import write_scenes
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = [
     *("mode=multitask", "dataset=table", "engine.threads=1", "recorder.progress=none"),

@@ -18,7 +18,7 @@ import json, os, signal, sys
 import torch
 torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what takes long
 import jlrun.runs.execution, jlrun.training.loop, jlrun.tasks.metrics, sklearn.datasets
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 step = jlrun.training.loop.train_step
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = ["engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"]
 SMALL = ["epochs=1", "baselines=false", "batch_size=24", "backbone/image=mlp"]

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = ["engine.threads=1", "recorder.progress=none", "recorder.figures=false"]
 SMALL = ["backbone.image.hidden=8", "dataset.limit=120", "baselines=true", "tasks=[digit,parity]"]

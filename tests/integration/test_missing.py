@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = [
     "epochs=1",

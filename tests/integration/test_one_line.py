@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.config.trust import VARIABLE
 from tests.data.tables.files.made import rows_of, write_csv
 

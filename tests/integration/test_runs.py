@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jlrun
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.errors import UserError
 
 QUICK = ["engine.threads=1", "recorder.log_every=4", "recorder.progress=none"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jlrun.cli import main
-from jlrun.verbs.evaluate import evaluate_run
+from jlrun.cli.main import main
+from jlrun.cli.verbs.evaluate import evaluate_run
 
 LABELS = ["digits.digit", "digits.parity", "imagefolder"]
 QUICK = [

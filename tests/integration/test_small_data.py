@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = [
     *("engine.threads=1", "recorder.progress=plain", "recorder.figures=false", "epochs=1"),

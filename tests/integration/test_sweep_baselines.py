@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 SMALL = [
     "epochs=2",

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from tests.data.tables.files.made import rows_of, with_files, write_csv
 
 Capture = pytest.CaptureFixture[str]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = [
     *("mode=transfer", "engine.threads=1", "recorder.progress=plain"),

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Splits, make_splits
 from jlrun.data.view import View

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = ["engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"]
 SMALL = ["batch_size=64", "backbone.image.channels=[4,8]", "backbone.image.hidden=32"]

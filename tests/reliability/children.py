@@ -81,7 +81,7 @@ def run(arguments: list[str], cwd: Path, prepare: Callable[[], None] = lambda: N
 
 def warm_up(folder: Path) -> None:
     """Import what commands import, so that forked ones need not, by doing each once here."""
-    from jlrun.cli import main
+    from jlrun.cli.main import main
     from tests.reliability.runs import train
 
     commands = [
@@ -103,10 +103,9 @@ def warm_up(folder: Path) -> None:
                 main(command)
     finally:
         os.chdir(before)
-    import jlrun.runs.exporting
-    import jlrun.verbs.export
-    import jlrun.verbs.predict
-    import jlrun.verbs.resume  # noqa: F401
+    import jlrun.cli.verbs.export
+    import jlrun.cli.verbs.predict
+    import jlrun.cli.verbs.resume  # noqa: F401
 
 
 def signal_at_change(number: int, place: Path, count: int) -> Callable[[], None]:
@@ -215,7 +214,7 @@ def _child(arguments: list[str], cwd: Path, files: list[Path], prepare: Callable
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
         sys.argv = ["jlrun", *arguments]
-        from jlrun.cli import main
+        from jlrun.cli.main import main
 
         prepare()
         code = main(arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from tests.security.verbs import DIGITS
 
 

@@ -73,7 +73,7 @@ def loaders(folder: Path) -> dict[str, dict[str, Any]]:
             "path": str(outside),
             "text": "",
         },
-        "the command of jlrun": {"_target_": "jlrun.cli.main", "argv": ["ls"]},
+        "the command of jlrun": {"_target_": "jlrun.cli.main.main", "argv": ["ls"]},
         "another slot": {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1},
         "another package": {"_target_": "os.system", "command": f"touch {outside}"},
         "a wrapper": {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from tests.security.hostile import loaders
 from tests.security.verbs import DIGITS
 

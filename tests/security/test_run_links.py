@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.runs.run_links import refuse_links

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from tests.security.hostile import loaders, put_kind, put_node
 from tests.security.verbs import BUILDING, READING, commands
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.files.bounded_text import parse_json, read_json, read_yaml, refuse_expansion
 from jlrun.models import checkpoints

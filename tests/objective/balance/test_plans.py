@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.config.check import checked
 from jlrun.errors import UserError
 from jlrun.strategies.balance_holdout import with_held_out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 QUICK = ["epochs=1", "baselines=false", "batch_size=8", "recorder.progress=none"]
 QUICK += ["recorder.figures=false", "recorder.tensorboard=false"]

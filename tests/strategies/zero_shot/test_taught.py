@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.strategies.zero_shot import ClassSplit
 from jlrun.strategies.zero_shot.leakage import refuse_taught

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TabularSpec

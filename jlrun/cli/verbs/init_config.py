@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.places import check_file
-from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: Sequence[str]) -> int:

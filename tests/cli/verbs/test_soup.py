@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jlrun.cli import main
+from jlrun.cli.main import main
+from jlrun.cli.verbs.evaluate import changed
 from jlrun.config.schema import Settings
 from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
@@ -22,7 +23,6 @@ from jlrun.runs.saved_model import load_teacher
 from jlrun.runs.saved_run import load_config
 from jlrun.runs.soups import compatibility as likeness
 from jlrun.runs.soups import cook, each_run, read_members, refuse_unlike
-from jlrun.verbs.evaluate import changed
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jlrun.verbs.arguments import parser
+from jlrun.cli.verbs.arguments import parser
 
 
 def main(args: Sequence[str]) -> int:

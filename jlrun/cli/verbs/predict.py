@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.places import check_file
-from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.files.lock import held_output
-from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: list[str]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 TINY = [
     *("mode=multitask", "epochs=2", "dataset.limit=128", "baselines=false", "backbone/image=mlp"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.errors import UserError
-from jlrun.verbs.arguments import given_path, parser
 
 
 def main(args: list[str]) -> int:

@@ -13,9 +13,9 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
+from jlrun.cli.verbs import VERBS
 from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean, shortened
 from jlrun.files.names import printable
-from jlrun.verbs import VERBS
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 # What is no mistake of the user: a disk that is full or broken, too many open files.
@@ -125,7 +125,7 @@ def _run(arguments: list[str]) -> int:
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):
         if arguments and arguments[0] in VERBS:
-            return import_module(f"jlrun.verbs.{arguments[0].replace('-', '_')}").main(
+            return import_module(f"jlrun.cli.verbs.{arguments[0].replace('-', '_')}").main(
                 arguments[1:]
             )
         return _experiment(arguments)
@@ -142,13 +142,13 @@ def _take_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _experiment(arguments: list[str]) -> int:
     options = _options(arguments)
     if options.help:
-        return import_module("jlrun.verbs.help").main([])
+        return import_module("jlrun.cli.verbs.help").main([])
     if options.version:
         import jlrun
 
         print(f"jlrun {jlrun.__version__}")
         return DONE
-    from jlrun.verbs.ls import tell_shadowed
+    from jlrun.cli.verbs.ls import tell_shadowed
 
     _reject_verbs(options.overrides)
     if options.cfg or options.info:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from jlrun.cli.verbs.arguments import given_path, names_data, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_file
 from jlrun.reporting.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +28,10 @@ def main(args: list[str]) -> int:
     parsed = _parsed(args)
     if parsed.output is not None:
         check_file(parsed.output, "--output")
+    from jlrun.cli.verbs.evaluate import changed
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
     from jlrun.runs.saved_run import load_config
-    from jlrun.verbs.evaluate import changed
 
     config = changed(load_config(parsed.run)[0], parsed.overrides)
     if problems := check_values(config):

@@ -6,10 +6,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jlrun.cli.verbs.arguments import given_path, names_data, parser
 from jlrun.errors import UserError
 from jlrun.files.lock import held_output
 from jlrun.reporting.recorders.formats import MISSING, format_score
-from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +73,10 @@ def _parsed(args: list[str]) -> Namespace:
 
 def _settings(member: Member, overrides: list[str]) -> Settings:
     """Return the settings by which all runs are scored."""
+    from jlrun.cli.verbs.evaluate import changed
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
     from jlrun.runs.saved_run import load_config
-    from jlrun.verbs.evaluate import changed
 
     config = changed(load_config(member.directory)[0], overrides)
     if problems := check_values(config):

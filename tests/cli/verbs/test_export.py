@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision import models
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders import Torchvision
 from jlrun.models.lora import merge_lora

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from jlrun.cli.verbs import VERBS
 from jlrun.config.options import Groups, package_folder, read_groups, user_folders
-from jlrun.verbs import VERBS
 
 _USAGE = """\
 jlrun trains joint-learning experiments: transfer, multi-task and multimodal learning.

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
 from jlrun.reporting.recorders.formats import MISSING, format_score
 from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
-from jlrun.verbs.arguments import given_path, parser
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.config.schema import Settings
 from jlrun.runs.ranking.candidates import each_candidate
 from jlrun.runs.ranking.sources import find_sources
@@ -189,7 +189,7 @@ def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
 
 def test_a_wrong_name_is_told_without_pytorch(tmp_path: Path) -> None:
     program = (
-        "import sys; from jlrun.cli import main; "
+        "import sys; from jlrun.cli.main import main; "
         "code = main(['rank', 'dataset=digts', '--runs', 'x']); "
         "sys.exit(9 if 'torch' in sys.modules else code)"
     )

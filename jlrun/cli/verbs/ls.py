@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from jlrun.cli.verbs.arguments import parser
 from jlrun.config.options import Groups, package_folder, read_groups, shadowed, user_folders
 from jlrun.errors import UserError, did_you_mean
-from jlrun.verbs.arguments import parser
 
 
 def main(args: Sequence[str]) -> int:

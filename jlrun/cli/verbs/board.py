@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jlrun.cli.verbs.arguments import parser
 from jlrun.errors import UserError
-from jlrun.verbs.arguments import parser
 
 
 def main(args: Sequence[str]) -> int:

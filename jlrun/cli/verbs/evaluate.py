@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jlrun.cli.verbs.arguments import given_path, names_data, parser
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.names import printable
 from jlrun.files.places import check_file
-from jlrun.verbs.arguments import given_path, names_data, parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

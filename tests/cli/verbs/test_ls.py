@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.verbs.ls import main
+from jlrun.cli.verbs.ls import main
 
 
 @pytest.fixture(autouse=True)

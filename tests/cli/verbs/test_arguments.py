@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jlrun.cli import main
+from jlrun.cli.main import main
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import jlrun
-from jlrun.cli import main
+from jlrun.cli.main import main
 from jlrun.config.trust import VARIABLE, trusted_packages
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.runs import execution
@@ -176,7 +176,7 @@ def test_check_says_ok(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_the_fast_paths_import_no_torch(arguments: list[str]) -> None:
     code = (
-        "import sys; from jlrun.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from jlrun.cli.main import main; code = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(10 + code)"
     )
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)

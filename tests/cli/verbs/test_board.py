@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from jlrun.verbs.board import main
+from jlrun.cli.verbs.board import main
 
 
 class _Process:

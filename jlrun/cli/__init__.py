@@ -1,0 +1,1 @@
+"""The command: what parses `argv`. Imports no PyTorch."""
