@@ -42,8 +42,9 @@ from jlrun.models.trunk import Trunk
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.tasks import Multiclass, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
-from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.plan import Phase, Recipe
 from jlrun.training.schedules import Constant
 from jlrun.training.step import train_step
 

@@ -22,8 +22,9 @@ from jlrun.models.trunk import Trunk
 from jlrun.objective.terms.base import Term
 from jlrun.objective.weightings import Equal, Weighting
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.loop import Surroundings
-from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.plan import Phase, Recipe
 from jlrun.training.recorder import NullRecorder, Recorder
 from jlrun.training.schedules import Cosine
 

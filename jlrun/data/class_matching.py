@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.splits import Splits
 from jlrun.data.strata import has_class_column
 from jlrun.data.view import View
-from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass, Task
 
 

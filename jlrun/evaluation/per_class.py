@@ -9,7 +9,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.tasks import Binary, Multiclass, Multilabel
 from jlrun.tasks.metrics.class_counts import ClassCounts
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 # Label of a task -> class -> `precision`, `recall`, `f1`, and `rows`, in which it occurs.
 PerClass = Mapping[str, Mapping[str, Mapping[str, float]]]

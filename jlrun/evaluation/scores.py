@@ -16,7 +16,7 @@ from jlrun.data.streams import Stream
 from jlrun.engine import Engine, holds_float64
 from jlrun.models.joint_model import JointModel
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -17,6 +18,7 @@ from jlrun.evaluation.probes import representation_scores
 from jlrun.evaluation.retrieval.embedded import embed
 from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.ranks import RECALL, recall_between
+from jlrun.evaluation.selection import Judgement
 from jlrun.evaluation.validators import (
     BNM,
     SND,
@@ -27,9 +29,8 @@ from jlrun.evaluation.validators import (
     Validator,
 )
 from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass
-from jlrun.training.plan import Judgement, Objective
+from jlrun.tasks.objective import Objective
 
 SAMPLE = 2000  # rows that are looked at of a training split
 

@@ -1,12 +1,15 @@
-"""BatchNorm where a batch has no statistics of its own."""
+"""Module state: training mode, BatchNorm statistics and buffers, put back as they were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from jlrun.seeding import preserved_randomness
 
 
 @contextmanager
@@ -20,3 +23,55 @@ def running_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.training = True
+
+
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """Return the BatchNorm layers of ``model``."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+def modules_without_training(model: nn.Module, frozen: Sequence[str]) -> list[nn.Module]:
+    """Return the submodules all of whose own and inner parameters are named in ``frozen``."""
+    names = set(frozen)
+    found = []
+    for prefix, module in model.named_modules():
+        inner = [f"{prefix}.{name}" if prefix else name for name, _ in module.named_parameters()]
+        if inner and names.issuperset(inner):
+            found.append(module)
+    return found
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Give random generators and buffers (running statistics) back as they were."""
+    with preserved_randomness(), unchanged_buffers(model):
+        yield
+
+
+@contextmanager
+def unchanged_buffers(model: nn.Module) -> Iterator[None]:
+    """Give buffers (running statistics) back as they were."""
+    kept = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, before in kept:
+                module._buffers[name] = buffer.copy_(before)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` in evaluation mode, and each of its modules back as it was."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

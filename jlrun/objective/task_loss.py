@@ -10,7 +10,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 
 if TYPE_CHECKING:
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 
 def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:

@@ -9,14 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from jlrun.evaluation.split_scores import SavedScores
 from jlrun.files.atomic import REWRITE, read_json, write_json
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "interrupted"]
 Scores = Mapping[str, Mapping[str, float]]
-
-
-SavedScores = dict[str, dict[str, Any]]
 
 
 class SavedResult(BaseModel):

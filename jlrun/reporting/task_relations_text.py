@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jlrun.objective.weightings.gramian import cosines_of
 from jlrun.reporting.recorders.formats import MISSING
 from jlrun.reporting.task_relations import ByTask
 from jlrun.training.diagnosis.measure import Look
-from jlrun.training.diagnosis.tags import cosines_of
 
 
 def summarise(looks: Sequence[Look]) -> dict[str, Any]:

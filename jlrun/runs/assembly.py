@@ -14,6 +14,7 @@ from jlrun.config.schema import Settings
 from jlrun.config.slots import FINETUNING, SAMPLING, VALIDATOR, ZERO_SHOT_METHOD
 from jlrun.data.dataset import Account
 from jlrun.data.file_checks import check_files
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits
 from jlrun.engine import Engine
@@ -45,7 +46,7 @@ from jlrun.runs.target_tasks import (
 from jlrun.seeding import seed_everything
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.balance_holdout import with_held_out
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.pretraining import (
     between_modalities,
     only_pretraining,

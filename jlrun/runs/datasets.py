@@ -18,6 +18,7 @@ from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.dataset import Dataset
 from jlrun.data.known_labels import KnownLabels
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
@@ -28,7 +29,6 @@ from jlrun.evaluation.retrieval import Retrieval
 from jlrun.files.names import name_problems
 from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.objective.terms.base import Term
-from jlrun.strategies.plan_context import Feed
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.holdout import withhold
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec

@@ -7,6 +7,7 @@ from typing import Any
 
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
@@ -15,7 +16,7 @@ from jlrun.runs.job import Job
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
 from jlrun.training.fit import FitResult
-from jlrun.training.plan import Fit, SplitScores
+from jlrun.training.plan import Fit
 
 
 def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:

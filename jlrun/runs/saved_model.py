@@ -13,19 +13,17 @@ from pydantic import BaseModel
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
 from jlrun.config.slots import FINETUNING, TASK
-from jlrun.data.specs import Spec, spec_from_json, spec_to_json
+from jlrun.data.specs import Spec, spec_from_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
-from jlrun.files.atomic import RESTORE, read_json, reading, write_json
+from jlrun.files.atomic import RESTORE, read_json, reading
 from jlrun.models import checkpoints
-from jlrun.models.class_vectors.kept import keep, with_kept
+from jlrun.models.class_vectors.kept import with_kept
 from jlrun.models.joint_model import JointModel
-from jlrun.runs.assembly import Assembly
-from jlrun.runs.building import head_node, make_engine, make_model, without_weights
-from jlrun.runs.datasets import dataset_nodes
+from jlrun.runs.building import make_engine, make_model, without_weights
 from jlrun.runs.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 FILE = "model.json"
 BEST = "checkpoints/best"
@@ -46,27 +44,6 @@ class SavedModel:
     engine: Engine
     specs: Mapping[str, Spec]
     scored: tuple[Objective, ...]
-
-
-def describe_model(assembly: Assembly, directory: Path) -> None:
-    """Write ``model.json``: what of the data the model depends on."""
-    fit = assembly.plan.fits[0]
-    content = {
-        "modalities": {m: spec_to_json(assembly.specs[m]) for m in fit.modalities},
-        "heads": {
-            head: {
-                "task": spec.name,
-                "kind": _node_of(assembly, spec),
-                "classes": list(spec.classes),
-                "units": list(spec.task.units),
-            }
-            for head, spec in fit.heads.items()
-        },
-        "scored": [o.head for o in fit.scored],
-    }
-    names = (name for spec in fit.heads.values() for name in spec.classes)
-    keep(head_node(assembly.settings), tuple(dict.fromkeys(names)), directory)
-    write_json(directory / FILE, content)
 
 
 def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
@@ -208,12 +185,3 @@ def _with_own_class_vectors(settings: Settings, directory: Path) -> Settings:
         head = with_kept(zero_shot.head, directory)
         update["zero_shot"] = zero_shot.model_copy(update={"head": head})
     return settings.model_copy(update=update)
-
-
-def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
-    nodes = dataset_nodes(assembly.settings)
-    return next(
-        nodes[feed.name]["tasks"][spec.column]
-        for feed in assembly.feeds
-        if any(known is spec for known in feed.tasks)
-    )

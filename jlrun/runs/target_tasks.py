@@ -16,10 +16,10 @@ from jlrun.data.class_matching import (
     match,
     renamed,
 )
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError
-from jlrun.strategies.plan_context import Feed
 from jlrun.strategies.transfer.baselines import TARGET_SUPERVISED
 from jlrun.training.plan import Plan
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
+from jlrun.evaluation.split_scores import Scores
 from jlrun.models.interpolation import interpolate
 from jlrun.models.joint_model import JointModel
-from jlrun.training.plan import Fit, Plan, Scores
+from jlrun.training.plan import Fit, Plan
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

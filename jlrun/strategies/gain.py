@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jlrun.evaluation.split_scores import Scores
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
-from jlrun.training.plan import Scores
 
 
 def relative_gain(

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
+from jlrun.data.labelled_streams import Feed
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.strategies.gain import mean_primary, relative_gain
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.supervised import supervised_fit
-from jlrun.training.plan import Comparison, Fit, Plan, Recipe, Reuse, SplitScores
+from jlrun.training.plan import Comparison, Fit, Plan, Recipe, Reuse
 
 ENSEMBLE = "ensemble"
 # A model of one modality has nothing to fuse, balance or lose. Several tasks are still weighed and

@@ -6,14 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.sampling import All, Alone, Sampling
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.tasks import TaskSpec
-from jlrun.training.plan import Comparison, Fit, Plan, SplitScores
+from jlrun.training.plan import Comparison, Fit, Plan
 
 # A model of one task has nothing to weigh, nothing to share, and no other task beside it. What the
 # sampling means for it, its number of steps, is told apart anyway.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.streams import Stream
 from jlrun.evaluation.retrieval import Retrieval
 from jlrun.evaluation.retrieval.ranks import RECALL
@@ -13,7 +14,6 @@ from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.objective.terms.cross_modal import CrossModal
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.gradient_options import GradientRoute
-from jlrun.strategies.plan_context import Feed
 from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
 
 SELF_SUPERVISED = "self_supervised"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jlrun.data.labelled_streams import Feed, head_name
 from jlrun.data.sampling import All, Sampling
-from jlrun.strategies.plan_context import Feed, head_name
 from jlrun.training.plan import Fit, Phase, Recipe
 
 

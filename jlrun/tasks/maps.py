@@ -52,3 +52,19 @@ def is_deferred(targets: Tensor) -> bool:
     Such maps are checked by what reads them.
     """
     return targets.ndim == 2 and targets.shape[1] == 0
+
+
+def labelled_pixels(target: Tensor, num_classes: int) -> Tensor:
+    """Return the mask of pixels that have a class, of the shape of ``target``."""
+    return (target >= 0) & (target < num_classes)
+
+
+def cosines(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the cosine of predicted and true direction, ``(B, H, W)``; 0 where there is none."""
+    predicted = F.normalize(upsample(logits, target.shape[2:]), dim=1)
+    return (predicted * target).sum(dim=1)
+
+
+def pixels_with_normal(target: Tensor) -> Tensor:
+    """Return the mask of pixels ``(B, H, W)`` that have a direction."""
+    return (target != 0).any(dim=1)

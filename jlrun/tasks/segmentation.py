@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from jlrun.tasks.base import Task
-from jlrun.tasks.maps import check_maps, is_deferred, mean_over_pixels, upsample
+from jlrun.tasks.maps import check_maps, is_deferred, labelled_pixels, mean_over_pixels, upsample
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -67,11 +67,6 @@ class Segmentation(Task):
                 f"{tuple(targets.shape)}"
             )
         return wrong_labels(targets, len(classes))
-
-
-def labelled_pixels(target: Tensor, num_classes: int) -> Tensor:
-    """Return the mask of pixels that have a class, of the shape of ``target``."""
-    return (target >= 0) & (target < num_classes)
 
 
 def wrong_labels(target: Tensor, num_classes: int) -> str:

@@ -9,7 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.tasks.base import Task
-from jlrun.tasks.maps import check_maps, is_deferred, mean_over_pixels, upsample
+from jlrun.tasks.maps import (
+    check_maps,
+    cosines,
+    is_deferred,
+    mean_over_pixels,
+    pixels_with_normal,
+)
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -64,14 +70,3 @@ class SurfaceNormals(Task):
         if targets.ndim != 4 or targets.shape[1] != 3:
             return f"expected maps (rows, 3, height, width), found shape {tuple(targets.shape)}"
         return "" if torch.isfinite(targets).all() else "normals must be finite numbers"
-
-
-def cosines(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the cosine of predicted and true direction, ``(B, H, W)``; 0 where there is none."""
-    predicted = F.normalize(upsample(logits, target.shape[2:]), dim=1)
-    return (predicted * target).sum(dim=1)
-
-
-def pixels_with_normal(target: Tensor) -> Tensor:
-    """Return the mask of pixels ``(B, H, W)`` that have a direction."""
-    return (target != 0).any(dim=1)

@@ -15,14 +15,16 @@ from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import Observer, evaluate, predictor
+from jlrun.evaluation.split_scores import SavedScores, Scores, SplitScores
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.reporting.result import SavedScores
 from jlrun.seeding import seed_everything
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import Surroundings, Training, train
-from jlrun.training.plan import Fit, Objective, Phase, Scores, SplitScores, rule_for
+from jlrun.training.parameter_rules import rule_for
+from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.state import PhaseState
 

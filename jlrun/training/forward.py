@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.models.neutral import unchanged_buffers
+from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective.balance.apart import ApartGradients
 from jlrun.objective.balance.base import Measured, PartView, StepDone

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
-from jlrun.engine import Engine
+from jlrun.evaluation.selection import Judge, NoJudge
+from jlrun.evaluation.split_scores import Scores, SplitScores
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import Constant, Ramp
@@ -23,74 +21,17 @@ from jlrun.objective.terms.base import TARGET, Need, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.tasks import TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import Average, NoAverage
+from jlrun.training.parameter_rules import ParameterRule, body_and_head
 from jlrun.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from jlrun.evaluation.scores import Predict
 
 
-@dataclass(frozen=True)
-class Objective:
-    """A task learned or scored on a stream.
-
-    Attributes:
-        label: its name in records and results, for example ``digit`` or ``source.digit``.
-        stream: name of the stream that feeds it.
-        spec: the task and its classes.
-        head: name of the head in the model.
-        scale: factor of its loss, before the weighting.
-        ramped: whether the recipe's ramp multiplies the scale.
-    """
-
-    label: str
-    stream: str
-    spec: TaskSpec
-    head: str
-    scale: float = 1.0
-    ramped: bool = False
-
-
-@dataclass(frozen=True)
-class ParameterRule:
-    """How the parameters whose names match a pattern train.
-
-    Attributes:
-        group: name of the group in ``train/lr/<group>``.
-        pattern: regular expression, searched in parameter names such as ``heads.digit.weight``.
-        lr: multiplies the optimizer's learning rate; 0 freezes, BatchNorm statistics included.
-    """
-
-    group: str
-    pattern: str
-    lr: float = 1.0
-
-    def matches(self, name: str) -> bool:
-        """Whether the rule is about the parameter called ``name``."""
-        return re.search(self.pattern, name) is not None
-
-
-def rule_for(name: str, rules: Sequence[ParameterRule]) -> ParameterRule:
-    """Return the first of ``rules`` about a parameter; without any, it trains as it is."""
-    return next((rule for rule in rules if rule.matches(name)), ParameterRule("rest", ""))
-
-
 def leave_as_it_is(model: JointModel) -> None:
     """Begin with the model as it was built."""
-
-
-BODY = r"^body\."
-HEADS = r"^heads\."
-ADAPTERS = r"\.lora_[ab]$"
-
-
-def body_and_head(body_lr: float = 1.0, head_lr: float = 1.0) -> tuple[ParameterRule, ...]:
-    """Return the rules most plans need; adapters (`jlrun.models.lora`) stay as they are."""
-    return (
-        ParameterRule("adapters", ADAPTERS, 0.0),
-        ParameterRule("body", BODY, body_lr),
-        ParameterRule("head", HEADS, head_lr),
-    )
 
 
 @dataclass(frozen=True)
@@ -122,44 +63,6 @@ class Recipe:
     make_average: Callable[[], Average] = NoAverage
     make_balance: Callable[[], Balance] = NoBalance
     modality_dropout: ModalityDropout = field(default_factory=ModalityDropout)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a judge says of a model.
-
-    Attributes:
-        score: larger is better; None: the mean validation score counts.
-        shown: those of the values that are told after each epoch.
-        values: tag -> value, for the records.
-    """
-
-    score: float | None = None
-    shown: Mapping[str, float] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
-
-
-class Judge(Protocol):
-    """Scores a model at the end of an epoch without looking at the target's labels.
-
-    ``criterion`` is what its score is called in results.
-    """
-
-    @property
-    def criterion(self) -> str: ...
-
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
-        """Judge ``model``, in evaluation mode, after ``epoch`` epochs of the phase."""
-        ...
-
-
-class NoJudge:
-    """The validation score selects."""
-
-    criterion = "val/mean_score"
-
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
-        return Judgement()
 
 
 @dataclass(frozen=True)
@@ -327,17 +230,6 @@ class Plan:
     report: Callable[[Callable[[str], Predict]], Mapping[str, object]] = nothing_more
 
 
-Scores = Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class SplitScores:
-    """Scores by task and metric on the validation and test splits."""
-
-    val: Scores
-    test: Scores
-
-
 @dataclass(frozen=True)
 class Comparison:
     """How the main fit does against what it must beat.
@@ -354,19 +246,3 @@ class Comparison:
     gain: Mapping[str, object] | None
     objective: tuple[str, float] | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
-
-
-def batch_norms(model: nn.Module) -> list[nn.Module]:
-    """Return the BatchNorm layers of ``model``."""
-    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
-
-
-def modules_without_training(model: nn.Module, frozen: Sequence[str]) -> list[nn.Module]:
-    """Return the submodules all of whose own and inner parameters are named in ``frozen``."""
-    names = set(frozen)
-    found = []
-    for prefix, module in model.named_modules():
-        inner = [f"{prefix}.{name}" if prefix else name for name, _ in module.named_parameters()]
-        if inner and names.issuperset(inner):
-            found.append(module)
-    return found

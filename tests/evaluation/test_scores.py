@@ -10,7 +10,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.evaluation.scores import Prediction, ensemble, evaluate, mean_loss, mean_score
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 from tests.toy import toy_stream
 
 ROWS = 60

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -23,12 +24,13 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.adaptation import AdaBn
 from jlrun.strategies import transfer
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.tasks import Regression, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitResult, FitRun
 from jlrun.training.learner import build_learner
-from jlrun.training.plan import Fit, Objective, Plan
+from jlrun.training.plan import Fit, Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream, toy_surroundings
 
 SIGN, LARGEST = TASKS

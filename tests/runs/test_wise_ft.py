@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.wise_ft import ALPHAS, Between, wise_ft
 from jlrun.strategies import transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.training.plan import Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, predictor
@@ -19,7 +20,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.strategies import multitask, transfer
 from jlrun.strategies.finetuning import Finetuning, Full, Gradual, Lora, LpFt, Surgical
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.pretraining import with_pretraining
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable

@@ -6,15 +6,17 @@ from dataclasses import replace
 import pytest
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full, Gradual, LpFt, Surgical
 from jlrun.strategies.gain import mean_primary, relative_gain
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
-from jlrun.training.plan import ParameterRule, SplitScores
+from jlrun.training.parameter_rules import ParameterRule
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
 
 DIGIT = TaskSpec("digit", Multiclass(), ("0", "1"))

@@ -12,6 +12,7 @@ import torch
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.ranks import RECALL
@@ -22,7 +23,7 @@ from jlrun.objective.terms.cross_modal import Clip
 from jlrun.objective.terms.self_supervised import SimClr
 from jlrun.objective.weightings import PCGrad
 from jlrun.strategies import multimodal, multitask, transfer
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.pretraining import (
     SELF_SUPERVISED,
     between_modalities,

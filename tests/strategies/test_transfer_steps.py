@@ -16,8 +16,10 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.ramps import Linear as LinearRamp
 from jlrun.objective.terms.base import TARGET, StepView, Term
 from jlrun.objective.weightings import PCGrad
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import HEADS, Objective, ParameterRule, Phase
+from jlrun.training.parameter_rules import HEADS, ParameterRule
+from jlrun.training.plan import Phase
 from jlrun.training.step import StepStats, train_step
 from tests.toy import (
     CPU,

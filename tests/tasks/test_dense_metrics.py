@@ -14,7 +14,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.evaluation.scores import Prediction, evaluate, mean_score
 from jlrun.tasks import Depth, Segmentation, SurfaceNormals, Task, TaskSpec
 from jlrun.tasks.dense_metrics import AngleErrors
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 from tests.toy import toy_stream
 
 ROWS, K = 20, 4

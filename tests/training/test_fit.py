@@ -13,7 +13,8 @@ from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, Equal, PCGrad, Uncertainty
 from jlrun.training import loop
 from jlrun.training.fit import FitFolder, FitResult, FitRun
-from jlrun.training.plan import Fit, Phase, body_and_head
+from jlrun.training.parameter_rules import body_and_head
+from jlrun.training.plan import Fit, Phase
 from jlrun.training.state import Best
 from tests.toy import (
     TASKS,

@@ -20,10 +20,11 @@ from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import Multiclass, Regression, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.fit import FitFolder, FitRun
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Fit, Objective, Phase
+from jlrun.training.plan import Fit, Phase
 from jlrun.training.step import train_step
 from tests.objective.weightings.test_battery import NODES, made
 from tests.toy import (

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from jlrun.config.build import build
 from jlrun.config.slots import TERM
 from jlrun.data.augmentation.views import Views
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
@@ -33,7 +34,7 @@ from jlrun.objective.weightings import Equal
 from jlrun.runs.saved_model import Teacher
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.pretraining import between_modalities, with_pretraining
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.training import fit as fitting

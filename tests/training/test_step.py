@@ -12,7 +12,7 @@ from jlrun.objective.weightings import PCGrad, Uncertainty
 from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import build_learner
-from jlrun.training.plan import body_and_head
+from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.step import train_step
 from tests.toy import (
     CPU,

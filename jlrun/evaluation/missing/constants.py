@@ -11,7 +11,8 @@ from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.tasks import Task
-from jlrun.training.plan import Fit, Objective
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Fit
 
 MOST_ROWS = 20_000  # whose labels are looked at
 MOST_MAPS = 64  # likewise, of dense tasks

@@ -15,7 +15,8 @@ from jlrun.evaluation.missing.scenarios import Scenario, Subset, at_rate, only, 
 from jlrun.evaluation.missing.scoring import Scored, score_under
 from jlrun.evaluation.scores import Predict
 from jlrun.tasks import SMALLER_IS_BETTER
-from jlrun.training.plan import Fit, Objective
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Fit
 
 NOTHING: Subset = ()
 Loss = tuple[float, int]  # rate and seed

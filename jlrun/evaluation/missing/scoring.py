@@ -18,7 +18,7 @@ from jlrun.data.streams import Stream
 from jlrun.evaluation.missing.scenarios import Scenario
 from jlrun.evaluation.scores import Predict, Prediction, Scorer
 from jlrun.tasks import TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 Key = TypeVar("Key", bound=Hashable)
 

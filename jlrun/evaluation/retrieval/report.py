@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.specs import Spec, TextSpec
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.classes import (
@@ -21,7 +22,6 @@ from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.prompts import class_vectors
 from jlrun.evaluation.retrieval.ranks import recall_between
 from jlrun.models.joint_model import JointModel
-from jlrun.strategies.plan_context import Feed
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.models.module_state import evaluating
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
-from jlrun.objective.balance.encoders import encoder_parameters, evaluating
+from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import has_classes, require_classes
 from jlrun.objective.balance.shapley import logits_by_modality

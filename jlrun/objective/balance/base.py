@@ -21,7 +21,7 @@ from jlrun.objective.weightings.base import Weighting
 
 if TYPE_CHECKING:
     from jlrun.data.streams import Stream
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 TAG = "balance/"
 

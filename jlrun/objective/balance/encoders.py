@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 from torch import nn
@@ -32,15 +30,3 @@ def encoder_parameters(model: JointModel, modality: str) -> tuple[nn.Parameter, 
         if parameter.requires_grad
     }
     return tuple(found.values())
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` in evaluation mode, and each of its modules back as it was."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from jlrun.models.module_state import evaluating
 from jlrun.objective.balance.base import (
     TAG,
     Balance,
@@ -16,7 +17,6 @@ from jlrun.objective.balance.base import (
     PartView,
     StepDone,
 )
-from jlrun.objective.balance.encoders import evaluating
 from jlrun.objective.balance.rows import num_usable
 from jlrun.objective.balance.unimodal import UnimodalHeads, loss_readings
 from jlrun.objective.task_loss import objective_loss

@@ -15,8 +15,8 @@ from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.pareto import Pareto
 from jlrun.objective.balance.unimodal import UnimodalHeads, coefficient_readings, loss_readings
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients, Weighting
+from jlrun.objective.weightings.gramian import cosines_of
 from jlrun.ranges import PositiveFloat
-from jlrun.training.diagnosis.tags import cosines_of
 
 LOSSES = ("multimodal", "unimodal")
 

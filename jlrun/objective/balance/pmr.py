@@ -18,7 +18,7 @@ from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 from jlrun.tasks import Binary, Multiclass
 
 if TYPE_CHECKING:
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 
 class Pmr(Balance):

@@ -12,7 +12,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 
 if TYPE_CHECKING:
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 
 def usable(objective: Objective, batch: Batch, modality: str) -> Tensor:

@@ -12,7 +12,7 @@ from jlrun.errors import UserError
 from jlrun.tasks import Binary, Multiclass, Multilabel, Task
 
 if TYPE_CHECKING:
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 
 def has_classes(task: Task) -> bool:

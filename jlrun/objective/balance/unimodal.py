@@ -16,7 +16,7 @@ from jlrun.objective.balance.rows import narrowed
 from jlrun.objective.task_loss import objective_loss
 
 if TYPE_CHECKING:
-    from jlrun.training.plan import Objective
+    from jlrun.tasks.objective import Objective
 
 
 class UnimodalHeads(nn.Module):

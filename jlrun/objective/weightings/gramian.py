@@ -57,3 +57,10 @@ def nonnegative_least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndar
     norms = np.sqrt(np.einsum("ij,ij->j", matrix, matrix))
     norms[norms == 0] = 1.0
     return nnls(matrix / norms, target, maxiter=100 * len(norms))[0] / norms
+
+
+def cosines_of(gramian: Tensor) -> Tensor:
+    """Return the cosines ``(T, T)`` of vectors with the Gramian ``(T, T)``; 0 for zero vectors."""
+    norms = gramian.diagonal().clamp(min=0).sqrt()
+    units = torch.where(norms > 0, 1 / norms, 0.0)
+    return gramian * units[:, None] * units[None, :]

@@ -14,7 +14,7 @@ from jlrun.reporting.figures.confusion import confusion
 from jlrun.reporting.figures.contents import content_of
 from jlrun.reporting.figures.samples import Sample, samples
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import Recorder
 
 NUM_SAMPLES = 24

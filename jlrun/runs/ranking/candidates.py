@@ -24,7 +24,7 @@ from jlrun.runs.ranking.sources import Backbone, Run, Sources
 from jlrun.runs.ranking.target import Target
 from jlrun.runs.saved_model import load_saved_model
 from jlrun.seeding import seed_everything
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 Kind = Literal["run", "backbone", "untrained"]
 

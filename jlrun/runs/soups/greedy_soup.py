@@ -14,13 +14,15 @@ from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
+from jlrun.evaluation.split_scores import Scores
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.assembly import Assembly, assemble
 from jlrun.runs.fingerprints import check_other_data, check_unchanged
 from jlrun.runs.soups.members import Member
 from jlrun.seeding import seed_everything
-from jlrun.training.plan import Fit, Objective, Scores
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Fit
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
-from jlrun.training.plan import BODY, HEADS, ParameterRule
+from jlrun.training.parameter_rules import BODY, HEADS, ParameterRule
 
 # Names of parameters, in blocks from the input to the features.
 Blocks = Sequence[Sequence[str]]

@@ -11,7 +11,7 @@ from jlrun.strategies.finetuning.base import (
     exactly,
     heads,
 )
-from jlrun.training.plan import BODY, ParameterRule
+from jlrun.training.parameter_rules import BODY, ParameterRule
 
 
 class Gradual(Finetuning):

@@ -16,7 +16,7 @@ from jlrun.strategies.finetuning.base import (
     heads,
     within_body,
 )
-from jlrun.training.plan import BODY, ParameterRule
+from jlrun.training.parameter_rules import BODY, ParameterRule
 
 
 class Surgical(Finetuning):

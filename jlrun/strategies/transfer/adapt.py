@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from jlrun.errors import UserError
+from jlrun.evaluation.selection import Judge, NoJudge
 from jlrun.evaluation.selectors import ByValidator
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.evaluation.validators import Validator
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
@@ -20,7 +22,7 @@ from jlrun.strategies.transfer.baselines import (
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.leave_one_out import WHERE as LEAVE_ONE_OUT
 from jlrun.strategies.transfer.leave_one_out import left_out_fits, left_out_streams, with_left_out
-from jlrun.training.plan import Comparison, Fit, Judge, NoJudge, Phase, Plan, SplitScores
+from jlrun.training.plan import Comparison, Fit, Phase, Plan
 
 
 @dataclass(frozen=True)

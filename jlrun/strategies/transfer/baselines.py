@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.data.labelled_streams import Feed
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.training.plan import Fit, Phase
 

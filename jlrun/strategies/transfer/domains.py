@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from jlrun.data.labelled_streams import Feed, head_name
 from jlrun.data.streams import Stream
-from jlrun.strategies.plan_context import Feed, head_name
 from jlrun.tasks import TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.strategies.finetuning import Finetuning
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
@@ -14,7 +15,7 @@ from jlrun.strategies.transfer.baselines import (
     on_target_alone,
 )
 from jlrun.strategies.transfer.domains import Domains
-from jlrun.training.plan import Comparison, Fit, Phase, Plan, Reuse, SplitScores
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Reuse
 
 PRETRAIN = "pretrain"
 

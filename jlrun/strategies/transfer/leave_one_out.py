@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
+from jlrun.evaluation.selection import NoJudge
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.strategies.gain import mean_primary
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.transfer.domains import Domains, domain
-from jlrun.training.plan import Comparison, Fit, NoJudge, Objective, Phase, SplitScores
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Comparison, Fit, Phase
 
 RESULT = "leave_one_domain_out"
 WHERE = "adapt.leave_one_out"

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from jlrun.data.labelled_streams import Feed, head_name
 from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Predict
+from jlrun.evaluation.split_scores import SplitScores
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term
-from jlrun.strategies.plan_context import Begin, Feed, Parts, head_name
+from jlrun.strategies.plan_context import Begin, Parts
 from jlrun.strategies.zero_shot import (
     AllClasses,
     ClassSplit,
@@ -28,7 +30,8 @@ from jlrun.strategies.zero_shot import (
 )
 from jlrun.strategies.zero_shot.protocol import chance
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.training.plan import Comparison, Fit, Objective, Phase, Plan, Recipe, SplitScores
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
 
 CALIBRATION = "calibration"
 

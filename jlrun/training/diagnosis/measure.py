@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.models.neutral import untouched
+from jlrun.models.module_state import untouched
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings.base import GradientSource
 from jlrun.seeding import preserved_randomness

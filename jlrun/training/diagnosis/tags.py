@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
+
+from jlrun.objective.weightings.gramian import cosines_of
 
 NORM = "gradient/norm/"
 COSINE = "gradient/cosine/"
@@ -43,13 +44,6 @@ def gradient_values(
         for j in known[:position]:
             values[cosine_tag(tasks[j], tasks[i])] = float(cosines[i, j])
     return values
-
-
-def cosines_of(gramian: Tensor) -> Tensor:
-    """Return the cosines ``(T, T)`` of vectors with the Gramian ``(T, T)``; 0 for zero vectors."""
-    norms = gramian.diagonal().clamp(min=0).sqrt()
-    units = torch.where(norms > 0, 1 / norms, 0.0)
-    return gramian * units[:, None] * units[None, :]
 
 
 def affinity_values(tasks: Sequence[str], affinity: Tensor) -> dict[str, float]:

@@ -15,7 +15,7 @@ from jlrun.evaluation.missing.scenarios import Scenario, at_rate, only, subset_n
 from jlrun.evaluation.missing.scoring import Scored, score_under
 from jlrun.evaluation.scores import Prediction, evaluate
 from jlrun.tasks import Binary
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 from tests.evaluation.missing.two_inputs import MODALITIES, ROWS, predict, rows, stream
 from tests.toy import TASKS, toy_objectives
 

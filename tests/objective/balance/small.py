@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.data.labelled_streams import head_name
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.data.streams import Stream
@@ -25,10 +26,10 @@ from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
 from jlrun.runs.building import balance_maker
-from jlrun.strategies.plan_context import head_name
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Objective, Phase, Recipe
+from jlrun.training.plan import Phase, Recipe
 from jlrun.training.schedules import Cosine
 from jlrun.training.step import StepStats, train_step
 from tests.toy import CPU, hard_model

@@ -33,7 +33,8 @@ from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitRun
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Fit, body_and_head
+from jlrun.training.parameter_rules import body_and_head
+from jlrun.training.plan import Fit
 from jlrun.training.step import train_step
 from tests.objective.balance.small import (
     ACTING,

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
+from jlrun.models.module_state import evaluating
 from jlrun.objective.balance import MMPareto, Pareto
 from jlrun.objective.balance import agm as agm_module
 from jlrun.objective.balance import ogm_ge as ogm_module
 from jlrun.objective.balance.apart import flat
-from jlrun.objective.balance.encoders import encoder_parameters, evaluating
+from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.gradient_blend import GradientBlend, blended
 from jlrun.objective.balance.mmpareto import rescaled
 from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits

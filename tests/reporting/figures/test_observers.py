@@ -12,7 +12,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.reporting.figures.observers import SampleObserver
 from jlrun.tasks import Multiclass, TaskSpec
-from jlrun.training.plan import Objective
+from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import Recorder
 
 TASK = TaskSpec("label", Multiclass(), ("no", "yes"))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from jlrun.data.batch import Batch
+from jlrun.data.labelled_streams import Feed
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Predict, Prediction
@@ -17,7 +18,7 @@ from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
-from jlrun.strategies.plan_context import Feed, Parts
+from jlrun.strategies.plan_context import Parts
 from jlrun.strategies.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.strategies.zero_shot import (
     ClassSplit,
@@ -30,7 +31,8 @@ from jlrun.strategies.zero_shot import (
 )
 from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from jlrun.training.plan import Objective, Plan
+from jlrun.tasks.objective import Objective
+from jlrun.training.plan import Plan
 from tests.toy import TASKS, ToyEncoder, hard_model, toy_recipe, toy_rows, toy_stream
 
 CLASSES = ("0", "1", "2", "3")

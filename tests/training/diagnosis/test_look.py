@@ -11,12 +11,14 @@ from torch import Tensor
 
 from jlrun.engine import Engine
 from jlrun.objective.weightings import Static
+from jlrun.objective.weightings.gramian import cosines_of
 from jlrun.training.diagnosis.gradients import by_parameters, shared_parameters
 from jlrun.training.diagnosis.measure import Diagnosis, Look, look
-from jlrun.training.diagnosis.tags import affinity_values, cosines_of, gradient_values
+from jlrun.training.diagnosis.tags import affinity_values, gradient_values
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Phase, body_and_head
+from jlrun.training.parameter_rules import body_and_head
+from jlrun.training.plan import Phase
 from jlrun.training.step import train_step
 from tests.toy import CPU, toy_batch, toy_model, toy_phase, toy_recipe
 from tests.training.diagnosis.toys import point_learner, point_phase

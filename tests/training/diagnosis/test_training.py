@@ -19,7 +19,8 @@ from jlrun.objective.weightings.gradient_options import GradientRoute
 from jlrun.training.diagnosis.conflict import Opposition
 from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
 from jlrun.training.fit import FitFolder, FitRun
-from jlrun.training.plan import Fit, Phase, body_and_head
+from jlrun.training.parameter_rules import body_and_head
+from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import Position, Recorder
 from tests.toy import (
     CPU,

@@ -12,8 +12,9 @@ from jlrun.engine import Engine
 from jlrun.models.encoders.point import Point
 from jlrun.models.fusions import Single
 from jlrun.tasks import Regression, TaskSpec
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Objective, Phase
+from jlrun.training.plan import Phase
 from tests.toy import CPU, SPEC, hard_model, toy_phase
 
 

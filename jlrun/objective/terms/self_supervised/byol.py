@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.models.joint_model import JointModel
-from jlrun.models.neutral import unchanged_buffers
+from jlrun.models.module_state import unchanged_buffers
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision, nothing
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector

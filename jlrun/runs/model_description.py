@@ -1,0 +1,46 @@
+"""Model description: `model.json`, what of the data a model depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jlrun.data.specs import spec_to_json
+from jlrun.files.atomic import write_json
+from jlrun.models.class_vectors.kept import keep
+from jlrun.runs.assembly import Assembly
+from jlrun.runs.building import head_node
+from jlrun.runs.datasets import dataset_nodes
+from jlrun.runs.saved_model import FILE
+from jlrun.tasks import TaskSpec
+
+
+def describe_model(assembly: Assembly, directory: Path) -> None:
+    """Write ``model.json``: what of the data the model depends on."""
+    fit = assembly.plan.fits[0]
+    content = {
+        "modalities": {m: spec_to_json(assembly.specs[m]) for m in fit.modalities},
+        "heads": {
+            head: {
+                "task": spec.name,
+                "kind": _node_of(assembly, spec),
+                "classes": list(spec.classes),
+                "units": list(spec.task.units),
+            }
+            for head, spec in fit.heads.items()
+        },
+        "scored": [o.head for o in fit.scored],
+    }
+    names = (name for spec in fit.heads.values() for name in spec.classes)
+    keep(head_node(assembly.settings), tuple(dict.fromkeys(names)), directory)
+    write_json(directory / FILE, content)
+
+
+def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
+    nodes = dataset_nodes(assembly.settings)
+    return next(
+        nodes[feed.name]["tasks"][spec.column]
+        for feed in assembly.feeds
+        if any(known is spec for known in feed.tasks)
+    )
