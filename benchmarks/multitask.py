@@ -33,14 +33,14 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.models.encoders import Cnn
+from jlrun.models.encoders import CNN
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.weightings import GradientWeighting
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
@@ -63,7 +63,7 @@ def specs(num_tasks: int) -> tuple[TaskSpec, ...]:
 
 def make_model(num_tasks: int, device: torch.device) -> JointModel:
     torch.manual_seed(0)
-    encoder = Cnn(SPEC, channels=(16, 32), hidden=128)
+    encoder = CNN(SPEC, channels=(16, 32), hidden=128)
     heads = {spec.name: Linear(128, CLASSES) for spec in specs(num_tasks)}
     fusion = Single({"image": 128})
     return JointModel(Hard(lambda: Trunk({"image": encoder}, fusion), tuple(heads)), heads).to(
@@ -103,7 +103,7 @@ def our_step(name: str, num_tasks: int, device: torch.device, source: str | None
     """The step of a run with the weighting called ``name``."""
     model, batch = make_model(num_tasks, device), make_batch(num_tasks, device)
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
-    route = {key: node.pop(key) for key in gradient_keys() & node.keys()}
+    gradient_options = {key: node.pop(key) for key in gradient_keys() & node.keys()}
     node.pop("defaults", None)
     if name == "db_mtl" and source == "features":
         node["beta"] = 0.0  # the stateless form: features of different steps can't be averaged
@@ -120,7 +120,9 @@ def our_step(name: str, num_tasks: int, device: torch.device, source: str | None
         schedule=Constant(),
         term_scale=1.0,
         patience=None,
-        route=GradientRoute(**(route | ({"gradients": source} if source else {}))),
+        gradient_options=GradientOptions(
+            **(gradient_options | ({"gradients": source} if source else {}))
+        ),
     )
     phase = Phase("train", {"dataset": stream}, {}, objectives, objectives, 10**6, recipe)
     engine = Engine(device)

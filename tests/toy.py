@@ -23,7 +23,7 @@ from jlrun.objective.terms.base import Term
 from jlrun.objective.weightings import Equal, Weighting
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
-from jlrun.training.loop import Surroundings
+from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Phase, Recipe
 from jlrun.training.recorder import NullRecorder, Recorder
 from jlrun.training.schedules import Cosine
@@ -131,8 +131,8 @@ def toy_surroundings(
     interrupted: Callable[[], bool] = never,
     engine: Engine | None = None,
     recorder: Recorder | None = None,
-) -> Surroundings:
-    return Surroundings(engine or Engine(CPU), recorder or NullRecorder(), 0, 3, interrupted)
+) -> TrainContext:
+    return TrainContext(engine or Engine(CPU), recorder or NullRecorder(), 0, 3, interrupted)
 
 
 def toy_batch(count: int = 8, seed: int = 0) -> Batch:

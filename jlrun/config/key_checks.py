@@ -13,7 +13,7 @@ from jlrun.config.signatures import coerced, read_signature
 from jlrun.config.slots import gradient_keys, subset_keys
 from jlrun.data.splits import Subset
 from jlrun.errors import Problem
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 
 
 def check_subsets(config: Mapping[str, Any]) -> list[Problem]:
@@ -28,7 +28,8 @@ def check_route(config: Mapping[str, Any]) -> list[Problem]:
     if not isinstance(node, Mapping):
         return []
     return sorted(
-        _wrong(GradientRoute, "weighting", node, gradient_keys()), key=lambda problem: problem.where
+        _wrong(GradientOptions, "weighting", node, gradient_keys()),
+        key=lambda problem: problem.where,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.splits import Splits
 from jlrun.data.strata import has_class_column
 from jlrun.data.view import View
@@ -173,7 +173,7 @@ def _positions(own: Sequence[str], classes: Sequence[str]) -> Tensor:
     return torch.tensor([classes.index(name) for name in own] or [0])
 
 
-def renamed(feed: Feed, called: Mapping[str, str]) -> Feed:
+def renamed(feed: LabelledStreams, called: Mapping[str, str]) -> LabelledStreams:
     """Return the feed with tasks of other names; their columns stay."""
     tasks = (
         replace(spec, name=called[spec.name], target=spec.column) if spec.name in called else spec

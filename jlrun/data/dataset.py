@@ -13,7 +13,7 @@ from jlrun.data.specs import Spec
 from jlrun.errors import Problem
 
 
-class Account(Protocol):
+class DatasetReport(Protocol):
     """What a data set has to say of itself in a run."""
 
     def lines(self, where: str) -> Sequence[str]:
@@ -68,5 +68,5 @@ class Dataset:
     fit: Callable[[Tensor], Dataset] | None = None
     adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    account: Account | None = None
+    account: DatasetReport | None = None
     incomplete: Problem | None = None

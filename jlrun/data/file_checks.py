@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.file_contents import FileContents
-from jlrun.data.known_labels import KnownLabels
+from jlrun.data.known_labels import MaskedLabels
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.sources import available_cpus
 from jlrun.data.view import View
@@ -47,7 +47,7 @@ def check_files(splits: Iterable[Rows]) -> None:
 def at_base(rows: Rows) -> tuple[Rows, Tensor]:
     """Return the rows of a data set that ``rows`` are a view of, and their indices there."""
     indices = torch.arange(len(rows))
-    while isinstance(rows, View | KnownLabels):
+    while isinstance(rows, View | MaskedLabels):
         if isinstance(rows, View):
             indices = rows.indices[indices]
         rows = rows.base

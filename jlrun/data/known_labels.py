@@ -12,7 +12,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import Rows
 
 
-class KnownLabels:
+class MaskedLabels:
     """The rows of ``rows``, themselves `Rows`, of which those outside ``known`` have no labels.
 
     Args:

@@ -12,7 +12,7 @@ from jlrun.tasks.objective import Objective
 
 
 @dataclass(frozen=True)
-class Feed:
+class LabelledStreams:
     """The streams of one data set's splits, and the tasks they are labelled for.
 
     Attributes:

@@ -38,7 +38,7 @@ def row_keys(batch: Batch, columns: Sequence[str] = ()) -> Tensor:
     return keys
 
 
-def alike(one: Tensor, other: Tensor) -> Tensor:
+def positives(one: Tensor, other: Tensor) -> Tensor:
     """Return which of two sets of rows are alike by their keys: Bool ``(N, M)``."""
     return (one[:, None] == other) & (one >= 0)[:, None]
 

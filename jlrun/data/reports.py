@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jlrun.data.dataset import Account
+from jlrun.data.dataset import DatasetReport
 from jlrun.files.atomic import write_text
 
 
-def told(accounts: Mapping[str, Account]) -> list[str]:
+def told(accounts: Mapping[str, DatasetReport]) -> list[str]:
     """Return the lines of all data sets, each with the name of its stream."""
     return [f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)]
 
 
-def warnings(accounts: Mapping[str, Account]) -> list[str]:
+def warnings(accounts: Mapping[str, DatasetReport]) -> list[str]:
     """Return what makes the scores of data sets doubtful, each with the name of its stream."""
     return [f"{name}: {line}" for name, account in accounts.items() for line in account.warnings()]
 
 
-def write_accounts(accounts: Mapping[str, Account], directory: Path) -> None:
+def write_accounts(accounts: Mapping[str, DatasetReport], directory: Path) -> None:
     """Write the files of all data sets into a run directory.
 
     Those of the target, or of the only data set, have the plain names.

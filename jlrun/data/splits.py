@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from jlrun.data.class_subset import ClassSubset
-from jlrun.data.dataset import Account, Dataset
+from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
 from jlrun.data.moments import moments
 from jlrun.data.reading.pixels import measure_missing_statistics
@@ -80,7 +80,7 @@ class Splits:
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    account: Account | None = None
+    account: DatasetReport | None = None
 
 
 def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:

@@ -15,7 +15,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source
 from jlrun.data.specs import Spec
-from jlrun.data.transforms import Conform, to_unit
+from jlrun.data.transforms import InputTransform, to_unit
 from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
@@ -84,7 +84,7 @@ class Stream:
             _refuse_to_move_images(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
-        self._conform = Conform(specs, model_specs or {}, device, channels_last)
+        self._transform = InputTransform(specs, model_specs or {}, device, channels_last)
 
     @property
     def has_views(self) -> bool:
@@ -121,7 +121,7 @@ class Stream:
             views = ()
             if self._make_views is not None:
                 views = self._make_views(unit, generator, self.specs)
-            yield self._conform(replace(augmented, views=views))
+            yield self._transform(replace(augmented, views=views))
 
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield all rows once, in their order and as they are; the last batch may be smaller.
@@ -133,7 +133,7 @@ class Stream:
             return
         indices = torch.arange(len(self.rows)).split(batch_size or self.batch_size)
         for batch in self._source.batches(indices):
-            yield self._conform(to_unit(self._seen(batch)))
+            yield self._transform(to_unit(self._seen(batch)))
 
     def _seen(self, batch: Batch) -> Batch:
         return batch if self._labelled else batch.without_labels()

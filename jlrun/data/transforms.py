@@ -26,7 +26,7 @@ def _unit(x: Tensor) -> Tensor:
     return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 
-class Conform:
+class InputTransform:
     """Brings the modalities of a data set, and only these, into the form that a model expects.
 
     Args:
@@ -66,9 +66,9 @@ class Conform:
         return replace(batch, inputs=inputs, present=present, views=views)
 
     def _inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {m: self._conform(m, inputs[m]) for m in self._specs}
+        return {m: self._transform(m, inputs[m]) for m in self._specs}
 
-    def _conform(self, modality: str, x: Tensor) -> Tensor:
+    def _transform(self, modality: str, x: Tensor) -> Tensor:
         target = self._targets[modality]
         if isinstance(target, AudioSpec):
             return fit_length(x, target.num_samples)

@@ -11,7 +11,7 @@ from jlrun.models.joint_model import JointModel
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Selection:
     """What a judge says of a model.
 
     Attributes:
@@ -25,7 +25,7 @@ class Judgement:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-class Judge(Protocol):
+class Selector(Protocol):
     """Scores a model at the end of an epoch without looking at the target's labels.
 
     ``criterion`` is what its score is called in results.
@@ -34,15 +34,15 @@ class Judge(Protocol):
     @property
     def criterion(self) -> str: ...
 
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         """Judge ``model``, in evaluation mode, after ``epoch`` epochs of the phase."""
         ...
 
 
-class NoJudge:
+class SelectByValidation:
     """The validation score selects."""
 
     criterion = "val/mean_score"
 
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
-        return Judgement()
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
+        return Selection()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -18,7 +18,7 @@ from jlrun.evaluation.probes import representation_scores
 from jlrun.evaluation.retrieval.embedded import embed
 from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.ranks import RECALL, recall_between
-from jlrun.evaluation.selection import Judgement
+from jlrun.evaluation.selection import Selection
 from jlrun.evaluation.validators import (
     BNM,
     SND,
@@ -53,8 +53,8 @@ class ByValidator:
     def __init__(
         self,
         validator: Validator,
-        sources: Sequence[Feed],
-        target: Feed,
+        sources: Sequence[LabelledStreams],
+        target: LabelledStreams,
         shared: Sequence[Objective],
     ) -> None:
         for objective in shared:
@@ -71,7 +71,7 @@ class ByValidator:
         others = (SourceAccuracy(), InformationMaximization(), SND(), Entropy(), BNM())
         self._others = tuple(other for other in others if other.name != validator.name)
 
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         train = [feed.train.sample(SAMPLE) for feed in self._sources]
         features = torch.cat([_features(model, engine, stream) for stream in train])
         evidence = [self._evidence(model, engine, o, features) for o in self._shared]
@@ -82,7 +82,7 @@ class ByValidator:
         score = mean(self._validator)
         values = {f"validator/{other.name}": mean(other) for other in self._others}
         own = {self.criterion: score}
-        return Judgement(score, shown=own, values={**own, **values})
+        return Selection(score, shown=own, values={**own, **values})
 
     def _evidence(
         self, model: JointModel, engine: Engine, objective: Objective, train_features: Tensor
@@ -118,11 +118,11 @@ class ByRepresentation:
         criterion: what the score is: ``epoch``, or `RECALL` where there is a shared space.
     """
 
-    feeds: Sequence[Feed]
+    feeds: Sequence[LabelledStreams]
     retrieval: Retrieval = field(default_factory=Retrieval)
     criterion: str = "epoch"
 
-    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Judgement:
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         values = {}
         recalls = self._recalls(model, engine)
         for feed in self.feeds:
@@ -133,10 +133,10 @@ class ByRepresentation:
             scores = representation_scores(train, train_labels, val, val_labels)
             values |= {f"representation/{feed.name}/{name}": v for name, v in scores.items()}
         if not recalls:
-            return Judgement(float(epoch), shown=values, values=values)
+            return Selection(float(epoch), shown=values, values=values)
         score = sum(recalls.values()) / len(recalls)
         mean = {RECALL: score}
-        return Judgement(score, shown=mean | values, values=mean | recalls | values)
+        return Selection(score, shown=mean | values, values=mean | recalls | values)
 
     def _recalls(self, model: JointModel, engine: Engine) -> dict[str, float]:
         """Return tag -> recall at 1 on validation rows."""

@@ -152,7 +152,7 @@ class _AdaptedWeight(_Adapted):
     weight = property(_Adapted.adapted_weight)
 
 
-class LoraLinear(_AdaptedWeight, nn.Linear):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LoRALinear(_AdaptedWeight, nn.Linear):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A linear layer with an adapter."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class LoraLinear(_AdaptedWeight, nn.Linear):  # pyright: ignore[reportIncompatib
         return plain + nn.functional.linear(self.dropped(input), self.rounded_change())
 
 
-class _LoraConv(_AdaptedWeight):
+class _LoRAConv(_AdaptedWeight):
     bias: Tensor | None
 
     def forward(self, input: Tensor) -> Tensor:
@@ -175,23 +175,23 @@ class _LoraConv(_AdaptedWeight):
         return plain + convolve(self.dropped(input), self.rounded_change(), None)
 
 
-class LoraConv1d(_LoraConv, nn.Conv1d):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LoRAConv1d(_LoRAConv, nn.Conv1d):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A convolution with an adapter."""
 
 
-class LoraConv2d(_LoraConv, nn.Conv2d):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LoRAConv2d(_LoRAConv, nn.Conv2d):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A convolution with an adapter."""
 
 
-class LoraConv3d(_LoraConv, nn.Conv3d):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LoRAConv3d(_LoRAConv, nn.Conv3d):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A convolution with an adapter."""
 
 
-class LoraOutputProjection(_AdaptedWeight, NonDynamicallyQuantizableLinear):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LoRAOutputProjection(_AdaptedWeight, NonDynamicallyQuantizableLinear):  # pyright: ignore[reportIncompatibleVariableOverride]
     """The last layer of ``nn.MultiheadAttention``, which reads its weight only, with an adapter."""
 
 
-class LoraAttention(_Adapted, nn.MultiheadAttention):
+class LoRAAttention(_Adapted, nn.MultiheadAttention):
     """Attention whose queries, keys and values have an adapter."""
 
     weight_name = "in_proj_weight"
@@ -199,12 +199,12 @@ class LoraAttention(_Adapted, nn.MultiheadAttention):
 
 
 _ADAPTED: Mapping[type[nn.Module], type[_Adapted]] = {
-    nn.Linear: LoraLinear,
-    nn.Conv1d: LoraConv1d,
-    nn.Conv2d: LoraConv2d,
-    nn.Conv3d: LoraConv3d,
-    NonDynamicallyQuantizableLinear: LoraOutputProjection,
-    nn.MultiheadAttention: LoraAttention,
+    nn.Linear: LoRALinear,
+    nn.Conv1d: LoRAConv1d,
+    nn.Conv2d: LoRAConv2d,
+    nn.Conv3d: LoRAConv3d,
+    NonDynamicallyQuantizableLinear: LoRAOutputProjection,
+    nn.MultiheadAttention: LoRAAttention,
 }
 _PLAIN: Mapping[type[nn.Module], type[nn.Module]] = {new: old for old, new in _ADAPTED.items()}
 

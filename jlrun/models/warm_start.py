@@ -13,7 +13,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.weight_files import LoadReport, load_weights
 
 
-class LearnedStart:
+class PretrainedInit:
     """Fills a new model with the weights of a file, wherever names and shapes fit.
 
     Args:
@@ -29,7 +29,7 @@ class LearnedStart:
         self.report: LoadReport | None = None
 
     @classmethod
-    def of(cls, start: Mapping[str, str]) -> LearnedStart | None:
+    def of(cls, start: Mapping[str, str]) -> PretrainedInit | None:
         """Return the start that ``{key: path}`` describes; None of nothing."""
         return next((cls(key, Path(path).expanduser()) for key, path in start.items()), None)
 

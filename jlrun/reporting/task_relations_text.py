@@ -12,10 +12,10 @@ from torch import Tensor
 from jlrun.objective.weightings.gramian import cosines_of
 from jlrun.reporting.recorders.formats import MISSING
 from jlrun.reporting.task_relations import ByTask
-from jlrun.training.diagnosis.measure import Look
+from jlrun.training.diagnosis.measure import GradientMeasurement
 
 
-def summarise(looks: Sequence[Look]) -> dict[str, Any]:
+def summarise(looks: Sequence[GradientMeasurement]) -> dict[str, Any]:
     """Return the means of looks that saw parameters and looked ahead, as plain values.
 
     Returns:

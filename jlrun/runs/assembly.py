@@ -12,16 +12,16 @@ from jlrun.config.build import build
 from jlrun.config.data_nodes import learned_start
 from jlrun.config.schema import Settings
 from jlrun.config.slots import FINETUNING, SAMPLING, VALIDATOR, ZERO_SHOT_METHOD
-from jlrun.data.dataset import Account
+from jlrun.data.dataset import DatasetReport
 from jlrun.data.file_checks import check_files
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.models.joint_model import JointModel
-from jlrun.models.warm_start import LearnedStart
+from jlrun.models.warm_start import PretrainedInit
 from jlrun.objective.terms.self_supervised.samples import sample_row
 from jlrun.runs.building import body_blocks, make_engine, make_model, make_recipe
 from jlrun.runs.datasets import (
@@ -46,13 +46,13 @@ from jlrun.runs.target_tasks import (
 from jlrun.seeding import seed_everything
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.balance_holdout import with_held_out
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.pretraining import (
     between_modalities,
     only_pretraining,
     with_pretraining,
 )
-from jlrun.strategies.zero_shot.leakage import refuse_taught
+from jlrun.strategies.zero_shot.leakage import check_leakage
 from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe
@@ -81,10 +81,10 @@ class Assembly:
     settings: Settings
     engine: Engine
     plan: Plan
-    feeds: tuple[Feed, ...]
+    feeds: tuple[LabelledStreams, ...]
     specs: Mapping[str, Spec]
-    start: LearnedStart | None = None
-    accounts: Mapping[str, Account] = field(default_factory=dict)
+    start: PretrainedInit | None = None
+    accounts: Mapping[str, DatasetReport] = field(default_factory=dict)
     splits: Mapping[str, Splits] = field(default_factory=dict)
     uses_pool: bool = False
 
@@ -101,7 +101,7 @@ class Assembly:
         return tuple(objective.spec for objective in self.plan.fits[0].scored)
 
     @property
-    def leading(self) -> Feed:
+    def leading(self) -> LabelledStreams:
         """The data set that results are about: the target, or the first."""
         return next((feed for feed in self.feeds if feed.name == "target"), self.feeds[0])
 
@@ -122,7 +122,7 @@ def assemble(settings: Settings) -> Assembly:
     engine = make_engine(settings)
     nodes = dataset_nodes(settings)
     modalities = choose_modalities(settings, nodes)
-    start = LearnedStart.of(learned_start({"source": settings.source}))
+    start = PretrainedInit.of(learned_start({"source": settings.source}))
     splits = load_every_split(settings, nodes, {} if start is None else start.specs())
     splits, matching = match_target(settings, nodes, splits)
     taken = splits[leading(nodes)].modalities
@@ -141,7 +141,7 @@ def assemble(settings: Settings) -> Assembly:
     )
     feeds = named_as_target(feeds, matching)
     refuse_no_labels(settings, feeds)
-    parts = Parts(
+    parts = PlanContext(
         recipe=recipe,
         modalities=modalities,
         epochs=settings.epochs,
@@ -175,7 +175,7 @@ def _with_terms_of_inputs(
     settings: Settings,
     engine: Engine,
     plan: Plan,
-    feeds: tuple[Feed, ...],
+    feeds: tuple[LabelledStreams, ...],
     splits: Mapping[str, Splits],
     carried: Mapping[str, Spec],
     recipe: Recipe,
@@ -199,7 +199,10 @@ def _with_terms_of_inputs(
 
 
 def _plan(
-    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+    settings: Settings,
+    feeds: tuple[LabelledStreams, ...],
+    parts: PlanContext,
+    start: PretrainedInit | None,
 ) -> Plan:
     match settings.mode:
         case "multitask":
@@ -212,7 +215,10 @@ def _plan(
 
 
 def _transfer_plan(
-    settings: Settings, feeds: tuple[Feed, ...], parts: Parts, start: LearnedStart | None
+    settings: Settings,
+    feeds: tuple[LabelledStreams, ...],
+    parts: PlanContext,
+    start: PretrainedInit | None,
 ) -> Plan:
     sources = tuple(feed for feed in feeds if feed.name != "target")
     (target,) = (feed for feed in feeds if feed.name == "target")
@@ -254,8 +260,8 @@ def _adaptation(settings: Settings, validator: Validator) -> transfer.Adaptation
 
 
 def _zero_shot(
-    settings: Settings, target: Feed, start: LearnedStart | None
-) -> tuple[Feed, ZeroShot]:
+    settings: Settings, target: LabelledStreams, start: PretrainedInit | None
+) -> tuple[LabelledStreams, ZeroShot]:
     """Return the target with its main task, unless others were asked for, and what is unseen."""
     zero_shot = settings.zero_shot
     assert zero_shot is not None
@@ -263,7 +269,7 @@ def _zero_shot(
         target = replace(target, tasks=target.tasks[:1])
     split, vectors = unseen_classes(settings, target.tasks[0].classes)
     for where, path in _learned_elsewhere(settings):
-        refuse_taught(Path(path), split, where)
+        check_leakage(Path(path), split, where)
     method = build(zero_shot.method, ZERO_SHOT_METHOD)
     return target, ZeroShot(split, method, vectors, zero_shot.calibration)
 

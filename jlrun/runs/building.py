@@ -36,7 +36,7 @@ from jlrun.models.trunk import Trunk, token_features
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import ramp
 from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import TaskSpec
 from jlrun.training.averaging import NoAverage, WeightAverage
 from jlrun.training.plan import Recipe
@@ -134,7 +134,7 @@ def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
     """Return how phases optimise."""
     # In joint transfer λ is the weight of the target instead.
     term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
-    weighting, route = _divided(settings.weighting)
+    weighting, gradient_options = _divided(settings.weighting)
     return Recipe(
         make_optimizer=lambda groups: build(settings.optimizer, OPTIMIZER, groups),
         make_weighting=lambda tasks: build(weighting, WEIGHTING, tasks),
@@ -147,7 +147,7 @@ def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
         else lambda decay=settings.ema: WeightAverage(decay),
         patience=settings.patience,
         modality_dropout=make_modality_dropout(settings, modalities),
-        route=route,
+        gradient_options=gradient_options,
         make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
     )
 
@@ -163,11 +163,11 @@ def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
     return lambda: build(rest, BALANCE, **parts)
 
 
-def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientRoute]:
+def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientOptions]:
     """Return the node of a weighting without the keys that say where its gradients come from."""
-    keys = {field.name for field in fields(GradientRoute)}
-    route = GradientRoute(**{key: value for key, value in node.items() if key in keys})
-    return {key: value for key, value in node.items() if key not in keys}, route
+    keys = {field.name for field in fields(GradientOptions)}
+    gradient_options = GradientOptions(**{key: value for key, value in node.items() if key in keys})
+    return {key: value for key, value in node.items() if key not in keys}, gradient_options
 
 
 def body_blocks(

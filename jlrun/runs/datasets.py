@@ -17,8 +17,8 @@ from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.dataset import Dataset
-from jlrun.data.known_labels import KnownLabels
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.known_labels import MaskedLabels
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
@@ -224,7 +224,7 @@ def make_feed(
     splits: Splits,
     specs: Mapping[str, Spec],
     with_views: bool,
-) -> Feed:
+) -> LabelledStreams:
     stream = _stream_maker(settings, engine, splits, specs)
     augment: Augment = build(node["augment"], AUGMENT)
     views = build(settings.pretraining.views, VIEWS) if with_views else None
@@ -236,7 +236,7 @@ def make_feed(
         and not set(chosen or ()) & set(node["tasks"])
     ):
         chosen = None
-    return Feed(
+    return LabelledStreams(
         name=name,
         train=stream(
             name, splits.train, batch_size=settings.batch_size, augment=augment, views=views
@@ -270,7 +270,9 @@ def _stream_maker(
     )
 
 
-def pretrained_on(settings: Settings, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
+def pretrained_on(
+    settings: Settings, feeds: tuple[LabelledStreams, ...]
+) -> tuple[LabelledStreams, ...]:
     """Return the data sets that self-supervised terms learn from."""
     names = [feed.name.rpartition(".")[2] for feed in feeds]
     for name in settings.pretraining.data or ():
@@ -298,7 +300,7 @@ def pretraining_stream(
     in_use = torch.isin(splits.pool.indices, splits.train.indices)
     return _stream_maker(settings, engine, splits, specs)(
         name,
-        splits.pool if bool(in_use.all()) else KnownLabels(splits.pool, in_use),
+        splits.pool if bool(in_use.all()) else MaskedLabels(splits.pool, in_use),
         batch_size=settings.batch_size,
         views=build(settings.pretraining.views, VIEWS) if with_views else None,
         augment=None if with_views else replace(augment, mixup=0.0, cutmix=0.0),

@@ -13,14 +13,14 @@ from jlrun.errors import UserError
 from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.reporting.task_relations import read_relations
 from jlrun.reporting.task_relations_text import summarise
 from jlrun.runs.assembly import assemble
 from jlrun.runs.fingerprints import check_unchanged
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.training.diagnosis.gradients import shared_parameters
-from jlrun.training.diagnosis.measure import Diagnosis, look
+from jlrun.training.diagnosis.measure import Diagnosis, measure_gradients
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Fit, Phase
 
@@ -69,7 +69,7 @@ def diagnose(
             phase.recipe,
             make_weighting=Equal,
             make_terms=dict,
-            route=GradientRoute(),
+            gradient_options=GradientOptions(),
             make_balance=NoBalance,
         )
         learner = build_learner(model, replace(phase, recipe=recipe), assembly.engine)
@@ -83,7 +83,7 @@ def diagnose(
         looks = []
         for i, batches in enumerate(joint_batches(phase.train, All(), 0, num_batches, order)):
             seed_everything(seed, "diagnose", i)
-            seen = look(learner, phase, batches, assembly.engine, number, ALL)
+            seen = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
             assert seen is not None
             looks.append(seen)
     recorded = {r.phase: r for r in read_relations(directory / "metrics.csv")}.get(phase.name)

@@ -51,7 +51,7 @@ from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.training.interruption import listening
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import Surroundings
+from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
@@ -163,7 +163,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         diagnosis = Diagnosis(**settings.diagnosis.model_dump())
         reserve = Reserve(job.directory)
         reserve.take()
-        around = Surroundings(
+        context = TrainContext(
             assembly.engine, recorder, settings.seed, node.log_every, stop, diagnosis
         )
         try:
@@ -176,7 +176,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             for line in (*repaired, *notes, *job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
-            result = _train_all(job, assembly, around)
+            result = _train_all(job, assembly, context)
             _record_missing(result, recorder)
             draw_records(job, assembly, recorder)
             draw_curve(job, result, recorder)
@@ -256,7 +256,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         assert phase.num_steps > 0
         learner = build_learner(model, phase, assembly.engine)
         learner.weighting.check(known)
-        phase.recipe.route.check(learner.weighting)
+        phase.recipe.gradient_options.check(learner.weighting)
         for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
@@ -348,7 +348,7 @@ def _recorded(job: Job, assembly: Assembly) -> dict[str, Mapping[str, Any]]:
     return {name: recorded for name, recorded in found.items() if recorded}
 
 
-def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
+def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
 
     plan, results = assembly.plan, dict[str, FitResult]()
     data = fingerprints.digests(assembly.fingerprint)
@@ -356,23 +356,23 @@ def _train_all(job: Job, assembly: Assembly, around: Surroundings) -> Result:
     peak_memory = None
     for fit in plan.fits:
         folder = job.folder(fit.name)
-        _fetch(shared, fit, folder, around.recorder)
+        _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
         if done is None:
-            watching = observers(job, assembly, around) if fit.name == "main" else ()
-            done = FitRun(fit, assembly.new_model(fit), folder, around).run(
+            watching = observers(job, assembly, context) if fit.name == "main" else ()
+            done = FitRun(fit, assembly.new_model(fit), folder, context).run(
                 plan.val, plan.test, watching
             )
             if fit.name == "main":
                 peak_memory = assembly.engine.peak_memory_bytes()
-        _publish(shared, fit, folder, around.recorder)
+        _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= reused_scores(job, assembly)
     spaces = look_at_spaces(job.folder("main"), assembly)
     chosen = results["main"].selected
     at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results["main"].steps)
-    record_spaces(assembly, spaces, at, around.recorder)
+    record_spaces(assembly, spaces, at, context.recorder)
     return make_result(job, assembly, results["main"], scores, peak_memory, spaces.to_json())
 
 

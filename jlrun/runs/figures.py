@@ -10,17 +10,17 @@ from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
-from jlrun.training.loop import Surroundings
+from jlrun.training.loop import TrainContext
 from jlrun.training.recorder import Position, Recorder
 
 
-def observers(job: Job, assembly: Assembly, around: Surroundings) -> Sequence[Observer]:
+def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[Observer]:
     if not job.settings.recorder.figures:
         return ()
     # Matplotlib takes half a second to import.
     from jlrun.reporting.figures.observers import test_observers
 
-    return test_observers(assembly.tasks, assembly.specs, around.recorder)
+    return test_observers(assembly.tasks, assembly.specs, context.recorder)
 
 
 def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:

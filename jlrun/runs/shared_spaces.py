@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jlrun.evaluation.retrieval import Findings, look
+from jlrun.evaluation.retrieval import Findings, measure_spaces
 from jlrun.models import checkpoints
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.datasets import retrieval_options
@@ -26,7 +26,7 @@ def look_at_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
     model = assembly.new_model(fit)
     checkpoints.load_model(folder.selected(fit, phase), model)
     options = retrieval_options(assembly.settings)
-    return look(model, assembly.engine, assembly.leading, assembly.specs, options)
+    return measure_spaces(model, assembly.engine, assembly.leading, assembly.specs, options)
 
 
 def learning_phase(assembly: Assembly) -> Phase | None:

@@ -16,7 +16,7 @@ from jlrun.data.class_matching import (
     match,
     renamed,
 )
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError
@@ -75,12 +75,14 @@ def _lacks(splits: Splits, task: str) -> bool:
     return bool((class_column(splits.train, task) == UNLABELLED).any())
 
 
-def named_as_target(feeds: Sequence[Feed], matching: Matching) -> tuple[Feed, ...]:
+def named_as_target(
+    feeds: Sequence[LabelledStreams], matching: Matching
+) -> tuple[LabelledStreams, ...]:
     """Return the feeds, tasks of the sources called as those of the target that they are."""
     return tuple(f if f.name == "target" else renamed(f, matching.called) for f in feeds)
 
 
-def refuse_no_labels(settings: Settings, feeds: Sequence[Feed]) -> None:
+def refuse_no_labels(settings: Settings, feeds: Sequence[LabelledStreams]) -> None:
     """Refuse training on labels of which there are none.
 
     Raises:
@@ -98,7 +100,7 @@ def refuse_no_labels(settings: Settings, feeds: Sequence[Feed]) -> None:
 
 
 def told_of_target(
-    settings: Settings, plan: Plan, feeds: Sequence[Feed], matching: Matching
+    settings: Settings, plan: Plan, feeds: Sequence[LabelledStreams], matching: Matching
 ) -> tuple[str, ...]:
     """Return lines on how the target is learned and scored, where that is not as usual."""
     target = next((feed for feed in feeds if feed.name == "target"), None)
@@ -128,7 +130,9 @@ def told_of_target(
     return tuple(lines)
 
 
-def _left_out(plan: Plan, feeds: Sequence[Feed], target: Feed, matching: Matching) -> Iterator[str]:
+def _left_out(
+    plan: Plan, feeds: Sequence[LabelledStreams], target: LabelledStreams, matching: Matching
+) -> Iterator[str]:
     """Yield a line on each task that the target or a source does not share."""
     scored = {objective.spec.name for objective in plan.fits[0].scored}
     for spec in target.tasks:

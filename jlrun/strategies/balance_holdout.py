@@ -26,6 +26,6 @@ def _divided(fit: Fit, share: float) -> Fit:
 def _without_held(phase: Phase, share: float) -> Phase:
     names = dict.fromkeys(objective.stream for objective in phase.objectives)
     divided = {name: phase.train[name].divide(share) for name in names}
-    rest = {name: parts[0] for name, parts in divided.items()}
-    held = {name: parts[1] for name, parts in divided.items()}
+    rest = {name: context[0] for name, context in divided.items()}
+    held = {name: context[1] for name, context in divided.items()}
     return replace(phase, train={**phase.train, **rest}, held=held)

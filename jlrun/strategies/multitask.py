@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.sampling import All, Alone, Sampling
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Comparison, Fit, Plan
@@ -24,7 +24,9 @@ INDEPENDENT_OF = frozenset({"weighting", "sharing", "sampling", "tasks"})
 INDEPENDENT_OF_AMONG_SEVERAL = INDEPENDENT_OF - {"tasks"}
 
 
-def plan(feeds: tuple[Feed, ...], parts: Parts, sampling: Sampling | None = None) -> Plan:
+def plan(
+    feeds: tuple[LabelledStreams, ...], context: PlanContext, sampling: Sampling | None = None
+) -> Plan:
     """Return the plan of a multi-task run; a single task has no baseline but itself.
 
     A baseline has the same budget for its task: it does as many optimizer steps as the joint model
@@ -40,17 +42,17 @@ def plan(feeds: tuple[Feed, ...], parts: Parts, sampling: Sampling | None = None
     main = supervised_fit(
         "main",
         feeds,
-        modalities=parts.modalities,
-        epochs=parts.epochs,
-        recipe=parts.recipe,
+        modalities=context.modalities,
+        epochs=context.epochs,
+        recipe=context.recipe,
         sampling=joint,
     )
     counts = joint.counts([feed.train.steps_per_epoch for feed in feeds])
     alone = tuple(
-        _alone(feed, spec, count, parts, several=len(feeds) > 1)
+        _alone(feed, spec, count, context, several=len(feeds) > 1)
         for feed, count in zip(feeds, counts, strict=True)
         for spec in feed.tasks
-        if parts.baselines and len(tasks) > 1
+        if context.baselines and len(tasks) > 1
     )
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
@@ -69,14 +71,16 @@ def plan(feeds: tuple[Feed, ...], parts: Parts, sampling: Sampling | None = None
     )
 
 
-def _alone(feed: Feed, spec: TaskSpec, count: int, parts: Parts, several: bool) -> Fit:
+def _alone(
+    feed: LabelledStreams, spec: TaskSpec, count: int, context: PlanContext, several: bool
+) -> Fit:
     """Return the fit of one task on ``count`` batches of its data set in each epoch."""
     fit = supervised_fit(
         _baseline(spec),
         (replace(feed, tasks=(spec,)),),
-        modalities=parts.modalities,
-        epochs=parts.epochs,
-        recipe=replace(parts.recipe, make_weighting=Equal, route=GradientRoute()),
+        modalities=context.modalities,
+        epochs=context.epochs,
+        recipe=replace(context.recipe, make_weighting=Equal, gradient_options=GradientOptions()),
         sampling=Alone(count),
         independent_of=INDEPENDENT_OF_AMONG_SEVERAL if several else INDEPENDENT_OF,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Need, Term
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Recipe
 
@@ -17,7 +17,7 @@ Begin = Callable[[JointModel], None]
 
 
 @dataclass(frozen=True)
-class Parts:
+class PlanContext:
     """Collaborators of a plan, built from the config.
 
     Attributes:
@@ -46,7 +46,10 @@ class Parts:
             return {name: t for name, t in made.items() if getattr(t, "needs", None) is None}
 
         return replace(
-            self.recipe, make_weighting=Equal, make_terms=make_terms, route=GradientRoute()
+            self.recipe,
+            make_weighting=Equal,
+            make_terms=make_terms,
+            gradient_options=GradientOptions(),
         )
 
     def terms_between_modalities(self) -> frozenset[str]:

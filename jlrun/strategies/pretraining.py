@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.evaluation.retrieval import Retrieval
 from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.objective.terms.cross_modal import CrossModal
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
 
 SELF_SUPERVISED = "self_supervised"
@@ -22,7 +22,7 @@ RETRIEVAL = Retrieval()
 
 def with_pretraining(
     plan: Plan,
-    feeds: Sequence[Feed],
+    feeds: Sequence[LabelledStreams],
     streams: Mapping[str, Stream],
     epochs: int,
     recipe: Recipe,
@@ -56,12 +56,12 @@ def with_pretraining(
         recipe=replace(
             recipe,
             make_weighting=Equal,
-            route=GradientRoute(),
+            gradient_options=GradientOptions(),
             patience=None,
             modality_dropout=ModalityDropout(),
         ),
         across_modalities=len(main.modalities) > 1,
-        judge=ByRepresentation(feeds, retrieval, RECALL if has_space else "epoch"),
+        selector=ByRepresentation(feeds, retrieval, RECALL if has_space else "epoch"),
     )
     fits = (_after(phase, fit) if fit.pretrained_alike else fit for fit in others)
     return replace(plan, fits=(_after(phase, main), *fits))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from jlrun.data.labelled_streams import Feed, head_name
+from jlrun.data.labelled_streams import LabelledStreams, head_name
 from jlrun.data.sampling import All, Sampling
 from jlrun.training.plan import Fit, Phase, Recipe
 
 
 def supervised_fit(
     name: str,
-    feeds: tuple[Feed, ...],
+    feeds: tuple[LabelledStreams, ...],
     *,
     modalities: tuple[str, ...],
     epochs: int,

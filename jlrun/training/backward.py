@@ -26,10 +26,10 @@ from jlrun.objective.weightings.base import (
     Weighting,
 )
 from jlrun.seeding import preserved_randomness
-from jlrun.training.forward import PartLosses, StepForward
+from jlrun.training.forward import MicroBatchLosses, StepForward
 
 
-def backward(step: StepForward, number: int) -> tuple[list[PartLosses], Tensor]:
+def backward(step: StepForward, number: int) -> tuple[list[MicroBatchLosses], Tensor]:
     """Fill ``.grad`` of everything that trains, times the scaler's scale.
 
     Args:
@@ -60,7 +60,7 @@ def takes_features(step: StepForward) -> bool:
     the gradients are those of the shared parameters.
     """
     return (
-        step.phase.recipe.route.gradients == "features"
+        step.phase.recipe.gradient_options.gradients == "features"
         and len(step.parts[0]) == len({o.stream for o in step.phase.objectives}) == 1
         and isinstance(step.learner.model.body, FeatureSharing)
     )
@@ -74,7 +74,9 @@ def num_samples(weighting: Weighting) -> int:
 # --- one scalar --------------------------------------------------------------------------------
 
 
-def _backward_loss(step: StepForward, weighting: LossWeighting) -> tuple[list[PartLosses], Tensor]:
+def _backward_loss(
+    step: StepForward, weighting: LossWeighting
+) -> tuple[list[MicroBatchLosses], Tensor]:
     scale, runs = step.learner.loss_scale, []
     total = torch.zeros((), device=step.num_labelled.device)
     coefficients = None
@@ -114,8 +116,8 @@ def _coefficients(step: StepForward, weighting: LossWeighting) -> tuple[Tensor, 
 
 def _backward_features(
     step: StepForward, weighting: GradientWeighting, reuse: bool
-) -> tuple[list[PartLosses], Tensor]:
-    weighted = step.phase.recipe.route.head_grad == "weighted"
+) -> tuple[list[MicroBatchLosses], Tensor]:
+    weighted = step.phase.recipe.gradient_options.head_grad == "weighted"
     runs = [step.run(part, cut=True) for part in step.parts]
     keep = weighted or any(run.penalties.requires_grad for run in runs)
     pieces = [_leaf_gradients(run, step.learner.loss_scale, weighted, keep) for run in runs]
@@ -131,7 +133,7 @@ def _backward_features(
     return runs, _plain_total(runs)
 
 
-def _leaf_gradients(run: PartLosses, scale: float, weighted: bool, keep: bool) -> Tensor:
+def _leaf_gradients(run: MicroBatchLosses, scale: float, weighted: bool, keep: bool) -> Tensor:
     """Return the gradients of a part's losses at the cut, ``(T, B·D)`` float32.
 
     What is above the cut gets its gradients on the way, unless they are to be weighted.
@@ -160,7 +162,7 @@ def _taken(leaf: Tensor) -> Tensor:
     return grad.flatten() if grad.dtype == torch.float64 else grad.flatten().float()
 
 
-def _backward_trunk(run: PartLosses, update: Tensor, scale: float) -> None:
+def _backward_trunk(run: MicroBatchLosses, update: Tensor, scale: float) -> None:
     """Go back from the cut with ``update (B·D,)``, and with the penalties, in one pass."""
     assert run.cut is not None
     fused, gradient = run.cut.fused, (update * scale).to(run.cut.fused.dtype)
@@ -184,8 +186,8 @@ def _backward_trunk(run: PartLosses, update: Tensor, scale: float) -> None:
 
 def _backward_parameters(
     step: StepForward, weighting: GradientWeighting
-) -> tuple[list[PartLosses], Tensor]:
-    weighted = step.phase.recipe.route.head_grad == "weighted"
+) -> tuple[list[MicroBatchLosses], Tensor]:
+    weighted = step.phase.recipe.gradient_options.head_grad == "weighted"
     shared, private = _parameters(step)
     scale, runs = step.learner.loss_scale, []
     samples = _empty_samples(step, shared)
@@ -250,9 +252,9 @@ def _write(parameters: Sequence[nn.Parameter], update: Tensor) -> None:
         start = stop
 
 
-def _backward_weighted(step: StepForward, weights: Tensor) -> tuple[list[PartLosses], Tensor]:
+def _backward_weighted(step: StepForward, weights: Tensor) -> tuple[list[MicroBatchLosses], Tensor]:
     """Go back from Σ w_i L_i with known weights."""
-    weighted = step.phase.recipe.route.head_grad == "weighted"
+    weighted = step.phase.recipe.gradient_options.head_grad == "weighted"
     shared, private = _parameters(step)
     scale, runs = step.learner.loss_scale, []
     for part in step.parts:
@@ -274,7 +276,7 @@ def _backward_weighted(step: StepForward, weights: Tensor) -> tuple[list[PartLos
 def _may_reuse(step: StepForward, weighting: GradientWeighting, number: int) -> bool:
     """Return whether the last weights serve for the step: they are of few steps ago, and know all
     of its tasks. One that had no labels then would have the weight 0, and might have it forever."""
-    if number % step.phase.recipe.route.update_every == 0:
+    if number % step.phase.recipe.gradient_options.update_every == 0:
         return False
     return not bool(((step.num_labelled > 0) & ~weighting.last_active).any())
 
@@ -282,7 +284,7 @@ def _may_reuse(step: StepForward, weighting: GradientWeighting, number: int) -> 
 def _update(
     step: StepForward,
     weighting: GradientWeighting,
-    runs: Sequence[PartLosses],
+    runs: Sequence[MicroBatchLosses],
     samples: tuple[Tensor, ...],
     reuse: bool,
 ) -> Tensor:
@@ -329,11 +331,11 @@ def _above_cut(step: StepForward) -> tuple[nn.Parameter, ...]:
     return tuple(p for p in model.parameters() if p.requires_grad and id(p) not in below)
 
 
-def _weighted(run: PartLosses, weights: Tensor) -> Tensor:
+def _weighted(run: MicroBatchLosses, weights: Tensor) -> Tensor:
     return (weights.to(run.means) * run.values).sum()
 
 
-def _plain_total(runs: Sequence[PartLosses]) -> Tensor:
+def _plain_total(runs: Sequence[MicroBatchLosses]) -> Tensor:
     return torch.stack([r.values.detach().sum() + r.penalties.detach() for r in runs]).sum()
 
 

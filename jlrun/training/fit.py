@@ -22,7 +22,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import Surroundings, Training, train
+from jlrun.training.loop import PhaseRun, TrainContext, train
 from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
@@ -186,12 +186,12 @@ class FitRun:
     """
 
     def __init__(
-        self, fit: Fit, model: JointModel, folder: FitFolder, around: Surroundings
+        self, fit: Fit, model: JointModel, folder: FitFolder, context: TrainContext
     ) -> None:
         self.fit = fit
         self.model = model
         self._folder = folder
-        self._around = around
+        self._around = context
         self._completed = Completed()
         self._unfinished: dict[str, Any] | None = None
         self._last_save = time.monotonic()
@@ -249,7 +249,7 @@ class FitRun:
     def _train(self, phase: Phase) -> None:
         seed_everything(self._around.seed, phase.name, "learner")
         learner = build_learner(self.model, phase, self._around.engine)
-        training = Training(
+        training = PhaseRun(
             fit=self.fit.name,
             phase=phase,
             learner=learner,
@@ -267,7 +267,7 @@ class FitRun:
         self._around.recorder.end_phase()
         self._finish(training)
 
-    def _save(self, training: Training, force: bool) -> None:
+    def _save(self, training: PhaseRun, force: bool) -> None:
         due = time.monotonic() - self._last_save >= self._folder.save_seconds
         if not (force or due):
             return
@@ -286,7 +286,7 @@ class FitRun:
             "learner": training.learner.state_dict(),
             "window": training.window.state_dict(),
             "epoch_meter": training.epoch_meter.state_dict(),
-            "opposition": training.opposition.state_dict(),
+            "opposition": training.gradient_conflict.state_dict(),
         }
         self._save_last(unfinished)
 
@@ -299,7 +299,7 @@ class FitRun:
         checkpoints.save(self._folder.last, self.model, state, keep_previous=True)
         self._last_save = time.monotonic()
 
-    def _restore(self, training: Training) -> None:
+    def _restore(self, training: PhaseRun) -> None:
         if self._unfinished is None:
             return
         saved, self._unfinished = self._unfinished, None
@@ -308,12 +308,12 @@ class FitRun:
         training.learner.load_state_dict(saved["learner"])
         training.window.load_state_dict(saved["window"], device)
         training.epoch_meter.load_state_dict(saved["epoch_meter"], device)
-        training.opposition.load_state_dict(saved["opposition"])
+        training.gradient_conflict.load_state_dict(saved["opposition"])
         if training.state.best is not None:
             best = self._folder.selected(self.fit, training.phase)
             training.state.best_weights = checkpoints.load_tensors(best)
 
-    def _announce(self, training: Training) -> None:
+    def _announce(self, training: PhaseRun) -> None:
         phase, first = training.phase, training.first_step
         self._around.recorder.begin_phase(
             PhaseInfo(
@@ -326,7 +326,7 @@ class FitRun:
             )
         )
 
-    def _finish(self, training: Training) -> None:
+    def _finish(self, training: PhaseRun) -> None:
         phase, state = training.phase, training.state
         is_last = phase is self.fit.phases[-1]
         if is_last:
@@ -365,7 +365,7 @@ def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
         "epoch": state.best.epoch,
         "step": state.best.step,
         "score": state.best.score,
-        "criterion": phase.judge.criterion,
+        "criterion": phase.selector.criterion,
     }
 
 

@@ -17,7 +17,7 @@ from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective.balance.apart import ApartGradients
-from jlrun.objective.balance.base import Measured, PartView, StepDone
+from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.task_loss import objective_loss
 from jlrun.objective.terms.base import StepView
@@ -41,7 +41,7 @@ class CutGraph:
 
 
 @dataclass(frozen=True)
-class PartLosses:
+class MicroBatchLosses:
     """What the forward pass of a part of a step yields.  (T objectives, J terms)
 
     Attributes:
@@ -127,7 +127,7 @@ class StepForward:
         """Return the share of the step's rows that ``part`` has."""
         return sum(batch.size for batch in part.values()) / self.num_rows
 
-    def run(self, part: Part, cut: bool = False) -> PartLosses:
+    def run(self, part: Part, cut: bool = False) -> MicroBatchLosses:
         """Return the losses of a part.
 
         Args:
@@ -146,7 +146,7 @@ class StepForward:
             balance = self._balance(part, outputs)
         penalties = self._penalties(terms) * self.share(part)
         factors = self._factors.unbind()
-        return PartLosses(
+        return MicroBatchLosses(
             singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
             means=stacked([mean.detach() for mean in means], self.num_labelled),
             counts=self.num_labelled.new_tensor(counts),
@@ -164,7 +164,7 @@ class StepForward:
         with torch.no_grad(), unchanged_buffers(self.learner.model):
             return torch.stack([self.run(part).values for part in self.parts]).sum(dim=0)
 
-    def done(self, runs: Sequence[PartLosses]) -> StepDone:
+    def done(self, runs: Sequence[MicroBatchLosses]) -> StepDone:
         """Return the step for the balance, once all ``runs`` have gone back."""
         each = [run.balance.seen for run in runs]
         names = dict.fromkeys(name for seen in each for name in seen)
@@ -195,7 +195,7 @@ class StepForward:
         return torch.stack(counts).sum(dim=0)
 
     def _balance(self, part: Part, outputs: Mapping[str, Outputs]) -> Measured:
-        view = PartView(
+        view = MicroBatchView(
             model=self.learner.model,
             batches=part,
             outputs=outputs,

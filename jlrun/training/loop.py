@@ -20,7 +20,12 @@ from jlrun.objective.weightings.base import GradientWeighting, Weighting
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.training.diagnosis.conflict import Opposition
 from jlrun.training.diagnosis.gradients import shared_parameters
-from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis, Look, look
+from jlrun.training.diagnosis.measure import (
+    NO_DIAGNOSIS,
+    Diagnosis,
+    GradientMeasurement,
+    measure_gradients,
+)
 from jlrun.training.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.training.learner import Learner
 from jlrun.training.meter import Meter
@@ -31,7 +36,7 @@ from jlrun.training.step import StepStats, train_step
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrainContext:
     """What a loop is given besides what it trains.
 
     Attributes:
@@ -52,7 +57,7 @@ class Surroundings:
 
 
 @dataclass
-class Training:
+class PhaseRun:
     """A phase in progress.
 
     Attributes:
@@ -72,7 +77,7 @@ class Training:
     save: Callable[[bool], None]
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
-    opposition: Opposition = field(init=False, default_factory=Opposition)
+    gradient_conflict: Opposition = field(init=False, default_factory=Opposition)
 
     def __post_init__(self) -> None:
         labels = [o.label for o in self.phase.objectives]
@@ -85,7 +90,7 @@ class Training:
         return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
 
 
-def train(run: Training, around: Surroundings) -> None:
+def train(run: PhaseRun, context: TrainContext) -> None:
     """Train a phase to its end, from wherever ``run.state`` is.
 
     At the end of each epoch the model is scored on validation rows and the best weights are kept.
@@ -95,34 +100,34 @@ def train(run: Training, around: Surroundings) -> None:
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
-    clock = _Clock(state, around.engine)
-    if around.diagnosis.every is not None and state.step == 0:
-        _tell_if_blind(run, around)
+    clock = _Clock(state, context.engine)
+    if context.diagnosis.every is not None and state.step == 0:
+        _warn_without_shared_parameters(run, context)
     if _out_of_patience(phase, state):
         return
     if state.step == 0:
-        learner.balance.after_epoch(_between_epochs(run, around), 0)
-    for batches in _steps(phase, state.step, around.seed):
+        learner.balance.after_epoch(_between_epochs(run, context), 0)
+    for batches in _steps(phase, state.step, context.seed):
         clock.add()  # the wait for the batches
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
-        seen = _look(run, around, batches)
+        seen = _look(run, context, batches)
         clock.skip()
-        seed_everything(around.seed, phase.name, state.step)
-        stats = train_step(learner, phase, batches, around.engine, state.step)
+        seed_everything(context.seed, phase.name, state.step)
+        stats = train_step(learner, phase, batches, context.engine, state.step)
         state.step += 1
-        due = state.step % around.log_every == 0 or state.step % phase.steps_per_epoch == 0
+        due = state.step % context.log_every == 0 or state.step % phase.steps_per_epoch == 0
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
-        _observe(run, around, stats, clock, due)
+        _observe(run, context, stats, clock, due)
         if seen is not None:
-            _tell(run, around, seen)
+            _tell(run, context, seen)
         if state.step % phase.steps_per_epoch == 0:
-            _end_epoch(run, around)
+            _end_epoch(run, context)
             run.save(False)
             if _out_of_patience(phase, state):
                 return
             clock.skip()
-        if around.interrupted():
-            _refuse_not_finite(run)
+        if context.interrupted():
+            _check_finite(run)
             run.save(True)
             raise Interrupted
 
@@ -131,14 +136,14 @@ def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
     return phase.recipe.patience is not None and state.stale_epochs >= phase.recipe.patience
 
 
-def _between_epochs(run: Training, around: Surroundings) -> EpochView:
+def _between_epochs(run: PhaseRun, context: TrainContext) -> EpochView:
     phase = run.phase
     return EpochView(
         model=run.learner.model,
         objectives=phase.objectives,
         train=phase.train,
         held=phase.held,
-        autocast=around.engine.autocast,
+        autocast=context.engine.autocast,
     )
 
 
@@ -192,29 +197,29 @@ class _Clock:
 
 
 def _observe(
-    run: Training, around: Surroundings, stats: StepStats, clock: _Clock, due: bool
+    run: PhaseRun, context: TrainContext, stats: StepStats, clock: _Clock, due: bool
 ) -> None:
     run.window.add(stats)
     run.epoch_meter.add(stats)
-    around.recorder.step(run.first_step + run.state.step)
-    if due or around.engine.device.type == "cpu":  # elsewhere a look waits for the device
-        _refuse_not_finite(run)
+    context.recorder.step(run.first_step + run.state.step)
+    if due or context.engine.device.type == "cpu":  # elsewhere a look waits for the device
+        _check_finite(run)
     if due:
         values = run.window.means() | _settings(run.learner, run.phase)
-        if around.diagnosis.every is None:
+        if context.diagnosis.every is None:
             values |= _gradient_values(run.learner.weighting, run.phase)
         values["train/samples_per_second"] = clock.rate()
-        around.recorder.scalars(run.position(), values)
+        context.recorder.scalars(run.position(), values)
         run.window.reset()
 
 
-def _refuse_not_finite(run: Training) -> None:
+def _check_finite(run: PhaseRun) -> None:
     name = run.window.first_not_finite()
     if name is not None:
         _raise_not_finite(run, f"the loss of '{name}'")
 
 
-def _raise_not_finite(run: Training, what: str) -> NoReturn:
+def _raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
@@ -239,66 +244,70 @@ def _gradient_values(weighting: Weighting, phase: Phase) -> dict[str, float]:
     return gradient_values(labels, weighting.last_gramian.cpu(), weighting.last_active)
 
 
-def _look(run: Training, around: Surroundings, batches: Mapping[str, Batch]) -> Look | None:
+def _look(
+    run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]
+) -> GradientMeasurement | None:
     number = run.state.step
-    if run.fit != MAIN_FIT or not around.diagnosis.due(number):
+    if run.fit != MAIN_FIT or not context.diagnosis.due(number):
         return None
-    seed_everything(around.seed, run.phase.name, number)  # what the step itself will draw
-    return look(run.learner, run.phase, batches, around.engine, number, around.diagnosis)
+    seed_everything(context.seed, run.phase.name, number)  # what the step itself will draw
+    return measure_gradients(
+        run.learner, run.phase, batches, context.engine, number, context.diagnosis
+    )
 
 
-def _tell_if_blind(run: Training, around: Surroundings) -> None:
+def _warn_without_shared_parameters(run: PhaseRun, context: TrainContext) -> None:
     several = run.fit == MAIN_FIT and len(run.phase.objectives) > 1
     if several and not shared_parameters(run.learner.model):
-        around.recorder.message(
+        context.recorder.message(
             f"diagnosis: phase '{run.phase.name}' trains no parameters that its tasks share"
         )
 
 
-def _tell(run: Training, around: Surroundings, seen: Look) -> None:
+def _tell(run: PhaseRun, context: TrainContext, seen: GradientMeasurement) -> None:
     """Record what was seen before the step, beside the update that the step made of it."""
     descents = seen.descents(shared_parameters(run.learner.model))
-    run.opposition.add(descents)
+    run.gradient_conflict.add(descents)
     values = gradient_values(seen.tasks, seen.gramian, seen.active) | descent_values(descents)
     if seen.affinity is not None:
         values |= affinity_values(seen.tasks, seen.affinity)
-    around.recorder.scalars(run.position(), values)
+    context.recorder.scalars(run.position(), values)
 
 
-def _end_epoch(run: Training, around: Surroundings) -> None:
+def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     state, phase, learner = run.state, run.phase, run.learner
     learner.weighting.end_epoch()
     at = run.position()
-    learner.balance.after_epoch(_between_epochs(run, around), at.epoch)
+    learner.balance.after_epoch(_between_epochs(run, context), at.epoch)
     with learner.to_be_scored(phase.train) as model:
-        seed_everything(around.seed, phase.name, "judge", at.epoch)
-        scores = evaluate(predictor(model, around.engine), phase.selection, phase.val)
+        seed_everything(context.seed, phase.name, "judge", at.epoch)
+        scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
                 _raise_not_finite(run, f"the validation loss of '{label}'")
-        judgement = phase.judge(model, around.engine, at.epoch)
+        selection = phase.selector(model, context.engine, at.epoch)
         score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
-        if judgement.score is not None:
-            score = judgement.score
+        if selection.score is not None:
+            score = selection.score
         improved = state.best is None or state.best.beaten_by(score, loss)
         if improved:
             state.remember(Best(score, loss, at.epoch, at.step, scores), model)
-        values = _by_tag("val", scores) | dict(judgement.values) | _look_ahead(run, around, at)
+        values = _by_tag("val", scores) | dict(selection.values) | _look_ahead(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
-    around.recorder.scalars(at, values)
-    around.recorder.epoch(at, _summary(run, scores) | dict(judgement.shown), improved)
-    for line in run.opposition.end_epoch(at.epoch):
-        around.recorder.message(line)
+    context.recorder.scalars(at, values)
+    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), improved)
+    for line in run.gradient_conflict.end_epoch(at.epoch):
+        context.recorder.message(line)
     run.epoch_meter.reset()
 
 
-def _look_ahead(run: Training, around: Surroundings, at: Position) -> dict[str, float]:
+def _look_ahead(run: PhaseRun, context: TrainContext, at: Position) -> dict[str, float]:
     """Score the test split for the oracle, if the phase asks for it; nothing is selected by it."""
     state, phase = run.state, run.phase
     if not phase.oracle:
         return {}
     scores = evaluate(
-        predictor(run.learner.model, around.engine), phase.oracle, phase.oracle_streams
+        predictor(run.learner.model, context.engine), phase.oracle, phase.oracle_streams
     )
     score, loss = mean_score(scores, phase.oracle), mean_loss(scores, phase.oracle)
     state.last = Best(score, loss, at.epoch, at.step, scores)
@@ -311,7 +320,7 @@ def _by_tag(split: str, scores: Mapping[str, Mapping[str, float]]) -> dict[str, 
     return {f"{split}/{t}/{m}": v for t, metrics in scores.items() for m, v in metrics.items()}
 
 
-def _summary(run: Training, scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _summary(run: PhaseRun, scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     summary = {"train/total_loss": run.epoch_meter.means()["train/total_loss"]}
     for objective in run.phase.selection:
         metric = objective.spec.task.primary

@@ -12,14 +12,14 @@ from torch.optim import Optimizer
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
-from jlrun.evaluation.selection import Judge, NoJudge
+from jlrun.evaluation.selection import SelectByValidation, Selector
 from jlrun.evaluation.split_scores import Scores, SplitScores
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import Constant, Ramp
 from jlrun.objective.terms.base import TARGET, Need, Term
 from jlrun.objective.weightings.base import Weighting
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import Average, NoAverage
@@ -58,7 +58,7 @@ class Recipe:
     schedule: Schedule
     term_scale: float
     patience: int | None
-    route: GradientRoute = field(default_factory=GradientRoute)
+    gradient_options: GradientOptions = field(default_factory=GradientOptions)
     ramp: Ramp = field(default_factory=Constant)
     make_average: Callable[[], Average] = NoAverage
     make_balance: Callable[[], Balance] = NoBalance
@@ -108,7 +108,7 @@ class Phase:
     joined: bool = False
     batch_norm: Literal["train", "freeze"] = "train"
     across_modalities: bool = False
-    judge: Judge = field(default_factory=NoJudge)
+    selector: Selector = field(default_factory=SelectByValidation)
     oracle: tuple[Objective, ...] = ()
     oracle_streams: Mapping[str, Stream] = field(default_factory=dict)
     held: Mapping[str, Stream] = field(default_factory=dict)
@@ -189,7 +189,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Reuse:
+class CheckpointEnsemble:
     """A baseline that trains nothing: the mean prediction of checkpoints of the plan's fits.
 
     Attributes:
@@ -226,7 +226,7 @@ class Plan:
     test: Mapping[str, Stream]
     val: Mapping[str, Stream]
     compare: Callable[[Mapping[str, SplitScores]], Comparison]
-    reused: tuple[Reuse, ...] = ()
+    reused: tuple[CheckpointEnsemble, ...] = ()
     report: Callable[[Callable[[str], Predict]], Mapping[str, object]] = nothing_more
 
 

@@ -12,7 +12,7 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
 from jlrun.training.backward import backward, num_samples
-from jlrun.training.forward import PartLosses, StepForward
+from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.plan import Phase
 
@@ -86,7 +86,7 @@ def _step(learner: Learner) -> None:
 
 
 def _stats(
-    step: StepForward, runs: Sequence[PartLosses], total: Tensor, grad_norm: Tensor
+    step: StepForward, runs: Sequence[MicroBatchLosses], total: Tensor, grad_norm: Tensor
 ) -> StepStats:
     losses = torch.stack([run.means * run.counts for run in runs]).sum(dim=0)
     shares = zip(step.parts, runs, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jlrun.data.known_labels import KnownLabels
+from jlrun.data.known_labels import MaskedLabels
 from jlrun.data.rows import TensorRows
 from jlrun.data.view import View
 
@@ -22,7 +22,7 @@ KNOWN = torch.tensor([True, False, True, True, False, False])
 
 
 def test_labels_of_other_rows_are_not_known() -> None:
-    found = KnownLabels(rows(), KNOWN)
+    found = MaskedLabels(rows(), KNOWN)
     expected = {"a": KNOWN, "b": torch.tensor([True, False, False, True, False, False])}
     assert {task: mask.tolist() for task, mask in found.labelled.items()} == {
         task: mask.tolist() for task, mask in expected.items()
@@ -35,7 +35,7 @@ def test_labels_of_other_rows_are_not_known() -> None:
 
 
 def test_it_is_rows_like_any_other() -> None:
-    found = KnownLabels(rows(), KNOWN)
+    found = MaskedLabels(rows(), KNOWN)
     assert (len(found), found.num_bytes) == (len(rows()), rows().num_bytes)
     view = View(found, torch.tensor([5, 0]))
     assert view.labelled["a"].tolist() == [False, True]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -22,9 +22,9 @@ from jlrun.evaluation.validators import Evidence, InformationMaximization, Sourc
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
-from jlrun.objective.terms.adaptation import AdaBn
+from jlrun.objective.terms.adaptation import AdaBN
 from jlrun.strategies import transfer
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.tasks import Regression, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import WeightAverage
@@ -64,12 +64,12 @@ def with_targets(
 
 def feed(
     name: str, seed: int, masked: int = 0, tasks: tuple[TaskSpec, ...] = TASKS, count: int = 20
-) -> Feed:
+) -> LabelledStreams:
     train, val, test = (toy_stream(name, rows(seed + i, count, masked)) for i in range(3))
-    return Feed(name, train, val, test, toy_stream(name, rows(seed, count)), tasks)
+    return LabelledStreams(name, train, val, test, toy_stream(name, rows(seed, count)), tasks)
 
 
-def inputs(feed: Feed, split: str = "val") -> Tensor:
+def inputs(feed: LabelledStreams, split: str = "val") -> Tensor:
     return torch.cat([batch.inputs["x"] for batch in getattr(feed, split).sweep()])
 
 
@@ -82,14 +82,14 @@ def features_of(x: Tensor) -> Tensor:
     return model().body.trunk.encoders["x"](x)  # pyright: ignore
 
 
-def shared(target: Feed) -> tuple[Objective, ...]:
+def shared(target: LabelledStreams) -> tuple[Objective, ...]:
     return target.objectives()
 
 
-def judged(sources: list[Feed], target: Feed) -> tuple[list[Evidence], Any]:
+def judged(sources: list[LabelledStreams], target: LabelledStreams) -> tuple[list[Evidence], Any]:
     witness = Witness()
-    judge = ByValidator(witness, sources, target, shared(target))
-    return witness.seen, judge(model(), Engine(CPU), 1)
+    selector = ByValidator(witness, sources, target, shared(target))
+    return witness.seen, selector(model(), Engine(CPU), 1)
 
 
 def test_evidence_is_of_all_sources_and_the_target_s_validation_rows() -> None:
@@ -98,7 +98,7 @@ def test_evidence_is_of_all_sources_and_the_target_s_validation_rows() -> None:
         feed("sources.b", 10, count=12),
         feed("target", 20),
     )
-    (sign, largest), judgement = judged([first, second], target)
+    (sign, largest), selection = judged([first, second], target)
     both = torch.cat([inputs(first), inputs(second)])
     trained = torch.cat([inputs(first, "train"), inputs(second, "train")])
     torch.testing.assert_close(sign.source_train_features, features_of(trained))
@@ -113,7 +113,7 @@ def test_evidence_is_of_all_sources_and_the_target_s_validation_rows() -> None:
     assert torch.equal(sign.source_labels, wanted[0])
     assert torch.equal(largest.source_labels, wanted[1])
     mean = (sign.target_logits.mean() + largest.target_logits.mean()) / 2
-    assert judgement.score == pytest.approx(float(mean))
+    assert selection.score == pytest.approx(float(mean))
 
 
 def test_unlabelled_rows_of_a_source_are_no_evidence_for_the_task_alone() -> None:
@@ -138,19 +138,19 @@ def test_a_source_without_the_task_has_no_part_in_its_evidence() -> None:
 
 def test_all_validators_are_recorded_and_one_is_shown() -> None:
     source, target = feed("source", 0), feed("target", 20)
-    judge = ByValidator(InformationMaximization(), [source], target, shared(target))
-    judgement = judge(model(), Engine(CPU), 1)
-    assert judge.criterion == "validator/information_maximization"
-    assert dict(judgement.shown) == {judge.criterion: judgement.score}
+    selector = ByValidator(InformationMaximization(), [source], target, shared(target))
+    selection = selector(model(), Engine(CPU), 1)
+    assert selector.criterion == "validator/information_maximization"
+    assert dict(selection.shown) == {selector.criterion: selection.score}
     names = {"source_accuracy", "information_maximization", "snd", "entropy", "bnm"}
-    assert {tag.removeprefix("validator/") for tag in judgement.values} == names
-    assert all(math.isfinite(value) for value in judgement.values.values())
+    assert {tag.removeprefix("validator/") for tag in selection.values} == names
+    assert all(math.isfinite(value) for value in selection.values.values())
     evaluated = torch.cat([model()(batch).logits["sign"] for batch in source.val.sweep()])
     right = (evaluated[:, 0] > 0).long() == (inputs(source).sum(dim=1) > 0)
     largest = torch.cat([model()(batch).logits["largest"] for batch in source.val.sweep()])
     also = largest.argmax(dim=1) == inputs(source).argmax(dim=1)
     expected = (right.double().mean() + also.double().mean()) / 2
-    assert judgement.values["validator/source_accuracy"] == pytest.approx(float(expected))
+    assert selection.values["validator/source_accuracy"] == pytest.approx(float(expected))
 
 
 def test_tasks_without_exclusive_classes_are_refused() -> None:
@@ -165,8 +165,8 @@ def test_features_are_scored_for_each_data_set_with_its_own_labels() -> None:
         feed("datasets.a", 0),
         feed("datasets.b", 10, tasks=(TaskSpec("age", Regression(), ()),)),
     ]
-    judgement = ByRepresentation(feeds)(model(), Engine(CPU), 3)
-    assert judgement.score == 3.0
+    selection = ByRepresentation(feeds)(model(), Engine(CPU), 3)
+    assert selection.score == 3.0
     train, val = (inputs(feeds[0], split) for split in ("train", "val"))
     expected = representation_scores(
         features_of(train),
@@ -175,13 +175,13 @@ def test_features_are_scored_for_each_data_set_with_its_own_labels() -> None:
         (val.sum(dim=1) > 0).long(),
     )
     for name, value in expected.items():
-        assert judgement.values[f"representation/datasets.a/{name}"] == pytest.approx(value)
-    others = {tag.rpartition("/")[2] for tag in judgement.values if "datasets.b" in tag}
+        assert selection.values[f"representation/datasets.a/{name}"] == pytest.approx(value)
+    others = {tag.rpartition("/")[2] for tag in selection.values if "datasets.b" in tag}
     assert others == {"feature_std", "effective_rank"}, "a number is no class to be probed for"
 
 
 def test_unlabelled_rows_are_not_probed_for() -> None:
-    judgement = ByRepresentation([feed("dataset", 0, masked=6)])(model(), Engine(CPU), 1)
+    selection = ByRepresentation([feed("dataset", 0, masked=6)])(model(), Engine(CPU), 1)
     train, val = (inputs(feed("dataset", 0), split)[6:] for split in ("train", "val"))
     expected = representation_scores(
         features_of(train),
@@ -189,13 +189,13 @@ def test_unlabelled_rows_are_not_probed_for() -> None:
         features_of(val),
         (val.sum(dim=1) > 0).long(),
     )
-    found = {tag.rpartition("/")[2]: value for tag, value in judgement.values.items()}
+    found = {tag.rpartition("/")[2]: value for tag, value in selection.values.items()}
     assert found["linear_accuracy"] == pytest.approx(expected["linear_accuracy"])
 
 
 def test_no_label_at_all_leaves_what_needs_none() -> None:
-    judgement = ByRepresentation([feed("dataset", 0, masked=20)])(model(), Engine(CPU), 1)
-    assert all(math.isfinite(value) for value in judgement.values.values())
+    selection = ByRepresentation([feed("dataset", 0, masked=20)])(model(), Engine(CPU), 1)
+    assert all(math.isfinite(value) for value in selection.values.values())
 
 
 ADAPT = transfer.Adaptation(
@@ -204,7 +204,7 @@ ADAPT = transfer.Adaptation(
 
 
 def adapted(
-    target: Feed,
+    target: LabelledStreams,
     path: Path,
     adaptation: transfer.Adaptation = ADAPT,
     terms: Mapping[str, type[Term]] | None = None,
@@ -214,7 +214,7 @@ def adapted(
         return {name: make() for name, make in (terms or {}).items()}
 
     needs = frozenset(term.needs for term in (terms or {}).values())
-    parts = Parts(
+    parts = PlanContext(
         replace(toy_recipe(terms=make_terms), **recipe), ("x",), 4, baselines=False, needs=needs
     )
     domains = transfer.Domains((feed("source", 0),), target)
@@ -269,7 +269,7 @@ def test_the_last_epoch_is_scored_with_its_own_weights(tmp_path: Path) -> None:
     assert told.selected["criterion"] == "validator/later"
 
 
-def corrupted(target: Feed) -> Feed:
+def corrupted(target: LabelledStreams) -> LabelledStreams:
     """The same inputs with the labels of other rows, but in the test split."""
 
     def wrong(stream: Any) -> Any:
@@ -284,9 +284,9 @@ def corrupted(target: Feed) -> Feed:
 
 @pytest.mark.parametrize("oracle", [True, False])
 def test_labels_of_the_target_are_never_seen(tmp_path: Path, oracle: bool) -> None:
-    from jlrun.objective.terms.adaptation import Cdan, Mcc
+    from jlrun.objective.terms.adaptation import CDAN, MCC
 
-    terms: dict[str, type[Term]] = {"mcc": Mcc, "cdan": Cdan}
+    terms: dict[str, type[Term]] = {"mcc": MCC, "cdan": CDAN}
     how = replace(ADAPT, oracle=oracle)
     right = adapted(feed("target", 20), tmp_path / "right", how, terms)
     wrong = adapted(corrupted(feed("target", 20)), tmp_path / "wrong", how, terms)
@@ -299,7 +299,7 @@ def test_statistics_of_the_target_are_scored_and_kept(tmp_path: Path) -> None:
     """AdaBN in the loop: BatchNorm of what is selected has mean and variance of the target."""
     target = feed("target", 20)
     target = replace(target, pool=toy_stream("target", rows(20, 20)))
-    adapted(target, tmp_path, terms={"adabn": AdaBn})
+    adapted(target, tmp_path, terms={"adabn": AdaBN})
     kept = toy_model()
     checkpoints.load_model(tmp_path / "best", kept)
     layers = kept.eval().body.trunk.encoders["x"].layers  # pyright: ignore
@@ -312,9 +312,9 @@ def test_statistics_of_the_target_are_scored_and_kept(tmp_path: Path) -> None:
 def test_statistics_of_the_target_follow_the_averaged_weights() -> None:
     """What is scored is the average with its own statistics; training gets its own back."""
     target = feed("target", 20)
-    parts = Parts(
+    parts = PlanContext(
         replace(
-            toy_recipe(terms=lambda: {"adabn": AdaBn()}), make_average=lambda: WeightAverage(0.9)
+            toy_recipe(terms=lambda: {"adabn": AdaBN()}), make_average=lambda: WeightAverage(0.9)
         ),
         ("x",),
         4,

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
 from jlrun.models.blocks import blocks
-from jlrun.models.encoders import Cnn, Mlp, Torchvision, Vit
+from jlrun.models.encoders import CNN, MLP, Torchvision, ViT
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Gated, Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
-from jlrun.models.sharing import CrossStitch, Hard, Mmoe, Sharing, Soft
+from jlrun.models.sharing import CrossStitch, Hard, MMoE, Sharing, Soft
 from jlrun.models.trunk import Trunk
 from tests.toy import ToyEncoder, hard_model
 
@@ -29,9 +29,9 @@ def alone(encoder: Encoder) -> JointModel:
 
 
 ENCODERS: Mapping[str, tuple[Callable[[], Encoder], int]] = {
-    "cnn": (lambda: Cnn(SPEC, channels=[4, 6], hidden=8), 3),
-    "mlp": (lambda: Mlp(SPEC, hidden=[8, 5]), 2),
-    "vit": (lambda: Vit(SPEC, patch=8, width=24, depth=3, heads=3), 4),  # patches, and three blocks
+    "cnn": (lambda: CNN(SPEC, channels=[4, 6], hidden=8), 3),
+    "mlp": (lambda: MLP(SPEC, hidden=[8, 5]), 2),
+    "vit": (lambda: ViT(SPEC, patch=8, width=24, depth=3, heads=3), 4),  # patches, and three blocks
     "resnet18": (lambda: Torchvision(SPEC, "resnet18"), 9),  # the stem, and eight residual blocks
 }
 
@@ -61,7 +61,7 @@ def test_residual_blocks_of_a_resnet_with_their_normalisation() -> None:
 
 
 def test_tokens_are_in_the_first_block_of_a_transformer_and_the_last_norm_in_its_last() -> None:
-    found = blocks(alone(Vit(SPEC, patch=8, width=24, depth=3, heads=3)))
+    found = blocks(alone(ViT(SPEC, patch=8, width=24, depth=3, heads=3)))
     tokens = {f"{PREFIX}cls_token", f"{PREFIX}pos_embed"}
     assert tokens <= set(found[0])
     assert f"{PREFIX}norm.weight" in found[-1]
@@ -72,7 +72,7 @@ def test_tokens_are_in_the_first_block_of_a_transformer_and_the_last_norm_in_its
 
 def test_blocks_stand_in_the_order_of_the_forward_pass() -> None:
     """Each block's gradient reaches it only through those above it."""
-    encoder = Cnn(SPEC, channels=[4, 6], hidden=8)
+    encoder = CNN(SPEC, channels=[4, 6], hidden=8)
     order: list[str] = []
     for name, module in encoder.named_modules():
         if any(True for _ in module.parameters(recurse=False)):
@@ -83,7 +83,7 @@ def test_blocks_stand_in_the_order_of_the_forward_pass() -> None:
 
 
 def test_encoders_of_unlike_depth_end_together_below_the_fusion() -> None:
-    encoders: dict[str, Encoder] = {"deep": Mlp(SPEC, hidden=[8, 7, 6]), "flat": ToyEncoder()}
+    encoders: dict[str, Encoder] = {"deep": MLP(SPEC, hidden=[8, 7, 6]), "flat": ToyEncoder()}
     widths = {name: encoder.out_features for name, encoder in encoders.items()}
     fusion = Gated(widths)
     found = blocks(hard_model(encoders, fusion, {"digit": Linear(fusion.out_features, 3)}))
@@ -117,14 +117,14 @@ TASKS = ("digit", "parity")
 
 def shared(make: Callable[..., Sharing]) -> JointModel:
     def trunk() -> Trunk:
-        encoder = Cnn(SPEC, channels=[4, 6], hidden=8)
+        encoder = CNN(SPEC, channels=[4, 6], hidden=8)
         return Trunk({"image": encoder}, Single({"image": encoder.out_features}))
 
     body = make(trunk, TASKS)
     return JointModel(body, {t: body.build_head(lambda width: Linear(width, 2)) for t in TASKS})
 
 
-@pytest.mark.parametrize("sharing", [Hard, Soft, CrossStitch, Mmoe])
+@pytest.mark.parametrize("sharing", [Hard, Soft, CrossStitch, MMoE])
 def test_parts_of_single_tasks_are_in_blocks_too(sharing: Callable[..., Sharing]) -> None:
     model = shared(sharing)
     found = blocks(model)

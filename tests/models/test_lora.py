@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from jlrun.errors import UserError
-from jlrun.models.lora import LoraLinear, add_lora, is_lora_parameter, merge_lora
+from jlrun.models.lora import LoRALinear, add_lora, is_lora_parameter, merge_lora
 
 EVERYTHING = ""
 
@@ -224,7 +224,7 @@ def test_copies_are_independent_and_survive_pickling() -> None:
     merge_lora(other)
     randomise(other)
     assert torch.equal(body(x), before)
-    assert isinstance(body.get_submodule("3"), LoraLinear)
+    assert isinstance(body.get_submodule("3"), LoRALinear)
 
 
 def test_state_loads_into_another_model_with_adapters() -> None:

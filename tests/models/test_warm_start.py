@@ -13,12 +13,12 @@ from jlrun.data.specs import ImageSpec
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.models import checkpoints
-from jlrun.models.encoders import Mlp
+from jlrun.models.encoders import MLP
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import add_lora, is_lora_parameter
-from jlrun.models.warm_start import LearnedStart
+from jlrun.models.warm_start import PretrainedInit
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.transfer import L2SP
 from jlrun.training.learner import build_learner
@@ -30,7 +30,7 @@ SPEC = ImageSpec(1, 4, 4, (), ())
 
 def model(seed: int, hidden: tuple[int, ...] = (6,), classes: int = 3) -> JointModel:
     torch.manual_seed(seed)
-    encoder = Mlp(SPEC, hidden=list(hidden))
+    encoder = MLP(SPEC, hidden=list(hidden))
     heads = {
         "digit": Linear(encoder.out_features, classes),
         "parity": Linear(encoder.out_features, 1),
@@ -48,14 +48,14 @@ def copied(of: JointModel) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in of.state_dict().items()}
 
 
-def start_of(key: str, path: Path) -> LearnedStart:
-    found = LearnedStart.of({key: str(path)})
+def start_of(key: str, path: Path) -> PretrainedInit:
+    found = PretrainedInit.of({key: str(path)})
     assert found is not None
     return found
 
 
 def test_of_nothing_there_is_no_start() -> None:
-    assert LearnedStart.of({}) is None
+    assert PretrainedInit.of({}) is None
 
 
 def test_a_model_begins_as_the_run_s_selected_one(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.engine import Engine
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.wise_ft import ALPHAS, Between, wise_ft
 from jlrun.strategies import transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.training.plan import Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream
 
@@ -23,13 +23,13 @@ Weights = dict[str, Tensor]
 
 
 def plan_of(source: bool = True) -> Plan:
-    def feed(name: str, seed: int) -> Feed:
+    def feed(name: str, seed: int) -> LabelledStreams:
         train, val, test = (toy_stream(name, toy_rows(16, seed + i)) for i in range(3))
-        return Feed(name, train, val, test, train, TASKS)
+        return LabelledStreams(name, train, val, test, train, TASKS)
 
     sources = (feed("source", 0),) if source else ()
     domains = transfer.Domains(sources, feed("target", 10))
-    parts = Parts(toy_recipe(), ("x",), 2, baselines=False)
+    parts = PlanContext(toy_recipe(), ("x",), 2, baselines=False)
     return transfer.plan_finetune(domains, Full(wise_ft=True), parts, pretrain_epochs=1)
 
 

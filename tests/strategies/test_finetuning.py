@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, predictor
@@ -19,8 +19,8 @@ from jlrun.models.blocks import blocks
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.strategies import multitask, transfer
-from jlrun.strategies.finetuning import Finetuning, Full, Gradual, Lora, LpFt, Surgical
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.finetuning import LPFT, Finetuning, Full, Gradual, LoRA, Surgical
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.pretraining import with_pretraining
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
@@ -36,21 +36,21 @@ ADAPTERS = (f"{BODY}.0.lora_a", f"{BODY}.0.lora_b")
 EVERYTHING = {*LINEAR, *NORM, *STATISTICS, *HEADS}
 
 
-def feed(name: str, seed: int) -> Feed:
+def feed(name: str, seed: int) -> LabelledStreams:
     train, val, test = (toy_stream(name, toy_rows(24, seed + i)) for i in range(3))
-    return Feed(name, train, val, test, train, TASKS)
+    return LabelledStreams(name, train, val, test, train, TASKS)
 
 
-def parts(average: bool = False) -> Parts:
+def context(average: bool = False) -> PlanContext:
     recipe = toy_recipe()
     if average:
         recipe = replace(recipe, make_average=lambda: WeightAverage(0.9))
-    return Parts(recipe, ("x",), 4, baselines=False, blocks=lambda heads: blocks(toy_model()))
+    return PlanContext(recipe, ("x",), 4, baselines=False, blocks=lambda heads: blocks(toy_model()))
 
 
 def plan_of(finetuning: Finetuning, average: bool = False) -> Plan:
     domains = transfer.Domains((feed("source", 0),), feed("target", 10))
-    return transfer.plan_finetune(domains, finetuning, parts(average), pretrain_epochs=1)
+    return transfer.plan_finetune(domains, finetuning, context(average), pretrain_epochs=1)
 
 
 def begun(fit: Fit) -> JointModel:
@@ -80,8 +80,8 @@ WHAT_MOVES: dict[str, tuple[Finetuning, set[str]]] = {
     "frozen statistics": (Full(batch_norm="freeze"), EVERYTHING - {*STATISTICS}),
     "surgical": (Surgical(parameters=r"\.0\.(weight|bias)"), {*LINEAR, *HEADS}),
     "bias": (Surgical(parameters="bias"), {LINEAR[1], NORM[1], *STATISTICS, *HEADS}),
-    "lora": (Lora(rank=2), {*ADAPTERS, *HEADS}),
-    "lora without heads": (Lora(rank=2, head_lr=0.0), {*ADAPTERS}),
+    "lora": (LoRA(rank=2), {*ADAPTERS, *HEADS}),
+    "lora without heads": (LoRA(rank=2, head_lr=0.0), {*ADAPTERS}),
 }
 
 
@@ -96,7 +96,7 @@ def test_what_moves_on_the_target(case: str, tmp_path: Path) -> None:
 
 
 def test_adapters_wait_at_zero_while_the_source_is_learned(tmp_path: Path) -> None:
-    plan = plan_of(Lora(rank=2))
+    plan = plan_of(LoRA(rank=2))
     run(plan, tmp_path)
     new, source = begun(plan.fits[0]).state_dict(), loaded(tmp_path, "pretrain")
     assert moved(new, source) == EVERYTHING
@@ -109,11 +109,11 @@ def test_adapters_wait_at_zero_while_the_source_is_learned(tmp_path: Path) -> No
 
 def test_adapters_wait_at_zero_without_labels_too(tmp_path: Path) -> None:
     domains = feed("dataset", 0)
-    plan = multitask.plan((domains,), parts())
+    plan = multitask.plan((domains,), context())
     before = with_pretraining(plan, (domains,), {"dataset": domains.train}, 1, toy_recipe())
     fit = before.fits[0]
     model = toy_model()
-    Lora(rank=2).begin(model)
+    LoRA(rank=2).begin(model)
     learner = build_learner(model, fit.phases[0], Engine(CPU))
     trained = {id(p) for p in learner.parameters()}
     adapters = [p for name, p in model.named_parameters() if is_lora_parameter(name)]
@@ -122,7 +122,7 @@ def test_adapters_wait_at_zero_without_labels_too(tmp_path: Path) -> None:
 
 
 def test_adapters_merged_score_as_they_do_beside_the_weights(tmp_path: Path) -> None:
-    plan = plan_of(Lora(rank=2))
+    plan = plan_of(LoRA(rank=2))
     result = run(plan, tmp_path)
     model = begun(plan.fits[0])
     checkpoints.load_model(tmp_path / "best", model)
@@ -150,7 +150,7 @@ def test_layer_decay_is_the_rate_of_the_optimizer_s_groups() -> None:
 
 
 def test_the_probe_comes_first_and_its_heads_are_carried_over(tmp_path: Path) -> None:
-    plan = plan_of(LpFt(probe_share=0.5))
+    plan = plan_of(LPFT(probe_share=0.5))
     assert [phase.name for phase in plan.fits[0].phases] == ["pretrain", "probe", "finetune"]
     run(plan, tmp_path)
     source, probe, tuned = (loaded(tmp_path, name) for name in ("pretrain", "probe", "best"))
@@ -211,13 +211,13 @@ def trained_average(plan: Plan) -> dict[str, Tensor]:
     ("make", "message"),
     [
         (lambda: Surgical(parameters="("), r"finetune\.parameters: '\(' is not a regular expr"),
-        (lambda: Lora(parameters="("), r"finetune\.parameters: '\(' is not a regular expression"),
+        (lambda: LoRA(parameters="("), r"finetune\.parameters: '\(' is not a regular expression"),
         (
-            lambda: Lora(parameters="nonsense").begin(toy_model()),
+            lambda: LoRA(parameters="nonsense").begin(toy_model()),
             r"finetune\.parameters: 'nonsense' matches no weight",
         ),
         (
-            lambda: Lora(parameters="heads").begin(toy_model()),
+            lambda: LoRA(parameters="heads").begin(toy_model()),
             r"finetune\.parameters: 'heads' matches no weight .* of the body",
         ),
         (

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.strategies import multimodal, multitask, transfer
-from jlrun.strategies.finetuning import Full, Gradual, LpFt, Surgical
+from jlrun.strategies.finetuning import LPFT, Full, Gradual, Surgical
 from jlrun.strategies.gain import mean_primary, relative_gain
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.training.parameter_rules import ParameterRule
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
@@ -22,17 +22,19 @@ from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream
 DIGIT = TaskSpec("digit", Multiclass(), ("0", "1"))
 
 
-def feed(name: str, count: int = 40, tasks: tuple[TaskSpec, ...] = TASKS) -> Feed:
+def feed(name: str, count: int = 40, tasks: tuple[TaskSpec, ...] = TASKS) -> LabelledStreams:
     stream = toy_stream(name, toy_rows(count))
-    return Feed(name, stream, stream, stream, stream, tasks)
+    return LabelledStreams(name, stream, stream, stream, stream, tasks)
 
 
-def domains(*sources: Feed, target: Feed, **weights: float) -> transfer.Domains:
+def domains(
+    *sources: LabelledStreams, target: LabelledStreams, **weights: float
+) -> transfer.Domains:
     return transfer.Domains(sources, target, weights)
 
 
-def parts(baselines: bool = True, modalities: tuple[str, ...] = ("x",)) -> Parts:
-    return Parts(recipe=toy_recipe(), modalities=modalities, epochs=10, baselines=baselines)
+def context(baselines: bool = True, modalities: tuple[str, ...] = ("x",)) -> PlanContext:
+    return PlanContext(recipe=toy_recipe(), modalities=modalities, epochs=10, baselines=baselines)
 
 
 FULL = Full(body_lr=0.5, head_lr=2.0)
@@ -40,7 +42,7 @@ FULL = Full(body_lr=0.5, head_lr=2.0)
 
 def test_finetune_pretrains_on_the_source_then_tunes_on_the_target() -> None:
     between = domains(feed("source"), target=feed("target", 16))
-    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
+    plan = transfer.plan_finetune(between, FULL, context(), pretrain_epochs=3)
     pretrain, finetune = plan.fits[0].phases
     assert (list(pretrain.train), pretrain.epochs) == (["source"], 3)
     assert (list(finetune.train), finetune.epochs) == (["target"], 10)
@@ -50,7 +52,7 @@ def test_finetune_pretrains_on_the_source_then_tunes_on_the_target() -> None:
 
 def test_scratch_does_as_many_steps_as_both_phases() -> None:
     between = domains(feed("source"), target=feed("target", 16))
-    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
+    plan = transfer.plan_finetune(between, FULL, context(), pretrain_epochs=3)
     main, scratch = plan.fits
     budget = sum(phase.num_steps for phase in main.phases)
     assert scratch.phases[0].num_steps >= budget
@@ -62,14 +64,14 @@ def test_a_task_of_the_same_name_and_classes_keeps_its_head_and_another_gets_a_n
     target = feed("target", tasks=(DIGIT, TaskSpec("label", Multiclass(), ("car", "ship"))))
     between = domains(source, target=target)
     assert between.heads == {"source": {"digit": "digit", "label": "source_label"}}
-    plan = transfer.plan_finetune(between, FULL, parts(), pretrain_epochs=3)
+    plan = transfer.plan_finetune(between, FULL, context(), pretrain_epochs=3)
     assert set(plan.fits[0].heads) == {"digit", "label", "source_label"}
     assert [o.label for o in plan.reused[0].scored] == ["digit"]
 
 
 def test_joint_weighs_the_target_by_lambda_and_selects_on_it() -> None:
     between = domains(feed("source"), target=feed("target", 16))
-    (phase,) = transfer.plan_joint(between, 0.3, parts()).fits[0].phases
+    (phase,) = transfer.plan_joint(between, 0.3, context()).fits[0].phases
     assert [o.scale for o in phase.objectives] == [1.0, 1.0, 0.3, 0.3]
     assert [o.ramped for o in phase.objectives] == [False, False, True, True]
     assert {o.stream for o in phase.selection} == {"target"}
@@ -77,19 +79,19 @@ def test_joint_weighs_the_target_by_lambda_and_selects_on_it() -> None:
 
 
 def test_multitask_has_one_equal_fit_per_task() -> None:
-    plan = multitask.plan((feed("dataset"),), parts())
+    plan = multitask.plan((feed("dataset"),), context())
     assert [fit.name for fit in plan.fits] == ["main", "single_task/sign", "single_task/largest"]
     assert len({fit.phases[0].num_steps for fit in plan.fits}) == 1
 
 
 def test_a_single_task_has_nothing_to_be_compared_with() -> None:
-    plan = multitask.plan((feed("dataset", tasks=TASKS[:1]),), parts())
+    plan = multitask.plan((feed("dataset", tasks=TASKS[:1]),), context())
     assert len(plan.fits) == 1
     assert plan.compare({"main": SplitScores({}, {})}).gain is None
 
 
 def test_multimodal_has_one_fit_per_modality_and_their_ensemble() -> None:
-    plan = multimodal.plan(feed("dataset"), parts(modalities=("image", "audio")))
+    plan = multimodal.plan(feed("dataset"), context(modalities=("image", "audio")))
     assert [fit.name for fit in plan.fits] == ["main", "image", "audio"]
     assert [fit.modalities for fit in plan.fits] == [("image", "audio"), ("image",), ("audio",)]
     assert plan.reused[0].members == (("image", "best"), ("audio", "best"))
@@ -97,7 +99,7 @@ def test_multimodal_has_one_fit_per_modality_and_their_ensemble() -> None:
 
 def test_only_the_fused_model_loses_modalities_in_training() -> None:
     recipe = replace(toy_recipe(), modality_dropout=ModalityDropout({"image": 0.5}))
-    both = replace(parts(modalities=("image", "audio")), recipe=recipe)
+    both = replace(context(modalities=("image", "audio")), recipe=recipe)
     main, *alone = multimodal.plan(feed("dataset"), both).fits
     assert main.phases[0].recipe.modality_dropout.acts
     for fit in alone:
@@ -108,7 +110,7 @@ def test_only_the_fused_model_loses_modalities_in_training() -> None:
 
 def test_the_best_single_modality_is_chosen_on_validation_not_on_test() -> None:
     data = feed("dataset", tasks=(DIGIT,))
-    plan = multimodal.plan(data, parts(modalities=("image", "audio")))
+    plan = multimodal.plan(data, context(modalities=("image", "audio")))
 
     def scores(val: float, test: float) -> SplitScores:
         return SplitScores({"digit": {"accuracy": val}}, {"digit": {"accuracy": test}})
@@ -128,10 +130,10 @@ def test_the_best_single_modality_is_chosen_on_validation_not_on_test() -> None:
 
 def test_without_baselines_only_the_joint_model_is_trained() -> None:
     for plan in (
-        multitask.plan((feed("dataset"),), parts(baselines=False)),
-        multimodal.plan(feed("dataset"), replace(parts(False), modalities=("a", "b"))),
+        multitask.plan((feed("dataset"),), context(baselines=False)),
+        multimodal.plan(feed("dataset"), replace(context(False), modalities=("a", "b"))),
         transfer.plan_joint(
-            domains(feed("source"), target=feed("target")), 1.0, parts(baselines=False)
+            domains(feed("source"), target=feed("target")), 1.0, context(baselines=False)
         ),
     ):
         assert len(plan.fits) == 1
@@ -179,7 +181,7 @@ def test_delta_m_averages_over_the_metrics_of_a_task_then_over_tasks() -> None:
     assert gain["standard_error"] == {}
 
 
-def several() -> tuple[Feed, Feed]:
+def several() -> tuple[LabelledStreams, LabelledStreams]:
     """40 and 16 rows in batches of 8: 5 and 2 batches; both have a column ``sign``."""
     left = tuple(replace(s, name=f"left.{s.name}", target=s.name) for s in TASKS)
     right = (replace(TASKS[0], name="right", target="sign"),)
@@ -187,7 +189,7 @@ def several() -> tuple[Feed, Feed]:
 
 
 def test_several_data_sets_have_a_stream_each_and_labels_of_their_own() -> None:
-    main = multitask.plan(several(), parts()).fits[0]
+    main = multitask.plan(several(), context()).fits[0]
     (phase,) = main.phases
     assert list(phase.train) == list(phase.val) == ["datasets.left", "datasets.right"]
     assert [(o.label, o.stream, o.spec.column) for o in main.scored] == [
@@ -205,7 +207,7 @@ def test_several_data_sets_have_a_stream_each_and_labels_of_their_own() -> None:
 def test_a_baseline_takes_as_many_batches_of_its_data_set_as_the_joint_model(
     sampling: Sampling, joint: int, left: int, right: int
 ) -> None:
-    plan = multitask.plan(several(), parts(), sampling)
+    plan = multitask.plan(several(), context(), sampling)
     steps = {fit.name: fit.phases[0].steps_per_epoch for fit in plan.fits}
     assert steps == {
         "main": joint,
@@ -222,7 +224,7 @@ def test_a_baseline_takes_as_many_batches_of_its_data_set_as_the_joint_model(
 
 
 def test_the_gain_over_several_data_sets_counts_the_rows_of_each() -> None:
-    plan = multitask.plan(several(), parts())
+    plan = multitask.plan(several(), context())
     scores = {
         fit.name: SplitScores({}, {o.label: {"accuracy": 0.5} for o in fit.scored})
         for fit in plan.fits
@@ -241,7 +243,7 @@ def test_the_gain_over_several_data_sets_counts_the_rows_of_each() -> None:
 def test_the_weights_of_a_run_or_file_take_the_place_of_pretraining() -> None:
     begun = []
     plan = transfer.plan_finetune(
-        domains(target=feed("target")), FULL, parts(), pretrain_epochs=3, start=begun.append
+        domains(target=feed("target")), FULL, context(), pretrain_epochs=3, start=begun.append
     )
     (phase,) = plan.fits[0].phases
     assert phase.learned
@@ -252,7 +254,7 @@ def test_the_weights_of_a_run_or_file_take_the_place_of_pretraining() -> None:
 
 def test_what_phases_offer_to_terms() -> None:
     first, second = feed("sources.a"), feed("sources.b")
-    adapted = transfer.plan_adapt(domains(first, second, target=feed("target")), ADAPT, parts())
+    adapted = transfer.plan_adapt(domains(first, second, target=feed("target")), ADAPT, context())
     pretrain, adapt = adapted.fits[0].phases
     assert pretrain.offers == {"several sources"}
     assert adapt.offers == {"learned weights", "several sources", "target"}
@@ -267,7 +269,7 @@ ADAPT = transfer.Adaptation(
 
 def test_adaptation_learns_from_sources_and_only_looks_at_the_target() -> None:
     target = feed("target")
-    plan = transfer.plan_adapt(domains(feed("source"), target=target), ADAPT, parts())
+    plan = transfer.plan_adapt(domains(feed("source"), target=target), ADAPT, context())
     main, *baselines = plan.fits
     phase = main.phases[-1]
     assert {o.stream for o in phase.objectives} == {"source"}
@@ -283,12 +285,12 @@ def test_adaptation_learns_from_sources_and_only_looks_at_the_target() -> None:
 def test_adaptation_without_a_common_task_is_refused() -> None:
     other = feed("source", tasks=(TaskSpec("label", Multiclass(), ("cat", "dog")),))
     with pytest.raises(UserError, match="no source has a task"):
-        transfer.plan_adapt(domains(other, target=feed("target")), ADAPT, parts())
+        transfer.plan_adapt(domains(other, target=feed("target")), ADAPT, context())
 
 
 def test_generalisation_never_sees_the_target() -> None:
     sources = (feed("sources.a"), feed("sources.b"))
-    plan = transfer.plan_generalize(domains(*sources, target=feed("target")), ADAPT, parts())
+    plan = transfer.plan_generalize(domains(*sources, target=feed("target")), ADAPT, context())
     for phase in plan.fits[0].phases:
         assert "target" not in {*phase.train, *phase.val}
         assert {o.stream for o in phase.selection} == {"sources.a", "sources.b"}
@@ -299,7 +301,7 @@ LEAVING_OUT = replace(ADAPT, leave_one_out=True)
 
 def test_leaving_out_a_source_trains_as_long_without_it_and_scores_its_validation_rows() -> None:
     a, b, c = feed("sources.a", 40), feed("sources.b", 16), feed("sources.c", 24)
-    plan = transfer.plan_generalize(domains(a, b, c, target=feed("target")), LEAVING_OUT, parts())
+    plan = transfer.plan_generalize(domains(a, b, c, target=feed("target")), LEAVING_OUT, context())
     main, *others = plan.fits
     left_out = [fit for fit in others if fit.name.startswith("left_out/")]
     assert [fit.name for fit in left_out] == ["left_out/a", "left_out/b", "left_out/c"]
@@ -319,7 +321,7 @@ def test_leaving_out_a_source_trains_as_long_without_it_and_scores_its_validatio
 def test_the_mean_score_on_sources_left_out_is_what_sweeps_compare() -> None:
     sources = [feed(f"sources.{name}", tasks=(DIGIT,)) for name in "ab"]
     between = domains(*sources, target=feed("target", tasks=(DIGIT,)))
-    plan = transfer.plan_generalize(between, LEAVING_OUT, parts())
+    plan = transfer.plan_generalize(between, LEAVING_OUT, context())
     found = {"main": 0.9, "source_only": 0.6, "target_supervised": 1.0}
     found |= {"left_out/a": 0.5, "left_out/b": 0.8}
     assert found.keys() == {fit.name for fit in plan.fits}
@@ -339,10 +341,10 @@ def test_sources_that_cannot_be_left_out_are_refused() -> None:
     a, b = (feed(f"sources.{name}", tasks=(DIGIT,)) for name in "ab")
     unlike = feed("sources.c", tasks=(other,))
 
-    def refused(match: str, *sources: Feed, needs: frozenset = frozenset()) -> None:
+    def refused(match: str, *sources: LabelledStreams, needs: frozenset = frozenset()) -> None:
         with pytest.raises(UserError, match=match):
             transfer.plan_generalize(
-                domains(*sources, target=target), LEAVING_OUT, replace(parts(), needs=needs)
+                domains(*sources, target=target), LEAVING_OUT, replace(context(), needs=needs)
             )
 
     refused("at least 2 sources, found 1 source", a)
@@ -350,12 +352,12 @@ def test_sources_that_cannot_be_left_out_are_refused() -> None:
     refused("'a' can't be left out: no other source", a, unlike)
     refused("pretraining.epochs=0", a, b, needs=frozenset({"views"}))
     with pytest.raises(UserError, match="strategy=generalize"):
-        transfer.plan_adapt(domains(a, target=target), LEAVING_OUT, parts())
+        transfer.plan_adapt(domains(a, target=target), LEAVING_OUT, context())
 
 
 def test_the_share_of_the_gap_that_adaptation_closes() -> None:
     digits = (feed("source", tasks=(DIGIT,)), feed("target", tasks=(DIGIT,)))
-    plan = transfer.plan_adapt(domains(digits[0], target=digits[1]), ADAPT, parts())
+    plan = transfer.plan_adapt(domains(digits[0], target=digits[1]), ADAPT, context())
 
     def scores(accuracy: float) -> SplitScores:
         return SplitScores({}, {"digit": {"accuracy": accuracy}})
@@ -396,11 +398,11 @@ def test_layer_wise_decay_counts_from_the_head_and_has_a_floor() -> None:
 
 
 def test_lp_ft_probes_first() -> None:
-    probe, tune = LpFt(probe_share=0.2, body_lr=0.1).stretches(10, BLOCKS)
+    probe, tune = LPFT(probe_share=0.2, body_lr=0.1).stretches(10, BLOCKS)
     assert (probe.epochs, tune.epochs) == (2, 8)
     assert rates(probe.rules) == [0, 0, 0, 1]
     assert rates(tune.rules) == pytest.approx([0.1, 0.1, 0.1, 1])
-    assert [s.epochs for s in LpFt().stretches(1, BLOCKS)] == [1, 1]
+    assert [s.epochs for s in LPFT().stretches(1, BLOCKS)] == [1, 1]
 
 
 def test_gradual_unfreezing_goes_from_the_top_down() -> None:

@@ -12,18 +12,18 @@ import torch
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.augmentation.views import Views
 from jlrun.data.batch import Batch
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.models import checkpoints
 from jlrun.objective.terms import Term
-from jlrun.objective.terms.cross_modal import Clip
-from jlrun.objective.terms.self_supervised import SimClr
+from jlrun.objective.terms.cross_modal import CLIP
+from jlrun.objective.terms.self_supervised import SimCLR
 from jlrun.objective.weightings import PCGrad
 from jlrun.strategies import multimodal, multitask, transfer
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.pretraining import (
     SELF_SUPERVISED,
     between_modalities,
@@ -45,9 +45,9 @@ from tests.toy import (
 )
 
 
-def feed(name: str, seed: int = 0) -> Feed:
+def feed(name: str, seed: int = 0) -> LabelledStreams:
     train, val, test = (toy_stream(name, toy_rows(24, seed + i)) for i in range(3))
-    return Feed(name, train, val, test, train, TASKS)
+    return LabelledStreams(name, train, val, test, train, TASKS)
 
 
 def with_views(name: str, seed: int = 0, labelled: bool = False) -> Stream:
@@ -65,7 +65,7 @@ def with_views(name: str, seed: int = 0, labelled: bool = False) -> Stream:
 
 
 def simclr() -> Mapping[str, Term]:
-    return {"simclr": SimClr(hidden=8, out_features=4)}
+    return {"simclr": SimCLR(hidden=8, out_features=4)}
 
 
 def recipe() -> Recipe:
@@ -73,8 +73,8 @@ def recipe() -> Recipe:
 
 
 def plan_of(epochs: int = 2, name: str = "dataset") -> Plan:
-    parts = Parts(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
-    plan = multitask.plan((feed(name),), parts)
+    context = PlanContext(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
+    plan = multitask.plan((feed(name),), context)
     return with_pretraining(plan, (feed(name),), {name: with_views(name)}, epochs, recipe())
 
 
@@ -105,11 +105,11 @@ def test_the_terms_act_there_and_nowhere_else() -> None:
 
 
 def test_all_phases_of_transfer_follow_it() -> None:
-    parts = Parts(recipe(), ("x",), 2, baselines=False)
+    context = PlanContext(recipe(), ("x",), 2, baselines=False)
     domains = transfer.Domains((feed("source"),), feed("target", 10))
-    from jlrun.strategies.finetuning import LpFt
+    from jlrun.strategies.finetuning import LPFT
 
-    plan = transfer.plan_finetune(domains, LpFt(), parts, pretrain_epochs=1)
+    plan = transfer.plan_finetune(domains, LPFT(), context, pretrain_epochs=1)
     chosen = {"target": with_views("target")}
     phases = with_pretraining(plan, (feed("target"),), chosen, 1, recipe()).fits[0].phases
     assert [p.name for p in phases] == [SELF_SUPERVISED, "pretrain", "probe", "finetune"]
@@ -144,7 +144,7 @@ def test_labels_are_not_in_its_batches_and_change_nothing(tmp_path: Path) -> Non
             rows.targets["sign"].copy_(1 - rows.targets["sign"])  # pyright: ignore
         phase = replace(
             plan.fits[0].phases[0],
-            judge=ByRepresentation((replace(feed("dataset"), train=toy_stream(rows=rows)),)),
+            selector=ByRepresentation((replace(feed("dataset"), train=toy_stream(rows=rows)),)),
         )
         fit = replace(plan.fits[0], phases=(phase, plan.fits[0].phases[1]))
         run(replace(plan, fits=(fit,)), tmp_path / str(turned))
@@ -155,8 +155,8 @@ def test_labels_are_not_in_its_batches_and_change_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [1, 2])
 def test_baselines_are_what_they_are_without_it(number: int, tmp_path: Path) -> None:
     plan = plan_of()
-    parts = Parts(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
-    alone = multitask.plan((feed("dataset"),), parts)
+    context = PlanContext(recipe(), ("x",), 2, baselines=True, needs=frozenset({"views"}))
+    alone = multitask.plan((feed("dataset"),), context)
     one = run(plan, tmp_path / "with", number)
     two = run(alone, tmp_path / "without", number)
     assert one.test == two.test
@@ -165,24 +165,26 @@ def test_baselines_are_what_they_are_without_it(number: int, tmp_path: Path) -> 
 def test_rows_keep_all_modalities_while_nothing_is_supervised() -> None:
     recipe = replace(toy_recipe(terms=simclr), modality_dropout=ModalityDropout({"x": 0.5}))
     data = feed("dataset")
-    plan = multitask.plan((data,), Parts(recipe, ("x",), epochs=1, baselines=False))
+    plan = multitask.plan((data,), PlanContext(recipe, ("x",), epochs=1, baselines=False))
     streams = {"dataset": with_views("dataset")}
     before, after = with_pretraining(plan, (data,), streams, 1, recipe).fits[0].phases
     assert not before.recipe.modality_dropout.acts
     assert after.recipe.modality_dropout.acts
 
 
-def across_plan(baselines: bool = True, epochs: int = 2) -> tuple[Plan, tuple[Feed, ...]]:
+def across_plan(
+    baselines: bool = True, epochs: int = 2
+) -> tuple[Plan, tuple[LabelledStreams, ...]]:
     """Return a multimodal plan, of two modalities and one at a time, with a phase before it."""
 
     def terms() -> Mapping[str, Term]:
-        return {"clip": Clip(out_features=4)}
+        return {"clip": CLIP(out_features=4)}
 
     needs = frozenset({"several modalities"})
     own = toy_recipe(terms=terms)
-    parts = Parts(own, ("x", "y"), 2, baselines, needs=needs)
+    context = PlanContext(own, ("x", "y"), 2, baselines, needs=needs)
     data = feed("dataset")
-    plan = multimodal.plan(data, parts)
+    plan = multimodal.plan(data, context)
     if epochs:
         plan = with_pretraining(plan, (data,), {"dataset": data.train}, epochs, own)
     return plan, (data,)
@@ -197,7 +199,7 @@ def test_terms_between_modalities_act_in_the_phase_before() -> None:
     ]
     assert [fit.modalities for fit in others] == [("x",), ("y",)]
     assert all(not phase.offers for fit in others for phase in fit.phases)
-    assert main.phases[0].judge.criterion == RECALL
+    assert main.phases[0].selector.criterion == RECALL
 
 
 def test_beside_the_tasks_they_act_wherever_there_are_several_modalities() -> None:
@@ -209,7 +211,9 @@ def test_beside_the_tasks_they_act_wherever_there_are_several_modalities() -> No
 def test_single_modalities_do_not_depend_on_terms_between_them() -> None:
     plan, _ = across_plan()
     assert all({"terms", "pretraining"} <= (fit.independent_of or set()) for fit in plan.fits[1:])
-    mixed = Parts(recipe(), ("x", "y"), 2, True, needs=frozenset({"several modalities", None}))
+    mixed = PlanContext(
+        recipe(), ("x", "y"), 2, True, needs=frozenset({"several modalities", None})
+    )
     assert not mixed.terms_between_modalities()
 
 

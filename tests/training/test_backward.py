@@ -26,7 +26,7 @@ from jlrun.objective.weightings import (
     TaskGradients,
     Weighting,
 )
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.backward import backward, num_samples
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner, build_learner
@@ -76,11 +76,11 @@ def double_batch(count: int = 12) -> Batch:
     return replace(batch, inputs={"x": batch.inputs["x"].double()})
 
 
-def phase_of(weighting: MakeWeighting, terms: bool = False, **route: object) -> Phase:
+def phase_of(weighting: MakeWeighting, terms: bool = False, **gradient_options: object) -> Phase:
     made = {"confidence": Confidence(weight=0.3), "size": FeatureL2(weight=0.1)} if terms else {}
     recipe = replace(
         toy_recipe(weighting, lambda: made),
-        route=GradientRoute(**route),  # pyright: ignore[reportArgumentType]
+        gradient_options=GradientOptions(**gradient_options),  # pyright: ignore[reportArgumentType]
     )
     return toy_phase(recipe=recipe)
 
@@ -91,10 +91,13 @@ def gradients(
     accumulate: int = 1,
     batch: Batch | None = None,
     terms: bool = False,
-    **route: object,
+    **gradient_options: object,
 ) -> dict[str, Tensor]:
     """Return the gradients of one step by parameter name."""
-    phase, engine = phase_of(weighting, terms, **route), Engine(CPU, accumulate=accumulate)
+    phase, engine = (
+        phase_of(weighting, terms, **gradient_options),
+        Engine(CPU, accumulate=accumulate),
+    )
     learner = build_learner(smooth_model(), phase, engine)
     batches = {"dataset": double_batch() if batch is None else batch}
     samples = num_samples(learner.weighting)
@@ -306,6 +309,6 @@ def test_gradients_that_are_not_finite_leave_the_state_alone() -> None:
 
 def test_features_of_other_rows_are_refused_where_gradients_are_compared() -> None:
     with pytest.raises(UserError, match=r"weighting.gradients=parameters"):
-        GradientRoute("features").check(MoCo(("a", "b")))
+        GradientOptions("features").check(MoCo(("a", "b")))
     with pytest.raises(UserError, match="no weights to use again"):
-        GradientRoute(update_every=2).check(GradDrop(("a", "b")))
+        GradientOptions(update_every=2).check(GradDrop(("a", "b")))

@@ -17,7 +17,7 @@ from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.objective.weightings import GradientWeighting
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import Multiclass, Regression, TaskSpec
 from jlrun.tasks.objective import Objective
@@ -60,7 +60,7 @@ def two_streams(weighting: str = "equal", epochs: int = 2) -> Phase:
     recipe = replace(
         toy_recipe(lambda tasks: made(weighting, tasks)),
         make_optimizer=plain_sgd,
-        route=GradientRoute(gradients=sources[-1]),
+        gradient_options=GradientOptions(gradients=sources[-1]),
     )
     return Phase(
         name="train",
@@ -127,8 +127,8 @@ def test_a_fit_on_turns_that_is_stopped_and_resumed_equals_the_whole(
     assert phase.num_steps == 24
 
     def run(folder: str, interrupted=never):
-        around = toy_surroundings(interrupted)
-        fitting = FitRun(fit, toy_model(), FitFolder(tmp_path / folder, 0.0), around)
+        context = toy_surroundings(interrupted)
+        fitting = FitRun(fit, toy_model(), FitFolder(tmp_path / folder, 0.0), context)
         return fitting.model, fitting.run(STREAMS, STREAMS)
 
     model, whole = run("whole")

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from jlrun.config.build import build
 from jlrun.config.slots import TERM
 from jlrun.data.augmentation.views import Views
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.errors import Interrupted
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.models import checkpoints
-from jlrun.models.encoders import Mlp
+from jlrun.models.encoders import MLP
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Concat, Single
 from jlrun.models.heads import Linear
@@ -34,7 +34,7 @@ from jlrun.objective.weightings import Equal
 from jlrun.runs.saved_model import Teacher
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.pretraining import between_modalities, with_pretraining
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.training import fit as fitting
@@ -108,7 +108,7 @@ def feed(
     tasks: tuple[TaskSpec, ...] = (DIGIT,),
     views: bool = False,
     modalities: int = 1,
-) -> Feed:
+) -> LabelledStreams:
     def stream(seed: int, labelled: bool = True) -> Stream:
         return Stream(
             name,
@@ -122,7 +122,7 @@ def feed(
             labelled=labelled,
         )
 
-    return Feed(name, stream(0), stream(1), stream(2), stream(0, labelled=False), tasks)
+    return LabelledStreams(name, stream(0), stream(1), stream(2), stream(0, labelled=False), tasks)
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -142,7 +142,7 @@ def plan_for(option: str, beside: bool = True) -> Plan:
     recipe = Recipe(
         sgd, Equal, make_terms, Cosine(), 1.0, None, make_average=lambda: WeightAverage(0.9)
     )
-    parts = Parts(recipe, ("image",), epochs=2, baselines=False, needs=frozenset({needs}))
+    parts = PlanContext(recipe, ("image",), epochs=2, baselines=False, needs=frozenset({needs}))
     adaptation = transfer.Adaptation(InformationMaximization(), 0, joined=True, oracle=True)
     match needs:
         case "target":
@@ -216,7 +216,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(directory: Path, device: torch.device) -> Teacher:
         torch.manual_seed(1)
         heads = {"digit": Linear(5, 3)}
-        model = hard_model({"image": Mlp(SPEC, hidden=[5])}, Single({"image": 5}), heads)
+        model = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
     monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", load)
@@ -239,11 +239,11 @@ def train(plan: Plan, path: Path, learners: list[Learner], stops: tuple[int, ...
     """Train the main fit; ``stops`` are the steps, of all phases, at which it is interrupted."""
     recorder = Numbers()
     for before, stop in pairwise((0, *stops)):
-        around = toy_surroundings(StopAt(stop - before), recorder=recorder)
+        context = toy_surroundings(StopAt(stop - before), recorder=recorder)
         with pytest.raises(Interrupted):
-            FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), around).run({}, {})
-    around = toy_surroundings(never, recorder=recorder)
-    run = FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), around)
+            FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), context).run({}, {})
+    context = toy_surroundings(never, recorder=recorder)
+    run = FitRun(plan.fits[0], model_of(plan.fits[0]), FitFolder(path, 1e9), context)
     result = asdict(run.run(plan.val, plan.test))
     del result["seconds"]
     return Trained(result, recorder.values, list(learners))

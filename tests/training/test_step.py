@@ -9,7 +9,7 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import PCGrad, Uncertainty
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import build_learner
 from jlrun.training.parameter_rules import body_and_head
@@ -204,8 +204,8 @@ def test_gradients_of_tasks_on_two_streams_are_those_of_the_parameters() -> None
 
 @pytest.mark.parametrize("source", ["features", "parameters"])
 def test_a_frozen_body_stays_as_it_is_under_task_gradients(source: str) -> None:
-    route = GradientRoute(gradients=source)  # pyright: ignore[reportArgumentType]
-    recipe = replace(toy_recipe(PCGrad), route=route)
+    gradient_options = GradientOptions(gradients=source)  # pyright: ignore[reportArgumentType]
+    recipe = replace(toy_recipe(PCGrad), gradient_options=gradient_options)
     phase = replace(toy_phase(recipe=recipe), rules=body_and_head(body_lr=0.0))
     learner = build_learner(toy_model(), phase, Engine(CPU))
     before = {name: tensor.clone() for name, tensor in learner.model.body.state_dict().items()}

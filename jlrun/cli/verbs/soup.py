@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jlrun.config.schema import Settings
-    from jlrun.runs.soups import Cooked, Member
+    from jlrun.runs.soups import Member, RunSoup
 
 UNIFORM, SOUP = "mean of all (not tested)", "soup"
 
@@ -29,10 +29,10 @@ def main(args: list[str]) -> int:
     parsed = _parsed(args)
     from jlrun.runs.soups import (
         check_output,
-        cook,
         each_run,
         read_members,
         refuse_unlike,
+        soup_of_runs,
         write_soup,
     )
 
@@ -40,7 +40,7 @@ def main(args: list[str]) -> int:
     members = read_members(each_run([Path(run) for run in parsed.runs]))
     refuse_unlike(members)
     settings = _settings(members[0], parsed.overrides)
-    cooked = cook(members, settings, other_data=names_data(parsed.overrides))
+    cooked = soup_of_runs(members, settings, other_data=names_data(parsed.overrides))
     with held_output(parsed.output, "--output"):
         write_soup(cooked, members, parsed.output)
     _print(cooked, members, parsed.output)
@@ -84,7 +84,7 @@ def _settings(member: Member, overrides: list[str]) -> Settings:
     return Settings.parse(config)
 
 
-def _print(cooked: Cooked, members: Sequence[Member], output: Path) -> None:
+def _print(cooked: RunSoup, members: Sequence[Member], output: Path) -> None:
     from jlrun.reporting.recorders.result_table import ResultTable
 
     tasks = list(cooked.primary.items())

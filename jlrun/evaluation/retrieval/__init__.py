@@ -3,6 +3,6 @@
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
 from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.ranks import recall_between
-from jlrun.evaluation.retrieval.report import Findings, look
+from jlrun.evaluation.retrieval.report import Findings, measure_spaces
 
-__all__ = ["Embedded", "Findings", "Retrieval", "embed", "look", "recall_between"]
+__all__ = ["Embedded", "Findings", "Retrieval", "embed", "measure_spaces", "recall_between"]

@@ -27,7 +27,7 @@ class Embedded:
         vectors: modality -> ``(N, P)`` of length 1; anything where the modality is absent.
         present: modality -> Bool ``(N,)``.
         labels: target column -> int64 ``(N,)``, −1 for unlabelled rows; columns of classes only.
-        keys: int64 ``(N,)``, which rows are alike (`jlrun.data.positives`).
+        keys: int64 ``(N,)``, which rows are positives (`jlrun.data.positives`).
     """
 
     vectors: Mapping[str, Tensor]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.data.positives import alike
+from jlrun.data.positives import positives
 from jlrun.evaluation.retrieval.embedded import Embedded
 from jlrun.tasks.metrics.ranks import median
 
@@ -40,7 +40,7 @@ def _compared(
     queries: Tensor, candidates: Tensor, keys: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return cosines and which answers are right, ``(M, N)`` each, of the queries at ``rows``."""
-    right = alike(keys[rows], keys)
+    right = positives(keys[rows], keys)
     right[torch.arange(len(rows)), rows] = True
     return queries[rows].double() @ candidates.double().T, right
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import Spec, TextSpec
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.classes import (
@@ -27,7 +27,7 @@ from jlrun.tasks import Binary, Multiclass, TaskSpec
 
 @dataclass(frozen=True)
 class Findings:
-    """What `look` returns.
+    """What `measure_spaces` returns.
 
     Attributes:
         retrieval: space -> pair of modalities -> direction -> scores.
@@ -52,8 +52,12 @@ class Findings:
         return recalls | dict(_flat("shared_space", self.spaces))
 
 
-def look(
-    model: JointModel, engine: Engine, feed: Feed, specs: Mapping[str, Spec], options: Retrieval
+def measure_spaces(
+    model: JointModel,
+    engine: Engine,
+    feed: LabelledStreams,
+    specs: Mapping[str, Spec],
+    options: Retrieval,
 ) -> Findings:
     """Read the test split, and at most as many training rows, and return what comes of it.
 
@@ -100,7 +104,7 @@ def _retrieval(rows: Embedded) -> dict[str, Any]:
 
 
 def _prompts(
-    tasks: Sequence[TaskSpec], vectors: Mapping[str, Any], feed: Feed, rows: Embedded
+    tasks: Sequence[TaskSpec], vectors: Mapping[str, Any], feed: LabelledStreams, rows: Embedded
 ) -> dict[str, Any]:
     """Return task -> modality -> how well rows are told by what their classes are called."""
     found: dict[str, Any] = {}
@@ -119,7 +123,7 @@ def _prompts(
     return found
 
 
-def _unseen(spec: TaskSpec, feed: Feed) -> list[int]:
+def _unseen(spec: TaskSpec, feed: LabelledStreams) -> list[int]:
     """Return the classes without a training row."""
     rows = feed.pool.rows
     labels, mask = rows.targets[spec.column], rows.labelled.get(spec.column)

@@ -15,7 +15,7 @@ from jlrun.models.encoders.log_mel import log_mel_of, standardised
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
-class AudioCnn(Encoder):
+class AudioCNN(Encoder):
     """Log-mel → 3×3 convolutions with ReLU and 2×2 max pooling → pooling over time → hidden layer.
 
     Each clip's spectrogram is brought to mean 0 and variance 1 by itself: loudness does not matter,

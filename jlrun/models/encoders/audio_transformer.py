@@ -11,7 +11,7 @@ from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.encoders.log_mel import log_mel_of, standardised
 from jlrun.models.encoders.transformer import check_heads
-from jlrun.models.encoders.vit import Vit
+from jlrun.models.encoders.vit import ViT
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
@@ -56,7 +56,7 @@ class AudioTransformer(Encoder):
         self.log_mel = log_mel_of(spec, num_mels, window_seconds, hop_seconds)
         frames = 1 + spec.num_samples // self.log_mel.hop
         image = ImageSpec(1, num_mels, frames, (), ())
-        self.vit = Vit(image, patch, width, depth, heads, dropout, pool)
+        self.vit = ViT(image, patch, width, depth, heads, dropout, pool)
         self.out_features = width
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from jlrun.ranges import Fraction, PositiveInt
 MAX_POSITIONS = 8
 
 
-class Cnn(Encoder):
+class CNN(Encoder):
     """3×3 convolutions, each with ReLU and 2×2 max pooling, then a hidden layer.
 
     With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of

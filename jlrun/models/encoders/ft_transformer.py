@@ -15,7 +15,7 @@ from jlrun.models.encoders.transformer import Attention, check_heads
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
-class FtTransformer(Encoder):
+class FTTransformer(Encoder):
     """A token for each column and one for the row, through pre-norm blocks with ReGLU.
 
     Section 3.3 of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS

@@ -11,7 +11,7 @@ from jlrun.models.encoders.steps import read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Gru(Encoder):
+class GRU(Encoder):
     """Gated recurrent units; the features are their state at the last step of the series.
 
     Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", EMNLP 2014, in the

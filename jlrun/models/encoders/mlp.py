@@ -12,7 +12,7 @@ from jlrun.models.encoders.base import Encoder, Stage
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Mlp(Encoder):
+class MLP(Encoder):
     """Linear layers with ReLU on the flattened image.
 
     Args:

@@ -18,7 +18,7 @@ from jlrun.models.encoders.steps import read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class SeriesCnn(Encoder):
+class SeriesCNN(Encoder):
     """Convolutions over time, each with ReLU and max pooling by 2; pooling over time; hidden layer.
 
     After the fully convolutional network of Wang et al., "Time Series Classification from Scratch

@@ -14,7 +14,7 @@ from jlrun.models.encoders.cells import CategoryEmbedding, read_numbers
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class TabularMlp(Encoder):
+class TabularMLP(Encoder):
     """Linear layers with ReLU on numbers, marks of missing ones and embedded categories.
 
     The MLP of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,

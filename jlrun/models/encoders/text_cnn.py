@@ -16,7 +16,7 @@ from jlrun.models.encoders.sequences import PADDING, masked_max, padding_of
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class TextCnn(Encoder):
+class TextCNN(Encoder):
     """Filters over windows of words, each with its largest value in the text.
 
     Eqs. (1) to (4) of Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014

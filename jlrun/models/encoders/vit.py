@@ -18,7 +18,7 @@ from jlrun.models.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Vit(Encoder):
+class ViT(Encoder):
     """Patches with learned positions through pre-norm transformer blocks.
 
     Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, eqs. (1) to (4). Differs from it

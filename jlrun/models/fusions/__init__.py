@@ -4,7 +4,7 @@ from jlrun.models.fusions.base import Fusion, TokenFusion
 from jlrun.models.fusions.bottleneck import Bottleneck
 from jlrun.models.fusions.concat import Concat
 from jlrun.models.fusions.cross_attention import CrossAttention
-from jlrun.models.fusions.film import Film
+from jlrun.models.fusions.film import FiLM
 from jlrun.models.fusions.gated import Gated
 from jlrun.models.fusions.late import Late
 from jlrun.models.fusions.low_rank import LowRank
@@ -18,7 +18,7 @@ __all__ = [
     "Bottleneck",
     "Concat",
     "CrossAttention",
-    "Film",
+    "FiLM",
     "Fusion",
     "Gated",
     "Late",

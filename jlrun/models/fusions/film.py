@@ -14,7 +14,7 @@ from jlrun.models.fusions.presence import presence, require_several, zero_absent
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Film(Fusion):
+class FiLM(Fusion):
     """``ReLU(γ ⊙ h + β)``: h is of the conditioned modality, γ and β of all others.
 
     h = norm(W f), γ = 1 + Σ_m Γ_m f_m + c_m and β = Σ_m B_m f_m + b_m over the present modalities

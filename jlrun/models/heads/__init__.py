@@ -1,9 +1,9 @@
 """Heads: the fused features to one task's logits."""
 
-from jlrun.models.heads.aspp import Aspp
+from jlrun.models.heads.aspp import ASPP
 from jlrun.models.heads.cosine import Cosine
 from jlrun.models.heads.embedding import Embedding
 from jlrun.models.heads.linear import Linear
-from jlrun.models.heads.mlp import Mlp
+from jlrun.models.heads.mlp import MLP
 
-__all__ = ["Aspp", "Cosine", "Embedding", "Linear", "Mlp"]
+__all__ = ["ASPP", "MLP", "Cosine", "Embedding", "Linear"]

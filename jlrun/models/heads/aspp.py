@@ -11,7 +11,7 @@ from jlrun.models.module_state import running_statistics
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Aspp(nn.Module):
+class ASPP(nn.Module):
     """Logit maps ``(B, out_features, h, w)`` of maps ``(B, in_features, h, w)``.
 
     Atrous spatial pyramid pooling, section 3.3 of Chen et al., "Rethinking Atrous Convolution for

@@ -8,7 +8,7 @@ from jlrun.models.heads.shapes import check_vectors
 from jlrun.ranges import Fraction, PositiveInt
 
 
-class Mlp(nn.Module):
+class MLP(nn.Module):
     """Logits ``(B, out_features)`` through one hidden layer with ReLU.
 
     Args:

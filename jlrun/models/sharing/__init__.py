@@ -4,28 +4,28 @@ from jlrun.models.sharing.base import Cut, FeatureSharing, Representation, Shari
 from jlrun.models.sharing.cross_stitch import CrossStitch
 from jlrun.models.sharing.dselect_k import DSelectK
 from jlrun.models.sharing.hard import Hard
-from jlrun.models.sharing.ltb import Ltb
+from jlrun.models.sharing.ltb import LTB
 from jlrun.models.sharing.mixstyle import MixStyle
-from jlrun.models.sharing.mmoe import Mmoe
-from jlrun.models.sharing.mtan import Mtan
-from jlrun.models.sharing.ple import Ple
+from jlrun.models.sharing.mmoe import MMoE
+from jlrun.models.sharing.mtan import MTAN
+from jlrun.models.sharing.ple import PLE
 from jlrun.models.sharing.soft import Soft
-from jlrun.models.sharing.task_lora import TaskLora
+from jlrun.models.sharing.task_lora import TaskLoRA
 
 __all__ = [
+    "LTB",
+    "MTAN",
+    "PLE",
     "CrossStitch",
     "Cut",
     "DSelectK",
     "FeatureSharing",
     "Hard",
-    "Ltb",
+    "MMoE",
     "MixStyle",
-    "Mmoe",
-    "Mtan",
-    "Ple",
     "Representation",
     "Sharing",
     "Soft",
-    "TaskLora",
+    "TaskLoRA",
     "TrunkSharing",
 ]

@@ -14,7 +14,7 @@ from jlrun.models.trunk import Encoded, Trunk
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
-class Ltb(TrunkSharing):
+class LTB(TrunkSharing):
     """K branches of each stage; which of those below a branch grows from is learned.
 
     Guo, Lee & Ulbricht, "Learning to Branch for Multi-Task Learning", ICML 2020: every branch draws

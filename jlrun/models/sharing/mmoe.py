@@ -11,7 +11,7 @@ from jlrun.models.sharing.experts import Experts, Gate, mix
 from jlrun.ranges import PositiveInt
 
 
-class Mmoe(FeatureSharing):
+class MMoE(FeatureSharing):
     """All tasks have the same experts, and each a gate that mixes them for every row.
 
     Eqs. (5) to (7) of Ma et al., "Modeling Task Relationships in Multi-task Learning with

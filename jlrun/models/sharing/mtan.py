@@ -16,7 +16,7 @@ from jlrun.models.trunk import Encoded
 from jlrun.ranges import PositiveInt
 
 
-class Mtan(TrunkSharing):
+class MTAN(TrunkSharing):
     """One trunk, and for each task attention to what every stage of it yields.
 
     Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019, eqs. (1) and (2): a mask

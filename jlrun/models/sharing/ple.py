@@ -13,7 +13,7 @@ from jlrun.models.sharing.experts import Experts, Gate, mix
 from jlrun.ranges import PositiveInt
 
 
-class Ple(FeatureSharing):
+class PLE(FeatureSharing):
     """Levels of experts: each task mixes its own and the shared ones, level by level.
 
     Progressive layered extraction, eqs. (6) to (8) of Tang et al., "Progressive Layered Extraction

@@ -17,7 +17,7 @@ from jlrun.models.trunk import Encoded
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 
-class TaskLora(TrunkSharing):
+class TaskLoRA(TrunkSharing):
     """Each task sees the one trunk with weights W + (α / r) B A of its own.
 
     A is random and B zero, so that it starts as hard sharing. The adapters are those of Hu et al.,

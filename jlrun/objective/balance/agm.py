@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.models.module_state import evaluating
-from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import has_classes, require_classes
@@ -23,7 +23,7 @@ LEAST_PROBABILITY = 1e-8
 MOST_RISE = 10.0  # of τ − r, in the authors' code
 
 
-class Agm(Balance):
+class AGM(Balance):
     """Gradients of encoder m become κ_m g, κ_m = exp(−α (r_m − τ_m)): adaptive modulation.
 
     The response of modality m is its Shapley value in the logits, with the other modalities masked;
@@ -63,7 +63,7 @@ class Agm(Balance):
         self.register_buffer("num_steps", torch.zeros(count))
 
     @torch.no_grad()
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         scores = view.counts.new_zeros(len(self.modalities))
         answers = torch.zeros_like(scores)
         counted = [o for o in self.objectives if has_classes(o.spec.task)]

@@ -47,7 +47,7 @@ class BalanceStart:
 
 
 @dataclass(frozen=True)
-class PartView:
+class MicroBatchView:
     """What a balance may look at of a part of a training step.
 
     Attributes:
@@ -96,7 +96,7 @@ class StepDone:
         apart: modality -> gradient ``(N_m,)`` of what was kept apart, by the parameters of
             `jlrun.objective.balance.encoders.encoder_parameters`.
         scale: what all gradients are multiplied with (fp16).
-        progress: as in `PartView`.
+        progress: as in `MicroBatchView`.
     """
 
     model: JointModel
@@ -167,7 +167,7 @@ class Balance(nn.Module, ABC):
         return num_usable(self.objectives, self.modalities, batches)
 
     @abstractmethod
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         """Look at a part of a step; called after its forward pass. No state may change."""
 
     @abstractmethod
@@ -190,7 +190,7 @@ class NoBalance(Balance):
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
         return torch.zeros(0, 0)
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         return Measured()
 
     def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:

@@ -14,7 +14,7 @@ from jlrun.objective.balance.base import (
     BalanceStart,
     EpochView,
     Measured,
-    PartView,
+    MicroBatchView,
     StepDone,
 )
 from jlrun.objective.balance.rows import num_usable
@@ -63,7 +63,7 @@ class GradientBlend(Balance):
     def task_factor(self) -> Tensor | float:
         return self.weights[0]
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         losses = self.heads.losses(view)
         total = (self.weights[1:, None] * losses * view.scales).sum()
         return Measured(total, seen={"losses": losses.detach()})

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from jlrun.errors import UserError
 from jlrun.objective.balance.apart import flat, put
-from jlrun.objective.balance.base import TAG, Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.base import (
+    TAG,
+    Balance,
+    BalanceStart,
+    Measured,
+    MicroBatchView,
+    StepDone,
+)
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.pareto import Pareto
 from jlrun.objective.balance.unimodal import UnimodalHeads, coefficient_readings, loss_readings
@@ -62,7 +69,7 @@ class MMPareto(Balance):
         self.heads = UnimodalHeads(start)
         self.weightings = nn.ModuleDict({m: self._weighting() for m in self.modalities})
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         losses = self.heads.losses(view)
         own = (losses * view.scales).sum(dim=1).unbind()
         apart = dict(zip(self.modalities, own, strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits
 from jlrun.objective.balance.rows import usable
@@ -21,7 +21,7 @@ from jlrun.objective.balance.unimodal import (
 from jlrun.ranges import NonNegativeFloat
 
 
-class OgmGe(Balance):
+class OGMGE(Balance):
     """Gradients of encoder m become k_m g + N(0, std²(g)): on-the-fly gradient modulation.
 
     s_m is the mean probability of the right class by modality m alone, ρ_m = s_m over the mean of
@@ -53,7 +53,7 @@ class OgmGe(Balance):
         apart = can_be_taken_apart(start.model, [o.head for o in start.objectives])
         self.heads = None if apart else UnimodalHeads(start)
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         loss, seen = None, self._scores(view)
         if self.heads is not None:
             losses = self.heads.losses(view, detach=True)
@@ -81,7 +81,7 @@ class OgmGe(Balance):
             grad.add_(torch.randn_like(grad) * spread)
 
     @torch.no_grad()
-    def _scores(self, view: PartView) -> dict[str, Tensor]:
+    def _scores(self, view: MicroBatchView) -> dict[str, Tensor]:
         """Return sums ``(M,)`` over the part's answers: probabilities, and how many there are."""
         scores = view.counts.new_zeros(len(self.modalities))
         answers = torch.zeros_like(scores)

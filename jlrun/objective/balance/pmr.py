@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.prototypes import Prototypes
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.unimodal import coefficient_readings, loss_readings, refuse_dense
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
 
 
-class Pmr(Balance):
+class PMR(Balance):
     """``L = L_mm + α Σ_m clip(1/ρ_m − 1) L_PCE,m − μ Σ_m clip(ρ_m − 1) H_m``, clipped to [0, 1].
 
     L_PCE,m is the cross-entropy of p_m = softmax(−‖f_m − c_m‖) over the prototypes c_m of the
@@ -88,7 +88,7 @@ class Pmr(Balance):
             counts[i, k] = self._of(modality, o).known[target.long()].sum()
         return counts
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         losses = torch.zeros_like(view.counts).unbind()
         losses = [list(row.unbind()) for row in losses]
         entropies = [list(row) for row in losses]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from jlrun.objective.balance.base import Balance, BalanceStart, Measured, PartView, StepDone
+from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.unimodal import UnimodalHeads, loss_readings
 from jlrun.ranges import NonNegativeFloat
 
@@ -30,7 +30,7 @@ class Uniform(Balance):
         super().begin_phase(start)
         self.heads = UnimodalHeads(start)
 
-    def measure(self, view: PartView) -> Measured:
+    def measure(self, view: MicroBatchView) -> Measured:
         losses = self.heads.losses(view)
         total = self.weight * (losses * view.scales).sum()
         return Measured(total, seen={"losses": losses.detach()})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
-from jlrun.objective.balance.base import TAG, BalanceStart, PartView
+from jlrun.objective.balance.base import TAG, BalanceStart, MicroBatchView
 from jlrun.objective.balance.rows import narrowed
 from jlrun.objective.task_loss import objective_loss
 
@@ -72,7 +72,7 @@ class UnimodalHeads(nn.Module):
             rows.append(torch.stack(row))
         return torch.stack(rows)
 
-    def losses(self, view: PartView, detach: bool = False) -> Tensor:
+    def losses(self, view: MicroBatchView, detach: bool = False) -> Tensor:
         """Return a part's share ``(M, K)`` of the step's mean losses."""
         sums = self.sums(view.batches, view.outputs, detach)
         return sums / view.counts.clamp(min=1)

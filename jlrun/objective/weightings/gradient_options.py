@@ -11,7 +11,7 @@ from jlrun.ranges import PositiveInt
 
 
 @dataclass(frozen=True)
-class GradientRoute:
+class GradientOptions:
     """The keys of a weighting of task gradients that are not its own business.
 
     Attributes:

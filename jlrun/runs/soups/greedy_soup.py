@@ -26,8 +26,8 @@ from jlrun.training.plan import Fit
 
 
 @dataclass(frozen=True)
-class Cooked:
-    """What `cook` returns.
+class RunSoup:
+    """What `soup_of_runs` returns.
 
     Attributes:
         weights: of the soup, low-rank adapters folded in.
@@ -53,7 +53,9 @@ class Cooked:
     primary: Mapping[str, str]
 
 
-def cook(members: Sequence[Member], settings: Settings, other_data: bool = False) -> Cooked:
+def soup_of_runs(
+    members: Sequence[Member], settings: Settings, other_data: bool = False
+) -> RunSoup:
     """Return the greedy soup of runs (`jlrun.models.interpolation.greedy_soup`).
 
     Every run is scored again, on the validation rows of ``settings``, in the way that selected its
@@ -83,10 +85,10 @@ def cook(members: Sequence[Member], settings: Settings, other_data: bool = False
         # With the same score for all of them, none is left out.
         uniform = scoring(greedy_soup(candidates, lambda _: 0.0).weights)
         soup = greedy_soup(candidates, scoring)
-        return Cooked(
+        return RunSoup(
             weights=soup.weights,
             chosen=tuple(order[place] for place in soup.members),
-            criterion=scoring.phase.judge.criterion,
+            criterion=scoring.phase.selector.criterion,
             score=soup.score,
             scores=scores,
             uniform=uniform,
@@ -117,7 +119,7 @@ class _Scoring:
         phase, engine = self.phase, self._assembly.engine
         self._model.eval()
         seed_everything(self._assembly.settings.seed, phase.name, "judge", phase.epochs)
-        judged = phase.judge(self._model, engine, phase.epochs).score
+        judged = phase.selector(self._model, engine, phase.epochs).score
         if judged is not None:
             return judged
         scores = evaluate(predictor(self._model, engine), phase.selection, phase.val)
@@ -131,7 +133,7 @@ class _Scoring:
         return score
 
     def report(self, weights: Weights) -> dict[str, Any]:
-        """Return the fields of `Cooked` that are read from the splits at the end."""
+        """Return the fields of `RunSoup` that are read from the splits at the end."""
         self._model.load_state_dict(weights)
         predict = predictor(self._model, self._assembly.engine)
         plan, fit = self._assembly.plan, self._fit

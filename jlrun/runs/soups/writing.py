@@ -17,7 +17,7 @@ from jlrun.reporting.result import Result
 from jlrun.runs.environment import describe_environment
 from jlrun.runs.fingerprints.fingerprint import FILE as FINGERPRINT
 from jlrun.runs.saved_model import BEST, FILE
-from jlrun.runs.soups.greedy_soup import Cooked
+from jlrun.runs.soups.greedy_soup import RunSoup
 from jlrun.runs.soups.members import Member
 
 _TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, FINGERPRINT, f"{CLASS_VECTORS}.*")
@@ -34,7 +34,7 @@ def check_output(directory: Path) -> None:
     check_folder(directory, "--output")
 
 
-def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Result:
+def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> Result:
     """Write a complete run directory with the config of the best member; it appears as a whole.
 
     Args:
@@ -56,7 +56,7 @@ def write_soup(cooked: Cooked, members: Sequence[Member], directory: Path) -> Re
 
 
 def _write(
-    cooked: Cooked, members: Sequence[Member], best: Member, partial: Path, directory: Path
+    cooked: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
 ) -> Result:
     """Write to ``partial`` what will lie in ``directory``."""
     for pattern in _TAKEN_OVER:
@@ -71,7 +71,7 @@ def _write(
     return result
 
 
-def _told(cooked: Cooked, members: Sequence[Member], directory: Path) -> dict[str, Any]:
+def _told(cooked: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
     names = [os.path.relpath(member.directory.resolve(), directory) for member in members]
     return {
         "members": [names[i] for i in cooked.chosen],
@@ -82,7 +82,7 @@ def _told(cooked: Cooked, members: Sequence[Member], directory: Path) -> dict[st
 
 
 def _result(
-    cooked: Cooked, members: Sequence[Member], directory: Path, told: dict[str, Any]
+    cooked: RunSoup, members: Sequence[Member], directory: Path, told: dict[str, Any]
 ) -> Result:
     best = members[cooked.chosen[0]]
     costs = [member.result.get("cost") or {} for member in members]

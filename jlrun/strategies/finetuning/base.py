@@ -20,7 +20,7 @@ PATTERN = "finetune.parameters"  # config path of the pattern that some ways hav
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TuningStage:
     """A phase of fine-tuning.
 
     Attributes:
@@ -47,7 +47,7 @@ class Finetuning(ABC):
     wise_ft: bool
 
     @abstractmethod
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
+    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         """Return the phases, whose epochs add up to ``epochs`` (or to one each, if there are more).
 
         Args:

@@ -7,7 +7,7 @@ from jlrun.strategies.finetuning.base import (
     BatchNormMode,
     Blocks,
     Finetuning,
-    Stretch,
+    TuningStage,
     exactly,
     heads,
 )
@@ -38,11 +38,11 @@ class Gradual(Finetuning):
         self._phases, self._body_lr, self._head_lr = phases, body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
+    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         count = min(self._phases, len(blocks) + 1, epochs)
         ends = [epochs * (i + 1) // count for i in range(count)]
         return tuple(
-            Stretch(
+            TuningStage(
                 f"unfreeze_{i}" if i < count - 1 else "finetune",
                 end - start,
                 self._rules(blocks, i, count),

@@ -11,7 +11,7 @@ from jlrun.strategies.finetuning.base import (
     BatchNormMode,
     Blocks,
     Finetuning,
-    Stretch,
+    TuningStage,
     check_pattern,
     heads,
     within_body,
@@ -19,7 +19,7 @@ from jlrun.strategies.finetuning.base import (
 from jlrun.training.parameter_rules import ADAPTERS, BODY, ParameterRule
 
 
-class Lora(Finetuning):
+class LoRA(Finetuning):
     """The body is frozen, and each of its Linear and Conv layers W gets a trained update (α/r) B A.
 
     Hu et al., "LoRA", ICLR 2022, on all layers, as advised by Dettmers et al., "QLoRA", NeurIPS
@@ -54,13 +54,13 @@ class Lora(Finetuning):
         self._parameters, self._lora_lr, self._head_lr = parameters, lora_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
+    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         rules = (
             ParameterRule("lora", ADAPTERS, self._lora_lr),
             ParameterRule("frozen", BODY, 0.0),
             heads(self._head_lr),
         )
-        return (Stretch("finetune", epochs, rules),)
+        return (TuningStage("finetune", epochs, rules),)
 
     def begin(self, model: JointModel) -> None:
         """Add the adapters.

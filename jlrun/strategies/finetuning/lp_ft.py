@@ -7,14 +7,14 @@ from jlrun.strategies.finetuning.base import (
     BatchNormMode,
     Blocks,
     Finetuning,
-    Stretch,
+    TuningStage,
     divided,
     heads,
     layered,
 )
 
 
-class LpFt(Finetuning):
+class LPFT(Finetuning):
     """Linear probing, then full fine-tuning from the heads that it found.
 
     Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
@@ -41,10 +41,10 @@ class LpFt(Finetuning):
         self._body_lr, self._head_lr = body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[Stretch, ...]:
+    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         probe, tune = divided(epochs, self._probe_share)
         body = layered(blocks, self._body_lr, self._layer_decay, 0.0)
         return (
-            Stretch("probe", probe, (*layered(blocks, 0.0, 1.0, 0.0), heads(1.0))),
-            Stretch("finetune", tune, (*body, heads(self._head_lr))),
+            TuningStage("probe", probe, (*layered(blocks, 0.0, 1.0, 0.0), heads(1.0))),
+            TuningStage("finetune", tune, (*body, heads(self._head_lr))),
         )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from jlrun.errors import UserError
-from jlrun.evaluation.selection import Judge, NoJudge
+from jlrun.evaluation.selection import SelectByValidation, Selector
 from jlrun.evaluation.selectors import ByValidator
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.evaluation.validators import Validator
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
+from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
 from jlrun.strategies.transfer.baselines import (
     INDEPENDENT_OF,
     SOURCE_ONLY,
@@ -46,7 +46,7 @@ class Adaptation:
 
 
 def plan_adapt(
-    domains: Domains, adaptation: Adaptation, parts: Parts, start: Begin | None = None
+    domains: Domains, adaptation: Adaptation, context: PlanContext, start: Begin | None = None
 ) -> Plan:
     """Return the plan of domain adaptation.
 
@@ -65,15 +65,15 @@ def plan_adapt(
             "no source has a task of the same name and classes, which adaptation needs",
         )
     target = domains.target
-    judge = ByValidator(adaptation.validator, domains.sources, target, domains.shared())
-    phases = _phases(domains, adaptation, parts, start, judge, seen=True)
-    main = _main(domains, phases, parts, start)
-    fits = (main, *_baselines(domains, phases, parts, start)) if parts.baselines else (main,)
+    selector = ByValidator(adaptation.validator, domains.sources, target, domains.shared())
+    phases = _phases(domains, adaptation, context, start, selector, seen=True)
+    main = _main(domains, phases, context, start)
+    fits = (main, *_baselines(domains, phases, context, start)) if context.baselines else (main,)
     return _plan(domains, fits)
 
 
 def plan_generalize(
-    domains: Domains, adaptation: Adaptation, parts: Parts, start: Begin | None = None
+    domains: Domains, adaptation: Adaptation, context: PlanContext, start: Begin | None = None
 ) -> Plan:
     """Return the plan of domain generalisation: the target is not seen before the test.
 
@@ -91,15 +91,15 @@ def plan_generalize(
             "target.tasks",
             "no source has a task of the same name and classes, which generalisation needs",
         )
-    phases = _phases(domains, adaptation, parts, start, NoJudge(), seen=False)
-    main = _main(domains, phases, parts, start)
-    fits = (main, *_baselines(domains, phases, parts, start)) if parts.baselines else (main,)
+    phases = _phases(domains, adaptation, context, start, SelectByValidation(), seen=False)
+    main = _main(domains, phases, context, start)
+    fits = (main, *_baselines(domains, phases, context, start)) if context.baselines else (main,)
     plan = _plan(domains, fits)
-    return _also_leaving_out(domains, plan, parts) if adaptation.leave_one_out else plan
+    return _also_leaving_out(domains, plan, context) if adaptation.leave_one_out else plan
 
 
-def _also_leaving_out(domains: Domains, plan: Plan, parts: Parts) -> Plan:
-    left_out = left_out_fits(domains, plan.fits[0], parts)
+def _also_leaving_out(domains: Domains, plan: Plan, context: PlanContext) -> Plan:
+    left_out = left_out_fits(domains, plan.fits[0], context)
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
         others = {fit.name: scores[fit.name] for fit in plan.fits}
@@ -116,13 +116,13 @@ def _also_leaving_out(domains: Domains, plan: Plan, parts: Parts) -> Plan:
 def _phases(
     domains: Domains,
     adaptation: Adaptation,
-    parts: Parts,
+    context: PlanContext,
     start: Begin | None,
-    judge: Judge,
+    selector: Selector,
     seen: bool,
 ) -> tuple[Phase, ...]:
     objectives, target = domains.on_sources(), domains.target
-    learned = start is not None or parts.pretrained
+    learned = start is not None or context.pretrained
     before = Phase(
         name="pretrain",
         train=domains.streams("train", target=False),
@@ -130,7 +130,7 @@ def _phases(
         objectives=objectives,
         selection=objectives,
         epochs=adaptation.pretrain_epochs,
-        recipe=parts.recipe,
+        recipe=context.recipe,
         learned=learned,
         joined=adaptation.joined,
     )
@@ -139,20 +139,22 @@ def _phases(
         before,
         name="adapt" if seen else "generalize",
         train={**before.train, **unlabelled},
-        epochs=parts.epochs,
+        epochs=context.epochs,
         observed=domains.shared() if seen else (),
         learned=learned or adaptation.pretrain_epochs > 0,
-        judge=judge,
+        selector=selector,
         oracle=domains.shared() if adaptation.oracle else (),
         oracle_streams={target.name: target.test},
     )
     return (before, main) if adaptation.pretrain_epochs else (main,)
 
 
-def _main(domains: Domains, phases: tuple[Phase, ...], parts: Parts, start: Begin | None) -> Fit:
+def _main(
+    domains: Domains, phases: tuple[Phase, ...], context: PlanContext, start: Begin | None
+) -> Fit:
     return Fit(
         name="main",
-        modalities=parts.modalities,
+        modalities=context.modalities,
         heads={h: s for h, s in domains.specs.items() if any(h in p.specs for p in phases)},
         phases=phases,
         scored=domains.shared(),
@@ -163,7 +165,7 @@ def _main(domains: Domains, phases: tuple[Phase, ...], parts: Parts, start: Begi
 
 
 def _baselines(
-    domains: Domains, phases: tuple[Phase, ...], parts: Parts, start: Begin | None
+    domains: Domains, phases: tuple[Phase, ...], context: PlanContext, start: Begin | None
 ) -> tuple[Fit, ...]:
     """Return the sources alone, with the steps of all phases, and the target with its labels."""
     objectives, budget = domains.on_sources(), sum(phase.num_steps for phase in phases)
@@ -172,27 +174,27 @@ def _baselines(
         name="train",
         train=domains.streams("train", target=False),
         observed=(),
-        judge=NoJudge(),
+        selector=SelectByValidation(),
         oracle=(),
     )
     alone = replace(
-        alone, epochs=math.ceil(budget / alone.steps_per_epoch), recipe=parts.plain_recipe()
+        alone, epochs=math.ceil(budget / alone.steps_per_epoch), recipe=context.plain_recipe()
     )
     independent = frozenset({"validator", "oracle", "pretrain_epochs", "weighting", "sharing"})
     source_only = Fit(
         name=SOURCE_ONLY,
-        modalities=parts.modalities,
+        modalities=context.modalities,
         heads={o.head: o.spec for o in objectives},
         phases=(alone,),
         scored=domains.shared(),
         val_scored=objectives,
         shares=False,
         begin=one_after_the_other(start),
-        independent_of=independent | parts.terms_without_effect(),
+        independent_of=independent | context.terms_without_effect(),
     )
     if not any(domains.target.num_labels("train").values()):
         return (source_only,)
-    labelled = on_target_alone(TARGET_SUPERVISED, domains.target, phases, parts, INDEPENDENT_OF)
+    labelled = on_target_alone(TARGET_SUPERVISED, domains.target, phases, context, INDEPENDENT_OF)
     return (source_only, labelled)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jlrun.data.labelled_streams import Feed
-from jlrun.strategies.plan_context import Parts
+from jlrun.data.labelled_streams import LabelledStreams
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.training.plan import Fit, Phase
 
@@ -22,7 +22,11 @@ INDEPENDENT_OF = frozenset(
 
 
 def on_target_alone(
-    name: str, target: Feed, phases: Sequence[Phase], parts: Parts, independent_of: frozenset[str]
+    name: str,
+    target: LabelledStreams,
+    phases: Sequence[Phase],
+    context: PlanContext,
+    independent_of: frozenset[str],
 ) -> Fit:
     """Return a fit on the labelled target, from scratch, of as many steps as ``phases``.
 
@@ -33,8 +37,8 @@ def on_target_alone(
     return supervised_fit(
         name,
         (target,),
-        modalities=parts.modalities,
+        modalities=context.modalities,
         epochs=math.ceil(budget / target.train.steps_per_epoch),
-        recipe=parts.recipe,
-        independent_of=independent_of | parts.terms_without_effect(),
+        recipe=context.recipe,
+        independent_of=independent_of | context.terms_without_effect(),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from jlrun.data.labelled_streams import Feed, head_name
+from jlrun.data.labelled_streams import LabelledStreams, head_name
 from jlrun.data.streams import Stream
 from jlrun.tasks import TaskSpec
 from jlrun.tasks.objective import Objective
@@ -22,8 +22,8 @@ class Domains:
         weights: source -> factor of its losses; 1 without an entry.
     """
 
-    sources: tuple[Feed, ...]
-    target: Feed
+    sources: tuple[LabelledStreams, ...]
+    target: LabelledStreams
     weights: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -72,7 +72,7 @@ class Domains:
         feeds = (*self.sources, self.target) if target else self.sources
         return {feed.name: getattr(feed, split) for feed in feeds}
 
-    def _head(self, feed: Feed, spec: TaskSpec) -> str:
+    def _head(self, feed: LabelledStreams, spec: TaskSpec) -> str:
         for wanted in self.target.tasks:
             if wanted.name == spec.name and spec.shares_head_with(wanted):
                 return head_name(wanted)
@@ -81,6 +81,6 @@ class Domains:
         return f"source_{spec.name}" if alike else f"{domain(feed)}_{spec.name}"
 
 
-def domain(feed: Feed) -> str:
+def domain(feed: LabelledStreams) -> str:
     """Return what a source is called in records: ``source``, or its name among several."""
     return feed.name.rpartition(".")[2]

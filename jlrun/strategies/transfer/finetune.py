@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.strategies.finetuning import Finetuning
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
+from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
 from jlrun.strategies.transfer.baselines import (
     INDEPENDENT_OF,
     SCRATCH,
@@ -15,7 +15,7 @@ from jlrun.strategies.transfer.baselines import (
     on_target_alone,
 )
 from jlrun.strategies.transfer.domains import Domains
-from jlrun.training.plan import Comparison, Fit, Phase, Plan, Reuse
+from jlrun.training.plan import CheckpointEnsemble, Comparison, Fit, Phase, Plan
 
 PRETRAIN = "pretrain"
 
@@ -23,7 +23,7 @@ PRETRAIN = "pretrain"
 def plan_finetune(
     domains: Domains,
     finetuning: Finetuning,
-    parts: Parts,
+    context: PlanContext,
     *,
     pretrain_epochs: int,
     start: Begin | None = None,
@@ -41,13 +41,13 @@ def plan_finetune(
         pretrain_epochs: passes over the (longest) source.
         start: weights from elsewhere, which the model begins with.
     """
-    learned = start is not None or parts.pretrained
-    before = _pretraining(domains, parts, pretrain_epochs, learned)
+    learned = start is not None or context.pretrained
+    before = _pretraining(domains, context, pretrain_epochs, learned)
     learned = learned or bool(before)
-    phases = (*before, *_tuning(domains, finetuning, parts, learned))
+    phases = (*before, *_tuning(domains, finetuning, context, learned))
     main = Fit(
         name="main",
-        modalities=parts.modalities,
+        modalities=context.modalities,
         heads=domains.specs,
         phases=phases,
         scored=domains.target.objectives(),
@@ -57,13 +57,13 @@ def plan_finetune(
     )
     shared = domains.shared()
     reused = (
-        (Reuse(SOURCE_ONLY, (("main", PRETRAIN),), shared),)
-        if parts.baselines and shared and before
+        (CheckpointEnsemble(SOURCE_ONLY, (("main", PRETRAIN),), shared),)
+        if context.baselines and shared and before
         else ()
     )
     scratch = (
-        (on_target_alone(SCRATCH, domains.target, phases, parts, INDEPENDENT_OF),)
-        if parts.baselines
+        (on_target_alone(SCRATCH, domains.target, phases, context, INDEPENDENT_OF),)
+        if context.baselines
         else ()
     )
     return Plan(
@@ -90,7 +90,9 @@ def over_scratch(domains: Domains) -> Callable[[Mapping[str, SplitScores]], Comp
     return compare
 
 
-def _pretraining(domains: Domains, parts: Parts, epochs: int, learned: bool) -> tuple[Phase, ...]:
+def _pretraining(
+    domains: Domains, context: PlanContext, epochs: int, learned: bool
+) -> tuple[Phase, ...]:
     if not domains.sources:
         return ()
     objectives = domains.on_sources()
@@ -101,19 +103,19 @@ def _pretraining(domains: Domains, parts: Parts, epochs: int, learned: bool) -> 
         objectives=objectives,
         selection=objectives,
         epochs=epochs,
-        recipe=parts.recipe,
+        recipe=context.recipe,
         learned=learned,
     )
     return (phase,)
 
 
 def _tuning(
-    domains: Domains, finetuning: Finetuning, parts: Parts, learned: bool
+    domains: Domains, finetuning: Finetuning, context: PlanContext, learned: bool
 ) -> tuple[Phase, ...]:
     target = domains.target
     objectives = target.objectives()
     # Terms that hold on to the source look at what its heads say about the target.
-    observed = domains.on_target_by_source_heads() if "learned weights" in parts.needs else ()
+    observed = domains.on_target_by_source_heads() if "learned weights" in context.needs else ()
     return tuple(
         Phase(
             name=stretch.name,
@@ -122,11 +124,11 @@ def _tuning(
             objectives=objectives,
             selection=objectives,
             epochs=stretch.epochs,
-            recipe=parts.recipe,
+            recipe=context.recipe,
             rules=stretch.rules,
             observed=observed,
             learned=learned,
             batch_norm=finetuning.batch_norm,
         )
-        for stretch in finetuning.stretches(parts.epochs, parts.blocks(domains.specs))
+        for stretch in finetuning.stretches(context.epochs, context.blocks(domains.specs))
     )

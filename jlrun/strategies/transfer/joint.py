@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jlrun.strategies.plan_context import Begin, Parts, one_after_the_other
+from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
 from jlrun.strategies.transfer.baselines import INDEPENDENT_OF, SCRATCH, on_target_alone
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.finetune import over_scratch
@@ -15,7 +15,7 @@ JOINT_INDEPENDENT_OF = INDEPENDENT_OF | {"lambda_", "lambda_ramp"}
 
 
 def plan_joint(
-    domains: Domains, target_scale: float, parts: Parts, start: Begin | None = None
+    domains: Domains, target_scale: float, context: PlanContext, start: Begin | None = None
 ) -> Plan:
     """Return the plan of joint training.
 
@@ -35,22 +35,22 @@ def plan_joint(
         val={target.name: target.val},
         objectives=(*domains.on_sources(), *on_target),
         selection=on_target,
-        epochs=parts.epochs,
-        recipe=parts.recipe,
-        learned=start is not None or parts.pretrained,
+        epochs=context.epochs,
+        recipe=context.recipe,
+        learned=start is not None or context.pretrained,
     )
     main = Fit(
         name="main",
-        modalities=parts.modalities,
+        modalities=context.modalities,
         heads=domains.specs,
         phases=(phase,),
         scored=target.objectives(),
         also_scored={"source": domains.on_sources()},
         begin=one_after_the_other(start),
     )
-    scratch = on_target_alone(SCRATCH, target, (phase,), parts, JOINT_INDEPENDENT_OF)
+    scratch = on_target_alone(SCRATCH, target, (phase,), context, JOINT_INDEPENDENT_OF)
     return Plan(
-        fits=(main, scratch) if parts.baselines else (main,),
+        fits=(main, scratch) if context.baselines else (main,),
         val={target.name: target.val},
         test=domains.streams("test"),
         compare=over_scratch(domains),

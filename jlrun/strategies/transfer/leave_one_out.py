@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.evaluation.selection import NoJudge
+from jlrun.evaluation.selection import SelectByValidation
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.strategies.gain import mean_primary
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.transfer.domains import Domains, domain
 from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Comparison, Fit, Phase
@@ -22,7 +22,7 @@ WHERE = "adapt.leave_one_out"
 LEFT_OUT = "left_out/"
 
 
-def left_out_fits(domains: Domains, main: Fit, parts: Parts) -> tuple[Fit, ...]:
+def left_out_fits(domains: Domains, main: Fit, context: PlanContext) -> tuple[Fit, ...]:
     """Return a fit for each source, like ``main`` but without this source, and scored on it.
 
     The leave-one-domain-out validation of Gulrajani & Lopez-Paz, "In Search of Lost Domain
@@ -36,7 +36,7 @@ def left_out_fits(domains: Domains, main: Fit, parts: Parts) -> tuple[Fit, ...]:
         UserError: if there are too few sources, a source has no task of the others, or a
             self-supervised phase goes before.
     """
-    _refuse(domains, parts)
+    _refuse(domains, context)
     return tuple(_without(feed, domains, main) for feed in domains.sources)
 
 
@@ -70,14 +70,14 @@ def with_left_out(
     )
 
 
-def _refuse(domains: Domains, parts: Parts) -> None:
-    count, several = len(domains.sources), "several sources" in parts.needs
+def _refuse(domains: Domains, context: PlanContext) -> None:
+    count, several = len(domains.sources), "several sources" in context.needs
     needed = 3 if several else 2
     if count < needed:
         why = ", since a term compares several sources" if several else ""
         found = "1 source" if count == 1 else f"{count} sources"
         raise UserError.of(WHERE, f"needs at least {needed} sources{why}, found {found}")
-    if "views" in parts.needs and not any(feed.train.has_views for feed in domains.sources):
+    if "views" in context.needs and not any(feed.train.has_views for feed in domains.sources):
         raise UserError.of(
             WHERE,
             "the phase of self-supervised terms would see the source that is left out; set "
@@ -85,7 +85,7 @@ def _refuse(domains: Domains, parts: Parts) -> None:
         )
 
 
-def _without(feed: Feed, domains: Domains, main: Fit) -> Fit:
+def _without(feed: LabelledStreams, domains: Domains, main: Fit) -> Fit:
     phases = tuple(_phase_without(feed.name, phase) for phase in main.phases)
     learned = phases[-1].objectives
     heads = {o.head: o.spec for o in learned}
@@ -114,14 +114,14 @@ def _phase_without(name: str, phase: Phase) -> Phase:
         val={key: stream for key, stream in phase.val.items() if key != name},
         objectives=objectives,
         selection=objectives,
-        judge=NoJudge(),
+        selector=SelectByValidation(),
         oracle=(),
         oracle_streams={},
     )
     return replace(fewer, epochs=math.ceil(phase.num_steps / fewer.steps_per_epoch))
 
 
-def _scored(feed: Feed, objectives: Sequence[Objective]) -> Iterator[Objective]:
+def _scored(feed: LabelledStreams, objectives: Sequence[Objective]) -> Iterator[Objective]:
     stream = f"{LEFT_OUT}{domain(feed)}"
     for o in objectives:
         if o.stream == feed.name:

@@ -2,18 +2,18 @@
 
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.eszsl import ClosedForm, SolveEszsl
-from jlrun.strategies.zero_shot.methods import Ale, Clip, Devise, Eszsl, Method
+from jlrun.strategies.zero_shot.methods import ALE, CLIP, ESZSL, DeViSE, Method
 from jlrun.strategies.zero_shot.protocol import Scored, best_bias, report
 from jlrun.strategies.zero_shot.tasks import AllClasses, SeenClasses
 
 __all__ = [
-    "Ale",
+    "ALE",
+    "CLIP",
+    "ESZSL",
     "AllClasses",
     "ClassSplit",
-    "Clip",
     "ClosedForm",
-    "Devise",
-    "Eszsl",
+    "DeViSE",
     "Method",
     "Scored",
     "SeenClasses",

@@ -22,7 +22,7 @@ from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import nothing
 from jlrun.ranges import PositiveInt
 from jlrun.strategies.zero_shot.classes import ClassSplit
-from jlrun.strategies.zero_shot.methods import Eszsl
+from jlrun.strategies.zero_shot.methods import ESZSL
 
 
 class ClosedForm(nn.Module):
@@ -77,7 +77,7 @@ class SolveEszsl(Term):
     weight = 0.0
 
     def __init__(
-        self, head: str, stream: str, column: str, split: ClassSplit, method: Eszsl
+        self, head: str, stream: str, column: str, split: ClassSplit, method: ESZSL
     ) -> None:
         super().__init__()
         self.head = head
@@ -120,7 +120,7 @@ class SolveEszsl(Term):
         head.solution.copy_(v)
 
 
-def solve(gram: Tensor, products: Tensor, vectors: Tensor, method: Eszsl) -> Tensor:
+def solve(gram: Tensor, products: Tensor, vectors: Tensor, method: ESZSL) -> Tensor:
     """Return V = (XᵀX + γI)⁻¹ XᵀY S (SᵀS + λI)⁻¹, ``(D, A)``.
 
     The solution of Romera-Paredes & Torr, "An embarrassingly simple approach to zero-shot

@@ -16,7 +16,7 @@ _DESCRIPTION = "model.json"
 _DEPTH = 3  # <run>/checkpoints/best/model.safetensors
 
 
-def refuse_taught(weights: Path, split: ClassSplit, where: str) -> None:
+def check_leakage(weights: Path, split: ClassSplit, where: str) -> None:
     """Check that what lies at ``weights`` has not learned an unseen class.
 
     Classes are the same if they have the same name. Those that were unseen there do not count.

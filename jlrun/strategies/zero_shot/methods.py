@@ -35,7 +35,7 @@ class Method(ABC):
         """
 
 
-class Clip(Method):
+class CLIP(Method):
     """Cross-entropy over the scores of the seen classes.
 
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML
@@ -50,7 +50,7 @@ class Clip(Method):
         return F.cross_entropy(scores, target, reduction="none", label_smoothing=label_smoothing)
 
 
-class Devise(Method):
+class DeViSE(Method):
     """Σ_{j≠y} max(0, margin − s_y + s_j).
 
     Eq. 1 of Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013. Differs
@@ -68,7 +68,7 @@ class Devise(Method):
         return _excess(scores, target, self.margin).sum(dim=1)
 
 
-class Ale(Method):
+class ALE(Method):
     """(β_r / r) Σ_{j≠y} max(0, margin − s_y + s_j), of which r are above 0; β_r = Σ_{i≤r} 1/i.
 
     The weighted ranking objective of Akata et al., "Label-Embedding for Image Classification",
@@ -91,7 +91,7 @@ class Ale(Method):
         return beta[rank] / rank.clamp(min=1) * excess.sum(dim=1)
 
 
-class Eszsl(Method):
+class ESZSL(Method):
     """The body learns to classify the seen classes; the compatibility is solved for, not trained.
 
     Romera-Paredes & Torr, "An embarrassingly simple approach to zero-shot learning", ICML 2015; see

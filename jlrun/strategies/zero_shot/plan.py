@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from jlrun.data.labelled_streams import Feed, head_name
+from jlrun.data.labelled_streams import LabelledStreams, head_name
 from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
@@ -16,11 +16,11 @@ from jlrun.evaluation.split_scores import SplitScores
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term
-from jlrun.strategies.plan_context import Begin, Parts
+from jlrun.strategies.plan_context import Begin, PlanContext
 from jlrun.strategies.zero_shot import (
+    ESZSL,
     AllClasses,
     ClassSplit,
-    Eszsl,
     Method,
     Scored,
     SeenClasses,
@@ -55,7 +55,7 @@ class ZeroShot:
 
 
 def plan_zero_shot(
-    target: Feed, zero_shot: ZeroShot, parts: Parts, start: Begin | None = None
+    target: LabelledStreams, zero_shot: ZeroShot, context: PlanContext, start: Begin | None = None
 ) -> Plan:
     """Return the plan of training on seen classes and scoring on all.
 
@@ -75,7 +75,7 @@ def plan_zero_shot(
     spec = _only_task(target, zero_shot.method)
     split = zero_shot.split
     pseudo = {f"{CALIBRATION}/{i + 1}": p for i, p in enumerate(_pseudo_splits(zero_shot))}
-    make = _Making(target, spec, zero_shot.method, parts, start)
+    make = _Making(target, spec, zero_shot.method, context, start)
 
     def more(predict: Callable[[str], Predict]) -> dict[str, object]:
         held_out = [make.score(predict(name), target.val, p) for name, p in pseudo.items()]
@@ -107,10 +107,10 @@ def plan_zero_shot(
 class _Making:
     """Makes fits that differ in what is seen."""
 
-    target: Feed
+    target: LabelledStreams
     spec: TaskSpec
     method: Method
-    parts: Parts
+    context: PlanContext
     start: Begin | None
 
     def learned(self, split: ClassSplit) -> Objective:
@@ -130,13 +130,13 @@ class _Making:
             val={self.target.name: _only(self.target.val, self.spec, split)},
             objectives=(self.learned(split),),
             selection=(self.learned(split),),
-            epochs=self.parts.epochs,
+            epochs=self.context.epochs,
             recipe=self._recipe(split),
-            learned=self.start is not None or self.parts.pretrained,
+            learned=self.start is not None or self.context.pretrained,
         )
         return Fit(
             name=name,
-            modalities=self.parts.modalities,
+            modalities=self.context.modalities,
             heads={head_name(self.spec): self.spec},
             phases=(phase,),
             scored=(self._objective(AllClasses(split), scored_on),),
@@ -163,8 +163,8 @@ class _Making:
         return Objective(spec.name, stream, spec, head_name(spec))
 
     def _recipe(self, split: ClassSplit) -> Recipe:
-        method, recipe = self.method, self.parts.recipe
-        if not isinstance(method, Eszsl):
+        method, recipe = self.method, self.context.recipe
+        if not isinstance(method, ESZSL):
             return recipe
 
         def make_terms() -> dict[str, Term]:
@@ -175,7 +175,7 @@ class _Making:
         return replace(recipe, make_terms=make_terms)
 
 
-def _only_task(target: Feed, method: Method) -> TaskSpec:
+def _only_task(target: LabelledStreams, method: Method) -> TaskSpec:
     if len(target.tasks) != 1 or not isinstance(target.tasks[0].task, Multiclass):
         found = ", ".join(f"{s.name} ({type(s.task).__name__.lower()})" for s in target.tasks)
         message = f"zero-shot learning is about one multiclass task, found {found}"

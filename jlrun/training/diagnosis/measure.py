@@ -45,7 +45,7 @@ NO_DIAGNOSIS = Diagnosis()
 
 
 @dataclass(frozen=True)
-class Look:
+class GradientMeasurement:
     """What was seen.  (T tasks, N shared parameters)
 
     Attributes:
@@ -79,14 +79,14 @@ class Look:
         return {task: cosine for task, cosine, active in pairs if active}
 
 
-def look(
+def measure_gradients(
     learner: Learner,
     phase: Phase,
     batches: Mapping[str, Batch],
     engine: Engine,
     number: int,
     what: Diagnosis,
-) -> Look | None:
+) -> GradientMeasurement | None:
     """Look at a training step before it is done; nothing changes by it.
 
     The forward passes are those of the step, BatchNorm and dropout included, in full precision.
@@ -121,18 +121,20 @@ def _forward(
 ) -> StepForward:
     progress = number / phase.num_steps
     learner.model.body.begin_step(progress)
-    route = replace(phase.recipe.route, gradients=what.gradients)
+    gradient_options = replace(phase.recipe.gradient_options, gradients=what.gradients)
     return StepForward.of(
         # What is not a task's stays out, and untouched.
         replace(learner, terms=nn.ModuleDict(), balance=NoBalance()),
-        replace(phase, recipe=replace(phase.recipe, route=route)),
+        replace(phase, recipe=replace(phase.recipe, gradient_options=gradient_options)),
         replace(engine, precision="fp32"),
         batches,
         progress,
     )
 
 
-def _seen(step: StepForward, shared: tuple[nn.Parameter, ...], what: Diagnosis) -> Look:
+def _seen(
+    step: StepForward, shared: tuple[nn.Parameter, ...], what: Diagnosis
+) -> GradientMeasurement:
     features, losses, jacobian, affinity = takes_features(step), None, None, None
     if what.affinity or not features:
         with preserved_randomness():
@@ -141,7 +143,7 @@ def _seen(step: StepForward, shared: tuple[nn.Parameter, ...], what: Diagnosis) 
             affinity = affinities(step, shared, jacobian, losses)
     gradients = by_features(step) if features else jacobian
     assert gradients is not None
-    return Look(
+    return GradientMeasurement(
         tasks=tuple(objective.label for objective in step.phase.objectives),
         active=(step.num_labelled > 0).cpu(),
         losses=None if losses is None else losses.cpu(),

@@ -22,7 +22,7 @@ from jlrun.models.lora import merge_lora
 from jlrun.runs.saved_model import load_teacher
 from jlrun.runs.saved_run import load_config
 from jlrun.runs.soups import compatibility as likeness
-from jlrun.runs.soups import cook, each_run, read_members, refuse_unlike
+from jlrun.runs.soups import each_run, read_members, refuse_unlike, soup_of_runs
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),
@@ -239,7 +239,7 @@ def test_adapters_are_averaged_as_the_weights_that_they_stand_for(tmp_path: Path
         assert main([*lora, f"optimizer.lr={lr}", f"hydra.run.dir={run}"]) == 0
     members = read_members(runs)
     refuse_unlike(members)
-    cooked = cook(members, members[0].settings)
+    cooked = soup_of_runs(members, members[0].settings)
     folded = [members[i].model().state_dict() for i in cooked.chosen]
     for name, tensor in cooked.weights.items():
         mean = torch.stack([each[name].double() for each in folded]).mean(dim=0)

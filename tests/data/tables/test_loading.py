@@ -14,7 +14,7 @@ from jlrun.data.specs import ImageSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.tables import load_table
 from jlrun.data.tables.files.settings import CategorySettings, TextSettings
-from jlrun.data.transforms import Conform
+from jlrun.data.transforms import InputTransform
 from jlrun.errors import UserError
 from jlrun.runs.datasets import task_specs
 from tests.data.tables.files.made import rows_of, with_files, write_csv
@@ -101,7 +101,7 @@ def test_numbers_are_standardised_by_training_rows(tmp_path: Path) -> None:
     assert spec.mean[0] == pytest.approx(ages.mean())
     assert spec.std[0] == pytest.approx(ages.std(ddof=0))
     batch = splits.train.fetch(torch.arange(len(splits.train)))
-    cells = Conform(splits.modalities, {}, torch.device("cpu"))(batch).inputs["tabular"]
+    cells = InputTransform(splits.modalities, {}, torch.device("cpu"))(batch).inputs["tabular"]
     torch.testing.assert_close(cells.mean(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(cells.std(dim=0, correction=0), torch.ones(2), atol=1e-5, rtol=0)
 

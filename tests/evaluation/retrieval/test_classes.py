@@ -19,7 +19,7 @@ from jlrun.evaluation.retrieval.classes import (
 )
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
 from jlrun.evaluation.retrieval.prompts import class_vectors
-from jlrun.objective.terms.cross_modal import Clip
+from jlrun.objective.terms.cross_modal import CLIP
 from tests.objective.terms.cross_modal.three import TEXT, model_of, rows_of, stream_of
 from tests.toy import CPU
 
@@ -103,12 +103,12 @@ def test_unseen_classes_are_told_apart_from_seen_ones() -> None:
 
 
 def prompts(classes: tuple[str, ...], templates: tuple[str, ...]) -> dict[str, Tensor]:
-    model = model_of(Clip(out_features=4)).eval()
+    model = model_of(CLIP(out_features=4)).eval()
     return class_vectors(model, Engine(CPU), ("text", TEXT), classes, templates)
 
 
 def test_a_class_is_the_mean_of_its_sentences() -> None:
-    model = model_of(Clip(out_features=4)).eval()
+    model = model_of(CLIP(out_features=4)).eval()
     space = model.space("clip")
     assert space is not None
     encoder = model.body.trunk.encoders["text"]  # pyright: ignore
@@ -126,7 +126,7 @@ def test_classes_that_the_tokenizer_can_not_tell_apart_have_no_vectors() -> None
 
 
 def test_rows_are_embedded_in_their_order_whatever_the_batches() -> None:
-    model = model_of(Clip(out_features=4))
+    model = model_of(CLIP(out_features=4))
     stream = stream_of(rows_of(20))
     found = embed(model, Engine(CPU), stream)["clip"]
     batch = next(iter(stream.sweep(20)))

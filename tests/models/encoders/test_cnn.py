@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders import Cnn, LeNet, Mlp
+from jlrun.models.encoders import CNN, MLP, LeNet
 from jlrun.models.encoders.cnn import average_down
 
 
@@ -20,12 +20,12 @@ def count(module: nn.Module) -> int:
 
 def test_cnn_has_the_textbook_number_of_parameters() -> None:
     # by hand, for 28×28: 3·3·1·64+64, 3·3·64·128+128, 7·7·128·512+512
-    assert count(Cnn(spec(1, 28))) == 640 + 73_856 + 3_211_776
+    assert count(CNN(spec(1, 28))) == 640 + 73_856 + 3_211_776
 
 
 def test_cnn_is_conv_relu_pool_twice_then_hidden() -> None:
     torch.manual_seed(0)
-    encoder, x = Cnn(spec(3, 8)), torch.randn(2, 3, 8, 8)
+    encoder, x = CNN(spec(3, 8)), torch.randn(2, 3, 8, 8)
     first, second = (m for m in encoder.modules() if isinstance(m, nn.Conv2d))
     (hidden,) = (m for m in encoder.modules() if isinstance(m, nn.Linear))
     maps = F.max_pool2d(F.conv2d(x, first.weight, first.bias, padding=1).relu(), 2)
@@ -36,11 +36,11 @@ def test_cnn_is_conv_relu_pool_twice_then_hidden() -> None:
 
 def test_cnn_does_not_grow_with_large_images() -> None:
     # 32×32 is the largest whose maps are at most 8×8 after two poolings
-    assert count(Cnn(spec(1, 32))) == count(Cnn(spec(1, 224))) == count(Cnn(spec(1, 512)))
+    assert count(CNN(spec(1, 32))) == count(CNN(spec(1, 224))) == count(CNN(spec(1, 512)))
 
 
 def test_cnn_takes_its_options() -> None:
-    encoder = Cnn(spec(1, 8), channels=[4, 5, 6], hidden=7, dropout=0.5)
+    encoder = CNN(spec(1, 8), channels=[4, 5, 6], hidden=7, dropout=0.5)
     assert encoder.out_features == 7
     widths = [m.out_channels for m in encoder.modules() if isinstance(m, nn.Conv2d)]
     assert widths == [4, 5, 6]
@@ -73,6 +73,6 @@ def test_lenet_on_28_by_28_has_the_published_layers() -> None:
 
 def test_mlp_without_layers_is_the_pixels() -> None:
     x = torch.randn(2, 3, 4, 4)
-    encoder = Mlp(spec(3, 4), hidden=[])
+    encoder = MLP(spec(3, 4), hidden=[])
     assert encoder.out_features == 48
     torch.testing.assert_close(encoder(x), x.flatten(1))

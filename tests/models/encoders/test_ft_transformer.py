@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jlrun.data.specs import TabularSpec
 from jlrun.errors import UserError
-from jlrun.models.encoders import FtTransformer
+from jlrun.models.encoders import FTTransformer
 
 SPEC = TabularSpec(
     ("a", "b", "c"), (0.0,) * 3, (1.0,) * 3, ("k", "l"), (("x", "y"), ("u", "v", "w"))
@@ -54,7 +54,7 @@ def test_equals_the_package_of_its_authors() -> None:
     oracle = library.FTTransformer(
         n_cont_features=3, cat_cardinalities=[3, 4], d_out=2, **options
     ).eval()
-    encoder = FtTransformer(SPEC).eval()
+    encoder = FTTransformer(SPEC).eval()
     encoder.load_state_dict(renamed(oracle.state_dict()))  # every tensor, and no other
     wanted = oracle(CELLS[:, :3], CELLS[:, 3:].long())
     found = oracle.backbone.output.linear(encoder(CELLS))
@@ -65,7 +65,7 @@ def test_equals_the_package_of_its_authors() -> None:
 
 def test_a_missing_number_has_a_vector_of_its_own() -> None:
     torch.manual_seed(0)
-    tokens = FtTransformer(SPEC, width=8, heads=2).tokenizer
+    tokens = FTTransformer(SPEC, width=8, heads=2).tokenizer
     with torch.no_grad():
         tokens.missing.normal_()
     x = CELLS.clone()
@@ -77,7 +77,7 @@ def test_a_missing_number_has_a_vector_of_its_own() -> None:
 
 
 def test_equal_levels_of_two_columns_are_told_apart() -> None:
-    tokens = FtTransformer(SPEC, width=8, heads=2).tokenizer.categories
+    tokens = FTTransformer(SPEC, width=8, heads=2).tokenizer.categories
     found = tokens(torch.tensor([[0.0, 0, 0, 1, 1]]))
     torch.testing.assert_close(found[0, 0], tokens.table.weight[1])
     torch.testing.assert_close(found[0, 1], tokens.table.weight[3 + 1])
@@ -85,4 +85,4 @@ def test_equal_levels_of_two_columns_are_told_apart() -> None:
 
 def test_heads_that_do_not_divide_the_width_are_told() -> None:
     with pytest.raises(UserError, match=r"backbone\.tabular\.heads: 3 heads can't share"):
-        FtTransformer(SPEC, width=8, heads=3)
+        FTTransformer(SPEC, width=8, heads=3)

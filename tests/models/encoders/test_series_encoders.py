@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jlrun.data.specs import SeriesSpec
-from jlrun.models.encoders import Gru, SeriesCnn
+from jlrun.models.encoders import GRU, SeriesCNN
 from jlrun.models.encoders.steps import read_steps
 
 SPEC = SeriesSpec(6, 2, (0.0, 0.0), (1.0, 1.0))
@@ -24,7 +24,7 @@ def test_values_marks_and_padding() -> None:
 @torch.no_grad()
 def test_gru_is_the_last_state_of_torchs_packed_sequences() -> None:
     torch.manual_seed(0)
-    encoder = Gru(SPEC, width=5, layers=2).eval()
+    encoder = GRU(SPEC, width=5, layers=2).eval()
     x = torch.randn(3, 6, 2)
     lengths = [6, 4, 1]
     for row, length in enumerate(lengths):
@@ -38,7 +38,7 @@ def test_gru_is_the_last_state_of_torchs_packed_sequences() -> None:
 @torch.no_grad()
 def test_series_cnn_reads_a_whole_series_as_convolutions_do() -> None:
     torch.manual_seed(0)
-    encoder = SeriesCnn(SPEC, channels=[4, 3], kernel=3, hidden=5).eval()
+    encoder = SeriesCNN(SPEC, channels=[4, 3], kernel=3, hidden=5).eval()
     x = torch.randn(2, 6, 2)
     maps = torch.cat([x, torch.zeros_like(x)], dim=2).mT
     for convolution in encoder.convolutions:
@@ -50,7 +50,7 @@ def test_series_cnn_reads_a_whole_series_as_convolutions_do() -> None:
     torch.testing.assert_close(encoder(x), wanted)
 
 
-@pytest.mark.parametrize("make", [Gru, SeriesCnn])
+@pytest.mark.parametrize("make", [GRU, SeriesCNN])
 def test_a_hole_is_not_the_mean(make: type) -> None:
     torch.manual_seed(0)
     encoder = make(SPEC).eval()
@@ -62,4 +62,4 @@ def test_a_hole_is_not_the_mean(make: type) -> None:
 
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="kernel is 4; it must be odd"):
-        SeriesCnn(SPEC, kernel=4)
+        SeriesCNN(SPEC, kernel=4)

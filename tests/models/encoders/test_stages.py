@@ -9,14 +9,14 @@ import torch
 
 from jlrun.data.specs import AudioSpec, ImageSpec, TabularSpec, TextSpec
 from jlrun.models.encoders import (
-    AudioCnn,
+    CNN,
+    MLP,
+    AudioCNN,
     AudioTransformer,
     BagOfEmbeddings,
-    Cnn,
     Encoder,
     LeNet,
-    Mlp,
-    TabularMlp,
+    TabularMLP,
     Torchvision,
 )
 
@@ -26,19 +26,19 @@ TEXT = TextSpec(("a", "b"), 5)
 TABLE = TabularSpec(("n",), (0.0,), (1.0,), ("k",), (("x", "y"),))
 
 CASES: dict[str, tuple[Callable[[], Encoder], list[int]]] = {
-    "cnn": (lambda: Cnn(IMAGE, channels=[4, 5], hidden=6), [4, 5, 6]),
-    "cnn without convolutions": (lambda: Cnn(IMAGE, channels=[], hidden=6), [6]),
+    "cnn": (lambda: CNN(IMAGE, channels=[4, 5], hidden=6), [4, 5, 6]),
+    "cnn without convolutions": (lambda: CNN(IMAGE, channels=[], hidden=6), [6]),
     "lenet": (lambda: LeNet(IMAGE, hidden=6), [10, 20, 6]),
-    "mlp": (lambda: Mlp(IMAGE, hidden=[6, 4]), [6, 4]),
-    "pixels": (lambda: Mlp(IMAGE, hidden=[]), [189]),
-    "audio": (lambda: AudioCnn(AUDIO, num_mels=8, channels=[2, 3], hidden=4), [2, 3, 4]),
-    "bands": (lambda: AudioCnn(AUDIO, num_mels=8, channels=[], hidden=4), [4]),
+    "mlp": (lambda: MLP(IMAGE, hidden=[6, 4]), [6, 4]),
+    "pixels": (lambda: MLP(IMAGE, hidden=[]), [189]),
+    "audio": (lambda: AudioCNN(AUDIO, num_mels=8, channels=[2, 3], hidden=4), [2, 3, 4]),
+    "bands": (lambda: AudioCNN(AUDIO, num_mels=8, channels=[], hidden=4), [4]),
     "patches": (
         lambda: AudioTransformer(AUDIO, num_mels=8, width=4, depth=2, heads=2),
         [4, 4, 4],
     ),
-    "table": (lambda: TabularMlp(TABLE, hidden=[6, 4]), [6, 4]),
-    "cells": (lambda: TabularMlp(TABLE, hidden=[], embedding=3), [5]),
+    "table": (lambda: TabularMLP(TABLE, hidden=[6, 4]), [6, 4]),
+    "cells": (lambda: TabularMLP(TABLE, hidden=[], embedding=3), [5]),
     "text": (lambda: BagOfEmbeddings(TEXT, width=4), [4]),
     "resnet18": (lambda: Torchvision(IMAGE, "resnet18"), [64, 64, 128, 256, 512, 512]),
     "mobilenet": (lambda: Torchvision(IMAGE, "mobilenet_v3_small"), [1024]),
@@ -71,7 +71,7 @@ def test_stages_compose_to_the_encoder(case: str, train: bool, count: int) -> No
 
 
 def test_stages_add_nothing_to_the_state() -> None:
-    encoder = Cnn(IMAGE, channels=[4], hidden=6)
+    encoder = CNN(IMAGE, channels=[4], hidden=6)
     before = list(encoder.state_dict())
     encoder.stages()
     assert list(encoder.state_dict()) == before

@@ -8,7 +8,7 @@ from torch import nn
 
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
-from jlrun.models.encoders import TextCnn, TextTransformer
+from jlrun.models.encoders import TextCNN, TextTransformer
 
 SPEC = TextSpec(("a", "b", "c"), 5)
 
@@ -16,7 +16,7 @@ SPEC = TextSpec(("a", "b", "c"), 5)
 @torch.no_grad()
 def test_a_filter_has_its_largest_value_over_the_windows() -> None:
     torch.manual_seed(0)
-    encoder = TextCnn(SPEC, width=4, kernels=[2], filters=3).eval()
+    encoder = TextCNN(SPEC, width=4, kernels=[2], filters=3).eval()
     words = encoder.embedding(torch.tensor([2, 3, 4]))
     (convolution,) = encoder.convolutions
     windows = [words[0:2], words[1:3], torch.stack([words[2], torch.zeros(4)])]
@@ -28,7 +28,7 @@ def test_a_filter_has_its_largest_value_over_the_windows() -> None:
 
 def test_parameters_are_those_of_kim() -> None:
     # section 3.1: windows of 3, 4 and 5 with 100 maps each, dropout 0.5; embeddings of 300
-    encoder = TextCnn(SPEC, width=300)
+    encoder = TextCNN(SPEC, width=300)
     assert encoder.out_features == 300
     assert encoder.dropout.p == 0.5
     assert sum(p.numel() for p in encoder.convolutions.parameters()) == 300 * 12 * 100 + 300
@@ -37,7 +37,7 @@ def test_parameters_are_those_of_kim() -> None:
 def test_the_order_of_words_matters() -> None:
     torch.manual_seed(0)
     one, two = torch.tensor([[2, 3, 4, 0, 0]]), torch.tensor([[4, 3, 2, 0, 0]])
-    for encoder in (TextCnn(SPEC).eval(), TextTransformer(SPEC).eval()):
+    for encoder in (TextCNN(SPEC).eval(), TextTransformer(SPEC).eval()):
         assert not encoder(one).allclose(encoder(two), atol=1e-4)
 
 

@@ -9,15 +9,15 @@ import torch
 
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
-from jlrun.models.encoders import Vit
+from jlrun.models.encoders import ViT
 
 SPEC = ImageSpec(3, 16, 8, (0.5,) * 3, (0.25,) * 3)
 
 
-def make(**options: Any) -> Vit:
+def make(**options: Any) -> ViT:
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"patch": 4, "width": 24, "depth": 2, "heads": 3}
-    return Vit(SPEC, **sizes | options)
+    return ViT(SPEC, **sizes | options)
 
 
 @pytest.mark.parametrize("pool", ["token", "mean"])
@@ -87,13 +87,13 @@ def test_stages_compose_to_the_encoder(pool: str, train: bool) -> None:
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 5, 9), (3, 32, 32)])
 @pytest.mark.parametrize("pool", ["token", "mean"])
 def test_any_size_trains_every_parameter(size: tuple[int, int, int], pool: str) -> None:
-    encoder = Vit(ImageSpec(*size, (), ()), width=8, depth=1, heads=2, pool=pool)  # pyright: ignore
+    encoder = ViT(ImageSpec(*size, (), ()), width=8, depth=1, heads=2, pool=pool)  # pyright: ignore
     encoder(torch.randn(1, *size)).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
 
 
 def test_padding_is_zeros_at_the_right_and_the_bottom() -> None:
-    encoder = Vit(ImageSpec(1, 5, 4, (), ()), patch=4, width=4, depth=1, heads=1)
+    encoder = ViT(ImageSpec(1, 5, 4, (), ()), patch=4, width=4, depth=1, heads=1)
     padded = encoder.padded(torch.ones(1, 1, 5, 4))
     assert encoder.grid == (2, 1)
     assert padded.shape == (1, 1, 8, 4)

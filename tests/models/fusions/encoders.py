@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec, TextSpec
-from jlrun.models.encoders import Mlp
+from jlrun.models.encoders import MLP
 from jlrun.models.encoders.base import Encoder, Tokens
 
 
-class Rows(Mlp):
+class Rows(MLP):
     """Features ``(B, 6)`` of images; its tokens are their rows of 4 pixels."""
 
     def __init__(self, spec: ImageSpec) -> None:

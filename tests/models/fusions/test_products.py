@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
-from jlrun.models.fusions import Film, LowRank, Multiplicative, TensorProduct
+from jlrun.models.fusions import FiLM, LowRank, Multiplicative, TensorProduct
 from tests.models.fusions.test_values import FEATURES, PRESENT, assert_rows, fill
 
 WIDTHS = {"image": 4, "audio": 3, "text": 2}
@@ -126,7 +126,7 @@ def test_multiplicative_averages_over_the_pairs_that_are_there() -> None:
 
 
 def test_film_scales_and_shifts() -> None:
-    fusion = Film({"image": 2, "audio": 1}, width=2)
+    fusion = FiLM({"image": 2, "audio": 1}, width=2)
     fill(fusion.projection, [[1, 0], [0, 1]], [0, 0])
     fill(fusion.generators["audio"], [[0.1], [0.1], [1], [0]], [1, 0, 0, 2])
     with torch.no_grad():
@@ -140,9 +140,9 @@ def test_film_scales_and_shifts() -> None:
 
 
 def test_film_conditions_what_it_is_told() -> None:
-    assert Film(WIDTHS).conditioned == "image"
-    fusion = Film(WIDTHS, conditioned="text")
+    assert FiLM(WIDTHS).conditioned == "image"
+    fusion = FiLM(WIDTHS, conditioned="text")
     assert fusion.projection.in_features == 2
     assert list(fusion.generators) == ["image", "audio"]
     with pytest.raises(UserError, match=r"^fusion.conditioned: the run has no 'imge'. Did you mea"):
-        Film(WIDTHS, conditioned="imge")
+        FiLM(WIDTHS, conditioned="imge")

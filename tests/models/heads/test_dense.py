@@ -8,13 +8,13 @@ from torch import nn
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from jlrun.errors import UserError
-from jlrun.models.heads import Aspp, Cosine, Linear, Mlp
+from jlrun.models.heads import ASPP, MLP, Cosine, Linear
 
 
 @torch.no_grad()
 def test_it_is_the_head_of_deeplabv3() -> None:
     torch.manual_seed(0)
-    library, head = DeepLabHead(6, 4, (12, 24, 36)).eval(), Aspp(6, 4).eval()
+    library, head = DeepLabHead(6, 4, (12, 24, 36)).eval(), ASPP(6, 4).eval()
     named = zip(library.state_dict().values(), head.state_dict(), strict=True)
     head.load_state_dict({name: tensor for tensor, name in named})
     x = torch.randn(2, 6, 5, 7)
@@ -23,7 +23,7 @@ def test_it_is_the_head_of_deeplabv3() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4)])
 def test_a_single_image_can_train(size: tuple[int, int]) -> None:
-    head = Aspp(5, 2, channels=8).train()
+    head = ASPP(5, 2, channels=8).train()
     head(torch.randn(1, 5, *size)).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
     assert all(m.training for m in head.modules())
@@ -31,10 +31,10 @@ def test_a_single_image_can_train(size: tuple[int, int]) -> None:
 
 def test_vectors_are_told() -> None:
     with pytest.raises(UserError, match=r"a vector of 5 for each row.*dilated_resnet"):
-        Aspp(5, 2, channels=8)(torch.zeros(2, 5))
+        ASPP(5, 2, channels=8)(torch.zeros(2, 5))
 
 
-@pytest.mark.parametrize("head", [Linear(5, 2), Mlp(5, 2), Cosine(5, 2)])
+@pytest.mark.parametrize("head", [Linear(5, 2), MLP(5, 2), Cosine(5, 2)])
 def test_maps_are_told(head: nn.Module) -> None:
     with pytest.raises(UserError, match=r"yields maps of shape \(5, 3, 4\).*heads=aspp"):
         head(torch.zeros(2, 5, 3, 4))

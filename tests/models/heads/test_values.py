@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from jlrun.models.heads import Cosine, Linear, Mlp
+from jlrun.models.heads import MLP, Cosine, Linear
 
 
 def test_linear_is_affine() -> None:
@@ -15,7 +15,7 @@ def test_linear_is_affine() -> None:
 
 
 def test_mlp_is_two_layers_with_relu() -> None:
-    head, x = Mlp(4, 3, hidden=7), torch.randn(2, 4)
+    head, x = MLP(4, 3, hidden=7), torch.randn(2, 4)
     hidden = (x @ head.hidden.weight.T + head.hidden.bias).clamp(min=0)
     torch.testing.assert_close(head(x), hidden @ head.output.weight.T + head.output.bias)
 

@@ -14,7 +14,7 @@ from jlrun.config.build import build
 from jlrun.config.slots import SHARING
 from jlrun.data.batch import Batch
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
-from jlrun.models.encoders import AudioCnn, BagOfEmbeddings, Cnn, Encoder, LeNet, Mlp, Torchvision
+from jlrun.models.encoders import CNN, MLP, AudioCNN, BagOfEmbeddings, Encoder, LeNet, Torchvision
 from jlrun.models.encoders.base import Stage
 from jlrun.models.fusions import Single
 from jlrun.models.fusions.base import Fusion
@@ -51,12 +51,12 @@ class Numbers(Encoder):
 
 
 ENCODERS: Mapping[str, Callable[[], Encoder]] = {
-    "cnn": lambda: Cnn(IMAGE, channels=[4, 6], hidden=8, dropout=0.1),
+    "cnn": lambda: CNN(IMAGE, channels=[4, 6], hidden=8, dropout=0.1),
     "lenet": lambda: LeNet(IMAGE, hidden=8),
-    "mlp": lambda: Mlp(IMAGE, hidden=[8, 5]),
-    "pixels": lambda: Mlp(IMAGE, hidden=[]),
+    "mlp": lambda: MLP(IMAGE, hidden=[8, 5]),
+    "pixels": lambda: MLP(IMAGE, hidden=[]),
     "resnet18": lambda: Torchvision(IMAGE, "resnet18"),
-    "audio_cnn": lambda: AudioCnn(AUDIO, num_mels=8, channels=[4, 6], hidden=8),
+    "audio_cnn": lambda: AudioCNN(AUDIO, num_mels=8, channels=[4, 6], hidden=8),
     "numbers": Numbers,
     "words": lambda: BagOfEmbeddings(TEXT, width=8),
 }

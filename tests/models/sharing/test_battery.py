@@ -17,7 +17,7 @@ from jlrun.models.sharing import FeatureSharing
 from jlrun.objective.terms import L1, L2, Confidence, FeatureL2, GroupLasso, Orthogonal, TraceNorm
 from jlrun.objective.terms.base import StepView, Term
 from jlrun.objective.weightings import Equal, GramianWeighting, PCGrad, Weighting
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Phase
 from jlrun.training.step import train_step
@@ -241,11 +241,13 @@ class Plain(GramianWeighting):
 
 
 ROUTES = [
-    GradientRoute(gradients, head_grad)
+    GradientOptions(gradients, head_grad)
     for gradients in ("features", "parameters")
     for head_grad in ("unweighted", "weighted")
 ]
-routes = pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.gradients}-{r.head_grad}")
+routes = pytest.mark.parametrize(
+    "gradient_options", ROUTES, ids=lambda r: f"{r.gradients}-{r.head_grad}"
+)
 
 
 def toy_model(option: str) -> JointModel:
@@ -253,10 +255,13 @@ def toy_model(option: str) -> JointModel:
 
 
 def toy_learner(
-    option: str, weighting: type[Weighting], route: GradientRoute = ROUTES[0], lr: float = 1.0
+    option: str,
+    weighting: type[Weighting],
+    gradient_options: GradientOptions = ROUTES[0],
+    lr: float = 1.0,
 ) -> tuple[Learner, Phase]:
     terms = {"confidence": Confidence(weight=0.1), "feature_l2": FeatureL2(weight=0.1)}
-    recipe = replace(toy_recipe(weighting, lambda: terms), route=route)
+    recipe = replace(toy_recipe(weighting, lambda: terms), gradient_options=gradient_options)
     phase = toy_phase(recipe=recipe)
     learner = build_learner(toy_model(option), phase, Engine(CPU))
     learner.set_lr(lr)
@@ -264,10 +269,10 @@ def toy_learner(
 
 
 def gradients(
-    option: str, weighting: type[Weighting], route: GradientRoute, engine: Engine
+    option: str, weighting: type[Weighting], gradient_options: GradientOptions, engine: Engine
 ) -> dict[str, Tensor]:
     """Return the gradients of everything in a step."""
-    learner, phase = toy_learner(option, weighting, route, lr=0.0)
+    learner, phase = toy_learner(option, weighting, gradient_options, lr=0.0)
     torch.manual_seed(5)
     number = phase.num_steps // 2
     train_step(learner, phase, {"dataset": toy_batch()}, engine, number)
@@ -277,18 +282,22 @@ def gradients(
 
 @each
 @routes
-def test_every_way_to_the_gradients_of_a_sum_leads_there(option: str, route: GradientRoute) -> None:
+def test_every_way_to_the_gradients_of_a_sum_leads_there(
+    option: str, gradient_options: GradientOptions
+) -> None:
     parts = Engine(CPU) if option == "ltb" else Engine(CPU, accumulate=2)  # ltb draws for each part
-    expected = gradients(option, Equal, route, Engine(CPU))
-    torch.testing.assert_close(gradients(option, Plain, route, Engine(CPU)), expected)
+    expected = gradients(option, Equal, gradient_options, Engine(CPU))
+    torch.testing.assert_close(gradients(option, Plain, gradient_options, Engine(CPU)), expected)
     if option not in {"mtan", "ltb"}:  # BatchNorm, and draws, know the parts
-        torch.testing.assert_close(gradients(option, Plain, route, parts), expected)
+        torch.testing.assert_close(gradients(option, Plain, gradient_options, parts), expected)
 
 
 @each
 @routes
-def test_steps_with_projected_gradients_are_finite(option: str, route: GradientRoute) -> None:
-    learner, phase = toy_learner(option, PCGrad, route)
+def test_steps_with_projected_gradients_are_finite(
+    option: str, gradient_options: GradientOptions
+) -> None:
+    learner, phase = toy_learner(option, PCGrad, gradient_options)
     for number in range(3):
         stats = train_step(learner, phase, {"dataset": toy_batch()}, Engine(CPU), number)
         assert stats.total_loss.isfinite()

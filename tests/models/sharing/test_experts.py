@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun.models.sharing import DSelectK, Mmoe, Ple
+from jlrun.models.sharing import PLE, DSelectK, MMoE
 from jlrun.models.sharing.dselect_k import SelectionGate, smooth_step
 from jlrun.models.sharing.experts import Experts, Gate, mix
 from jlrun.models.trunk import Trunk
@@ -46,7 +46,7 @@ def weighted(gate: Tensor, outputs: list[Tensor]) -> Tensor:
 
 
 def test_mmoe_is_the_papers_equations() -> None:
-    body, x = Mmoe(trunk, TASKS, num_experts=3, hidden=(4,)), features()
+    body, x = MMoE(trunk, TASKS, num_experts=3, hidden=(4,)), features()
     found = body.distribute(x, TASKS)
     for task in TASKS:
         outputs = [expert(e, x) for e in body.experts.experts]
@@ -67,7 +67,7 @@ def test_mmoe_with_given_weights() -> None:
 
 
 def test_cgc_mixes_own_and_shared_experts() -> None:
-    body, x = Ple(trunk, TASKS, levels=1, shared_experts=2, task_experts=1, hidden=(4,)), features()
+    body, x = PLE(trunk, TASKS, levels=1, shared_experts=2, task_experts=1, hidden=(4,)), features()
     (level,) = body.levels
     found = body.distribute(x, TASKS)
     for task in TASKS:
@@ -77,7 +77,7 @@ def test_cgc_mixes_own_and_shared_experts() -> None:
 
 
 def test_ple_by_hand() -> None:
-    body, x = Ple(trunk, TASKS, levels=2, shared_experts=1, task_experts=2, hidden=(4,)), features()
+    body, x = PLE(trunk, TASKS, levels=2, shared_experts=1, task_experts=2, hidden=(4,)), features()
     first, second = body.levels
     found = body.distribute(x, TASKS)
 
@@ -100,7 +100,7 @@ def test_ple_by_hand() -> None:
 
 
 def test_experts_read_every_pixel_of_maps_and_gates_their_mean() -> None:
-    body, maps = Mmoe(trunk, TASKS, hidden=(4,)), torch.randn(2, 5, 3, 2)
+    body, maps = MMoE(trunk, TASKS, hidden=(4,)), torch.randn(2, 5, 3, 2)
     found = body.distribute(maps, TASKS)["digit"]
     gate = shares(body.gates["digit"], maps.mean(dim=(2, 3)))
     pixel = weighted(gate, [expert(e, maps[:, :, 2, 1]) for e in body.experts.experts])
@@ -109,7 +109,7 @@ def test_experts_read_every_pixel_of_maps_and_gates_their_mean() -> None:
 
 
 def test_experts_without_layers_pass_on_what_they_read() -> None:
-    body, x = Mmoe(trunk, TASKS, hidden=()), features()
+    body, x = MMoE(trunk, TASKS, hidden=()), features()
     torch.testing.assert_close(body.distribute(x, TASKS)["digit"], x)
     assert body.out_features == 5
 
@@ -251,6 +251,6 @@ def test_gates_read_features_and_not_the_input() -> None:
 
 
 def test_node_of_cgc_is_one_level() -> None:
-    node: Mapping[str, Any] = {"_target_": "jlrun.models.sharing.Ple", "levels": 1}
+    node: Mapping[str, Any] = {"_target_": "jlrun.models.sharing.PLE", "levels": 1}
     model = small_model(node, ROWS, tasks=("sign",))
     assert len(model.body.levels) == 1  # pyright: ignore

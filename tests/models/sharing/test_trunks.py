@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
-from jlrun.models.sharing import CrossStitch, Hard, Ltb, Mtan, Soft, TaskLora
+from jlrun.models.sharing import LTB, MTAN, CrossStitch, Hard, Soft, TaskLoRA
 from jlrun.models.sharing.cross_stitch import Stitch
 from jlrun.models.sharing.ltb import Choice
 from jlrun.models.sharing.mtan import Attention, resized
@@ -168,7 +168,7 @@ def test_maps_that_a_vector_reads_are_averaged() -> None:
 
 
 def test_the_shared_trunk_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    body, calls = seeded(Mtan), []
+    body, calls = seeded(MTAN), []
     convolution = body.any_trunk.encoders["image"].convolutions[0]
     convolution.register_forward_hook(lambda *_: calls.append(1))
     body(batch_of(CNN), TASKS)
@@ -176,7 +176,7 @@ def test_the_shared_trunk_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_attention_of_masks_of_one_is_hard_sharing() -> None:
-    body, batch = seeded(Mtan), batch_of(CNN)
+    body, batch = seeded(MTAN), batch_of(CNN)
     with torch.no_grad():
         for module in body.attention.modules():
             if isinstance(module, Attention):
@@ -197,12 +197,12 @@ def test_adapters_start_as_hard_sharing(encoder: str) -> None:
         return trunk_of({"x": encoder})
 
     batch, hard = batch_of({"x": encoder}), Hard(make, TASKS).eval()
-    adapted = TaskLora(make, TASKS).eval()
+    adapted = TaskLoRA(make, TASKS).eval()
     torch.testing.assert_close(adapted(batch, TASKS).by_task, dict(hard(batch, TASKS).by_task))
 
 
 def test_an_adapted_weight_is_w_plus_alpha_over_r_times_ba() -> None:
-    body, batch = seeded(TaskLora, rank=2, alpha=6.0), batch_of(CNN)
+    body, batch = seeded(TaskLoRA, rank=2, alpha=6.0), batch_of(CNN)
     names = [n for n, p in body.any_trunk.named_parameters() if p.dim() >= 2]
     weights = dict(body.any_trunk.named_parameters())
     plain = trunk().eval()
@@ -219,7 +219,7 @@ def test_an_adapted_weight_is_w_plus_alpha_over_r_times_ba() -> None:
 
 
 def test_adapters_are_small() -> None:
-    body = seeded(TaskLora, rank=1)
+    body = seeded(TaskLoRA, rank=1)
     own = sum(p.numel() for p in body.adapters["digit"].parameters())
     weights = [p for p in body.any_trunk.parameters() if p.dim() >= 2]
     assert own == sum(p.shape[0] + p[0].numel() for p in weights)
@@ -227,21 +227,21 @@ def test_adapters_are_small() -> None:
 
 def test_a_trunk_without_weights_cannot_be_adapted() -> None:
     with pytest.raises(UserError, match="sharing=hard"):
-        TaskLora(lambda: trunk_of({"x": "pixels"}), TASKS)
+        TaskLoRA(lambda: trunk_of({"x": "pixels"}), TASKS)
 
 
 # --- branches -------------------------------------------------------------------------------------
 
 
 def test_a_tree_of_own_branches_is_separate_trunks() -> None:
-    body, batch = seeded(Ltb), batch_of(CNN)
+    body, batch = seeded(LTB), batch_of(CNN)
     found = body(batch, TASKS)
     for number, task in enumerate(TASKS):
         torch.testing.assert_close(found.by_task[task], body.trunks[f"branch{number}"](batch).fused)
 
 
 def test_a_tree_of_one_branch_is_hard_sharing_and_computes_no_other() -> None:
-    body, batch = seeded(Ltb), batch_of(CNN)
+    body, batch = seeded(LTB), batch_of(CNN)
     with torch.no_grad():
         for choice in (*body.parents["image"], body.ends):
             choice.logits[:, 1] = 1.0
@@ -256,7 +256,7 @@ def test_a_tree_of_one_branch_is_hard_sharing_and_computes_no_other() -> None:
 
 
 def test_a_branch_runs_on_what_its_parent_yields() -> None:
-    body, batch = seeded(Ltb), batch_of(CNN)
+    body, batch = seeded(LTB), batch_of(CNN)
     with torch.no_grad():
         body.parents["image"][0].logits[0, 2] = 1.0  # second stage of branch 0 grows from branch 2
     stages = [body.trunks[f"branch{k}"].stages("image") for k in range(3)]
@@ -278,7 +278,7 @@ def test_draws_follow_the_logits() -> None:
 
 
 def test_parents_are_averaged_in_the_warm_up_and_the_temperature_falls() -> None:
-    body = seeded(Ltb, warmup=0.1, start_temperature=4.0, end_temperature=1.0).train()
+    body = seeded(LTB, warmup=0.1, start_temperature=4.0, end_temperature=1.0).train()
     body.begin_step(0.05)
     torch.testing.assert_close(body.ends.draw(body.temperature), torch.full((3, 3), 1 / 3))
     for progress, expected in ((0.1, 4 * 0.25**0.1), (0.5, 2.0), (1.0, 1.0)):

@@ -18,7 +18,7 @@ from torchvision.models import ResNet, VisionTransformer
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders import Vit
+from jlrun.models.encoders import ViT
 from jlrun.models.weight_files import LoadReport, load_weights
 
 WIDTH, DEPTH, HEADS, HIDDEN, PATCH, SIDE = 24, 2, 3, 96, 8, 32
@@ -49,7 +49,7 @@ def torchvision_vit(side: int = SIDE) -> nn.Module:
 
 def our_vit(side: int = SIDE, pool: Any = "token") -> nn.Module:
     torch.manual_seed(0)
-    return Vit(ImageSpec(3, side, side, (), ()), PATCH, WIDTH, DEPTH, HEADS, pool=pool).eval()
+    return ViT(ImageSpec(3, side, side, (), ()), PATCH, WIDTH, DEPTH, HEADS, pool=pool).eval()
 
 
 def timm_vit(**options: Any) -> Any:

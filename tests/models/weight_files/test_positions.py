@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders import Vit
+from jlrun.models.encoders import ViT
 from jlrun.models.weight_files import load_weights
 from jlrun.models.weight_files.positions import fit_positions
 
@@ -67,9 +67,9 @@ def test_half_precision_stays_half_but_is_computed_in_single() -> None:
     assert torch.equal(fitted[:, 1:], expected.flatten(2).mT.bfloat16())
 
 
-def vit(height: int, width: int) -> Vit:
+def vit(height: int, width: int) -> ViT:
     spec = ImageSpec(3, height, width, (), ())
-    return Vit(spec, patch=4, width=6, depth=1, heads=1)
+    return ViT(spec, patch=4, width=6, depth=1, heads=1)
 
 
 def test_images_that_are_not_square(tmp_path: Path) -> None:

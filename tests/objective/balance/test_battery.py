@@ -27,7 +27,7 @@ from jlrun.objective.balance import NoBalance
 from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.terms import FeatureL2
 from jlrun.objective.weightings import PCGrad, Uncertainty
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import Depth, Multilabel, Regression, TaskSpec
 from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage
@@ -218,8 +218,8 @@ def test_a_step_whose_gradients_overflow_is_skipped(option: str) -> None:
 @acting
 @pytest.mark.parametrize("source", ["features", "parameters"])
 def test_weightings_of_task_gradients_work_or_are_refused(option: str, source: str) -> None:
-    route = GradientRoute(gradients=source)  # pyright: ignore[reportArgumentType]
-    the_phase = phase(option, recipe={"make_weighting": PCGrad, "route": route})
+    gradient_options = GradientOptions(gradients=source)  # pyright: ignore[reportArgumentType]
+    the_phase = phase(option, recipe={"make_weighting": PCGrad, "route": gradient_options})
     if option == "mmpareto":
         with pytest.raises(UserError, match="PCGrad both combine gradients") as found:
             begun(the_phase, model())

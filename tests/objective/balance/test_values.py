@@ -23,7 +23,7 @@ from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.gradient_blend import GradientBlend, blended
 from jlrun.objective.balance.mmpareto import rescaled
 from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits
-from jlrun.objective.balance.pmr import Pmr, ratios
+from jlrun.objective.balance.pmr import PMR, ratios
 from jlrun.objective.balance.prototypes import Prototypes
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import right_probability
@@ -31,7 +31,7 @@ from jlrun.objective.balance.shapley import logits_by_modality, shapley_values
 from jlrun.objective.weightings import MGDA, CAGrad, Equal, PCGrad, SDMGrad, TaskGradients
 from jlrun.tasks import Binary, Multiclass, Multilabel
 from jlrun.training.learner import Learner
-from jlrun.training.loop import Training, _between_epochs
+from jlrun.training.loop import PhaseRun, _between_epochs
 from jlrun.training.plan import Phase
 from jlrun.training.state import PhaseState
 from tests.objective.balance.small import MODALITIES, TASKS, batch, begun, model, phase, step
@@ -320,7 +320,7 @@ def test_a_super_epoch_weighs_losses_by_what_was_held_out() -> None:
     learner = begun(the_phase, model())
     balance = learner.balance
     assert isinstance(balance, GradientBlend)
-    run = Training("main", the_phase, learner, PhaseState(), 0, lambda force: None)
+    run = PhaseRun("main", the_phase, learner, PhaseState(), 0, lambda force: None)
     view = _between_epochs(run, toy_surroundings())
     before = held_losses(learner, the_phase)
     balance.after_epoch(view, 0)
@@ -439,7 +439,7 @@ def test_pmr_draws_the_modality_that_is_behind_and_spreads_the_other(early: bool
     the_phase = phase("pmr", LARGEST, entropy=0.5, entropy_share=0.3)
     learner = begun(the_phase, model("gated", LARGEST))
     balance = learner.balance
-    assert isinstance(balance, Pmr)
+    assert isinstance(balance, PMR)
     step(learner, the_phase, batch(seed=1))  # prototypes of the classes
     balance.ratio = torch.tensor([1.25, 0.8])
     outputs, rows = learner.model(batch()), batch().labelled["largest"]

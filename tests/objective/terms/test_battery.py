@@ -15,7 +15,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.models.encoders import Cnn, Mlp
+from jlrun.models.encoders import CNN, MLP
 from jlrun.models.fusions import Concat, Late, Single
 from jlrun.models.fusions.base import Fusion
 from jlrun.models.heads import Linear
@@ -88,7 +88,7 @@ def model(option: str, fusion: type[Fusion] = Single) -> JointModel:
     if NEEDS[option] == "several modalities" and fusion is Single:
         fusion = Concat
     names = ["image"] if fusion is Single else ["image", "other"]
-    make_encoder = {"image": lambda: Cnn(SPEC, channels=(4,), hidden=16), "other": _perceptron}
+    make_encoder = {"image": lambda: CNN(SPEC, channels=(4,), hidden=16), "other": _perceptron}
     encoders = {name: make_encoder[name]() for name in names}
     fused = fusion({name: encoder.out_features for name, encoder in encoders.items()})
     heads = {
@@ -100,8 +100,8 @@ def model(option: str, fusion: type[Fusion] = Single) -> JointModel:
     return made
 
 
-def _perceptron() -> Mlp:
-    return Mlp(SPEC, hidden=[4])
+def _perceptron() -> MLP:
+    return MLP(SPEC, hidden=[4])
 
 
 def rows(count: int, names: tuple[str, ...], seed: int) -> TensorRows:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
-from jlrun.models.encoders import Cnn, Mlp
+from jlrun.models.encoders import CNN, MLP
 from jlrun.models.fusions import Late, Single
+from jlrun.models.heads import MLP as MlpHead
 from jlrun.models.heads import Linear
-from jlrun.models.heads import Mlp as MlpHead
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.objective.terms import (
     L1,
@@ -35,7 +35,7 @@ SPEC = ImageSpec(1, 2, 2, (0.5,), (0.5,))
 def model(**heads: nn.Module) -> JointModel:
     torch.manual_seed(0)
     heads = heads or {"digit": Linear(4, 3), "parity": Linear(4, 1)}
-    return hard_model({"image": Mlp(SPEC, hidden=[4])}, Single({"image": 4}), heads)
+    return hard_model({"image": MLP(SPEC, hidden=[4])}, Single({"image": 4}), heads)
 
 
 def view(
@@ -87,7 +87,7 @@ def test_a_pattern_selects_the_head_of_one_task(kind: type[Term]) -> None:
 
 
 def test_biases_normalisation_and_tokens_are_no_weights() -> None:
-    encoder = Cnn(SPEC, channels=[2])
+    encoder = CNN(SPEC, channels=[2])
     encoder.convolutions.append(nn.BatchNorm2d(2))
     encoder.register_parameter("position_embedding", nn.Parameter(torch.ones(2, 2)))
     joint = hard_model({"image": encoder}, Single({"image": 512}), {"digit": Linear(512, 2)})
@@ -160,7 +160,7 @@ def test_orthogonal_has_the_gradient_of_its_closed_form() -> None:
 
 
 def test_orthogonal_takes_convolutions_as_matrices() -> None:
-    encoder = Cnn(SPEC, channels=[2])
+    encoder = CNN(SPEC, channels=[2])
     joint = hard_model({"image": encoder}, Single({"image": 512}), {})
     kernel = encoder.convolutions[0].get_parameter("weight").detach().view(2, 9)
     expected = (kernel @ kernel.T - torch.eye(2)).square().sum()

@@ -10,13 +10,13 @@ from jlrun.errors import UserError
 from jlrun.models.class_vectors import class_vectors
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
-from jlrun.strategies.zero_shot import ClassSplit, ClosedForm, Eszsl, SolveEszsl
+from jlrun.strategies.zero_shot import ESZSL, ClassSplit, ClosedForm, SolveEszsl
 from tests.toy import ToyEncoder, hard_model, toy_stream
 
 CLASSES = tuple("0123")
 TABLE = {"0": [1, 0, 0], "1": [0, 1, 0], "2": [1, 1, 0], "3": [1, 1, 1]}
 SPLIT = ClassSplit(CLASSES, seen=(0, 1, 2, 3), unseen=())
-METHOD = Eszsl(gamma=0.5, lambda_=0.2, negative=-0.4)
+METHOD = ESZSL(gamma=0.5, lambda_=0.2, negative=-0.4)
 
 
 def make_head() -> ClosedForm:

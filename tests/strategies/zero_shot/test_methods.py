@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.strategies.zero_shot import Ale, Clip, Devise, Eszsl
+from jlrun.strategies.zero_shot import ALE, CLIP, ESZSL, DeViSE
 from jlrun.strategies.zero_shot.eszsl import solve
 from jlrun.strategies.zero_shot.methods import Method
 
-METHODS = [Clip(), Devise(0.3), Ale(0.7), Eszsl()]
+METHODS = [CLIP(), DeViSE(0.3), ALE(0.7), ESZSL()]
 
 
 def rows(count: int = 7, classes: int = 5) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ def test_devise_is_a_sum_over_wrong_classes() -> None:
     expected = []
     for s, y in zip(scores.tolist(), target.tolist(), strict=True):
         expected.append(sum(max(0.0, 0.3 - s[y] + s[j]) for j in range(len(s)) if j != y))
-    assert Devise(0.3).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
+    assert DeViSE(0.3).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
 
 
 def test_ale_weighs_the_sum_by_the_rank_of_the_true_class() -> None:
@@ -36,13 +36,13 @@ def test_ale_weighs_the_sum_by_the_rank_of_the_true_class() -> None:
         ahead = [excess for excess in wrong if excess > 0]
         beta = sum(1 / i for i in range(1, len(ahead) + 1))
         expected.append(beta * sum(ahead) / len(ahead) if ahead else 0.0)
-    assert Ale(0.7).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
+    assert ALE(0.7).loss(scores, target, 0.0).tolist() == pytest.approx(expected)
 
 
 def test_ale_is_devise_where_one_class_is_ahead() -> None:
     scores, target = torch.tensor([[1.0, 0.9, -3.0, -4.0]]), torch.tensor([0])
     torch.testing.assert_close(
-        Ale(0.5).loss(scores, target, 0), Devise(0.5).loss(scores, target, 0)
+        ALE(0.5).loss(scores, target, 0), DeViSE(0.5).loss(scores, target, 0)
     )
 
 
@@ -79,7 +79,7 @@ def problem() -> tuple[Tensor, Tensor, Tensor]:
     return x, y, torch.randn(3, 5, generator=generator, dtype=torch.float64)
 
 
-METHOD = Eszsl(gamma=0.7, lambda_=0.3)
+METHOD = ESZSL(gamma=0.7, lambda_=0.3)
 
 
 def objective(v: Tensor, x: Tensor, y: Tensor, s: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def test_the_closed_form_is_the_solution_of_the_vectorised_equations() -> None:
 def test_without_strength_a_singular_problem_still_has_a_finite_solution() -> None:
     x, y, s = problem()
     x[:, 3] = 0  # a feature that never fires; and 5 attributes of 3 classes
-    v = solve(x.T @ x, x.T @ y, s, Eszsl(gamma=0.0, lambda_=0.0))
+    v = solve(x.T @ x, x.T @ y, s, ESZSL(gamma=0.0, lambda_=0.0))
     assert v.isfinite().all()
     # Where S has independent rows, least squares on features is what is left.
     expected = torch.linalg.lstsq(x[:, :3], y).solution

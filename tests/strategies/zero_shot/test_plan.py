@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jlrun.data.batch import Batch
-from jlrun.data.labelled_streams import Feed
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Predict, Prediction
@@ -18,14 +18,14 @@ from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
-from jlrun.strategies.plan_context import Parts
+from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.strategies.zero_shot import (
+    CLIP,
+    ESZSL,
     ClassSplit,
-    Clip,
     ClosedForm,
-    Devise,
-    Eszsl,
+    DeViSE,
     Method,
     SolveEszsl,
 )
@@ -41,21 +41,21 @@ VECTORS = ClassVectors(torch.tensor([[1.0, 0], [0, 1], [0, 0], [1, 1]]), ("x", "
 LARGEST = TASKS[1]
 
 
-def feed(tasks: tuple[TaskSpec, ...] = (LARGEST,)) -> Feed:
+def feed(tasks: tuple[TaskSpec, ...] = (LARGEST,)) -> LabelledStreams:
     train, val, test = (toy_stream("target", toy_rows(120, seed)) for seed in range(3))
     kept = [s.take((s.rows.targets["largest"] != 3).nonzero().flatten()) for s in (train, val)]
-    return Feed("target", *kept, test, kept[0], tasks)
+    return LabelledStreams("target", *kept, test, kept[0], tasks)
 
 
 def make(
     calibration: int = 1,
     method: Method | None = None,
-    target: Feed | None = None,
+    target: LabelledStreams | None = None,
     split: ClassSplit = SPLIT,
 ) -> Plan:
-    zero_shot = ZeroShot(split, method or Clip(), VECTORS, calibration)
-    parts = Parts(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
-    return plan_zero_shot(target or feed(), zero_shot, parts)
+    zero_shot = ZeroShot(split, method or CLIP(), VECTORS, calibration)
+    context = PlanContext(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
+    return plan_zero_shot(target or feed(), zero_shot, context)
 
 
 def classes_of(stream: Any) -> set[int]:
@@ -87,7 +87,7 @@ def test_chance_stands_beside_the_scores() -> None:
 
 
 def test_eszsl_is_solved_for_in_every_fit() -> None:
-    for fit in make(method=Eszsl()).fits:
+    for fit in make(method=ESZSL()).fits:
         term = fit.phases[0].recipe.make_terms()["eszsl"]
         assert isinstance(term, SolveEszsl)
         assert term.split.seen == fit.phases[0].objectives[0].spec.task.split.seen  # pyright: ignore
@@ -142,9 +142,9 @@ def test_weights_from_elsewhere_leave_what_describes_the_classes() -> None:
         for tensor in model.state_dict().values():
             tensor.fill_(7)
 
-    zero_shot = ZeroShot(SPLIT, Clip(), VECTORS, 1)
-    parts = Parts(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
-    for fit in plan_zero_shot(feed(), zero_shot, parts, start).fits:
+    zero_shot = ZeroShot(SPLIT, CLIP(), VECTORS, 1)
+    context = PlanContext(recipe=toy_recipe(), modalities=("x",), epochs=2, baselines=True)
+    for fit in plan_zero_shot(feed(), zero_shot, context, start).fits:
         fit.begin(model)
         assert torch.equal(head.class_vectors, before)
         assert (head.classifier.weight == 7).all()
@@ -162,11 +162,11 @@ def test_of_two_seen_classes_none_is_spared() -> None:
 @pytest.mark.parametrize(
     ("tasks", "method", "message"),
     [
-        (TASKS, Clip(), r"tasks: .*one multiclass task, found sign \(binary\), largest"),
-        (TASKS[:1], Clip(), r"tasks: .*found sign \(binary\)"),
+        (TASKS, CLIP(), r"tasks: .*one multiclass task, found sign \(binary\), largest"),
+        (TASKS[:1], CLIP(), r"tasks: .*found sign \(binary\)"),
         (
             (TaskSpec("largest", Multiclass(0.1), CLASSES),),
-            Devise(),
+            DeViSE(),
             r"target\.tasks\.largest\.label_smoothing: Devise ranks",
         ),
     ],
@@ -178,7 +178,7 @@ def test_unfit_tasks_are_told(tasks: tuple[TaskSpec, ...], method: Method, messa
 
 
 def test_a_self_supervised_phase_goes_before_calibrating_models_too() -> None:
-    plan, stream = make(method=Eszsl()), feed().pool
+    plan, stream = make(method=ESZSL()), feed().pool
     phased = with_pretraining(plan, (feed(),), {"target": stream}, 2, toy_recipe())
     for fit in phased.fits:
         assert [phase.name for phase in fit.phases] == [SELF_SUPERVISED, "train"]
@@ -186,7 +186,7 @@ def test_a_self_supervised_phase_goes_before_calibrating_models_too() -> None:
 
 
 def test_the_closed_form_rests_in_a_phase_without_its_head() -> None:
-    term = make(method=Eszsl()).fits[0].phases[0].recipe.make_terms()["eszsl"]
+    term = make(method=ESZSL()).fits[0].phases[0].recipe.make_terms()["eszsl"]
     model = hard_model({"x": ToyEncoder()}, Single({"x": 6}), {})
     term.begin_phase(PhaseStart(model, {}, {}, {"target": feed().pool}, 4))
     assert term(StepView(model, {}, {}, 0.0)).item() == 0

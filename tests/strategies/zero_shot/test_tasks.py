@@ -7,12 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from jlrun.strategies.zero_shot import (
-    Ale,
+    ALE,
+    CLIP,
+    ESZSL,
     AllClasses,
     ClassSplit,
-    Clip,
-    Devise,
-    Eszsl,
+    DeViSE,
     Scored,
     SeenClasses,
 )
@@ -22,7 +22,7 @@ SPLIT = ClassSplit(tuple("abcde"), seen=(0, 2, 4), unseen=(1, 3))
 TARGET = torch.tensor([4, 0, 2, 2])
 
 
-@pytest.mark.parametrize("method", [Clip(), Devise(), Ale(), Eszsl()])
+@pytest.mark.parametrize("method", [CLIP(), DeViSE(), ALE(), ESZSL()])
 def test_logits_of_unseen_classes_play_no_part_in_the_loss(method: Method) -> None:
     torch.manual_seed(0)
     logits = torch.randn(4, 5, requires_grad=True)
@@ -41,11 +41,11 @@ def test_the_loss_is_that_of_the_seen_columns() -> None:
     expected = F.cross_entropy(
         logits[:, [0, 2, 4]], torch.tensor([2, 0, 1, 1]), reduction="none", label_smoothing=0.1
     )
-    torch.testing.assert_close(SeenClasses(SPLIT, Clip(), 0.1).loss(logits, TARGET), expected)
+    torch.testing.assert_close(SeenClasses(SPLIT, CLIP(), 0.1).loss(logits, TARGET), expected)
 
 
 def test_validation_is_among_seen_classes() -> None:
-    task = SeenClasses(SPLIT, Clip())
+    task = SeenClasses(SPLIT, CLIP())
     logits = torch.tensor([[0.0, 9.0, 1.0, 9.0, 2.0], [3.0, 9.0, 1.0, 9.0, 2.0]])
     probabilities = task.probabilities(logits)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))

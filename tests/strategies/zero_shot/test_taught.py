@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.strategies.zero_shot import ClassSplit
-from jlrun.strategies.zero_shot.leakage import refuse_taught
+from jlrun.strategies.zero_shot.leakage import check_leakage
 
 SPLIT = ClassSplit(("0", "1", "2", "3"), seen=(0, 1, 2), unseen=(3,))
 WHERE = "source.run"
@@ -28,10 +28,10 @@ def described(folder: Path, **content: Any) -> Path:
 
 
 def test_what_tells_nothing_is_left_to_others(tmp_path: Path) -> None:
-    refuse_taught(tmp_path, SPLIT, WHERE)
-    refuse_taught(tmp_path / "nowhere", SPLIT, WHERE)
+    check_leakage(tmp_path, SPLIT, WHERE)
+    check_leakage(tmp_path / "nowhere", SPLIT, WHERE)
     (tmp_path / "weights.safetensors").write_bytes(b"no weights")
-    refuse_taught(tmp_path / "weights.safetensors", SPLIT, WHERE)
+    check_leakage(tmp_path / "weights.safetensors", SPLIT, WHERE)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_a_run_and_what_is_in_it(part: str, tmp_path: Path) -> None:
     else:
         path.mkdir(parents=True, exist_ok=True)
     with pytest.raises(UserError, match=REFUSED):
-        refuse_taught(path, SPLIT, WHERE)
+        check_leakage(path, SPLIT, WHERE)
 
 
 def test_what_was_unseen_there_does_not_count(tmp_path: Path) -> None:
     run = described(tmp_path)
     (run / "result.json").write_text(json.dumps({"zero_shot": {"unseen_classes": ["3"]}}))
-    refuse_taught(run, SPLIT, WHERE)
+    check_leakage(run, SPLIT, WHERE)
 
 
 @pytest.mark.parametrize(("learned", "fine"), [(["2", "3"], False), (["2"], True)])
@@ -63,10 +63,10 @@ def test_an_export_says_what_it_has_learned(learned: list[str], fine: bool, tmp_
     folder = described(tmp_path / "export", learned_classes=learned)
     for path in (file, folder):
         if fine:
-            refuse_taught(path, SPLIT, WHERE)
+            check_leakage(path, SPLIT, WHERE)
         else:
             with pytest.raises(UserError, match=REFUSED):
-                refuse_taught(path, SPLIT, WHERE)
+                check_leakage(path, SPLIT, WHERE)
 
 
 QUICK = ["engine.threads=1", "recorder.progress=none", "recorder.tensorboard=false", "epochs=1"]

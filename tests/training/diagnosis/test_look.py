@@ -13,7 +13,7 @@ from jlrun.engine import Engine
 from jlrun.objective.weightings import Static
 from jlrun.objective.weightings.gramian import cosines_of
 from jlrun.training.diagnosis.gradients import by_parameters, shared_parameters
-from jlrun.training.diagnosis.measure import Diagnosis, Look, look
+from jlrun.training.diagnosis.measure import Diagnosis, GradientMeasurement, measure_gradients
 from jlrun.training.diagnosis.tags import affinity_values, gradient_values
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner, build_learner
@@ -36,14 +36,14 @@ def seen(
     what: Diagnosis = AFFINITY,
     engine: Engine | None = None,
     **changes: Any,
-) -> Look:
+) -> GradientMeasurement:
     batches = {"dataset": replace(toy_batch(), **changes)}
-    found = look(learner, phase, batches, engine or Engine(CPU), 0, what)
+    found = measure_gradients(learner, phase, batches, engine or Engine(CPU), 0, what)
     assert found is not None
     return found
 
 
-def at_point(engine: Engine) -> Look:
+def at_point(engine: Engine) -> GradientMeasurement:
     phase = point_phase(CENTRES)
     return seen(point_learner(phase, START), phase, engine=engine)
 
@@ -142,7 +142,7 @@ def test_several_streams_have_no_features_in_common() -> None:
     phase = replace(phase, objectives=(first, replace(second, stream="other")))
     learner = build_learner(toy_model(), phase, Engine(CPU))
     batches = {"dataset": toy_batch(), "other": toy_batch(6, seed=1)}
-    found = look(learner, phase, batches, Engine(CPU), 0, Diagnosis(1, "features"))
+    found = measure_gradients(learner, phase, batches, Engine(CPU), 0, Diagnosis(1, "features"))
     assert found is not None
     assert found.jacobian is not None
     assert float(found.gramian[0, 1]) != 0.0
@@ -177,7 +177,7 @@ def test_nothing_is_seen_of_one_task_or_of_a_frozen_body() -> None:
     for nothing in (alone, frozen):
         learner = build_learner(toy_model(), nothing, Engine(CPU))
         batches = {"dataset": toy_batch()}
-        assert look(learner, nothing, batches, Engine(CPU), 0, AFFINITY) is None
+        assert measure_gradients(learner, nothing, batches, Engine(CPU), 0, AFFINITY) is None
 
 
 def test_the_update_goes_against_the_task_that_is_outweighed() -> None:

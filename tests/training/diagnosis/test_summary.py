@@ -16,7 +16,7 @@ from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.reporting.recorders.negative_transfer import hurt_sentences
 from jlrun.reporting.task_relations import read_relations
 from jlrun.reporting.task_relations_text import format_affinity, sentence, summarise
-from jlrun.training.diagnosis.measure import Look
+from jlrun.training.diagnosis.measure import GradientMeasurement
 from jlrun.training.recorder import Position
 
 COSINES = {"a-b": [0.5, -0.1, -0.1], "a-c/d": [0.9, 0.9, 0.9], "b-c/d": [-0.6, -0.8]}
@@ -106,8 +106,10 @@ def test_a_task_that_lost_is_told_why(metrics: Path) -> None:
     assert hurt_sentences({}, lost=["a"]) == []
 
 
-def a_look(gramian: list[list[float]], active: list[bool], affinity: list[list[float]]) -> Look:
-    return Look(
+def a_look(
+    gramian: list[list[float]], active: list[bool], affinity: list[list[float]]
+) -> GradientMeasurement:
+    return GradientMeasurement(
         tasks=("a", "b"),
         active=torch.tensor(active),
         losses=torch.tensor([1.0, 2.0]),

@@ -15,7 +15,7 @@ from jlrun.errors import Interrupted
 from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
-from jlrun.objective.weightings.gradient_options import GradientRoute
+from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.diagnosis.conflict import Opposition
 from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
 from jlrun.training.fit import FitFolder, FitRun
@@ -75,12 +75,12 @@ def fitted(
 ) -> dict[str, torch.Tensor]:
     """Train the toy with BatchNorm and dropout; return the tensors of its last checkpoint."""
     recipe = toy_recipe(weighting, terms=lambda: {"l2": L2(weight=1e-3)})
-    recipe = replace(recipe, route=GradientRoute(update_every=update_every))
+    recipe = replace(recipe, gradient_options=GradientOptions(update_every=update_every))
     phase = toy_phase(recipe=recipe, epochs=EPOCHS)
     fit = Fit(name, ("x",), {spec.name: spec for spec in TASKS}, (phase,), toy_objectives())
-    around = replace(toy_surroundings(interrupted, engine, recorder), diagnosis=diagnosis)
+    context = replace(toy_surroundings(interrupted, engine, recorder), diagnosis=diagnosis)
     streams = {"dataset": toy_stream(rows=toy_rows(seed=2))}
-    FitRun(fit, toy_model(), FitFolder(folder, 0.0), around).run(streams, streams)
+    FitRun(fit, toy_model(), FitFolder(folder, 0.0), context).run(streams, streams)
     return checkpoints.load_tensors(folder / "last")
 
 
@@ -152,8 +152,8 @@ def test_weightings_record_only_tasks_that_met(tmp_path: Path) -> None:
         sampling=RoundRobin(),
     )
     fit, noted = Fit("main", ("x",), {s.name: s for s in TASKS}, (phase,), objectives), Noted()
-    around = toy_surroundings(recorder=noted)  # records every three steps
-    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), around).run(streams, streams)
+    context = toy_surroundings(recorder=noted)  # records every three steps
+    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), context).run(streams, streams)
     norms = {3: "sign", 6: "largest", 9: "sign", 10: "largest"}
     assert set(noted.measured()) == {(step, f"gradient/norm/{t}") for step, t in norms.items()}
 
@@ -178,8 +178,8 @@ def test_resumed_measurements_equal_uninterrupted_ones(tmp_path: Path, stop: int
 def test_a_phase_in_which_nothing_is_shared_is_told_once(tmp_path: Path) -> None:
     phase, noted = replace(toy_phase(epochs=2), rules=body_and_head(body_lr=0.0)), Noted()
     fit = Fit("main", ("x",), {spec.name: spec for spec in TASKS}, (phase,), toy_objectives())
-    around = replace(toy_surroundings(recorder=noted), diagnosis=EVERY_OTHER)
-    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), around).run(phase.val, phase.val)
+    context = replace(toy_surroundings(recorder=noted), diagnosis=EVERY_OTHER)
+    FitRun(fit, toy_model(), FitFolder(tmp_path, 0.0), context).run(phase.val, phase.val)
     assert noted.lines == ["diagnosis: phase 'train' trains no parameters that its tasks share"]
     assert noted.measured() == {}
 
@@ -195,10 +195,10 @@ def hurt_lines(folder: Path, interrupted=never) -> list[str]:
     phase, noted = hurt_phase(2), Noted()
     heads = {o.head: o.spec for o in phase.objectives}
     fit = Fit("main", ("x",), heads, (phase,), phase.objectives)
-    around = toy_surroundings(interrupted, recorder=noted)
-    around = replace(around, diagnosis=Diagnosis(every=1))
+    context = toy_surroundings(interrupted, recorder=noted)
+    context = replace(context, diagnosis=Diagnosis(every=1))
     model = point_learner(phase, (0.0, 1.0)).model
-    run = FitRun(fit, model, FitFolder(folder, 0.0), around)
+    run = FitRun(fit, model, FitFolder(folder, 0.0), context)
     try:
         run.run(phase.val, phase.val)
     except Interrupted:
@@ -224,14 +224,14 @@ def test_what_was_counted_or_told_before_an_interruption_counts_after_it(tmp_pat
 
 
 def test_few_looks_are_counted_together_with_the_next_epochs() -> None:
-    opposition = Opposition()
-    opposition.add({"a": -0.1, "b": 0.1})
-    assert opposition.end_epoch(1) == []
-    opposition.add({"a": 0.1, "b": -0.1})
-    opposition.add({"a": -0.1, "b": 0.1})
-    (line,) = opposition.end_epoch(2)
+    gradient_conflict = Opposition()
+    gradient_conflict.add({"a": -0.1, "b": 0.1})
+    assert gradient_conflict.end_epoch(1) == []
+    gradient_conflict.add({"a": 0.1, "b": -0.1})
+    gradient_conflict.add({"a": -0.1, "b": 0.1})
+    (line,) = gradient_conflict.end_epoch(2)
     assert "'a'" in line
     assert "2 of the last 3" in line
     for _ in range(3):
-        opposition.add({"a": -1.0, "b": 0.0})
-    assert opposition.end_epoch(3) == []  # told before; orthogonal is not opposed
+        gradient_conflict.add({"a": -1.0, "b": 0.0})
+    assert gradient_conflict.end_epoch(3) == []  # told before; orthogonal is not opposed

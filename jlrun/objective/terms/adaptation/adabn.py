@@ -20,7 +20,7 @@ from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import precise, total
 
 
-class AdaBn(Term):
+class AdaBN(Term):
     """R = 0; before it is scored, the model gets BatchNorm statistics of the target.
 
     Algorithm 1 of Li et al., "Revisiting Batch Normalization for Practical Domain Adaptation",

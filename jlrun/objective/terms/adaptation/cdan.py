@@ -27,7 +27,7 @@ from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
 
 
-class Cdan(Term):
+class CDAN(Term):
     """R = Σ_heads mean over sources of the binary cross-entropy of D(f ⊗ p).
 
     Rows count by 1 + e^(−H(p)) where ``entropy`` is on (CDAN+E). D is trained to lower R; the

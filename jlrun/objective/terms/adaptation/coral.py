@@ -21,7 +21,7 @@ from jlrun.objective.terms.self_supervised.encoding import full_precision
 from jlrun.ranges import NonNegativeFloat
 
 
-class Coral(Term):
+class CORAL(Term):
     """R = mean over sources of ‖C_s − C_t‖²_F / (4 D²).
 
     Eq. (1) of Sun & Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV
@@ -48,8 +48,8 @@ class Coral(Term):
         return mean_over_pairs(_distances(pairs, "coral", self.means), view)
 
 
-class SourceCoral(Term):
-    """R = mean over every two sources of the distance of `Coral`: no target is needed.
+class SourceCORAL(Term):
+    """R = mean over every two sources of the distance of `CORAL`: no target is needed.
 
     CORAL between training domains, as in DomainBed (Gulrajani & Lopez-Paz, "In Search of Lost
     Domain Generalization", ICLR 2021), whose penalty is 4 R with ``means``.

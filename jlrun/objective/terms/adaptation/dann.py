@@ -18,7 +18,7 @@ from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
 
 
-class Dann(Term):
+class DANN(Term):
     """R = mean over sources of the binary cross-entropy of D(f), source against target.
 
     D is trained to lower R; the features get −λ times its gradient, with

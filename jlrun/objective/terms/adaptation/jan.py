@@ -24,11 +24,11 @@ from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
-class Jan(Term):
+class JAN(Term):
     """R = Σ_heads mean over sources of the discrepancy with the kernel k_f(f, f′) · k_p(p, p′).
 
     The joint maximum mean discrepancy of Long et al., "Deep Transfer Learning with Joint Adaptation
-    Networks", ICML 2017, section 4.1. k_f is that of `Mmd`, k_p one Gaussian. Differs from it in:
+    Networks", ICML 2017, section 4.1. k_f is that of `MMD`, k_p one Gaussian. Differs from it in:
     the layers are the fused features and the predictions, and all pairs count, not one pair per
     row. The heads are those with exclusive classes that source and target share. The Transfer
     Learning Library's, not linear, is the unbiased one plus the constant 2 / (n − 1).

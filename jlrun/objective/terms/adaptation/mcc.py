@@ -20,7 +20,7 @@ from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
-class Mcc(Term):
+class MCC(Term):
     """R = Σ_heads (Σ M − tr M) / K, the confusion between the predicted classes of the target.
 
     M = Pᵀ diag(w) P with its rows divided by their sums, w ∝ 1 + e^(−H) of the rows of P. Section

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.models.heads import Mlp
+from jlrun.models.heads import MLP
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.ramps import RampName, ramp
 from jlrun.objective.terms.adaptation.classes import num_classes, paired_class_heads, sum_over_heads
@@ -24,7 +24,7 @@ from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
-class Mdd(Term):
+class MDD(Term):
     """R = Σ_heads mean over sources of γ CE(h′(f_s), ŷ_s) − E log(1 − p_h′(ŷ_t | f_t)).
 
     h′ is trained to lower R, to agree with h on the source and to differ on the target; the
@@ -70,7 +70,7 @@ class Mdd(Term):
         """
         width = fused_width(start.model)
         heads = {
-            head: Mlp(width, num_classes(start.tasks[head]), self.hidden, self.dropout)
+            head: MLP(width, num_classes(start.tasks[head]), self.hidden, self.dropout)
             for head in paired_class_heads(start, "mdd")
         }
         self.adversaries = placed(nn.ModuleDict(heads), start.model)

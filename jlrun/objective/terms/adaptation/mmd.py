@@ -18,7 +18,7 @@ Widths = Annotated[Sequence[PositiveFloat], MinLen(1)]
 HALVINGS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
-class Mmd(Term):
+class MMD(Term):
     """R = mean over sources of E k(s, s′) + E k(t, t′) − 2 E k(s, t) of the fused features.
 
     k is a sum of Gaussians with σ² = α times the mean squared distance of the rows of source and

@@ -1,18 +1,18 @@
 """Terms between the modalities of a row."""
 
 from jlrun.objective.terms.cross_modal.base import CrossModal, add_spaces
-from jlrun.objective.terms.cross_modal.clip import Clip
-from jlrun.objective.terms.cross_modal.cmc import Cmc
+from jlrun.objective.terms.cross_modal.clip import CLIP
+from jlrun.objective.terms.cross_modal.cmc import CMC
 from jlrun.objective.terms.cross_modal.masked_modality import MaskedModality
-from jlrun.objective.terms.cross_modal.siglip import SigLip
-from jlrun.objective.terms.cross_modal.vicreg import VicRegModalities
+from jlrun.objective.terms.cross_modal.siglip import SigLIP
+from jlrun.objective.terms.cross_modal.vicreg import VICRegModalities
 
 __all__ = [
-    "Clip",
-    "Cmc",
+    "CLIP",
+    "CMC",
     "CrossModal",
     "MaskedModality",
-    "SigLip",
-    "VicRegModalities",
+    "SigLIP",
+    "VICRegModalities",
     "add_spaces",
 ]

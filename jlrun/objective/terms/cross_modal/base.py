@@ -34,7 +34,7 @@ class Pair:
         modalities: their names.
         rows: Bool, which rows of the step these are.
         first, second: ``(N, P)``, of any length.
-        keys: int64 ``(N,)``, which rows are alike (`jlrun.data.positives`).
+        keys: int64 ``(N,)``, which rows are positives (`jlrun.data.positives`).
     """
 
     modalities: tuple[str, str]

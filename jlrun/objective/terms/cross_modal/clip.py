@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.data.positives import alike
+from jlrun.data.positives import positives
 from jlrun.objective.terms.cross_modal.base import CrossModal, Pair
 from jlrun.objective.terms.cross_modal.losses import symmetric_contrastive
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -17,7 +17,7 @@ from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, Positi
 LARGEST_SCALE = 100.0
 
 
-class Clip(CrossModal):
+class CLIP(CrossModal):
     """R = the mean over pairs of modalities of the symmetric contrastive loss of projections.
 
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML
@@ -46,7 +46,7 @@ class Clip(CrossModal):
 
     def pair_loss(self, pair: Pair) -> Tensor:
         x, y = F.normalize(pair.first, dim=1), F.normalize(pair.second, dim=1)
-        positive = alike(pair.keys, pair.keys) | torch.eye(len(x), device=x.device).bool()
+        positive = positives(pair.keys, pair.keys) | torch.eye(len(x), device=x.device).bool()
         return symmetric_contrastive(x, y, positive, self.log_scale.exp())
 
     @torch.no_grad()

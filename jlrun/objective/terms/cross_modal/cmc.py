@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.data.positives import alike
+from jlrun.data.positives import positives
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
 from jlrun.objective.terms.cross_modal.base import CrossModal, Pair, Rows, rows_of
@@ -70,7 +70,7 @@ class _Taught:
     rows: Rows
 
 
-class Cmc(CrossModal):
+class CMC(CrossModal):
     """R = the mean over pairs of modalities of the contrastive losses of both directions, summed.
 
     The right answer and the negatives are projections by a slow copy of the model: of the rows of
@@ -138,12 +138,12 @@ class Cmc(CrossModal):
         assert self._taught is not None, "`forward` comes first"
         memory = cast(Memory, self.memories[modality])
         now = self._taught.vectors[modality][pair.rows].to(x)
-        left_out = memory.empty() | alike(pair.keys, memory.keys)
+        left_out = memory.empty() | positives(pair.keys, memory.keys)
         # Copied: `after_step` changes what is remembered, and a graph may outlive the step.
         before = (x @ memory.vectors.to(x).clone().T).masked_fill(left_out, -torch.inf)
         logits = torch.cat([x @ now.T, before], dim=1) / self.temperature
         itself = torch.eye(len(x), device=x.device).bool()
-        positive = F.pad(alike(pair.keys, pair.keys) | itself, (0, len(memory.keys)))
+        positive = F.pad(positives(pair.keys, pair.keys) | itself, (0, len(memory.keys)))
         return spread_cross_entropy(logits, positive)
 
     @torch.no_grad()

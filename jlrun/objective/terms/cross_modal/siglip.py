@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.data.positives import alike
+from jlrun.data.positives import positives
 from jlrun.objective.terms.cross_modal.base import CrossModal, Pair
 from jlrun.objective.terms.cross_modal.losses import sigmoid_contrastive
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 
-class SigLip(CrossModal):
+class SigLIP(CrossModal):
     """R = the mean over pairs of modalities of the pairwise sigmoid loss of projections.
 
     Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023: the sum over all pairs
@@ -47,5 +47,5 @@ class SigLip(CrossModal):
 
     def pair_loss(self, pair: Pair) -> Tensor:
         x, y = F.normalize(pair.first, dim=1), F.normalize(pair.second, dim=1)
-        positive = alike(pair.keys, pair.keys) | torch.eye(len(x), device=x.device).bool()
+        positive = positives(pair.keys, pair.keys) | torch.eye(len(x), device=x.device).bool()
         return sigmoid_contrastive(x, y, positive, self.log_scale.exp(), self.bias)

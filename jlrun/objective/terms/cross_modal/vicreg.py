@@ -11,12 +11,12 @@ from jlrun.objective.terms.self_supervised.vicreg import vicreg_loss
 from jlrun.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
-class VicRegModalities(CrossModal):
-    """R = the mean over pairs of modalities of the loss of `VicReg`, of their projections.
+class VICRegModalities(CrossModal):
+    """R = the mean over pairs of modalities of the loss of `VICReg`, of their projections.
 
     Bardes, Ponce and LeCun, "VICReg: Variance-Invariance-Covariance Regularization for
     Self-Supervised Learning", ICLR 2022, between modalities, each with an expander of its own. It
-    needs no negatives. Differs from it in: as `VicReg`, and an expander has one hidden layer, with
+    needs no negatives. Differs from it in: as `VICReg`, and an expander has one hidden layer, with
     LayerNorm.
 
     Args:

@@ -21,7 +21,7 @@ from jlrun.objective.terms.totals import precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 
-class Byol(Term):
+class BYOL(Term):
     """R = the mean over rows of 2 − 2 cos(q, z′), summed over both directions.
 
     q is the prediction from a view, z′ the teacher's projection of the other view. The teacher is a

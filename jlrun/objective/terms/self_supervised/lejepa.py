@@ -17,7 +17,7 @@ from jlrun.objective.terms.self_supervised.sigreg import sigreg
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 
-class LeJepa(Term):
+class LeJEPA(Term):
     """R = λ · SIGReg(z) + (1 − λ) · mean ‖z − z̄‖² / P: no teacher, no negatives, no stop-gradient.
 
     Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the

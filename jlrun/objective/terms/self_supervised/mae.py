@@ -33,7 +33,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """An encoder of images that can leave patches out (`jlrun.models.encoders.Vit`)."""
+    """An encoder of images that can leave patches out (`jlrun.models.encoders.ViT`)."""
 
     patch: int
     grid: tuple[int, int]
@@ -42,7 +42,7 @@ class TokenEncoder(Protocol):
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor: ...
 
 
-class Mae(Term):
+class MAE(Term):
     """R = the mean squared error of guesses at hidden patches, each with mean 0 and variance 1.
 
     He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. A vision transformer

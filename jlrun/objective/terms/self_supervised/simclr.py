@@ -14,7 +14,7 @@ from jlrun.objective.terms.self_supervised.projector import fused_width, placed,
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
-class SimClr(Term):
+class SimCLR(Term):
     """R = NT-Xent of the projections of two views of each row; other rows are the negatives.
 
     Eq. (1) of Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",

@@ -23,9 +23,9 @@ class SupCon(Term):
     """R = the contrastive loss in which all rows of a class are positives of each other.
 
     Eq. (2) of Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020. Differs from it in: τ
-    is 0.2 and not 0.1, as for `SimClr`, and an unlabelled row has its own other view as its only
+    is 0.2 and not 0.1, as for `SimCLR`, and an unlabelled row has its own other view as its only
     positive. Classes of two streams are the same where one head serves both streams; without heads
-    each stream has classes of its own. Negatives are as in `SimClr`.
+    each stream has classes of its own. Negatives are as in `SimCLR`.
 
     Args:
         weight: strength α of the term.

@@ -17,7 +17,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt
 _EPS = 1e-4
 
 
-class VicReg(Term):
+class VICReg(Term):
     """R = λ s(Z, Z′) + μ [v(Z) + v(Z′)] / 2 + ν [c(Z) + c(Z′)] of the projections of two views.
 
     s is the mean squared difference, v the mean over features of max(0, 1 − √(variance + 10⁻⁴)), c

@@ -19,7 +19,7 @@ from jlrun.objective.terms.transfer.frozen import FrozenModel
 from jlrun.ranges import NonNegativeFloat
 
 
-class Delta(Term):
+class DELTA(Term):
     """R = ½ Σ_stages mean_rows Σ_channels mean_positions (FM − FM⁰)².
 
     FM are the maps that a stage of an encoder yields, FM⁰ those of the same stage with the weights

@@ -14,7 +14,7 @@ from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import nothing, precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
 from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.teacher_adapter import Guide
+from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 WHERE = "terms.distill.run"
@@ -54,11 +54,11 @@ class Distill(Term):
         self.temperature = temperature
         self.adapter: nn.Module = nn.Identity()
         # No module, so that neither checkpoints nor the optimizer see the teacher.
-        self._guide: Guide | None = None
+        self._guide: TeacherAdapter | None = None
         self._heads: tuple[str, ...] = ()
 
     def other_modalities(self) -> Collection[str]:
-        return Guide.modalities(self._directory(), WHERE)
+        return TeacherAdapter.modalities(self._directory(), WHERE)
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Load the teacher.
@@ -70,7 +70,7 @@ class Distill(Term):
             return
         like = next(start.model.parameters())
         streams = {name: start.streams[name] for name in start.observed}
-        guide = Guide.of(self._directory(), streams, like.device, WHERE)
+        guide = TeacherAdapter.of(self._directory(), streams, like.device, WHERE)
         own, other = _widths(start, guide)
         if own != other:
             self.adapter = nn.Linear(own, other, device=like.device, dtype=like.dtype)
@@ -115,7 +115,7 @@ class Distill(Term):
         return Path(self.run).expanduser()
 
 
-def _widths(start: PhaseStart, guide: Guide) -> tuple[int, int]:
+def _widths(start: PhaseStart, guide: TeacherAdapter) -> tuple[int, int]:
     """Return the widths of the features of the model and of the teacher, seen on a few rows."""
     own = FrozenModel(start.model)
     stream = next(iter(start.observed))

@@ -13,7 +13,7 @@ import torch
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
-from jlrun.data.transforms import Conform
+from jlrun.data.transforms import InputTransform
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.transfer.frozen import in_precision_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jlrun.runs.saved_model import Teacher
 
 
-class Guide:
+class TeacherAdapter:
     """The model of a finished run, fed with the batches of a phase.
 
     Images are resized and their channels converted to what the teacher takes. Images, tables and
@@ -43,10 +43,10 @@ class Guide:
     def __init__(self, teacher: Teacher, streams: Mapping[str, Stream], where: str) -> None:
         self._teacher = teacher
         device = next(teacher.model.parameters()).device
-        self._conform = {}
+        self._transform = {}
         specs = {m: _as_it_is(spec) for m, spec in teacher.specs.items()}
         for name, stream in streams.items():
-            own = {m: _as_it_is(spec) for m, spec in stream._conform._targets.items()}
+            own = {m: _as_it_is(spec) for m, spec in stream._transform._targets.items()}
             for modality in teacher.specs:
                 if modality not in own:
                     hint = did_you_mean(modality, own)
@@ -55,12 +55,12 @@ class Guide:
                     )
             taken = {m: own[m] for m in teacher.specs}
             with _told_at(where):
-                self._conform[name] = Conform(taken, specs, device)
+                self._transform[name] = InputTransform(taken, specs, device)
 
     @classmethod
     def of(
         cls, directory: Path, streams: Mapping[str, Stream], device: torch.device, where: str
-    ) -> Guide:
+    ) -> TeacherAdapter:
         """Return the guide of the run in ``directory``.
 
         Raises:
@@ -94,7 +94,7 @@ class Guide:
         """Return the teacher's outputs on a batch of the stream, without a graph."""
         model = self._teacher.model
         with torch.no_grad():
-            return model(self._conform[stream](in_precision_of(model, batch)))
+            return model(self._transform[stream](in_precision_of(model, batch)))
 
 
 def _as_it_is(spec: Spec) -> Spec:

@@ -13,7 +13,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.adaptation import AdaBn
+from jlrun.objective.terms.adaptation import AdaBN
 from jlrun.objective.terms.adaptation.adabn import estimate_batch_norm
 from tests.objective.terms.adaptation.domains import (
     DIGIT,
@@ -96,7 +96,7 @@ def test_all_else_stays() -> None:
     model.add_module("idle", idle)
     model.eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    term = begun(AdaBn(), specs=DIGIT, model=model)
+    term = begun(AdaBN(), specs=DIGIT, model=model)
     term.before_evaluation(model, {"target": stream("target")})
     changed = {n for n, x in model.state_dict().items() if not torch.equal(x, before[n])}
     assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var"}
@@ -120,7 +120,7 @@ def test_it_is_always_the_same_and_of_the_target_alone() -> None:
     for seed in (0, 1):
         torch.manual_seed(seed)
         model, norm = normed()
-        term = begun(AdaBn(), specs=DIGIT, model=model)
+        term = begun(AdaBN(), specs=DIGIT, model=model)
         for _ in range(2):
             term.before_evaluation(model, {"target": stream("target"), "source": stream("source")})
             found.append(torch.stack(statistics(norm)))
@@ -132,7 +132,7 @@ def test_a_last_row_alone_is_left_out() -> None:
     model, norm = normed()
     data = rows(11, 3)
     target = stream("target", data=data)
-    begun(AdaBn(), specs=DIGIT, model=model).before_evaluation(model, {"target": target})
+    begun(AdaBN(), specs=DIGIT, model=model).before_evaluation(model, {"target": target})
     x = seen_by(model, norm, [data.fetch(target.order(0)[:10])])
     torch.testing.assert_close(statistics(norm)[0], x.mean(dim=1))
 
@@ -145,7 +145,7 @@ def test_rows_in_the_order_of_their_classes_are_mixed() -> None:
     shades = torch.linspace(0, 8, 4, dtype=torch.float64).repeat_interleave(10)
     data = TensorRows({"image": 0.1 * x + shades[:, None, None, None]}, {})
     target = stream("target", data=data, batch_size=10)
-    begun(AdaBn(), specs=DIGIT, model=model).before_evaluation(model, {"target": target})
+    begun(AdaBN(), specs=DIGIT, model=model).before_evaluation(model, {"target": target})
     mixed = statistics(second)[1]
     estimate_batch_norm(model, list(target.sweep()), HEADS)  # a class at a time
     by_class = statistics(second)[1]
@@ -156,12 +156,12 @@ def test_rows_in_the_order_of_their_classes_are_mixed() -> None:
 
 
 def test_it_trains_nothing() -> None:
-    term = begun(AdaBn())
+    term = begun(AdaBN())
     assert number(term(drawn_view())) == 0
     assert not term.state_dict()
 
 
 def test_a_model_without_batch_norm_is_refused() -> None:
-    AdaBn().check(small_model(norm=True))
+    AdaBN().check(small_model(norm=True))
     with pytest.raises(UserError, match=r"terms\.adabn: the model has no BatchNorm"):
-        AdaBn().check(small_model())
+        AdaBN().check(small_model())

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.objective.ramps import ramp
-from jlrun.objective.terms.adaptation import Cdan, Dann, Mdd
+from jlrun.objective.terms.adaptation import CDAN, DANN, MDD
 from jlrun.objective.terms.adaptation.mdd import margin_disparity
 from jlrun.objective.terms.adaptation.multilinear import MultilinearMap
 from jlrun.objective.terms.base import StepView, Term
@@ -28,13 +28,13 @@ from tests.objective.terms.adaptation.domains import (
 
 STEP = 1e-6
 TERMS: dict[str, Callable[[], Term]] = {
-    "dann": lambda: Dann(hidden=5, strength=0.7),
-    "dann, one for each source": lambda: Dann(hidden=5, per_source=True, ramp="linear"),
-    "cdan": lambda: Cdan(hidden=5),
-    "cdan without entropy": lambda: Cdan(hidden=5, entropy=False, ramp="constant"),
-    "cdan, random map": lambda: Cdan(hidden=5, max_features=2, random_features=6),
-    "mdd": lambda: Mdd(hidden=5),
-    "mdd, other margin": lambda: Mdd(hidden=5, margin=1.5, strength=0.4, ramp="cosine"),
+    "dann": lambda: DANN(hidden=5, strength=0.7),
+    "dann, one for each source": lambda: DANN(hidden=5, per_source=True, ramp="linear"),
+    "cdan": lambda: CDAN(hidden=5),
+    "cdan without entropy": lambda: CDAN(hidden=5, entropy=False, ramp="constant"),
+    "cdan, random map": lambda: CDAN(hidden=5, max_features=2, random_features=6),
+    "mdd": lambda: MDD(hidden=5),
+    "mdd, other margin": lambda: MDD(hidden=5, margin=1.5, strength=0.4, ramp="cosine"),
 }
 SOURCES = ("sources.a", "sources.b")
 SIZES = {"sources.a": 4, "sources.b": 3, "target": 5}
@@ -69,7 +69,7 @@ def along(grad: Tensor | None, directions: Tensor) -> Tensor:
 
 
 def strength(term: Term, view: StepView) -> float:
-    assert isinstance(term, Dann | Cdan | Mdd)
+    assert isinstance(term, DANN | CDAN | MDD)
     return term.strength * ramp(term.ramp)(view.progress)
 
 
@@ -125,7 +125,7 @@ def test_features_get_nothing_at_the_start_of_a_ramp(name: str) -> None:
     assert number(value) == pytest.approx(at_half)  # strength is in the gradient alone
     value.backward()
     grads = [outputs.fused.grad for outputs in view.outputs.values()]
-    assert isinstance(term, Dann | Cdan | Mdd)
+    assert isinstance(term, DANN | CDAN | MDD)
     starts_at_zero = term.ramp != "constant"
     assert all(grad is not None and bool(grad.any()) != starts_at_zero for grad in grads)
 
@@ -153,7 +153,7 @@ def test_without_evidence_the_loss_is_that_of_a_coin(name: str) -> None:
 
 def test_dann_is_half_of_skadas() -> None:
     adversarial = pytest.importorskip("skada.deep._adversarial", exc_type=ImportError)
-    term, view = begun(Dann(hidden=5)), drawn_view()
+    term, view = begun(DANN(hidden=5)), drawn_view()
     logits = [term.discriminators("source", view.outputs[s].fused) for s in ("source", "target")]
     # skada adds up the means of both domains, of probabilities in float32 labels.
     theirs = adversarial.DANNLoss()(*(z.sigmoid().float() for z in logits))
@@ -162,7 +162,7 @@ def test_dann_is_half_of_skadas() -> None:
 
 def test_cdan_is_half_of_skadas() -> None:
     adversarial = pytest.importorskip("skada.deep._adversarial", exc_type=ImportError)
-    term, view = begun(Cdan(hidden=5, entropy=False), specs=DIGIT), drawn_view(specs=DIGIT)
+    term, view = begun(CDAN(hidden=5, entropy=False), specs=DIGIT), drawn_view(specs=DIGIT)
     both = [view.outputs[s] for s in ("source", "target")]
     # Its multilinear map is an outer product, predictions first; skada has no entropy weights.
     maps = [
@@ -175,7 +175,7 @@ def test_cdan_is_half_of_skadas() -> None:
 
 
 def test_entropy_weights_by_their_definition() -> None:
-    term, view = begun(Cdan(hidden=5), specs=DIGIT), drawn_view(specs=DIGIT)
+    term, view = begun(CDAN(hidden=5), specs=DIGIT), drawn_view(specs=DIGIT)
     halves = []
     for label, stream in ((0.0, "source"), (1.0, "target")):
         outputs = view.outputs[stream]
@@ -208,7 +208,7 @@ def test_wide_products_are_mapped_at_random() -> None:
 
 
 def test_random_maps_are_state_and_do_not_train() -> None:
-    term = begun(Cdan(max_features=2, random_features=6))
+    term = begun(CDAN(max_features=2, random_features=6))
     assert {"maps.digit.random_f", "maps.even.random_p"} <= set(term.state_dict())
     assert not any("random" in name for name, _ in term.named_parameters())
 
@@ -244,16 +244,16 @@ def test_a_certain_adversary_is_finite() -> None:
 
 def test_a_discriminator_for_each_source() -> None:
     one, several = (
-        begun(Dann(hidden=5, per_source=p), (*SOURCES, "target")) for p in (False, True)
+        begun(DANN(hidden=5, per_source=p), (*SOURCES, "target")) for p in (False, True)
     )
     assert len(one.discriminators.networks) == 1
     assert len(several.discriminators.networks) == 2
-    assert len(begun(Mdd(hidden=5)).adversaries) == 2  # digit and even; height has no classes
+    assert len(begun(MDD(hidden=5)).adversaries) == 2  # digit and even; height has no classes
 
 
 def test_binary_heads_have_two_classes() -> None:
     even = {"even": SPECS["even"]}
-    term = begun(Cdan(hidden=5), specs=even)
+    term = begun(CDAN(hidden=5), specs=even)
     assert term.maps["even"].out_features == 2 * WIDTH
-    adversary = begun(Mdd(), specs=even).adversaries["even"]
+    adversary = begun(MDD(), specs=even).adversaries["even"]
     assert adversary(torch.zeros(3, WIDTH, dtype=torch.float64)).shape == (3, 2)

@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
 from jlrun.models.joint_model import Outputs
-from jlrun.objective.terms.adaptation import Coral, Jan, Mmd, SourceCoral
+from jlrun.objective.terms.adaptation import CORAL, JAN, MMD, SourceCORAL
 from jlrun.objective.terms.adaptation.coral import coral_distance
 from jlrun.objective.terms.adaptation.kernels import (
     gaussian_kernel,
@@ -58,13 +58,13 @@ def by_pairs(view: StepView, unbiased: bool, joint: bool = False) -> float:
 @pytest.mark.parametrize("unbiased", [True, False])
 def test_mmd_by_its_definition(unbiased: bool) -> None:
     view = drawn_view()
-    assert number(Mmd(unbiased=unbiased)(view)) == pytest.approx(by_pairs(view, unbiased))
+    assert number(MMD(unbiased=unbiased)(view)) == pytest.approx(by_pairs(view, unbiased))
 
 
 @pytest.mark.parametrize("unbiased", [True, False])
 def test_jan_by_its_definition(unbiased: bool) -> None:
     view = drawn_view(specs=DIGIT)
-    assert number(Jan(unbiased=unbiased)(view)) == pytest.approx(by_pairs(view, unbiased, True))
+    assert number(JAN(unbiased=unbiased)(view)) == pytest.approx(by_pairs(view, unbiased, True))
 
 
 def test_jan_adds_up_its_heads() -> None:
@@ -73,7 +73,7 @@ def test_jan_adds_up_its_heads() -> None:
         view_of({s: _with_heads(view, s, head) for s in ("source", "target")})
         for head in ("digit", "even")
     ]
-    assert number(Jan()(view)) == pytest.approx(sum(number(Jan()(v)) for v in alone))
+    assert number(JAN()(view)) == pytest.approx(sum(number(JAN()(v)) for v in alone))
 
 
 def _with_heads(view: StepView, stream: str, head: str) -> Outputs:
@@ -128,7 +128,7 @@ def test_mmd_grows_with_the_distance_of_domains() -> None:
     for shift in (0.5, 1.0, 2.0):
         moved = drawn_outputs(8, 2)
         moved.fused.data += shift * 5
-        values.append(number(Mmd()(view_of({"source": x, "target": moved}))))
+        values.append(number(MMD()(view_of({"source": x, "target": moved}))))
     assert values == sorted(values)
     assert values[0] > 0
 
@@ -136,24 +136,24 @@ def test_mmd_grows_with_the_distance_of_domains() -> None:
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_mmd_does_not_depend_on_the_scale_of_features(scale: float) -> None:
     view = drawn_view()
-    wanted = number(Mmd()(view))
+    wanted = number(MMD()(view))
     for outputs in view.outputs.values():
         outputs.fused.data *= scale
     if scale < 1e-6:  # as good as constant: nothing to measure
-        assert number(Mmd()(view)) == pytest.approx(0, abs=1e-4)
+        assert number(MMD()(view)) == pytest.approx(0, abs=1e-4)
     else:
-        assert number(Mmd()(view)) == pytest.approx(wanted)
+        assert number(MMD()(view)) == pytest.approx(wanted)
 
 
 def test_constant_features_have_no_discrepancy() -> None:
     view = drawn_view()
     for outputs in view.outputs.values():
         outputs.fused.data.fill_(2.0)
-    for term in (Mmd(), Jan(), Coral(), Coral(means=True)):
+    for term in (MMD(), JAN(), CORAL(), CORAL(means=True)):
         value = term(view)
         grads = torch.autograd.grad(value, [o.fused for o in view.outputs.values()])
         assert all(grad.isfinite().all() for grad in grads)
-        if not isinstance(term, Jan):  # its predictions differ
+        if not isinstance(term, JAN):  # its predictions differ
             assert number(value) == pytest.approx(0)
 
 
@@ -178,7 +178,7 @@ def test_coral_is_skadas() -> None:
     losses = pytest.importorskip("skada.deep.losses", exc_type=ImportError)
     view = drawn_view()
     theirs = losses.deepcoral_loss(features(view, "source"), features(view, "target"))
-    assert number(Coral()(view)) == pytest.approx(number(theirs), rel=1e-10)
+    assert number(CORAL()(view)) == pytest.approx(number(theirs), rel=1e-10)
 
 
 def test_coral_by_hand() -> None:
@@ -203,16 +203,16 @@ def test_sources_among_themselves_are_domainbeds() -> None:
         for y in rows[i + 1 :]:
             covariances = np.cov(x.T) - np.cov(y.T)
             values.append(np.mean((x.mean(0) - y.mean(0)) ** 2) + np.mean(covariances**2))
-    assert 4 * number(SourceCoral()(view)) == pytest.approx(np.mean(values))
+    assert 4 * number(SourceCORAL()(view)) == pytest.approx(np.mean(values))
     # The target is none of them.
     outputs = {**view.outputs, "target": drawn_outputs(5, 9)}
-    assert number(SourceCoral()(view_of(outputs))) == number(SourceCoral()(view))
+    assert number(SourceCORAL()(view_of(outputs))) == number(SourceCORAL()(view))
 
 
 def test_one_row_has_no_covariance_and_no_pair() -> None:
     view = drawn_view({"source": 1, "target": 5})
-    for term in (Coral(), Mmd(), Jan()):
+    for term in (CORAL(), MMD(), JAN()):
         value = term(view)
         assert number(value) == 0
         value.backward()
-    assert number(Mmd(unbiased=False)(view)) > 0
+    assert number(MMD(unbiased=False)(view)) > 0

@@ -10,16 +10,16 @@ import torch
 
 from jlrun.errors import UserError
 from jlrun.objective.terms.adaptation import (
-    Cdan,
-    Coral,
-    Dann,
+    CDAN,
+    CORAL,
+    DANN,
+    JAN,
+    MCC,
+    MDD,
+    MMD,
     Entropy,
     FixMatch,
-    Jan,
-    Mcc,
-    Mdd,
-    Mmd,
-    SourceCoral,
+    SourceCORAL,
 )
 from jlrun.objective.terms.base import StepView, Term
 from tests.objective.terms.adaptation.domains import (
@@ -34,20 +34,20 @@ from tests.objective.terms.adaptation.domains import (
 SOURCES = ("sources.a", "sources.b")
 SIZES = {"sources.a": 4, "sources.b": 6, "target": 5}
 PAIRED: dict[str, Callable[[], Term]] = {
-    "dann": lambda: Dann(hidden=5),
-    "dann, one for each source": lambda: Dann(hidden=5, per_source=True),
-    "cdan": lambda: Cdan(hidden=5),
-    "cdan, one for each source": lambda: Cdan(hidden=5, per_source=True),
-    "mmd": Mmd,
-    "jan": Jan,
-    "coral": Coral,
-    "mdd": lambda: Mdd(hidden=5),
+    "dann": lambda: DANN(hidden=5),
+    "dann, one for each source": lambda: DANN(hidden=5, per_source=True),
+    "cdan": lambda: CDAN(hidden=5),
+    "cdan, one for each source": lambda: CDAN(hidden=5, per_source=True),
+    "mmd": MMD,
+    "jan": JAN,
+    "coral": CORAL,
+    "mdd": lambda: MDD(hidden=5),
 }
 CLASSES: dict[str, Callable[[], Term]] = {
-    "cdan": Cdan,
-    "jan": Jan,
-    "mdd": Mdd,
-    "mcc": Mcc,
+    "cdan": CDAN,
+    "jan": JAN,
+    "mdd": MDD,
+    "mcc": MCC,
     "entropy": Entropy,
     "fixmatch": FixMatch,
 }
@@ -76,14 +76,14 @@ def test_a_part_may_lack_a_side(name: str) -> None:
     assert number(term(drawn_view({"sources.a": 3, "target": 0}))) == 0
 
 
-@pytest.mark.parametrize("term", [Mcc(), Entropy(), FixMatch()])
+@pytest.mark.parametrize("term", [MCC(), Entropy(), FixMatch()])
 def test_a_part_may_lack_the_target(term: Term) -> None:
     assert number(term(without(drawn_view(), "target"))) == 0
     assert number(term(drawn_view({"source": 3, "target": 0}))) == 0
 
 
 def test_one_source_has_no_pair() -> None:
-    assert number(SourceCoral()(drawn_view({"sources.a": 4}))) == 0
+    assert number(SourceCORAL()(drawn_view({"sources.a": 4}))) == 0
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.objective.terms.adaptation import Entropy, Mcc
+from jlrun.objective.terms.adaptation import MCC, Entropy
 from jlrun.objective.terms.adaptation.entropy import marginal_entropy, mean_entropy
 from jlrun.objective.terms.adaptation.mcc import class_confusion
 from jlrun.objective.terms.base import StepView
@@ -35,8 +35,8 @@ def confusion(z: Tensor, temperature: float = 2.5) -> float:
 def test_mcc_by_its_definition() -> None:
     view = drawn_view(specs=DIGIT)
     z = view.outputs["target"].logits["digit"].detach()
-    assert number(Mcc()(view)) == pytest.approx(confusion(z))
-    assert number(Mcc(temperature=1.0)(view)) == pytest.approx(confusion(z, 1.0))
+    assert number(MCC()(view)) == pytest.approx(confusion(z))
+    assert number(MCC(temperature=1.0)(view)) == pytest.approx(confusion(z, 1.0))
 
 
 def test_mcc_is_skadas() -> None:
@@ -50,7 +50,7 @@ def test_heads_add_up_and_yes_or_no_has_two_classes() -> None:
     view = drawn_view()
     digit, even = (view.outputs["target"].logits[head].detach() for head in ("digit", "even"))
     both = torch.cat([torch.zeros_like(even), even], dim=1)
-    assert number(Mcc()(view)) == pytest.approx(confusion(digit) + confusion(both))
+    assert number(MCC()(view)) == pytest.approx(confusion(digit) + confusion(both))
     rows = [z.log_softmax(1) for z in (digit, both)]
     wanted = sum(number(mean_entropy(x) - marginal_entropy(x)) for x in rows)
     assert number(Entropy()(view)) == pytest.approx(wanted)
@@ -111,8 +111,8 @@ def test_entropy_gradients(function: Callable[[Tensor], Tensor]) -> None:
     assert torch.autograd.gradcheck(lambda x: function(x.log_softmax(1)), (z,))
 
 
-@pytest.mark.parametrize("term", [Mcc(), Entropy()], ids=["mcc", "entropy"])
-def test_sources_have_no_part_in_it(term: Mcc | Entropy) -> None:
+@pytest.mark.parametrize("term", [MCC(), Entropy()], ids=["mcc", "entropy"])
+def test_sources_have_no_part_in_it(term: MCC | Entropy) -> None:
     view = drawn_view()
     alone = StepView(view.model, view.batches, {"target": view.outputs["target"]}, 0.5, view.tasks)
     assert number(term(alone)) == number(term(view))

@@ -16,22 +16,22 @@ from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import StepView
 from jlrun.objective.terms.cross_modal import (
-    Clip,
-    Cmc,
+    CLIP,
+    CMC,
     CrossModal,
     MaskedModality,
-    SigLip,
-    VicRegModalities,
+    SigLIP,
+    VICRegModalities,
 )
 from jlrun.objective.terms.cross_modal.losses import symmetric_contrastive
 from jlrun.objective.terms.self_supervised.vicreg import vicreg_loss
 from tests.objective.terms.cross_modal.three import batch_of, begun, model_of, view_of
 
 ALL = {
-    "clip": lambda **keys: Clip(out_features=4, **keys),
-    "siglip": lambda **keys: SigLip(out_features=4, **keys),
-    "cmc": lambda **keys: Cmc(out_features=4, memory=6, **keys),
-    "vicreg": lambda **keys: VicRegModalities(hidden=8, out_features=4, **keys),
+    "clip": lambda **keys: CLIP(out_features=4, **keys),
+    "siglip": lambda **keys: SigLIP(out_features=4, **keys),
+    "cmc": lambda **keys: CMC(out_features=4, memory=6, **keys),
+    "vicreg": lambda **keys: VICRegModalities(hidden=8, out_features=4, **keys),
 }
 each = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 
@@ -40,32 +40,32 @@ def projected(model: JointModel, batch: Batch, space: str) -> dict[str, Tensor]:
     return model.spaces[space](model.features(batch))
 
 
-def clip_of(model: JointModel, batch: Batch, one: str, other: str, alike: Tensor) -> Tensor:
+def clip_of(model: JointModel, batch: Batch, one: str, other: str, positives: Tensor) -> Tensor:
     z = projected(model, batch, "clip")
     x, y = F.normalize(z[one], dim=1), F.normalize(z[other], dim=1)
-    return symmetric_contrastive(x, y, alike, torch.tensor(1 / 0.07))
+    return symmetric_contrastive(x, y, positives, torch.tensor(1 / 0.07))
 
 
 def test_clip_is_the_mean_over_pairs() -> None:
-    term = Clip(out_features=4)
+    term = CLIP(out_features=4)
     model, batch = model_of(term), batch_of(6)
-    alike = row_keys(batch)[:, None] == row_keys(batch)
+    positives = row_keys(batch)[:, None] == row_keys(batch)
     pairs = [("audio", "series"), ("audio", "text"), ("series", "text")]
-    expected = torch.stack([clip_of(model, batch, *pair, alike) for pair in pairs]).mean()
+    expected = torch.stack([clip_of(model, batch, *pair, positives) for pair in pairs]).mean()
     torch.testing.assert_close(begun(term, model)(view_of(model, batch)), expected)
 
 
 def test_an_anchor_is_paired_with_each_other_modality() -> None:
-    term = Clip(out_features=4, anchor="text")
+    term = CLIP(out_features=4, anchor="text")
     model, batch = model_of(term), batch_of(6)
-    alike = row_keys(batch)[:, None] == row_keys(batch)
+    positives = row_keys(batch)[:, None] == row_keys(batch)
     pairs = [("text", "audio"), ("text", "series")]
-    expected = torch.stack([clip_of(model, batch, *pair, alike) for pair in pairs]).mean()
+    expected = torch.stack([clip_of(model, batch, *pair, positives) for pair in pairs]).mean()
     torch.testing.assert_close(begun(term, model)(view_of(model, batch)), expected)
 
 
 def test_some_of_the_modalities_have_a_space() -> None:
-    term = Clip(out_features=4, modalities=["audio", "text"])
+    term = CLIP(out_features=4, modalities=["audio", "text"])
     model = model_of(term)
     space = model.space("clip")
     assert space is not None
@@ -73,7 +73,7 @@ def test_some_of_the_modalities_have_a_space() -> None:
 
 
 def test_the_outputs_of_the_step_are_used_where_there_are_any() -> None:
-    term = Clip(out_features=4)
+    term = CLIP(out_features=4)
     model, batch = model_of(term), batch_of(6)
     begun(term, model)
     alone = view_of(model, batch)
@@ -119,7 +119,7 @@ def test_fewer_than_two_pairs_are_zero_and_not_nan(make, left: int) -> None:
 
 
 def test_a_pair_without_rows_is_left_out_of_the_mean() -> None:
-    term = Clip(out_features=4)
+    term = CLIP(out_features=4)
     model = model_of(term)
     begun(term, model)
     batch = batch_of(6, absent={"text": range(6)})
@@ -139,7 +139,7 @@ def test_rows_with_the_same_text_are_alike() -> None:
 
 
 def test_rows_with_the_same_labels_are_alike_in_training() -> None:
-    plain, told = Clip(out_features=4), Clip(out_features=4, positives=["colour"])
+    plain, told = CLIP(out_features=4), CLIP(out_features=4, positives=["colour"])
     model, batch = model_of(plain), batch_of(6)
     colour = batch.targets["colour"]
     begun(plain, model)
@@ -159,7 +159,7 @@ def test_unlabelled_rows_are_like_no_other() -> None:
 
 
 def test_labels_of_two_streams_are_not_compared() -> None:
-    term = Clip(out_features=4, positives=["colour"])
+    term = CLIP(out_features=4, positives=["colour"])
     model = model_of(term)
     begun(term, model)
     one, two = batch_of(4), batch_of(4, seed=1)
@@ -170,7 +170,7 @@ def test_labels_of_two_streams_are_not_compared() -> None:
 
 
 def test_the_scale_of_clip_begins_as_published_and_stays_in_its_range() -> None:
-    term = Clip(out_features=4)
+    term = CLIP(out_features=4)
     assert term.log_scale.item() == pytest.approx(math.log(1 / 0.07))
     with torch.no_grad():
         term.log_scale.fill_(9.0)
@@ -179,7 +179,7 @@ def test_the_scale_of_clip_begins_as_published_and_stays_in_its_range() -> None:
 
 
 def test_scale_and_bias_of_siglip_are_trained() -> None:
-    term = SigLip(out_features=4)
+    term = SigLIP(out_features=4)
     model = model_of(term)
     begun(term, model)
     assert (term.log_scale.exp().item(), term.bias.item()) == pytest.approx((10.0, -10.0))
@@ -189,14 +189,14 @@ def test_scale_and_bias_of_siglip_are_trained() -> None:
 
 def test_cmc_without_a_memory_is_twice_clip_at_its_temperature() -> None:
     """Before the first step nothing is remembered, and both directions are added up."""
-    term, clip = Cmc(space="clip", out_features=4, memory=6), Clip(out_features=4)
+    term, clip = CMC(space="clip", out_features=4, memory=6), CLIP(out_features=4)
     model = model_of(clip)
     view = view_of(model, batch_of(6))
     torch.testing.assert_close(begun(term, model)(view), 2 * begun(clip, model)(view))
 
 
 def test_cmc_compares_with_the_rows_of_the_last_steps() -> None:
-    term = Cmc(modalities=["audio", "series"], out_features=4, memory=6)
+    term = CMC(modalities=["audio", "series"], out_features=4, memory=6)
     model = model_of(term)
     begun(term, model)
     first, second = (view_of(model, batch_of(4, seed=seed)) for seed in (0, 1))
@@ -220,7 +220,7 @@ def test_cmc_compares_with_the_rows_of_the_last_steps() -> None:
 
 
 def test_the_memory_of_cmc_forgets_the_oldest_rows() -> None:
-    term = Cmc(modalities=["audio", "series"], out_features=4, memory=6)
+    term = CMC(modalities=["audio", "series"], out_features=4, memory=6)
     model = model_of(term)
     begun(term, model)
     vectors = []
@@ -238,7 +238,7 @@ def test_the_memory_of_cmc_forgets_the_oldest_rows() -> None:
 
 
 def test_a_look_at_the_loss_leaves_the_memory_as_it_is() -> None:
-    term = Cmc(out_features=4, memory=6)
+    term = CMC(out_features=4, memory=6)
     model = model_of(term)
     begun(term, model)
     before = {name: tensor.clone() for name, tensor in term.state_dict().items()}
@@ -247,7 +247,7 @@ def test_a_look_at_the_loss_leaves_the_memory_as_it_is() -> None:
 
 
 def test_vicreg_is_that_between_views() -> None:
-    term = VicRegModalities(modalities=["audio", "text"], hidden=8, out_features=4)
+    term = VICRegModalities(modalities=["audio", "text"], hidden=8, out_features=4)
     model, batch = model_of(term), batch_of()
     z = projected(model, batch, "vicreg_modalities")
     expected = vicreg_loss(z["audio"], z["text"], 25, 25, 1)
@@ -319,35 +319,35 @@ def test_the_teacher_follows_the_model() -> None:
     ],
 )
 def test_names_that_are_wrong(keys: dict, message: str) -> None:
-    term = Clip(out_features=4, **keys)
+    term = CLIP(out_features=4, **keys)
     model = model_of(term)
     with pytest.raises(UserError, match=message):
         term.check(model)
 
 
 def test_labels_that_are_not_there() -> None:
-    term = Clip(positives=["color"])
+    term = CLIP(positives=["color"])
     with pytest.raises(UserError, match=r"terms.clip.positives: 'color' .*Did you mean 'colour'"):
         begun(term, model_of(term))
 
 
 def test_two_terms_share_a_space_of_one_form() -> None:
-    one, two = Clip(space="ours", out_features=4), SigLip(space="ours", out_features=4)
+    one, two = CLIP(space="ours", out_features=4), SigLIP(space="ours", out_features=4)
     assert list(model_of(one, two).spaces) == ["ours"]
     with pytest.raises(UserError, match=r"terms.ours.space: two terms have a space 'ours'"):
-        model_of(one, SigLip(space="ours", out_features=5))
+        model_of(one, SigLIP(space="ours", out_features=5))
 
 
 def test_a_model_of_one_modality_has_no_space() -> None:
-    term: CrossModal = Clip(out_features=4)
+    term: CrossModal = CLIP(out_features=4)
     model = model_of(term, names=("audio",))
     assert not model.spaces
     assert begun(term, model)(view_of(model, batch_of())).item() == 0
 
 
 def test_cmc_compares_with_a_copy_that_follows_slowly() -> None:
-    term = Cmc(space="clip", out_features=4, memory=6, momentum=0.75)
-    model = model_of(Clip(out_features=4))
+    term = CMC(space="clip", out_features=4, memory=6, momentum=0.75)
+    model = model_of(CLIP(out_features=4))
     begun(term, model)
     view = view_of(model, batch_of(6))
     before = {name: p.clone() for name, p in term.teacher.named_parameters()}
@@ -355,7 +355,7 @@ def test_cmc_compares_with_a_copy_that_follows_slowly() -> None:
         for p in model.parameters():
             p += 0.1
     keys = row_keys(view.batches["stream0"])
-    alike = keys[:, None] == keys
+    positives = keys[:, None] == keys
     queries = projected(model, view.batches["stream0"], "clip")
     answers = projected(term.teacher.model, view.batches["stream0"], "clip")
     sides = [{m: F.normalize(v, dim=1) for m, v in side.items()} for side in (queries, answers)]
@@ -364,7 +364,7 @@ def test_cmc_compares_with_a_copy_that_follows_slowly() -> None:
         for other in queries:
             if one != other:
                 share = (sides[0][one] @ sides[1][other].T / 0.07).log_softmax(dim=1)
-                right = (share * alike).sum(dim=1) / alike.sum(dim=1)
+                right = (share * positives).sum(dim=1) / positives.sum(dim=1)
                 expected = expected - right.mean() / 3
     torch.testing.assert_close(term(view), expected)
     term.after_step(model, 0.1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders import Mlp
+from jlrun.models.encoders import MLP
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
@@ -23,7 +23,7 @@ TASKS = {"digit": Multiclass(), "even": Binary()}
 def source_model() -> JointModel:
     torch.manual_seed(0)
     heads = {"digit": Linear(5, 3), "even": Linear(5, 1)}
-    encoder = Mlp(ImageSpec(1, 2, 3, (), ()), hidden=[5])
+    encoder = MLP(ImageSpec(1, 2, 3, (), ()), hidden=[5])
     return hard_model({"image": encoder}, Single({"image": 5}), heads).double()
 
 

@@ -13,21 +13,21 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, Spec
 from jlrun.data.streams import Stream
-from jlrun.models.encoders import Mlp, Vit
+from jlrun.models.encoders import MLP, ViT
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised import (
+    BYOL,
+    MAE,
     Barlow,
-    Byol,
-    LeJepa,
-    Mae,
+    LeJEPA,
     Rotation,
-    SimClr,
+    SimCLR,
     SupCon,
-    VicReg,
+    VICReg,
 )
 from jlrun.tasks import Multiclass, TaskSpec
 from tests.toy import CPU, ToyEncoder, hard_model
@@ -38,13 +38,13 @@ DIGIT = TaskSpec("digit", Multiclass(), ("0", "1", "2"))
 
 # Every term at a size for tests.
 TERMS = {
-    "simclr": lambda: SimClr(hidden=16, out_features=8),
+    "simclr": lambda: SimCLR(hidden=16, out_features=8),
     "supcon": lambda: SupCon(hidden=16, out_features=8),
     "barlow": lambda: Barlow(hidden=16, out_features=8),
-    "vicreg": lambda: VicReg(hidden=16, out_features=8),
-    "byol": lambda: Byol(hidden=16, out_features=8),
-    "lejepa": lambda: LeJepa(hidden=16, out_features=8, num_slices=32),
-    "mae": lambda: Mae(width=16, heads=2, depth=1),
+    "vicreg": lambda: VICReg(hidden=16, out_features=8),
+    "byol": lambda: BYOL(hidden=16, out_features=8),
+    "lejepa": lambda: LeJEPA(hidden=16, out_features=8, num_slices=32),
+    "mae": lambda: MAE(width=16, heads=2, depth=1),
     "rotation": Rotation,
 }
 OF_IMAGES = ("mae", "rotation")
@@ -76,9 +76,9 @@ class Maps(Convolutional):
 ENCODERS = {
     "convolutional": Convolutional,
     "maps": Maps,
-    "mlp": lambda: Mlp(SPEC, hidden=[6]),
-    "vit": lambda: Vit(SPEC, patch=2, width=8, depth=1, heads=2),
-    "vit without token": lambda: Vit(SPEC, patch=2, width=8, depth=1, heads=2, pool="mean"),
+    "mlp": lambda: MLP(SPEC, hidden=[6]),
+    "vit": lambda: ViT(SPEC, patch=2, width=8, depth=1, heads=2),
+    "vit without token": lambda: ViT(SPEC, patch=2, width=8, depth=1, heads=2, pool="mean"),
 }
 
 

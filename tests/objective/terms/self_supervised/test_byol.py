@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import StepView
-from jlrun.objective.terms.self_supervised import Byol
+from jlrun.objective.terms.self_supervised import BYOL
 from jlrun.objective.terms.self_supervised.byol import teacher_momentum
 from tests.objective.terms.self_supervised.phase import (
     begun,
@@ -25,8 +25,8 @@ from tests.objective.terms.self_supervised.phase import (
 STREAM = stream_of("dataset", rows_of("image", 24))
 
 
-def byol(model: JointModel, momentum: float = 0.9) -> Byol:
-    return begun(Byol(momentum=momentum, hidden=8, out_features=5), model, STREAM)
+def byol(model: JointModel, momentum: float = 0.9) -> BYOL:
+    return begun(BYOL(momentum=momentum, hidden=8, out_features=5), model, STREAM)
 
 
 def test_momentum_goes_to_one_along_half_a_cosine() -> None:
@@ -154,7 +154,7 @@ def test_the_teacher_is_in_the_modes_of_the_model() -> None:
     assert term.teacher.body.trunk.fusion.training
 
 
-def _train(term: Byol, model: JointModel, steps: range, optimizer: torch.optim.Optimizer) -> None:
+def _train(term: BYOL, model: JointModel, steps: range, optimizer: torch.optim.Optimizer) -> None:
     for step in steps:
         batches = {"dataset": next(STREAM.batches(step, step + 1))}
         optimizer.zero_grad()
@@ -164,7 +164,7 @@ def _train(term: Byol, model: JointModel, steps: range, optimizer: torch.optim.O
         term.after_step(model, step / 6)
 
 
-def _learner() -> tuple[JointModel, Byol, torch.optim.Optimizer]:
+def _learner() -> tuple[JointModel, BYOL, torch.optim.Optimizer]:
     model = image_model()
     term = byol(model)
     trained = [p for p in (*model.body.parameters(), *term.parameters()) if p.requires_grad]
@@ -179,7 +179,7 @@ def test_resumed_is_uninterrupted() -> None:
 
     again = image_model()
     again.load_state_dict(kept[0])
-    resumed = begun(Byol(momentum=0.9, hidden=8, out_features=5), again, STREAM, seed=7)
+    resumed = begun(BYOL(momentum=0.9, hidden=8, out_features=5), again, STREAM, seed=7)
     resumed.load_state_dict(kept[1])
     trained = [p for p in (*again.body.parameters(), *resumed.parameters()) if p.requires_grad]
     other = torch.optim.SGD(trained, lr=0.1, momentum=0.9)

@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.objective.terms.base import Term
-from jlrun.objective.terms.self_supervised import Barlow, LeJepa, SimClr, SupCon, VicReg
+from jlrun.objective.terms.self_supervised import Barlow, LeJEPA, SimCLR, SupCon, VICReg
 from jlrun.objective.terms.self_supervised.sigreg import sigreg
 from tests.objective.terms.self_supervised.phase import given, without_projector
 
 COMPARING = {
-    "simclr": SimClr,
+    "simclr": SimCLR,
     "barlow": Barlow,
-    "vicreg": VicReg,
-    "lejepa": lambda: LeJepa(num_slices=16),
+    "vicreg": VICReg,
+    "lejepa": lambda: LeJEPA(num_slices=16),
 }
 each = pytest.mark.parametrize("make", COMPARING.values(), ids=COMPARING.keys())
 
@@ -45,7 +45,7 @@ def test_simclr_is_the_ntxent_of_lightly(temperature: float) -> None:
     loss = pytest.importorskip("lightly.loss")
     first, second = pair()
     expected = loss.NTXentLoss(temperature=temperature)(first, second)
-    found = value(SimClr(temperature=temperature), first, second)
+    found = value(SimCLR(temperature=temperature), first, second)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -72,7 +72,7 @@ def test_vicreg_is_that_of_lightly() -> None:
     loss = pytest.importorskip("lightly.loss")
     first, second = pair()
     expected = loss.VICRegLoss(lambda_param=20.0, mu_param=15.0, nu_param=3.0)(first, second)
-    found = value(VicReg(invariance=20.0, variance=15.0, covariance=3.0), first, second)
+    found = value(VICReg(invariance=20.0, variance=15.0, covariance=3.0), first, second)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -85,7 +85,7 @@ def test_lejepa_is_that_of_lightly() -> None:
     shape = lejepa.SIGReg(knots=17, t_max=3.0, num_vectors=64)(both)
     invariance = lejepa.lejepa_invariance_loss(all_proj=both, global_proj=both)
     torch.manual_seed(3)
-    found = value(LeJepa(num_slices=64), first, second)
+    found = value(LeJEPA(num_slices=64), first, second)
     torch.testing.assert_close(found, 0.05 * shape + 0.95 * invariance, rtol=1e-5, atol=1e-6)
 
 
@@ -127,10 +127,10 @@ def test_contrastive_losses_of_known_projections() -> None:
     rows, tau = 4, 0.2
     z = torch.eye(rows, 6, dtype=torch.float64)
     expected = math.log(1 + 2 * (rows - 1) * math.exp(-1 / tau))
-    assert value(SimClr(), z, 3 * z).item() == pytest.approx(expected)
+    assert value(SimCLR(), z, 3 * z).item() == pytest.approx(expected)
     # all rows alike: each of the other 2 N − 1 has the same share
     same = torch.ones(rows, 6, dtype=torch.float64)
-    assert value(SimClr(), same, same).item() == pytest.approx(math.log(2 * rows - 1))
+    assert value(SimCLR(), same, same).item() == pytest.approx(math.log(2 * rows - 1))
     # two classes, collapsed to orthogonal points: three positives of the same share
     digits = torch.tensor([0, 0, 1, 1])
     z = torch.eye(2, 6, dtype=torch.float64)[digits]
@@ -141,7 +141,7 @@ def test_contrastive_losses_of_known_projections() -> None:
 
 def test_supcon_without_repeated_or_known_classes_is_simclr() -> None:
     first, second = pair()
-    expected = value(SimClr(), first, second)
+    expected = value(SimCLR(), first, second)
     torch.testing.assert_close(
         value(supcon(SupCon()), first, second, digit=torch.arange(12)), expected
     )
@@ -162,11 +162,11 @@ def test_barlow_of_known_correlations() -> None:
 def test_vicreg_of_known_projections() -> None:
     constant = torch.ones(4, 3, dtype=torch.float64)
     # nothing varies: standard deviation √10⁻⁴; views differ by 2 everywhere
-    found = value(VicReg(), constant, constant + 2).item()
+    found = value(VICReg(), constant, constant + 2).item()
     assert found == pytest.approx(25 * 4 + 25 * (1 - 0.01))
     # two equal features of variance 4: covariances 4 and 4, over 2 features
     z = torch.tensor([[-3.0, -3], [-1, -1], [1, 1], [3, 3]], dtype=torch.float64) * math.sqrt(0.6)
-    assert value(VicReg(), z, z).item() == pytest.approx(2 * (4**2 + 4**2) / 2)
+    assert value(VICReg(), z, z).item() == pytest.approx(2 * (4**2 + 4**2) / 2)
 
 
 @each

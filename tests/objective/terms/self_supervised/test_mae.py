@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.rows import TensorRows
-from jlrun.models.encoders import Mlp, Vit
+from jlrun.models.encoders import MLP, ViT
 from jlrun.objective.terms.base import StepView
-from jlrun.objective.terms.self_supervised import Mae
+from jlrun.objective.terms.self_supervised import MAE
 from jlrun.objective.terms.self_supervised.mae_decoders import TokenDecoder
 from jlrun.objective.terms.self_supervised.patches import (
     hide_patches,
@@ -97,7 +97,7 @@ def test_every_patch_is_as_likely_to_be_hidden() -> None:
 def test_the_error_is_that_of_hidden_patches_alone(encoder: str) -> None:
     """A guess that is wrong by a in visible patches and by b in hidden ones costs b²."""
     model = image_model(encoder)
-    term = begun(Mae(mask=0.75, width=16, heads=2), model, STREAM)
+    term = begun(MAE(mask=0.75, width=16, heads=2), model, STREAM)
     view = step_view(model, STREAM)
     side = 2 if "vit" in encoder else 4
     right = standardised(patchify(view.batches["dataset"].inputs["image"], side))
@@ -113,7 +113,7 @@ def test_the_error_is_that_of_hidden_patches_alone(encoder: str) -> None:
 def test_guessing_the_mean_costs_one() -> None:
     """Hidden patches have variance 1, but for the 10⁻⁶ that is added to it."""
     model = image_model()
-    term = begun(Mae(), model, STREAM)
+    term = begun(MAE(), model, STREAM)
     term.decoder = Fixed(torch.zeros(6, 4, 48))
     assert term(step_view(model, STREAM)).item() == pytest.approx(1, abs=1e-3)
 
@@ -123,7 +123,7 @@ def test_guessing_the_mean_costs_one() -> None:
 )
 def test_at_least_one_patch_is_hidden_and_one_is_seen(mask: float, num_hidden: int) -> None:
     model = image_model()
-    term = begun(Mae(mask=mask), model, STREAM)
+    term = begun(MAE(mask=mask), model, STREAM)
     seen: list[Tensor] = []
     model.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].inputs["image"]))
     term(step_view(model, STREAM))
@@ -134,12 +134,12 @@ def test_at_least_one_patch_is_hidden_and_one_is_seen(mask: float, num_hidden: i
 def test_a_transformer_sees_the_visible_patches_alone() -> None:
     """Nothing of a hidden patch reaches the guesses: they have no gradient to its pixels."""
     model = image_model("vit")
-    term = begun(Mae(width=16, heads=2), model, STREAM)
+    term = begun(MAE(width=16, heads=2), model, STREAM)
     view = step_view(model, STREAM)
     x = view.batches["dataset"].inputs["image"].clone().requires_grad_()
     batch = replace(view.batches["dataset"], inputs={"image": x}, views=())
     encoder = model.body.trunk.encoders["image"]
-    assert isinstance(encoder, Vit)
+    assert isinstance(encoder, ViT)
     order = random_order(6, 16, torch.device("cpu"))
     visible, hidden = order[:, :4], order[:, 4:]
     guesses = term._guess(StepView(model, {}, {}, 0), batch, visible, hidden)
@@ -172,9 +172,9 @@ def test_images_of_any_size_are_padded_to_whole_patches(side: int) -> None:
     rows = torch.randint(0, 256, (12, 3, 8, side), dtype=torch.uint8)
     spec = replace(SPEC, width=side)
     stream = stream_of("dataset", TensorRows({"image": rows}, {}), spec=spec)
-    for encoder in (Mlp(spec, hidden=[6]), Vit(spec, patch=3, width=8, depth=1, heads=2)):
+    for encoder in (MLP(spec, hidden=[6]), ViT(spec, patch=3, width=8, depth=1, heads=2)):
         model = model_of(encoder)
-        term = begun(Mae(patch=3, width=16, heads=2), model, stream)
+        term = begun(MAE(patch=3, width=16, heads=2), model, stream)
         value = term(step_view(model, stream))
         value.backward()
         assert value.isfinite()
@@ -189,7 +189,7 @@ def test_it_learns_what_images_have_in_common() -> None:
     stream = stream_of("dataset", rows, batch=64)
     for name in ("vit", "mlp"):
         model = image_model(name)
-        term = begun(Mae(width=16, heads=2), model, stream)
+        term = begun(MAE(width=16, heads=2), model, stream)
         optimizer = torch.optim.Adam([*model.body.parameters(), *term.parameters()], lr=1e-2)
         view = step_view(model, stream)
         torch.manual_seed(0)

@@ -19,7 +19,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import CrossStitch
 from jlrun.models.trunk import Trunk
 from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.self_supervised import Mae, Rotation, SupCon
+from jlrun.objective.terms.self_supervised import MAE, Rotation, SupCon
 from jlrun.objective.terms.self_supervised.encoding import encode_views
 from jlrun.objective.terms.self_supervised.projector import projector
 from tests.objective.terms.self_supervised.phase import (
@@ -350,12 +350,12 @@ def test_mae_of_an_image_in_a_single_patch_is_refused() -> None:
         spec=ImageSpec(3, 1, 1, (0.5,) * 3, (0.5,) * 3),
     )
     with pytest.raises(UserError, match=r"terms\.mae: images of 1×1 pixels are a single patch"):
-        begun(Mae(), image_model(), tiny)
+        begun(MAE(), image_model(), tiny)
 
 
 def test_mae_with_heads_that_do_not_divide_its_width() -> None:
     with pytest.raises(UserError, match=r"terms\.mae\.heads: 3 heads"):
-        begun(Mae(width=16, heads=3), image_model("vit"), IMAGES)
+        begun(MAE(width=16, heads=3), image_model("vit"), IMAGES)
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)

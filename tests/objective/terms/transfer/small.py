@@ -13,7 +13,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
-from jlrun.models.encoders import Cnn
+from jlrun.models.encoders import CNN
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
@@ -35,7 +35,7 @@ SPECS = {
 
 def small_model(norm: bool = False, specs: Mapping[str, TaskSpec] = SPECS) -> JointModel:
     torch.manual_seed(0)
-    encoder = Cnn(SPEC, channels=[3], hidden=WIDTH)
+    encoder = CNN(SPEC, channels=[3], hidden=WIDTH)
     if norm:
         encoder.convolutions.append(nn.BatchNorm2d(3))
     heads = {head: Linear(WIDTH, spec.num_outputs) for head, spec in specs.items()}

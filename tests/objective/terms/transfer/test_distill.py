@@ -16,13 +16,13 @@ from jlrun.data.specs import AudioSpec, ImageSpec, Spec, TabularSpec
 from jlrun.data.streams import Stream
 from jlrun.data.transforms import resize, to_channels
 from jlrun.errors import UserError
-from jlrun.models.encoders import Mlp, TabularMlp
+from jlrun.models.encoders import MLP, TabularMLP
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.divergence import divergence
-from jlrun.objective.terms.transfer.teacher_adapter import Guide
+from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
 from jlrun.runs.saved_model import Teacher, load_saved_model, load_teacher
 from jlrun.runs.saved_run import load_run
 from jlrun.tasks import Multiclass, TaskSpec
@@ -42,7 +42,7 @@ BIG = ImageSpec(3, 6, 8, (), ())
 def teacher(spec: ImageSpec = BIG, width: int = 7, modality: str = "image") -> Teacher:
     torch.manual_seed(1)
     heads = {"digit": Linear(width, 3), "source_letter": Linear(width, 2)}
-    encoder = Mlp(spec, hidden=[width])
+    encoder = MLP(spec, hidden=[width])
     model = hard_model({modality: encoder}, Single({modality: width}), heads)
     specs = {
         "digit": SPECS["digit"],
@@ -134,7 +134,7 @@ def test_features_of_nothing_have_a_finite_gradient(monkeypatch: pytest.MonkeyPa
 def test_inputs_that_the_teacher_cannot_take(made: Teacher, message: str) -> None:
     streams = start_of(small_model()).streams
     with pytest.raises(UserError, match=f"^terms.distill.run: .*{message}"):
-        Guide(made, streams, "terms.distill.run")
+        TeacherAdapter(made, streams, "terms.distill.run")
 
 
 def test_audio_at_another_rate_is_refused() -> None:
@@ -146,7 +146,7 @@ def test_audio_at_another_rate_is_refused() -> None:
     )
     made = Teacher(teacher().model, {"audio": AudioSpec(8, 16000)}, {})
     with pytest.raises(UserError, match=r"terms\.distill\.run: audio: audio at 8000 Hz"):
-        Guide(made, {"target": stream}, "terms.distill.run")
+        TeacherAdapter(made, {"target": stream}, "terms.distill.run")
 
 
 def test_cells_of_a_table_are_standardised_once() -> None:
@@ -158,9 +158,9 @@ def test_cells_of_a_table_are_standardised_once() -> None:
         "target", rows, specs={"tabular": own}, batch_size=2, seed=0, device=CPU, memory_budget=1
     )
     heads = {"digit": Linear(2, 3)}
-    encoder = TabularMlp(other, hidden=[2])
+    encoder = TabularMLP(other, hidden=[2])
     model = hard_model({"tabular": encoder}, Single({"tabular": 2}), heads)
-    guide = Guide(Teacher(model.eval(), {"tabular": other}, {}), {"target": stream}, "run")
+    guide = TeacherAdapter(Teacher(model.eval(), {"tabular": other}, {}), {"target": stream}, "run")
     batch = next(iter(stream.sweep()))
     expected = torch.tensor([[1.0, 1.0], [-1.0, torch.nan]])
     torch.testing.assert_close(batch.inputs["tabular"], expected, equal_nan=True)

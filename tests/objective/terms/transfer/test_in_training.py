@@ -12,7 +12,7 @@ from torch import Tensor
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Term
-from jlrun.objective.terms.transfer import BSS, L2SP, Delta, LwF
+from jlrun.objective.terms.transfer import BSS, DELTA, L2SP, LwF
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Phase
 from jlrun.training.step import train_step
@@ -29,8 +29,8 @@ from tests.toy import (
 
 TERMS: dict[str, Callable[[], Term]] = {
     "l2_sp": lambda: L2SP(weight=1.0),
-    "delta": lambda: Delta(weight=1.0),
-    "delta of features": lambda: Delta(weight=1.0, stages="last"),
+    "delta": lambda: DELTA(weight=1.0),
+    "delta of features": lambda: DELTA(weight=1.0, stages="last"),
     "bss": lambda: BSS(weight=1.0),
     "lwf": lambda: LwF(tasks=["sign"]),
 }

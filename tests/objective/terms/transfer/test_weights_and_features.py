@@ -13,7 +13,7 @@ from torch.func import functional_call
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.base import StepView
-from jlrun.objective.terms.transfer import BSS, L2SP, Delta
+from jlrun.objective.terms.transfer import BSS, DELTA, L2SP
 from jlrun.objective.terms.transfer.frozen import FrozenModel
 from tests.objective.terms.transfer.small import SPECS, batch_of, begun, moved, small_model, view_of
 
@@ -107,7 +107,7 @@ def maps_by_hand(model: nn.Module) -> list[Tensor]:
 def test_delta_is_half_the_squared_distance_of_maps(stages: str) -> None:
     model = small_model()
     first = [m.detach() for m in maps_by_hand(model)]
-    term = begun(Delta(stages=stages), model)  # pyright: ignore[reportArgumentType]
+    term = begun(DELTA(stages=stages), model)  # pyright: ignore[reportArgumentType]
     assert term(view_of(model)) == 0
     moved(model)
     conv, hidden = (a - b for a, b in zip(maps_by_hand(model), first, strict=True))
@@ -119,7 +119,7 @@ def test_delta_is_half_the_squared_distance_of_maps(stages: str) -> None:
 
 def test_delta_has_the_gradient_of_finite_differences() -> None:
     model = small_model()
-    term = begun(Delta(), model)
+    term = begun(DELTA(), model)
     moved(model)
     name = "body.trunk.encoders.image.convolutions.0.weight"
     weight = model.get_parameter(name)
@@ -144,7 +144,7 @@ def test_deltas_own_pass_leaves_running_statistics_as_they_are(momentum: float |
     norm = model.get_submodule("body.trunk.encoders.image.convolutions.4")
     assert isinstance(norm, nn.BatchNorm2d)
     norm.momentum = momentum
-    term = begun(Delta(), model)
+    term = begun(DELTA(), model)
     model.train()
     view = view_of(model)
     before = {n: b.clone() for n, b in model.named_buffers()}
@@ -159,7 +159,7 @@ def test_deltas_own_pass_leaves_running_statistics_as_they_are(momentum: float |
 def test_delta_counts_only_rows_that_have_the_modality() -> None:
     model = small_model()
     for stages in ("all", "last"):
-        term = begun(Delta(stages=stages), model)
+        term = begun(DELTA(stages=stages), model)
         moved(model)
         batch = batch_of(6)
         mask = torch.tensor([True, False, True, True, False, True])
