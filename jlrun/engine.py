@@ -8,15 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from jlrun.errors import RunError, UserError
-from jlrun.models.encoders.base import Encoder
-from jlrun.models.joint_model import JointModel
 from jlrun.seeding import preserved_randomness
+
+if TYPE_CHECKING:
+    from jlrun.models.joint_model import JointModel
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -57,9 +58,8 @@ class Engine:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.compile:
             # Each encoder by itself and in place: names of parameters stay as they are.
-            for module in model.modules():
-                if isinstance(module, Encoder):
-                    module.compile()
+            for encoder in model.encoders():
+                encoder.compile()
             # Weightings of task gradients go back through one graph several times.
             from torch._functorch import config
 

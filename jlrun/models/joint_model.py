@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.models.encoders.base import Encoder
 from jlrun.models.shared_space import SharedSpace
 from jlrun.models.sharing.base import Sharing
 
@@ -67,6 +68,10 @@ class JointModel(nn.Module):
     def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return head -> logits of what each head sees."""
         return {name: self.heads[name](x) for name, x in by_task.items()}
+
+    def encoders(self) -> Iterator[Encoder]:
+        """Return the encoders of all modalities, in all trunks."""
+        return (module for module in self.modules() if isinstance(module, Encoder))
 
     def num_parameters(self, trainable: bool = False) -> int:
         """Number of parameters, or of those that are trained."""

@@ -23,7 +23,7 @@ from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import PretrainedInit
 from jlrun.objective.terms.self_supervised.samples import sample_row
-from jlrun.runs.building import body_blocks, make_engine, make_model, make_recipe
+from jlrun.runs.building import body_blocks, make_engine, make_model
 from jlrun.runs.datasets import (
     also_carried,
     choose_modalities,
@@ -37,6 +37,7 @@ from jlrun.runs.datasets import (
     unseen_classes,
 )
 from jlrun.runs.fingerprints import Fingerprint, fingerprint_of
+from jlrun.runs.recipe import make_recipe
 from jlrun.runs.target_tasks import (
     match_target,
     named_as_target,

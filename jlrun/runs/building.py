@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,17 +12,12 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build, builds, takes_class_names
 from jlrun.config.schema import Settings
 from jlrun.config.slots import (
-    BALANCE,
     ENCODER,
     FUSION,
     HEAD,
-    OPTIMIZER,
-    SCHEDULER,
     SHARING,
     TERM,
-    WEIGHTING,
 )
-from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
@@ -33,13 +27,8 @@ from jlrun.models.fusions import Single, TokenFusion
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk, token_features
-from jlrun.objective.balance import Balance, NoBalance
-from jlrun.objective.ramps import ramp
 from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
-from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.tasks import TaskSpec
-from jlrun.training.averaging import NoAverage, WeightAverage
-from jlrun.training.plan import Recipe
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -122,52 +111,6 @@ def works_between_stages(sharing: Mapping[str, Any]) -> bool:
 def head_node(settings: Settings) -> dict[str, Any]:
     """Return what every task's head is built from."""
     return settings.heads if settings.zero_shot is None else settings.zero_shot.head
-
-
-def make_modality_dropout(settings: Settings, modalities: Sequence[str]) -> ModalityDropout:
-    """Return what rows lose in training."""
-    asked = settings.modality_dropout
-    return ModalityDropout(asked if isinstance(asked, dict) else dict.fromkeys(modalities, asked))
-
-
-def make_recipe(settings: Settings, modalities: Sequence[str]) -> Recipe:
-    """Return how phases optimise."""
-    # In joint transfer λ is the weight of the target instead.
-    term_scale = 1.0 if settings.strategy == "joint" else settings.lambda_
-    weighting, gradient_options = _divided(settings.weighting)
-    return Recipe(
-        make_optimizer=lambda groups: build(settings.optimizer, OPTIMIZER, groups),
-        make_weighting=lambda tasks: build(weighting, WEIGHTING, tasks),
-        make_terms=lambda: {name: build(node, TERM) for name, node in settings.terms.items()},
-        schedule=build(settings.scheduler, SCHEDULER),
-        term_scale=term_scale,
-        ramp=ramp(settings.lambda_ramp),
-        make_average=NoAverage
-        if settings.ema is None
-        else lambda decay=settings.ema: WeightAverage(decay),
-        patience=settings.patience,
-        modality_dropout=make_modality_dropout(settings, modalities),
-        gradient_options=gradient_options,
-        make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
-    )
-
-
-def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
-    """Return what makes the balance; it makes its weightings itself, one for each encoder."""
-    parts = {
-        key: lambda tasks, part=node[key], slot=slot: build(part, slot, tasks)
-        for key, slot in BALANCE.parts.items()
-        if isinstance(node.get(key), Mapping)
-    }
-    rest = {key: value for key, value in node.items() if key not in parts}
-    return lambda: build(rest, BALANCE, **parts)
-
-
-def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientOptions]:
-    """Return the node of a weighting without the keys that say where its gradients come from."""
-    keys = {field.name for field in fields(GradientOptions)}
-    gradient_options = GradientOptions(**{key: value for key, value in node.items() if key in keys})
-    return {key: value for key, value in node.items() if key not in keys}, gradient_options
 
 
 def body_blocks(

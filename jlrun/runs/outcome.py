@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun.evaluation.missing.report import score_missing
+from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.models import checkpoints
@@ -151,7 +152,9 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
     fit, node = assembly.plan.fits[0], assembly.settings.missing
     if len(fit.modalities) < 2 or not fit.scored:
         return {}
-    return score_missing(predict(), fit, assembly.plan.test, node.rates, node.seeds)
+    last = fit.phases[-1]
+    model = ScoredModel(fit.modalities, fit.scored, last.objectives, last.train)
+    return score_missing(predict(), model, assembly.plan.test, node.rates, node.seeds)
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jlrun.files.atomic import RESTORE, read_json, reading
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import with_kept
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.runs.building import make_engine, make_model, without_weights
 from jlrun.runs.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec
@@ -60,21 +61,6 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
     model.eval()
     scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
     return SavedModel(model, engine, specs, scored)
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """What `load_teacher` returns.
-
-    Attributes:
-        model: in evaluation mode, without gradients.
-        specs: modality -> what the model takes.
-        heads: head -> its task.
-    """
-
-    model: JointModel
-    specs: Mapping[str, Spec]
-    heads: Mapping[str, TaskSpec]
 
 
 def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) -> Teacher:

@@ -30,8 +30,9 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
+from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.objective.weightings import Equal
-from jlrun.runs.saved_model import Teacher
+from jlrun.runs.terms import make_terms as build_terms
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
 from jlrun.strategies.plan_context import PlanContext
@@ -137,7 +138,7 @@ def plan_for(option: str, beside: bool = True) -> Plan:
     term, needs = node(option), NEEDS[option]
 
     def make_terms() -> Mapping[str, Term]:
-        return {option: build(term, TERM)}
+        return build_terms({option: term})
 
     recipe = Recipe(
         sgd, Equal, make_terms, Cosine(), 1.0, None, make_average=lambda: WeightAverage(0.9)
@@ -219,7 +220,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
         model = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
-    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", load)
+    monkeypatch.setattr("jlrun.runs.terms.load_teacher", load)
 
 
 @pytest.fixture

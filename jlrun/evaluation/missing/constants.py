@@ -10,26 +10,26 @@ import torch
 from torch import Tensor
 
 from jlrun.data.streams import Stream
+from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.tasks import Task
 from jlrun.tasks.objective import Objective
-from jlrun.training.plan import Fit
 
 MOST_ROWS = 20_000  # whose labels are looked at
 MOST_MAPS = 64  # likewise, of dense tasks
 
 
-def constant_logits(fit: Fit) -> dict[str, Tensor]:
-    """Return label -> constant logits for what ``fit`` is scored on, float64 ``(K,)``.
+def constant_logits(model: ScoredModel) -> dict[str, Tensor]:
+    """Return label -> constant logits for what ``model`` is scored on, float64 ``(K,)``.
 
     Maps of dense tasks have ``(K, 1, 1)``. They come from what taught the task's head in the last
     phase: the rows of the stream it is scored on, where these were learned from, or all others. An
     objective whose head was not taught has none.
     """
     found = {}
-    for scored in fit.scored:
-        taught = [o for o in fit.phases[-1].objectives if o.head == scored.head]
+    for scored in model.scored:
+        taught = [o for o in model.learned if o.head == scored.head]
         same = [o for o in taught if o.stream == scored.stream]
-        targets = _training_targets(same or taught, fit.phases[-1].train)
+        targets = _training_targets(same or taught, model.train)
         if targets is not None:
             task = (same or taught)[0].spec.task
             found[scored.label] = best_constant(task, scored.spec.num_outputs, targets)

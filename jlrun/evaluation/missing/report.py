@@ -12,11 +12,11 @@ from jlrun.data.streams import Stream
 from jlrun.evaluation.missing.constants import constant_logits
 from jlrun.evaluation.missing.contribution import contribution
 from jlrun.evaluation.missing.scenarios import Scenario, Subset, at_rate, only, subset_name, subsets
+from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.evaluation.missing.scoring import Scored, score_under
 from jlrun.evaluation.scores import Predict
 from jlrun.tasks import SMALLER_IS_BETTER
 from jlrun.tasks.objective import Objective
-from jlrun.training.plan import Fit
 
 NOTHING: Subset = ()
 Loss = tuple[float, int]  # rate and seed
@@ -25,7 +25,7 @@ Found = Mapping[Subset | Loss, Scored]
 
 def score_missing(
     predict: Predict,
-    fit: Fit,
+    model: ScoredModel,
     streams: Mapping[str, Stream],
     rates: Sequence[float],
     seeds: Sequence[int],
@@ -33,8 +33,8 @@ def score_missing(
     """Return the ``missing`` and ``contribution`` of a result.
 
     Args:
-        predict: of the selected weights of ``fit``.
-        fit: what is scored; it has several modalities.
+        predict: of the selected weights of ``model``.
+        model: what is scored; it has several modalities.
         streams: stream name -> test stream; each is read once.
         rates: at which rows lose modalities, ascending.
         seeds: of what they lose; scores are means over them.
@@ -49,16 +49,16 @@ def score_missing(
         ``contribution``: label -> what each modality contributes to the primary metric, of labels
         whose scores are all finite. Rows with nothing left count as the constant prediction.
     """
-    constants = constant_logits(fit)
+    constants = constant_logits(model)
     found: dict[Subset | Loss, Scored] = {}
-    for name in dict.fromkeys(objective.stream for objective in fit.scored):
-        fed = [objective for objective in fit.scored if objective.stream == name]
-        scenarios = _scenarios(fit.modalities, len(streams[name].rows), rates, seeds)
-        scored = score_under(predict, fed, streams[name], fit.modalities, scenarios, constants)
+    for name in dict.fromkeys(objective.stream for objective in model.scored):
+        fed = [objective for objective in model.scored if objective.stream == name]
+        scenarios = _scenarios(model.modalities, len(streams[name].rows), rates, seeds)
+        scored = score_under(predict, fed, streams[name], model.modalities, scenarios, constants)
         found = {key: _merged(found.get(key), one) for key, one in scored.items()}
     return {
-        "missing": _missing(found, fit, rates, seeds),
-        "contribution": _contributions(found, fit),
+        "missing": _missing(found, model, rates, seeds),
+        "contribution": _contributions(found, model),
     }
 
 
@@ -89,9 +89,9 @@ def _merged(one: Scored | None, other: Scored) -> Scored:
 
 
 def _missing(
-    found: Found, fit: Fit, rates: Sequence[float], seeds: Sequence[int]
+    found: Found, model: ScoredModel, rates: Sequence[float], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    looked_at = subsets(fit.modalities)
+    looked_at = subsets(model.modalities)
     by_subset = {
         subset_name(s): {label: dict(o.scores) for label, o in found[s].outcomes.items()}
         for s in looked_at
@@ -99,7 +99,7 @@ def _missing(
     draws = {rate: [found[rate, seed] for seed in _seeds(rate, seeds)] for rate in rates}
     by_rate = [_at_rate(rate, drawn) for rate, drawn in draws.items()]
     return {
-        "modalities": list(fit.modalities),
+        "modalities": list(model.modalities),
         "subsets": by_subset,
         "rows": {
             subset_name(s): {label: o.rows for label, o in found[s].outcomes.items()}
@@ -107,7 +107,7 @@ def _missing(
         },
         "rates": by_rate,
         "seeds": list(seeds),
-        "summary": {o.label: _summary(o, by_subset, by_rate) for o in fit.scored},
+        "summary": {o.label: _summary(o, by_subset, by_rate) for o in model.scored},
     }
 
 
@@ -163,18 +163,18 @@ def area_under(curve: Sequence[tuple[float, float]]) -> float | None:
     return area / (curve[-1][0] - curve[0][0])
 
 
-def _contributions(found: Found, fit: Fit) -> dict[str, Any]:
+def _contributions(found: Found, model: ScoredModel) -> dict[str, Any]:
     told = {}
-    for objective in fit.scored:
+    for objective in model.scored:
         metric, label = objective.spec.task.primary, objective.label
         sign = _sign(metric)
         filled = {
             subset: found[subset].outcomes[label].filled.get(metric, math.nan)
-            for subset in (NOTHING, *subsets(fit.modalities))
+            for subset in (NOTHING, *subsets(model.modalities))
         }
         if not all(map(math.isfinite, filled.values())):
             continue
-        shares = contribution(fit.modalities, {frozenset(s): sign * v for s, v in filled.items()})
+        shares = contribution(model.modalities, {frozenset(s): sign * v for s, v in filled.items()})
         told[label] = {
             "metric": metric,
             "all": sign * shares.everything,

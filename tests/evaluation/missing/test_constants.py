@@ -9,7 +9,7 @@ import torch
 
 from jlrun.evaluation.missing.constants import best_constant, constant_logits
 from jlrun.tasks import Binary, Depth, Multiclass, Multilabel, Regression, Segmentation
-from tests.evaluation.missing.two_inputs import fit, rows, stream
+from tests.evaluation.missing.two_inputs import rows, scored_model, stream
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -54,26 +54,24 @@ def test_of_maps_it_is_what_all_pixels_have_in_common() -> None:
 def test_it_is_learned_from_labelled_rows_of_the_training_split() -> None:
     known = torch.arange(50) < 20
     train = rows(labelled={"largest": known})
-    found = constant_logits(fit(train))
+    found = constant_logits(scored_model(train))
     counts = torch.bincount(train.targets["largest"][known], minlength=4) / 20
     assert found["largest"].softmax(0).tolist() == pytest.approx(counts.tolist(), abs=1e-4)
     assert set(found) == {"sign", "largest"}
 
 
 def test_without_labels_or_a_taught_head_there_is_none() -> None:
-    unlabelled = fit(rows(labelled={"largest": torch.zeros(50, dtype=torch.bool)}))
+    unlabelled = scored_model(rows(labelled={"largest": torch.zeros(50, dtype=torch.bool)}))
     assert set(constant_logits(unlabelled)) == {"sign"}
-    (phase,) = unlabelled.phases
-    untaught = replace(unlabelled, phases=(replace(phase, objectives=phase.objectives[1:]),))
+    untaught = replace(unlabelled, learned=unlabelled.learned[1:])
     assert constant_logits(untaught) == {}
 
 
 def test_a_head_that_others_taught_knows_their_labels() -> None:
     """As in adaptation, where the target has none."""
-    whole = fit(rows())
-    (phase,) = whole.phases
-    source = tuple(replace(o, stream="source", label=f"source.{o.label}") for o in phase.objectives)
-    two = {"source": stream(rows(seed=5), "source"), **phase.train}
-    adapted = replace(whole, phases=(replace(phase, objectives=source, train=two),))
+    whole = scored_model(rows())
+    source = tuple(replace(o, stream="source", label=f"source.{o.label}") for o in whole.learned)
+    two = {"source": stream(rows(seed=5), "source"), **whole.train}
+    adapted = replace(whole, learned=source, train=two)
     expected = best_constant(Multiclass(), 4, rows(seed=5).targets["largest"])
     torch.testing.assert_close(constant_logits(adapted)["largest"], expected)

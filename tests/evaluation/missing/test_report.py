@@ -15,7 +15,15 @@ from jlrun.config.compose import compose
 from jlrun.evaluation.missing.report import area_under, score_missing
 from jlrun.evaluation.missing.tags import missing_values
 from jlrun.evaluation.scores import evaluate
-from tests.evaluation.missing.two_inputs import MODALITIES, ROWS, fit, model, predict, rows, stream
+from tests.evaluation.missing.two_inputs import (
+    MODALITIES,
+    ROWS,
+    model,
+    predict,
+    rows,
+    scored_model,
+    stream,
+)
 from tests.models.fusions.test_battery import SEVERAL
 
 RATES, SEEDS = (0.0, 0.4, 0.8), (0, 1)
@@ -26,7 +34,7 @@ def report(present: Any = None, fusion: str = "gated") -> dict[str, Any]:
     node = compose(["mode=multitask", f"fusion={fusion}"]).config["fusion"]
     made = model(partial(build, node))  # pyright: ignore[reportArgumentType]
     test = {"dataset": stream(rows(present, seed=1))}
-    return score_missing(predict(made), fit(rows()), test, RATES, SEEDS)
+    return score_missing(predict(made), scored_model(rows()), test, RATES, SEEDS)
 
 
 @pytest.mark.parametrize("fusion", SEVERAL)
@@ -42,7 +50,7 @@ def test_every_fusion_has_scores_for_every_subset(fusion: str, present: Any) -> 
 def test_all_modalities_are_the_model_as_it_is_scored_elsewhere() -> None:
     found = report(HOLES)
     test = {"dataset": stream(rows(HOLES, seed=1))}
-    ordinary = evaluate(predict(), fit(rows()).scored, test)
+    ordinary = evaluate(predict(), scored_model(rows()).scored, test)
     for task, scores in ordinary.items():
         assert found["missing"]["subsets"]["left+right"][task] == pytest.approx(scores)
         assert found["missing"]["rates"][0]["test"][task] == pytest.approx(scores)

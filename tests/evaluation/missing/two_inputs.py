@@ -8,14 +8,14 @@ from torch import Tensor
 from jlrun.data.rows import TensorRows
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
+from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.evaluation.scores import Predict, predictor
 from jlrun.models.fusions import Fusion, Gated
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
-from jlrun.training.plan import Fit, Phase
-from tests.toy import CPU, SPEC, TASKS, ToyEncoder, toy_objectives, toy_recipe
+from tests.toy import CPU, SPEC, TASKS, ToyEncoder, toy_objectives
 
 MODALITIES = ("left", "right")
 ROWS = 50
@@ -59,21 +59,6 @@ def predict(of: JointModel | None = None) -> Predict:
     return predictor(of or model(), Engine(CPU))
 
 
-def fit(train: TensorRows) -> Fit:
+def scored_model(train: TensorRows) -> ScoredModel:
     objectives = toy_objectives()
-    phase = Phase(
-        name="train",
-        train={"dataset": stream(train)},
-        val={},
-        objectives=objectives,
-        selection=objectives,
-        epochs=1,
-        recipe=toy_recipe(),
-    )
-    return Fit(
-        name="main",
-        modalities=MODALITIES,
-        heads={spec.name: spec for spec in TASKS},
-        phases=(phase,),
-        scored=objectives,
-    )
+    return ScoredModel(MODALITIES, objectives, objectives, {"dataset": stream(train)})

@@ -25,7 +25,7 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
-from jlrun.runs.building import balance_maker
+from jlrun.runs.recipe import balance_maker
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner

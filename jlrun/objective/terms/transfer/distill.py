@@ -14,7 +14,8 @@ from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import nothing, precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
 from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
+from jlrun.objective.terms.transfer.teacher import Teachers
+from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter, located_at
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 WHERE = "terms.distill.run"
@@ -55,10 +56,18 @@ class Distill(Term):
         self.adapter: nn.Module = nn.Identity()
         # No module, so that neither checkpoints nor the optimizer see the teacher.
         self._guide: TeacherAdapter | None = None
+        self._teachers: Teachers | None = None
         self._heads: tuple[str, ...] = ()
 
+    def find_teachers_with(self, teachers: Teachers) -> None:
+        """Take access to the models of runs; called once, before anything else."""
+        self._teachers = teachers
+
     def other_modalities(self) -> Collection[str]:
-        return TeacherAdapter.modalities(self._directory(), WHERE)
+        directory = self._directory()
+        assert self._teachers is not None, "find_teachers_with comes first"
+        with located_at(WHERE):
+            return tuple(self._teachers.specs(directory))
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Load the teacher.
@@ -70,7 +79,9 @@ class Distill(Term):
             return
         like = next(start.model.parameters())
         streams = {name: start.streams[name] for name in start.observed}
-        guide = TeacherAdapter.of(self._directory(), streams, like.device, WHERE)
+        directory = self._directory()
+        assert self._teachers is not None, "find_teachers_with comes first"
+        guide = TeacherAdapter.of(directory, self._teachers, streams, like.device, WHERE)
         own, other = _widths(start, guide)
         if own != other:
             self.adapter = nn.Linear(own, other, device=like.device, dtype=like.dtype)

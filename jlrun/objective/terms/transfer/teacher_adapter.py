@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,10 +16,8 @@ from jlrun.data.transforms import InputTransform
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.transfer.frozen import in_precision_of
+from jlrun.objective.terms.transfer.teacher import Teacher, Teachers
 from jlrun.tasks import TaskSpec
-
-if TYPE_CHECKING:
-    from jlrun.runs.saved_model import Teacher
 
 
 class TeacherAdapter:
@@ -54,36 +51,26 @@ class TeacherAdapter:
                         where, f"the teacher takes '{modality}', which this run has not.{hint}"
                     )
             taken = {m: own[m] for m in teacher.specs}
-            with _told_at(where):
+            with located_at(where):
                 self._transform[name] = InputTransform(taken, specs, device)
 
     @classmethod
     def of(
-        cls, directory: Path, streams: Mapping[str, Stream], device: torch.device, where: str
+        cls,
+        directory: Path,
+        teachers: Teachers,
+        streams: Mapping[str, Stream],
+        device: torch.device,
+        where: str,
     ) -> TeacherAdapter:
-        """Return the guide of the run in ``directory``.
+        """Return the adapter of the model of the run in ``directory``.
 
         Raises:
             UserError: as the class, or if there is no finished run.
         """
-        # The saved model knows of configs and runs, and they of terms: it is imported at its use.
-        from jlrun.runs.saved_model import load_teacher
-
-        with _told_at(where):
-            teacher = load_teacher(directory, device)
+        with located_at(where):
+            teacher = teachers.load(directory, device)
         return cls(teacher, streams, where)
-
-    @staticmethod
-    def modalities(directory: Path, where: str) -> tuple[str, ...]:
-        """Return what the model of the run in ``directory`` takes.
-
-        Raises:
-            UserError: as `of`.
-        """
-        from jlrun.runs.saved_model import read_specs
-
-        with _told_at(where):
-            return tuple(read_specs(directory))
 
     @property
     def heads(self) -> Mapping[str, TaskSpec]:
@@ -109,8 +96,8 @@ def _as_it_is(spec: Spec) -> Spec:
 
 
 @contextmanager
-def _told_at(where: str) -> Iterator[None]:
-    """Say of errors which key of the config they are about."""
+def located_at(where: str) -> Iterator[None]:
+    """Add the key of the config to errors."""
     try:
         yield
     except UserError as error:

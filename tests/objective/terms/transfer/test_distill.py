@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,11 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.divergence import divergence
+from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
-from jlrun.runs.saved_model import Teacher, load_saved_model, load_teacher
+from jlrun.runs.saved_model import load_saved_model, load_teacher
 from jlrun.runs.saved_run import load_run
+from jlrun.runs.terms import SavedTeachers
 from jlrun.tasks import Multiclass, TaskSpec
 from tests.objective.terms.transfer.small import (
     SPECS,
@@ -51,9 +55,22 @@ def teacher(spec: ImageSpec = BIG, width: int = 7, modality: str = "image") -> T
     return Teacher(model.double().eval().requires_grad_(False), {modality: spec}, specs)
 
 
-def begun(monkeypatch: pytest.MonkeyPatch, made: Teacher, model: JointModel, **keys) -> Distill:
-    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", lambda directory, device: made)
+@dataclass(frozen=True)
+class One:
+    """Teachers of whom every run has the same one."""
+
+    teacher: Teacher
+
+    def specs(self, directory: Path) -> Mapping[str, Spec]:
+        return self.teacher.specs
+
+    def load(self, directory: Path, device: torch.device) -> Teacher:
+        return self.teacher
+
+
+def begun(made: Teacher, model: JointModel, **keys) -> Distill:
     term = Distill(run="outputs/teacher", **keys)
+    term.find_teachers_with(One(made))
     term.begin_phase(start_of(model))
     return term
 
@@ -68,9 +85,9 @@ def normalised_gap(own: Tensor, other: Tensor) -> Tensor:
     return (own - other).square().sum(dim=1).mean()
 
 
-def test_features_are_compared_through_a_linear_map(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_compared_through_a_linear_map() -> None:
     model, made = small_model(), teacher()
-    term = begun(monkeypatch, made, model)
+    term = begun(made, model)
     adapter = term.adapter
     assert isinstance(adapter, nn.Linear)
     assert adapter.weight.shape == (7, WIDTH)
@@ -82,21 +99,18 @@ def test_features_are_compared_through_a_linear_map(monkeypatch: pytest.MonkeyPa
     assert all(grad.isfinite().all() and grad.any() for grad in grads)
 
 
-def test_features_of_one_width_are_compared_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_one_width_are_compared_as_they_are() -> None:
     model, made = small_model(), teacher(width=WIDTH)
-    term = begun(monkeypatch, made, model)
+    term = begun(made, model)
     expected = normalised_gap(model(batch_of()).fused, made.model(taught(made, batch_of())).fused)
     torch.testing.assert_close(term(view_of(model)), expected)
     assert not list(term.parameters())
 
 
-def test_answers_of_heads_with_the_same_classes_are_distilled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_answers_of_heads_with_the_same_classes_are_distilled() -> None:
     model, made = small_model(), teacher(width=WIDTH)
     plain, both = (
-        begun(monkeypatch, made, model, logits=share, temperature=3.0)(view_of(model))
-        for share in (0.0, 0.5)
+        begun(made, model, logits=share, temperature=3.0)(view_of(model)) for share in (0.0, 0.5)
     )
     own = model(batch_of()).logits["digit"]
     other = made.model(taught(made, batch_of())).logits["digit"]
@@ -104,17 +118,17 @@ def test_answers_of_heads_with_the_same_classes_are_distilled(
     torch.testing.assert_close(both - plain, 0.5 * expected)
 
 
-def test_the_teacher_is_no_part_of_the_term(monkeypatch: pytest.MonkeyPatch) -> None:
-    term = begun(monkeypatch, teacher(), small_model())
+def test_the_teacher_is_no_part_of_the_term() -> None:
+    term = begun(teacher(), small_model())
     assert set(term.state_dict()) == {"adapter.weight", "adapter.bias"}
     assert len(list(term.modules())) == 2
     assert term.train()._guide is not None
     assert not term._guide._teacher.model.training  # pyright: ignore
 
 
-def test_features_of_nothing_have_a_finite_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_nothing_have_a_finite_gradient() -> None:
     model = small_model()
-    term = begun(monkeypatch, teacher(width=WIDTH), model)
+    term = begun(teacher(width=WIDTH), model)
     with torch.no_grad():
         for p in model.parameters():
             p.zero_()
@@ -168,11 +182,17 @@ def test_cells_of_a_table_are_standardised_once() -> None:
     torch.testing.assert_close(found, model(Batch({"tabular": expected})).fused)
 
 
+def of_run(directory: Path) -> Distill:
+    term = Distill(run=str(directory))
+    term.find_teachers_with(SavedTeachers())
+    return term
+
+
 def test_a_run_has_to_be_named_and_to_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^terms\.distill\.run: null: a teacher is needed"):
         Distill().begin_phase(start_of(small_model()))
     with pytest.raises(UserError, match=r"^terms\.distill\.run: .*there is no run here"):
-        Distill(run=str(tmp_path)).begin_phase(start_of(small_model()))
+        of_run(tmp_path).begin_phase(start_of(small_model()))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +220,7 @@ def test_the_teacher_is_the_selected_model_of_its_run(run: Path) -> None:
 def test_a_run_teaches_a_model_of_other_images(run: Path) -> None:
     model = small_model()
     start = start_of(model)
-    term = Distill(run=str(run))
+    term = of_run(run)
     term.begin_phase(start)
     value = term(view_of(model))
     assert value.isfinite()
@@ -220,4 +240,4 @@ def test_an_unfinished_run_is_no_teacher(run: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((run / name).read_bytes())
     start = start_of(small_model())
     with pytest.raises(UserError, match=r"^terms\.distill\.run: .*no selected model yet"):
-        Distill(run=str(tmp_path)).begin_phase(start)
+        of_run(tmp_path).begin_phase(start)
