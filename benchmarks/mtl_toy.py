@@ -3,7 +3,8 @@
     python benchmarks/mtl_toy.py [--weightings equal mgda …] [--steps 50000] [--out PICTURE.png]
                                  [--table TABLE.md] [--runs RUN …]
 
-The problem is that of `jlrun.data.datasets.mtl_toy`. The weighting classes are driven directly, with
+The problem is that of `jlrun.data.datasets.mtl_toy`. The weighting classes are driven directly,
+with
 analytic gradients in double precision: what ``jlrun experiment=mtl_toy weighting=…`` does, some ten
 times faster. ``--runs`` draws runs of that command instead. Losses are negative at the front, so
 methods that take their logarithm (log, geometric, smooth_tchebycheff) have no values there.

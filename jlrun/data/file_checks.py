@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.file_contents import FileContents
-from jlrun.data.known_labels import MaskedLabels
+from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.sources import available_cpus
 from jlrun.data.view import View

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jlrun.data.tables.files.cache import cache_folder
 from jlrun.files import limits as file_limits
 from jlrun.files.atomic import replace_shared
+from jlrun.files.cache import user_cache
 
 _VERSION = 1  # of how files are read
 _MOST = 4_000_000  # records in a file of the cache
@@ -26,7 +26,7 @@ class FileContents:
     """Hashes of the contents of files that can be read, kept for each folder of folders."""
 
     def __init__(self) -> None:
-        self._folder = cache_folder(None).parent / "files"
+        self._folder = user_cache() / "files"
         self._known = dict[str, dict[int, int]]()
         self._new = defaultdict[str, dict[int, int]](dict)
 

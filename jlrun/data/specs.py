@@ -39,7 +39,8 @@ class TextSpec:
     Attributes:
         vocabulary: ``vocabulary[i]`` is the token with id ``i + 2``.
         length: number of ids of a text; what is longer is cut, what is shorter ends in padding.
-        unit: what the tokens of a text are (`jlrun.data.reading.texts`): a ``word`` in lower case, between
+        unit: what the tokens of a text are (`jlrun.data.reading.texts`): a ``word`` in lower case,
+        between
             spaces; a ``token``: a word or a punctuation mark, in lower case; a ``character`` as it
             stands; a ``subword`` of ``tokenizer``.
         tokenizer: folder or name of the Hugging Face tokenizer of subwords.

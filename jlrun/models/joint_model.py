@@ -31,8 +31,8 @@ class Outputs:
 class JointModel(nn.Module):
     """A body (encoders, fusion, and how tasks share them) and a head per task.
 
-    Terms between modalities add spaces (`jlrun.models.shared_space`) that the features of modalities are
-    projected into, in ``spaces``, by name.
+    Terms between modalities add spaces (`jlrun.models.shared_space`) that the features of
+    modalities are projected into, in ``spaces``, by name.
 
     Args:
         body: from a batch to what each head sees.

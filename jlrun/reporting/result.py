@@ -59,7 +59,8 @@ class Result:
             how the tasks of the last phase got along, where their gradients were measured;
             ``per_class``, task -> class -> ``precision``, ``recall``, ``f1`` on the test split and
             ``rows``, in which it occurs there;
-            ``missing`` and ``contribution`` of several modalities (`jlrun.evaluation.missing.report`).
+            ``missing`` and ``contribution`` of several modalities
+            (`jlrun.evaluation.missing.report`).
     """
 
     directory: Path

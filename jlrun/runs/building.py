@@ -119,7 +119,7 @@ def body_blocks(
     modalities: Sequence[str],
     heads: Mapping[str, TaskSpec],
 ) -> list[list[str]]:
-    """Return the blocks of the model's body (`jlrun.models.blocks`), which may have parts of tasks."""
+    """Return the blocks of the model's body (`jlrun.models.blocks`), parts of tasks included."""
     untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
     return blocks(make_model(untrained, specs, modalities, heads))
 

@@ -17,8 +17,8 @@ from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.dataset import Dataset
-from jlrun.data.known_labels import MaskedLabels
 from jlrun.data.labelled_streams import LabelledStreams
+from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream

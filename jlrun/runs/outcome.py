@@ -146,8 +146,8 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
         predict: makes the predictions of the selected weights, where they are needed.
 
     Returns:
-        as `jlrun.evaluation.missing.report.score_missing`; nothing of a model of one modality, or of a run
-        without tasks.
+        as `jlrun.evaluation.missing.report.score_missing`; nothing of a model of one modality, or
+        of a run without tasks.
     """
     fit, node = assembly.plan.fits[0], assembly.settings.missing
     if len(fit.modalities) < 2 or not fit.scored:

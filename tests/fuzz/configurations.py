@@ -65,8 +65,9 @@ _FOREIGN = _words(
     "os.system torch.load torch.hub.load torch.os.system builtins.eval jlrun jlrun.tasks "
     "jlrun.nothing jlrun.tasks.Multiclas torch.nn.Linear torch.nn.Module torch.optim.SGD "
     "torch.optim.LBFGS torch.optim.Optimizer torch.optim.SparseAdam torch.Tensor torch.zeros "
-    "torch.nn.Identity torch.nn.init.normal_ torchvision.models.resnet18 jlrun.objective.terms.base.Term "
-    "jlrun.models.encoders.base.Encoder jlrun.objective.weightings.base.LossWeighting jlrun.models.joint_model.JointModel "
+    "torch.nn.Identity torch.nn.init.normal_ torchvision.models.resnet18 "
+    "jlrun.objective.terms.base.Term jlrun.models.encoders.base.Encoder "
+    "jlrun.objective.weightings.base.LossWeighting jlrun.models.joint_model.JointModel "
     "jlrun.config.trust.find jlrun.errors.UserError jlrun.cli.main.main a b.c .a a. ü.x torch.nn "
     "torch.float32 jlrun.tasks.Multiclass.__init__ jlrun.data.dataset.Dataset typing.Any"
 )

@@ -27,7 +27,8 @@ def load_multidigits(
     canvas: Annotated[int, Ge(8), Le(16)] = 10,
     seed: int = 0,
 ) -> Dataset:
-    """Return pairs of `jlrun.data.datasets.digits` that overlap; the tasks are to read each of the two.
+    """Return pairs of `jlrun.data.datasets.digits` that overlap; the tasks are to read each of the
+    two.
 
     Built like the MultiMNIST of Sener & Koltun, "Multi-Task Learning as Multi-Objective
     Optimization", NeurIPS 2018: one digit at the top left, one at the bottom right, the brighter
@@ -66,8 +67,8 @@ def divide_singles(digit: Tensor, seed: int) -> dict[str, Tensor]:
     """Return which single digits make up the pairs of ``train``, ``val`` and ``test``.
 
     Disjoint index tensors into ``digit``, an int64 ``(N,)``, each with every class in proportion.
-    With equal seeds, those of ``test`` are the default test split of `jlrun.data.datasets.digits`, so that
-    neither data set, as the source, holds test rows of the other as the target.
+    With equal seeds, those of ``test`` are the default test split of `jlrun.data.datasets.digits`,
+    so that neither data set, as the source, holds test rows of the other as the target.
     """
     test_generator = torch.Generator().manual_seed(derive_seed(seed, "test split"))
     test = draw_share(digit, round(TEST_SHARE * len(digit)), test_generator)

@@ -35,7 +35,8 @@ def load_printed_digits(
     """Return digits rendered from Matplotlib's bundled fonts, each with an affine map of its own.
 
     Every row draws its font, the map (uniformly up to the bounds below) and the stroke's thickness.
-    White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official test split,
+    White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official
+    test split,
     and a font may occur in all splits: scores on it say how well printed digits are learned, not
     how well unseen fonts are.
 

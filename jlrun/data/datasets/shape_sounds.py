@@ -1,4 +1,4 @@
-"""Beeps for the scenes of `jlrun.data.datasets.shapes`: the rhythm says the shape, the pitch the colour."""
+"""Beeps for the scenes of `shapes`: the rhythm stands for the shape, the pitch for the colour."""
 
 from __future__ import annotations
 

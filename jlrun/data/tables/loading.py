@@ -50,7 +50,8 @@ def load_table(
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
-    What is not said is inferred from the file: see `jlrun.data.tables.files.outline`. Vocabularies, levels,
+    What is not said is inferred from the file: see `jlrun.data.tables.files.outline`.
+    Vocabularies, levels,
     means and standard deviations are learned when training rows are chosen; names of classes are
     those of all rows that training may draw from, so that they are the same for every seed.
 

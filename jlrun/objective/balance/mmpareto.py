@@ -117,7 +117,8 @@ class MMPareto(Balance):
         if not isinstance(made, GradientWeighting):
             raise UserError.of(
                 "balance.weighting",
-                f"{name} weighs losses; one of gradients is needed, such as jlrun.objective.weightings.MGDA",
+                f"{name} weighs losses; one of gradients is needed, such as "
+                "jlrun.objective.weightings.MGDA",
             )
         if made.num_samples > 1:
             raise UserError.of(

@@ -80,7 +80,8 @@ def find_sources(
 
     Args:
         runs: run directories.
-        backbones: ``MODEL`` or ``MODEL:WEIGHTS``; weights as in `jlrun.models.encoders.Torchvision`.
+        backbones: ``MODEL`` or ``MODEL:WEIGHTS``; weights as in
+        `jlrun.models.encoders.Torchvision`.
         resize: side in pixels that backbones resize images to; None keeps their size.
 
     Raises:

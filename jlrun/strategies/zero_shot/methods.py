@@ -95,7 +95,8 @@ class ESZSL(Method):
     """The body learns to classify the seen classes; the compatibility is solved for, not trained.
 
     Romera-Paredes & Torr, "An embarrassingly simple approach to zero-shot learning", ICML 2015; see
-    `jlrun.strategies.zero_shot.eszsl`. Differs from it in: a plain classifier trains the features, on the seen
+    `jlrun.strategies.zero_shot.eszsl`. Differs from it in: a plain classifier trains the features,
+    on the seen
     classes alone, where the paper takes those of a finished network; and what a row's other classes
     should score is ``negative``, 0 here and −1 there: what lowers the scores of many seen classes
     at once raises those of unseen ones.

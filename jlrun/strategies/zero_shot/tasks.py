@@ -64,8 +64,8 @@ class SeenClasses(Multiclass):
 class AllClasses(Multiclass):
     """One of all K classes, scored by the protocol of generalised zero-shot learning.
 
-    Scores are those of `jlrun.strategies.zero_shot.protocol`. A split without rows of unseen classes has that
-    of the seen ones alone.
+    Scores are those of `jlrun.strategies.zero_shot.protocol`. A split without rows of unseen
+    classes has that of the seen ones alone.
 
     Args:
         split: which classes are seen.

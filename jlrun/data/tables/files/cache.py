@@ -13,6 +13,7 @@ from pathlib import Path
 from jlrun.data.tables.files.conversion import Wanted, convert, state_of_files
 from jlrun.data.tables.files.store import DESCRIPTION, Store
 from jlrun.errors import UserError
+from jlrun.files.cache import user_cache
 from jlrun.files.places import FULL
 
 # Of the form of converted tables.
@@ -75,8 +76,7 @@ def cache_folder(asked: str | None) -> Path:
     """Return the folder of converted tables: the one asked for, or the user's own."""
     if asked is not None:
         return Path(asked).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "jlrun" / "tables"
+    return user_cache() / "tables"
 
 
 def _place(partial: Path, folder: Path) -> None:

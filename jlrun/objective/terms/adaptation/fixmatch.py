@@ -28,7 +28,8 @@ class FixMatch(Term):
 
     Eq. (4) of Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and
     Confidence", NeurIPS 2020. The weak augmentation is that of the target's stream, the strong one
-    `jlrun.objective.terms.adaptation.strong`. Differs from it in: the unlabelled rows are the target's alone,
+    `jlrun.objective.terms.adaptation.strong`. Differs from it in: the unlabelled rows are the
+    target's alone,
     the strong ones pass through the model on their own, and q may be a slow teacher's. The heads
     are those of the target with exclusive classes. It takes another forward pass over the target.
 

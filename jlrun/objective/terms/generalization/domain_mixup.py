@@ -29,7 +29,8 @@ class DomainMixup(Term):
     2021): the sources stand in a random circle and each is mixed with the next, with one λ for all
     rows. Differs from it in: it comes beside the losses on the rows themselves, not in their place.
     It takes a forward pass for each source. Text has no average and stays that of x_i, tables are
-    mixed as by `jlrun.data.augmentation.mixing.average`; rows that differ in their modalities are not mixed.
+    mixed as by `jlrun.data.augmentation.mixing.average`; rows that differ in their modalities are
+    not mixed.
 
     Args:
         weight: strength of the term.

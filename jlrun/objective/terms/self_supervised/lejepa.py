@@ -22,7 +22,8 @@ class LeJEPA(Term):
 
     Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the
     Heuristics", 2025. Differs from it in: two views of the whole input instead of several global
-    and local ones, all of which make z̄. See `jlrun.objective.terms.self_supervised.sigreg` for the statistic,
+    and local ones, all of which make z̄. See `jlrun.objective.terms.self_supervised.sigreg` for
+    the statistic,
     which is of each view's N rows of all streams; with ``engine.accumulate`` of those of a part. A
     single row has no distribution, and R is 0.
 

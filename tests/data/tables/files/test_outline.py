@@ -139,7 +139,8 @@ def test_names_of_tasks_can_stand_in_a_model() -> None:
 
 def test_nothing_of_it_imports_pytorch(table: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from jlrun.data.tables.files.outline import outline; "
+        "import sys; from pathlib import Path; "
+        "from jlrun.data.tables.files.outline import outline; "
         "from jlrun.data.tables.files.request import Request; "
         f"outline(Request(Path({str(table)!r}))); assert 'torch' not in sys.modules"
     )

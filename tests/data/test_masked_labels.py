@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jlrun.data.known_labels import MaskedLabels
+from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.rows import TensorRows
 from jlrun.data.view import View
 
