@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
-from jlrun.config.slots import gradient_keys
+from jlrun.config.slots import WEIGHTING, gradient_keys
 from jlrun.data.datasets.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
 from jlrun.objective.weightings import (
     GradientWeighting,
@@ -144,7 +144,7 @@ def make_weighting(name: str) -> Weighting:
     node = compose(["mode=multitask", f"weighting={name}"]).config["weighting"]
     # Where a run takes gradients from makes no difference here.
     own = {key: value for key, value in node.items() if key not in gradient_keys()}
-    return build({**own, **SETTINGS.get(name, {})}, TASKS).double()
+    return build({**own, **SETTINGS.get(name, {})}, WEIGHTING, TASKS).double()
 
 
 def follow(weighting: Weighting, start: Pair, steps: int) -> Path2d:

@@ -27,7 +27,7 @@ import yaml
 from torch import nn
 
 from jlrun.config.build import build
-from jlrun.config.slots import gradient_keys
+from jlrun.config.slots import WEIGHTING, gradient_keys
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
@@ -115,7 +115,7 @@ def our_step(name: str, num_tasks: int, device: torch.device, source: str | None
     objectives = tuple(Objective(s.name, "dataset", s, s.name) for s in specs(num_tasks))
     recipe = Recipe(
         make_optimizer=torch.optim.Adam,  # pyright: ignore[reportArgumentType]
-        make_weighting=lambda tasks: build(node, tasks),
+        make_weighting=lambda tasks: build(node, WEIGHTING, tasks),
         make_terms=dict,
         schedule=Constant(),
         term_scale=1.0,
@@ -221,7 +221,7 @@ def routes_of(name: str) -> tuple[str | None, ...]:
     """Return the sources of task gradients that a weighting can have; None: it looks at losses."""
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     kept = {k: v for k, v in node.items() if k not in gradient_keys() | {"defaults"}}
-    weighting = build(kept, ("a", "b"))
+    weighting = build(kept, WEIGHTING, ("a", "b"))
     if not isinstance(weighting, GradientWeighting):
         return (None,)
     return ("features", "parameters") if name == "db_mtl" else weighting.sources

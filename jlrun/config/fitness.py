@@ -30,9 +30,10 @@ def unfit(found: Any, slot: Slot) -> str:
     if _returns_one(found, slot):
         return ""
     what = slot.bases[0].rpartition(".")[2] if slot.bases else "a class of your own"
-    return (
-        f"{_not(slot)}: let the function say that it returns one, def {found.__name__}(…) -> {what}"
-    )
+    fix = f"def {found.__name__}(…) -> {what}"
+    if "return" not in getattr(found, "__annotations__", {}):
+        return f"does not say that it returns {slot.what} ({slot.demanded}): write {fix}"
+    return f"{_not(slot)}: let the function say that it returns one, {fix}"
 
 
 def demand(made: Any, path: str, slot: Slot) -> Any:
@@ -45,7 +46,7 @@ def demand(made: Any, path: str, slot: Slot) -> Any:
 
     if _is_one(type(made), slot):
         return made
-    message = f"it made {_kind(made)}, which {_not(slot)}"
+    message = f"it returned {_kind(made)}, which {_not(slot)}"
     raise UserError.of(path, message)
 
 
@@ -54,6 +55,8 @@ def _not(slot: Slot) -> str:
 
 
 def _kind(made: Any) -> str:
+    if made is None:
+        return "nothing"
     name = type(made).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 

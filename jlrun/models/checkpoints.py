@@ -142,14 +142,15 @@ def load_model(folder: Path, model: nn.Module) -> None:
 
 
 def load_tensors(folder: Path) -> dict[str, Tensor]:
-    """Return the weights of the checkpoint at ``folder``, on the CPU.
+    """Return the weights of the checkpoint at ``folder``, on the CPU, in the order of their names.
 
     Raises:
         UserError: if it is missing or damaged.
     """
     content = _read(folder, WEIGHTS)
     try:
-        return safetensors.torch.load(content)
+        # The library returns them in an order that differs from call to call.
+        return dict(sorted(safetensors.torch.load(content).items()))
     except Exception as error:  # the readers raise many kinds for what is not their own
         raise _damaged(folder, f"{WEIGHTS}: {error}") from error
 

@@ -84,10 +84,14 @@ def _run_once(monkeypatch: pytest.MonkeyPatch, outcome: Any, code: int) -> list[
     return calls
 
 
-def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    _executing(monkeypatch, ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        main(["mode=multitask"])
+def test_a_bug_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _executing(monkeypatch, ZeroDivisionError("no rows"))
+    assert main(["mode=multitask"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert "your own code failed: ZeroDivisionError: no rows" in said
 
 
 def test_several_problems_are_a_block(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,13 +32,19 @@ class Late(Encoder):
     def __init__(self, spec, width: int = 3):
         super().__init__()
 
-def pair():
+def untold():
     return torch.zeros(3), torch.zeros(3)
 
-def nothing():
+def other() -> tuple:
+    return torch.zeros(3), torch.zeros(3)
+
+def pair() -> Dataset:
+    return torch.zeros(3), torch.zeros(3)
+
+def nothing() -> Dataset:
     return None
 
-def of_tuples():
+def of_tuples() -> Dataset:
     return Dataset([(torch.zeros(3), 0)], {"image": 3}, {"digit": ["a", "b"]})
 """
 OWN_DATA = """
@@ -123,7 +129,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "conf/backbone/image/narrow.yaml").write_text(
         "_target_: own_parts.Narrow\nwidth: 3\n"
     )
-    for name in ("pair", "nothing", "of_tuples"):
+    for name in ("untold", "other", "pair", "nothing", "of_tuples"):
         (tmp_path / f"conf/dataset/{name}.yaml").write_text(OWN_DATA.format(name))
     return tmp_path
 
@@ -149,8 +155,16 @@ def test_check_says_it(name: str, here: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pair", "'own_parts.pair' returned tuple of 2, and must return a jlrun.data.dataset"),
-        ("nothing", "'own_parts.nothing' returned nothing"),
+        (
+            "untold",
+            "does not say that it returns a data set (jlrun.data.dataset.Dataset): write def",
+        ),
+        ("other", "let the function say that it returns one, def other(…) -> Dataset"),
+        (
+            "pair",
+            "own_parts.pair: it returned a tuple, which is not a data set (jlrun.data.dataset",
+        ),
+        ("nothing", "own_parts.nothing: it returned nothing, which is not a data set"),
         ("of_tuples", "train is list of 1, which has no targets"),
     ],
 )
@@ -159,6 +173,7 @@ def test_a_data_set_of_ones_own_that_returns_something_else(
 ) -> None:
     told = complaint(["--trust", "own_parts", "mode=multitask", f"dataset={name}"], capsys)
     assert expected in told
+    assert len(told.splitlines()) == 1
 
 
 def test_a_learning_rate_that_only_training_meets(here: Path, capsys: Capture) -> None:
@@ -221,7 +236,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "utf-16 JSON": ("x.jsonl", lambda p: _utf_16(p, "utf-16-le"), "=utf-16-le"),
     "a cell of 5,000 letters": ("x.csv", _long_cell, "photo is 'qqqqq"),
     "nested": ("x.jsonl", _nested, "too deep to be read"),
-    "rate 0": ("x.csv", _rate_0, "no channel or no rate"),
+    "rate 0": ("x.csv", _rate_0, "its header has no rate"),
     "a cell of 3 MB": ("x.csv", _megabytes, "cell too long: 1 row"),
     "JSON": ("x.csv", _json, "holds JSON, not a table"),
     "JSON lines": ("x.csv", _json_lines, "a file called .jsonl"),
@@ -272,5 +287,6 @@ def test_columns_of_a_validation_file(here: Path, capsys: Capture) -> None:
 
 def test_an_image_folder_is_called_as_in_the_config(here: Path, capsys: Capture) -> None:
     (here / "photos/a").mkdir(parents=True)
+    (here / "photos/a/1.png").write_bytes(b"")
     chosen = ["mode=multitask", "dataset=imagefolder", "dataset.root=photos"]
     assert complaint(chosen, capsys).startswith("jlrun: dataset.root: 'photos' has only one class")

@@ -77,14 +77,14 @@ def test_every_verb_refuses_it(verb: str, file: str, run: Path, capsys: Capture)
     shutil.copytree(run, run.parent / "twin")
     assert main(commands(run)[verb]) == 2
     said = capsys.readouterr().err
-    assert f"{file}: can't be read (it has an alias, line 1" in said
+    assert f"{file}: is damaged (it has an alias, line 1" in said
 
 
 @pytest.mark.parametrize("verb", [*BUILDING, "source.run"])
 def test_so_of_json(verb: str, run: Path, capsys: Capture) -> None:
     (run / "model.json").write_text(JSON["closed depth"])
     assert main(commands(run)[verb]) == 2
-    assert "model.json: can't be read (it is nested too deeply)" in capsys.readouterr().err
+    assert "model.json: is damaged (it is nested too deeply)" in capsys.readouterr().err
 
 
 def test_aliases_of_users_are_counted(tmp_path: Path) -> None:

@@ -50,8 +50,9 @@ def run(fit: Fit, path: Path, interrupted=never) -> FitResult:
     return fit_run.run(streams, streams)
 
 
-def outcome(result: FitResult) -> dict:
-    return {name: value for name, value in asdict(result).items() if name != "seconds"}
+def outcome(result: FitResult) -> str:
+    """Return a result as text, in which what is not a number equals itself."""
+    return repr({name: value for name, value in asdict(result).items() if name != "seconds"})
 
 
 @pytest.mark.parametrize("weighting", [Equal, Uncertainty, DWA, PCGrad])

@@ -96,12 +96,12 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
         optional=True,
     )
     store = _stored(wanted, cache)
-    if not len(store):
-        raise UserError([*store.bad().problems(), Problem(str(path), "has no row to predict")])
     absent = tuple(column for column in wanted.forms if column in store.absent)
     if len(absent) == len(wanted.forms):
         known = ", ".join(wanted.forms)
         raise UserError.of(str(path), f"has none of the columns that the model takes: {known}")
+    if not len(store):
+        raise UserError([*store.bad().problems(), Problem(str(path), "has no row to predict")])
     rows = TableRows.whole(store, cells)
     names = tuple(f"{place_word(path)} {place}" for place in store.places().tolist())
     unknown = unknown_levels(specs.values(), store, rows.rows)

@@ -98,7 +98,8 @@ class SolveEszsl(Term):
             raise UserError.of(
                 "zero_shot.head",
                 "zero_shot=eszsl solves for a head that is a "
-                "jlrun.strategies.zero_shot.ClosedForm, on fused features; leave zero_shot.head as it is, and take another fusion than late",
+                "jlrun.strategies.zero_shot.ClosedForm, on fused features; leave zero_shot.head as "
+                "it is, and take another fusion than late",
             )
 
     @torch.no_grad()

@@ -16,10 +16,12 @@ class _Process:
     """Stands for TensorBoard."""
 
     commands: ClassVar[list[list[str]]] = []
+    environments: ClassVar[list[dict[str, str]]] = []
     interrupted = False
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
         self.commands.append(command)
+        self.environments.append(env)
 
     def wait(self) -> int:
         if self.interrupted:
@@ -39,3 +41,5 @@ def test_it_serves_the_folder_until_interrupted(
         *(sys.executable, "-m", "tensorboard.main"),
         *("--logdir", str(tmp_path), "--port", "7000"),
     ]
+    # A folder of a stranger's runs may hold a module called tensorboard.
+    assert _Process.environments[-1]["PYTHONSAFEPATH"] == "1"

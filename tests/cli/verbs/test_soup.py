@@ -193,7 +193,7 @@ def test_seeds_may_differ_where_the_validation_split_is_official(
     with pytest.raises(ValueError, match="no official validation split"):
         refuse_unlike([first, other])
     data = load_digits()
-    monkeypatch.setattr(likeness, "build", lambda node: replace(data, val=data.train))
+    monkeypatch.setattr(likeness, "build", lambda node, slot: replace(data, val=data.train))
     refuse_unlike([first, other])
 
 

@@ -12,6 +12,7 @@ import torch
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.slots import FUSION
 from jlrun.evaluation.missing.report import area_under, score_missing
 from jlrun.evaluation.missing.tags import missing_values
 from jlrun.evaluation.scores import evaluate
@@ -32,7 +33,7 @@ HOLES = {"left": torch.arange(ROWS) % 4 > 0}
 
 def report(present: Any = None, fusion: str = "gated") -> dict[str, Any]:
     node = compose(["mode=multitask", f"fusion={fusion}"]).config["fusion"]
-    made = model(partial(build, node))  # pyright: ignore[reportArgumentType]
+    made = model(partial(build, node, FUSION))  # pyright: ignore[reportArgumentType]
     test = {"dataset": stream(rows(present, seed=1))}
     return score_missing(predict(made), scored_model(rows()), test, RATES, SEEDS)
 

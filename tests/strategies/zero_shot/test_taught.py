@@ -51,7 +51,9 @@ def test_a_run_and_what_is_in_it(part: str, tmp_path: Path) -> None:
 
 def test_what_was_unseen_there_does_not_count(tmp_path: Path) -> None:
     run = described(tmp_path)
-    (run / "result.json").write_text(json.dumps({"zero_shot": {"unseen_classes": ["3"]}}))
+    (run / "result.json").write_text(
+        json.dumps({"status": "completed", "zero_shot": {"unseen_classes": ["3"]}})
+    )
     check_leakage(run, SPLIT, WHERE)
 
 
