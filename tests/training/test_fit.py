@@ -201,7 +201,7 @@ def test_training_time_counts_the_wait_for_data_and_not_the_scoring(
     monkeypatch.setattr(loop, "joint_batches", slow_batches)
     monkeypatch.setattr(loop, "train_step", taking(1, loop.train_step))
     monkeypatch.setattr(loop, "evaluate", taking(1000, loop.evaluate))
-    monkeypatch.setattr(loop, "look", taking(100, loop.measure_gradients))
+    monkeypatch.setattr(loop, "measure_gradients", taking(100, loop.measure_gradients))
     phase = toy_phase(epochs=2)
     result = run(fit_of((phase,)), tmp_path)
     assert result.seconds == 11 * result.steps

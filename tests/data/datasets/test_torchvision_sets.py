@@ -195,7 +195,7 @@ def write_flowers(root: Path) -> Written:
 def write_gtsrb(root: Path) -> Written:
     folder = root / "gtsrb"
     for i in range(43):
-        picture(folder / "GTSRB" / "PhaseRun" / f"{i:05d}" / "00000_00000.ppm")
+        picture(folder / "GTSRB" / "Training" / f"{i:05d}" / "00000_00000.ppm")
     picture(folder / "GTSRB" / "Final_Test" / "Images" / "00000.ppm")
     write(folder / "GT-final_test.csv", "Filename;Width;Height;ClassId\n00000.ppm;10;12;42\n")
     return None

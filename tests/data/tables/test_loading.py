@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +167,7 @@ def test_splits_in_files_of_their_own(tmp_path: Path) -> None:
 
 def test_two_ways_to_divide_are_one_too_many(tmp_path: Path) -> None:
     path = table(tmp_path, [row | {"part": "train"} for row in rows_of(10)])
-    other = str(tmp_path / "other.csv")
-    shutil.copy(path, other)
+    other = table(tmp_path, rows_of(12)[10:], "other.csv")
     with pytest.raises(UserError, match="by it and by files"):
         load_table(path, targets=["label"], split_column="part", test_path=other)
 
