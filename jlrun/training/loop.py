@@ -32,7 +32,8 @@ from jlrun.training.meter import Meter
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import Best, PhaseState
-from jlrun.training.step import StepStats, train_step
+from jlrun.training.stats import StepStats
+from jlrun.training.step import NotFinite, train_step
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     At the end of each epoch the model is scored on validation rows and the best weights are kept.
 
     Raises:
-        RunError: if a loss is not a finite number; the last checkpoint is from before that.
+        RunError: if a loss or the gradient is not a finite number; parameters did not move then.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
@@ -113,8 +114,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
         seen = _look(run, context, batches)
         clock.skip()
         seed_everything(context.seed, phase.name, state.step)
-        stats = train_step(learner, phase, batches, context.engine, state.step)
-        state.step += 1
+        stats = _step(run, context, batches)
         due = state.step % context.log_every == 0 or state.step % phase.steps_per_epoch == 0
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, context, stats, clock, due)
@@ -127,7 +127,6 @@ def train(run: PhaseRun, context: TrainContext) -> None:
                 return
             clock.skip()
         if context.interrupted():
-            _check_finite(run)
             run.save(True)
             raise Interrupted
 
@@ -202,8 +201,6 @@ def _observe(
     run.window.add(stats)
     run.epoch_meter.add(stats)
     context.recorder.step(run.first_step + run.state.step)
-    if due or context.engine.device.type == "cpu":  # elsewhere a look waits for the device
-        _check_finite(run)
     if due:
         values = run.window.means() | _settings(run.learner, run.phase)
         if context.diagnosis.every is None:
@@ -213,10 +210,13 @@ def _observe(
         run.window.reset()
 
 
-def _check_finite(run: PhaseRun) -> None:
-    name = run.window.first_not_finite()
-    if name is not None:
-        _raise_not_finite(run, f"the loss of '{name}'")
+def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats:
+    number = run.state.step
+    run.state.step += 1
+    try:
+        return train_step(run.learner, run.phase, batches, context.engine, number)
+    except NotFinite as error:
+        _raise_not_finite(run, error.what)
 
 
 def _raise_not_finite(run: PhaseRun, what: str) -> NoReturn:

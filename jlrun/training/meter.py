@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.engine import holds_float64
-from jlrun.training.step import StepStats
+from jlrun.training.stats import StepStats
 
 
 class Meter:
@@ -69,17 +69,6 @@ class Meter:
             if count:
                 means[tag] = total / count
         return means
-
-    def first_not_finite(self) -> str | None:
-        """Return the task or term whose sum is not a finite number; None if all are."""
-        if not self.num_steps:
-            return None
-        for kind, names in (("tasks", self._tasks), ("terms", self._terms)):
-            for name, value in zip(names, self._tensors[kind].tolist(), strict=True):
-                if value != value or abs(value) == float("inf"):
-                    return name
-        total = self._tensors["total"]
-        return None if bool(torch.isfinite(total)) else "total"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, for a checkpoint in the middle of an epoch."""

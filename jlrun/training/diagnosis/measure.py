@@ -13,11 +13,11 @@ from jlrun.models.module_state import untouched
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings.base import GradientSource
 from jlrun.seeding import preserved_randomness
-from jlrun.training.backward import takes_features
 from jlrun.training.diagnosis.affinity import affinities
 from jlrun.training.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner
+from jlrun.training.passes import takes_features
 from jlrun.training.plan import Phase
 
 
