@@ -18,7 +18,7 @@ from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
 from jlrun.objective.balance.base import EpochView
 from jlrun.objective.weightings.base import GradientWeighting, Weighting
 from jlrun.seeding import derive_seed, seed_everything
-from jlrun.training.diagnosis.conflict import Opposition
+from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.gradients import shared_parameters
 from jlrun.training.diagnosis.measure import (
     NO_DIAGNOSIS,
@@ -78,7 +78,7 @@ class PhaseRun:
     save: Callable[[bool], None]
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
-    gradient_conflict: Opposition = field(init=False, default_factory=Opposition)
+    gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
 
     def __post_init__(self) -> None:
         labels = [o.label for o in self.phase.objectives]

@@ -67,7 +67,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with fixed streams, objectives and parameter rules.
+    """A part of training with fixed streams, objectives and parameter rules.
 
     Attributes:
         name: for example ``pretrain``.
@@ -214,7 +214,7 @@ class Plan:
 
     Attributes:
         fits: the main fit first, then the baselines that are trained.
-        reused: baselines made of the fits' checkpoints.
+        ensembles: baselines made of the fits' checkpoints.
         test: stream name -> test stream, read once for each fit, at its end.
         val: stream name -> validation stream of the scored objectives.
         compare: val and test scores by fit or baseline name -> baselines and gain of the result.
@@ -226,7 +226,7 @@ class Plan:
     test: Mapping[str, Stream]
     val: Mapping[str, Stream]
     compare: Callable[[Mapping[str, SplitScores]], Comparison]
-    reused: tuple[CheckpointEnsemble, ...] = ()
+    ensembles: tuple[CheckpointEnsemble, ...] = ()
     report: Callable[[Callable[[str], Predict]], Mapping[str, object]] = nothing_more
 
 

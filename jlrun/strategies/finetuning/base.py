@@ -47,7 +47,7 @@ class Finetuning(ABC):
     wise_ft: bool
 
     @abstractmethod
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         """Return the phases, whose epochs add up to ``epochs`` (or to one each, if there are more).
 
         Args:

@@ -69,7 +69,7 @@ class ClassSplit:
             split = split or cls.drawn(names, range(len(names)), count, draws[0])
         else:
             split = cls._named(names, unseen, where)
-        split._refuse_alike(vectors, where)
+        split._check_distinct(vectors, where)
         return split
 
     @classmethod
@@ -135,7 +135,7 @@ class ClassSplit:
                     return self.names[position], self.names[other]
         return None
 
-    def _refuse_alike(self, vectors: ClassVectors, where: str) -> None:
+    def _check_distinct(self, vectors: ClassVectors, where: str) -> None:
         pair = self._alike(vectors)
         if pair is not None:
             lost = ", ".join(self.without_contrast(vectors)[:5])

@@ -30,8 +30,8 @@ def check_leakage(weights: Path, split: ClassSplit, where: str) -> None:
         UserError: if it has. Files of other libraries do not tell what they have learned.
     """
     path = weights.expanduser()
-    taught = _learned_classes(path.resolve()) if path.exists() else []
-    shared = [name for name in split.unseen_names if name in taught]
+    learned = _learned_classes(path.resolve()) if path.exists() else []
+    shared = [name for name in split.unseen_names if name in learned]
     if shared:
         raise UserError.of(
             where,

@@ -9,7 +9,7 @@ from typing import Any
 FEWEST = 3
 
 
-class Opposition:
+class GradientConflict:
     """Counts how often the update opposed the gradient of each task, and tells it once per task."""
 
     def __init__(self) -> None:
