@@ -16,7 +16,7 @@ from jlrun.config.schema import Settings
 from jlrun.data.reports import told, write_accounts
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, RunError, UserError
-from jlrun.evaluation.missing.tags import missing_values
+from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk

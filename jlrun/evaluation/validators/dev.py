@@ -10,10 +10,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, limited, usable
 from jlrun.evaluation.validators.density_ratio import density_ratio
 from jlrun.evaluation.validators.predictions import class_logits
-from jlrun.evaluation.validators.rows import limited, usable
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 EQUAL_WEIGHTS = 1e-6  # relative deviation below which weights differ by rounding alone

@@ -11,7 +11,6 @@ from jlrun.reporting.recorders.header_lines import fact_lines, short_path
 from jlrun.reporting.recorders.missing_lines import contribution_lines, missing_lines
 from jlrun.reporting.recorders.result_table import primary_metric, score_of
 from jlrun.reporting.recorders.shared_space_lines import prompt_lines, retrieval_lines
-from jlrun.reporting.recorders.zero_shot_lines import zero_shot_lines
 
 LEAVE_ONE_OUT = "leave_one_domain_out"
 
@@ -116,3 +115,33 @@ def _cost(cost: Mapping[str, float | None]) -> list[str]:
     if (value := cost.get("peak_memory_bytes")) is not None:
         texts.append(f"{format_count(value / 1e6)} MB at most")
     return [", ".join(texts)] if texts else []
+
+
+MAX_NAMES = 12
+
+
+def zero_shot_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the scores of ``result.json``'s ``zero_shot``; none for other runs."""
+    found = result.get("zero_shot")
+    if not found:
+        return []
+    unseen, chance = found["unseen_classes"], found["chance"]
+    names = ", ".join(unseen[:MAX_NAMES]) + (", …" if len(unseen) > MAX_NAMES else "")
+    total = len(unseen) + len(found["seen_classes"])
+    lines = [
+        f"{len(unseen)} of {total} classes unseen: {names}",
+        f"among unseen {_score(found, 'zsl_accuracy')} (chance {_score(chance, 'zsl_accuracy')})",
+        f"among all    {_generalised(found)}, area {_score(found, 'ausuc')}",
+    ]
+    if found["calibrated"]:
+        lines.append(f"calibrated   {_generalised(found['calibrated'])}")
+    return lines
+
+
+def _generalised(found: Mapping[str, Any]) -> str:
+    parts = {"unseen": "unseen_accuracy", "seen": "seen_accuracy", "harmonic mean": "harmonic_mean"}
+    return ", ".join(f"{label} {_score(found, name)}" for label, name in parts.items())
+
+
+def _score(found: Mapping[str, Any], name: str) -> str:
+    return format_score(found.get(name))
