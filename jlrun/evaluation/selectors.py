@@ -1,4 +1,4 @@
-"""Judges: what selects and records where the labels of the target are not to be looked at."""
+"""Selectors: model selection and records without the labels of the target."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Binary, Multiclass
 from jlrun.tasks.objective import Objective
 
-SAMPLE = 2000  # rows that are looked at of a training split
+SAMPLE = 2000  # rows that are read of a training split
 
 
 class ByValidator:
-    """Selects by an unsupervised validator; records the cheap ones beside it.
+    """Selects by an unsupervised validator; records the cheap ones too.
 
     Scores are means over the heads that sources and target share. Of the target, the validation
-    rows are looked at, without their labels.
+    rows are read, without their labels.
 
     Args:
         validator: selects.
@@ -113,7 +113,7 @@ class ByRepresentation:
     the labels of training and validation rows; the model does not.
 
     Attributes:
-        datasets: the data sets whose features are looked at.
+        datasets: the data sets whose features are probed.
         retrieval: how shared spaces are scored.
         criterion: what the score is: ``epoch``, or `RECALL` where there is a shared space.
     """

@@ -25,7 +25,7 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
     """Return the plan of a multimodal run.
 
     The gain is over the best single modality, chosen by its validation score; the ensemble of all
-    of them, their mean prediction, stands beside it.
+    of them, their mean prediction, is a baseline too.
     """
 
     def fit(name: str, modalities: tuple[str, ...], recipe: Recipe, **more: Any) -> Fit:

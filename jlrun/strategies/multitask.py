@@ -18,8 +18,8 @@ from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Comparison, Fit, Plan
 from jlrun.training.recorder import MAIN_FIT
 
-# A model of one task has nothing to weigh, nothing to share, and no other task beside it. What the
-# sampling means for it, its number of steps, is told apart anyway.
+# A model of one task has nothing to weigh, nothing to share, and no other task. What the
+# sampling means for it, its number of steps, differs anyway.
 INDEPENDENT_OF = frozenset({"weighting", "sharing", "sampling", "tasks"})
 # Which data sets are used depends on the tasks, and what a model takes on the first of them.
 INDEPENDENT_OF_AMONG_SEVERAL = INDEPENDENT_OF - {"tasks"}

@@ -37,7 +37,7 @@ def with_pretraining(
 
     Args:
         plan: of any mode.
-        datasets: the data sets it learns from, whose features are judged.
+        datasets: the data sets it learns from, whose features are probed.
         streams: stream name -> training stream, with views where terms need them.
         epochs: passes over the longest of the streams.
         recipe: how to optimise.
@@ -85,7 +85,7 @@ def only_pretraining(plan: Plan) -> Plan:
 
 
 def between_modalities(plan: Plan) -> Plan:
-    """Return ``plan`` with terms between modalities beside the losses of tasks.
+    """Return ``plan`` with terms between modalities added to the losses of tasks.
 
     They act wherever a model takes several modalities; baselines of one have no part in them.
     """

@@ -38,15 +38,15 @@ from jlrun.training.step import NotFinite, train_step
 
 @dataclass(frozen=True)
 class TrainContext:
-    """What a loop is given besides what it trains.
+    """Context of a training loop: everything but what it trains.
 
     Attributes:
         engine: device, precision, accumulation.
-        recorder: is told everything.
+        recorder: receives all metrics and events.
         seed: of the run.
         log_every: optimizer steps between two points of a curve.
-        interrupted: whether the user asked the run to stop; looked at after every step.
-        diagnosis: of the main fit: what tasks do to each other.
+        interrupted: whether the user asked the run to stop; called after every step.
+        diagnosis: which task gradients of the main fit are measured, and when.
     """
 
     engine: Engine
@@ -86,7 +86,7 @@ class PhaseRun:
         self.epoch_meter = Meter(labels, list(self.learner.terms))
 
     def position(self) -> Position:
-        """Where the phase is, for the records."""
+        """Return the position of the phase in the run, for the records."""
         epoch = -(-self.state.step // self.phase.steps_per_epoch)
         return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
 
@@ -111,7 +111,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     for batches in _steps(phase, state.step, context.seed):
         clock.add()  # the wait for the batches
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
-        seen = _look(run, context, batches)
+        seen = _measure(run, context, batches)
         clock.skip()
         seed_everything(context.seed, phase.name, state.step)
         stats = _step(run, context, batches)
@@ -119,7 +119,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, context, stats, clock, due)
         if seen is not None:
-            _tell(run, context, seen)
+            _record_gradients(run, context, seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, context)
             run.save(False)
@@ -169,15 +169,15 @@ class _Clock:
         self._samples = 0
 
     def skip(self) -> None:
-        """What passed since the last call (scoring, saving, diagnosis) does not count."""
+        """Leave out the time since the last call (scoring, saving, diagnosis)."""
         self._started = time.perf_counter()
 
     def add(self, samples: int = 0, wait: bool = False) -> None:
-        """Count what passed since the last call, in which a step of ``samples`` rows ended.
+        """Count the time since the last call, in which a step of ``samples`` rows ended.
 
         Args:
             samples: 0 if none has.
-            wait: for the device to have done it.
+            wait: until the device has done it.
         """
         if wait:
             self._engine.synchronize()
@@ -237,20 +237,20 @@ def _settings(learner: Learner, phase: Phase) -> dict[str, float]:
 
 
 def _gradient_values(weighting: Weighting, phase: Phase) -> dict[str, float]:
-    """Return what the weighting last saw of the task gradients; nothing if it does not look."""
+    """Return the weighting's last measurement of task gradients; empty for loss weightings."""
     if not isinstance(weighting, GradientWeighting):
         return {}
     labels = [objective.label for objective in phase.objectives]
     return gradient_values(labels, weighting.last_gramian.cpu(), weighting.last_active)
 
 
-def _look(
+def _measure(
     run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]
 ) -> GradientMeasurement | None:
     number = run.state.step
     if run.fit != MAIN_FIT or not context.diagnosis.due(number):
         return None
-    seed_everything(context.seed, run.phase.name, number)  # what the step itself will draw
+    seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
     return measure_gradients(
         run.learner, run.phase, batches, context.engine, number, context.diagnosis
     )
@@ -264,8 +264,8 @@ def _warn_without_shared_parameters(run: PhaseRun, context: TrainContext) -> Non
         )
 
 
-def _tell(run: PhaseRun, context: TrainContext, seen: GradientMeasurement) -> None:
-    """Record what was seen before the step, beside the update that the step made of it."""
+def _record_gradients(run: PhaseRun, context: TrainContext, seen: GradientMeasurement) -> None:
+    """Record the gradients measured before the step, and how the step's update follows them."""
     descents = seen.descents(shared_parameters(run.learner.model))
     run.gradient_conflict.add(descents)
     values = gradient_values(seen.tasks, seen.gramian, seen.active) | descent_values(descents)
@@ -292,7 +292,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         improved = state.best is None or state.best.beaten_by(score, loss)
         if improved:
             state.remember(Best(score, loss, at.epoch, at.step, scores), model)
-        values = _by_tag("val", scores) | dict(selection.values) | _look_ahead(run, context, at)
+        values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
     context.recorder.scalars(at, values)
     context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), improved)
@@ -301,7 +301,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     run.epoch_meter.reset()
 
 
-def _look_ahead(run: PhaseRun, context: TrainContext, at: Position) -> dict[str, float]:
+def _oracle_scores(run: PhaseRun, context: TrainContext, at: Position) -> dict[str, float]:
     """Score the test split for the oracle, if the phase asks for it; nothing is selected by it."""
     state, phase = run.state, run.phase
     if not phase.oracle:

@@ -1,4 +1,4 @@
-"""Means of what training steps measure, kept on the device between two looks."""
+"""Means of what training steps measure, kept on the device until they are read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Meter:
         self._readings: dict[str, Tensor] = {}
 
     def add(self, stats: StepStats) -> None:
-        """Take a step in."""
+        """Add a step."""
         active = stats.active.to(stats.task_losses)
         seen = {
             "tasks": stats.task_losses * active,

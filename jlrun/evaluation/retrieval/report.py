@@ -27,7 +27,7 @@ from jlrun.tasks import Binary, Multiclass, TaskSpec
 
 @dataclass(frozen=True)
 class Findings:
-    """What `measure_spaces` returns.
+    """Result of `measure_spaces`.
 
     Attributes:
         retrieval: space -> pair of modalities -> direction -> scores.
@@ -108,7 +108,7 @@ def _retrieval(rows: Embedded) -> dict[str, Any]:
 def _prompts(
     tasks: Sequence[TaskSpec], vectors: Mapping[str, Any], dataset: LabelledStreams, rows: Embedded
 ) -> dict[str, Any]:
-    """Return task -> modality -> how well rows are told by what their classes are called."""
+    """Return task -> modality -> scores of zero-shot classification by class names."""
     found: dict[str, Any] = {}
     for spec in tasks:
         classes = vectors.get(spec.name)

@@ -1,4 +1,4 @@
-"""What an unsupervised validator is, and what it is shown of a model."""
+"""Unsupervised validators: base class, and the evidence that they score."""
 
 # N, S, T rows of source training, source validation, target;  D features;  K classes
 
@@ -16,7 +16,7 @@ from jlrun.seeding import derive_seed
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one head of a model makes of sources and target: float tensors on the CPU.
+    """Outputs of one head on sources and target: float tensors on the CPU.
 
     K logits are those of exclusive classes; a single one is that of a yes-or-no task.
 
@@ -62,7 +62,7 @@ class Validator(ABC):
 
 
 def usable(*tensors: Tensor) -> bool:
-    """Say whether each tensor has a row and all numbers are finite."""
+    """Return whether each tensor has a row and all numbers are finite."""
     return all(len(x) > 0 and bool(x.isfinite().all()) for x in tensors)
 
 

@@ -68,7 +68,7 @@ class DEV(Validator):
 def control_variate_risk(losses: Tensor, weights: Tensor) -> float:
     """Return R = mean(wℓ) + η (mean(w) − 1) with η = −Cov(wℓ, w) / Var(w).
 
-    The expectation of w over the sources is known to be 1: what its mean lacks tells what that of
+    The expectation of w over the sources is known to be 1: what its mean lacks shows what that of
     wℓ lacks. η is 0 where the weights do not differ.
 
     Args:

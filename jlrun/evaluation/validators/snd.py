@@ -32,8 +32,8 @@ class SND(Validator):
     all rows scores the highest, log(T−1); a single row has no neighbour and scores 0.
 
     Args:
-        temperature: τ; a small one looks at the nearest rows alone.
-        max_rows: rows to look at; time is quadratic in it.
+        temperature: τ; a small one counts the nearest rows alone.
+        max_rows: rows to compare; time is quadratic in it.
     """
 
     name: ClassVar[str] = "snd"

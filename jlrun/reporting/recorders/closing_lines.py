@@ -1,4 +1,4 @@
-"""What a run says after its table of results: which model was kept, the cost, where things lie."""
+"""Lines after the table of results: which model was kept, the cost, where files lie."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "no scores": _unscored(result),
             "selected": _selected(result),
             "left out": _left_out(result),
-            "beside": _beside(result),
+            "epochs": _other_epochs(result),
             "gap": _gap(result),
             "between": _between(result),
             "cost": _cost(result.get("cost") or {}),
@@ -39,7 +39,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
 
 
 def _labels(result: Mapping[str, Any]) -> list[str]:
-    """Say how many labels the scores of a task are not about."""
+    """Return how many labels the scores of a task leave out."""
     lines = []
     for task, scores in (result.get("test") or {}).items():
         count = int(scores.get("labels_left_out") or 0)
@@ -60,12 +60,12 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
 
 
 def _unscored(result: Mapping[str, Any]) -> list[str]:
-    """Say which tasks have no test score, and why."""
+    """Return which tasks have no test score, and why."""
     return [f"{task}: {why}" for task, why in (result.get("unscored") or {}).items()]
 
 
 def _left_out(result: Mapping[str, Any]) -> list[str]:
-    """Say how the recipe did on each source that it was trained without."""
+    """Return the recipe's scores on each source that it was trained without."""
     found = result.get(LEAVE_ONE_OUT)
     if not found:
         return []
@@ -76,14 +76,14 @@ def _left_out(result: Mapping[str, Any]) -> list[str]:
     return [*lines, f"mean {format_score(found['mean'])}: what a sweep should compare"]
 
 
-def _beside(result: Mapping[str, Any]) -> list[str]:
-    """Say what other epochs would have scored on the test split."""
+def _other_epochs(result: Mapping[str, Any]) -> list[str]:
+    """Return what other epochs would have scored on the test split."""
     lines = []
     for task in result["test"] if result.get("oracle") else ():
         metric = primary_metric(result, task)
         found = {"selected": result["test"], "last": result["last"], "oracle": result["oracle"]}
-        told = {name: score_of(table, task, metric) for name, table in found.items()}
-        scores = ", ".join(f"{name} {format_score(score)}" for name, score in told.items())
+        by_epoch = {name: score_of(table, task, metric) for name, table in found.items()}
+        scores = ", ".join(f"{name} {format_score(score)}" for name, score in by_epoch.items())
         lines.append(f"test {task} {metric} of epochs: {scores} (best on the test itself)")
     return lines
 
@@ -95,7 +95,7 @@ def _gap(result: Mapping[str, Any]) -> list[str]:
 
 
 def _between(result: Mapping[str, Any]) -> list[str]:
-    """Say which model between the weights before and after fine-tuning validation selects."""
+    """Return which model between the weights before and after fine-tuning validation selects."""
     for point in result.get("wise_ft") or ():
         if point["selected"]:
             scores = ", ".join(

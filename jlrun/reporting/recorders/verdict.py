@@ -20,7 +20,7 @@ SUBJECT = {
 }
 AGAINST = {
     "scratch": "from scratch",
-    "single_task": "with a model of its own",
+    "single_task": "with its own model",
     "ensemble": "with the ensemble",
 }
 
@@ -29,7 +29,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     """Return the sentences, of tasks that gain, that do not, that lose, and why.
 
     A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
-    test split tells, is named for what it is.
+    test split resolves, is reported as such.
     """
     gain = result.get("gain")
     if not gain:
@@ -81,7 +81,7 @@ def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
 
 
 def _over_one(result: Mapping[str, Any]) -> str:
-    """Say which single modality the gains are over."""
+    """Return which single modality the gains are over."""
     over_ensemble = "over_ensemble" in result["gain"]
     return f" over {result['gain']['against']} alone" if over_ensemble else ""
 
@@ -137,7 +137,7 @@ def _opposed(what: str, share: float) -> list[str]:
 
 
 def _most_raised(affinity: Mapping[str, Mapping[str, float]], task: str) -> list[str]:
-    """Say which task's step raises the loss of ``task`` most, if any does."""
+    """Return which task's step raises the loss of ``task`` most, if any does."""
     sources = {
         source: targets[task]
         for source, targets in affinity.items()

@@ -1,4 +1,4 @@
-"""Everything trains from the first step, or the body not at all."""
+"""Full fine-tuning and linear probing: the whole model trains, or the heads alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapters of low rank beside frozen weights."""
+"""LoRA: adapters of low rank next to frozen weights."""
 
 from __future__ import annotations
 

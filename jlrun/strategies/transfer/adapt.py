@@ -28,7 +28,7 @@ from jlrun.training.recorder import MAIN_FIT
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How to adapt.
+    """Settings of domain adaptation.
 
     Attributes:
         validator: scores the model without labels of the target; it selects the checkpoint.

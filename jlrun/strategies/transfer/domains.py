@@ -14,7 +14,7 @@ from jlrun.tasks.objective import Objective
 
 @dataclass(frozen=True)
 class Domains:
-    """What transfer is between.
+    """Sources and target of a transfer.
 
     Attributes:
         sources: the data sets that should help; none if the weights come from elsewhere.

@@ -115,7 +115,7 @@ def _tuning(
 ) -> tuple[Phase, ...]:
     target = domains.target
     objectives = target.objectives()
-    # Terms that hold on to the source look at what its heads say about the target.
+    # Terms that preserve the source compare what its heads predict for the target.
     observed = domains.on_target_by_source_heads() if "learned weights" in context.needs else ()
     return tuple(
         Phase(

@@ -81,7 +81,7 @@ def _check(domains: Domains, context: PlanContext) -> None:
         raise UserError.of(
             WHERE,
             "the phase of self-supervised terms would see the source that is left out; set "
-            "pretraining.epochs=0, so that they act beside the losses",
+            "pretraining.epochs=0, so that they are added to the losses",
         )
 
 

@@ -1,4 +1,4 @@
-"""Take the rows of unseen classes away from all that is learned from or selected by."""
+"""Holdout of unseen classes: no training or validation row has one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hold_out(
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: if training or validation rows tell of unseen classes in another column, if a
+        UserError: if training or validation rows name unseen classes in another column, if a
             seen class has no training row, or if the test rows have no unseen class.
     """
     train, val, pool = (

@@ -39,7 +39,7 @@ CALIBRATION = "calibration"
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """What is learned, and how.
+    """Settings of zero-shot learning.
 
     Attributes:
         split: which classes are seen.
