@@ -45,7 +45,7 @@ def summarise(measured: Sequence[GradientMeasurement]) -> dict[str, Any]:
 
 
 def sentence(task: str, affinity: dict[str, dict[str, float | None]]) -> str:
-    """Return a line that says which other tasks help ``task`` most, and which hurt it most.
+    """Return a line on which other tasks help ``task`` most, and which hurt it most.
 
     Args:
         task: whose loss it is about.
