@@ -1,4 +1,4 @@
-"""How well each class or label of a split is found, counted while the split is scored."""
+"""Precision, recall and F1 of each class or label, counted while a split is scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What frozen features are worth: accuracy of simple classifiers on them, spread and rank.
+"""Probes of frozen features: accuracy of simple classifiers on them, spread and rank.
 
 Pure functions of features on the CPU. All compute in float64.
 """
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 _ROWS_AT_ONCE = 1024
 _EQUAL = 1e-12  # cosines of equal vectors differ in their last digits by where they stand
-_LARGEST_TRAIN = 20_000  # rows that the closed forms and neighbours look at
+_LARGEST_TRAIN = 20_000  # rows that the closed forms and neighbours read
 
 
 def knn_accuracy(
@@ -117,7 +117,7 @@ def representation_scores(
 
     ``feature_std`` and ``effective_rank`` are of the validation rows; ``knn_accuracy`` and
     ``linear_accuracy`` of labelled validation rows, learned from labelled training rows, of which
-    at most 20,000, evenly spaced, are looked at.
+    at most 20,000, evenly spaced, are read.
 
     Args:
         train_features: ``(N, D)``.

@@ -21,7 +21,7 @@ from jlrun.tasks.objective import Objective
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is predicted for the rows of a batch.
+    """Predictions for the rows of a batch.
 
     Attributes:
         probabilities: ``(B, …)`` as `Task.probabilities` gives them, float64 but for maps.
@@ -99,14 +99,14 @@ def ensemble(members: Sequence[Predict], takes: Sequence[Sequence[str]]) -> Pred
 
     Args:
         members: at least one.
-        takes: the modalities of each; a member has no say on rows that have none of them, unless
-            no member has one.
+        takes: the modalities of each; a member is left out of the mean for rows that lack all of
+            its modalities, unless all members are.
     """
 
     def predict(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
         each = [member(batch, objectives) for member in members]
-        says = torch.stack([presence(batch, names).any(dim=1) for names in takes])
-        return [_mean_prediction(same, says) for same in zip(*each, strict=True)]
+        counts = torch.stack([presence(batch, names).any(dim=1) for names in takes])
+        return [_mean_prediction(same, counts) for same in zip(*each, strict=True)]
 
     return predict if len(members) > 1 else members[0]
 
@@ -119,29 +119,31 @@ def _logarithmic(weights: Tensor, x: Tensor) -> Tensor:
     return (weights.log() + x).logsumexp(dim=0)
 
 
-def _mean_prediction(each: Sequence[Prediction], says: Tensor) -> Prediction:
+def _mean_prediction(each: Sequence[Prediction], counts: Tensor) -> Prediction:
     """Return the mean of the probabilities, and its log-odds.
 
     Both log p and log (1 − p) are averaged in their own logarithms, so that neither is rounded to
     log 1.
     """
-    mean = _mean_of([p.probabilities for p in each], says)
+    mean = _mean_of([p.probabilities for p in each], counts)
     odds = [p.log_odds for p in each if p.log_odds is not None]
     if len(odds) < len(each):
         return Prediction(mean, None)
     yes, no = (
-        _mean_of([F.logsigmoid(sign * o) for o in odds], says, _logarithmic) for sign in (1, -1)
+        _mean_of([F.logsigmoid(sign * o) for o in odds], counts, _logarithmic) for sign in (1, -1)
     )
     return Prediction(mean, None, yes - no)
 
 
 def _mean_of(
-    each: Sequence[Tensor], says: Tensor, weighted_sum: Callable[[Tensor, Tensor], Tensor] = _linear
+    each: Sequence[Tensor],
+    counts: Tensor,
+    weighted_sum: Callable[[Tensor, Tensor], Tensor] = _linear,
 ) -> Tensor:
-    """Return the mean ``(B, …)`` over those that have a say in a row, Bool ``(members, B)``."""
+    """Return the mean ``(B, …)`` over the members that count for a row, Bool ``(members, B)``."""
     stacked = torch.stack(list(each))
-    says = (says | ~says.any(dim=0)).to(stacked)
-    weights = (says / says.sum(dim=0)).view(*says.shape, *[1] * (stacked.ndim - 2))
+    counts = (counts | ~counts.any(dim=0)).to(stacked)
+    weights = (counts / counts.sum(dim=0)).view(*counts.shape, *[1] * (stacked.ndim - 2))
     return weighted_sum(weights, stacked)
 
 

@@ -12,11 +12,11 @@ from jlrun.models.joint_model import JointModel
 
 @dataclass(frozen=True)
 class Selection:
-    """What a judge says of a model.
+    """Verdict of a selector on a model.
 
     Attributes:
         score: larger is better; None: the mean validation score counts.
-        shown: those of the values that are told after each epoch.
+        shown: those of the values that are shown after each epoch.
         values: tag -> value, for the records.
     """
 

@@ -1,4 +1,4 @@
-"""Judges: what selects and records where the labels of the target are not to be looked at."""
+"""Selectors: model selection and records without the labels of the target."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Binary, Multiclass
 from jlrun.tasks.objective import Objective
 
-SAMPLE = 2000  # rows that are looked at of a training split
+SAMPLE = 2000  # rows that are read of a training split
 
 
 class ByValidator:
-    """Selects by an unsupervised validator; records the cheap ones beside it.
+    """Selects by an unsupervised validator; records the cheap ones too.
 
     Scores are means over the heads that sources and target share. Of the target, the validation
-    rows are looked at, without their labels.
+    rows are read, without their labels.
 
     Args:
         validator: selects.
@@ -72,7 +72,7 @@ class ByValidator:
         self._others = tuple(other for other in others if other.name != validator.name)
 
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
-        train = [feed.train.sample(SAMPLE) for feed in self._sources]
+        train = [dataset.train.sample(SAMPLE) for dataset in self._sources]
         features = torch.cat([_features(model, engine, stream) for stream in train])
         evidence = [self._evidence(model, engine, o, features) for o in self._shared]
 
@@ -88,10 +88,10 @@ class ByValidator:
         self, model: JointModel, engine: Engine, objective: Objective, train_features: Tensor
     ) -> Evidence:
         head, rows = objective.head, []
-        for feed in self._sources:
-            for spec in feed.tasks:
+        for dataset in self._sources:
+            for spec in dataset.tasks:
                 if spec.name == objective.spec.name:
-                    rows += list(_labelled(model, engine, feed.val, head, spec.column))
+                    rows += list(_labelled(model, engine, dataset.val, head, spec.column))
         features, logits, labels = (torch.cat(column) for column in zip(*rows, strict=True))
         outputs = [out for _, out in _outputs(model, engine, self._target.val, (head,))]
         return Evidence(
@@ -113,25 +113,25 @@ class ByRepresentation:
     the labels of training and validation rows; the model does not.
 
     Attributes:
-        feeds: the data sets whose features are looked at.
+        datasets: the data sets whose features are probed.
         retrieval: how shared spaces are scored.
         criterion: what the score is: ``epoch``, or `RECALL` where there is a shared space.
     """
 
-    feeds: Sequence[LabelledStreams]
+    datasets: Sequence[LabelledStreams]
     retrieval: Retrieval = field(default_factory=Retrieval)
     criterion: str = "epoch"
 
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         values = {}
         recalls = self._recalls(model, engine)
-        for feed in self.feeds:
-            main = next((s for s in feed.tasks if isinstance(s.task, Multiclass | Binary)), None)
+        for dataset in self.datasets:
+            main = next((s for s in dataset.tasks if isinstance(s.task, Multiclass | Binary)), None)
             column = None if main is None else main.column
-            train, train_labels = _with_labels(model, engine, feed.train.sample(SAMPLE), column)
-            val, val_labels = _with_labels(model, engine, feed.val.sample(SAMPLE), column)
+            train, train_labels = _with_labels(model, engine, dataset.train.sample(SAMPLE), column)
+            val, val_labels = _with_labels(model, engine, dataset.val.sample(SAMPLE), column)
             scores = representation_scores(train, train_labels, val, val_labels)
-            values |= {f"representation/{feed.name}/{name}": v for name, v in scores.items()}
+            values |= {f"representation/{dataset.name}/{name}": v for name, v in scores.items()}
         if not recalls:
             return Selection(float(epoch), shown=values, values=values)
         score = sum(recalls.values()) / len(recalls)
@@ -141,12 +141,12 @@ class ByRepresentation:
     def _recalls(self, model: JointModel, engine: Engine) -> dict[str, float]:
         """Return tag -> recall at 1 on validation rows."""
         found = {}
-        for feed in self.feeds if model.spaces else ():
-            stream = feed.val.sample(self.retrieval.rows)
+        for dataset in self.datasets if model.spaces else ():
+            stream = dataset.val.sample(self.retrieval.rows)
             for space, rows in embed(model, engine, stream, self.retrieval.positives).items():
                 for pair in combinations(rows.modalities, 2):
                     for direction, scores in recall_between(rows, *pair).items():
-                        where = f"{feed.name}/{space}/{direction.replace(' ', '_')}"
+                        where = f"{dataset.name}/{space}/{direction.replace(' ', '_')}"
                         found[f"retrieval/val/{where}/recall_at_1"] = scores["recall_at_1"]
         return found
 

@@ -1,4 +1,4 @@
-"""What came of a run: the content of ``result.json``."""
+"""Result of a run: the content of ``result.json``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scores = Mapping[str, Mapping[str, float]]
 
 
 class SavedResult(BaseModel):
-    """What a ``result.json`` must hold; one of a job that was refused holds little."""
+    """Contract of ``result.json``; one of a job that was refused holds little."""
 
     status: Status
     mode: str | None = None
@@ -37,7 +37,7 @@ class SavedResult(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run; ``to_json`` is the contract with other programs.
+    """Result of a run; ``to_json`` is the contract with other programs.
 
     Attributes:
         directory: the run directory.
@@ -45,7 +45,7 @@ class Result:
         mode, seed, overrides: which run it was.
         error: what went wrong; None if nothing did.
         test, val: task -> metric -> score under the selected weights.
-        objective: name, value and direction of what selection looked at.
+        objective: name, value and direction that selection goes by.
         primary: task -> the metric that stands for it.
         selected: phase, epoch and step of the selected weights.
         baselines: baseline -> task -> metric -> test score.

@@ -1,4 +1,4 @@
-"""What a run's records say of how its tasks got along."""
+"""Task relations of a run, from its records: gradient conflict and affinity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ByTask = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Relations:
-    """How the tasks of a phase got along, over all its measurements.
+    """Relations of the tasks of a phase, over all its measurements.
 
     Attributes:
         phase: name of the phase.

@@ -1,4 +1,4 @@
-"""What looks at several batches say, taken together, in numbers and in words."""
+"""Task relations measured on several batches, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from jlrun.reporting.task_relations import ByTask
 from jlrun.training.diagnosis.measure import GradientMeasurement
 
 
-def summarise(looks: Sequence[GradientMeasurement]) -> dict[str, Any]:
-    """Return the means of looks that saw parameters and looked ahead, as plain values.
+def summarise(measured: Sequence[GradientMeasurement]) -> dict[str, Any]:
+    """Return the means of measurements of parameters, with affinities, as plain values.
 
     Returns:
         ``tasks``; ``loss`` and ``gradient_norm`` by task; ``cosine``, ``opposed`` (the share of
         batches with a negative cosine) and ``affinity`` (from task to task) by two tasks. Each is a
         mean over the batches in which it could be measured, None if there is none.
     """
-    tasks = looks[0].tasks
+    tasks = measured[0].tasks
     losses, norms, cosines = [], [], []
-    for seen in looks:
+    for seen in measured:
         assert seen.losses is not None
         hidden = ~seen.active
         losses.append(seen.losses.double().masked_fill(hidden, torch.nan))
@@ -33,7 +33,7 @@ def summarise(looks: Sequence[GradientMeasurement]) -> dict[str, Any]:
         pairs = hidden[:, None] | hidden[None, :]
         cosines.append(cosines_of(seen.gramian).masked_fill(pairs, torch.nan))
     opposed = [torch.where(c.isnan(), c, (c < 0).double()) for c in cosines]
-    affinities = [seen.affinity for seen in looks if seen.affinity is not None]
+    affinities = [seen.affinity for seen in measured if seen.affinity is not None]
     return {
         "tasks": list(tasks),
         "loss": _by_task(tasks, _mean(losses)),
@@ -45,7 +45,7 @@ def summarise(looks: Sequence[GradientMeasurement]) -> dict[str, Any]:
 
 
 def sentence(task: str, affinity: dict[str, dict[str, float | None]]) -> str:
-    """Return a line that says which other tasks help ``task`` most, and which hurt it most.
+    """Return a line on which other tasks help ``task`` most, and which hurt it most.
 
     Args:
         task: whose loss it is about.

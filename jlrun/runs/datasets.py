@@ -30,7 +30,7 @@ from jlrun.files.names import name_problems
 from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.objective.terms.base import Term
 from jlrun.strategies.zero_shot.classes import ClassSplit
-from jlrun.strategies.zero_shot.holdout import withhold
+from jlrun.strategies.zero_shot.holdout import hold_out
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 
 RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
@@ -123,7 +123,7 @@ def load_splits(
         m: dataset.modalities[m] if isinstance(spec, ImageSpec) else spec
         for m, spec in splits.modalities.items()
     }
-    return withhold(splits, unmeasured, task, split, name)
+    return hold_out(splits, unmeasured, task, split, name)
 
 
 def _check_names(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:

@@ -16,7 +16,7 @@ from jlrun.config.schema import Settings
 from jlrun.data.reports import told, write_accounts
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, RunError, UserError
-from jlrun.evaluation.missing.tags import missing_values
+from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk
@@ -42,7 +42,7 @@ from jlrun.runs.fingerprints import Fingerprint, check_unchanged
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
-from jlrun.runs.outcome import make_result, reused_scores
+from jlrun.runs.outcome import ensemble_scores, make_result
 from jlrun.runs.run_links import refuse_links
 from jlrun.runs.saved_run import load_run, to_yaml
 from jlrun.runs.shared_baselines import SharedBaselines
@@ -368,7 +368,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
-    scores |= reused_scores(job, assembly)
+    scores |= ensemble_scores(job, assembly)
     spaces = look_at_spaces(job.folder("main"), assembly)
     chosen = results["main"].selected
     at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results["main"].steps)

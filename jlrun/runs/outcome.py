@@ -20,15 +20,15 @@ from jlrun.training.fit import FitResult
 from jlrun.training.plan import Fit
 
 
-def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
-
+def ensemble_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
+    """Return name -> scores of each ensemble of the plan's checkpoints."""
     plan, found = assembly.plan, {}
-    for reuse in plan.reused:
-        takes = [_fit(assembly, name).modalities for name, _ in reuse.members]
-        predict = ensemble([_predictor(job, assembly, *member) for member in reuse.members], takes)
-        found[reuse.name] = SplitScores(
-            val=evaluate(predict, reuse.scored, plan.val),
-            test=evaluate(predict, reuse.scored, plan.test),
+    for each in plan.ensembles:
+        takes = [_fit(assembly, name).modalities for name, _ in each.members]
+        predict = ensemble([_predictor(job, assembly, *member) for member in each.members], takes)
+        found[each.name] = SplitScores(
+            val=evaluate(predict, each.scored, plan.val),
+            test=evaluate(predict, each.scored, plan.test),
         )
     return found
 

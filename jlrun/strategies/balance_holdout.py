@@ -1,4 +1,4 @@
-"""Training rows that a plan does not train on, for a balance to look at."""
+"""Training rows that a plan holds out for a balance to measure."""
 
 from __future__ import annotations
 

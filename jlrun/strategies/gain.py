@@ -1,4 +1,4 @@
-"""Does learning jointly help, and how much? The gain of one set of scores over another."""
+"""Gain of one set of scores over another: does learning jointly help, and how much?"""
 
 # M, B scores of the joint model and of the baseline;  s −1 where less is better, else 1
 

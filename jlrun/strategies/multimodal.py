@@ -13,6 +13,7 @@ from jlrun.strategies.gain import mean_primary, relative_gain
 from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.training.plan import CheckpointEnsemble, Comparison, Fit, Plan, Recipe
+from jlrun.training.recorder import MAIN_FIT
 
 ENSEMBLE = "ensemble"
 # A model of one modality has nothing to fuse, balance or lose. Several tasks are still weighed and
@@ -24,7 +25,7 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
     """Return the plan of a multimodal run.
 
     The gain is over the best single modality, chosen by its validation score; the ensemble of all
-    of them, their mean prediction, stands beside it.
+    of them, their mean prediction, is a baseline too.
     """
 
     def fit(name: str, modalities: tuple[str, ...], recipe: Recipe, **more: Any) -> Fit:
@@ -41,12 +42,12 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
         if context.baselines
     )
     members = tuple((fit.name, "best") for fit in alone)
-    reused = (CheckpointEnsemble(ENSEMBLE, members, data.objectives()),) if alone else ()
+    ensembles = (CheckpointEnsemble(ENSEMBLE, members, data.objectives()),) if alone else ()
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
         if not alone:
             return Comparison({}, None)
-        main, rows = scores["main"].test, data.num_test_rows()
+        main, rows = scores[MAIN_FIT].test, data.num_test_rows()
         best = max(context.modalities, key=lambda m: mean_primary(scores[m].val, data.tasks))
         names = (*context.modalities, ENSEMBLE)
         gain = {
@@ -57,9 +58,9 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
         return Comparison({name: scores[name].test for name in names}, gain)
 
     return Plan(
-        fits=(fit("main", context.modalities, context.recipe), *alone),
+        fits=(fit(MAIN_FIT, context.modalities, context.recipe), *alone),
         val={data.name: data.val},
         test={data.name: data.test},
         compare=compare,
-        reused=reused,
+        ensembles=ensembles,
     )

@@ -16,16 +16,17 @@ from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Comparison, Fit, Plan
+from jlrun.training.recorder import MAIN_FIT
 
-# A model of one task has nothing to weigh, nothing to share, and no other task beside it. What the
-# sampling means for it, its number of steps, is told apart anyway.
+# A model of one task has nothing to weigh, nothing to share, and no other task. What the
+# sampling means for it, its number of steps, differs anyway.
 INDEPENDENT_OF = frozenset({"weighting", "sharing", "sampling", "tasks"})
 # Which data sets are used depends on the tasks, and what a model takes on the first of them.
 INDEPENDENT_OF_AMONG_SEVERAL = INDEPENDENT_OF - {"tasks"}
 
 
 def plan(
-    feeds: tuple[LabelledStreams, ...], context: PlanContext, sampling: Sampling | None = None
+    datasets: tuple[LabelledStreams, ...], context: PlanContext, sampling: Sampling | None = None
 ) -> Plan:
     """Return the plan of a multi-task run; a single task has no baseline but itself.
 
@@ -33,25 +34,25 @@ def plan(
     takes batches of the task's data set, on the same batches, in as many epochs.
 
     Args:
-        feeds: the data sets, of which no two tasks have the same name.
+        datasets: the data sets, of which no two tasks have the same name.
         parts: collaborators.
         sampling: which data sets each step takes a batch from; None: all of them.
     """
     joint = sampling or All()
-    tasks = tuple(spec for feed in feeds for spec in feed.tasks)
+    tasks = tuple(spec for dataset in datasets for spec in dataset.tasks)
     main = supervised_fit(
-        "main",
-        feeds,
+        MAIN_FIT,
+        datasets,
         modalities=context.modalities,
         epochs=context.epochs,
         recipe=context.recipe,
         sampling=joint,
     )
-    counts = joint.counts([feed.train.steps_per_epoch for feed in feeds])
+    counts = joint.counts([dataset.train.steps_per_epoch for dataset in datasets])
     alone = tuple(
-        _alone(feed, spec, count, context, several=len(feeds) > 1)
-        for feed, count in zip(feeds, counts, strict=True)
-        for spec in feed.tasks
+        _alone(dataset, spec, count, context, several=len(datasets) > 1)
+        for dataset, count in zip(datasets, counts, strict=True)
+        for spec in dataset.tasks
         if context.baselines and len(tasks) > 1
     )
 
@@ -59,25 +60,27 @@ def plan(
         if not alone:
             return Comparison({}, None)
         baseline = {spec.name: scores[_baseline(spec)].test.get(spec.name, {}) for spec in tasks}
-        rows = {task: count for feed in feeds for task, count in feed.num_test_rows().items()}
-        gain = relative_gain(scores["main"].test, baseline, tasks, rows)
+        rows = {
+            task: count for dataset in datasets for task, count in dataset.num_test_rows().items()
+        }
+        gain = relative_gain(scores[MAIN_FIT].test, baseline, tasks, rows)
         return Comparison({"single_task": baseline}, {"against": "single_task", **gain})
 
     return Plan(
         fits=(main, *alone),
-        val={feed.name: feed.val for feed in feeds},
-        test={feed.name: feed.test for feed in feeds},
+        val={dataset.name: dataset.val for dataset in datasets},
+        test={dataset.name: dataset.test for dataset in datasets},
         compare=compare,
     )
 
 
 def _alone(
-    feed: LabelledStreams, spec: TaskSpec, count: int, context: PlanContext, several: bool
+    dataset: LabelledStreams, spec: TaskSpec, count: int, context: PlanContext, several: bool
 ) -> Fit:
     """Return the fit of one task on ``count`` batches of its data set in each epoch."""
     fit = supervised_fit(
         _baseline(spec),
-        (replace(feed, tasks=(spec,)),),
+        (replace(dataset, tasks=(spec,)),),
         modalities=context.modalities,
         epochs=context.epochs,
         recipe=replace(context.recipe, make_weighting=Equal, gradient_options=GradientOptions()),

@@ -1,4 +1,4 @@
-"""What every trainer turns into a plan."""
+"""Context that every strategy builds its plan from."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ RETRIEVAL = Retrieval()
 
 def with_pretraining(
     plan: Plan,
-    feeds: Sequence[LabelledStreams],
+    datasets: Sequence[LabelledStreams],
     streams: Mapping[str, Stream],
     epochs: int,
     recipe: Recipe,
@@ -37,7 +37,7 @@ def with_pretraining(
 
     Args:
         plan: of any mode.
-        feeds: the data sets it learns from, whose features are judged.
+        datasets: the data sets it learns from, whose features are probed.
         streams: stream name -> training stream, with views where terms need them.
         epochs: passes over the longest of the streams.
         recipe: how to optimise.
@@ -61,7 +61,7 @@ def with_pretraining(
             modality_dropout=ModalityDropout(),
         ),
         across_modalities=len(main.modalities) > 1,
-        selector=ByRepresentation(feeds, retrieval, RECALL if has_space else "epoch"),
+        selector=ByRepresentation(datasets, retrieval, RECALL if has_space else "epoch"),
     )
     fits = (_after(phase, fit) if fit.pretrained_alike else fit for fit in others)
     return replace(plan, fits=(_after(phase, main), *fits))
@@ -85,7 +85,7 @@ def only_pretraining(plan: Plan) -> Plan:
 
 
 def between_modalities(plan: Plan) -> Plan:
-    """Return ``plan`` with terms between modalities beside the losses of tasks.
+    """Return ``plan`` with terms between modalities added to the losses of tasks.
 
     They act wherever a model takes several modalities; baselines of one have no part in them.
     """

@@ -9,7 +9,7 @@ from jlrun.training.plan import Fit, Phase, Recipe
 
 def supervised_fit(
     name: str,
-    feeds: tuple[LabelledStreams, ...],
+    datasets: tuple[LabelledStreams, ...],
     *,
     modalities: tuple[str, ...],
     epochs: int,
@@ -17,15 +17,15 @@ def supervised_fit(
     sampling: Sampling | None = None,
     independent_of: frozenset[str] | None = None,
 ) -> Fit:
-    """Return a fit that learns all tasks of ``feeds`` from ``modalities`` in one phase.
+    """Return a fit that learns all tasks of ``datasets`` from ``modalities`` in one phase.
 
     ``sampling`` is that of `Phase`, ``independent_of`` that of `Fit`.
     """
-    objectives = tuple(objective for feed in feeds for objective in feed.objectives())
+    objectives = tuple(objective for dataset in datasets for objective in dataset.objectives())
     phase = Phase(
         name="train",
-        train={feed.name: feed.train for feed in feeds},
-        val={feed.name: feed.val for feed in feeds},
+        train={dataset.name: dataset.train for dataset in datasets},
+        val={dataset.name: dataset.val for dataset in datasets},
         objectives=objectives,
         selection=objectives,
         epochs=epochs,
@@ -35,7 +35,7 @@ def supervised_fit(
     return Fit(
         name=name,
         modalities=modalities,
-        heads={head_name(spec): spec for feed in feeds for spec in feed.tasks},
+        heads={head_name(spec): spec for dataset in datasets for spec in dataset.tasks},
         phases=(phase,),
         scored=objectives,
         independent_of=independent_of,

@@ -15,7 +15,7 @@ from jlrun.ranges import Fraction
 
 
 class Average(Protocol):
-    """What is scored and kept in the place of the weights that train."""
+    """Average of the weights that train, which is scored and kept in their place."""
 
     def update(self, model: nn.Module) -> None:
         """Take the model's weights of another step in."""

@@ -31,7 +31,7 @@ from jlrun.training.state import PhaseState
 
 @dataclass(frozen=True)
 class FitResult:
-    """What came of a fit.
+    """Result of a fit.
 
     Attributes:
         val, test: task -> metric -> score under the selected weights.
@@ -64,7 +64,7 @@ class FitResult:
 
 
 class SavedFit(BaseModel):
-    """What a ``fit.json`` must hold."""
+    """Contract of ``fit.json``."""
 
     val: SavedScores
     test: SavedScores
@@ -102,11 +102,11 @@ class FitFolder:
         return self.path / "best"
 
     def selected(self, fit: Fit, phase: Phase) -> Path:
-        """Where the selected weights of ``phase`` lie."""
+        """Folder of the selected weights of ``phase``."""
         return self.best if phase is fit.phases[-1] else self.path / phase.name
 
     def result(self) -> FitResult | None:
-        """What came of the fit, if it is complete."""
+        """Return the result of the fit; None before it is complete."""
         file = self.path / "fit.json"
         if not file.exists():
             return None
@@ -114,10 +114,10 @@ class FitFolder:
             return FitResult(**read_json(file, SavedFit, REWRITE))
 
     def repair(self) -> str | None:
-        """Put right what a kill left behind, and a damaged ``last`` by the one before it.
+        """Repair what a kill left behind, and replace a damaged ``last`` by the one before it.
 
         Returns:
-            what to tell of it; None if nothing was damaged.
+            a line for the user; None if nothing was damaged.
 
         Raises:
             UserError: if that one is damaged, too.
@@ -154,7 +154,7 @@ class FitFolder:
 
 @dataclass(frozen=True)
 class Completed:
-    """The phases of a fit that are over, and what they took."""
+    """Phases of a fit that are over, and their cost."""
 
     phases: int = 0
     steps: int = 0
@@ -214,7 +214,7 @@ class FitRun:
         Args:
             val: stream name -> validation stream of the scored objectives.
             test: stream name -> test stream.
-            observers: look on while the scored objectives are scored on the test split.
+            observers: see each batch while the scored objectives are scored on the test split.
         """
         for phase in self.fit.phases[self._completed.phases :]:
             self._train(phase)
@@ -350,7 +350,7 @@ def count_trainable(model: JointModel, phase: Phase) -> int:
 
 
 def _to_keep(phase: Phase, state: PhaseState) -> dict[str, Any]:
-    """Return what is saved beside selected weights."""
+    """Return what is saved next to the selected weights."""
     return {
         "selected": _selected(phase, state),
         "last": {} if state.last is None else dict(state.last.scores),

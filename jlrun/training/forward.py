@@ -1,4 +1,4 @@
-"""The forward pass of a training step, whole or in parts: losses of tasks and terms."""
+"""Forward passes of a training step, one for each micro-batch: losses of tasks and terms."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
 from jlrun.training.plan import Phase
 
-Part = Mapping[str, Batch]
+MicroBatch = Mapping[str, Batch]
 
 
 @dataclass(frozen=True)
 class CutGraph:
-    """Where the graph of a part was cut.
+    """Cut in the graph of a micro-batch.
 
     Attributes:
         fused: ``(B, D)``, the end of the trunk's graph.
@@ -42,19 +42,19 @@ class CutGraph:
 
 @dataclass(frozen=True)
 class MicroBatchLosses:
-    """What the forward pass of a part of a step yields.  (T objectives, J terms)
+    """Losses of a micro-batch.  (T objectives, J terms)
 
     Attributes:
-        singles: T scalars, sums over the part's labelled rows divided by the number of the whole
-            step's, times the objective's scale: over all parts they add up to the step's losses.
-            They are not stacked, so that each has a graph of its own to go back through.
-        means: ``(T,)``, detached means over the part's labelled rows, without scales.
-        counts: ``(T,)``, the part's labelled rows.
+        singles: T scalars, sums over the micro-batch's labelled rows divided by the number of the
+            whole step's, times the objective's scale: over all micro-batches they add up to the
+            step's losses. They are not stacked, so that a backward pass can start from each alone.
+        means: ``(T,)``, detached means over the micro-batch's labelled rows, without scales.
+        counts: ``(T,)``, labelled rows of the micro-batch.
         terms: ``(J,)``, R_j.
-        penalties: scalar, the part's share of what is added to the losses: λ Σ_j α_j R_j, the
-            penalty of the sharing architecture, and what the balance adds.
-        balance: what the balance of the modalities makes of the part.
-        cut: where the graph was cut, if it was to be.
+        penalties: scalar, the micro-batch's share of what is added to the losses: λ Σ_j α_j R_j,
+            the penalty of the sharing architecture, and the loss of the balance.
+        balance: what the balance of the modalities measured on the micro-batch.
+        cut: where the graph was cut; None where it is whole.
     """
 
     singles: tuple[Tensor, ...]
@@ -77,18 +77,18 @@ class StepForward:
 
     Attributes:
         learner, phase, engine: what is trained and how.
-        parts: of the step's batches, in order.
-        samples: of each part, which equal share of the step's rows it belongs to, from 0.
+        micro_batches: of the step's batches, in order.
+        samples: of each micro-batch, the equal share of the step's rows that it belongs to, from 0.
         num_labelled: ``(T,)``, labelled rows of the whole step.
         num_rows: of the whole step, all streams.
         progress: share of the phase's steps that are done.
-        apart: gradients that the balance keeps apart, filled on the way back.
+        apart: gradients that the balance keeps separate, filled by the backward passes.
     """
 
     learner: Learner
     phase: Phase
     engine: Engine
-    parts: tuple[Part, ...]
+    micro_batches: tuple[MicroBatch, ...]
     samples: tuple[int, ...]
     num_labelled: Tensor
     num_rows: int
@@ -101,50 +101,52 @@ class StepForward:
         learner: Learner,
         phase: Phase,
         engine: Engine,
-        batches: Part,
+        batches: Mapping[str, Batch],
         progress: float,
         num_samples: int = 1,
     ) -> StepForward:
         """Return the passes over ``batches``: ``num_samples`` equal shares of the rows, each in
-        ``engine.accumulate`` parts; fewer if rows are few."""
-        shares = _parts(batches, num_samples)
-        parts = [
-            (i, part) for i, share in enumerate(shares) for part in _parts(share, engine.accumulate)
+        ``engine.accumulate`` micro-batches; fewer if rows are few."""
+        shares = _split(batches, num_samples)
+        numbered = [
+            (i, micro_batch)
+            for i, share in enumerate(shares)
+            for micro_batch in _split(share, engine.accumulate)
         ]
         return cls(
             learner=learner,
             phase=phase,
             engine=engine,
-            parts=tuple(part for _, part in parts),
-            samples=tuple(i for i, _ in parts),
+            micro_batches=tuple(micro_batch for _, micro_batch in numbered),
+            samples=tuple(i for i, _ in numbered),
             num_labelled=_num_labelled(phase, batches, engine.device),
             num_rows=sum(batch.size for batch in batches.values()),
             progress=progress,
             apart=_kept_apart(learner),
         )
 
-    def share(self, part: Part) -> float:
-        """Return the share of the step's rows that ``part`` has."""
-        return sum(batch.size for batch in part.values()) / self.num_rows
+    def share(self, micro_batch: MicroBatch) -> float:
+        """Return the share of the step's rows that ``micro_batch`` has."""
+        return sum(batch.size for batch in micro_batch.values()) / self.num_rows
 
-    def run(self, part: Part, cut: bool = False) -> MicroBatchLosses:
-        """Return the losses of a part.
+    def run(self, micro_batch: MicroBatch, cut: bool = False) -> MicroBatchLosses:
+        """Return the losses of a micro-batch.
 
         Args:
-            part: one of ``parts``.
-            cut: cut the graph at the fused features. Then the part has one stream, and the body is
-                a `FeatureSharing`.
+            micro_batch: one of ``micro_batches``.
+            cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
+                body is a `FeatureSharing`.
         """
         with self.engine.autocast():
             if cut:
-                outputs, graph = self._cut(part)
+                outputs, graph = self._cut(micro_batch)
             else:
-                outputs, graph = self._whole(part), None
-            sums, counts = self._sums(part, outputs)
+                outputs, graph = self._whole(micro_batch), None
+            sums, counts = self._sums(micro_batch, outputs)
             means = [s / max(n, 1) for s, n in zip(sums, counts, strict=True)]
-            terms = self._terms(part, outputs, means)
-            balance = self._balance(part, outputs)
-        penalties = self._penalties(terms) * self.share(part)
+            terms = self._terms(micro_batch, outputs, means)
+            balance = self._balance(micro_batch, outputs)
+        penalties = self._penalties(terms) * self.share(micro_batch)
         factors = self._factors.unbind()
         return MicroBatchLosses(
             singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
@@ -157,16 +159,17 @@ class StepForward:
         )
 
     def values_now(self) -> Tensor:
-        """Return the losses ``(T,)`` of all parts under the parameters as they are now.
+        """Return the step's losses ``(T,)`` under the parameters as they are now.
 
-        Only a look: without a graph, and running statistics stay what they were.
+        Without a graph; running statistics stay what they were.
         """
         with torch.no_grad(), unchanged_buffers(self.learner.model):
-            return torch.stack([self.run(part).values for part in self.parts]).sum(dim=0)
+            values = [self.run(micro_batch).values for micro_batch in self.micro_batches]
+            return torch.stack(values).sum(dim=0)
 
-    def done(self, runs: Sequence[MicroBatchLosses]) -> StepDone:
-        """Return the step for the balance, once all ``runs`` have gone back."""
-        each = [run.balance.seen for run in runs]
+    def done(self, micro_batches: Sequence[MicroBatchLosses]) -> StepDone:
+        """Return the step for the balance, after all backward passes."""
+        each = [losses.balance.seen for losses in micro_batches]
         names = dict.fromkeys(name for seen in each for name in seen)
         sums = {n: torch.stack([seen[n] for seen in each if n in seen]).sum(dim=0) for n in names}
         return StepDone(
@@ -191,13 +194,13 @@ class StepForward:
 
     @cached_property
     def _usable(self) -> Tensor:
-        counts = [self.learner.balance.count(part) for part in self.parts]
+        counts = [self.learner.balance.count(micro_batch) for micro_batch in self.micro_batches]
         return torch.stack(counts).sum(dim=0)
 
-    def _balance(self, part: Part, outputs: Mapping[str, Outputs]) -> Measured:
+    def _balance(self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]) -> Measured:
         view = MicroBatchView(
             model=self.learner.model,
-            batches=part,
+            batches=micro_batch,
             outputs=outputs,
             heads=self.phase.heads,
             scales=self._scales,
@@ -206,23 +209,23 @@ class StepForward:
         )
         return self.learner.balance.measure(view)
 
-    def _whole(self, part: Part) -> dict[str, Outputs]:
+    def _whole(self, micro_batch: MicroBatch) -> dict[str, Outputs]:
         model, heads = self.learner.model, self.phase.heads
-        fed = {name: batch for name, batch in part.items() if name in heads}
+        fed = {name: batch for name, batch in micro_batch.items() if name in heads}
         if self.phase.joined and len(fed) > 1:
             return _jointly(model, fed, heads)
         return {name: model(batch, heads[name]) for name, batch in fed.items()}
 
-    def _cut(self, part: Part) -> tuple[dict[str, Outputs], CutGraph]:
-        ((name, batch),) = part.items()
+    def _cut(self, micro_batch: MicroBatch) -> tuple[dict[str, Outputs], CutGraph]:
+        ((name, batch),) = micro_batch.items()
         model, heads = self.learner.model, self.phase.heads[name]
         body = model.body
         assert isinstance(body, FeatureSharing)
-        if len(self.parts) == 1:
+        if len(self.micro_batches) == 1:
             encoded = body.trunk(batch)
         else:
-            # All parts' features are needed before any part's backward pass: the trunk's
-            # activations are computed once more then, instead of being kept for all parts.
+            # The features of all micro-batches are needed before the first backward pass: the
+            # trunk's activations are computed once more then, instead of being kept for all.
             encoded = checkpoint(
                 body.trunk,
                 batch,
@@ -234,33 +237,39 @@ class StepForward:
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
         return {name: outputs}, CutGraph(encoded.fused, leaves)
 
-    def _sums(self, part: Part, outputs: Mapping[str, Outputs]) -> tuple[list[Tensor], list[int]]:
+    def _sums(
+        self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]
+    ) -> tuple[list[Tensor], list[int]]:
         sums, counts = [], []
         for objective in self.phase.objectives:
             loss, count = self.num_labelled.new_zeros(()), 0
-            if objective.stream in part:
+            if objective.stream in micro_batch:
                 logits = outputs[objective.stream].logits[objective.head]
-                loss, count = objective_loss(objective, logits, part[objective.stream])
+                loss, count = objective_loss(objective, logits, micro_batch[objective.stream])
             sums.append(loss)
             counts.append(count)
         return sums, counts
 
-    def _terms(self, part: Part, outputs: Mapping[str, Outputs], means: Sequence[Tensor]) -> Tensor:
+    def _terms(
+        self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs], means: Sequence[Tensor]
+    ) -> Tensor:
         if not self.learner.terms:
             return self.num_labelled.new_zeros(0)
         objectives = self.phase.objectives
         view = StepView(
             model=self.learner.model,
-            batches=dict(part),
+            batches=dict(micro_batch),
             outputs=outputs,
             progress=self.progress,
             tasks={head: spec.task for head, spec in self.phase.specs.items()},
             columns={
                 name: {o.head: o.spec.column for o in objectives if o.stream == name}
-                for name in part
+                for name in micro_batch
             },
             losses={
-                o.label: mean for o, mean in zip(objectives, means, strict=True) if o.stream in part
+                o.label: mean
+                for o, mean in zip(objectives, means, strict=True)
+                if o.stream in micro_batch
             },
         )
         return torch.stack([term(view).float() for term in self.learner.terms.values()])
@@ -282,7 +291,7 @@ def stacked(scalars: Sequence[Tensor], like: Tensor) -> Tensor:
 
 
 def _jointly(
-    model: JointModel, batches: Part, heads: Mapping[str, Sequence[str]]
+    model: JointModel, batches: Mapping[str, Batch], heads: Mapping[str, Sequence[str]]
 ) -> dict[str, Outputs]:
     """Pass the batches of several streams through the model as one."""
     inputs = [batch.without_labels() for batch in batches.values()]
@@ -294,7 +303,7 @@ def _jointly(
         split = {name: column.split(sizes) for name, column in columns.items()}
         return [{name: column[i] for name, column in split.items()} for i in range(len(sizes))]
 
-    parts = zip(
+    by_stream = zip(
         batches,
         pieces(outputs.features),
         outputs.fused.split(sizes),
@@ -303,7 +312,7 @@ def _jointly(
     )
     return {
         name: Outputs(features, fused, {head: logits[head] for head in heads[name]})
-        for name, features, fused, logits in parts
+        for name, features, fused, logits in by_stream
     }
 
 
@@ -313,7 +322,7 @@ def _kept_apart(learner: Learner) -> ApartGradients:
     return ApartGradients({m: encoder_parameters(model, m) for m in modalities})
 
 
-def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:
+def _num_labelled(phase: Phase, batches: Mapping[str, Batch], device: torch.device) -> Tensor:
     counts = []
     for objective in phase.objectives:
         batch = batches.get(objective.stream)
@@ -323,11 +332,12 @@ def _num_labelled(phase: Phase, batches: Part, device: torch.device) -> Tensor:
     return torch.tensor(counts, dtype=torch.float32, device=device)
 
 
-def _parts(batches: Part, count: int) -> tuple[Part, ...]:
+def _split(batches: Mapping[str, Batch], count: int) -> tuple[MicroBatch, ...]:
     if count == 1:
         return (batches,)
     chunks = {name: batch.chunks(count) for name, batch in batches.items()}
-    longest = max(len(parts) for parts in chunks.values())
+    longest = max(len(pieces) for pieces in chunks.values())
     return tuple(
-        {name: parts[i] for name, parts in chunks.items() if i < len(parts)} for i in range(longest)
+        {name: pieces[i] for name, pieces in chunks.items() if i < len(pieces)}
+        for i in range(longest)
     )

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the user asked the run to stop."""
+    """Request to stop: true once the user has asked."""
 
     def __init__(self) -> None:
         self._asked = False

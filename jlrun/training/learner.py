@@ -1,4 +1,4 @@
-"""What trains in a phase: the model with its optimizer, weighting and terms."""
+"""Learner of a phase: the model with its optimizer, weighting and terms."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Learner:
 
     @property
     def loss_scale(self) -> float:
-        """What gradients are multiplied with before the optimizer's step (fp16); 1 otherwise."""
+        """Factor of all gradients before the optimizer's step (fp16); 1 otherwise."""
         return self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
 
     def after_step(self, progress: float) -> None:
@@ -89,7 +89,7 @@ class Learner:
             group["lr"] = group["base_lr"] * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model's weights."""
+        """Return everything but the model's weights."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "weighting": self.weighting.state_dict(),

@@ -18,7 +18,7 @@ from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
 from jlrun.objective.balance.base import EpochView
 from jlrun.objective.weightings.base import GradientWeighting, Weighting
 from jlrun.seeding import derive_seed, seed_everything
-from jlrun.training.diagnosis.conflict import Opposition
+from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.gradients import shared_parameters
 from jlrun.training.diagnosis.measure import (
     NO_DIAGNOSIS,
@@ -32,20 +32,21 @@ from jlrun.training.meter import Meter
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import Best, PhaseState
-from jlrun.training.step import StepStats, train_step
+from jlrun.training.stats import StepStats
+from jlrun.training.step import NotFinite, train_step
 
 
 @dataclass(frozen=True)
 class TrainContext:
-    """What a loop is given besides what it trains.
+    """Context of a training loop: everything but what it trains.
 
     Attributes:
         engine: device, precision, accumulation.
-        recorder: is told everything.
+        recorder: receives all metrics and events.
         seed: of the run.
         log_every: optimizer steps between two points of a curve.
-        interrupted: whether the user asked the run to stop; looked at after every step.
-        diagnosis: of the main fit: what tasks do to each other.
+        interrupted: whether the user asked the run to stop; called after every step.
+        diagnosis: which task gradients of the main fit are measured, and when.
     """
 
     engine: Engine
@@ -77,7 +78,7 @@ class PhaseRun:
     save: Callable[[bool], None]
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
-    gradient_conflict: Opposition = field(init=False, default_factory=Opposition)
+    gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
 
     def __post_init__(self) -> None:
         labels = [o.label for o in self.phase.objectives]
@@ -85,7 +86,7 @@ class PhaseRun:
         self.epoch_meter = Meter(labels, list(self.learner.terms))
 
     def position(self) -> Position:
-        """Where the phase is, for the records."""
+        """Return the position of the phase in the run, for the records."""
         epoch = -(-self.state.step // self.phase.steps_per_epoch)
         return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
 
@@ -96,7 +97,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     At the end of each epoch the model is scored on validation rows and the best weights are kept.
 
     Raises:
-        RunError: if a loss is not a finite number; the last checkpoint is from before that.
+        RunError: if a loss or the gradient is not a finite number; parameters did not move then.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
@@ -110,16 +111,15 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     for batches in _steps(phase, state.step, context.seed):
         clock.add()  # the wait for the batches
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
-        seen = _look(run, context, batches)
+        seen = _measure(run, context, batches)
         clock.skip()
         seed_everything(context.seed, phase.name, state.step)
-        stats = train_step(learner, phase, batches, context.engine, state.step)
-        state.step += 1
+        stats = _step(run, context, batches)
         due = state.step % context.log_every == 0 or state.step % phase.steps_per_epoch == 0
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, context, stats, clock, due)
         if seen is not None:
-            _tell(run, context, seen)
+            _record_gradients(run, context, seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, context)
             run.save(False)
@@ -127,7 +127,6 @@ def train(run: PhaseRun, context: TrainContext) -> None:
                 return
             clock.skip()
         if context.interrupted():
-            _check_finite(run)
             run.save(True)
             raise Interrupted
 
@@ -170,15 +169,15 @@ class _Clock:
         self._samples = 0
 
     def skip(self) -> None:
-        """What passed since the last call (scoring, saving, diagnosis) does not count."""
+        """Leave out the time since the last call (scoring, saving, diagnosis)."""
         self._started = time.perf_counter()
 
     def add(self, samples: int = 0, wait: bool = False) -> None:
-        """Count what passed since the last call, in which a step of ``samples`` rows ended.
+        """Count the time since the last call, in which a step of ``samples`` rows ended.
 
         Args:
             samples: 0 if none has.
-            wait: for the device to have done it.
+            wait: until the device has done it.
         """
         if wait:
             self._engine.synchronize()
@@ -202,8 +201,6 @@ def _observe(
     run.window.add(stats)
     run.epoch_meter.add(stats)
     context.recorder.step(run.first_step + run.state.step)
-    if due or context.engine.device.type == "cpu":  # elsewhere a look waits for the device
-        _check_finite(run)
     if due:
         values = run.window.means() | _settings(run.learner, run.phase)
         if context.diagnosis.every is None:
@@ -213,10 +210,13 @@ def _observe(
         run.window.reset()
 
 
-def _check_finite(run: PhaseRun) -> None:
-    name = run.window.first_not_finite()
-    if name is not None:
-        _raise_not_finite(run, f"the loss of '{name}'")
+def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats:
+    number = run.state.step
+    run.state.step += 1
+    try:
+        return train_step(run.learner, run.phase, batches, context.engine, number)
+    except NotFinite as error:
+        _raise_not_finite(run, error.what)
 
 
 def _raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
@@ -237,20 +237,20 @@ def _settings(learner: Learner, phase: Phase) -> dict[str, float]:
 
 
 def _gradient_values(weighting: Weighting, phase: Phase) -> dict[str, float]:
-    """Return what the weighting last saw of the task gradients; nothing if it does not look."""
+    """Return the weighting's last measurement of task gradients; empty for loss weightings."""
     if not isinstance(weighting, GradientWeighting):
         return {}
     labels = [objective.label for objective in phase.objectives]
     return gradient_values(labels, weighting.last_gramian.cpu(), weighting.last_active)
 
 
-def _look(
+def _measure(
     run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]
 ) -> GradientMeasurement | None:
     number = run.state.step
     if run.fit != MAIN_FIT or not context.diagnosis.due(number):
         return None
-    seed_everything(context.seed, run.phase.name, number)  # what the step itself will draw
+    seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
     return measure_gradients(
         run.learner, run.phase, batches, context.engine, number, context.diagnosis
     )
@@ -264,8 +264,8 @@ def _warn_without_shared_parameters(run: PhaseRun, context: TrainContext) -> Non
         )
 
 
-def _tell(run: PhaseRun, context: TrainContext, seen: GradientMeasurement) -> None:
-    """Record what was seen before the step, beside the update that the step made of it."""
+def _record_gradients(run: PhaseRun, context: TrainContext, seen: GradientMeasurement) -> None:
+    """Record the gradients measured before the step, and how the step's update follows them."""
     descents = seen.descents(shared_parameters(run.learner.model))
     run.gradient_conflict.add(descents)
     values = gradient_values(seen.tasks, seen.gramian, seen.active) | descent_values(descents)
@@ -292,7 +292,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         improved = state.best is None or state.best.beaten_by(score, loss)
         if improved:
             state.remember(Best(score, loss, at.epoch, at.step, scores), model)
-        values = _by_tag("val", scores) | dict(selection.values) | _look_ahead(run, context, at)
+        values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
     context.recorder.scalars(at, values)
     context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), improved)
@@ -301,7 +301,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     run.epoch_meter.reset()
 
 
-def _look_ahead(run: PhaseRun, context: TrainContext, at: Position) -> dict[str, float]:
+def _oracle_scores(run: PhaseRun, context: TrainContext, at: Position) -> dict[str, float]:
     """Score the test split for the oracle, if the phase asks for it; nothing is selected by it."""
     state, phase = run.state, run.phase
     if not phase.oracle:

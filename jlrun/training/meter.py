@@ -1,4 +1,4 @@
-"""Means of what training steps measure, kept on the device between two looks."""
+"""Means of what training steps measure, kept on the device until they are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.engine import holds_float64
-from jlrun.training.step import StepStats
+from jlrun.training.stats import StepStats
 
 
 class Meter:
@@ -32,7 +32,7 @@ class Meter:
         self._readings: dict[str, Tensor] = {}
 
     def add(self, stats: StepStats) -> None:
-        """Take a step in."""
+        """Add a step."""
         active = stats.active.to(stats.task_losses)
         seen = {
             "tasks": stats.task_losses * active,
@@ -69,17 +69,6 @@ class Meter:
             if count:
                 means[tag] = total / count
         return means
-
-    def first_not_finite(self) -> str | None:
-        """Return the task or term whose sum is not a finite number; None if all are."""
-        if not self.num_steps:
-            return None
-        for kind, names in (("tasks", self._tasks), ("terms", self._terms)):
-            for name, value in zip(names, self._tensors[kind].tolist(), strict=True):
-                if value != value or abs(value) == float("inf"):
-                    return name
-        total = self._tensors["total"]
-        return None if bool(torch.isfinite(total)) else "total"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, for a checkpoint in the middle of an epoch."""

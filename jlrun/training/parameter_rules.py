@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ParameterRule:
-    """How the parameters whose names match a pattern train.
+    """Rule for the training of all parameters whose names match a pattern.
 
     Attributes:
         group: name of the group in ``train/lr/<group>``.
@@ -22,7 +22,7 @@ class ParameterRule:
     lr: float = 1.0
 
     def matches(self, name: str) -> bool:
-        """Whether the rule is about the parameter called ``name``."""
+        """Return whether the rule is about the parameter called ``name``."""
         return re.search(self.pattern, name) is not None
 
 

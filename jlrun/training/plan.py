@@ -1,4 +1,4 @@
-"""A plan is a list of fits, a fit a list of phases: what is fed, what is learned, what trains."""
+"""Plan of a run: a list of fits, each a list of phases with streams, objectives and rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def leave_as_it_is(model: JointModel) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a phase optimises, from the config; every method starts afresh in every phase.
+    """Recipe of a phase's optimisation; every method starts afresh in every phase.
 
     Attributes:
         make_optimizer: parameter groups -> optimizer.
@@ -67,7 +67,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with fixed streams, objectives and parameter rules.
+    """A part of training with fixed streams, objectives and parameter rules.
 
     Attributes:
         name: for example ``pretrain``.
@@ -89,9 +89,9 @@ class Phase:
         across_modalities: whether terms between modalities act.
         judge: scores the model at the end of each epoch, where selection has no labels.
         oracle: objectives to be scored on ``oracle_streams`` at the end of each epoch; what comes
-            of it is reported beside the selected weights, and selects nothing.
+            of it is reported next to the selected weights, and selects nothing.
         oracle_streams: stream name -> test stream.
-        held: stream name -> training rows that are not trained on, for the balance to look at.
+        held: stream name -> training rows that are not trained on, for the balance to measure.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Phase:
 
     @cached_property
     def offers(self) -> frozenset[Need]:
-        """What terms find here (`jlrun.objective.terms.base.Term.needs`)."""
+        """Return what the phase offers to terms (`jlrun.objective.terms.base.Term.needs`)."""
         sources = [name for name in self.heads if name != TARGET]
         found: dict[Need, bool] = {
             "learned weights": self.learned,
@@ -161,7 +161,7 @@ class Fit:
         heads: head name -> the task it serves.
         phases: in order; each starts from the selected weights of the one before.
         scored: what the validation and test scores of the fit are about.
-        shares: whether tasks share the model as the config says; else they share all but the heads.
+        shares: whether tasks share the model as configured; else they share all but the heads.
         also_scored: result key -> more objectives that the test scores cover.
         val_scored: what the validation scores are about, where that differs.
         begin: changes the model before any training: weights from elsewhere, adapters.
@@ -170,7 +170,7 @@ class Fit:
             model before any training; None: no.
         pretrained_alike: whether a self-supervised phase that goes before the main fit's phases
             goes before those of this one, too.
-        independent_of: top-level parts of the config without influence on this fit, beside those
+        independent_of: top-level parts of the config without influence on this fit, added to those
             that influence none; runs that agree in all others share it. None: it is not shared.
     """
 
@@ -204,17 +204,17 @@ class CheckpointEnsemble:
 
 
 def nothing_more(predict: Callable[[str], Predict]) -> Mapping[str, object]:
-    """Report nothing beside scores."""
+    """Report nothing but scores."""
     return {}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run trains and scores.
+    """All that a run trains and scores.
 
     Attributes:
         fits: the main fit first, then the baselines that are trained.
-        reused: baselines made of the fits' checkpoints.
+        ensembles: baselines made of the fits' checkpoints.
         test: stream name -> test stream, read once for each fit, at its end.
         val: stream name -> validation stream of the scored objectives.
         compare: val and test scores by fit or baseline name -> baselines and gain of the result.
@@ -226,13 +226,13 @@ class Plan:
     test: Mapping[str, Stream]
     val: Mapping[str, Stream]
     compare: Callable[[Mapping[str, SplitScores]], Comparison]
-    reused: tuple[CheckpointEnsemble, ...] = ()
+    ensembles: tuple[CheckpointEnsemble, ...] = ()
     report: Callable[[Callable[[str], Predict]], Mapping[str, object]] = nothing_more
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the main fit does against what it must beat.
+    """Comparison of the main fit with its baselines.
 
     Attributes:
         baselines: baseline -> task -> metric -> score on the test split.

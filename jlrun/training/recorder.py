@@ -1,4 +1,4 @@
-"""What a run tells the outside while it goes, and the recorder that ignores it all.
+"""Recorder protocol: the metrics and events of a run, and the recorder that ignores them.
 
 A run is a list of fits: the main one, ``"main"``, and one per baseline (``"scratch"``,
 ``"single_task/digit"``, ``"image"``, …). A fit is a list of phases (``"pretrain"``,
@@ -23,7 +23,7 @@ NOTHING: ByFit = {}
 
 @dataclass(frozen=True)
 class Header:
-    """What a run says of itself before it trains.
+    """Facts of a run before it trains.
 
     Attributes:
         run_dir: the run directory.
@@ -77,7 +77,7 @@ class PhaseInfo:
 
 @dataclass(frozen=True)
 class Position:
-    """Where in a run something was measured.
+    """Position in a run at which something was measured.
 
     Attributes:
         fit: name of the fit.
@@ -136,7 +136,7 @@ class Recorder:
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
         """Record numbers under their tags, such as ``train/digit/loss`` or ``val/digit/accuracy``.
 
-        Tags are those of the main fit; recorders add what tells the fits apart.
+        Tags are those of the main fit; recorders add the name of the fit.
         """
 
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
@@ -158,7 +158,7 @@ class Recorder:
         """Record a text (Markdown), such as the config."""
 
     def message(self, line: str) -> None:
-        """Tell the user something in one line."""
+        """Receive one line for the user."""
 
     def flush(self) -> None:
         """Have the disk hold what was recorded so far; called before each checkpoint."""
@@ -178,12 +178,12 @@ OF_THE_END = ("test/", "missing/", "contribution/", "retrieval/test/", "shared_s
 
 
 def is_of_the_end(tag: str) -> bool:
-    """Whether numbers of that tag of the main fit are recorded when a run ends."""
+    """Return whether numbers of that tag of the main fit are recorded when a run ends."""
     return tag.startswith(OF_THE_END)
 
 
 def is_kept(fit: str, step: int, keep: Mapping[str, int | None]) -> bool:
-    """Whether `Recorder.rewind` keeps what ``fit`` recorded at ``step``."""
+    """Return whether `Recorder.rewind` keeps what ``fit`` recorded at ``step``."""
     if fit not in keep:
         return False
     last = keep[fit]

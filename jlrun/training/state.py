@@ -1,4 +1,4 @@
-"""What a phase remembers besides weights: enough to go on as if nothing had happened."""
+"""Progress of a phase: what exact resume needs besides the weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Best:
     scores: Mapping[str, Mapping[str, float]]
 
     def beaten_by(self, score: float, loss: float) -> bool:
-        """Whether ``score`` is better, or as good with a smaller loss.
+        """Return whether ``score`` is better, or as good with a smaller loss.
 
         Where there is neither, since no row has a label, the later of two epochs is better.
         """

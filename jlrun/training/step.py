@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -11,41 +10,32 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
-from jlrun.training.backward import backward, num_samples
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
+from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
+from jlrun.training.stats import StepStats
 
 
-@dataclass(frozen=True)
-class StepStats:
-    """What a step measured, detached and still on the device.
+class NotFinite(RunError):
+    """A loss or the gradient of a step is not a finite number; the parameters did not move.
 
-    Attributes:
-        task_losses: ``(T,)``, means over the step's labelled rows; 0 for a task without any.
-        active: Bool ``(T,)``: tasks with labelled rows in the step.
-        term_losses: ``(J,)``, R_j before λ and α_j.
-        total_loss: scalar, what was differentiated; for weightings of task gradients the plain sum.
-        grad_norm: scalar, of all gradients together, before clipping.
-        readings: tag -> scalar, what the balance of modalities measured; not a number where it
-            measured nothing.
+    Args:
+        what: the loss, or the gradient, in words.
     """
 
-    task_losses: Tensor
-    active: Tensor
-    term_losses: Tensor
-    total_loss: Tensor
-    grad_norm: Tensor
-    readings: Mapping[str, Tensor] = field(default_factory=dict)
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not a finite number")
+        self.what = what
 
 
 def train_step(
     learner: Learner, phase: Phase, batches: Mapping[str, Batch], engine: Engine, number: int
 ) -> StepStats:
-    """Do one optimizer step on a batch of each stream, in ``engine.accumulate`` parts.
+    """Do one optimizer step on a batch of each stream, in ``engine.accumulate`` micro-batches.
 
-    A part's loss of a task counts with its share of the rows labelled for the task, so that the
-    parts' gradients add up to those of the whole batch.
+    A micro-batch's loss of a task counts with its share of the rows labelled for the task, so that
+    the gradients of the micro-batches add up to those of the whole batch.
 
     Args:
         learner: what is trained.
@@ -55,6 +45,7 @@ def train_step(
         number: of the step in its phase, from 0.
 
     Raises:
+        NotFinite: if a loss or the gradient is not; nothing has moved then.
         RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
@@ -62,19 +53,50 @@ def train_step(
     progress = number / phase.num_steps
     learner.model.body.begin_step(progress)
     samples = num_samples(learner.weighting)
-    step = StepForward.of(learner, phase, engine, batches, progress, samples)
-    runs, total = backward(step, number)
-    readings = learner.balance.after_backward(step.done(runs))
+    forward = StepForward.of(learner, phase, engine, batches, progress, samples)
+    losses, total = passes_of(forward, number).run()
+    readings = learner.balance.after_backward(forward.done(losses))
     learner.scaler.unscale_(learner.optimizer)
-    grad_norm = engine.clip(learner.parameters())
-    _step(learner)
+    grad_norm = engine.clip(learner.parameters()).detach()
+    stats = _stats(forward, losses, total, grad_norm, readings)
+    _check_finite(stats, learner, phase)
+    _move(learner)
     learner.scaler.update()
-    learner.weighting.after_step(step.values_now)
+    learner.weighting.after_step(forward.values_now)
     learner.after_step(progress)
-    return replace(_stats(step, runs, total, grad_norm), readings=readings)
+    return stats
 
 
-def _step(learner: Learner) -> None:
+def _stats(
+    forward: StepForward,
+    losses: Sequence[MicroBatchLosses],
+    total: Tensor,
+    grad_norm: Tensor,
+    readings: Mapping[str, Tensor],
+) -> StepStats:
+    sums = torch.stack([each.means * each.counts for each in losses]).sum(dim=0)
+    shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]
+    terms = [each.terms.detach() * share for each, share in zip(losses, shares, strict=True)]
+    return StepStats(
+        task_losses=sums / forward.num_labelled.clamp(min=1),
+        active=forward.num_labelled > 0,
+        term_losses=torch.stack(terms).sum(dim=0),
+        total_loss=total,
+        grad_norm=grad_norm,
+        readings=readings,
+    )
+
+
+def _check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
+    # One flag is read from the device. With fp16 a gradient that is not finite is a loss scale
+    # that was too large: the scaler skips the step, and lowers it.
+    if bool(stats.finite(gradients=not learner.scaler.is_enabled())):
+        return
+    labels = [objective.label for objective in phase.objectives]
+    raise NotFinite(stats.first_not_finite(labels, list(learner.terms)))
+
+
+def _move(learner: Learner) -> None:
     try:
         learner.scaler.step(learner.optimizer)
     except RuntimeError as error:
@@ -83,18 +105,3 @@ def _step(learner: Learner) -> None:
         rate = max(float(group["lr"]) for group in learner.optimizer.param_groups)
         message = f"a step with a learning rate of {rate:g} is too large to be a number"
         raise RunError(f"{message}: try optimizer.lr=1e-3") from error
-
-
-def _stats(
-    step: StepForward, runs: Sequence[MicroBatchLosses], total: Tensor, grad_norm: Tensor
-) -> StepStats:
-    losses = torch.stack([run.means * run.counts for run in runs]).sum(dim=0)
-    shares = zip(step.parts, runs, strict=True)
-    terms = torch.stack([run.terms.detach() * step.share(part) for part, run in shares]).sum(dim=0)
-    return StepStats(
-        task_losses=losses / step.num_labelled.clamp(min=1),
-        active=step.num_labelled > 0,
-        term_losses=terms,
-        total_loss=total,
-        grad_norm=grad_norm.detach(),
-    )

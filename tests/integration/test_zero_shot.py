@@ -115,4 +115,4 @@ def test_a_run_that_knows_an_unseen_class_is_no_start(
     command = ["strategy=zero_shot", *SMALL, *QUICK, *start, "zero_shot.unseen=[2,5]"]
     capsys.readouterr()
     assert main([*command, f"hydra.run.dir={tmp_path / 'other'}"]) == 2
-    assert "has learned 2, which zero_shot.unseen says are unseen" in capsys.readouterr().err
+    assert "has learned 2, which zero_shot.unseen lists as unseen" in capsys.readouterr().err

@@ -221,7 +221,7 @@ def trained_average(plan: Plan) -> dict[str, Tensor]:
             r"finetune\.parameters: 'heads' matches no weight .* of the body",
         ),
         (
-            lambda: Surgical(parameters="heads").stretches(3, blocks(toy_model())),
+            lambda: Surgical(parameters="heads").stages(3, blocks(toy_model())),
             r"finetune\.parameters: 'heads' matches no parameter of the body",
         ),
     ],

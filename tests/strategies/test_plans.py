@@ -66,7 +66,7 @@ def test_a_task_of_the_same_name_and_classes_keeps_its_head_and_another_gets_a_n
     assert between.heads == {"source": {"digit": "digit", "label": "source_label"}}
     plan = transfer.plan_finetune(between, FULL, context(), pretrain_epochs=3)
     assert set(plan.fits[0].heads) == {"digit", "label", "source_label"}
-    assert [o.label for o in plan.reused[0].scored] == ["digit"]
+    assert [o.label for o in plan.ensembles[0].scored] == ["digit"]
 
 
 def test_joint_weighs_the_target_by_lambda_and_selects_on_it() -> None:
@@ -94,7 +94,7 @@ def test_multimodal_has_one_fit_per_modality_and_their_ensemble() -> None:
     plan = multimodal.plan(feed("dataset"), context(modalities=("image", "audio")))
     assert [fit.name for fit in plan.fits] == ["main", "image", "audio"]
     assert [fit.modalities for fit in plan.fits] == [("image", "audio"), ("image",), ("audio",)]
-    assert plan.reused[0].members == (("image", "best"), ("audio", "best"))
+    assert plan.ensembles[0].members == (("image", "best"), ("audio", "best"))
 
 
 def test_only_the_fused_model_loses_modalities_in_training() -> None:
@@ -137,7 +137,7 @@ def test_without_baselines_only_the_joint_model_is_trained() -> None:
         ),
     ):
         assert len(plan.fits) == 1
-        assert plan.reused == ()
+        assert plan.ensembles == ()
 
 
 def test_delta_m_is_the_mean_relative_gain_larger_is_better() -> None:
@@ -247,7 +247,7 @@ def test_the_weights_of_a_run_or_file_take_the_place_of_pretraining() -> None:
     )
     (phase,) = plan.fits[0].phases
     assert phase.learned
-    assert plan.reused == ()
+    assert plan.ensembles == ()
     plan.fits[0].begin("model")  # pyright: ignore
     assert begun == ["model"]
 
@@ -393,33 +393,33 @@ def rates(rules: tuple[ParameterRule, ...]) -> list[float]:
 
 
 def test_layer_wise_decay_counts_from_the_head_and_has_a_floor() -> None:
-    (stretch,) = Full(layer_decay=0.5, least_lr=0.2).stretches(3, BLOCKS)
-    assert rates(stretch.rules) == pytest.approx([0.2, 0.25, 0.5, 1.0])
+    (stage,) = Full(layer_decay=0.5, least_lr=0.2).stages(3, BLOCKS)
+    assert rates(stage.rules) == pytest.approx([0.2, 0.25, 0.5, 1.0])
 
 
 def test_lp_ft_probes_first() -> None:
-    probe, tune = LPFT(probe_share=0.2, body_lr=0.1).stretches(10, BLOCKS)
+    probe, tune = LPFT(probe_share=0.2, body_lr=0.1).stages(10, BLOCKS)
     assert (probe.epochs, tune.epochs) == (2, 8)
     assert rates(probe.rules) == [0, 0, 0, 1]
     assert rates(tune.rules) == pytest.approx([0.1, 0.1, 0.1, 1])
-    assert [s.epochs for s in LPFT().stretches(1, BLOCKS)] == [1, 1]
+    assert [s.epochs for s in LPFT().stages(1, BLOCKS)] == [1, 1]
 
 
 def test_gradual_unfreezing_goes_from_the_top_down() -> None:
-    stretches = Gradual(phases=4).stretches(10, BLOCKS)
-    assert [rates(s.rules) for s in stretches] == [
+    stages = Gradual(phases=4).stages(10, BLOCKS)
+    assert [rates(s.rules) for s in stages] == [
         [0, 0, 0, 1],
         [0, 0, 1, 1],
         [0, 1, 1, 1],
         [1, 1, 1, 1],
     ]
-    assert sum(s.epochs for s in stretches) == 10
-    assert min(s.epochs for s in stretches) >= 1
-    assert len(Gradual(phases=9).stretches(2, BLOCKS)) == 2
+    assert sum(s.epochs for s in stages) == 10
+    assert min(s.epochs for s in stages) >= 1
+    assert len(Gradual(phases=9).stages(2, BLOCKS)) == 2
 
 
 def test_surgical_trains_what_the_pattern_names_and_refuses_one_that_names_nothing() -> None:
-    (stretch,) = Surgical(parameters=r"\.b\.").stretches(3, BLOCKS)
-    assert rates(stretch.rules) == [0, 1, 0, 1]
+    (stage,) = Surgical(parameters=r"\.b\.").stages(3, BLOCKS)
+    assert rates(stage.rules) == [0, 1, 0, 1]
     with pytest.raises(UserError, match="matches no parameter"):
-        Surgical(parameters="layer9").stretches(3, BLOCKS)
+        Surgical(parameters="layer9").stages(3, BLOCKS)

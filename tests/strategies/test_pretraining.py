@@ -221,5 +221,5 @@ def test_the_phase_can_be_all_there_is() -> None:
     plan = only_pretraining(across_plan()[0])
     (main,) = plan.fits
     assert [phase.name for phase in main.phases] == [SELF_SUPERVISED]
-    assert (main.scored, plan.reused) == ((), ())
+    assert (main.scored, plan.ensembles) == ((), ())
     assert plan.compare({}) == Comparison({}, None)

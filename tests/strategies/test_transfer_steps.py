@@ -20,7 +20,8 @@ from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.parameter_rules import HEADS, ParameterRule
 from jlrun.training.plan import Phase
-from jlrun.training.step import StepStats, train_step
+from jlrun.training.stats import StepStats
+from jlrun.training.step import train_step
 from tests.toy import (
     CPU,
     TASKS,

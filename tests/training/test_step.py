@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.objective.terms import L2
-from jlrun.objective.weightings import PCGrad, Uncertainty
+from jlrun.objective.terms import L2, Term
+from jlrun.objective.terms.base import StepView
+from jlrun.objective.weightings import Equal, PCGrad, Uncertainty, Weighting
 from jlrun.objective.weightings.gradient_options import GradientOptions
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import build_learner
 from jlrun.training.parameter_rules import body_and_head
-from jlrun.training.step import train_step
+from jlrun.training.step import NotFinite, train_step
 from tests.toy import (
     CPU,
     TASKS,
@@ -214,3 +216,31 @@ def test_a_frozen_body_stays_as_it_is_under_task_gradients(source: str) -> None:
     after = learner.model.body.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(p.grad is not None for p in learner.model.heads.parameters())
+
+
+class Kinked(Term):
+    """Zero, with a gradient that is not a number: the root's slope at 0 is infinite."""
+
+    weight = 1.0
+
+    def forward(self, view: StepView) -> Tensor:
+        return (next(view.model.parameters()) * 0).sum().sqrt()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("weighting", [Equal, PCGrad])
+@pytest.mark.parametrize("what", ["the loss of 'sign'", "the gradient"])
+def test_what_is_not_finite_is_refused_before_anything_moves(
+    what: str, weighting: type[Weighting], accumulate: int
+) -> None:
+    terms = {"kinked": Kinked()} if "gradient" in what else {}
+    phase = toy_phase(recipe=toy_recipe(weighting, lambda: terms))
+    learner, batch = build_learner(toy_model(), phase, Engine(CPU)), toy_batch()
+    learner.set_lr(0.1)
+    if "sign" in what:
+        batch.inputs["x"][0, 0] = float("nan")
+    before = {name: p.clone() for name, p in learner.model.named_parameters()}
+    with pytest.raises(NotFinite, match=f"^{what} is not a finite number$"):
+        train_step(learner, phase, {"dataset": batch}, Engine(CPU, accumulate=accumulate), 0)
+    assert all(torch.equal(before[name], p) for name, p in learner.model.named_parameters())
+    assert not learner.optimizer.state

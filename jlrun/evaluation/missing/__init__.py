@@ -1,1 +1,1 @@
-"""What a model of several modalities does when some are missing, and what each contributes."""
+"""Scores with modalities missing, and the contribution of each modality."""

@@ -1,4 +1,4 @@
-"""The best prediction that looks at no input, learned from the labels of the training rows."""
+"""Best constant prediction, from the labels of the training rows alone."""
 
 # z constant logits, K outputs
 
@@ -14,24 +14,24 @@ from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.tasks import Task
 from jlrun.tasks.objective import Objective
 
-MOST_ROWS = 20_000  # whose labels are looked at
+MOST_ROWS = 20_000  # whose labels are read
 MOST_MAPS = 64  # likewise, of dense tasks
 
 
 def constant_logits(model: ScoredModel) -> dict[str, Tensor]:
     """Return label -> constant logits for what ``model`` is scored on, float64 ``(K,)``.
 
-    Maps of dense tasks have ``(K, 1, 1)``. They come from what taught the task's head in the last
+    Maps of dense tasks have ``(K, 1, 1)``. They come from what trained the task's head in the last
     phase: the rows of the stream it is scored on, where these were learned from, or all others. An
-    objective whose head was not taught has none.
+    objective whose head was not trained has none.
     """
     found = {}
     for scored in model.scored:
-        taught = [o for o in model.learned if o.head == scored.head]
-        same = [o for o in taught if o.stream == scored.stream]
-        targets = _training_targets(same or taught, model.train)
+        trained = [o for o in model.learned if o.head == scored.head]
+        same = [o for o in trained if o.stream == scored.stream]
+        targets = _training_targets(same or trained, model.train)
         if targets is not None:
-            task = (same or taught)[0].spec.task
+            task = (same or trained)[0].spec.task
             found[scored.label] = best_constant(task, scored.spec.num_outputs, targets)
     return found
 

@@ -1,4 +1,4 @@
-"""What each modality contributes to a score: alone, when left out, and by its Shapley value."""
+"""Contribution of each modality to a score: alone, by ablation, and by its Shapley value."""
 
 # v(S) score with the modalities S, larger is better;  M modalities, φ_m contribution of m
 
@@ -14,7 +14,7 @@ Coalition = frozenset[str]
 
 @dataclass(frozen=True)
 class Contribution:
-    """What modalities contribute to one score of a model.
+    """Contributions of the modalities to one score of a model.
 
     Attributes:
         everything, nothing: v of all modalities, and of none.

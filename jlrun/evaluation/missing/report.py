@@ -1,4 +1,4 @@
-"""Score a model with modalities missing, and say it in plain values."""
+"""Scores of a model with modalities missing, as plain values."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def area_under(curve: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _contributions(found: Found, model: ScoredModel) -> dict[str, Any]:
-    told = {}
+    found_shares = {}
     for objective in model.scored:
         metric, label = objective.spec.task.primary, objective.label
         sign = _sign(metric)
@@ -175,7 +175,7 @@ def _contributions(found: Found, model: ScoredModel) -> dict[str, Any]:
         if not all(map(math.isfinite, filled.values())):
             continue
         shares = contribution(model.modalities, {frozenset(s): sign * v for s, v in filled.items()})
-        told[label] = {
+        found_shares[label] = {
             "metric": metric,
             "all": sign * shares.everything,
             "none": sign * shares.nothing,
@@ -185,8 +185,41 @@ def _contributions(found: Found, model: ScoredModel) -> dict[str, Any]:
             "shapley": dict(shares.shapley),
             "exact": shares.exact,
         }
-    return told
+    return found_shares
 
 
 def _sign(metric: str) -> int:
     return -1 if metric in SMALLER_IS_BETTER else 1
+
+
+MISSING = "missing/"
+
+
+CONTRIBUTION = "contribution/"
+
+
+def missing_values(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return tag -> value of the ``missing`` and ``contribution`` of a result; {} without them.
+
+    ``missing/<subset>/<task>/<metric>``, ``missing/rate_<rate>/<task>/<metric>``,
+    ``missing/area/<task>/<metric>``; ``contribution/<modality>/<task>/shapley`` and ``…/ablation``.
+    Scores that are not finite have no tag.
+    """
+    missing = result.get("missing")
+    if not missing:
+        return {}
+    tables = {f"{MISSING}{subset}/": tasks for subset, tasks in missing["subsets"].items()}
+    tables |= {f"{MISSING}rate_{point['rate']:g}/": point["test"] for point in missing["rates"]}
+    values = {
+        f"{prefix}{task}/{metric}": value
+        for prefix, tasks in tables.items()
+        for task, metrics in tasks.items()
+        for metric, value in metrics.items()
+    }
+    for task, summary in missing["summary"].items():
+        values[f"{MISSING}area/{task}/{summary['metric']}"] = summary["area"]
+    for task, shares in result["contribution"].items():
+        for kind in ("shapley", "ablation"):
+            for modality, value in shares[kind].items():
+                values[f"{CONTRIBUTION}{modality}/{task}/{kind}"] = value
+    return {tag: v for tag, v in values.items() if v is not None and math.isfinite(v)}

@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.data.augmentation.modality_dropout import what_is_left
 from jlrun.seeding import derive_seed
 
-MOST_MODALITIES = 4  # of which every subset is looked at
+MOST_MODALITIES = 4  # of which every subset is scored
 
 Subset = tuple[str, ...]
 # What rows have, Bool (B, M), and where they stand in the split -> what they have left.
@@ -21,7 +21,7 @@ Scenario = Callable[[Tensor, slice], Tensor]
 
 
 def subsets(modalities: Sequence[str]) -> list[Subset]:
-    """Return the subsets that are looked at, the smallest first and all modalities last.
+    """Return the subsets that are scored, the smallest first and all modalities last.
 
     Every one that is not empty; of more than four modalities only each alone, and all but each.
     """

@@ -25,7 +25,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task scores under a scenario.
+    """Scores of a task under a scenario.
 
     Attributes:
         rows: labelled rows with any modality left.
@@ -90,7 +90,7 @@ def score_under(
             had[name] += int(has.sum())
             lost[name] += int(has.sum() - rest.sum())
             for k, objective in enumerate(objectives):
-                tallies[name][k].add(*answers.told(name, k, batch, objective))
+                tallies[name][k].add(*answers.labelled_rows(name, k, batch, objective))
     return {
         name: Scored(
             {o.label: t.outcome() for o, t in zip(objectives, tallies[name], strict=True)},
@@ -144,10 +144,10 @@ class _Answers(Generic[Key]):
                 found[code] = rows, predict(shown, objectives)
         return cls(dict(zip(left, codes, strict=True)), found)
 
-    def told(
+    def labelled_rows(
         self, scenario: Key, k: int, batch: Batch, objective: Objective
     ) -> tuple[Tensor, list[Prediction], Tensor]:
-        """Return what is known of the labelled rows under a scenario, by the ``k``-th objective.
+        """Return predictions and targets of the rows labelled for the ``k``-th objective.
 
         Returns:
             targets of those with something left, their predictions in parts, and the targets of

@@ -1,4 +1,4 @@
-"""What a shared space of modalities is good for: finding, naming, and carrying over."""
+"""Scores of shared spaces: retrieval, zero-shot classification, transfer across modalities."""
 
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
 from jlrun.evaluation.retrieval.options import Retrieval

@@ -1,4 +1,4 @@
-"""What classifiers in a shared space make of rows, those of other modalities too."""
+"""Classifiers in a shared space, on rows of their own modality and of others."""
 
 # N, M rows;  K classes;  P width of the space
 

@@ -55,7 +55,7 @@ def embed(
         model: put in evaluation mode.
         engine: precision.
         stream: a split.
-        positives: columns that say which rows are alike; empty: their texts do.
+        positives: columns whose equal labels make rows positives; empty: equal texts do.
     """
     model.eval()
     parts: dict[str, list[Mapping[str, Tensor]]] = {name: [] for name in model.spaces}

@@ -1,4 +1,4 @@
-"""How shared spaces are scored."""
+"""Options of scoring shared spaces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jlrun.objective.terms.cross_modal.base import check_column
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What the config's ``retrieval`` says.
+    """Options of the config group ``retrieval``.
 
     Attributes:
         positives: target columns; rows with equal labels in all of them are right answers for each
             other. Empty: rows with equal text are.
         templates: sentences with one ``{}`` for the name of a class.
-        rows: at most this many rows of a split are looked at.
+        rows: at most this many rows of a split are embedded.
     """
 
     positives: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ def class_vectors(
 ) -> dict[str, Tensor]:
     """Return space -> a vector for each class, ``(K, P)`` of length 1.
 
-    Empty if the tokenizer can't tell some two classes apart, as where it knows none of their words.
+    Empty if two classes have the same tokens, as where the tokenizer knows none of their words.
 
     Args:
         model: in evaluation mode.

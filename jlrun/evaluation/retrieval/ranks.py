@@ -1,4 +1,4 @@
-"""How well rows of one modality find their other modality among those of all rows."""
+"""Cross-modal retrieval: ranks of the matching row among all rows."""
 
 # N rows, both queries and candidates;  P width of the space
 
@@ -20,13 +20,13 @@ _EQUAL = 1e-12  # cosines of equal vectors differ in their last digits by where 
 def best_ranks(queries: Tensor, candidates: Tensor, keys: Tensor) -> Tensor:
     """Return for each query the rank of its first right answer, int64 ``(N,)``, from 1.
 
-    Right are the candidate of the same row and those of rows that are alike. A wrong candidate that
+    Right are the candidate of the same row and those of its positives. A wrong candidate that
     is as near as the best right one counts as before it: a space in which all is the same finds
     nothing.
 
     Args:
         queries, candidates: ``(N, P)``, of length 1, row by row of the same things.
-        keys: int64 ``(N,)``, which rows are alike.
+        keys: int64 ``(N,)``, equal for rows that are positives.
     """
     found = []
     for rows in torch.arange(len(queries)).split(_AT_ONCE):

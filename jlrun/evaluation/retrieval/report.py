@@ -27,7 +27,7 @@ from jlrun.tasks import Binary, Multiclass, TaskSpec
 
 @dataclass(frozen=True)
 class Findings:
-    """What `measure_spaces` returns.
+    """Result of `measure_spaces`.
 
     Attributes:
         retrieval: space -> pair of modalities -> direction -> scores.
@@ -55,7 +55,7 @@ class Findings:
 def measure_spaces(
     model: JointModel,
     engine: Engine,
-    feed: LabelledStreams,
+    dataset: LabelledStreams,
     specs: Mapping[str, Spec],
     options: Retrieval,
 ) -> Findings:
@@ -64,7 +64,7 @@ def measure_spaces(
     Args:
         model: with the weights to be scored.
         engine: device and precision.
-        feed: the data set.
+        dataset: the data set.
         specs: modality -> what the model takes.
         options: how answers and classes are meant.
 
@@ -75,9 +75,9 @@ def measure_spaces(
         return Findings()
     train, test = (
         embed(model, engine, stream.sample(options.rows), options.positives)
-        for stream in (feed.train, feed.test)
+        for stream in (dataset.train, dataset.test)
     )
-    tasks = [spec for spec in feed.tasks if isinstance(spec.task, Multiclass | Binary)]
+    tasks = [spec for spec in dataset.tasks if isinstance(spec.task, Multiclass | Binary)]
     text = next(((m, s) for m, s in specs.items() if isinstance(s, TextSpec)), None)
     named = {
         spec.name: class_vectors(model, engine, text, spec.classes, options.templates)
@@ -89,7 +89,9 @@ def measure_spaces(
         spaces={
             name: {
                 "modality_gap": {_pair(*p): modality_gap(rows, *p) for p in _pairs(rows)},
-                "prompts": _prompts(tasks, {t: v.get(name) for t, v in named.items()}, feed, rows),
+                "prompts": _prompts(
+                    tasks, {t: v.get(name) for t, v in named.items()}, dataset, rows
+                ),
                 **_probes(tasks, train[name], rows),
             }
             for name, rows in test.items()
@@ -104,15 +106,15 @@ def _retrieval(rows: Embedded) -> dict[str, Any]:
 
 
 def _prompts(
-    tasks: Sequence[TaskSpec], vectors: Mapping[str, Any], feed: LabelledStreams, rows: Embedded
+    tasks: Sequence[TaskSpec], vectors: Mapping[str, Any], dataset: LabelledStreams, rows: Embedded
 ) -> dict[str, Any]:
-    """Return task -> modality -> how well rows are told by what their classes are called."""
+    """Return task -> modality -> scores of zero-shot classification by class names."""
     found: dict[str, Any] = {}
     for spec in tasks:
         classes = vectors.get(spec.name)
         if classes is None:
             continue
-        unseen = _unseen(spec, feed)
+        unseen = _unseen(spec, dataset)
         if unseen:
             found.setdefault(spec.name, {})["unseen_classes"] = [spec.classes[i] for i in unseen]
         for modality in rows.modalities:
@@ -123,9 +125,9 @@ def _prompts(
     return found
 
 
-def _unseen(spec: TaskSpec, feed: LabelledStreams) -> list[int]:
+def _unseen(spec: TaskSpec, dataset: LabelledStreams) -> list[int]:
     """Return the classes without a training row."""
-    rows = feed.pool.rows
+    rows = dataset.pool.rows
     labels, mask = rows.targets[spec.column], rows.labelled.get(spec.column)
     seen = set((labels if mask is None else labels[mask]).long().unique().tolist())
     return [i for i in range(len(spec.classes)) if i not in seen]

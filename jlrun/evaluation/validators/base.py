@@ -1,4 +1,4 @@
-"""What an unsupervised validator is, and what it is shown of a model."""
+"""Unsupervised validators: base class, and the evidence that they score."""
 
 # N, S, T rows of source training, source validation, target;  D features;  K classes
 
@@ -8,12 +8,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
+
+from jlrun.seeding import derive_seed
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one head of a model makes of sources and target: float tensors on the CPU.
+    """Outputs of one head on sources and target: float tensors on the CPU.
 
     K logits are those of exclusive classes; a single one is that of a yes-or-no task.
 
@@ -56,3 +59,20 @@ class Validator(ABC):
         It is −inf, so that the model is never selected, where a tensor that the score is about has
         no row or holds a number that is not finite.
         """
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Return whether each tensor has a row and all numbers are finite."""
+    return all(len(x) > 0 and bool(x.isfinite().all()) for x in tensors)
+
+
+def limited(rows: Tensor, max_rows: int) -> Tensor:
+    """Return ``rows``, or ``max_rows`` of them drawn without replacement, in their order.
+
+    Which ones depends on both numbers alone, so that epochs and runs are compared on the same rows.
+    """
+    if len(rows) <= max_rows:
+        return rows
+    generator = torch.Generator().manual_seed(derive_seed("validator", len(rows), max_rows))
+    kept = torch.randperm(len(rows), generator=generator)[:max_rows]
+    return rows[kept.sort().values]

@@ -10,9 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, usable
 from jlrun.evaluation.validators.predictions import probabilities
-from jlrun.evaluation.validators.rows import usable
 
 
 @dataclass(frozen=True)

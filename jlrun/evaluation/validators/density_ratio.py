@@ -1,4 +1,4 @@
-"""How much likelier a row is in the target than in the sources."""
+"""Density ratio of rows: target over sources."""
 
 # N, T, S rows of training, target, and those that are asked about;  D features
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from jlrun.seeding import derive_seed
 
-# Beyond e^20 a ratio only says that one domain has no such rows; squares of larger ones lose digits
+# Beyond e^20 a ratio only means that one domain lacks such rows; squares of larger ones lose digits
 LARGEST_LOG_RATIO = 20.0
 STRENGTHS = (1e4, 1e3, 1e2, 1e1, 1.0)  # to select from; of equally good ones, the strongest
 HELD_OUT = 5  # one row in so many
@@ -30,7 +30,7 @@ def density_ratio(source: Tensor, target: Tensor, rows: Tensor, l2: float | None
         source: ``(N, D)``.
         target: ``(T, D)``.
         rows: ``(S, D)``.
-        l2: strength of the penalty l2 ‖a‖²/2 beside the sum of the N + T logistic losses; None
+        l2: strength of the penalty l2 ‖a‖²/2 added to the sum of the N + T logistic losses; None
             selects it.
     """
     strength = selected_l2(source, target) if l2 is None else l2
@@ -41,7 +41,7 @@ def density_ratio(source: Tensor, target: Tensor, rows: Tensor, l2: float | None
 def selected_l2(source: Tensor, target: Tensor) -> float:
     """Return the penalty with the least logistic loss on a fifth of the rows, which is held out.
 
-    That loss is least where ratios are right, and so tells memorised rows from unlike domains.
+    That loss is least where ratios are right, and so separates memorised rows from unlike domains.
     """
     if min(len(source), len(target)) < 2:
         return STRENGTHS[0]

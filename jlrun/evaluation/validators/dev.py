@@ -10,10 +10,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, limited, usable
 from jlrun.evaluation.validators.density_ratio import density_ratio
 from jlrun.evaluation.validators.predictions import class_logits
-from jlrun.evaluation.validators.rows import limited, usable
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 EQUAL_WEIGHTS = 1e-6  # relative deviation below which weights differ by rounding alone
@@ -69,7 +68,7 @@ class DEV(Validator):
 def control_variate_risk(losses: Tensor, weights: Tensor) -> float:
     """Return R = mean(wℓ) + η (mean(w) − 1) with η = −Cov(wℓ, w) / Var(w).
 
-    The expectation of w over the sources is known to be 1: what its mean lacks tells what that of
+    The expectation of w over the sources is known to be 1: what its mean lacks shows what that of
     wℓ lacks. η is 0 where the weights do not differ.
 
     Args:

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import torch
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, usable
 from jlrun.evaluation.validators.predictions import mean_entropy, mean_probabilities
-from jlrun.evaluation.validators.rows import usable
 
 
 @dataclass(frozen=True)

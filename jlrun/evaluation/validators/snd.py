@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, limited, usable
 from jlrun.evaluation.validators.predictions import probabilities
-from jlrun.evaluation.validators.rows import limited, usable
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 ROWS_AT_ONCE = 256  # of the T × T similarities
@@ -33,8 +32,8 @@ class SND(Validator):
     all rows scores the highest, log(T−1); a single row has no neighbour and scores 0.
 
     Args:
-        temperature: τ; a small one looks at the nearest rows alone.
-        max_rows: rows to look at; time is quadratic in it.
+        temperature: τ; a small one counts the nearest rows alone.
+        max_rows: rows to compare; time is quadratic in it.
     """
 
     name: ClassVar[str] = "snd"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jlrun.evaluation.validators.base import Evidence, Validator
+from jlrun.evaluation.validators.base import Evidence, Validator, usable
 from jlrun.evaluation.validators.predictions import class_logits
-from jlrun.evaluation.validators.rows import usable
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Inputs as people look at them."""
+"""Inputs as people read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each modality contributes to the scores of a model."""
+"""Contribution of each modality to the scores of a model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def contribution(found: Mapping[str, Any]) -> Figure:
     Args:
         found: the ``contribution`` of a result, of one task or more.
     """
-    count = max(len(told["shapley"]) for told in found.values())
+    count = max(len(shares["shapley"]) for shares in found.values())
     size = (0.8 + 3.2 * len(found), 1.5 + 0.55 * count)
     figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for column, (axes, (task, told)) in enumerate(zip(panels, found.items(), strict=True)):
-        _draw(axes, told, named=column == 0)
+    for column, (axes, (task, shares)) in enumerate(zip(panels, found.items(), strict=True)):
+        _draw(axes, shares, named=column == 0)
         axes.set_title(task, fontsize=FONT_SIZE + 1)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
@@ -43,11 +43,11 @@ def contribution(found: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, told: Mapping[str, Any], named: bool) -> None:
+def _draw(axes: Axes, shares: Mapping[str, Any], named: bool) -> None:
     quiet_axes(axes)
-    names = list(told["shapley"])
+    names = list(shares["shapley"])
     for i, (kind, label) in enumerate(KINDS.items()):
-        values = [told[kind][name] for name in names]
+        values = [shares[kind][name] for name in names]
         places = [place + (i - 0.5) * BAR for place in range(len(names))]
         bars = axes.barh(places, values, height=BAR, color=PALETTE[i], label=label)
         axes.bar_label(bars, [f"{v:+.3f}" for v in values], padding=3, fontsize=FONT_SIZE - 2)
@@ -56,5 +56,7 @@ def _draw(axes: Axes, told: Mapping[str, Any], named: bool) -> None:
     axes.set_yticks(range(len(names)), names if named else [""] * len(names))
     axes.grid(visible=False, axis="y")
     axes.axvline(0, color=INK, linewidth=0.6)
-    metric = told["metric"].replace("_", " ")
-    axes.set_xlabel(f"test {metric}: {told['none']:.3f} to {told['all']:.3f}", fontsize=FONT_SIZE)
+    metric = shares["metric"].replace("_", " ")
+    axes.set_xlabel(
+        f"test {metric}: {shares['none']:.3f} to {shares['all']:.3f}", fontsize=FONT_SIZE
+    )

@@ -1,4 +1,4 @@
-"""Whose gradients point the same way, and whose oppose each other."""
+"""Heat map of the cosines between task gradients."""
 
 from __future__ import annotations
 

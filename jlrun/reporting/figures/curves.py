@@ -30,7 +30,7 @@ class Panel:
         phase: name of the phase.
         task: label of the task; empty for a phase without tasks, which shows its total loss.
         metric: its validation score; in a phase without tasks the tag of what selected the weights,
-            empty if that was nothing to look at.
+            empty if there was nothing to draw.
     """
 
     phase: str
@@ -56,7 +56,7 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
 
     Args:
         metrics: the ``metrics.csv`` of a run.
-        primary: task -> metric to show; the first that is not a loss where it says nothing.
+        primary: task -> metric to show; the first that is not a loss where it has none.
     """
     lines = read_curves(metrics)
     panels = _panels(lines, primary or {})

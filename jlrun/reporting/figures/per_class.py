@@ -1,4 +1,4 @@
-"""How well each class or label is found."""
+"""Precision, recall and F1 of each class or label."""
 
 from __future__ import annotations
 

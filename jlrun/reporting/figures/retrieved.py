@@ -1,4 +1,4 @@
-"""What a shared space of images and texts finds, to be drawn."""
+"""Retrieval examples of a shared space of images and texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few inputs with what the model says of them."""
+"""A few inputs with the model's predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How all pictures look: colours that colour-blind readers tell apart, and quiet axes."""
+"""Style of all figures: colours for colour-blind readers, and quiet axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weights between those of a source and those fine-tuned on a target score on both."""
+"""WiSE-FT: scores, on source and target, of weights between the source's and the fine-tuned."""
 
 from __future__ import annotations
 

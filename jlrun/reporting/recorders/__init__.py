@@ -1,1 +1,1 @@
-"""What a run leaves behind and shows: TensorBoard, tables, figures, a log, the terminal."""
+"""Recorders: TensorBoard, tables, figures, a log, the terminal."""

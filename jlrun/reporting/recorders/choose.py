@@ -9,9 +9,8 @@ from typing import Literal, TextIO
 
 from jlrun.reporting.recorders.composite import Recorders
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
-from jlrun.reporting.recorders.log import LogRecorder
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
-from jlrun.reporting.recorders.plain import PlainRecorder
+from jlrun.reporting.recorders.plain import LogRecorder, PlainRecorder
 from jlrun.training.recorder import NullRecorder, Recorder
 
 ProgressKind = Literal["auto", "live", "plain", "none"]

@@ -1,4 +1,4 @@
-"""What a run says after its table of results: which model was kept, the cost, where things lie."""
+"""Lines after the table of results: which model was kept, the cost, where files lie."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from jlrun.reporting.recorders.header_lines import fact_lines, short_path
 from jlrun.reporting.recorders.missing_lines import contribution_lines, missing_lines
 from jlrun.reporting.recorders.result_table import primary_metric, score_of
 from jlrun.reporting.recorders.shared_space_lines import prompt_lines, retrieval_lines
-from jlrun.reporting.recorders.zero_shot_lines import zero_shot_lines
 
 LEAVE_ONE_OUT = "leave_one_domain_out"
 
@@ -29,7 +28,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "no scores": _unscored(result),
             "selected": _selected(result),
             "left out": _left_out(result),
-            "beside": _beside(result),
+            "epochs": _other_epochs(result),
             "gap": _gap(result),
             "between": _between(result),
             "cost": _cost(result.get("cost") or {}),
@@ -40,7 +39,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
 
 
 def _labels(result: Mapping[str, Any]) -> list[str]:
-    """Say how many labels the scores of a task are not about."""
+    """Return how many labels the scores of a task leave out."""
     lines = []
     for task, scores in (result.get("test") or {}).items():
         count = int(scores.get("labels_left_out") or 0)
@@ -61,12 +60,12 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
 
 
 def _unscored(result: Mapping[str, Any]) -> list[str]:
-    """Say which tasks have no test score, and why."""
+    """Return which tasks have no test score, and why."""
     return [f"{task}: {why}" for task, why in (result.get("unscored") or {}).items()]
 
 
 def _left_out(result: Mapping[str, Any]) -> list[str]:
-    """Say how the recipe did on each source that it was trained without."""
+    """Return the recipe's scores on each source that it was trained without."""
     found = result.get(LEAVE_ONE_OUT)
     if not found:
         return []
@@ -77,14 +76,14 @@ def _left_out(result: Mapping[str, Any]) -> list[str]:
     return [*lines, f"mean {format_score(found['mean'])}: what a sweep should compare"]
 
 
-def _beside(result: Mapping[str, Any]) -> list[str]:
-    """Say what other epochs would have scored on the test split."""
+def _other_epochs(result: Mapping[str, Any]) -> list[str]:
+    """Return what other epochs would have scored on the test split."""
     lines = []
     for task in result["test"] if result.get("oracle") else ():
         metric = primary_metric(result, task)
         found = {"selected": result["test"], "last": result["last"], "oracle": result["oracle"]}
-        told = {name: score_of(table, task, metric) for name, table in found.items()}
-        scores = ", ".join(f"{name} {format_score(score)}" for name, score in told.items())
+        by_epoch = {name: score_of(table, task, metric) for name, table in found.items()}
+        scores = ", ".join(f"{name} {format_score(score)}" for name, score in by_epoch.items())
         lines.append(f"test {task} {metric} of epochs: {scores} (best on the test itself)")
     return lines
 
@@ -96,7 +95,7 @@ def _gap(result: Mapping[str, Any]) -> list[str]:
 
 
 def _between(result: Mapping[str, Any]) -> list[str]:
-    """Say which model between the weights before and after fine-tuning validation selects."""
+    """Return which model between the weights before and after fine-tuning validation selects."""
     for point in result.get("wise_ft") or ():
         if point["selected"]:
             scores = ", ".join(
@@ -116,3 +115,33 @@ def _cost(cost: Mapping[str, float | None]) -> list[str]:
     if (value := cost.get("peak_memory_bytes")) is not None:
         texts.append(f"{format_count(value / 1e6)} MB at most")
     return [", ".join(texts)] if texts else []
+
+
+MAX_NAMES = 12
+
+
+def zero_shot_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the scores of ``result.json``'s ``zero_shot``; none for other runs."""
+    found = result.get("zero_shot")
+    if not found:
+        return []
+    unseen, chance = found["unseen_classes"], found["chance"]
+    names = ", ".join(unseen[:MAX_NAMES]) + (", …" if len(unseen) > MAX_NAMES else "")
+    total = len(unseen) + len(found["seen_classes"])
+    lines = [
+        f"{len(unseen)} of {total} classes unseen: {names}",
+        f"among unseen {_score(found, 'zsl_accuracy')} (chance {_score(chance, 'zsl_accuracy')})",
+        f"among all    {_generalised(found)}, area {_score(found, 'ausuc')}",
+    ]
+    if found["calibrated"]:
+        lines.append(f"calibrated   {_generalised(found['calibrated'])}")
+    return lines
+
+
+def _generalised(found: Mapping[str, Any]) -> str:
+    parts = {"unseen": "unseen_accuracy", "seen": "seen_accuracy", "harmonic mean": "harmonic_mean"}
+    return ", ".join(f"{label} {_score(found, name)}" for label, name in parts.items())
+
+
+def _score(found: Mapping[str, Any], name: str) -> str:
+    return format_score(found.get(name))

@@ -76,5 +76,5 @@ class Recorders(Recorder):
 
     def close(self) -> None:
         for part in self.parts:
-            with suppress(OSError):  # of a full disk, which has been told
+            with suppress(OSError):  # of a full disk, which has been reported
                 part.close()

@@ -1,4 +1,4 @@
-"""How numbers look, wherever jlrun shows them."""
+"""Formats of numbers, wherever jlrun shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MISSING = "-"
 
 
 def format_score(value: float | None) -> str:
-    """Three decimals, for scores and losses; an exponent where three decimals say nothing."""
+    """Three decimals, for scores and losses; an exponent where three decimals are all 0."""
     if value is None or math.isnan(value):
         return MISSING
     if value != 0 and not 5e-4 <= abs(value) < 1e6:

@@ -1,4 +1,4 @@
-"""What a run says before it trains: where, how large, on how much data, and what is unusual."""
+"""Lines before training: device, model size, data, and what is unusual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run with several modalities says about each of them, and about missing ones."""
+"""Lines on the contribution of modalities and on missing ones, for the end of a run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def contribution_lines(result: Mapping[str, Any]) -> list[str]:
     Of each modality: the score with it alone, with all others, and its Shapley value.
     """
     rows = []
-    for task, told in (result.get("contribution") or {}).items():
-        none, every = format_score(told["none"]), format_score(told["all"])
-        rows.append((f"{task} {told['metric']} (none {none}, all {every})", "", "", ""))
-        for modality, value in told["shapley"].items():
-            scores = map(format_score, (told["alone"][modality], told["without"][modality]))
+    for task, shares in (result.get("contribution") or {}).items():
+        none, every = format_score(shares["none"]), format_score(shares["all"])
+        rows.append((f"{task} {shares['metric']} (none {none}, all {every})", "", "", ""))
+        for modality, value in shares["shapley"].items():
+            scores = map(format_score, (shares["alone"][modality], shares["without"][modality]))
             rows.append((f"  {modality}", *scores, format_difference(value)))
     header = ("test", "alone", "without", "adds")
     return ResultTable(header, tuple(rows)).lines() if rows else []
@@ -37,7 +37,7 @@ def missing_lines(result: Mapping[str, Any]) -> list[str]:
     for task, summary in found["summary"].items():
         metric, worst = summary["metric"], summary["worst_subset"]
         scores = [point["test"].get(task, {}).get(metric) for point in found["rates"]]
-        told = MISSING if worst is None else f"{format_score(summary['worst'])} ({worst})"
+        worst_score = MISSING if worst is None else f"{format_score(summary['worst'])} ({worst})"
         area = format_score(summary["area"])
-        rows.append((f"{task} {metric}", *map(format_score, scores), area, told))
+        rows.append((f"{task} {metric}", *map(format_score, scores), area, worst_score))
     return ResultTable(("lost at random", *rates, "area", "worst"), tuple(rows)).lines()

@@ -1,4 +1,4 @@
-"""The scores of a result beside those of its baselines."""
+"""Table of the scores of a result and of its baselines."""
 
 from __future__ import annotations
 

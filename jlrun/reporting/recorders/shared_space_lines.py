@@ -1,4 +1,4 @@
-"""What a run says of its shared spaces of modalities."""
+"""Lines on shared spaces of modalities, for the end of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def retrieval_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def prompt_lines(result: Mapping[str, Any]) -> list[str]:
-    """Return a line per task and modality: accuracy with classes told by their names."""
+    """Return a line per task and modality: accuracy of classification by class names."""
     found = result.get("shared_space") or {}
     lines = []
     for space, content in found.items():

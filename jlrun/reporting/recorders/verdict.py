@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jlrun.reporting.recorders.formats import format_percent, format_score
-from jlrun.reporting.recorders.negative_transfer import hurt_sentences
 from jlrun.reporting.recorders.result_table import (
     compared_baseline,
     num_compared,
@@ -21,7 +20,7 @@ SUBJECT = {
 }
 AGAINST = {
     "scratch": "from scratch",
-    "single_task": "with a model of its own",
+    "single_task": "with its own model",
     "ensemble": "with the ensemble",
 }
 
@@ -30,7 +29,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     """Return the sentences, of tasks that gain, that do not, that lose, and why.
 
     A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
-    test split tells, is named for what it is.
+    test split resolves, is reported as such.
     """
     gain = result.get("gain")
     if not gain:
@@ -82,7 +81,7 @@ def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
 
 
 def _over_one(result: Mapping[str, Any]) -> str:
-    """Say which single modality the gains are over."""
+    """Return which single modality the gains are over."""
     over_ensemble = "over_ensemble" in result["gain"]
     return f" over {result['gain']['against']} alone" if over_ensemble else ""
 
@@ -101,3 +100,50 @@ def _sentence(result: Mapping[str, Any], claim: str, tasks: list[str]) -> str:
     theirs = format_score(score_of(result["baselines"][baseline], task, metric))
     how = AGAINST.get(baseline, f"with {baseline} alone")
     return f"{claim}: {task} {metric} {ours} vs {theirs} {how} ({_with_error(result, task)})."
+
+
+def hurt_sentences(result: Mapping[str, Any], lost: Collection[str]) -> list[str]:
+    """Return a sentence for each task that lost against its baseline or that most updates opposed.
+
+    Args:
+        result: content of ``result.json``.
+        lost: tasks with a negative gain.
+    """
+    diagnosis = result.get("diagnosis")
+    if not diagnosis:
+        return []
+    sentences = []
+    for task in diagnosis["opposed"]:
+        against = diagnosis["against_update"].get(task, 0.0)
+        if task not in lost and against <= 0.5:
+            continue
+        reasons = [
+            *_opposed("the update opposes its gradient", against),
+            *_most_opposed(diagnosis["opposed"][task]),
+            *_most_raised(diagnosis["affinity"], task),
+        ]
+        if reasons:
+            sentences.append(f"{task} is hurt: {'; '.join(reasons)}.")
+    return sentences
+
+
+def _most_opposed(shares: Mapping[str, float]) -> list[str]:
+    other = max(shares, key=lambda name: shares[name])
+    return _opposed(f"its gradient opposes {other}'s", shares[other])
+
+
+def _opposed(what: str, share: float) -> list[str]:
+    return [f"{what} in {100 * share:.0f} % of the measured steps"] if share > 0.5 else []
+
+
+def _most_raised(affinity: Mapping[str, Mapping[str, float]], task: str) -> list[str]:
+    """Return which task's step raises the loss of ``task`` most, if any does."""
+    sources = {
+        source: targets[task]
+        for source, targets in affinity.items()
+        if source != task and targets.get(task, 0.0) < 0
+    }
+    if not sources:
+        return []
+    source = min(sources, key=lambda name: sources[name])
+    return [f"a step on {source} alone raises its loss by {-100 * sources[source]:.2g} %"]

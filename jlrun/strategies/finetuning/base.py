@@ -1,4 +1,4 @@
-"""What a way of fine-tuning is."""
+"""Base class of the ways of fine-tuning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TuningStage:
 
 
 class Finetuning(ABC):
-    """Divides the epochs on the target into phases, and says what trains in each.
+    """Divides the epochs on the target into phases, and chooses what trains in each.
 
     ``batch_norm``: ``freeze`` keeps the statistics of all BatchNorm layers of the source and
     normalises by them; ``train`` lets those that train adapt to the target. With small batches the
@@ -47,7 +47,7 @@ class Finetuning(ABC):
     wise_ft: bool
 
     @abstractmethod
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         """Return the phases, whose epochs add up to ``epochs`` (or to one each, if there are more).
 
         Args:

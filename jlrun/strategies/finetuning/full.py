@@ -1,4 +1,4 @@
-"""Everything trains from the first step, or the body not at all."""
+"""Full fine-tuning and linear probing: the whole model trains, or the heads alone."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class Full(Finetuning):
         self._layer_decay, self._least_lr = layer_decay, least_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         body = layered(blocks, self._body_lr, self._layer_decay, self._least_lr)
         return (TuningStage("finetune", epochs, (*body, heads(self._head_lr))),)

@@ -38,7 +38,7 @@ class Gradual(Finetuning):
         self._phases, self._body_lr, self._head_lr = phases, body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         count = min(self._phases, len(blocks) + 1, epochs)
         ends = [epochs * (i + 1) // count for i in range(count)]
         return tuple(

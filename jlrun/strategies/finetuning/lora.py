@@ -1,4 +1,4 @@
-"""Adapters of low rank beside frozen weights."""
+"""LoRA: adapters of low rank next to frozen weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LoRA(Finetuning):
         self._parameters, self._lora_lr, self._head_lr = parameters, lora_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         rules = (
             ParameterRule("lora", ADAPTERS, self._lora_lr),
             ParameterRule("frozen", BODY, 0.0),

@@ -41,7 +41,7 @@ class LPFT(Finetuning):
         self._body_lr, self._head_lr = body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         probe, tune = divided(epochs, self._probe_share)
         body = layered(blocks, self._body_lr, self._layer_decay, 0.0)
         return (

@@ -48,7 +48,7 @@ class Surgical(Finetuning):
         self._parameters, self._body_lr, self._head_lr = parameters, body_lr, head_lr
         self.batch_norm, self.wise_ft = batch_norm, wise_ft
 
-    def stretches(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
+    def stages(self, epochs: int, blocks: Blocks) -> tuple[TuningStage, ...]:
         names = [name for block in blocks for name in block]
         if not any(re.search(self._parameters, name) for name in names):
             some = ", ".join(block[0] for block in blocks if block)

@@ -23,11 +23,12 @@ from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.leave_one_out import WHERE as LEAVE_ONE_OUT
 from jlrun.strategies.transfer.leave_one_out import left_out_fits, left_out_streams, with_left_out
 from jlrun.training.plan import Comparison, Fit, Phase, Plan
+from jlrun.training.recorder import MAIN_FIT
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How to adapt.
+    """Settings of domain adaptation.
 
     Attributes:
         validator: scores the model without labels of the target; it selects the checkpoint.
@@ -153,7 +154,7 @@ def _main(
     domains: Domains, phases: tuple[Phase, ...], context: PlanContext, start: Begin | None
 ) -> Fit:
     return Fit(
-        name="main",
+        name=MAIN_FIT,
         modalities=context.modalities,
         heads={h: s for h, s in domains.specs.items() if any(h in p.specs for p in phases)},
         phases=phases,
@@ -212,11 +213,11 @@ def _over_source_only(domains: Domains) -> Callable[[Mapping[str, SplitScores]],
     tasks = tuple(o.spec for o in domains.shared())
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
-        baselines = {name: scores[name].test for name in scores if name != "main"}
+        baselines = {name: scores[name].test for name in scores if name != MAIN_FIT}
         if SOURCE_ONLY not in scores:
             return Comparison(baselines, None)
         rows = domains.target.num_test_rows()
-        main, alone = scores["main"].test, scores[SOURCE_ONLY].test
+        main, alone = scores[MAIN_FIT].test, scores[SOURCE_ONLY].test
         best = scores[TARGET_SUPERVISED].test if TARGET_SUPERVISED in scores else {}
         closed = {}
         for spec in tasks:

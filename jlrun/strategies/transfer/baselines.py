@@ -1,4 +1,4 @@
-"""What transfer must beat, with the same number of optimizer steps."""
+"""Baselines of transfer, with the same number of optimizer steps."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from jlrun.tasks.objective import Objective
 
 @dataclass(frozen=True)
 class Domains:
-    """What transfer is between.
+    """Sources and target of a transfer.
 
     Attributes:
         sources: the data sets that should help; none if the weights come from elsewhere.
@@ -34,7 +34,8 @@ class Domains:
         mean the same share ``source_<task>``, and others have ``<source>_<task>``.
         """
         return {
-            feed.name: {s.name: self._head(feed, s) for s in feed.tasks} for feed in self.sources
+            dataset.name: {s.name: self._head(dataset, s) for s in dataset.tasks}
+            for dataset in self.sources
         }
 
     @cached_property
@@ -47,9 +48,11 @@ class Domains:
         """Return the objectives of the sources, weighted."""
         return tuple(
             objective
-            for feed in self.sources
-            for objective in feed.objectives(
-                self.heads[feed.name], f"{domain(feed)}.", self.weights.get(domain(feed), 1.0)
+            for dataset in self.sources
+            for objective in dataset.objectives(
+                self.heads[dataset.name],
+                f"{domain(dataset)}.",
+                self.weights.get(domain(dataset), 1.0),
             )
         )
 
@@ -69,18 +72,18 @@ class Domains:
 
     def streams(self, split: str, target: bool = True) -> dict[str, Stream]:
         """Return stream name -> stream of a split, of the sources and perhaps the target."""
-        feeds = (*self.sources, self.target) if target else self.sources
-        return {feed.name: getattr(feed, split) for feed in feeds}
+        datasets = (*self.sources, self.target) if target else self.sources
+        return {dataset.name: getattr(dataset, split) for dataset in datasets}
 
-    def _head(self, feed: LabelledStreams, spec: TaskSpec) -> str:
+    def _head(self, dataset: LabelledStreams, spec: TaskSpec) -> str:
         for wanted in self.target.tasks:
             if wanted.name == spec.name and spec.shares_head_with(wanted):
                 return head_name(wanted)
         same = [s for f in self.sources for s in f.tasks if s.name == spec.name]
         alike = all(spec.shares_head_with(other) for other in same)
-        return f"source_{spec.name}" if alike else f"{domain(feed)}_{spec.name}"
+        return f"source_{spec.name}" if alike else f"{domain(dataset)}_{spec.name}"
 
 
-def domain(feed: LabelledStreams) -> str:
+def domain(dataset: LabelledStreams) -> str:
     """Return what a source is called in records: ``source``, or its name among several."""
-    return feed.name.rpartition(".")[2]
+    return dataset.name.rpartition(".")[2]

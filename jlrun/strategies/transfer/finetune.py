@@ -16,6 +16,7 @@ from jlrun.strategies.transfer.baselines import (
 )
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.training.plan import CheckpointEnsemble, Comparison, Fit, Phase, Plan
+from jlrun.training.recorder import MAIN_FIT
 
 PRETRAIN = "pretrain"
 
@@ -46,7 +47,7 @@ def plan_finetune(
     learned = learned or bool(before)
     phases = (*before, *_tuning(domains, finetuning, context, learned))
     main = Fit(
-        name="main",
+        name=MAIN_FIT,
         modalities=context.modalities,
         heads=domains.specs,
         phases=phases,
@@ -56,8 +57,8 @@ def plan_finetune(
         interpolated=(PRETRAIN if before else "") if finetuning.wise_ft else None,
     )
     shared = domains.shared()
-    reused = (
-        (CheckpointEnsemble(SOURCE_ONLY, (("main", PRETRAIN),), shared),)
+    ensembles = (
+        (CheckpointEnsemble(SOURCE_ONLY, ((MAIN_FIT, PRETRAIN),), shared),)
         if context.baselines and shared and before
         else ()
     )
@@ -71,7 +72,7 @@ def plan_finetune(
         val={domains.target.name: domains.target.val},
         test=domains.streams("test"),
         compare=over_scratch(domains),
-        reused=reused,
+        ensembles=ensembles,
     )
 
 
@@ -79,11 +80,11 @@ def over_scratch(domains: Domains) -> Callable[[Mapping[str, SplitScores]], Comp
     """Return what compares the main fit with the target from scratch."""
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:
-        baselines = {name: scores[name].test for name in scores if name != "main"}
+        baselines = {name: scores[name].test for name in scores if name != MAIN_FIT}
         if SCRATCH not in scores:
             return Comparison(baselines, None)
         target = domains.target
-        main, rows = scores["main"].test, target.num_test_rows()
+        main, rows = scores[MAIN_FIT].test, target.num_test_rows()
         gain = relative_gain(main, scores[SCRATCH].test, target.tasks, rows)
         return Comparison(baselines, {"against": SCRATCH, **gain})
 
@@ -114,21 +115,21 @@ def _tuning(
 ) -> tuple[Phase, ...]:
     target = domains.target
     objectives = target.objectives()
-    # Terms that hold on to the source look at what its heads say about the target.
+    # Terms that preserve the source compare what its heads predict for the target.
     observed = domains.on_target_by_source_heads() if "learned weights" in context.needs else ()
     return tuple(
         Phase(
-            name=stretch.name,
+            name=stage.name,
             train={target.name: target.train},
             val={target.name: target.val},
             objectives=objectives,
             selection=objectives,
-            epochs=stretch.epochs,
+            epochs=stage.epochs,
             recipe=context.recipe,
-            rules=stretch.rules,
+            rules=stage.rules,
             observed=observed,
             learned=learned,
             batch_norm=finetuning.batch_norm,
         )
-        for stretch in finetuning.stretches(context.epochs, context.blocks(domains.specs))
+        for stage in finetuning.stages(context.epochs, context.blocks(domains.specs))
     )

@@ -9,6 +9,7 @@ from jlrun.strategies.transfer.baselines import INDEPENDENT_OF, SCRATCH, on_targ
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.finetune import over_scratch
 from jlrun.training.plan import Fit, Phase, Plan
+from jlrun.training.recorder import MAIN_FIT
 
 # Here λ weighs the target; elsewhere the terms, which matter.
 JOINT_INDEPENDENT_OF = INDEPENDENT_OF | {"lambda_", "lambda_ramp"}
@@ -40,7 +41,7 @@ def plan_joint(
         learned=start is not None or context.pretrained,
     )
     main = Fit(
-        name="main",
+        name=MAIN_FIT,
         modalities=context.modalities,
         heads=domains.specs,
         phases=(phase,),

@@ -36,13 +36,13 @@ def left_out_fits(domains: Domains, main: Fit, context: PlanContext) -> tuple[Fi
         UserError: if there are too few sources, a source has no task of the others, or a
             self-supervised phase goes before.
     """
-    _refuse(domains, context)
-    return tuple(_without(feed, domains, main) for feed in domains.sources)
+    _check(domains, context)
+    return tuple(_without(dataset, domains, main) for dataset in domains.sources)
 
 
 def left_out_streams(domains: Domains) -> dict[str, Stream]:
     """Return stream name -> what the fits of `left_out_fits` are scored on."""
-    return {f"{LEFT_OUT}{domain(feed)}": feed.val for feed in domains.sources}
+    return {f"{LEFT_OUT}{domain(dataset)}": dataset.val for dataset in domains.sources}
 
 
 def with_left_out(
@@ -57,10 +57,10 @@ def with_left_out(
     """
     tasks = tuple(o.spec for o in domains.shared())
     per_source, means = {}, []
-    for feed in domains.sources:
-        found = scores[f"{LEFT_OUT}{domain(feed)}"].test
+    for dataset in domains.sources:
+        found = scores[f"{LEFT_OUT}{domain(dataset)}"].test
         known = [spec for spec in tasks if spec.name in found]
-        per_source[domain(feed)] = {s.name: found[s.name][s.task.primary] for s in known}
+        per_source[domain(dataset)] = {s.name: found[s.name][s.task.primary] for s in known}
         means.append(mean_primary(found, known))
     mean = sum(means) / len(means)
     return replace(
@@ -70,34 +70,34 @@ def with_left_out(
     )
 
 
-def _refuse(domains: Domains, context: PlanContext) -> None:
+def _check(domains: Domains, context: PlanContext) -> None:
     count, several = len(domains.sources), "several sources" in context.needs
     needed = 3 if several else 2
     if count < needed:
         why = ", since a term compares several sources" if several else ""
         found = "1 source" if count == 1 else f"{count} sources"
         raise UserError.of(WHERE, f"needs at least {needed} sources{why}, found {found}")
-    if "views" in context.needs and not any(feed.train.has_views for feed in domains.sources):
+    if "views" in context.needs and not any(dataset.train.has_views for dataset in domains.sources):
         raise UserError.of(
             WHERE,
             "the phase of self-supervised terms would see the source that is left out; set "
-            "pretraining.epochs=0, so that they act beside the losses",
+            "pretraining.epochs=0, so that they are added to the losses",
         )
 
 
-def _without(feed: LabelledStreams, domains: Domains, main: Fit) -> Fit:
-    phases = tuple(_phase_without(feed.name, phase) for phase in main.phases)
+def _without(dataset: LabelledStreams, domains: Domains, main: Fit) -> Fit:
+    phases = tuple(_phase_without(dataset.name, phase) for phase in main.phases)
     learned = phases[-1].objectives
     heads = {o.head: o.spec for o in learned}
     wanted = heads.keys() & {o.head for o in domains.shared()}
-    scored = tuple(_scored(feed, [o for o in domains.on_sources() if o.head in wanted]))
+    scored = tuple(_scored(dataset, [o for o in domains.on_sources() if o.head in wanted]))
     if not scored:
         raise UserError.of(
-            WHERE, f"'{domain(feed)}' can't be left out: no other source has its tasks"
+            WHERE, f"'{domain(dataset)}' can't be left out: no other source has its tasks"
         )
     return replace(
         main,
-        name=f"{LEFT_OUT}{domain(feed)}",
+        name=f"{LEFT_OUT}{domain(dataset)}",
         heads=heads,
         phases=phases,
         scored=scored,
@@ -121,8 +121,8 @@ def _phase_without(name: str, phase: Phase) -> Phase:
     return replace(fewer, epochs=math.ceil(phase.num_steps / fewer.steps_per_epoch))
 
 
-def _scored(feed: LabelledStreams, objectives: Sequence[Objective]) -> Iterator[Objective]:
-    stream = f"{LEFT_OUT}{domain(feed)}"
+def _scored(dataset: LabelledStreams, objectives: Sequence[Objective]) -> Iterator[Objective]:
+    stream = f"{LEFT_OUT}{domain(dataset)}"
     for o in objectives:
-        if o.stream == feed.name:
+        if o.stream == dataset.name:
             yield Objective(o.spec.name, stream, o.spec, o.head)

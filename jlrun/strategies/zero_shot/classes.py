@@ -1,4 +1,4 @@
-"""Which classes are learned, and which are only recognised."""
+"""Split of the classes: seen ones are learned, unseen ones only recognised."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ClassSplit:
 
         Args:
             names: all classes.
-            unseen: their names, or how many to draw, so that they can be told apart.
+            unseen: their names, or how many to draw, no two of them with equal vectors.
             seed: of the draw.
             vectors: of the classes.
             where: config path of ``unseen``, for errors.
@@ -69,7 +69,7 @@ class ClassSplit:
             split = split or cls.drawn(names, range(len(names)), count, draws[0])
         else:
             split = cls._named(names, unseen, where)
-        split._refuse_alike(vectors, where)
+        split._check_distinct(vectors, where)
         return split
 
     @classmethod
@@ -135,14 +135,14 @@ class ClassSplit:
                     return self.names[position], self.names[other]
         return None
 
-    def _refuse_alike(self, vectors: ClassVectors, where: str) -> None:
+    def _check_distinct(self, vectors: ClassVectors, where: str) -> None:
         pair = self._alike(vectors)
         if pair is not None:
             lost = ", ".join(self.without_contrast(vectors)[:5])
             raise UserError.of(
                 where,
                 f"'{pair[0]}' and '{pair[1]}' differ only in what is the same in all seen classes "
-                f"({lost}), so no method can tell them apart. Choose other unseen classes, or add "
+                f"({lost}), so no method can separate them. Choose other unseen classes, or add "
                 "attributes",
             )
 

@@ -97,9 +97,9 @@ class SolveEszsl(Term):
         if not isinstance(cast(JointModel, model).heads[self.head], ClosedForm):
             raise UserError.of(
                 "zero_shot.head",
-                "zero_shot=eszsl solves for a head that is a "
-                "jlrun.strategies.zero_shot.ClosedForm, on fused features; leave zero_shot.head as "
-                "it is, and take another fusion than late",
+                "zero_shot=eszsl solves for a head that is a jlrun.strategies.zero_shot.ClosedForm "
+                "on fused features; leave zero_shot.head as it is, and choose another fusion than "
+                "late",
             )
 
     @torch.no_grad()

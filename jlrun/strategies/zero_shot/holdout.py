@@ -1,4 +1,4 @@
-"""Take the rows of unseen classes away from all that is learned from or selected by."""
+"""Holdout of unseen classes: no training or validation row has one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jlrun.errors import UserError
 from jlrun.strategies.zero_shot.classes import ClassSplit
 
 
-def withhold(
+def hold_out(
     splits: Splits, modalities: Mapping[str, Spec], task: str, split: ClassSplit, where: str
 ) -> Splits:
     """Return splits of which only the test rows have unseen classes.
@@ -31,15 +31,15 @@ def withhold(
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: if training or validation rows tell of unseen classes in another column, if a
+        UserError: if training or validation rows name unseen classes in another column, if a
             seen class has no training row, or if the test rows have no unseen class.
     """
     train, val, pool = (
         _seen_rows(view, task, split) for view in (splits.train, splits.val, splits.pool)
     )
-    _refuse_without_rows(train, val, splits.test, task, split, where)
+    _check_rows(train, val, splits.test, task, split, where)
     for view, kind in ((train, "training"), (val, "validation")):
-        _refuse_leak(view, kind, splits.classes, task, split, where)
+        _check_leakage(view, kind, splits.classes, task, split, where)
     statistics = measure_missing_statistics(modalities, train)
     return replace(splits, train=train, val=val, pool=pool, modalities=statistics)
 
@@ -48,7 +48,7 @@ def _seen_rows(view: View, task: str, split: ClassSplit) -> View:
     return view.take(split.is_seen(class_column(view, task)).nonzero().flatten())
 
 
-def _refuse_without_rows(
+def _check_rows(
     train: View, val: View, test: View, task: str, split: ClassSplit, where: str
 ) -> None:
     without = set(split.seen) - set(class_column(train, task).tolist())
@@ -66,7 +66,7 @@ def _refuse_without_rows(
         raise UserError.of(where, f"no test row is of an unseen class ({names})")
 
 
-def _refuse_leak(
+def _check_leakage(
     view: View,
     kind: str,
     classes: Mapping[str, tuple[str, ...]],

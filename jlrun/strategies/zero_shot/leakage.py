@@ -1,4 +1,4 @@
-"""Which classes another run has learned, whose weights or answers a run learns from."""
+"""Leakage check: weights that a run starts from must not have learned its unseen classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEPTH = 3  # <run>/checkpoints/best/model.safetensors
 
 
 def check_leakage(weights: Path, split: ClassSplit, where: str) -> None:
-    """Check that what lies at ``weights`` has not learned an unseen class.
+    """Check that the weights at ``weights`` have not learned an unseen class.
 
     Classes are the same if they have the same name. Those that were unseen there do not count.
 
@@ -27,15 +27,15 @@ def check_leakage(weights: Path, split: ClassSplit, where: str) -> None:
         where: config path of it, for errors.
 
     Raises:
-        UserError: if it has. Files of other libraries do not tell what they have learned.
+        UserError: if they have. Files of other libraries do not list their classes.
     """
     path = weights.expanduser()
-    taught = _learned_classes(path.resolve()) if path.exists() else []
-    shared = [name for name in split.unseen_names if name in taught]
+    learned = _learned_classes(path.resolve()) if path.exists() else []
+    shared = [name for name in split.unseen_names if name in learned]
     if shared:
         raise UserError.of(
             where,
-            f"'{weights}' has learned {', '.join(shared)}, which zero_shot.unseen says are unseen; "
+            f"'{weights}' has learned {', '.join(shared)}, which zero_shot.unseen lists as unseen; "
             "name other classes, or weights without them",
         )
 
@@ -63,7 +63,7 @@ def _learned_classes(weights: Path) -> list[str]:
 
 
 def _descriptions(weights: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield what jlrun says of weights: in the file itself, or beside and above it."""
+    """Yield jlrun's descriptions of weights: in the file itself, and in its folder and above."""
     if weights.suffix == ".safetensors" and weights.is_file():
         yield weights.parent, _metadata(weights)
     for folder in (weights, *weights.parents[:_DEPTH]):
@@ -78,4 +78,4 @@ def _metadata(file: Path) -> Mapping[str, Any]:
         with safe_open(file, framework="pt") as opened:
             return parse_json((opened.metadata() or {}).get("jlrun", "{}"))
     except (SafetensorError, OSError, ValueError):
-        return {}  # what reads the weights says what is wrong
+        return {}  # whoever reads the weights reports what is wrong

@@ -1,4 +1,4 @@
-"""What seen classes are trained with. Unseen ones play no part in any loss."""
+"""Losses on the seen classes. Unseen ones play no part in any loss."""
 
 # B rows, S seen classes;  s_j score of class j, y the true class
 
@@ -19,7 +19,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 class Method(ABC):
     """A loss on the scores of seen classes.
 
-    ``softmax`` says whether it is a cross-entropy, which label smoothing changes.
+    ``softmax``: whether it is a cross-entropy, which label smoothing changes.
     """
 
     softmax: ClassVar[bool] = False

@@ -32,13 +32,14 @@ from jlrun.strategies.zero_shot.protocol import chance
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
+from jlrun.training.recorder import MAIN_FIT
 
 CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """What is learned, and how.
+    """Settings of zero-shot learning.
 
     Attributes:
         split: which classes are seen.
@@ -82,9 +83,9 @@ def plan_zero_shot(
         units = [best_bias(scored) / max(scored.spread(), 1e-12) for scored in held_out]
         bias = None
         if units:
-            spread = make.score(predict("main"), target.val, split).spread()
+            spread = make.score(predict(MAIN_FIT), target.val, split).spread()
             bias = spread * sum(units) / len(units)
-        content = report(make.score(predict("main"), target.test, split), bias)
+        content = report(make.score(predict(MAIN_FIT), target.test, split), bias)
         without = {"attributes_without_contrast": list(split.without_contrast(zero_shot.vectors))}
         return {"zero_shot": content | without}
 
@@ -93,7 +94,7 @@ def plan_zero_shot(
 
     # What calibrates another model is scored on validation rows, and no test row is read for it.
     streams = {CALIBRATION: target.val} if pseudo else {}
-    main = replace(make.fit("main", split, target.name), val_scored=(make.learned(split),))
+    main = replace(make.fit(MAIN_FIT, split, target.name), val_scored=(make.learned(split),))
     return Plan(
         fits=(main, *(make.fit(name, p, CALIBRATION) for name, p in pseudo.items())),
         val={target.name: target.val, **streams},

@@ -1,4 +1,4 @@
-"""How zero-shot learning is scored: the unified protocol, calibrated stacking, and its curve.
+"""Protocol of zero-shot scores: the unified protocol, calibrated stacking, and its curve.
 
 Per-class means and harmonic mean: Xian et al., "Zero-Shot Learning: A Comprehensive Evaluation of
 the Good, the Bad and the Ugly", TPAMI 2019. Calibrated stacking, the seen-unseen curve, its area:

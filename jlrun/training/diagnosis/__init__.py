@@ -1,1 +1,1 @@
-"""How the tasks of one model get along: whose gradients oppose whose, and whose steps help whom."""
+"""Diagnosis of task interaction: conflicting gradients, and inter-task affinity."""

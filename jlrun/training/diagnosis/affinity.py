@@ -1,4 +1,4 @@
-"""Which task's steps help whom, by looking ahead.
+"""Inter-task affinity: how a step on one task changes the losses of the others.
 
 Inter-task affinity of Fifty, Amid, Zhao, Yu, Anil & Finn, "Efficiently Identifying Task Groupings
 for Multi-Task Learning" (TAG), NeurIPS 2021, eq. (1):

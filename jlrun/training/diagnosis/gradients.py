@@ -23,21 +23,21 @@ def by_parameters(step: StepForward, shared: Sequence[nn.Parameter]) -> tuple[Te
     count = len(step.phase.objectives)
     rows = shared[0].new_zeros(count, sum(p.numel() for p in shared))
     losses = torch.zeros_like(step.num_labelled)
-    for part in step.parts:
-        run = step.run(part)
-        for row, loss in zip(rows, run.singles, strict=True):
+    for micro_batch in step.micro_batches:
+        found = step.run(micro_batch)
+        for row, loss in zip(rows, found.singles, strict=True):
             row += _flat_gradient(loss, shared)
-        losses += run.means * run.counts
+        losses += found.means * found.counts
     return rows, losses / step.num_labelled.clamp(min=1)
 
 
 def by_features(step: StepForward) -> Tensor:
     """Return the task gradients ``(T, B·D)`` at the fused features, where the graph can be cut."""
     pieces = []
-    for part in step.parts:
-        run = step.run(part, cut=True)
-        assert run.cut is not None
-        pairs = zip(run.singles, run.cut.leaves, strict=True)
+    for micro_batch in step.micro_batches:
+        found = step.run(micro_batch, cut=True)
+        assert found.cut is not None
+        pairs = zip(found.singles, found.cut.leaves, strict=True)
         pieces.append(torch.stack([_flat_gradient(loss, (leaf,)) for loss, leaf in pairs]))
     return torch.cat(pieces, dim=1)
 
@@ -46,9 +46,9 @@ def mean_losses(step: StepForward) -> Tensor:
     """Return the losses ``(T,)`` without their scales, under the parameters as they are now."""
     total = torch.zeros_like(step.num_labelled)
     with torch.no_grad():
-        for part in step.parts:
-            run = step.run(part)
-            total += run.means * run.counts
+        for micro_batch in step.micro_batches:
+            found = step.run(micro_batch)
+            total += found.means * found.counts
     return total / step.num_labelled.clamp(min=1)
 
 

@@ -1,4 +1,4 @@
-"""A look at what the tasks of a training step do to each other."""
+"""Measurement of the task gradients of a training step."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from jlrun.models.module_state import untouched
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings.base import GradientSource
 from jlrun.seeding import preserved_randomness
-from jlrun.training.backward import takes_features
 from jlrun.training.diagnosis.affinity import affinities
 from jlrun.training.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner
+from jlrun.training.passes import takes_features
 from jlrun.training.plan import Phase
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What to look at, and when.
+    """Settings of the diagnosis.
 
     Attributes:
-        every: steps between two looks; None: none.
+        every: steps between two measurements; None: none.
         gradients: with respect to the shared ``parameters``, or to the ``features`` where the model
             has ones that all tasks share.
-        affinity: whether to look ahead as well, at one forward pass for each task.
+        affinity: whether to measure inter-task affinity too, at one forward pass for each task.
     """
 
     every: int | None = None
@@ -37,7 +37,7 @@ class Diagnosis:
     affinity: bool = False
 
     def due(self, number: int) -> bool:
-        """Whether to look at step ``number`` of a phase, from 0: the last of each ``every``."""
+        """Return whether step ``number``, from 0, is measured: the last of each ``every``."""
         return self.every is not None and (number + 1) % self.every == 0
 
 
@@ -46,12 +46,12 @@ NO_DIAGNOSIS = Diagnosis()
 
 @dataclass(frozen=True)
 class GradientMeasurement:
-    """What was seen.  (T tasks, N shared parameters)
+    """Measured task gradients.  (T tasks, N shared parameters)
 
     Attributes:
         tasks: labels of the objectives.
         active: Bool ``(T,)`` on the CPU: tasks with labelled rows in the step.
-        losses: ``(T,)`` on the CPU, without scales; None if only features were looked at.
+        losses: ``(T,)`` on the CPU, without scales; None if only features were measured.
         gramian: inner products of the task gradients, ``(T, T)`` float64 on the CPU.
         jacobian: task gradients by the shared parameters, ``(T, N)`` on the device, or None.
         affinity: Z ``(T, T)`` float64 on the CPU, from row to column, or None.
@@ -87,7 +87,7 @@ def measure_gradients(
     number: int,
     what: Diagnosis,
 ) -> GradientMeasurement | None:
-    """Look at a training step before it is done; nothing changes by it.
+    """Measure the task gradients of a training step before it is done; nothing changes by it.
 
     The forward passes are those of the step, BatchNorm and dropout included, in full precision.
 
@@ -97,10 +97,10 @@ def measure_gradients(
         batches: of the step.
         engine: device and accumulation.
         number: of the step in its phase, from 0.
-        what: to look at.
+        what: to measure.
 
     Returns:
-        None where there is nothing to see: one task, or no parameters that tasks share and train.
+        None where nothing can be measured: one task, or no parameters that tasks share.
     """
     shared = shared_parameters(learner.model)
     if len(phase.objectives) < 2 or not shared:

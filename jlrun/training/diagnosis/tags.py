@@ -1,4 +1,4 @@
-"""Under which tags looks are recorded, and how they are found again."""
+"""Tags of the diagnosis, and the values recorded under them."""
 
 from __future__ import annotations
 

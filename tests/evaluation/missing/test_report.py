@@ -13,8 +13,7 @@ import torch
 from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.config.slots import FUSION
-from jlrun.evaluation.missing.report import area_under, score_missing
-from jlrun.evaluation.missing.tags import missing_values
+from jlrun.evaluation.missing.report import area_under, missing_values, score_missing
 from jlrun.evaluation.scores import evaluate
 from tests.evaluation.missing.two_inputs import (
     MODALITIES,

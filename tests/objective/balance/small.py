@@ -31,7 +31,8 @@ from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Phase, Recipe
 from jlrun.training.schedules import Cosine
-from jlrun.training.step import StepStats, train_step
+from jlrun.training.stats import StepStats
+from jlrun.training.step import train_step
 from tests.toy import CPU, hard_model
 
 CONF = Path(__file__).parents[3] / "conf" / "balance"

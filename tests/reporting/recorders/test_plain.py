@@ -164,9 +164,9 @@ parity accuracy  0.950        0.962  -0.012 (-1.2 %)
 size mae         0.500        0.500   +0.000 (0.0 %)
 mean (delta_m)                                 0.0 %
 
-Multi-task learning helps: digit accuracy 0.960 vs 0.950 with a model of its own (+1.1 %).
-No gain: size mae 0.500 vs 0.500 with a model of its own (0.0 %).
-Negative transfer: parity accuracy 0.950 vs 0.962 with a model of its own (-1.2 %).
+Multi-task learning helps: digit accuracy 0.960 vs 0.950 with its own model (+1.1 %).
+No gain: size mae 0.500 vs 0.500 with its own model (0.0 %).
+Negative transfer: parity accuracy 0.950 vs 0.962 with its own model (-1.2 %).
 """
     text = finished(
         mode="multitask",
@@ -349,6 +349,6 @@ def test_a_gain_within_two_standard_errors_is_called_noise() -> None:
             "negative_transfer": ["a"],
         },
     )
-    assert "helps: b accuracy 0.900 vs 0.800 with a model of its own (+12.5 %, ± 2.0)." in text
+    assert "helps: b accuracy 0.900 vs 0.800 with its own model (+12.5 %, ± 2.0)." in text
     assert "Within the noise of the test split: a accuracy" in text
     assert "Negative transfer" not in text

@@ -167,7 +167,7 @@ def test_of_two_seen_classes_none_is_spared() -> None:
         (
             (TaskSpec("largest", Multiclass(0.1), CLASSES),),
             DeViSE(),
-            r"target\.tasks\.largest\.label_smoothing: Devise ranks",
+            r"target\.tasks\.largest\.label_smoothing: DeViSE ranks",
         ),
     ],
 )

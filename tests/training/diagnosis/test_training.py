@@ -16,7 +16,7 @@ from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
 from jlrun.objective.weightings.gradient_options import GradientOptions
-from jlrun.training.diagnosis.conflict import Opposition
+from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
 from jlrun.training.fit import FitFolder, FitRun
 from jlrun.training.parameter_rules import body_and_head
@@ -224,7 +224,7 @@ def test_what_was_counted_or_told_before_an_interruption_counts_after_it(tmp_pat
 
 
 def test_few_looks_are_counted_together_with_the_next_epochs() -> None:
-    gradient_conflict = Opposition()
+    gradient_conflict = GradientConflict()
     gradient_conflict.add({"a": -0.1, "b": 0.1})
     assert gradient_conflict.end_epoch(1) == []
     gradient_conflict.add({"a": 0.1, "b": -0.1})

@@ -96,4 +96,4 @@ def test_every_way_in_is_watched(
         assert main([*kept, *overrides]) == 2, way
         told = capsys.readouterr().err
         assert told.startswith(f"jlrun: {way.partition(' ')[0]}: ")
-        assert "has learned 3, which zero_shot.unseen says are unseen" in told
+        assert "has learned 3, which zero_shot.unseen lists as unseen" in told

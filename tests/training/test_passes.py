@@ -27,9 +27,9 @@ from jlrun.objective.weightings import (
     Weighting,
 )
 from jlrun.objective.weightings.gradient_options import GradientOptions
-from jlrun.training.backward import backward, num_samples
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner, build_learner
+from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
 from jlrun.training.step import train_step
 from tests.objective.weightings.test_battery import NODES, made
@@ -101,7 +101,7 @@ def gradients(
     learner = build_learner(smooth_model(), phase, engine)
     batches = {"dataset": double_batch() if batch is None else batch}
     samples = num_samples(learner.weighting)
-    backward(StepForward.of(learner, phase, engine, batches, 0.0, samples), 0)
+    passes_of(StepForward.of(learner, phase, engine, batches, 0.0, samples), 0).run()
     return {n: p.grad for n, p in learner.model.named_parameters() if p.grad is not None}
 
 
@@ -220,7 +220,7 @@ def test_reused_weights_give_the_gradient_that_solving_again_would() -> None:
             learner.weighting.last_weights = torch.tensor([2.0, 0.5])
             _falling(learner).last_active = torch.ones(2).bool()
             step = StepForward.of(learner, phase, Engine(CPU), {"dataset": double_batch()}, 0.0)
-            backward(step, number)
+            passes_of(step, number).run()
             found.append({n: p.grad for n, p in learner.model.named_parameters()})
             assert _falling(learner).asked == 1 - number
         assert_same(*found)  # pyright: ignore[reportArgumentType]
@@ -302,7 +302,7 @@ def test_gradients_that_are_not_finite_leave_the_state_alone() -> None:
     phase = phase_of(lambda tasks: DBMTL(tasks), gradients="parameters")
     learner = build_learner(smooth_model(), phase, Engine(CPU))
     before = {k: v.clone() for k, v in learner.weighting.state_dict().items()}
-    backward(StepForward.of(learner, phase, Engine(CPU), {"dataset": batch}, 0.0), 0)
+    passes_of(StepForward.of(learner, phase, Engine(CPU), {"dataset": batch}, 0.0), 0).run()
     after = learner.weighting.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 

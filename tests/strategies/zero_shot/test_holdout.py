@@ -14,7 +14,7 @@ from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.strata import class_column
 from jlrun.errors import UserError
 from jlrun.strategies.zero_shot import ClassSplit
-from jlrun.strategies.zero_shot.holdout import withhold
+from jlrun.strategies.zero_shot.holdout import hold_out
 
 NAMES = ("a", "b", "c", "d")
 SPLIT = ClassSplit(NAMES, seen=(0, 1, 2), unseen=(3,))
@@ -39,7 +39,7 @@ def dataset(classes: dict[str, tuple[str, ...]] | None = None, **columns: torch.
 
 def withheld(data: Dataset, split: ClassSplit = SPLIT) -> Splits:
     splits = make_splits(data, Subset(test_fraction=0.3), seed=0)
-    return withhold(splits, data.modalities, "label", split, "target")
+    return hold_out(splits, data.modalities, "label", split, "target")
 
 
 def test_only_the_test_rows_have_unseen_classes() -> None:

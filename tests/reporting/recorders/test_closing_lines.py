@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jlrun.reporting.recorders.zero_shot_lines import zero_shot_lines
+from jlrun.reporting.recorders.closing_lines import zero_shot_lines
 
 RESULT = {
     "zero_shot": {

@@ -1,0 +1,110 @@
+"""Passes of one training step, and what the two ways over task gradients have in common."""
+
+# T tasks, N shared coordinates
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.training.forward import MicroBatchLosses, StepForward
+
+
+class Passes(ABC):
+    """The forward and backward passes of one training step.
+
+    Args:
+        forward: the step's forward passes.
+    """
+
+    def __init__(self, forward: StepForward) -> None:
+        self.forward = forward
+        self.scale = forward.learner.loss_scale
+
+    @abstractmethod
+    def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
+        """Fill ``.grad`` of everything that trains, times the scaler's scale.
+
+        Returns:
+            The losses of the micro-batches, and the scalar that was differentiated (for gradient
+            weightings Σ L_i and the penalties), detached.
+        """
+
+
+class TaskGradientPasses(Passes):
+    """Passes that give a `GradientWeighting` the gradient of each task.
+
+    Parameters that belong to one task (heads) get the gradient of Σ L_i, or, with
+    ``head_grad=weighted``, of Σ w_i L_i.
+
+    Args:
+        forward: the step's forward passes.
+        weighting: of the step's objectives.
+        number: of the step in its phase, from 0.
+    """
+
+    def __init__(self, forward: StepForward, weighting: GradientWeighting, number: int) -> None:
+        super().__init__(forward)
+        options = forward.phase.recipe.gradient_options
+        self.weighting = weighting
+        self.weighted_heads = options.head_grad == "weighted"
+        self.reuses_weights = number % options.update_every != 0 and self._knows_all_tasks()
+
+    def _knows_all_tasks(self) -> bool:
+        """Return whether the last weights were found with all of the step's tasks.
+
+        A task without labels had the weight 0 then, and might have it forever.
+        """
+        unknown = (self.forward.num_labelled > 0) & ~self.weighting.last_active
+        return not bool(unknown.any())
+
+    def update(
+        self, micro_batches: Sequence[MicroBatchLosses], samples: tuple[Tensor, ...]
+    ) -> Tensor:
+        """Return the update ``(N,)`` of Jacobians ``(T, N)``."""
+        if self.reuses_weights:
+            return self.weighting.last_weights.to(samples[0]) @ samples[0]
+        wanted = self.weighting.num_samples
+        gradients = TaskGradients(
+            names=tuple(o.label for o in self.forward.phase.objectives),
+            losses=torch.stack([losses.values.detach() for losses in micro_batches]).sum(dim=0),
+            active=self.forward.num_labelled > 0,
+            # A batch of fewer rows than samples is its own sample, several times over.
+            samples=samples
+            if len(samples) == wanted
+            else (torch.stack(samples).mean(dim=0),) * wanted,
+        )
+        if not bool(torch.isfinite(gradients.gramian).all()):
+            # A loss scale that was too large (the scaler skips the step), or a run that diverges
+            # (the step is refused): nothing to solve, and nothing that state should remember.
+            return gradients.jacobian.sum(dim=0)
+        self.weighting.last_active = gradients.active
+        self.weighting.last_gramian = gradients.gramian.to(self.weighting.last_gramian)
+        with torch.no_grad():
+            return self.weighting(gradients)
+
+    def weighted_sum(self, losses: MicroBatchLosses) -> Tensor:
+        """Return Σ w_i L_i of a micro-batch, by the last weights."""
+        return (self.weighting.last_weights.to(losses.means) * losses.values).sum()
+
+
+def plain_total(micro_batches: Sequence[MicroBatchLosses]) -> Tensor:
+    """Return Σ L_i and the penalties of all micro-batches, detached."""
+    return torch.stack(
+        [m.values.detach().sum() + m.penalties.detach() for m in micro_batches]
+    ).sum()
+
+
+def backward_from(
+    loss: Tensor,
+    inputs: Sequence[Tensor] | None = None,
+    keep: bool = False,
+    gradient: Tensor | None = None,
+) -> None:
+    """Go back from ``loss`` where there is a way, to all leaves or to ``inputs`` alone."""
+    if loss.requires_grad and (inputs is None or inputs):
+        torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)

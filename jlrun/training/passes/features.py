@@ -1,0 +1,105 @@
+"""Task gradients with respect to the shared features: the graph is cut there."""
+
+# T tasks, B rows, D features
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.models.sharing.base import FeatureSharing
+from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.passes.base import TaskGradientPasses, backward_from, plain_total
+
+
+def takes_features(forward: StepForward) -> bool:
+    """Return whether task gradients are with respect to features.
+
+    Features of several streams are of different rows: tasks of different streams would always be
+    orthogonal there. And some ways of sharing have no features that all tasks have in common. Then
+    the gradients are those of the shared parameters.
+    """
+    return (
+        forward.phase.recipe.gradient_options.gradients == "features"
+        and len(forward.micro_batches[0]) == len({o.stream for o in forward.phase.objectives}) == 1
+        and isinstance(forward.learner.model.body, FeatureSharing)
+    )
+
+
+class FeaturePasses(TaskGradientPasses):
+    """All losses back to the cut, then the update back through the trunk."""
+
+    def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
+        forward = self.forward
+        done = [forward.run(micro_batch, cut=True) for micro_batch in forward.micro_batches]
+        keep = self.weighted_heads or any(losses.penalties.requires_grad for losses in done)
+        pieces = [self._leaf_gradients(losses, keep) for losses in done]
+        jacobian = torch.cat(pieces, dim=1) if len(pieces) > 1 else pieces[0]
+        update = self.update(done, (jacobian,))
+        above = self._above_cut() if self.weighted_heads else ()
+        updates = update.split([piece.shape[1] for piece in pieces])
+        for losses, piece in zip(done, updates, strict=True):
+            if self.weighted_heads:
+                weighted = self.weighted_sum(losses) * self.scale
+                backward_from(weighted, above, keep=losses.penalties.requires_grad)
+            self._backward_trunk(losses, piece)
+        return done, plain_total(done)
+
+    def _leaf_gradients(self, losses: MicroBatchLosses, keep: bool) -> Tensor:
+        """Return the gradients of a micro-batch's losses at the cut, ``(T, B·D)`` float32.
+
+        What is above the cut gets its gradients on the way, unless they are to be weighted.
+        """
+        assert losses.cut is not None
+        leaves, singles, scale = losses.cut.leaves, losses.singles, self.scale
+        inputs = list(leaves) if self.weighted_heads else None
+        rows = []
+        if len({id(leaf) for leaf in leaves}) == len(leaves):  # one pass reaches them all
+            backward_from(sum(singles[1:], singles[0]) * scale, inputs, keep=keep)
+            rows = [_taken(leaf) for leaf in leaves]
+        else:
+            last = len(leaves) - 1
+            for i, (loss, leaf) in enumerate(zip(singles, leaves, strict=True)):
+                alone = None if inputs is None else [leaf]
+                backward_from(loss * scale, alone, keep=keep or i < last)
+                rows.append(_taken(leaf))
+        return torch.stack(rows) / scale if scale != 1 else torch.stack(rows)
+
+    def _backward_trunk(self, losses: MicroBatchLosses, update: Tensor) -> None:
+        """Go back from the cut with ``update (B·D,)``, and with the penalties, in one pass."""
+        assert losses.cut is not None
+        fused, gradient = losses.cut.fused, (update * self.scale).to(losses.cut.fused.dtype)
+        gradient = gradient.view_as(fused)
+        penalties = losses.penalties * self.scale
+        if not penalties.requires_grad:
+            backward_from(fused, gradient=gradient)
+            return
+        # Terms that read logits reach the cut too; what they leave there goes on with the rest.
+        leaves = tuple({id(leaf): leaf for leaf in losses.cut.leaves}.values())
+        for extra in _gradients_at(leaves, penalties):
+            gradient = gradient if extra is None else gradient + extra
+        if fused.requires_grad:
+            torch.autograd.backward([fused, penalties], [gradient, None])
+        else:
+            penalties.backward()
+
+    def _above_cut(self) -> tuple[nn.Parameter, ...]:
+        """Return the parameters that train outside the trunk, shared (experts) or not."""
+        model = self.forward.learner.model
+        assert isinstance(model.body, FeatureSharing)
+        below = {id(parameter) for parameter in model.body.trunk.parameters()}
+        return tuple(p for p in model.parameters() if p.requires_grad and id(p) not in below)
+
+
+def _gradients_at(leaves: Sequence[Tensor], loss: Tensor) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(loss, leaves, retain_graph=True, allow_unused=True)
+
+
+def _taken(leaf: Tensor) -> Tensor:
+    """Return the gradient of ``leaf``, flat in float32 at least, and forget it there."""
+    grad, leaf.grad = leaf.grad, None
+    if grad is None:
+        return torch.zeros(leaf.numel(), device=leaf.device)
+    return grad.flatten() if grad.dtype == torch.float64 else grad.flatten().float()

@@ -1,0 +1,61 @@
+"""Gradients of one scalar of the losses: one backward pass for each micro-batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jlrun.objective.weightings.base import LossWeighting, TaskLosses
+from jlrun.seeding import preserved_randomness
+from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.passes.base import Passes, backward_from
+
+
+class ScalarPasses(Passes):
+    """One forward and one backward pass for each micro-batch.
+
+    Args:
+        forward: the step's forward passes.
+        weighting: of the step's objectives.
+    """
+
+    def __init__(self, forward: StepForward, weighting: LossWeighting) -> None:
+        super().__init__(forward)
+        self._weighting = weighting
+
+    def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
+        done, forward = [], self.forward
+        total = torch.zeros((), device=forward.num_labelled.device)
+        coefficients = None
+        if len(forward.micro_batches) > 1 and not self._weighting.additive:
+            coefficients, total = self._coefficients()
+        for micro_batch in forward.micro_batches:
+            losses = forward.run(micro_batch)
+            if coefficients is None:
+                loss = self._weighting(self._losses(losses.values)) + losses.penalties
+                total = total + loss.detach()
+            else:
+                loss = (coefficients * losses.values).sum() + losses.penalties
+                total = total + losses.penalties.detach()
+            if losses.balance.apart:
+                total = total + forward.apart.add(losses.balance.apart, self.scale)
+            backward_from(loss * self.scale)
+            done.append(losses)
+        return done, total
+
+    def _coefficients(self) -> tuple[Tensor, Tensor]:
+        """Return ∂S/∂L ``(T,)`` of the weighting's scalar S at the step's losses, and S.
+
+        The losses of all micro-batches are computed once more for it, without gradients and under
+        the same random numbers. Parameters of the weighting get their gradients here.
+        """
+        with preserved_randomness():
+            values = self.forward.values_now()
+            total = self._weighting(self._losses(values.requires_grad_()))
+        (total * self.scale).backward()
+        assert values.grad is not None
+        return values.grad / self.scale, total.detach()
+
+    def _losses(self, values: Tensor) -> TaskLosses:
+        names = tuple(o.label for o in self.forward.phase.objectives)
+        return TaskLosses(names, values, self.forward.num_labelled > 0)
