@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -11,6 +12,7 @@ from jlrun.data.batch import Batch
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.shared_space import SharedSpace
 from jlrun.models.sharing.base import Sharing
+from jlrun.models.trunk import Trunk
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,25 @@ class JointModel(nn.Module):
     def num_parameters(self, trainable: bool = False) -> int:
         """Number of parameters, or of those that are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)
+
+
+def trunks(model: JointModel) -> list[Trunk]:
+    """Return the trunks of a model: one, or one for each task."""
+    return [module for module in model.body.modules() if isinstance(module, Trunk)]
+
+
+def widths(model: JointModel) -> dict[str, int]:
+    """Return modality -> width of its features, in the model's order."""
+    first, *_ = trunks(model)
+    return {m: cast(int, encoder.out_features) for m, encoder in first.encoders.items()}
+
+
+def encoder_parameters(model: JointModel, modality: str) -> tuple[nn.Parameter, ...]:
+    """Return the parameters that train of the encoders of ``modality``, in all trunks."""
+    found = {
+        id(parameter): parameter
+        for trunk in trunks(model)
+        for parameter in trunk.encoders[modality].parameters()
+        if parameter.requires_grad
+    }
+    return tuple(found.values())

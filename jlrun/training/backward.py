@@ -90,8 +90,8 @@ def _backward_loss(
         else:
             loss = (coefficients * run.values).sum() + run.penalties
             total = total + run.penalties.detach()
-        if run.balance.apart:
-            total = total + step.apart.add(run.balance.apart, scale)
+        if run.balance.encoder_losses:
+            total = total + step.apart.add(run.balance.encoder_losses, scale)
         _backward(loss * scale)
         runs.append(run)
     return runs, total

@@ -3,9 +3,9 @@
 from jlrun.models.class_vectors.table import (
     ClassVectors,
     Normalization,
+    check_distinct,
     class_vectors,
     normalized,
-    refuse_equal,
 )
 
-__all__ = ["ClassVectors", "Normalization", "class_vectors", "normalized", "refuse_equal"]
+__all__ = ["ClassVectors", "Normalization", "check_distinct", "class_vectors", "normalized"]

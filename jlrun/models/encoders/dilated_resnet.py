@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.architectures import build_features
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.pretrained import load_pretrained
+from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.torchvision_model import renormalise
 from jlrun.models.module_state import running_statistics
 

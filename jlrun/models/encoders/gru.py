@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import SeriesSpec
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.steps import read_steps
+from jlrun.models.encoders.sequences import read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 

@@ -20,8 +20,8 @@ from jlrun.models.encoders.architectures import (
     working_size,
 )
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.pretrained import load_pretrained
+from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.torchvision_maps import halves, map_shape
 from jlrun.models.module_state import running_statistics
 from jlrun.models.weight_files import LoadReport

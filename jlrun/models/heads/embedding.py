@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError
-from jlrun.models.class_vectors import Normalization, class_vectors, normalized, refuse_equal
+from jlrun.models.class_vectors import Normalization, check_distinct, class_vectors, normalized
 from jlrun.models.heads.shapes import check_vectors
 from jlrun.ranges import PositiveFloat, PositiveInt
 
@@ -89,5 +89,5 @@ def described(
             f"{out_features} outputs; choose tasks with classes by tasks=[…], or heads=linear",
         )
     vectors = normalized(class_vectors(attributes, classes, WHERE).values, normalize)
-    refuse_equal(vectors, classes, WHERE)
+    check_distinct(vectors, classes, WHERE)
     return vectors[1:] - vectors[:1] if binary else vectors

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.objective.balance.encoders import widths
+from jlrun.models.joint_model import JointModel, Outputs, widths
 from jlrun.objective.balance.rows import num_usable
 from jlrun.objective.weightings.base import Weighting
 
@@ -71,17 +70,18 @@ class MicroBatchView:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a balance makes of a part of a training step.
+    """What a balance measures on a micro-batch.
 
     Attributes:
-        loss: a scalar that is added to the step's losses; over all parts these add up. None: 0.
-        apart: modality -> scalar whose gradient by the modality's encoder is kept apart
-            (`StepDone.apart`), while everything else gets it as that of ``loss``.
-        seen: name -> detached sums; those of all parts are added up.
+        loss: a scalar that is added to the step's losses; summed over micro-batches. None: 0.
+        encoder_losses: modality -> scalar whose gradient by the modality's encoder is kept
+            separate (`StepDone.encoder_gradients`); all other parameters get it as that of
+            ``loss``.
+        seen: name -> detached sums; those of all micro-batches are added up.
     """
 
     loss: Tensor | None = None
-    apart: Mapping[str, Tensor] = field(default_factory=dict)
+    encoder_losses: Mapping[str, Tensor] = field(default_factory=dict)
     seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -91,10 +91,10 @@ class StepDone:
 
     Attributes:
         model: the model being trained.
-        seen: name -> `Measured.seen`, added up over all parts.
-        counts: ``(M, K)``, as in `PartView`.
-        apart: modality -> gradient ``(N_m,)`` of what was kept apart, by the parameters of
-            `jlrun.objective.balance.encoders.encoder_parameters`.
+        seen: name -> `Measured.seen`, added up over all micro-batches.
+        counts: ``(M, K)``, as in `MicroBatchView`.
+        encoder_gradients: modality -> gradient ``(N_m,)`` of `Measured.encoder_losses` by
+            `jlrun.models.joint_model.encoder_parameters`.
         scale: what all gradients are multiplied with (fp16).
         progress: as in `MicroBatchView`.
     """
@@ -102,7 +102,7 @@ class StepDone:
     model: JointModel
     seen: Mapping[str, Tensor]
     counts: Tensor
-    apart: Mapping[str, Tensor]
+    encoder_gradients: Mapping[str, Tensor]
     scale: float
     progress: float
 
@@ -136,14 +136,14 @@ class Balance(nn.Module, ABC):
 
     Attributes:
         held_out: share of the training rows that is not trained on, for `after_epoch` to look at.
-        keeps_apart: whether `measure` returns losses in ``apart``.
+        has_encoder_losses: whether `measure` returns ``encoder_losses``.
         spans_phase: whether what it does depends on the share of the phase that is done.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
 
     held_out: float = 0.0
-    keeps_apart: ClassVar[bool] = False
+    has_encoder_losses: ClassVar[bool] = False
     spans_phase: ClassVar[bool] = False
     modalities: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()

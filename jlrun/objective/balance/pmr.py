@@ -13,7 +13,11 @@ from jlrun.errors import UserError
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.prototypes import Prototypes
 from jlrun.objective.balance.rows import usable
-from jlrun.objective.balance.unimodal import coefficient_readings, loss_readings, refuse_dense
+from jlrun.objective.balance.unimodal import (
+    check_no_dense_tasks,
+    coefficient_readings,
+    loss_readings,
+)
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 from jlrun.tasks import Binary, Multiclass
 
@@ -61,7 +65,7 @@ class PMR(Balance):
 
     def begin_phase(self, start: BalanceStart) -> None:
         super().begin_phase(start)
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         counted = {o.head: _num_classes(o) for o in start.objectives if _num_classes(o)}
         if not counted:
             raise UserError.of(

@@ -30,7 +30,7 @@ class UnimodalHeads(nn.Module):
 
     def __init__(self, start: BalanceStart) -> None:
         super().__init__()
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         self.objectives = start.objectives
         self.modalities = tuple(start.widths)
         self.heads = nn.ModuleDict(
@@ -78,7 +78,7 @@ class UnimodalHeads(nn.Module):
         return sums / view.counts.clamp(min=1)
 
 
-def refuse_dense(objectives: Sequence[Objective]) -> None:
+def check_no_dense_tasks(objectives: Sequence[Objective]) -> None:
     """Check that every task has one target for each row.
 
     Raises:

@@ -25,9 +25,7 @@ from jlrun.objective.weightings.graddrop import GradDrop
 from jlrun.objective.weightings.gradnorm import GradNorm
 from jlrun.objective.weightings.gradvac import GradVac
 from jlrun.objective.weightings.groupdro import GroupDRO
-from jlrun.objective.weightings.imtl import IMTL
-from jlrun.objective.weightings.imtl_g import IMTLG
-from jlrun.objective.weightings.imtl_l import IMTLL
+from jlrun.objective.weightings.imtl import IMTL, IMTLG, IMTLL
 from jlrun.objective.weightings.ldc import LDC
 from jlrun.objective.weightings.log import Log
 from jlrun.objective.weightings.mgda import MGDA
@@ -39,8 +37,7 @@ from jlrun.objective.weightings.random import Random
 from jlrun.objective.weightings.sdmgrad import SDMGrad
 from jlrun.objective.weightings.smooth_tchebycheff import STCH
 from jlrun.objective.weightings.torchjd import TorchJD
-from jlrun.objective.weightings.uncertainty import Uncertainty
-from jlrun.objective.weightings.uncertainty_soft import UncertaintySoft
+from jlrun.objective.weightings.uncertainty import Uncertainty, UncertaintySoft
 from jlrun.objective.weightings.upgrad import UPGrad
 
 __all__ = [

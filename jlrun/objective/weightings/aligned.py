@@ -31,7 +31,7 @@ class AlignedMTL(GramianWeighting):
         super().__init__(tasks)
         self.scale: Scale = scale
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, lambda array: aligned_weights(array, self.scale))
 
 

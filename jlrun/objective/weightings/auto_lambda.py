@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.objective.weightings.adam import TaskAdam
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 

@@ -149,19 +149,34 @@ class GradientWeighting(Weighting, ABC):
 
 
 class GramianWeighting(GradientWeighting, ABC):
-    """The update is Σ_i w_i g_i with w a function of the Gramian of the active tasks."""
+    """The update is Σ_i w_i g_i with w a function of the active tasks' Gramian and losses."""
 
     def forward(self, gradients: TaskGradients) -> Tensor:
         rows = gradients.active.cpu().nonzero().flatten()
         weights = torch.zeros(len(self.tasks), dtype=torch.float64)
         if len(rows):
-            weights[rows] = self.weigh(gradients.gramian[rows][:, rows])
+            losses = gradients.losses.double().cpu()[rows]
+            weights[rows] = self.weigh(gradients.gramian[rows][:, rows], losses)
         self.last_weights = weights.to(self.last_weights)
         return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
 
     @abstractmethod
-    def weigh(self, gramian: Tensor) -> Tensor:
-        """Return w ``(A,)`` float64 of a Gramian ``(A, A)`` float64 on the CPU.
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
+        """Return w ``(A,)`` float64, finite for every Gramian: badly scaled, singular, and zero.
 
-        Finite for every Gramian: badly scaled, singular, and zero.
+        Args:
+            gramian: of the gradients of the A active tasks, ``(A, A)`` float64 on the CPU.
+            losses: of the same tasks, ``(A,)`` float64 on the CPU.
         """
+
+
+EPSILON = 1e-8
+
+
+def positive(losses: Tensor) -> Tensor:
+    """Return L + ε, so that values and gradients are finite at L = 0; the shape is kept.
+
+    Methods of relative losses have no meaning where L < 0. The result is then not a number, which
+    stops the run: a clamped loss would train nothing and tell nobody.
+    """
+    return torch.where(losses < 0, torch.nan, losses + EPSILON)

@@ -44,7 +44,7 @@ class CAGrad(GramianWeighting):
         self.c = c
         self.divisor = {"none": 1.0, "linear": 1.0 + c, "squared": 1.0 + c**2}[rescale]
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         mean = np.full(len(gramian), 1 / len(gramian))
         weights = mean + conflict_averse_multipliers(gramian.numpy(), self.c)
         return torch.from_numpy(weights / self.divisor)

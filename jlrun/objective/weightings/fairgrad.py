@@ -33,7 +33,7 @@ class FairGrad(GramianWeighting):
         super().__init__(tasks)
         self.alpha = alpha
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, lambda array: fair_weights(array, self.alpha))
 
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.objective.weightings.adam import TaskAdam
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import EPSILON
+from jlrun.objective.weightings.base import EPSILON, LossWeighting, TaskLosses
+from jlrun.objective.weightings.simplex import masked_softmax
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 # ξ logits of the tasks, z = softmax(ξ), b lower bounds, D = L − b + ε, δ what a step gained:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.adam import TaskAdam
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 _EPSILON = 1e-8

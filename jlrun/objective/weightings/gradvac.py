@@ -44,7 +44,7 @@ class GradVac(GramianWeighting):
         self._rows = gradients.active.nonzero().flatten().to(self.target.device)
         return super().forward(gradients)
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         assert self._rows is not None
         rows, columns = self._rows[:, None], self._rows[None, :]
         target = self.target[rows, columns].tolist()

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.objective.weightings.adam import TaskAdam
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import positive
+from jlrun.objective.weightings.base import LossWeighting, TaskLosses, positive
+from jlrun.objective.weightings.simplex import masked_softmax
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 # ℓ losses (normalised if asked for), v logits, w their weights, u = w ℓ.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
-from jlrun.objective.weightings.memory import GradientMemory
 from jlrun.objective.weightings.simplex import project_to_simplex, step_on_simplex
+from jlrun.objective.weightings.state import GradientMemory
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, Probability
 
 _EPSILON = 1e-8

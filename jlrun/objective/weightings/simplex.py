@@ -55,3 +55,17 @@ def step_on_simplex(
     state[rows] = share * step[rows]
     weights.copy_(state)
     return step
+
+
+def masked_softmax(logits: Tensor, active: Tensor) -> Tensor:
+    """Return the softmax ``(T,)`` over active tasks, and 0 for the others.
+
+    Without an active task all are 0.
+
+    Args:
+        logits: ``(T,)``, finite for active tasks.
+        active: Bool ``(T,)``.
+    """
+    masked = logits.masked_fill(~active, -torch.inf)
+    powers = (logits - masked.detach().max()).masked_fill(~active, -torch.inf).exp()
+    return powers / powers.sum().clamp(min=torch.finfo(powers.dtype).tiny)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import EPSILON, positive
+from jlrun.objective.weightings.base import EPSILON, LossWeighting, TaskLosses, positive
+from jlrun.objective.weightings.simplex import masked_softmax
 from jlrun.ranges import NonNegativeInt, PositiveFloat
 
 # n nadir: the losses that progress is measured against, A tasks with labels in the step.

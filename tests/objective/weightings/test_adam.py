@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jlrun.objective.weightings.adam import TaskAdam
+from jlrun.objective.weightings.state import TaskAdam
 
 
 def gradients(steps: int, dtype: torch.dtype) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jlrun.objective.weightings.masked_softmax import masked_softmax
+from jlrun.objective.weightings.simplex import masked_softmax
 
 
 def test_it_is_the_softmax_of_the_active_and_zero_elsewhere() -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from jlrun.objective.weightings.memory import GradientMemory
+from jlrun.objective.weightings.state import GradientMemory
 
 
 def test_it_takes_the_size_and_dtype_of_the_first_jacobian() -> None:

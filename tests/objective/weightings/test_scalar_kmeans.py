@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from jlrun.objective.weightings.scalar_kmeans import scalar_kmeans
+from jlrun.objective.weightings.go4align import scalar_kmeans
 
 
 def least_error(values: np.ndarray, num_groups: int) -> float:

@@ -10,9 +10,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from jlrun.objective.ramps import RampName, ramp
-from jlrun.objective.terms.adaptation.discriminator import Discriminators, domain_loss
+from jlrun.objective.terms.adaptation.adversarial import Discriminators, domain_loss, reverse
 from jlrun.objective.terms.adaptation.pairs import feature_rows, mean_over_pairs, target_pairs
-from jlrun.objective.terms.adaptation.reversal import reverse
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt

@@ -23,7 +23,7 @@ from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.encoding import full_precision
 from jlrun.objective.terms.self_supervised.projector import any_trunk, placed
 from jlrun.objective.terms.self_supervised.samples import sample_row
-from jlrun.objective.terms.totals import nothing, precise
+from jlrun.objective.terms.totals import no_loss, precise
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class CrossModal(Term):
     def forward(self, view: StepView) -> Tensor:
         space = cast(JointModel, view.model).space(self.space)
         if space is None:
-            return nothing(view)
+            return no_loss(view)
         rows = rows_of(view, self.positives)
         projected = {m: precise(z) for m, z in space(rows.features).items()}
         some = next(iter(projected.values()))

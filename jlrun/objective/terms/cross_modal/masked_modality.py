@@ -18,12 +18,11 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.shared_space import projection
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.cross_modal.base import feature_widths
-from jlrun.objective.terms.cross_modal.following import follow
 from jlrun.objective.terms.self_supervised.byol import teacher_momentum
 from jlrun.objective.terms.self_supervised.encoding import encode
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.totals import nothing, precise, total
-from jlrun.objective.terms.transfer.frozen import FrozenModel
+from jlrun.objective.terms.totals import no_loss, precise, total
+from jlrun.objective.terms.transfer.frozen import FrozenModel, follow
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 _EPS = 1e-4
@@ -79,7 +78,7 @@ class MaskedModality(Term):
     def forward(self, view: StepView) -> Tensor:
         sums = [self._of(view.model, batch) for batch in view.batches.values()]
         found = [value for value in sums if value is not None]
-        return total(found, view) / max(1, len(found)) if found else nothing(view)
+        return total(found, view) / max(1, len(found)) if found else no_loss(view)
 
     def _of(self, model: nn.Module, batch: Batch) -> Tensor | None:
         """Return the loss of the rows with two modalities or more; None if there are none."""

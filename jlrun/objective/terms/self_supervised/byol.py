@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from jlrun.models.joint_model import JointModel
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision, nothing
+from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 
@@ -76,7 +76,7 @@ class BYOL(Term):
     def forward(self, view: StepView) -> Tensor:
         features = encode_views(view)
         if features is None:
-            return nothing(view)
+            return no_loss(view)
         predicted = precise(self.predictor(self.projector(features)))
         target = self._targets(view)
         with full_precision(predicted):

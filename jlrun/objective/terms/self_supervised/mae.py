@@ -16,9 +16,10 @@ from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode, nothing, plain_rows
-from jlrun.objective.terms.self_supervised.mae_decoders import FeatureDecoder, TokenDecoder
-from jlrun.objective.terms.self_supervised.patches import (
+from jlrun.objective.terms.self_supervised.encoding import encode, plain_rows
+from jlrun.objective.terms.self_supervised.mae_decoders import (
+    FeatureDecoder,
+    TokenDecoder,
     hide_patches,
     padded,
     patchify,
@@ -27,7 +28,7 @@ from jlrun.objective.terms.self_supervised.patches import (
 )
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.self_supervised.samples import find_images
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -114,7 +115,7 @@ class MAE(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not self._modality or (rows := plain_rows(view, self._modality)) is None:
-            return nothing(view)
+            return no_loss(view)
         images = padded(rows.inputs[self._modality], self._side)
         patches = standardised(patchify(precise(images), self._side))
         num_patches = patches.shape[1]

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode, nothing, plain_rows
+from jlrun.objective.terms.self_supervised.encoding import encode, plain_rows
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.self_supervised.samples import find_images
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat
 
 
@@ -62,7 +62,7 @@ class Rotation(Term):
     def forward(self, view: StepView) -> Tensor:
         modality = self._modality
         if modality is None or (rows := plain_rows(view, modality)) is None:
-            return nothing(view)
+            return no_loss(view)
         turned = Batch.concatenate([_turned(rows, modality, turns) for turns in range(4)])
         logits = precise(self.head(encode(view.model, turned)))
         turns = torch.arange(4, device=logits.device).repeat_interleave(rows.size)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.totals import nothing, precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -35,7 +35,7 @@ class BSS(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not view.outputs:
-            return nothing(view)
+            return no_loss(view)
         features = precise(torch.cat([output.fused for output in view.outputs.values()]))
         if features.ndim > 2:
             raise UserError.of(

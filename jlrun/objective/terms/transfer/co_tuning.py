@@ -14,8 +14,7 @@ from jlrun.errors import UserError
 from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import precise, total
 from jlrun.objective.terms.transfer.divergence import class_log_probabilities
-from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.source_heads import own_source_heads
+from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.tasks import Binary, Multiclass, Task
 

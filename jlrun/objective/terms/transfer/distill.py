@@ -11,11 +11,10 @@ from torch.nn import functional as F
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import nothing, precise, total
+from jlrun.objective.terms.totals import no_loss, precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
 from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.teacher import Teachers
-from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter, located_at
+from jlrun.objective.terms.transfer.teacher import TeacherAdapter, Teachers, located_at
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 WHERE = "terms.distill.run"
@@ -94,7 +93,7 @@ class Distill(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not view.outputs:
-            return nothing(view)
+            return no_loss(view)
         assert self._guide is not None, "begin_phase comes first"
         sums = []
         for stream, outputs in view.outputs.items():

@@ -11,8 +11,7 @@ from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
 from jlrun.objective.terms.head_weights import check_heads
 from jlrun.objective.terms.totals import precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
-from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.source_heads import own_source_heads
+from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from jlrun.objective.terms.base import Term
 from jlrun.objective.terms.self_supervised import Barlow, LeJEPA, SimCLR, SupCon, VICReg
-from jlrun.objective.terms.self_supervised.sigreg import sigreg
+from jlrun.objective.terms.self_supervised.lejepa import sigreg
 from tests.objective.terms.self_supervised.phase import given, without_projector
 
 COMPARING = {

@@ -24,8 +24,7 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.divergence import divergence
-from jlrun.objective.terms.transfer.teacher import Teacher
-from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
+from jlrun.objective.terms.transfer.teacher import Teacher, TeacherAdapter
 from jlrun.runs.saved_model import load_saved_model, load_teacher
 from jlrun.runs.saved_run import load_run
 from jlrun.runs.terms import SavedTeachers

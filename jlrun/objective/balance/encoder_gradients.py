@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class ApartGradients:
+class EncoderGradients:
     """The gradients of one loss for each modality by its encoder, added up over a step's parts.
 
     Args:
@@ -46,11 +46,11 @@ class ApartGradients:
             parameter.grad = grad
 
 
-def flat(gradients: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> Tensor:
+def flat(gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
     """Return gradients end to end ``(N,)``; zeros for None."""
-    pairs = zip(gradients, parameters, strict=True)
+    pairs = zip(gradients, like, strict=True)
     return torch.cat(
-        [torch.zeros_like(p).flatten() if g is None else g.flatten() for g, p in pairs]
+        [torch.zeros_like(x).flatten() if g is None else g.flatten() for g, x in pairs]
     )
 
 

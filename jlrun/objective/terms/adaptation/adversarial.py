@@ -1,15 +1,46 @@
-"""Networks that tell a source from the target."""
+"""Adversarial training of domains: gradient reversal, and discriminators of source and target."""
 
-# z logit of the target's side (B,), w weights of rows (B,)
+# λ strength of reversal, z logit of the target's side (B,), w weights of rows (B,)
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.objective.terms.totals import precise
+
+
+def reverse(x: Tensor, strength: float) -> Tensor:
+    """Return ``x``; the gradient that comes back through it is multiplied by −λ.
+
+    The gradient reversal layer of Ganin & Lempitsky, "Unsupervised Domain Adaptation by
+    Backpropagation", ICML 2015, section 3.2. It can be differentiated twice.
+
+    Args:
+        x: of any shape.
+        strength: λ.
+    """
+    return cast(Tensor, _Reversal.apply(x, strength))
+
+
+class _Reversal(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, strength: float) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.strength = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * grads[0], None
 
 
 class Discriminators(nn.Module):
