@@ -1,4 +1,4 @@
-"""Weights between those of several models of one architecture."""
+"""Interpolated and averaged weights of models of one architecture."""
 
 # α share of b, θ weights
 
@@ -28,7 +28,7 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> dict[str, Tensor]:
         alpha: α in [0, 1].
 
     Raises:
-        UserError: if the models are not alike or α is out of range.
+        UserError: if the models differ in names or shapes or α is out of range.
     """
     if not 0 <= alpha <= 1:
         raise UserError.of("", f"alpha={alpha:g} is not between the models; expected 0 to 1")
@@ -38,7 +38,7 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Soup:
-    """What `greedy_soup` returns.
+    """Result of `greedy_soup`.
 
     Attributes:
         weights: the mean of the members' weights.
@@ -52,7 +52,7 @@ class Soup:
 
 
 def greedy_soup(candidates: Sequence[Weights], score: Callable[[Weights], float]) -> Soup:
-    """Return the mean of the candidates that do not make it worse, tried one after another.
+    """Return the mean of the candidates that do not lower its score, tried one after another.
 
     Recipe 1 of Wortsman et al., "Model Soups", ICML 2022. Differs from it in: float buffers are
     averaged too, and tensors that are no floats are those of the best candidate. Sums are in
@@ -61,10 +61,10 @@ def greedy_soup(candidates: Sequence[Weights], score: Callable[[Weights], float]
     Args:
         candidates: of the same names and shapes, the best on validation first.
         score: the validation score of weights, higher is better; called once for each candidate. A
-            mean whose score is not a number is worse.
+            score of NaN counts as worse.
 
     Raises:
-        UserError: if there is no candidate, or they are not alike.
+        UserError: if there is no candidate, or they differ in names or shapes.
     """
     if not candidates:
         raise UserError.of("", "a soup needs at least one model")
@@ -106,6 +106,6 @@ def _check_alike(a: Weights, b: Weights) -> None:
     if wrong:
         raise UserError.of(
             "",
-            f"weights of unlike models can't be averaged: {len(wrong)} tensors differ, for example "
+            f"weights of different models can't be averaged: {len(wrong)} tensors differ, such as "
             f"{min(wrong)}",
         )

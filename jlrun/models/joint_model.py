@@ -1,4 +1,4 @@
-"""The one model: a body that tasks share in some way, and a head per task."""
+"""Joint model: a body that tasks share, and a head per task."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from jlrun.models.trunk import Trunk
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model yields on a batch.
+    """Outputs of the model on a batch.
 
     Attributes:
         features: modality -> ``(B, D_m)``; zero where the modality is absent.
-        fused: ``(B, D)``, what tasks have in common.
+        fused: ``(B, D)``, the features that tasks share.
         logits: head -> ``(B, outputs)``.
     """
 
@@ -37,7 +37,7 @@ class JointModel(nn.Module):
     modalities are projected into, in ``spaces``, by name.
 
     Args:
-        body: from a batch to what each head sees.
+        body: from a batch to the inputs of the heads.
         heads: head name -> head on its features.
     """
 
@@ -68,7 +68,7 @@ class JointModel(nn.Module):
         return found
 
     def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return head -> logits of what each head sees."""
+        """Return head -> logits of the inputs of each head."""
         return {name: self.heads[name](x) for name, x in by_task.items()}
 
     def encoders(self) -> Iterator[Encoder]:

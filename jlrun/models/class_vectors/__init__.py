@@ -1,4 +1,4 @@
-"""Vectors that describe classes, by which classes without a training row can be told apart."""
+"""Class vectors: descriptions by which classes without training rows can be predicted."""
 
 from jlrun.models.class_vectors.table import (
     ClassVectors,

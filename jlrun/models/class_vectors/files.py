@@ -114,7 +114,9 @@ def _yaml(path: Path, where: str) -> dict[str, Any]:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise UserError.of(where, f"'{path}' is no table: expected class: values in each line")
+            raise UserError.of(
+                where, f"'{path}' is not a table: expected class: values in each line"
+            )
         # Names as they are written: YAML would read a class 7 as a number and `no` as false.
         names = [str(key.value) for key, _ in node.value]
         _refuse_twice(names, where, f"'{path}'", "class")

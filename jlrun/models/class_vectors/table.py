@@ -1,4 +1,4 @@
-"""The vectors of the classes in use, from wherever they come."""
+"""Class vectors of the classes in use, from any source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jlrun.models.class_vectors.text import PREFIX, text_embeddings
 Normalization = Literal["none", "l2", "centred"]
 
 
-# Which of the segments a (top) to g (middle), clockwise and then inwards, a display lights up.
+# Lit segments of a display, a (top) to g (middle), clockwise and then inwards.
 SEGMENTS = {
     "0": "abcdef",
     "1": "bc",
@@ -39,7 +39,7 @@ _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|\d+")
 
 @dataclass(frozen=True)
 class ClassVectors:
-    """What is known of classes.
+    """Vectors of classes.
 
     Attributes:
         values: float32 ``(K, A)``, a row for each class.
@@ -56,10 +56,10 @@ def class_vectors(
     """Return the vectors of ``classes``, in their order.
 
     Args:
-        source: ``words`` (which words of the names a name has), ``seven_segment`` (the lit segments
-            of a digit), ``text:MODEL`` (what a text encoder makes of the names), a file (``.yaml``,
-            ``.csv``, ``.npy``, ``.npz``), or the content of a YAML file: class -> numbers, or
-            attribute -> number, or the attributes it has.
+        source: ``words`` (the words in the names), ``seven_segment`` (the lit segments
+            of a digit), ``text:MODEL`` (embeddings of the names by a text encoder), a file
+            (``.yaml``, ``.csv``, ``.npy``, ``.npz``), or the content of a YAML file: class ->
+            numbers, or attribute -> number, or the attributes it has.
         classes: names; a table may have more, which are left out.
         where: config path of ``source``, for errors.
 
@@ -93,13 +93,15 @@ def check_distinct(values: Tensor, classes: Sequence[str], where: str) -> None:
     """Check that the rows of ``values`` ``(K, A)`` differ.
 
     Raises:
-        UserError: naming two classes that no score could tell apart.
+        UserError: naming two classes whose scores would always be equal.
     """
     distances = torch.cdist(values.double(), values.double())
     equal = (distances < 1e-6 * values.abs().max().clamp(min=1e-12)).triu(diagonal=1).nonzero()
     if len(equal):
         one, other = (classes[int(i)] for i in equal[0])
-        message = f"'{one}' and '{other}' have the same vector, so nothing can tell them apart"
+        message = (
+            f"'{one}' and '{other}' have the same vector, so their scores would be equal"
+        )
         raise UserError.of(where, f"{message}; give them attributes that differ")
 
 

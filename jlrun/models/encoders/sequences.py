@@ -36,12 +36,12 @@ def masked_max(tokens: Tokens) -> Tensor:
 
 
 def read_steps(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what encoders read of series ``(B, T, C)``, and which steps are padding.
+    """Return the inputs of encoders for series ``(B, T, C)``, and which steps are padding.
 
     Returns:
         ``(B, T, 2C)``: the values, 0 (the mean of standardised ones) where one is missing, then
-        marks of missing ones; all 0 in padding.
-        Bool ``(B, T)``: the steps behind the last that has a value. The first is no padding.
+        flags of missing ones; all 0 in padding. Bool ``(B, T)``: the steps after the last one with
+        a value. The first step is never padding.
     """
     missing = x.isnan()
     seen = (~missing).any(dim=2)

@@ -18,7 +18,7 @@ from jlrun.ranges import PositiveFloat, PositiveInt
 
 
 class TaskLoRA(TrunkSharing):
-    """Each task sees the one trunk with weights W + (α / r) B A of its own.
+    """Each task runs the one trunk with its own weights W + (α / r) B A.
 
     A is random and B zero, so that it starts as hard sharing. The adapters are those of Hu et al.,
     "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, eq. (3). Differs from it in:

@@ -1,4 +1,4 @@
-"""Weights from local files, whatever library wrote them."""
+"""Weights from local files of any library."""
 
 from jlrun.models.weight_files.loading import Fit, fit_weights, load_weights
 from jlrun.models.weight_files.reading import SUFFIXES, read_weights

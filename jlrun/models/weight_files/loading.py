@@ -28,11 +28,11 @@ _COUNTER = "num_batches_tracked"  # absent from old files, and unused
 
 @dataclass(frozen=True)
 class Fit:
-    """Tensors of a file as a module can take them.
+    """Tensors of a file that match a module.
 
     Attributes:
         tensors: name in the module -> tensor of the module's shape.
-        report: what loading them amounts to.
+        report: of loading them.
     """
 
     tensors: Mapping[str, Tensor]
@@ -40,10 +40,10 @@ class Fit:
 
 
 def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
-    """Fill as much of ``module`` as the weights at ``path`` fit, and say what that is.
+    """Load the weights at ``path`` that match ``module``; return a report.
 
-    Understood are state dicts of torchvision, timm, Hugging Face (ViT and ResNet) and jlrun,
-    wrapped in whatever a training loop wraps them in. Position embeddings are interpolated. Tensors
+    Supported are state dicts of torchvision, timm, Hugging Face (ViT and ResNet) and jlrun,
+    at any depth of a training loop's checkpoint. Position embeddings are interpolated. Tensors
     that do not fit stay as they are initialised.
 
     Args:
@@ -68,9 +68,9 @@ def fit_weights(
     """Return those of the tensors that ``module`` can take, under its own names.
 
     Args:
-        module: see `load_weights`; it is left as it is.
+        module: see `load_weights`; unchanged.
         tensors: name in the file -> tensor.
-        settings: the ``config.json`` that lies beside the file.
+        settings: the ``config.json`` next to the file.
     """
     own = module.state_dict()
     pairing = _pair(own, tensors)
@@ -101,12 +101,12 @@ def fit_weights(
 
 @dataclass(frozen=True)
 class _Pairing:
-    """A file and a model, in names that they have in common.
+    """A file and a model under common names.
 
     Attributes:
         own: name in common -> name in the model.
         found: name in common -> tensor of the file.
-        roots: what stands before those names.
+        roots: prefixes of those names.
     """
 
     own: Mapping[str, str]
@@ -115,7 +115,7 @@ class _Pairing:
 
 
 def _pair(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> _Pairing:
-    """Return both in the common names of libraries, unless names agree better as they stand."""
+    """Return both under the common names of libraries, unless the original names agree better."""
     renamed = common_names(own)
     apart = any(".attn.q." in name for name in renamed.values())
     found = common_tensors(tensors, merge=not apart)

@@ -1,4 +1,4 @@
-"""Scale each encoder's gradient by how far its modality is from its usual place."""
+"""AGM: scales each encoder's gradient by its modality's lead over its running average."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ class AGM(Balance):
 
 
 def coefficients(scores: Tensor, usual: Tensor, alpha: float) -> Tensor:
-    """Return κ ``(M,)``; 1 where nothing was seen, and for all where fewer than two were.
+    """Return κ ``(M,)``; 1 without predictions, and for all if fewer than two modalities have any.
 
     Args:
-        scores: s ``(M,)``, not a number where nothing was seen.
+        scores: s ``(M,)``, NaN without predictions.
         usual: their means over the steps before, ``(M,)``.
         alpha: α.
     """

@@ -1,4 +1,4 @@
-"""What a way of balancing modalities is, and what it sees of a phase and of a training step."""
+"""Base class of modality balancing, and the views of phases and steps that it gets."""
 
 # M modalities, K objectives, B rows
 
@@ -27,7 +27,7 @@ TAG = "balance/"
 
 @dataclass(frozen=True)
 class BalanceStart:
-    """What is known when a phase begins.
+    """Start of a phase, as a balance sees it.
 
     Attributes:
         model: with the weights that the phase starts from, on the device.
@@ -47,15 +47,15 @@ class BalanceStart:
 
 @dataclass(frozen=True)
 class MicroBatchView:
-    """What a balance may look at of a part of a training step.
+    """View of a micro-batch for a balance.
 
     Attributes:
         model: the model being trained.
-        batches: stream -> the part of its batch, on the device.
+        batches: stream -> micro-batch, on the device.
         outputs: stream -> the model's outputs on it.
         heads: stream -> the heads that are computed on it.
         scales: ``(K,)``, factors of the objectives' losses.
-        counts: ``(M, K)``, what `Balance.count` returns of all parts of the step together.
+        counts: ``(M, K)``, `Balance.count` summed over the micro-batches of the step.
         progress: share of the phase's steps that are done.
     """
 
@@ -70,7 +70,7 @@ class MicroBatchView:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a balance measures on a micro-batch.
+    """Measurements of a balance on a micro-batch.
 
     Attributes:
         loss: a scalar that is added to the step's losses; summed over micro-batches. None: 0.
@@ -109,7 +109,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochView:
-    """What a balance may look at between two epochs.
+    """View of a phase between two epochs, for a balance.
 
     Attributes:
         model: the model being trained.
@@ -127,17 +127,17 @@ class EpochView:
 
 
 class Balance(nn.Module, ABC):
-    """Keeps modalities that learn fast from starving the others; acts in phases with two or more.
+    """Balances how fast modalities learn; acts in phases with two or more modalities.
 
     State lives in buffers and parameters, so that checkpoints hold it; parameters are trained with
     the model, without weight decay. Randomness comes from PyTorch's global generators, which are
-    seeded before each step. A part of a step must count by its rows: the step in N parts is the
-    step in one.
+    seeded before each step. Micro-batches must count by their rows: N micro-batches give the same
+    step as one batch.
 
     Attributes:
-        held_out: share of the training rows that is not trained on, for `after_epoch` to look at.
+        held_out: share of the training rows held out for `after_epoch`.
         has_encoder_losses: whether `measure` returns ``encoder_losses``.
-        spans_phase: whether what it does depends on the share of the phase that is done.
+        spans_phase: whether its effect depends on the progress of the phase.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
@@ -152,29 +152,29 @@ class Balance(nn.Module, ABC):
         """Build what depends on the model, before the optimizer is made; again on resume.
 
         Raises:
-            UserError: if the phase has something that the method can't do with.
+            UserError: if the method does not support the phase.
         """
         self.modalities = tuple(start.widths)
         self.objectives = start.objectives
 
     @property
     def task_factor(self) -> Tensor | float:
-        """What the losses of the objectives are multiplied with, before the weighting."""
+        """Factor of the objectives' losses, applied before the weighting."""
         return 1.0
 
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
-        """Return ``(M, K)``: the rows of a part that unimodal losses are means over."""
+        """Return ``(M, K)``: the rows of a micro-batch over which unimodal losses are averaged."""
         return num_usable(self.objectives, self.modalities, batches)
 
     @abstractmethod
     def measure(self, view: MicroBatchView) -> Measured:
-        """Look at a part of a step; called after its forward pass. No state may change."""
+        """Measure a micro-batch; called after its forward pass. No state may change."""
 
     @abstractmethod
     def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
         """Change gradients of encoders and the state; return tag -> scalar for the records.
 
-        What was not measured is not a number.
+        Values that were not measured are NaN.
         """
 
     def after_epoch(self, view: EpochView, epoch: int) -> None:
@@ -185,7 +185,7 @@ class Balance(nn.Module, ABC):
 
 
 class NoBalance(Balance):
-    """Leaves everything as it is."""
+    """No balancing."""
 
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
         return torch.zeros(0, 0)

@@ -1,4 +1,4 @@
-"""Gradients of losses by encoders, kept apart from those of everything else."""
+"""Gradients of unimodal losses by their encoders, kept separate from all other gradients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class EncoderGradients:
-    """The gradients of one loss for each modality by its encoder, added up over a step's parts.
+    """Gradients of one loss per modality by its encoder, summed over a step's micro-batches.
 
     Args:
         parameters: modality -> the parameters that train of its encoder.
@@ -24,7 +24,7 @@ class EncoderGradients:
     def add(self, losses: Mapping[str, Tensor], scale: float) -> Tensor:
         """Go back from ``scale`` times each loss, keeping the graph; return their sum, detached.
 
-        What does not belong to the loss's encoder gets the gradient as usual.
+        All other parameters get the gradient as usual.
         """
         for modality, loss in losses.items():
             if loss.requires_grad:

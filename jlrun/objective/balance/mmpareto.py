@@ -1,4 +1,4 @@
-"""Each encoder follows a combination of the multimodal gradient and of its own modality's."""
+"""MMPareto: each encoder follows a combination of multimodal and unimodal gradients."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ LOSSES = ("multimodal", "unimodal")
 
 
 class Pareto(GramianWeighting):
-    """w_i = 1/A if no two of the A gradients point against each other, else that of MGDA.
+    """w_i = 1/A if no two of the A gradients conflict, else the w of MGDA.
 
     Wei & Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML 2024,
     section 3.3.
 
     Args:
-        tasks: names of what has gradients.
+        tasks: names of the losses.
     """
 
     def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class MMPareto(Balance):
         return readings | loss_readings(losses, counts, self.modalities, self.objectives)
 
     def _combine(self, done: StepDone, modality: str, active: bool) -> None:
-        """Put the combination in the place of the multimodal gradient of an encoder."""
+        """Replace the multimodal gradient of an encoder by the combination."""
         parameters = encoder_parameters(done.model, modality)
         multimodal = flat([p.grad for p in parameters], parameters)
         jacobian = torch.stack([multimodal, done.encoder_gradients[modality]]) / done.scale

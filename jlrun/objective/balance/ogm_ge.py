@@ -1,4 +1,4 @@
-"""Slow the encoder of the modality that is ahead, and add noise."""
+"""OGM-GE: slows the encoder of the leading modality, and adds noise."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ class OGMGE(Balance):
     the others', k_m = 1 − tanh(α ρ_m) where ρ_m > 1, else 1. Peng et al., "Balanced Multimodal
     Learning via On-the-fly Gradient Modulation", CVPR 2022, sections 3.3 and 3.4.
 
-    Differs from it in: any number of modalities and of tasks (all answers count the same; tasks
+    Differs from it in: any number of modalities and of tasks (all predictions count equally; tasks
     without classes do not count); all parameters of the encoders, where the authors' code changes
-    convolutions alone. As in the paper, a linear head on `concat` is taken apart for the scores; so
-    are the heads of `late`. Under other fusions the scores are those of linear heads on the
-    features, which learn beside the model and do not change it. Noise has the spread of each
-    parameter's gradient before it is scaled, as in the authors' code.
+    convolutions alone. As in the paper, the logits of a linear head on `concat` are split by
+    modality for the scores; so are those of `late`. Under other fusions the scores are those of
+    linear heads on the features, which train alongside the model and do not change it. Noise has
+    the standard deviation of each parameter's gradient before it is scaled, as in the authors'
+    code.
 
     Args:
         alpha: α, strength of the slowing.
@@ -86,7 +87,7 @@ class OGMGE(Balance):
 
     @torch.no_grad()
     def _scores(self, view: MicroBatchView) -> dict[str, Tensor]:
-        """Return sums ``(M,)`` over the part's answers: probabilities, and how many there are."""
+        """Return sums ``(M,)`` over the predictions: probabilities, and their number."""
         scores = view.counts.new_zeros(len(self.modalities))
         answers = torch.zeros_like(scores)
         for i, modality in enumerate(self.modalities):
@@ -108,9 +109,9 @@ class OGMGE(Balance):
 
 
 def coefficients(scores: Tensor, alpha: float) -> Tensor:
-    """Return k ``(M,)`` of the mean scores ``(M,)``, not a number where nothing was seen: there 1.
+    """Return k ``(M,)`` of the mean scores ``(M,)``, NaN without predictions: there 1.
 
-    1 for all where fewer than two modalities were seen.
+    1 for all if fewer than two modalities have any.
     """
     known = ~scores.isnan()
     s = torch.where(known, scores, 0.0)
@@ -134,7 +135,7 @@ def own_logits(model: JointModel, head: str, modality: str, features: Tensor) ->
     """Return the logits of ``head`` by one modality, ``(B, outputs)``.
 
     Of a linear head on concatenated features they are W_m f_m + b / M (Peng et al., 2022, eq. 8);
-    averaged heads are there already.
+    the heads of `late` are per modality already.
 
     Args:
         model: one that `is_separable`.

@@ -1,4 +1,4 @@
-"""Small features."""
+"""Feature L2: penalty on the norm of the features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that keep directions apart."""
+"""Soft orthogonality of weights."""
 
 from __future__ import annotations
 

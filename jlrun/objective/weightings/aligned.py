@@ -1,4 +1,4 @@
-"""Independent component alignment."""
+"""Aligned-MTL: independent component alignment."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ExcessMTL(GradientWeighting):
         self.log_weights: Tensor
         self.first_risks: Tensor
         self.register_buffer("log_weights", torch.zeros(len(tasks)))
-        # Not a number until the task first has a gradient.
+        # NaN until the task first has a gradient.
         self.register_buffer("first_risks", torch.full((len(tasks),), float("nan")))
 
     def forward(self, gradients: TaskGradients) -> Tensor:

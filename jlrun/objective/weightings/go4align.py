@@ -98,7 +98,7 @@ def _squared_errors(ordered: Array) -> Array:
     """Return the squared error of each run ``ordered[i:j]`` about its mean, ``(A + 1, A + 1)``.
 
     Infinite for empty runs. Updated value by value (Welford, 1962): differences of sums of squares
-    would lose the small values beside the large ones.
+    would lose the small values next to the large ones.
     """
     count = len(ordered)
     errors = np.full((count + 1, count + 1), np.inf)

@@ -17,7 +17,7 @@ CANCELLED = 1e-6
 
 
 class GradVac(GramianWeighting):
-    """Turn each task's gradient towards another's until their cosine is what it usually is.
+    """Turn each task's gradient towards another's until their cosine reaches its average.
 
     Wang, Tsvetkov, Firat & Cao, "Gradient Vaccine: Investigating and Improving Multi-task
     Optimization in Massively Multilingual Models", ICLR 2021, algorithm 1: where

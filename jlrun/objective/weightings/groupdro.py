@@ -1,4 +1,4 @@
-"""The worst group counts most."""
+"""Group DRO: the worst group counts most."""
 
 # T groups, L their losses, q their weights
 

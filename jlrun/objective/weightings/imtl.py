@@ -24,7 +24,7 @@ class IMTL(GramianWeighting):
     Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021, IMTL: s_i
     follows the gradient of e^(s_i) L_i − s_i. IMTL-G's direction does not depend on the scale of a
     task's loss, so s changes the length of the update only (and the weights of the heads' losses,
-    where they are used). Differs from it in: s has an Adam of its own, where the paper trains it
+    where they are used). Differs from it in: s has its own Adam, where the paper trains it
     with the optimizer of the model; L + 1e-8 stands for L there. Losses must not be negative.
 
     Args:

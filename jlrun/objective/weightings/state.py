@@ -41,7 +41,7 @@ class GradientMemory(nn.Module):
 
 
 class TaskAdam(nn.Module):
-    """Adam for a buffer ``(T,)`` that a weighting updates by a rule of its own.
+    """Adam for a buffer ``(T,)`` that a weighting updates by its own rule.
 
     Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, with
     PyTorch's coupled weight decay. The moments are buffers, so that checkpoints hold them: an

@@ -46,16 +46,16 @@ class _Reversal(torch.autograd.Function):
 class Discriminators(nn.Module):
     """Logits ``(B,)`` of rows ``(B, D)`` being the target's, against a source.
 
-    Two hidden layers with ReLU. There is no BatchNorm, which would tell domains apart by the rows
-    that they come with.
+    Two hidden layers with ReLU. There is no BatchNorm, whose batch statistics would reveal the
+    domain.
 
     Args:
         sources: names of the sources.
         in_features: D.
         hidden: units of each hidden layer.
         dropout: share of the hidden units that are dropped in training.
-        per_source: whether each source has a network of its own; else one tells any of them from
-            the target.
+        per_source: whether each source has its own network; else one network separates all of them
+            from the target.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Features from which the domain can't be told, class by class."""
+"""CDAN: domain-adversarial features, conditioned on predicted classes."""
 
 # D discriminator, f features (B, D), p predicted probabilities (B, C), H their entropy,
 # R_f (D, d) and R_p (C, d) random projections, λ strength of reversal
@@ -36,7 +36,7 @@ class CDAN(Term):
     Adversarial Domain Adaptation", NeurIPS 2018. Differs from it in: R is half the sum over both
     domains, and the weights add up to 1 within each of them, as in the authors' code; the weights
     have no gradient. The heads are those with exclusive classes that source and target share, each
-    with a D of its own.
+    with its own D.
 
     Args:
         weight: strength α of the term.
@@ -47,7 +47,7 @@ class CDAN(Term):
         random_features: width of the random map that takes its place above that.
         hidden: units of each hidden layer of D.
         dropout: share of these that are dropped in training.
-        per_source: whether each source has a D of its own; else one tells any of them from the
+        per_source: whether each source has its own D; else one D separates all of them from the
             target.
     """
 

@@ -1,4 +1,4 @@
-"""Features from which the domain can't be told."""
+"""DANN: domain-adversarial features."""
 
 # D discriminator, f features, λ strength of the reversal
 
@@ -32,7 +32,7 @@ class DANN(Term):
         ramp: how λ grows over the phase.
         hidden: units of each hidden layer of D.
         dropout: share of these that are dropped in training.
-        per_source: whether each source has a D of its own; else one tells any of them from the
+        per_source: whether each source has its own D; else one D separates all of them from the
             target.
     """
 

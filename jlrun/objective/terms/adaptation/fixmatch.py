@@ -1,7 +1,7 @@
-"""The same answer for an image and a strongly changed one."""
+"""FixMatch: consistent predictions under strong augmentation."""
 
-# q predictions on the target's rows as they are, p on the strongly augmented ones, τ threshold,
-# θ̄ weights of the teacher, θ of the model, t steps so far, d_t decay
+# q predictions on weakly augmented rows of the target, p on the strongly augmented ones, τ
+# threshold, θ̄ weights of the teacher, θ of the model, t steps so far, d_t decay
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class FixMatch(Term):
         """Copy the model for the teacher.
 
         Raises:
-            UserError: if the target has no images, or inputs that are none, or no head with
+            UserError: if the target has no images, or inputs that are not images, or no head with
                 exclusive classes.
         """
         self._heads = target_class_heads(start, "fixmatch")
@@ -120,7 +120,7 @@ class Teacher(nn.Module):
 
     The mean teacher of Tarvainen & Valpola, "Mean Teachers Are Better Role Models", NeurIPS 2017,
     section 2. Differs from it in: it is in evaluation mode, with the running statistics of the
-    model. It forgets the weights that the phase began with after the first step.
+    model. The weights of the phase's start are gone after the first step.
 
     Args:
         model: to follow.
@@ -137,7 +137,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def follow(self, model: nn.Module) -> None:
-        """Take in the model's weights after another step; buffers become the model's."""
+        """Average in the model's weights after a step; buffers are copied."""
         keep = min(self.decay, 1 - 1 / (int(self.steps) + 1))
         self.steps += 1
         own, followed = self.copy.model, model

@@ -1,4 +1,4 @@
-"""Features on which no other classifier agrees on the source and disagrees on the target."""
+"""MDD: features on which no adversary agrees on the source and disagrees on the target."""
 
 # h the head, h′ the adversary, f features, ŷ what h predicts, γ margin, λ strength of reversal
 

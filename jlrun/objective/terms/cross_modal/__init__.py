@@ -1,4 +1,4 @@
-"""Terms between the modalities of a row."""
+"""Terms that align the modalities of a row."""
 
 from jlrun.objective.terms.cross_modal.base import CrossModal, add_spaces
 from jlrun.objective.terms.cross_modal.clip import CLIP

@@ -1,4 +1,4 @@
-"""The modalities of a row are nearer to each other than to those of many rows before."""
+"""CMC: contrastive learning between modalities, with negatives from earlier steps."""
 
 # N rows of a step;  Q rows that are remembered;  P width of the space;  τ momentum of the copy
 
@@ -30,7 +30,7 @@ from jlrun.ranges import (
 
 
 class Memory(nn.Module):
-    """The last Q projections of a modality, the oldest replaced first.
+    """Queue of the last Q projections of a modality.
 
     Args:
         size: Q.
@@ -45,7 +45,7 @@ class Memory(nn.Module):
         super().__init__()
         self.register_buffer("vectors", torch.zeros(size, width))
         self.register_buffer("keys", torch.full((size,), -1))
-        self.register_buffer("count", torch.zeros((), dtype=torch.long))  # that were ever added
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))  # vectors added so far
 
     def add(self, vectors: Tensor, keys: Tensor) -> None:
         """Add vectors ``(N, P)``; of more than Q the last ones."""
@@ -57,13 +57,13 @@ class Memory(nn.Module):
         self.count += len(vectors)
 
     def empty(self) -> Tensor:
-        """Return which places hold nothing yet: Bool ``(Q,)``."""
+        """Return which entries are still empty: Bool ``(Q,)``."""
         return torch.arange(len(self.keys), device=self.keys.device) >= self.count
 
 
 @dataclass(frozen=True)
 class _Taught:
-    """What the slow copy makes of a step's rows: modality -> ``(N, P)`` of length 1."""
+    """Projections of a step's rows by the slow copy: modality -> ``(N, P)`` of length 1."""
 
     vectors: Mapping[str, Tensor]
     rows: Rows
@@ -77,14 +77,13 @@ class CMC(CrossModal):
     "Contrastive Multiview Coding", ECCV 2020: all pairs are its full graph, an ``anchor`` its core
     view. Differs from it in: the softmax is over all negatives and not estimated; the memory holds
     the last rows and not a running mean for each training row, so a slow copy, ξ ← τ ξ + (1 − τ) θ,
-    keeps it from growing stale, as in He et al., "Momentum Contrast", CVPR 2020 (negatives older
-    than the right answer would be told by their age); rows that are alike are no negatives; pairs
-    are averaged.
+    keeps it from growing stale, as in He et al., "Momentum Contrast", CVPR 2020 (stale negatives
+    would be recognised by their age); positives are never negatives; pairs are averaged.
 
     Args:
         weight, space, modalities, anchor, positives, hidden, out_features: as in `CrossModal`.
         temperature: by which cosines are divided.
-        memory: Q, rows that are remembered; those of the last part of each step.
+        memory: Q, rows that are stored, from the last micro-batch of each step.
         momentum: τ of the slow copy.
     """
 
@@ -117,7 +116,7 @@ class CMC(CrossModal):
             return
         made = {m: Memory(self.memory, self.out_features) for m in space.modalities}
         self.memories = placed(nn.ModuleDict(made), model)
-        # Heads are only named: a body may compute what each of them would see.
+        # The names of heads only: a body may compute features per head.
         followed = JointModel(model.body, {name: nn.Identity() for name in model.heads})
         followed.spaces[self.space] = space
         self.teacher = FrozenModel(followed)
@@ -154,9 +153,9 @@ class CMC(CrossModal):
 
     @torch.no_grad()
     def after_step(self, model: nn.Module, progress: float) -> None:
-        """Remember the rows of the step, and let the copy follow.
+        """Store the rows of the step, and update the copy.
 
-        Not earlier: what only looks at the loss must leave nothing behind.
+        Not in `forward`, which must not change state: it also runs in evaluation.
         """
         if self._taught is None:
             return

@@ -1,4 +1,4 @@
-"""Terms that learn from inputs alone, or from which rows are alike."""
+"""Self-supervised and supervised contrastive terms."""
 
 from jlrun.objective.terms.self_supervised.barlow import Barlow
 from jlrun.objective.terms.self_supervised.byol import BYOL

@@ -1,4 +1,4 @@
-"""Each feature agrees between views, and with no other feature."""
+"""Barlow Twins: each feature agrees between views and is uncorrelated with the others."""
 
 # N rows;  P width of the projections;  C cross-correlation, (P, P)
 
@@ -21,8 +21,8 @@ class Barlow(Term):
 
     Eqs. (1) and (2) of Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy
     Reduction", ICML 2021. Differs from it in: projections of 1024 numbers, not 8192. C is over the
-    rows of the step, of all streams; with ``engine.accumulate`` over those of a part. A single row
-    has no correlation, and R is 0.
+    rows of the step, of all streams; with ``engine.accumulate``, over those of a micro-batch. A
+    single row has no correlation, and R is 0.
 
     Args:
         weight: strength α of the term.

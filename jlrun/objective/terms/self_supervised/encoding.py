@@ -1,4 +1,4 @@
-"""The features of a step's rows, for terms that learn from inputs alone."""
+"""Features of a step's rows, for self-supervised terms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def compare_views(
 ) -> Tensor:
     """Return the loss of the projections of both views, ``(N, P)`` each, in full precision.
 
-    Where there are fewer than two rows to compare it is 0.
+    It is 0 for fewer than two rows.
     """
     features = encode_views(view)
     if features is None:

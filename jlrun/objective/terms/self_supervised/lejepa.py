@@ -1,4 +1,4 @@
-"""Views agree, and all projections together look like an isotropic Gaussian."""
+"""LeJEPA: views agree, and projections follow an isotropic Gaussian."""
 
 # N rows;  P width of the projections;  z̄ mean of a row's views;  S slices;  K knots
 

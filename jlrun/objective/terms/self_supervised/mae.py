@@ -1,4 +1,4 @@
-"""Guess the hidden patches of an image."""
+"""MAE: masked autoencoder of image patches."""
 
 # B rows, N patches, K visible ones
 
@@ -44,16 +44,15 @@ class TokenEncoder(Protocol):
 
 
 class MAE(Term):
-    """R = the mean squared error of guesses at hidden patches, each with mean 0 and variance 1.
+    """R = the mean squared error of predicted hidden patches, each of mean 0 and variance 1.
 
     He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. A vision transformer
-    that one trunk holds encodes the visible patches alone; a small transformer guesses the others.
+    that one trunk holds encodes the visible patches alone; a small transformer predicts the others.
     Differs from it in: the decoder is smaller and its positions are learned.
 
     Other encoders cannot leave patches out, which differs from the paper: hidden patches are set to
-    the mean pixel, and an MLP guesses them from the fused features of the row, to which other
-    modalities contribute. The encoder then sees where something is missing, as it never will
-    afterwards.
+    the mean pixel, and an MLP predicts them from the fused features of the row, to which other
+    modalities contribute. The encoder then sees masked inputs, which it never does afterwards.
 
     It hides patches of the inputs of the batch, not of their views. On a baseline that takes no
     images it is 0.

@@ -47,11 +47,11 @@ class TokenDecoder(nn.Module):
         self.predict = nn.Linear(width, patch_size)
 
     def forward(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Return a guess at every patch, ``(B, N, P)``.
+        """Return a prediction of every patch, ``(B, N, P)``.
 
         Args:
             tokens: ``(B, K, D)``, or ``(B, K + 1, D)`` with the class token.
-            visible: int64 ``(B, K)``, the patches that they stand for.
+            visible: int64 ``(B, K)``, the patches of the tokens.
         """
         embedded = self.embed(tokens)
         seen = embedded[:, 1:] if self.has_token else embedded
@@ -65,7 +65,7 @@ class TokenDecoder(nn.Module):
 
 
 class FeatureDecoder(nn.Module):
-    """An MLP that is told the features of the whole row and the position of the patch.
+    """MLP on the features of the whole row and the position of the patch.
 
     Args:
         in_features: D.
@@ -83,7 +83,7 @@ class FeatureDecoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return a guess at every patch, ``(B, N, P)``, from features ``(B, D)``."""
+        """Return a prediction of every patch, ``(B, N, P)``, from features ``(B, D)``."""
         return self.layers(self.embed(features)[:, None] + self.positions)
 
 

@@ -1,4 +1,4 @@
-"""Tell by how many quarter turns an image was rotated."""
+"""Rotation prediction: by how many quarter turns an image was rotated."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Rotation(Term):
     Eqs. (1) to (3) of Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by
     Predicting Image Rotations", ICLR 2018. Differs from it in: the head sees the fused features, to
     which other modalities of a row contribute unchanged. It rotates the inputs of the batch, not
-    their views. Of digits and symbols some look the same or like others when turned: the task
-    suits photos. On a baseline that takes no images it is 0.
+    their views. Some digits and symbols look like others when rotated: the task suits photos. On a
+    baseline that takes no images it is 0.
 
     Args:
         weight: strength α of the term.

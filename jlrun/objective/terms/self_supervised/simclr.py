@@ -1,4 +1,4 @@
-"""Views of a row are nearer to each other than to other rows."""
+"""SimCLR: views of a row are nearer to each other than to other rows."""
 
 # M rows, of all views;  P width of the projections;  τ temperature
 
@@ -21,8 +21,8 @@ class SimCLR(Term):
 
     Eq. (1) of Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
     ICML 2020. Differs from it in: nothing but sizes, which suit small encoders. The negatives are
-    the other rows of the step, of all streams; with ``engine.accumulate`` those of the same part.
-    A single row has none, and R is 0.
+    the other rows of the step, of all streams; with ``engine.accumulate``, those of the same
+    micro-batch. A single row has none, and R is 0.
 
     Args:
         weight: strength α of the term.
@@ -69,7 +69,7 @@ def contrastive_loss(z: Tensor, classes: Tensor, temperature: float) -> Tensor:
 
     Args:
         z: projections ``(M, P)``, of any length.
-        classes: ``(M,)``; each occurs twice at least.
+        classes: ``(M,)``; each occurs at least twice.
         temperature: τ.
     """
     z = F.normalize(z, dim=1)

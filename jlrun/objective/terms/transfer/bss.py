@@ -1,4 +1,4 @@
-"""Features without feeble directions."""
+"""BSS: batch spectral shrinkage of small singular values."""
 
 # F features (B, D), σ_i their singular values, r = min(B, D)
 
@@ -50,7 +50,8 @@ class BSS(Term):
 def squared_smallest(features: Tensor, k: int) -> Tensor:
     """Return the sum of the k smallest squared singular values of ``(B, D)``, a scalar."""
     with torch.no_grad():
-        # The decomposition refuses what is not finite; the product below then tells the loop.
+        # The decomposition raises on values that are not finite; the loop refuses their product
+        # below.
         u, _, _ = torch.linalg.svd(features.nan_to_num(), full_matrices=False)
     feeble = u[:, -k:]  # singular values are in descending order
     return (feeble.T @ features).square().sum()

@@ -1,4 +1,4 @@
-"""Features, and answers, of another run's model."""
+"""Distillation: features and predictions of another run's model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Distill(Term):
     is a learned linear map where the widths differ, else nothing. The first sum is a hint in the
     sense of Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, eq. (3). Differs from it
     in: both sides are normalised, so that the scale of the teacher's features doesn't matter; the
-    map is linear; it is one of several losses and not a stage of its own. The second sum is over
+    map is linear; it is one of several losses and not a separate stage. The second sum is over
     the heads that both models have, for tasks with the same classes, and is of Hinton et al., 2015.
 
     The teacher is the selected model of a finished run, on other image sizes and channels where it
@@ -59,7 +59,7 @@ class Distill(Term):
         self._heads: tuple[str, ...] = ()
 
     def find_teachers_with(self, teachers: Teachers) -> None:
-        """Take access to the models of runs; called once, before anything else."""
+        """Set the access to the models of runs; called once, before any other method."""
         self._teachers = teachers
 
     def other_modalities(self) -> Collection[str]:

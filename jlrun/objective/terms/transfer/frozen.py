@@ -28,7 +28,7 @@ class FrozenModel(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> FrozenModel:
-        """Stay in evaluation mode, whatever the module that holds this one is put in."""
+        """Stay in evaluation mode, whatever mode the parent module is put in."""
         return super().train(False)
 
     def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
@@ -45,7 +45,7 @@ def in_precision_of(model: nn.Module, batch: Batch) -> Batch:
 
 
 def own_source_heads(start: PhaseStart) -> tuple[str, ...]:
-    """Return the heads that are computed on the target, but serve no task of it.
+    """Return the heads that are computed on the target, but belong to no task of it.
 
     The head of a target task is called as the task is, that of a source alone
     ``source_<task>`` or, among several sources, ``<name>_<task>``.

@@ -22,11 +22,11 @@ from jlrun.tasks import TaskSpec
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained model that others learn from.
+    """Trained model that others learn from.
 
     Attributes:
         model: in evaluation mode, without gradients.
-        specs: modality -> what the model takes.
+        specs: modality -> spec of the model's input.
         heads: head -> its task.
     """
 
@@ -36,10 +36,10 @@ class Teacher:
 
 
 class Teachers(Protocol):
-    """Access to the models of finished runs; whoever builds a term hands it in."""
+    """Access to the models of finished runs, injected when a term is built."""
 
     def specs(self, directory: Path) -> Mapping[str, Spec]:
-        """Return modality -> what the selected model of the run in ``directory`` takes.
+        """Return modality -> spec of the inputs of the run's selected model.
 
         Raises:
             UserError: if there is no finished run.
@@ -83,7 +83,8 @@ class TeacherAdapter:
                 if modality not in own:
                     hint = did_you_mean(modality, own)
                     raise UserError.of(
-                        where, f"the teacher takes '{modality}', which this run has not.{hint}"
+                        where,
+                        f"the teacher takes '{modality}', which this run does not have.{hint}",
                     )
             taken = {m: own[m] for m in teacher.specs}
             with located_at(where):
@@ -132,7 +133,7 @@ def _as_it_is(spec: Spec) -> Spec:
 
 @contextmanager
 def located_at(where: str) -> Iterator[None]:
-    """Add the key of the config to errors."""
+    """Prefix errors with the config key."""
     try:
         yield
     except UserError as error:
