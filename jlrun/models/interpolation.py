@@ -32,7 +32,7 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> dict[str, Tensor]:
     """
     if not 0 <= alpha <= 1:
         raise UserError.of("", f"alpha={alpha:g} is not between the models; expected 0 to 1")
-    _check_alike(a, b)
+    _check_same_shapes(a, b)
     return {name: _between(a[name], tensor, alpha) for name, tensor in b.items()}
 
 
@@ -70,7 +70,7 @@ def greedy_soup(candidates: Sequence[Weights], score: Callable[[Weights], float]
         raise UserError.of("", "a soup needs at least one model")
     best, *others = candidates
     for other in others:
-        _check_alike(best, other)
+        _check_same_shapes(best, other)
     soup = Soup(dict(best), (0,), score(best))
     total = _doubled(best)
     for number, candidate in enumerate(others, start=1):
@@ -101,7 +101,7 @@ def _mean(total: Weights, count: int, like: Weights) -> dict[str, Tensor]:
     }
 
 
-def _check_alike(a: Weights, b: Weights) -> None:
+def _check_same_shapes(a: Weights, b: Weights) -> None:
     wrong = [n for n in a.keys() | b.keys() if n not in a or n not in b or a[n].shape != b[n].shape]
     if wrong:
         raise UserError.of(

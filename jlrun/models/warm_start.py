@@ -46,8 +46,8 @@ class PretrainedInit:
             raise UserError.of(
                 where,
                 f"of '{self._path}' only {', '.join(self.report.loaded)} fits, and nothing of the "
-                "body, on whose features that was learned; choose the backbone, fusion and sharing "
-                "that it was learned with",
+                "body, on whose features that was trained; choose the backbone, fusion and sharing "
+                "of that run",
             )
 
     def specs(self) -> dict[str, Spec]:

@@ -68,7 +68,7 @@ def class_vectors(
             of the table, or a value is not a finite number.
     """
     table = _table(source, classes, where)
-    _refuse_constant(table, where)
+    _check_varying(table, where)
     rows = {name: i for i, name in enumerate(table.classes)}
     missing = [name for name in classes if name not in rows]
     if missing:
@@ -99,9 +99,7 @@ def check_distinct(values: Tensor, classes: Sequence[str], where: str) -> None:
     equal = (distances < 1e-6 * values.abs().max().clamp(min=1e-12)).triu(diagonal=1).nonzero()
     if len(equal):
         one, other = (classes[int(i)] for i in equal[0])
-        message = (
-            f"'{one}' and '{other}' have the same vector, so their scores would be equal"
-        )
+        message = f"'{one}' and '{other}' have the same vector, so their scores would be equal"
         raise UserError.of(where, f"{message}; give them attributes that differ")
 
 
@@ -120,7 +118,7 @@ def _table(source: str | Mapping[str, Any], classes: Sequence[str], where: str) 
     return read_table(Path(source).expanduser(), classes, where)
 
 
-def _refuse_constant(table: Table, where: str) -> None:
+def _check_varying(table: Table, where: str) -> None:
     if len(table.classes) < 2:
         raise UserError.of(where, f"at least two classes are needed, found {len(table.classes)}")
     same = (table.values == table.values[0]).all(dim=0)

@@ -66,7 +66,7 @@ def _fill(
     network: nn.Module, name: str, found: Weights, settings: Mapping[str, Any], source: str
 ) -> LoadReport:
     fit = fit_weights(network, found, settings)
-    _refuse_mismatch(network, fit.report, name, source)
+    _check_complete(network, fit.report, name, source)
     network.load_state_dict(fit.tensors, strict=False)
     return fit.report
 
@@ -95,7 +95,7 @@ def _download(name: str, weights: str) -> Weights:
         ) from error
 
 
-def _refuse_mismatch(network: nn.Module, report: LoadReport, name: str, source: str) -> None:
+def _check_complete(network: nn.Module, report: LoadReport, name: str, source: str) -> None:
     """Check that every tensor of the network, and no other, was found.
 
     Other content of the file, such as a classifier, does not matter.

@@ -40,8 +40,8 @@ def read_steps(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``(B, T, 2C)``: the values, 0 (the mean of standardised ones) where one is missing, then
-        flags of missing ones; all 0 in padding. Bool ``(B, T)``: the steps after the last one with
-        a value. The first step is never padding.
+        flags of missing ones; all 0 in padding.
+        Bool ``(B, T)``: the steps after the last one with a value. The first is never padding.
     """
     missing = x.isnan()
     seen = (~missing).any(dim=2)

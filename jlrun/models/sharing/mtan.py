@@ -46,7 +46,7 @@ class MTAN(TrunkSharing):
             by_modality = nn.ModuleDict()
             for modality, channels in widths.items():
                 pairs = pairwise(channels)
-                by_modality[modality] = nn.ModuleList(Attention(*p, reduction) for p in pairs)
+                by_modality[modality] = nn.ModuleList(StageAttention(*p, reduction) for p in pairs)
             self.attention[task] = by_modality
 
     def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
@@ -71,7 +71,7 @@ class MTAN(TrunkSharing):
         return cast(dict[str, Tensor], below)
 
 
-class Attention(nn.Module):
+class StageAttention(nn.Module):
     """Attended features of a stage: p ⊙ σ(h(g([p | f(below)]))).
 
     Args:

@@ -25,7 +25,7 @@ class PLE(FeatureSharing):
     Args:
         make_trunk: returns the trunk below the experts.
         tasks: their names.
-        levels: of experts; 1 is `Cgc`.
+        levels: of experts; 1 is CGC.
         shared_experts: of each level.
         task_experts: of each task, in each level.
         hidden: units of each layer of an expert; the last is the width of the heads' input.

@@ -48,12 +48,12 @@ class TaskLoRA(TrunkSharing):
         if not weights:
             raise UserError.of(
                 "sharing",
-                "TaskLora adapts weights of two dimensions or more, but this backbone and fusion "
+                "TaskLoRA adapts weights of two dimensions or more, but this backbone and fusion "
                 "have none; use sharing=hard",
             )
         self.adapters = nn.ModuleDict(
             {
-                task: nn.ModuleList(LowRank(w.shape, rank, alpha) for w in weights.values())
+                task: nn.ModuleList(LowRankChange(w.shape, rank, alpha) for w in weights.values())
                 for task in tasks
             }
         )
@@ -74,7 +74,7 @@ class TaskLoRA(TrunkSharing):
         return self.any_trunk.parameters()
 
 
-class LowRank(nn.Module):
+class LowRankChange(nn.Module):
     """The change (α / r) B A of a weight.
 
     Args:

@@ -27,7 +27,7 @@ _COUNTER = "num_batches_tracked"  # absent from old files, and unused
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittedTensors:
     """Tensors of a file that match a module.
 
     Attributes:
@@ -64,11 +64,11 @@ def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
 
 def fit_weights(
     module: nn.Module, tensors: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
-) -> Fit:
+) -> FittedTensors:
     """Return those of the tensors that ``module`` can take, under its own names.
 
     Args:
-        module: see `load_weights`; unchanged.
+        module: see `load_weights`; left unchanged.
         tensors: name in the file -> tensor.
         settings: the ``config.json`` next to the file.
     """
@@ -96,7 +96,7 @@ def fit_weights(
                 notes.append(f"{name}: positions {shapes[0]} of the file made {shapes[1]}")
     loaded = tuple(name for name in own if name in fitting)
     missing = tuple(name for name in own if name not in fitting and not name.endswith(_COUNTER))
-    return Fit(fitting, LoadReport(loaded, tuple(skipped), missing, tuple(notes)))
+    return FittedTensors(fitting, LoadReport(loaded, tuple(skipped), missing, tuple(notes)))
 
 
 @dataclass(frozen=True)

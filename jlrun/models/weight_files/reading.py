@@ -126,14 +126,14 @@ def _content(file: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(file)
-    _refuse_to_unpack(file)
+    _check_unpacked_size(file)
     # weights_only: nothing that a file pickles is ever executed. Common training loops
     # (torchvision's references, timm) save their command line too: attributes, no code.
     with safe_globals([Namespace]):
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _refuse_to_unpack(file: Path) -> None:
+def _check_unpacked_size(file: Path) -> None:
     """Check that an archive is not much larger unpacked; torch.save never compresses."""
     if not zipfile.is_zipfile(file):
         return

@@ -17,7 +17,7 @@ class Skipped:
 
     Attributes:
         name: in the file.
-        reason: the reason, for messages.
+        reason: for messages.
         kind: ``unknown``: the model has nothing of that name; ``shape``: it has, of another shape;
             ``elsewhere``: it is of another part of the file than the one that was loaded.
         target: name in the model of the tensor that it would have filled, had the shapes been

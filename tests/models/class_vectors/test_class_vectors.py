@@ -103,7 +103,7 @@ def test_wrong_tables_are_told(table: dict[str, Any], message: str) -> None:
     ("name", "text", "message"),
     [
         ("t.yaml", "a: [1]\nb: [2]\na: [3]\n", "the class 'a' twice"),
-        ("t.yaml", "- a\n- b\n", "is no table"),
+        ("t.yaml", "- a\n- b\n", "is not a table"),
         ("t.yaml", "a: [1\n", "is not valid YAML"),
         ("t.csv", "class,x\na,1\nb,2\na,3\n", "the class 'a' twice"),
         ("t.csv", "class,x,x\na,1,2\nb,2,3\n", "the attribute 'x' twice"),

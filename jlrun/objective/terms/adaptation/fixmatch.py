@@ -56,7 +56,7 @@ class FixMatch(Term):
         self.threshold = threshold
         self.decay = decay
         self.has_teacher = teacher
-        self.teacher: Teacher | None = None
+        self.teacher: MeanTeacher | None = None
         self._heads: tuple[str, ...] = ()
 
     def begin_phase(self, start: PhaseStart) -> None:
@@ -69,7 +69,7 @@ class FixMatch(Term):
         self._heads = target_class_heads(start, "fixmatch")
         _check_images(start)
         if self.has_teacher:
-            self.teacher = Teacher(start.model, self.decay)
+            self.teacher = MeanTeacher(start.model, self.decay)
 
     def forward(self, view: StepView) -> Tensor:
         losses = self._losses(view) if TARGET in view.outputs else ()
@@ -115,7 +115,7 @@ def _check_images(start: PhaseStart) -> None:
         )
 
 
-class Teacher(nn.Module):
+class MeanTeacher(nn.Module):
     """Predictions of the weights θ̄ ← d_t θ̄ + (1 − d_t) θ, with d_t = min(decay, 1 − 1 / (t + 1)).
 
     The mean teacher of Tarvainen & Valpola, "Mean Teachers Are Better Role Models", NeurIPS 2017,

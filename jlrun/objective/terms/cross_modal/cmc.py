@@ -29,7 +29,7 @@ from jlrun.ranges import (
 )
 
 
-class Memory(nn.Module):
+class ProjectionQueue(nn.Module):
     """Queue of the last Q projections of a modality.
 
     Args:
@@ -62,7 +62,7 @@ class Memory(nn.Module):
 
 
 @dataclass(frozen=True)
-class _Taught:
+class _Targets:
     """Projections of a step's rows by the slow copy: modality -> ``(N, P)`` of length 1."""
 
     vectors: Mapping[str, Tensor]
@@ -107,14 +107,14 @@ class CMC(CrossModal):
         self.temperature = temperature
         self.memory = memory
         self.momentum = momentum
-        self._taught: _Taught | None = None
+        self._targets: _Targets | None = None
 
     def begin_phase(self, start: PhaseStart) -> None:
         super().begin_phase(start)
         model, space = start.model, start.model.space(self.space)
         if space is None:
             return
-        made = {m: Memory(self.memory, self.out_features) for m in space.modalities}
+        made = {m: ProjectionQueue(self.memory, self.out_features) for m in space.modalities}
         self.memories = placed(nn.ModuleDict(made), model)
         # The names of heads only: a body may compute features per head.
         followed = JointModel(model.body, {name: nn.Identity() for name in model.heads})
@@ -123,7 +123,7 @@ class CMC(CrossModal):
 
     def forward(self, view: StepView) -> Tensor:
         if cast(JointModel, view.model).space(self.space) is not None:
-            self._taught = self._teach(view)
+            self._targets = self._slow_projections(view)
         return super().forward(view)
 
     def pair_loss(self, pair: Pair) -> Tensor:
@@ -133,9 +133,9 @@ class CMC(CrossModal):
 
     def _direction(self, x: Tensor, pair: Pair, modality: str) -> Tensor:
         """Return the loss of finding the rows' vectors of ``modality`` by ``x``."""
-        assert self._taught is not None, "`forward` comes first"
-        memory = cast(Memory, self.memories[modality])
-        now = self._taught.vectors[modality][pair.rows].to(x)
+        assert self._targets is not None, "`forward` comes first"
+        memory = cast(ProjectionQueue, self.memories[modality])
+        now = self._targets.vectors[modality][pair.rows].to(x)
         left_out = memory.empty() | positives(pair.keys, memory.keys)
         # Copied: `after_step` changes what is remembered, and a graph may outlive the step.
         before = (x @ memory.vectors.to(x).clone().T).masked_fill(left_out, -torch.inf)
@@ -145,11 +145,11 @@ class CMC(CrossModal):
         return spread_cross_entropy(logits, positive)
 
     @torch.no_grad()
-    def _teach(self, view: StepView) -> _Taught:
+    def _slow_projections(self, view: StepView) -> _Targets:
         model = self.teacher.model
         rows = rows_of(StepView(model, view.batches, {}, view.progress), self.positives)
         vectors = model.spaces[self.space](rows.features)
-        return _Taught({m: F.normalize(precise(z), dim=1) for m, z in vectors.items()}, rows)
+        return _Targets({m: F.normalize(precise(z), dim=1) for m, z in vectors.items()}, rows)
 
     @torch.no_grad()
     def after_step(self, model: nn.Module, progress: float) -> None:
@@ -157,13 +157,13 @@ class CMC(CrossModal):
 
         Not in `forward`, which must not change state: it also runs in evaluation.
         """
-        if self._taught is None:
+        if self._targets is None:
             return
-        for modality, vectors in self._taught.vectors.items():
-            present = self._taught.rows.present[modality]
-            memory = cast(Memory, self.memories[modality])
-            memory.add(vectors[present], self._taught.rows.keys[present])
-        self._taught = None
+        for modality, vectors in self._targets.vectors.items():
+            present = self._targets.rows.present[modality]
+            memory = cast(ProjectionQueue, self.memories[modality])
+            memory.add(vectors[present], self._targets.rows.keys[present])
+        self._targets = None
         own, copied = cast(JointModel, model), self.teacher.model
         follow(own.body, copied.body, self.momentum)
         follow(own.spaces[self.space], copied.spaces[self.space], self.momentum)

@@ -16,7 +16,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt
 _EPS = 1e-5  # added to variances, as BatchNorm does in the authors' code
 
 
-class Barlow(Term):
+class BarlowTwins(Term):
     """R = Σ_i (1 − C_ii)² + λ Σ_{i≠j} C_ij², for the cross-correlation C of two views.
 
     Eqs. (1) and (2) of Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy

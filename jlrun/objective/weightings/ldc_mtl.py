@@ -16,7 +16,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 # ℓ losses (normalised if asked for), v logits, w their weights, u = w ℓ.
 
 
-class LDC(LossWeighting):
+class LDCMTL(LossWeighting):
     """Draw the weighted losses of neighbouring tasks together.
 
     Minimises Σ_i u_i / sg(Σ_i w_i) + λ Σ_i |u_i − u_(i+1)| over the model and v, with w = σ(v).
