@@ -1,4 +1,4 @@
-"""The blocks of a model's body, from its input to its features."""
+"""Blocks of a model's body, from its input to its features."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _stack(module: nn.Module, path: str) -> list[list[str]]:
     own = [f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)]
     children = [(n, c) for n, c in module.named_children() if any(True for _ in c.parameters())]
     found: list[list[str]] = []
-    before: list[str] = []  # normalisation with no block to belong to yet
+    before: list[str] = []  # normalisation before the first block
     for name, child in children:
         inner = f"{path}.{name}"
         if _is_container(child):
@@ -74,7 +74,7 @@ def _is_normalisation(module: nn.Module) -> bool:
 
 
 def _is_container(module: nn.Module) -> bool:
-    """Whether a module only runs others in turn, so that these are the blocks."""
+    """Whether a module only runs its children in turn, which are then the blocks."""
     if isinstance(module, nn.Sequential | nn.ModuleList):
         return True
     return any(_lists_blocks(child) or _is_network(child) for child in module.children())

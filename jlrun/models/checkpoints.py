@@ -1,9 +1,9 @@
 """Checkpoints: weights as safetensors, everything else as tensors and plain values.
 
-A checkpoint is a folder with ``model.safetensors``, ``state.pt`` and ``SHA256SUMS``, by which
-damage is found (``sha256sum -c SHA256SUMS`` does the same). It is written beside its place and
-renamed into it, so that a reader sees all of it or nothing, also while a run goes on. No pickle is
-ever executed.
+A checkpoint is a folder with ``model.safetensors``, ``state.pt`` and ``SHA256SUMS``, which detects
+damage (``sha256sum -c SHA256SUMS`` does the same). It is written to a temporary folder next to its
+place and renamed, so that a reader never sees a part of it, even during a run. No pickle is ever
+executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import sync, write_bytes
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
-_TRIES = 20  # of reading a checkpoint that a running run replaces meanwhile
+_TRIES = 20  # of reading a checkpoint that a run may replace meanwhile
 
 
 class DamagedCheckpoint(UserError):
@@ -35,16 +35,17 @@ class DamagedCheckpoint(UserError):
 def save(
     folder: Path, model: nn.Module, state: Mapping[str, Any], *, keep_previous: bool = False
 ) -> None:
-    """Write a checkpoint to ``folder``, replacing the one that stands there.
+    """Write a checkpoint to ``folder``, replacing the one there.
 
     Args:
         folder: for example ``outputs/…/checkpoints/last``.
         model: its parameters and buffers are written.
         state: nested dicts and lists of tensors, numbers, strings and None.
-        keep_previous: keep the one that stood there, as `previous` names it.
+        keep_previous: keep the one that was there, under the path of `previous`.
 
     Raises:
-        OSError: if the disk is full, or the folder can't be written; what stood there still does.
+        OSError: if the disk is full, or the folder can't be written; the old checkpoint is then
+            still there.
     """
     save_tensors(folder, model.state_dict(), state, keep_previous=keep_previous)
 
@@ -70,23 +71,23 @@ def save_tensors(
         os.replace(new, folder)
         sync(folder.parent)
     finally:
-        shutil.rmtree(new, ignore_errors=True)  # what a full disk left of it
+        shutil.rmtree(new, ignore_errors=True)  # leftovers of a full disk
     if not keep_previous:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def previous(folder: Path) -> Path:
-    """Return where the checkpoint is that stood at ``folder`` before the one there now."""
+    """Return the path of the checkpoint before the one at ``folder``."""
     return folder.with_name(f"{folder.name}.previous")
 
 
 def forget_previous(folder: Path) -> None:
-    """Remove what `save` kept: nothing goes on from here any more."""
+    """Remove the previous checkpoint, which nothing resumes from any more."""
     shutil.rmtree(previous(folder), ignore_errors=True)
 
 
 def recover(folder: Path) -> None:
-    """Put right what a kill between the two renames of `save` left behind.
+    """Repair an interruption between the two renames of `save`.
 
     For the process that writes the checkpoint, and for no other.
     """
@@ -95,14 +96,14 @@ def recover(folder: Path) -> None:
 
 
 def go_back(folder: Path, damage: UserError) -> None:
-    """Put the checkpoint before it in the place of a damaged one.
+    """Replace a damaged checkpoint by the previous one.
 
     Args:
         folder: of the damaged checkpoint.
-        damage: what `verify` said of it.
+        damage: the error of `verify`.
 
     Raises:
-        UserError: ``damage``, if there is no sound one.
+        UserError: ``damage``, if there is no intact one.
     """
     old = previous(folder)
     try:
@@ -151,12 +152,12 @@ def load_tensors(folder: Path) -> dict[str, Tensor]:
     try:
         # The library returns them in an order that differs from call to call.
         return dict(sorted(safetensors.torch.load(content).items()))
-    except Exception as error:  # the readers raise many kinds for what is not their own
+    except Exception as error:  # the readers raise many kinds of errors for foreign files
         raise _damaged(folder, f"{WEIGHTS}: {error}") from error
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """Return what `save` was given as ``state``.
+    """Return the ``state`` that `save` wrote.
 
     Raises:
         UserError: if it is missing or damaged.
@@ -200,7 +201,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _checked(place: Path, name: str) -> tuple[bytes, str | None]:
-    """Return the content of a file, and what is wrong with the checkpoint, None if nothing is."""
+    """Return the content of a file, and the problem of the checkpoint, or None."""
     content, digests = b"", dict[str, str]()
     for file in (WEIGHTS, STATE):
         found = (place / file).read_bytes()

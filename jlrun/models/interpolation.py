@@ -1,4 +1,4 @@
-"""Weights between those of several models of one architecture."""
+"""Interpolated and averaged weights of models of one architecture."""
 
 # α share of b, θ weights
 
@@ -28,17 +28,17 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> dict[str, Tensor]:
         alpha: α in [0, 1].
 
     Raises:
-        UserError: if the models are not alike or α is out of range.
+        UserError: if the models differ in names or shapes or α is out of range.
     """
     if not 0 <= alpha <= 1:
         raise UserError.of("", f"alpha={alpha:g} is not between the models; expected 0 to 1")
-    _check_alike(a, b)
+    _check_same_shapes(a, b)
     return {name: _between(a[name], tensor, alpha) for name, tensor in b.items()}
 
 
 @dataclass(frozen=True)
 class Soup:
-    """What `greedy_soup` returns.
+    """Result of `greedy_soup`.
 
     Attributes:
         weights: the mean of the members' weights.
@@ -52,7 +52,7 @@ class Soup:
 
 
 def greedy_soup(candidates: Sequence[Weights], score: Callable[[Weights], float]) -> Soup:
-    """Return the mean of the candidates that do not make it worse, tried one after another.
+    """Return the mean of the candidates that do not lower its score, tried one after another.
 
     Recipe 1 of Wortsman et al., "Model Soups", ICML 2022. Differs from it in: float buffers are
     averaged too, and tensors that are no floats are those of the best candidate. Sums are in
@@ -61,16 +61,16 @@ def greedy_soup(candidates: Sequence[Weights], score: Callable[[Weights], float]
     Args:
         candidates: of the same names and shapes, the best on validation first.
         score: the validation score of weights, higher is better; called once for each candidate. A
-            mean whose score is not a number is worse.
+            score of NaN counts as worse.
 
     Raises:
-        UserError: if there is no candidate, or they are not alike.
+        UserError: if there is no candidate, or they differ in names or shapes.
     """
     if not candidates:
         raise UserError.of("", "a soup needs at least one model")
     best, *others = candidates
     for other in others:
-        _check_alike(best, other)
+        _check_same_shapes(best, other)
     soup = Soup(dict(best), (0,), score(best))
     total = _doubled(best)
     for number, candidate in enumerate(others, start=1):
@@ -101,11 +101,11 @@ def _mean(total: Weights, count: int, like: Weights) -> dict[str, Tensor]:
     }
 
 
-def _check_alike(a: Weights, b: Weights) -> None:
+def _check_same_shapes(a: Weights, b: Weights) -> None:
     wrong = [n for n in a.keys() | b.keys() if n not in a or n not in b or a[n].shape != b[n].shape]
     if wrong:
         raise UserError.of(
             "",
-            f"weights of unlike models can't be averaged: {len(wrong)} tensors differ, for example "
+            f"weights of different models can't be averaged: {len(wrong)} tensors differ, such as "
             f"{min(wrong)}",
         )

@@ -1,9 +1,10 @@
-"""The one model: a body that tasks share in some way, and a head per task."""
+"""Joint model: a body that tasks share, and a head per task."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -11,15 +12,16 @@ from jlrun.data.batch import Batch
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.shared_space import SharedSpace
 from jlrun.models.sharing.base import Sharing
+from jlrun.models.trunk import Trunk
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model yields on a batch.
+    """Outputs of the model on a batch.
 
     Attributes:
         features: modality -> ``(B, D_m)``; zero where the modality is absent.
-        fused: ``(B, D)``, what tasks have in common.
+        fused: ``(B, D)``, the features that tasks share.
         logits: head -> ``(B, outputs)``.
     """
 
@@ -35,7 +37,7 @@ class JointModel(nn.Module):
     modalities are projected into, in ``spaces``, by name.
 
     Args:
-        body: from a batch to what each head sees.
+        body: from a batch to the inputs of the heads.
         heads: head name -> head on its features.
     """
 
@@ -66,7 +68,7 @@ class JointModel(nn.Module):
         return found
 
     def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return head -> logits of what each head sees."""
+        """Return head -> logits of the inputs of each head."""
         return {name: self.heads[name](x) for name, x in by_task.items()}
 
     def encoders(self) -> Iterator[Encoder]:
@@ -76,3 +78,25 @@ class JointModel(nn.Module):
     def num_parameters(self, trainable: bool = False) -> int:
         """Number of parameters, or of those that are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)
+
+
+def trunks(model: JointModel) -> list[Trunk]:
+    """Return the trunks of a model: one, or one for each task."""
+    return [module for module in model.body.modules() if isinstance(module, Trunk)]
+
+
+def widths(model: JointModel) -> dict[str, int]:
+    """Return modality -> width of its features, in the model's order."""
+    first, *_ = trunks(model)
+    return {m: cast(int, encoder.out_features) for m, encoder in first.encoders.items()}
+
+
+def encoder_parameters(model: JointModel, modality: str) -> tuple[nn.Parameter, ...]:
+    """Return the parameters that train of the encoders of ``modality``, in all trunks."""
+    found = {
+        id(parameter): parameter
+        for trunk in trunks(model)
+        for parameter in trunk.encoders[modality].parameters()
+        if parameter.requires_grad
+    }
+    return tuple(found.values())

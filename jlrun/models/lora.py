@@ -1,4 +1,4 @@
-"""Low-rank adapters in the layers of a model, which merge into it without a trace."""
+"""LoRA: low-rank adapters in the layers of a model, which can be merged into its weights."""
 
 # W weight (outputs, everything else) as a matrix, A (r, everything else), B (outputs, r)
 
@@ -34,8 +34,8 @@ def add_lora(
     else), and so does the input projection of ``nn.MultiheadAttention``, as one matrix. A starts as
     linear layers do, Kaiming-uniform.
 
-    W keeps its name and stays a parameter; the adapters are ``….lora_a`` and ``….lora_b`` beside
-    it. Nothing is frozen here: which parameters train is for the caller to say, see
+    W keeps its name and stays a parameter; the adapters are ``….lora_a`` and ``….lora_b`` next to
+    it. Nothing is frozen here: the caller chooses the parameters that train, see
     `is_lora_parameter`. Left alone are layers of other types, subclasses included, weights that
     several layers share, and, but for the output projection, attention with keys or values of
     another width.
@@ -45,7 +45,7 @@ def add_lora(
         rank: r; at most the smaller side of the matrix, of layers that have less.
         alpha: α; the factor is α / r with the r asked for, also where a layer has less.
         pattern: regular expression, searched in the names of weights.
-        dropout: share of a layer's inputs that its adapter does not see in training; attention
+        dropout: share of an adapter's inputs that is dropped in training; attention
             layers have none.
         where: config path, for errors.
 
@@ -95,10 +95,10 @@ def is_lora_parameter(name: str) -> bool:
 
 
 class _Adapted(nn.Module):
-    """What a layer's class is mixed with: the weight that others read is W + (α / r) B A.
+    """Mixin of adapted layers: the attribute ``weight`` is W + (α / r) B A.
 
-    The parameter W stands where it stood. Layers read it as an attribute, and so do the fast paths
-    of attention, which go past the ``forward`` of inner layers; hence an attribute is what changes.
+    The parameter W keeps its place. Layers read the weight as an attribute, and so do the fast
+    paths of attention, which bypass the ``forward`` of inner layers; hence the attribute changes.
     """
 
     weight_name = "weight"
@@ -140,11 +140,11 @@ class _Adapted(nn.Module):
 
     @property
     def drops(self) -> bool:
-        """Whether the adapter sees other inputs than W."""
+        """Whether the adapter has other inputs than W."""
         return self.training and self.lora_dropout > 0
 
     def dropped(self, x: Tensor) -> Tensor:
-        """Return what the adapter sees of inputs."""
+        """Return the adapter's inputs, after dropout."""
         return nn.functional.dropout(x, self.lora_dropout)
 
 
@@ -210,7 +210,7 @@ _PLAIN: Mapping[type[nn.Module], type[nn.Module]] = {new: old for old, new in _A
 
 
 def _adaptable(model: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
-    """Yield the name of the weight, the layer and the weight of what can have an adapter."""
+    """Yield name, layer and weight of each layer that can have an adapter."""
     every = [p for module in model.modules() for p in module._parameters.values()]
     uses = Counter(map(id, every))
     for prefix, module in model.named_modules():
@@ -226,7 +226,7 @@ def _sum(weight: Tensor, change: Tensor) -> Tensor:
 
 def _check(rank: int, dropout: float, pattern: str, where: str) -> None:
     if rank < 1:
-        raise UserError.of(f"{where}.rank", f"{rank} is no rank; expected 1 or more")
+        raise UserError.of(f"{where}.rank", f"{rank} is not a rank; expected 1 or more")
     if not 0 <= dropout < 1:
         raise UserError.of(f"{where}.dropout", f"{dropout:g} is not in [0, 1)")
     try:

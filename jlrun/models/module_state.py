@@ -31,7 +31,7 @@ def batch_norms(model: nn.Module) -> list[nn.Module]:
 
 
 def modules_without_training(model: nn.Module, frozen: Sequence[str]) -> list[nn.Module]:
-    """Return the submodules all of whose own and inner parameters are named in ``frozen``."""
+    """Return the submodules whose parameters, inner ones included, are all in ``frozen``."""
     names = set(frozen)
     found = []
     for prefix, module in model.named_modules():
@@ -43,14 +43,14 @@ def modules_without_training(model: nn.Module, frozen: Sequence[str]) -> list[nn
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Give random generators and buffers (running statistics) back as they were."""
+    """Restore random generators and buffers (running statistics) on exit."""
     with preserved_randomness(), unchanged_buffers(model):
         yield
 
 
 @contextmanager
 def unchanged_buffers(model: nn.Module) -> Iterator[None]:
-    """Give buffers (running statistics) back as they were."""
+    """Restore buffers (running statistics) on exit."""
     kept = [
         (module, name, buffer, buffer.detach().clone())
         for module in model.modules()
@@ -67,7 +67,7 @@ def unchanged_buffers(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` in evaluation mode, and each of its modules back as it was."""
+    """Put ``model`` in evaluation mode, and restore the mode of each module on exit."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

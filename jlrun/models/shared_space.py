@@ -1,4 +1,4 @@
-"""A space that several modalities are projected into, so that their rows can be compared."""
+"""Shared space: projections of several modalities to comparable vectors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SharedSpace(nn.Module):
 def projection(in_features: int, hidden: int, out_features: int) -> nn.Module:
     """Return a linear map, or one hidden layer with LayerNorm and GELU before it.
 
-    LayerNorm and not BatchNorm: a row's projection must not depend on the rows beside it.
+    LayerNorm and not BatchNorm: a row's projection must not depend on the batch's other rows.
     """
     if hidden == 0:
         return nn.Linear(in_features, out_features, bias=False)

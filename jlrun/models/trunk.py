@@ -1,4 +1,4 @@
-"""The lower part of a model: encoders of the modalities, and a fusion of what is present."""
+"""Trunk: encoders of the modalities, and a fusion of the present ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jlrun.models.module_state import running_statistics
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a trunk yields on a batch.
+    """Outputs of a trunk on a batch.
 
     Attributes:
         features: modality -> ``(B, D_m)``; zero where the modality is absent.
@@ -35,8 +35,8 @@ class Trunk(nn.Module):
     Args:
         encoders: modality -> encoder.
         fusion: of their features, or of their tokens.
-        pooled: whether a fusion that attends to tokens gets pooled features all the same, as one
-            token of each modality; it is then made for their widths.
+        pooled: whether a fusion that attends to tokens still gets pooled features, as one token of
+            each modality; it is then made for their widths.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Trunk(nn.Module):
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
         """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
 
-        Encoders see no other rows; a modality that no row has is left out.
+        Encoders get no other rows; a modality that no row has is left out.
         """
         rows = {}
         for modality in self.encoders:
@@ -74,15 +74,15 @@ class Trunk(nn.Module):
         return rows
 
     def stages(self, modality: str) -> Sequence[Stage]:
-        """Return the stretches of a modality's encoder."""
+        """Return the stages of a modality's encoder."""
         encoder = self.encoders[modality]
         if isinstance(encoder, Encoder):
             return encoder.stages()
-        # A module of the user's own or of another library.
+        # A custom module, or one of another library.
         return (Stage(encoder, cast(int, encoder.out_features)),)
 
     def join(self, encoded: Mapping[str, Tensor], batch: Batch) -> Encoded:
-        """Put the features ``(B_m, D_m)`` of the present rows in their places, and fuse."""
+        """Scatter the features ``(B_m, D_m)`` of the present rows into the batch, and fuse."""
         features = {m: self._placed(m, encoded, batch) for m in self.encoders}
         present = {m: mask for m, mask in batch.present.items() if m in features}
         return Encoded(features, self.fusion(features, present))
@@ -134,7 +134,7 @@ def token_features(encoder: nn.Module) -> int:
 
 
 def encode_tokens(encoder: nn.Module, x: Tensor) -> Tokens:
-    """Return an encoder's tokens; a module of the user's own has one, its features."""
+    """Return an encoder's tokens; a custom module has one, its features."""
     return encoder.encode_tokens(x) if isinstance(encoder, Encoder) else Tokens(encoder(x)[:, None])
 
 

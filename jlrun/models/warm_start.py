@@ -1,4 +1,4 @@
-"""Begin with weights that were learned elsewhere: by another run, or by another library."""
+"""Warm start: weights from another run or another library."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jlrun.models.weight_files import LoadReport, load_weights
 
 
 class PretrainedInit:
-    """Fills a new model with the weights of a file, wherever names and shapes fit.
+    """Loads the weights of a file into a new model wherever names and shapes match.
 
     Args:
         key: ``run`` or ``weights``, for errors.
         path: the run directory (its selected weights are taken), or the file.
 
     Attributes:
-        report: what was loaded the last time, what was skipped, and why; None before.
+        report: the last report of loaded and skipped tensors; None before.
     """
 
     def __init__(self, key: str, path: Path) -> None:
@@ -30,15 +30,15 @@ class PretrainedInit:
 
     @classmethod
     def of(cls, start: Mapping[str, str]) -> PretrainedInit | None:
-        """Return the start that ``{key: path}`` describes; None of nothing."""
+        """Return the warm start of ``{key: path}``; None of an empty mapping."""
         return next((cls(key, Path(path).expanduser()) for key, path in start.items()), None)
 
     def __call__(self, model: JointModel) -> None:
-        """Load what fits.
+        """Load the weights that match.
 
         Raises:
-            UserError: if there is no such run or file, or nothing in it fits the body: heads read
-                the features of the body that they were learned with.
+            UserError: if there is no such run or file, or nothing in it matches the body: heads
+                depend on the body they were trained with.
         """
         where = f"source.{self._key}"
         self.report = load_weights(model, self._file(), where)
@@ -46,12 +46,12 @@ class PretrainedInit:
             raise UserError.of(
                 where,
                 f"of '{self._path}' only {', '.join(self.report.loaded)} fits, and nothing of the "
-                "body, on whose features that was learned; choose the backbone, fusion and sharing "
-                "that it was learned with",
+                "body, on whose features that was trained; choose the backbone, fusion and sharing "
+                "of that run",
             )
 
     def specs(self) -> dict[str, Spec]:
-        """Return modality -> what the saved model takes, where it is a run's."""
+        """Return modality -> spec of the saved model's input, for a run."""
         file = self._path / "model.json"
         if self._key != "run" or not file.exists():
             return {}
@@ -70,7 +70,7 @@ class PretrainedInit:
         return file
 
     def lines(self) -> list[str]:
-        """Return what was loaded, skipped and left as it was, to be read."""
+        """Return the report of loaded, skipped and unchanged tensors as text."""
         return (
             []
             if self.report is None

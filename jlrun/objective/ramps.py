@@ -1,4 +1,4 @@
-"""How strengths grow over a phase: functions of the share of its steps that are done."""
+"""Ramps: strengths as functions of a phase's progress."""
 
 # p share of the steps done, in [0, 1)
 

@@ -29,7 +29,8 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
         other = None if other is None else other[rows]
     losses = task.loss(logits, target)
     if weight is not None and other is not None:
-        # A row that nothing was mixed with has a partner without a label, whose target is filler.
+        # A row that nothing was mixed with has a partner without a label, whose target is a
+        # placeholder.
         mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
         other = torch.where(mixed, other, target)
         losses = weight * losses + (1 - weight) * task.loss(logits, other)

@@ -13,12 +13,11 @@ from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
-from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.models.joint_model import JointModel, Outputs, encoder_parameters
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
-from jlrun.objective.balance.apart import ApartGradients
 from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
-from jlrun.objective.balance.encoders import encoder_parameters
+from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.task_loss import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
@@ -93,7 +92,7 @@ class StepForward:
     num_labelled: Tensor
     num_rows: int
     progress: float
-    apart: ApartGradients = field(default_factory=ApartGradients)
+    apart: EncoderGradients = field(default_factory=EncoderGradients)
 
     @classmethod
     def of(
@@ -176,7 +175,7 @@ class StepForward:
             model=self.learner.model,
             seen=sums,
             counts=self._usable,
-            apart=self.apart.gradients(),
+            encoder_gradients=self.apart.gradients(),
             scale=self.learner.loss_scale,
             progress=self.progress,
         )
@@ -316,10 +315,10 @@ def _jointly(
     }
 
 
-def _kept_apart(learner: Learner) -> ApartGradients:
+def _kept_apart(learner: Learner) -> EncoderGradients:
     balance, model = learner.balance, learner.model
-    modalities = balance.modalities if balance.keeps_apart else ()
-    return ApartGradients({m: encoder_parameters(model, m) for m in modalities})
+    modalities = balance.modalities if balance.has_encoder_losses else ()
+    return EncoderGradients({m: encoder_parameters(model, m) for m in modalities})
 
 
 def _num_labelled(phase: Phase, batches: Mapping[str, Batch], device: torch.device) -> Tensor:

@@ -13,11 +13,10 @@ from torch.optim import Optimizer
 
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.models.joint_model import JointModel
+from jlrun.models.joint_model import JointModel, widths
 from jlrun.models.module_state import batch_norms, modules_without_training
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.balance.base import BalanceStart
-from jlrun.objective.balance.encoders import widths
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.training.averaging import Average

@@ -199,7 +199,8 @@ def test_a_teacher_of_several_modalities_teaches_a_student_of_one(
         ),
         (
             ["mode=multimodal", "terms=[clip]", "terms.clip.positives=[color]"],
-            "terms.clip.positives: 'color' is no target column with classes. Did you mean 'colour'",
+            "terms.clip.positives: 'color' is not a target column with classes. "
+            "Did you mean 'colour'",
         ),
         (
             ["mode=multimodal", "terms=[clip]", "retrieval.positives=[shap]"],

@@ -47,9 +47,9 @@ def test_alpha_out_of_range(alpha: float) -> None:
 
 @pytest.mark.parametrize("other", [{"w": torch.zeros(2)}, weights(1.0, 2.0, 3.0)])
 def test_unlike_models(other: dict[str, Tensor]) -> None:
-    with pytest.raises(UserError, match="unlike models"):
+    with pytest.raises(UserError, match="different models"):
         interpolate(weights(1.0, 2.0), other, 0.5)
-    with pytest.raises(UserError, match="unlike models"):
+    with pytest.raises(UserError, match="different models"):
         greedy_soup([weights(1.0, 2.0), other], lambda _: 0.0)
 
 

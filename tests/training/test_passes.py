@@ -41,7 +41,7 @@ MakeWeighting = Callable[[tuple[str, ...]], Weighting]
 class Plain(GramianWeighting):
     """Every weight is 1: the sum, by the way of task gradients."""
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return torch.ones(len(gramian), dtype=gramian.dtype)
 
 
@@ -50,7 +50,7 @@ class Falling(GramianWeighting):
 
     asked = 0
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         self.asked += 1
         return torch.tensor([2.0, 0.5], dtype=gramian.dtype)
 

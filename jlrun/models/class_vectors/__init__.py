@@ -1,11 +1,11 @@
-"""Vectors that describe classes, by which classes without a training row can be told apart."""
+"""Class vectors: descriptions by which classes without training rows can be predicted."""
 
 from jlrun.models.class_vectors.table import (
     ClassVectors,
     Normalization,
+    check_distinct,
     class_vectors,
     normalized,
-    refuse_equal,
 )
 
-__all__ = ["ClassVectors", "Normalization", "class_vectors", "normalized", "refuse_equal"]
+__all__ = ["ClassVectors", "Normalization", "check_distinct", "class_vectors", "normalized"]

@@ -114,10 +114,12 @@ def _yaml(path: Path, where: str) -> dict[str, Any]:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise UserError.of(where, f"'{path}' is no table: expected class: values in each line")
+            raise UserError.of(
+                where, f"'{path}' is not a table: expected class: values in each line"
+            )
         # Names as they are written: YAML would read a class 7 as a number and `no` as false.
         names = [str(key.value) for key, _ in node.value]
-        _refuse_twice(names, where, f"'{path}'", "class")
+        _check_unique(names, where, f"'{path}'", "class")
         rows = [loader.construct_object(value, deep=True) for _, value in node.value]  # pyright: ignore
     except UserError:
         raise
@@ -172,8 +174,8 @@ def _table(
     where: str,
     what: str,
 ) -> Table:
-    _refuse_twice(classes, where, what, "class")
-    _refuse_twice(attributes, where, what, "attribute")
+    _check_unique(classes, where, what, "class")
+    _check_unique(attributes, where, what, "attribute")
     if not attributes:
         raise UserError.of(where, f"{what} has no attributes")
     values = [
@@ -193,7 +195,7 @@ def _number(cell: Any, name: str, where: str, what: str) -> float:
     return value
 
 
-def _refuse_twice(names: Sequence[str], where: str, what: str, kind: str) -> None:
+def _check_unique(names: Sequence[str], where: str, what: str, kind: str) -> None:
     seen = set[str]()
     for name in names:
         if name in seen:

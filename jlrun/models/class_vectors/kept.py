@@ -1,4 +1,4 @@
-"""A run keeps the class vectors that its model was built with, where they come from elsewhere."""
+"""Copies of the class vectors that a model was built with, kept in its run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "class_vectors"
 
 
 def keep(node: Mapping[str, Any], classes: Sequence[str], directory: Path) -> None:
-    """Keep in ``directory`` what the ``attributes`` of a head's node name, if it may change or go.
+    """Copy the source of a head's ``attributes`` into ``directory``, if it may change or vanish.
 
     Args:
         node: of the head.
@@ -34,14 +34,14 @@ def keep(node: Mapping[str, Any], classes: Sequence[str], directory: Path) -> No
 
 
 def with_kept(node: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Return a head's node with what is kept in ``directory`` in its place, if there is any."""
+    """Return a head's node with the copy in ``directory`` as its source, if there is one."""
     name = _name(node)
     copy = None if name is None else directory / name
     return {**node, "attributes": str(copy)} if copy is not None and copy.is_file() else {**node}
 
 
 def _name(node: Mapping[str, Any]) -> str | None:
-    """Return what the copy is called; None: there is nothing to keep."""
+    """Return the name of the copy; None if none is needed."""
     source = node.get("attributes")
     if not isinstance(source, str):
         return None

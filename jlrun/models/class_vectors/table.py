@@ -1,7 +1,8 @@
-"""The vectors of the classes in use, from wherever they come."""
+"""Class vectors of the classes in use, from any source."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,33 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.models.class_vectors.built_in import seven_segment, words
 from jlrun.models.class_vectors.files import FORMATS, Table, read_table, table_of
 from jlrun.models.class_vectors.text import PREFIX, text_embeddings
 
 Normalization = Literal["none", "l2", "centred"]
-BUILT_IN = {"words": words, "seven_segment": seven_segment}
+
+
+# Lit segments of a display, a (top) to g (middle), clockwise and then inwards.
+SEGMENTS = {
+    "0": "abcdef",
+    "1": "bc",
+    "2": "abdeg",
+    "3": "abcdg",
+    "4": "bcfg",
+    "5": "acdfg",
+    "6": "acdefg",
+    "7": "abc",
+    "8": "abcdefg",
+    "9": "abcdfg",
+}
+
+
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|\d+")
 
 
 @dataclass(frozen=True)
 class ClassVectors:
-    """What is known of classes.
+    """Vectors of classes.
 
     Attributes:
         values: float32 ``(K, A)``, a row for each class.
@@ -39,10 +56,10 @@ def class_vectors(
     """Return the vectors of ``classes``, in their order.
 
     Args:
-        source: ``words`` (which words of the names a name has), ``seven_segment`` (the lit segments
-            of a digit), ``text:MODEL`` (what a text encoder makes of the names), a file (``.yaml``,
-            ``.csv``, ``.npy``, ``.npz``), or the content of a YAML file: class -> numbers, or
-            attribute -> number, or the attributes it has.
+        source: ``words`` (the words in the names), ``seven_segment`` (the lit segments
+            of a digit), ``text:MODEL`` (embeddings of the names by a text encoder), a file
+            (``.yaml``, ``.csv``, ``.npy``, ``.npz``), or the content of a YAML file: class ->
+            numbers, or attribute -> number, or the attributes it has.
         classes: names; a table may have more, which are left out.
         where: config path of ``source``, for errors.
 
@@ -51,7 +68,7 @@ def class_vectors(
             of the table, or a value is not a finite number.
     """
     table = _table(source, classes, where)
-    _refuse_constant(table, where)
+    _check_varying(table, where)
     rows = {name: i for i, name in enumerate(table.classes)}
     missing = [name for name in classes if name not in rows]
     if missing:
@@ -72,17 +89,17 @@ def normalized(values: Tensor, how: Normalization) -> Tensor:
     return values if how == "none" else F.normalize(values)
 
 
-def refuse_equal(values: Tensor, classes: Sequence[str], where: str) -> None:
+def check_distinct(values: Tensor, classes: Sequence[str], where: str) -> None:
     """Check that the rows of ``values`` ``(K, A)`` differ.
 
     Raises:
-        UserError: naming two classes that no score could tell apart.
+        UserError: naming two classes whose scores would always be equal.
     """
     distances = torch.cdist(values.double(), values.double())
     equal = (distances < 1e-6 * values.abs().max().clamp(min=1e-12)).triu(diagonal=1).nonzero()
     if len(equal):
         one, other = (classes[int(i)] for i in equal[0])
-        message = f"'{one}' and '{other}' have the same vector, so nothing can tell them apart"
+        message = f"'{one}' and '{other}' have the same vector, so their scores would be equal"
         raise UserError.of(where, f"{message}; give them attributes that differ")
 
 
@@ -101,7 +118,7 @@ def _table(source: str | Mapping[str, Any], classes: Sequence[str], where: str) 
     return read_table(Path(source).expanduser(), classes, where)
 
 
-def _refuse_constant(table: Table, where: str) -> None:
+def _check_varying(table: Table, where: str) -> None:
     if len(table.classes) < 2:
         raise UserError.of(where, f"at least two classes are needed, found {len(table.classes)}")
     same = (table.values == table.values[0]).all(dim=0)
@@ -115,3 +132,34 @@ def _refuse_constant(table: Table, where: str) -> None:
 
 def _origin(source: str | Mapping[str, Any]) -> str:
     return f"'{source}'" if isinstance(source, str) else "the table"
+
+
+def seven_segment(classes: Sequence[str], where: str) -> Table:
+    """Return 0 or 1 for each of the seven segments by which a display shows the digits 0 to 9."""
+    rows = [[float(segment in lit) for segment in "abcdefg"] for lit in SEGMENTS.values()]
+    names = tuple(f"segment {segment}" for segment in "abcdefg")
+    return Table(tuple(SEGMENTS), names, torch.tensor(rows, dtype=torch.float64))
+
+
+def words(classes: Sequence[str], where: str) -> Table:
+    """Return 0 or 1 for each word: whether the name of the class has it.
+
+    Words are split at spaces, underscores, digits and inner capitals; their case does not count.
+    A word that all names have is left out.
+
+    Raises:
+        UserError: if all names have the same words.
+    """
+    bags = [{word.lower() for word in _WORD.findall(name)} for name in classes]
+    everywhere = set.intersection(*bags) if bags else set()
+    known = dict.fromkeys(w for name in classes for w in map(str.lower, _WORD.findall(name)))
+    vocabulary = tuple(word for word in known if word not in everywhere)
+    if not vocabulary:
+        raise UserError.of(
+            where, "the names of the classes have the same words; use a file instead"
+        )
+    rows = [[float(word in bag) for word in vocabulary] for bag in bags]
+    return Table(tuple(classes), vocabulary, torch.tensor(rows, dtype=torch.float64))
+
+
+BUILT_IN = {"words": words, "seven_segment": seven_segment}

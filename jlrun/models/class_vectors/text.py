@@ -1,4 +1,4 @@
-"""Class vectors that a pretrained text encoder makes of the names."""
+"""Class vectors from a pretrained text encoder of the names."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _embedded(name: str, sentences: tuple[str, ...], where: str) -> Tensor:
         tokens = tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
         if hasattr(model, "get_text_features"):
             found = model.get_text_features(**tokens)
-            # Until transformers 5 it was the tensor itself.
+            # Before transformers 5 it was the tensor itself.
             return (found if isinstance(found, Tensor) else found.pooler_output).double()
         encoder = model.get_encoder() if model.config.is_encoder_decoder else model
         states = encoder(**tokens).last_hidden_state.double()

@@ -18,7 +18,7 @@ Stem = Literal["imagenet", "small"]
 LARGEST_SIDE_OF_SMALL_STEM = 64
 _RESNETS = ("resnet", "resnext", "wide_resnet")
 
-# Models whose published smallest input only says what they were trained with.
+# Models whose published smallest input is only the training size.
 _SMALLEST_SIDE = {"swin": 32}
 # MaxViT cuts each of its maps into 7×7 windows, which fits multiples of 224 only.
 _MULTIPLE_OF = {"maxvit": 224}
@@ -61,7 +61,7 @@ def working_size(name: str, size: tuple[int, int]) -> tuple[int, int]:
 def choose_stem(
     name: str, size: tuple[int, int], stem: Literal["auto", "imagenet", "small"], pretrained: bool
 ) -> Stem:
-    """Return ``stem`` itself, or what ``auto`` means for images of this size.
+    """Return ``stem`` itself, or the stem that ``auto`` selects for images of this size.
 
     Raises:
         UserError: if ``stem`` is ``small`` and the model is not a ResNet.
@@ -97,7 +97,7 @@ def build_features(name: str, size: tuple[int, int], stem: Stem) -> tuple[nn.Mod
 def resnet_parts(network: nn.Module) -> list[tuple[nn.Module, int]]:
     """Return a ResNet's stem, four stages and pooling, each with the channels it yields.
 
-    Other models have none that are told apart.
+    Empty for other models.
     """
     from torchvision.models import ResNet
 

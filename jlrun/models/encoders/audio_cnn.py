@@ -19,8 +19,8 @@ class AudioCNN(Encoder):
     """Log-mel → 3×3 convolutions with ReLU and 2×2 max pooling → pooling over time → hidden layer.
 
     Each clip's spectrogram is brought to mean 0 and variance 1 by itself: loudness does not matter,
-    and a batch of one trains like any other. Time is pooled away (mean and maximum), so it does not
-    matter when a sound happens; frequency is kept, because a tone's pitch is what it says.
+    and no statistics of the batch are used. Time is pooled away (mean and maximum), so it does not
+    matter when a sound happens; frequency is kept, because pitch is informative.
 
     Args:
         spec: mono waveforms ``(L,)``.

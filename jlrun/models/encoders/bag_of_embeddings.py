@@ -1,4 +1,4 @@
-"""Text as the mean of its words."""
+"""Text as the mean of its word embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an encoder is."""
+"""Base class of encoders, their tokens and stages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Tokens:
-    """What an encoder yields before it pools: a sequence for each row.
+    """Output of an encoder before pooling: a sequence for each row.
 
     Attributes:
         values: ``(B, T, W)``.
@@ -25,11 +25,11 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of an encoder, after which tasks may exchange features or part ways.
+    """Stage of an encoder, after which tasks may exchange features or branch.
 
     Attributes:
-        run: what the stage before it yields (or inputs) -> ``(B, channels, ...)``.
-        channels: of what it yields.
+        run: output of the previous stage (or inputs) -> ``(B, channels, ...)``.
+        channels: of its output.
     """
 
     run: Callable[[Tensor], Tensor]
@@ -65,9 +65,9 @@ class Encoder(nn.Module, ABC):
         return Tokens(self(x)[:, None])
 
     def pool(self, tokens: Tokens) -> Tensor:
-        """Return the features ``(B, D)`` of what `encode_tokens` returned: those of `forward`."""
+        """Return the features ``(B, D)`` of the output of `encode_tokens`: those of `forward`."""
         return tokens.values[:, 0]
 
     def stages(self) -> Sequence[Stage]:
-        """Return the stretches of the encoder: run in this order they are `forward`."""
+        """Return the stages of the encoder: run in this order they are `forward`."""
         return (Stage(self, self.out_features),)

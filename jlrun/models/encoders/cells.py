@@ -1,4 +1,4 @@
-"""The cells of a table's row as encoders read them: numbers with holes, and categories."""
+"""Cells of a table's row for encoders: numbers, some of them missing, and categories."""
 
 # B rows, N numbers, C categories, W width of an embedding
 

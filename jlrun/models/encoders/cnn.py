@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.maps import maps_of_tokens, tokens_of_maps
+from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.models.module_state import running_statistics
 from jlrun.ranges import Fraction, PositiveInt
 
@@ -21,10 +21,9 @@ class CNN(Encoder):
     """3×3 convolutions, each with ReLU and 2×2 max pooling, then a hidden layer.
 
     With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of
-    textbooks and tutorials. Without BatchNorm a batch of one trains like any other; with it, one
-    row alone is normalised by the running statistics. Images that
-    pooling leaves larger than 8×8 are averaged down to at most that, which bounds the hidden
-    layer: images up to 32×32 are never averaged.
+    textbooks and tutorials. Without BatchNorm a batch may have one row; with it, a single row is
+    normalised by the running statistics. Images that pooling leaves larger than 8×8 are averaged
+    down to at most that, which bounds the hidden layer: images up to 32×32 are never averaged.
 
     Args:
         spec: images of shape ``(C, H, W)``, from 1×1 up.
@@ -98,9 +97,9 @@ def convolution_stages(
     """Return a stage for each convolution with its pooling and ReLU, and one for what follows.
 
     Args:
-        convolutions: three modules for each convolution, and what averages their maps.
+        convolutions: three modules for each convolution, and the module that averages their maps.
         channels: of each convolution.
-        hidden: what makes features of the averaged maps.
+        hidden: from the averaged maps to features.
         out_features: width of the features.
     """
     layers = list(convolutions)

@@ -1,4 +1,4 @@
-"""Images as networks that were trained on colour photos take them."""
+"""Images converted for networks pretrained on colour photos."""
 
 from __future__ import annotations
 

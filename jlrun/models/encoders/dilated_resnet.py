@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.architectures import build_features
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.pretrained import load_pretrained
+from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.torchvision_model import renormalise
 from jlrun.models.module_state import running_statistics
 
@@ -32,9 +32,9 @@ class DilatedResNet(Encoder):
     Residual Networks", CVPR 2017.
 
     Gray images are repeated to three channels; images of another number of channels pass a learned
-    1×1 convolution. Sides are rounded up. With pretrained weights, pixels are normalised as the
-    weights know them. One image whose map is a single pixel is normalised by the running statistics
-    of BatchNorm, as it has none of its own.
+    1×1 convolution. Sides are rounded up. With pretrained weights, pixels are normalised as in
+    pretraining. One image whose map is a single pixel is normalised by the running statistics of
+    BatchNorm, as it has none of its own.
 
     Args:
         spec: images of shape ``(C, H, W)``, from 1×1 up.
@@ -91,10 +91,10 @@ class DilatedResNet(Encoder):
 
 
 def _dilate(stage: nn.Module, rate: int) -> None:
-    """Take the stride of 2 out of a stage that reads maps ``rate / 2`` times too large."""
+    """Replace the stride of 2 of a stage by dilation; its input is ``rate / 2`` times larger."""
     convolutions = [module for module in stage.modules() if isinstance(module, nn.Conv2d)]
     for convolution in convolutions:
-        # What still reads the stage's input reads it at the rate before.
+        # Layers that read the stage's input keep the previous rate.
         own = rate // 2 if convolution.stride == (2, 2) else rate
         convolution.stride = (1, 1)
         if convolution.kernel_size == (3, 3):

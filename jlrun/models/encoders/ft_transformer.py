@@ -22,7 +22,7 @@ class FTTransformer(Encoder):
     2021, up to its last linear layer, with the defaults of its authors' package for three blocks:
     the first block does not normalise what it attends to; the features are ReLU(LayerNorm(·)) of
     the row's token. Differs from it in: a missing number has, in place of its value times the
-    column's vector, a vector of its own, 0 at first; a missing or unknown category is a level.
+    column's vector, its own vector, 0 at first; a missing or unknown category is a level.
 
     Args:
         spec: cells ``(N + C,)``.

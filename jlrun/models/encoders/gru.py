@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import SeriesSpec
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.steps import read_steps
+from jlrun.models.encoders.sequences import read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 
@@ -15,14 +15,14 @@ class GRU(Encoder):
     """Gated recurrent units; the features are their state at the last step of the series.
 
     Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", EMNLP 2014, in the
-    form of ``torch.nn.GRU``. A missing value is 0 beside a mark that says so (the "simple" baseline
+    form of ``torch.nn.GRU``. A missing value is 0, with a flag (the "simple" baseline
     of Che et al., "Recurrent Neural Networks for Multivariate Time Series with Missing Values",
-    2018). Trailing steps without any value are padding: what stands there does not matter.
+    2018). Trailing steps without any value are padding: their content does not matter.
 
     Args:
         spec: series ``(T, C)``.
         width: of the state, and of the features ``(B, width)``.
-        layers: of units, one upon the other.
+        layers: number of stacked layers.
         dropout: share of the state between layers, and of the features, dropped in training.
     """
 

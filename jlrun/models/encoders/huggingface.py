@@ -22,12 +22,12 @@ WHERE = "backbone.text"
 
 
 class HuggingFace(Encoder):
-    """A model that transformers' ``AutoModel`` knows, from a local folder or by its name.
+    """Model of transformers' ``AutoModel``, from a local folder or by its name.
 
     A data set whose texts are in subwords of the same tokenizer is read as the model was trained;
     words of another vocabulary are spelt in its subwords, without the words that the vocabulary
-    lacks. Only safetensors are loaded, and no code of a model's own is run. Of models that also
-    decode, the encoder is taken.
+    lacks. Only safetensors are loaded, and no code from a model repository is run. Of models that
+    also decode, the encoder is taken.
 
     Args:
         spec: token ids ``(T,)``.

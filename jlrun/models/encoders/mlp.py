@@ -1,4 +1,4 @@
-"""Fully connected layers on pixels."""
+"""MLP on pixels."""
 
 from __future__ import annotations
 

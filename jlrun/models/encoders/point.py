@@ -13,10 +13,10 @@ from jlrun.models.encoders.base import Encoder
 
 
 class Point(Encoder):
-    """A point to be moved by an optimizer: its features ``(B, D)`` are the same for every input.
+    """Point moved by an optimizer: its features ``(B, D)`` are the same for every input.
 
     Args:
-        spec: of inputs that are not looked at.
+        spec: of the inputs, which are ignored.
         start: the D coordinates before training.
     """
 

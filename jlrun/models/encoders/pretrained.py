@@ -18,7 +18,7 @@ from jlrun.models.weight_files.reading import first_line, settings_beside, weigh
 WHERE = "backbone.image.weights"
 Weights = Mapping[str, Tensor]
 
-# Parts of published files that train the model but are no part of its features: classifiers,
+# Parts of published files that are used in training but not for features: classifiers,
 # auxiliary losses, the projections and decoders of self-supervised training.
 _BESIDE = re.compile(
     r"(^|\.)(aux1|aux2|AuxLogits|fc|head|heads|classifier|pooler|pre_logits|projector|predictor|"
@@ -29,7 +29,7 @@ _BESIDE = re.compile(
 def load_pretrained(network: nn.Module, name: str, weights: str) -> LoadReport:
     """Fill ``network``, model ``name`` without its last layer, with pretrained weights.
 
-    Files of torchvision, timm and Hugging Face are understood, also wrapped in a training loop's
+    Files of torchvision, timm and Hugging Face are understood, also inside a training loop's
     checkpoint. Position embeddings of vision transformers are interpolated to the network's image
     size.
 
@@ -41,7 +41,7 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> LoadReport:
             ``IMAGENET1K_V1``.
 
     Returns:
-        what was loaded, and notes of what may make outputs differ from the other library's.
+        what was loaded, and notes on possible differences from the other library's outputs.
 
     Raises:
         UserError: if the weights can't be found, read or downloaded, or don't fit the network.
@@ -66,7 +66,7 @@ def _fill(
     network: nn.Module, name: str, found: Weights, settings: Mapping[str, Any], source: str
 ) -> LoadReport:
     fit = fit_weights(network, found, settings)
-    _refuse_mismatch(network, fit.report, name, source)
+    _check_complete(network, fit.report, name, source)
     network.load_state_dict(fit.tensors, strict=False)
     return fit.report
 
@@ -95,10 +95,10 @@ def _download(name: str, weights: str) -> Weights:
         ) from error
 
 
-def _refuse_mismatch(network: nn.Module, report: LoadReport, name: str, source: str) -> None:
-    """Raise a `UserError` unless every tensor of the network, and nothing else, was found.
+def _check_complete(network: nn.Module, report: LoadReport, name: str, source: str) -> None:
+    """Check that every tensor of the network, and no other, was found.
 
-    What a file holds beside the encoder, such as a classifier, does not matter.
+    Other content of the file, such as a classifier, does not matter.
     """
     of_shape = [skipped for skipped in report.skipped if skipped.kind == "shape"]
     expected = network.state_dict()

@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from jlrun.data.specs import SeriesSpec
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import masked_max, masked_mean
-from jlrun.models.encoders.steps import read_steps
+from jlrun.models.encoders.sequences import masked_max, masked_mean, read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 
@@ -22,10 +21,10 @@ class SeriesCNN(Encoder):
     """Convolutions over time, each with ReLU and max pooling by 2; pooling over time; hidden layer.
 
     After the fully convolutional network of Wang et al., "Time Series Classification from Scratch
-    with Deep Neural Networks", IJCNN 2017. Differs from it in: no BatchNorm, so that a batch of one
-    trains like any other; max pooling between layers; maximum beside mean at the end. A missing
-    value is 0 beside a mark that says so. Trailing steps without any value are padding: a series
-    has the features that it would have without them.
+    with Deep Neural Networks", IJCNN 2017. Differs from it in: no BatchNorm, so that a batch may
+    have one row; max pooling between layers; maximum and mean at the end. A missing value is 0,
+    with a flag. Trailing steps without any value are padding: a series has the features that it
+    would have without them.
 
     Args:
         spec: series ``(T, C)``.
@@ -45,7 +44,7 @@ class SeriesCNN(Encoder):
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}; it must be odd, to stand around a step")
+            raise ValueError(f"kernel is {kernel}; it must be odd, to be centred on a step")
         widths = [2 * spec.channels, *channels]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(before, after, kernel, padding=kernel // 2)
@@ -65,7 +64,7 @@ class SeriesCNN(Encoder):
         return self.pool(self.encode_tokens(x))
 
     def encode_tokens(self, x: Tensor) -> Tokens:
-        """Return the steps of the last maps, of which one stands for several of the series."""
+        """Return the steps of the last maps, each covering several steps of the series."""
         steps, padding = read_steps(x)
         maps = steps.mT
         for convolution in self.convolutions:

@@ -1,4 +1,4 @@
-"""From the token ids of a data set to those of a Hugging Face model."""
+"""Subword ids: from the token ids of a data set to those of a Hugging Face model."""
 
 # B rows, T tokens of jlrun, S subwords of a token at most, L subwords of a text with special ones
 
@@ -13,11 +13,11 @@ from jlrun.data.reading.subwords import special_tokens
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
 
-NONE = -1  # in the table, behind the last subword of a token
+NONE = -1  # in the table, after the last subword of a token
 
 
 class SubwordIds(nn.Module):
-    """Spells each token in the subwords of a tokenizer, and adds the special ones around a text.
+    """Maps each token to the subwords of a tokenizer, and adds the special ones around a text.
 
     Subwords of the same tokenizer are taken over one by one. Words, and other tokens of a data
     set's own vocabulary, are spelt; what the vocabulary lacks is the tokenizer's unknown token.
@@ -63,7 +63,7 @@ class SubwordIds(nn.Module):
 
 
 def _together(ids: Tensor) -> Tensor:
-    """Return ids ``(B, L)`` with what is `NONE` moved behind the others, and cut to the longest."""
+    """Return ids ``(B, L)`` with `NONE` moved to the end, and cut to the longest."""
     absent = ids == NONE
     order = absent.int().argsort(dim=1, stable=True)
     longest = max(1, int((~absent).sum(dim=1).max()))
@@ -78,7 +78,7 @@ def _unknown(tokenizer: Any) -> int:
 def _spellings(spec: TextSpec, tokenizer: Any, where: str) -> list[list[int]]:
     """Return the ids of each token of the vocabulary."""
     if spec.unit != "subword":
-        # A word within a text: tokenizers of bytes tell it from one at the beginning.
+        # A word within a text: byte-level tokenizers encode it unlike one at the beginning.
         space = "" if spec.unit == "character" else " "
         words = [space + token for token in spec.vocabulary]
         found = tokenizer(words, add_special_tokens=False)["input_ids"] if words else []

@@ -1,4 +1,4 @@
-"""Fully connected layers on the cells of a table's row."""
+"""MLP on the cells of a table's row."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jlrun.ranges import Fraction, PositiveInt
 
 
 class TabularMLP(Encoder):
-    """Linear layers with ReLU on numbers, marks of missing ones and embedded categories.
+    """Linear layers with ReLU on numbers, flags of missing ones and embedded categories.
 
     The MLP of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,
-    eq. (1). Differs from it in: a missing number is 0, the mean, beside a mark that says so; a
-    missing or unknown category has an embedding of its own.
+    eq. (1). Differs from it in: a missing number is 0, the mean, with a flag; a missing or unknown
+    category has its own embedding.
 
     Args:
         spec: cells ``(N + C,)``.
         hidden: units of each layer; the last is the width of the features ``(B, hidden[-1])``.
-            Without any layer the features are what the first one would read.
+            Without any layer the features are the inputs of the first one.
         embedding: width of a category's embedding.
         dropout: share of each layer's units that are dropped in training.
     """

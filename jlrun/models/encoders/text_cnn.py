@@ -50,7 +50,7 @@ class TextCNN(Encoder):
         return self.pool(self.encode_tokens(x))
 
     def encode_tokens(self, x: Tensor) -> Tokens:
-        """Return what the filters of all sizes say of the window around each word."""
+        """Return the outputs of the filters of all sizes on the window around each word."""
         words = self.embedding(x).masked_fill((x == PADDING)[:, :, None], 0.0).mT
         maps = [
             convolution(F.pad(words, ((size - 1) // 2, size // 2)))

@@ -18,7 +18,7 @@ class TextTransformer(Encoder):
     """Words with learned positions through pre-norm transformer blocks; the mean of the words.
 
     The encoder of Vaswani et al., "Attention Is All You Need", NeurIPS 2017. Differs from it in:
-    layers normalise what they read, not what they yield (Xiong et al., "On Layer Normalization in
+    layers normalise their input, not their output (Xiong et al., "On Layer Normalization in
     the Transformer Architecture", ICML 2020); positions are learned; GELU in place of ReLU. Padding
     is neither attended to nor averaged.
 

@@ -1,4 +1,4 @@
-"""Every model of timm, as an encoder."""
+"""Encoder: any model of timm."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Timm(Encoder):
 
     Gray images are repeated to three channels; images of another number of channels pass a learned
     1×1 convolution. Images are enlarged to 32 pixels, or to the one size that the model takes. With
-    pretrained weights, pixels are normalised as the weights know them, whatever the data set's own
+    pretrained weights, pixels are normalised as in pretraining, independent of the data set's own
     statistics. A batch of one is normalised by the running statistics of BatchNorm.
 
     Args:
@@ -42,7 +42,7 @@ class Timm(Encoder):
         resize: side in pixels that images are resized to; null: their own, or what the model takes.
 
     Attributes:
-        img_size: what timm was told of the size of images, for models of one size.
+        img_size: the image size passed to timm, for models of a fixed size.
 
     Raises:
         UserError: if timm is not installed, has no such model, its weights can't be had or don't
@@ -135,9 +135,9 @@ def _create(timm: Any, name: str, pretrained: bool, img_size: int | None) -> Any
 
 
 def _shape(network: Any, name: str, size: tuple[int, int]) -> tuple[int, ...]:
-    """Return the shape of a row of what ``forward_features`` yields.
+    """Return the shape of a row of the output of ``forward_features``.
 
-    Nothing is computed: shapes alone pass through a copy without values.
+    Nothing is computed: only shapes pass through a copy on the meta device.
     """
     copy = deepcopy(network).to("meta").eval()
     try:

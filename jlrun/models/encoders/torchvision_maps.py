@@ -1,4 +1,4 @@
-"""Where torchvision's models end in maps, and what makes features of them."""
+"""Division of torchvision's models into a body that yields maps and a tail that pools them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = ("AlexNet", "VGG", "EfficientNet", "MobileNetV3", "ConvNeXt")
 
 @dataclass(frozen=True)
 class Halves:
-    """A model in two: one after the other they are the model.
+    """Model divided into two modules, run one after the other.
 
     Attributes:
         body: images -> maps ``(B, C, h, w)``, or tokens ``(B, T, C)`` of a vision transformer.
@@ -29,7 +29,7 @@ class Halves:
 
 
 def halves(network: nn.Module) -> Halves | None:
-    """Return a model without classifier in two; None for one that does not divide so."""
+    """Return a model without classifier in two parts; None if it can't be divided."""
     net: Any = network
     match type(network).__name__:
         case "ResNet":
@@ -61,9 +61,9 @@ def halves(network: nn.Module) -> Halves | None:
 
 
 def map_shape(network: nn.Module, size: tuple[int, int]) -> tuple[int, ...] | None:
-    """Return the shape of a row of what the body yields for images of ``size``; None without one.
+    """Return the shape of a row of the body's output for images of ``size``; None without one.
 
-    Nothing is computed: shapes alone pass through a copy without values.
+    Nothing is computed: only shapes pass through a copy on the meta device.
     """
     copy = deepcopy(network).to("meta").eval()
     divided = halves(copy)

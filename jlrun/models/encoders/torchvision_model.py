@@ -1,4 +1,4 @@
-"""Every classification model of torchvision, as an encoder."""
+"""Encoder: any classification model of torchvision."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from jlrun.models.encoders.architectures import (
     working_size,
 )
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.maps import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.pretrained import load_pretrained
+from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.torchvision_maps import halves, map_shape
 from jlrun.models.module_state import running_statistics
 from jlrun.models.weight_files import LoadReport
@@ -37,7 +37,7 @@ class Torchvision(Encoder):
     Gray images are repeated to three channels; images of another number of channels pass a learned
     1×1 convolution. Images smaller than the model can take are enlarged, and for vision
     transformers enlarged to a square of whole patches. With pretrained weights, pixels are
-    normalised as the weights know them, whatever the data set's own statistics.
+    normalised as in pretraining, independent of the data set's own statistics.
 
     A batch of one is normalised by the running statistics of BatchNorm: it has none of its own
     where the maps are a single pixel.
@@ -53,7 +53,7 @@ class Torchvision(Encoder):
         resize: side in pixels that images are resized to; null keeps their size.
 
     Attributes:
-        load_report: what was loaded of ``weights``; None without them.
+        load_report: the report on loading ``weights``; None without them.
 
     Raises:
         UserError: if there is no such model, or its weights can't be had or don't fit.

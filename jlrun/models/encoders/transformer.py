@@ -73,7 +73,7 @@ class Attention(nn.Module):
         """Return ``(B, T, D)`` of ``(B, T, D)``.
 
         Args:
-            tokens: of which at least one in each row is no padding.
+            tokens: at least one in each row is not padding.
             padding: Bool ``(B, T)``, true for tokens that are not attended to; None: all are.
         """
         count, length, width = tokens.shape

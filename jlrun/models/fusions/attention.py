@@ -1,4 +1,4 @@
-"""Attention of tokens to others, of which some can be left out."""
+"""Cross-attention of tokens to a context with a mask."""
 
 # B rows, N tokens that read, S tokens that are read, W width
 
@@ -70,5 +70,5 @@ class CrossAttending(nn.Module):
 
 
 def learned_tokens(count: int, width: int) -> nn.Parameter:
-    """Return tokens ``(1, count, width)`` that are small and unlike each other."""
+    """Return small random tokens ``(1, count, width)``."""
     return nn.Parameter(0.02 * torch.randn(1, count, width))

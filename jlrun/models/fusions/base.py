@@ -1,4 +1,4 @@
-"""What a fusion is."""
+"""Base classes of fusions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jlrun.models.encoders.base import Tokens
 
 
 class Fusion(nn.Module, ABC):
-    """Makes one representation of the features of the present modalities.
+    """Fusion of the features of the present modalities into one representation.
 
     Constructors take ``features``, a mapping of modality to its width D_m, first. Its order is the
     order of modalities. ``out_features`` is the width D of the representation.
@@ -24,8 +24,8 @@ class Fusion(nn.Module, ABC):
         """Return the representation ``(B, D)``.
 
         Args:
-            features: modality -> ``(B, D_m)``. Rows of an absent modality hold anything finite: the
-                result must not depend on them.
+            features: modality -> ``(B, D_m)``. Rows of an absent modality hold arbitrary finite
+                values: the result must not depend on them.
             present: modality -> Bool ``(B,)``; a modality without an entry is present in all rows.
                 Every row has at least one modality.
         """
@@ -39,7 +39,7 @@ class Fusion(nn.Module, ABC):
 
 
 class TokenFusion(Fusion, ABC):
-    """A fusion that attends to the tokens of the modalities, and not only to pooled features.
+    """Fusion that attends to the tokens of the modalities, not only to pooled features.
 
     ``features`` of the constructor holds the widths of tokens (`Encoder.token_features`).
     """
@@ -49,8 +49,8 @@ class TokenFusion(Fusion, ABC):
         """Return the representation ``(B, D)``.
 
         Args:
-            tokens: modality -> tokens ``(B, T_m, W_m)``. Rows of an absent modality hold anything:
-                the result must not depend on them.
+            tokens: modality -> tokens ``(B, T_m, W_m)``. Rows of an absent modality hold arbitrary
+                values: the result must not depend on them.
             present: as in `forward`.
         """
 

@@ -21,21 +21,20 @@ from jlrun.ranges import Fraction, PositiveInt
 
 
 class Bottleneck(TokenFusion):
-    """Modalities attend to their own tokens and to a few bottlenecks: all that passes between them.
+    """Modalities attend to their own tokens and to a few bottleneck tokens, their only exchange.
 
     Nagrani et al., "Attention Bottlenecks for Multimodal Fusion", NeurIPS 2021, eqs. (8) and (9):
-    in each layer every modality has a transformer block of its own on its tokens and the
+    in each layer every modality has its own transformer block on its tokens and the
     bottlenecks, whose next values are the mean over modalities. The result is the mean of the
     modalities' class tokens, so that a linear head on it yields the mean of their logits, as there.
     Differs from it in: both means are over present modalities; all layers here have bottlenecks
-    (what the encoders do before is the part without them).
+    (the encoders take the place of the layers without them).
 
     Args:
         features: modality -> width W_m of its tokens.
         width: of all tokens here; the result is ``(B, width)``.
         num_bottlenecks: K.
-        depth: number of layers, at least 2: what a bottleneck takes up in one layer is read in the
-            next.
+        depth: number of layers, at least 2: a bottleneck written in one layer is read in the next.
         heads: of the attention; they divide ``width``.
         dropout: share of what each layer adds that is dropped in training.
 

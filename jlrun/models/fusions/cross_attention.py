@@ -22,7 +22,7 @@ class CrossAttention(TokenFusion):
     The crossmodal transformers of Tsai et al., "Multimodal Transformer for Unaligned Multimodal
     Language Sequences", ACL 2019, eqs. (3) to (5), whose blocks all read the tokens as they came
     in. Differs from it in: a modality reads all others in one attention, not each of them in a
-    transformer of its own, so cost grows with M and not with M²; the mean of the tokens takes the
+    separate transformer, so cost grows with M and not with M²; the mean of the tokens takes the
     place of further self-attention; a learned token is among those that are read, so that there is
     one where all others are absent; and a learned vector takes the place of an absent modality.
 

@@ -15,7 +15,7 @@ from jlrun.ranges import Fraction, PositiveInt
 class Gated(Fusion):
     """``Σ_m a_m ⊙ h_m``: ``h_m = tanh(W_m f_m + b_m)``, gates ``a = softmax_m(V_m f_m + c_m)``.
 
-    Each unit has gates of its own, which sum to one over the modalities that a row has. After the
+    Each unit has its own gates, which sum to one over the modalities that a row has. After the
     Gated Multimodal Unit of Arevalo et al., "Gated Multimodal Units for Information Fusion", ICLR
     workshop 2017. Differs from it in: gates are a softmax, so that absent modalities can be left
     out, and the score of a modality reads only that modality's features. (One gate per modality

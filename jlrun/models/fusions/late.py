@@ -1,4 +1,4 @@
-"""Late fusion: every modality decides alone, and the decisions are averaged."""
+"""Late fusion: logits of each modality alone, averaged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from jlrun.models.fusions.presence import presence, require_several, zero_absent
 class Late(Fusion):
     """One head per modality and task; their logits are averaged over the present modalities.
 
-    The representation is only a package for the heads: ``[f_1 | … | f_M | present]``, where absent
-    features are zero and ``present`` holds M columns of 0 and 1.
+    The representation only packs the inputs of the heads: ``[f_1 | … | f_M | present]``, where
+    absent features are zero and ``present`` holds M columns of 0 and 1.
 
     Args:
         features: modality -> width D_m; the result is ``(B, Σ D_m + M)``.
@@ -47,7 +47,7 @@ class LateHead(nn.Module):
     """The heads of one task on the representation of `Late`: ``(B, Σ D_m + M)`` -> ``(B, K)``.
 
     Args:
-        parts: modality -> head on its features ``(B, D_m)``, in the order of the package.
+        parts: modality -> head on its features ``(B, D_m)``, in the order of the packing.
         widths: modality -> D_m.
     """
 

@@ -20,9 +20,9 @@ class LowRank(Fusion):
     Liu et al., "Efficient Low-rank Multimodal Fusion with Modality-Specific Factors", ACL 2018,
     eq. (6). Differs from it in: a learned token takes the place of an absent modality's features;
     and the start. Factors begin so that the row of the appended 1 is one and the others are small:
-    each product is then 1 + Σ_m f_m w_m and smaller terms, and every modality has a gradient of its
-    own from the first step, where random signs in each factor would leave noise alone. (Published
-    code keeps factors in Python lists, which no optimizer sees.)
+    each product is then 1 + Σ_m f_m w_m and smaller terms, and every modality has its own gradient
+    from the first step, where random signs in each factor would leave only noise. (Published code
+    keeps factors in Python lists, which no optimizer sees.)
 
     Args:
         features: modality -> width D_m.

@@ -16,7 +16,7 @@ from jlrun.ranges import Fraction, PositiveInt
 
 
 class Multiplicative(Fusion):
-    """``mean_m V_m f_m + mean_{m<n} f_m 𝕎_mn f_n + b``, over what a row has.
+    """``mean_m V_m f_m + mean_{m<n} f_m 𝕎_mn f_n + b``, over the modalities of a row.
 
     Jayakumar et al., "Multiplicative Interactions and Where to Find Them", ICLR 2020, eq. (1). Each
     𝕎_mn ``(D_m, W, D_n)`` has, for each unit of the result, a matrix of rank K: the sum of K

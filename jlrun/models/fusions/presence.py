@@ -1,4 +1,4 @@
-"""Which modalities take part, and which of them each row has."""
+"""Presence of modalities, per batch and per row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jlrun.errors import UserError
 
 
 def require_several(name: str, features: Mapping[str, int]) -> None:
-    """Check that a fusion has something to fuse.
+    """Check that there are at least two modalities.
 
     Raises:
         UserError: if there are fewer than two modalities.
@@ -26,7 +26,7 @@ def require_several(name: str, features: Mapping[str, int]) -> None:
 
 
 def presence(features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
-    """Return what each row has, Bool ``(B, M)``, modalities in the order of ``features``."""
+    """Return the present modalities of each row, Bool ``(B, M)``, in the order of ``features``."""
     columns = [
         present[modality] if modality in present else x.new_ones(len(x), dtype=torch.bool)
         for modality, x in features.items()

@@ -11,7 +11,7 @@ from jlrun.models.fusions.base import Fusion
 
 
 class Single(Fusion):
-    """Passes the features ``(B, D)`` of the only modality on.
+    """Identity on the features ``(B, D)`` of the only modality.
 
     Args:
         features: the modality's name and width D.

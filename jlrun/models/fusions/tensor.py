@@ -25,8 +25,8 @@ class TensorProduct(Fusion):
     Zadeh et al., "Tensor Fusion Network for Multimodal Sentiment Analysis", EMNLP 2017, eq. (3).
     h_m = norm(W_m f_m + b_m) has few units, as LayerNorm without weights leaves them; there they
     come from networks that end in ReLU. (A tanh did not learn: on `av_digits` the sound's units
-    were saturated from the start.) An absent modality is ``[0 | 1]``, neutral in the product: what
-    is left is the tensor of the others.
+    were saturated from the start.) An absent modality is ``[0 | 1]``, neutral in the product: the
+    tensor of the others is left.
 
     Args:
         features: modality -> width D_m; at most 3, as the size grows exponentially.

@@ -16,7 +16,7 @@ LONGEST_WAVE = 10_000.0
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """Tokens of one modality, and which of them there are.
+    """Tokens of one modality, with a mask.
 
     Attributes:
         values: ``(B, T, W)``.
@@ -33,11 +33,11 @@ class TokenSequence:
 
 
 class TokenEmbedding(nn.Module):
-    """Brings the tokens of each modality to one width, and marks where they are from.
+    """Projects the tokens of each modality to one width, with embeddings of modality and position.
 
     Each is projected, normalised (the bias of its norm is the modality's embedding) and gets the
     sinusoidal embedding of its position (Vaswani et al., "Attention Is All You Need", NeurIPS 2017,
-    section 3.5), as many encoders don't say where in a sequence a token is.
+    section 3.5), as many encoders have no positions.
 
     Args:
         features: modality -> width W_m of its tokens.
@@ -56,7 +56,7 @@ class TokenEmbedding(nn.Module):
     def forward(
         self, tokens: Mapping[str, Tokens], present: Mapping[str, Tensor]
     ) -> dict[str, TokenSequence]:
-        """Return modality -> sequence, which does not depend on what is not real."""
+        """Return modality -> sequence, independent of tokens that are not real."""
         known = {m: tokens[m] for m in self.layers}
         masks = presence({m: t.values for m, t in known.items()}, present)
         return {

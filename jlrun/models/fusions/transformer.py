@@ -19,8 +19,8 @@ from jlrun.ranges import Fraction, PositiveInt
 class Transformer(TokenFusion):
     """All tokens of all modalities, and a class token, attend to each other.
 
-    The "single stream" of Chen et al., "UNITER", ECCV 2020, and Kim et al., "ViLT", ICML 2021: what
-    is fused is the class token after pre-norm blocks. Tokens that are absent or padding are not
+    The "single stream" of Chen et al., "UNITER", ECCV 2020, and Kim et al., "ViLT", ICML 2021: the
+    result is the class token after pre-norm blocks. Tokens that are absent or padding are not
     attended to. Cost grows with the square of the number of tokens.
 
     Args:

@@ -1,4 +1,4 @@
-"""A head that looks at directions only."""
+"""Cosine head: logits from angles only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A head that scores classes by vectors that describe them."""
+"""Embedding head: scores classes by their class vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError
-from jlrun.models.class_vectors import Normalization, class_vectors, normalized, refuse_equal
+from jlrun.models.class_vectors import Normalization, check_distinct, class_vectors, normalized
 from jlrun.models.heads.shapes import check_vectors
 from jlrun.ranges import PositiveFloat, PositiveInt
 
@@ -22,18 +22,18 @@ class Embedding(nn.Module):
     The bilinear compatibility of Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model",
     NeurIPS 2013, and Akata et al., "Label-Embedding for Image Classification", TPAMI 2016; with
     ``cosine`` the angle of both, as in Radford et al., "Learning Transferable
-    Visual Models From Natural Language Supervision", ICML 2021. What W learns from some classes
-    holds for others: so classes are scored of which there was no row in training. Differs from
-    them in: nothing. The logit of a task with one output and two classes is that of their
-    difference φ(1) − φ(0). Features of zeros have logits 0.
+    Visual Models From Natural Language Supervision", ICML 2021. W transfers between classes:
+    classes without training rows are scored too. Differs from them in: nothing. The logit of a task
+    with one output and two classes is that of their difference φ(1) − φ(0). Features of zeros have
+    logits 0.
 
     Args:
         in_features: D, width of the features.
         out_features: number of logits.
         classes: the K names of the classes.
         attributes: where φ comes from, as in `jlrun.models.class_vectors.class_vectors`.
-        normalize: what is done to φ: nothing, unit length (``l2``), or unit length after the mean
-            over classes is taken away (``centred``).
+        normalize: normalisation of φ: none, unit length (``l2``), or unit length after subtracting
+            the mean over classes (``centred``).
         cosine: whether W f and φ(c) are divided by their lengths.
         scale: the (first) scale.
         learn_scale: whether the scale is a parameter.
@@ -89,5 +89,5 @@ def described(
             f"{out_features} outputs; choose tasks with classes by tasks=[…], or heads=linear",
         )
     vectors = normalized(class_vectors(attributes, classes, WHERE).values, normalize)
-    refuse_equal(vectors, classes, WHERE)
+    check_distinct(vectors, classes, WHERE)
     return vectors[1:] - vectors[:1] if binary else vectors

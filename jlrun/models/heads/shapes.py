@@ -1,4 +1,4 @@
-"""What heads read: a vector for each row, or maps."""
+"""Checks of the inputs of heads: a vector for each row, or maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharing: what of a model its tasks have in common."""
+"""Sharing: the parts of a model that tasks share."""
 
 from jlrun.models.sharing.base import Cut, FeatureSharing, Representation, Sharing, TrunkSharing
 from jlrun.models.sharing.cross_stitch import CrossStitch

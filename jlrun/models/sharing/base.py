@@ -1,4 +1,4 @@
-"""What a sharing architecture is: how tasks come from one input to what their heads see."""
+"""Base classes of sharing architectures: from a batch to the inputs of the heads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MakeTrunk = Callable[[], Trunk]
 
 @dataclass(frozen=True)
 class Representation:
-    """What a body yields on a batch.
+    """Outputs of a body on a batch.
 
     Attributes:
         features: modality -> ``(B, D_m)``; the mean over trunks where there are several.
-        fused: ``(B, D)``, what tasks have in common; the mean over tasks where they have nothing.
-        by_task: task -> ``(B, out_features)``, what its head sees.
+        fused: ``(B, D)``, the features that tasks share; the mean over tasks if they share none.
+        by_task: task -> ``(B, out_features)``, input of its head.
     """
 
     features: Mapping[str, Tensor]
@@ -37,7 +37,7 @@ class Cut:
 
     Attributes:
         leaves: task -> the leaf ``(B, D)`` its loss flows to; tasks may have the same one.
-        by_task: task -> ``(B, out_features)``, what its head sees.
+        by_task: task -> ``(B, out_features)``, input of its head.
     """
 
     leaves: Mapping[str, Tensor]
@@ -49,7 +49,7 @@ class Sharing(nn.Module, ABC):
 
     Constructors take ``make_trunk``, which returns another freshly initialised trunk at each call,
     and ``tasks``, the names of the T tasks (of heads), first, then what the config may set.
-    ``out_features`` is the width of what a head sees. One that works ``between_stages`` of the
+    ``out_features`` is the width of a head's input. One that works ``between_stages`` of the
     encoders, which end in pooled features, has no tokens for a fusion.
     """
 
@@ -58,7 +58,7 @@ class Sharing(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
-        """Return what the heads of ``tasks`` see; others need not be computed."""
+        """Return the inputs of the heads of ``tasks``; others need not be computed."""
 
     @abstractmethod
     def shared_parameters(self) -> Iterable[nn.Parameter]:
@@ -74,7 +74,7 @@ class Sharing(nn.Module, ABC):
 
     @property
     def spans_phase(self) -> bool:
-        """Whether what `begin_step` does depends on the progress; as `Term.spans_phase`."""
+        """Whether `begin_step` depends on the progress; as `Term.spans_phase`."""
         return False
 
     def begin_step(self, progress: float) -> None:
@@ -86,10 +86,10 @@ class Sharing(nn.Module, ABC):
 
 
 class FeatureSharing(Sharing, ABC):
-    """One trunk, and on its fused features ``(B, D)`` what each task makes of them.
+    """One trunk, and features of each task computed from its fused features ``(B, D)``.
 
     Here the graph can be cut at the fused features: the gradients of all tasks with respect to them
-    cost no pass through the trunk. What is above the cut, shared experts too, then gets the
+    cost no pass through the trunk. Modules above the cut, shared experts too, then get the
     gradient of Σ L_i, or of Σ w_i L_i, as heads do. Where gradients are of the parameters, shared
     experts are among the shared ones.
     """
@@ -102,7 +102,7 @@ class FeatureSharing(Sharing, ABC):
 
     @abstractmethod
     def distribute(self, fused: Tensor, tasks: Collection[str]) -> Mapping[str, Tensor]:
-        """Return task -> ``(B, out_features)``, what its head sees, of the features ``(B, D)``."""
+        """Return task -> ``(B, out_features)``, input of its head, of the features ``(B, D)``."""
 
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
         encoded = self.trunk(batch)
@@ -119,7 +119,7 @@ class FeatureSharing(Sharing, ABC):
 
 
 class TrunkSharing(Sharing, ABC):
-    """Each task has fused features of its own, made by one trunk or several of one kind.
+    """Each task has its own fused features, from one trunk or several of one kind.
 
     There are no features that all tasks have in common: task gradients are those of the shared
     parameters.
@@ -133,12 +133,12 @@ class TrunkSharing(Sharing, ABC):
 
     @property
     def any_trunk(self) -> Trunk:
-        """One of the trunks, for what is the same in all."""
+        """One of the trunks, for properties that all have in common."""
         return cast(Trunk, next(iter(self.trunks.values())))
 
     @abstractmethod
     def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
-        """Return what each of ``tasks`` makes of the batch."""
+        """Return the features of each of ``tasks`` on the batch."""
 
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
         by_task = self.encode(batch, tasks)

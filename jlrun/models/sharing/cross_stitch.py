@@ -79,7 +79,7 @@ class Stitch(nn.Module):
 
     Args:
         num_tasks: T.
-        channels: that have coefficients of their own; 1: all have the same.
+        channels: that have their own coefficients; 1: all have the same.
         own: a_ss at the start.
     """
 

@@ -20,7 +20,7 @@ TINY = 1e-6
 
 
 class DSelectK(FeatureSharing):
-    """All tasks have the same experts, and each a gate that comes to use at most k of them.
+    """All tasks have the same experts, and each a gate that learns to use at most k of them.
 
     Hazimeh et al., "DSelect-k: Differentiable Selection in the Mixture of Experts with Applications
     to Multi-Task Learning", NeurIPS 2021: eqs. (3) to (5), and the entropy of section 3.2 as a
@@ -37,7 +37,7 @@ class DSelectK(FeatureSharing):
         gates: ``static`` gates are the same for all rows, ``per_example`` ones read the features.
         gamma: width of the smooth step; within it codes are not binary yet.
         entropy: strength of the penalty.
-        hidden: units of each layer of an expert; the last is the width of what heads see.
+        hidden: units of each layer of an expert; the last is the width of the heads' input.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Experts on features, and what mixes them."""
+"""Experts on features, and the gates that mix them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Experts(nn.Module):
         count: n.
         in_features: D.
         hidden: units of each layer, followed by a ReLU; the last is W. Without any layer an expert
-            passes on what it reads.
+            is the identity.
     """
 
     def __init__(self, count: int, in_features: int, hidden: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
 class LTB(TrunkSharing):
-    """K branches of each stage; which of those below a branch grows from is learned.
+    """K branches of each stage; a branch's parent in the stage below is learned.
 
     Guo, Lee & Ulbricht, "Learning to Branch for Multi-Task Learning", ICML 2020: every branch draws
     its parent among those of the stage below by a Gumbel-softmax whose temperature falls, and so
@@ -24,7 +24,7 @@ class LTB(TrunkSharing):
     draws are of one parent, with the gradient of the soft choice, from the start (in place of a
     choice of the tree after a phase of search), and the temperature falls geometrically.
 
-    Stages are those of the encoders, each branch with a fusion of its own after them. Until it has
+    Stages are those of the encoders, each branch with its own fusion after them. Until it has
     learned, branch k grows from branch k, and task t takes branch t mod K.
 
     Args:
@@ -60,7 +60,7 @@ class LTB(TrunkSharing):
 
     @property
     def spans_phase(self) -> bool:
-        """Whether warm-up and temperature go by the share of the phase: they do."""
+        """True: warm-up and temperature follow the progress of the phase."""
         return True
 
     def begin_step(self, progress: float) -> None:
@@ -112,7 +112,7 @@ class LTB(TrunkSharing):
         return Encoded(features, self._mixed(shares, {k: p.fused for k, p in joined.items()}))
 
     def _needed(self, shares: Tensor) -> Collection[int]:
-        """Return the parents that shares ``(N, K)`` are of: all in training, where all learn."""
+        """Return the parents with a share ``(N, K)``: all in training, where all learn."""
         if self.training:
             return range(shares.shape[1])
         return sorted(set(shares.argmax(dim=1).tolist()))
@@ -128,7 +128,7 @@ class Choice(nn.Module):
 
     def __init__(self, children: int, parents: int) -> None:
         super().__init__()
-        # Equal chances, but for a trifle that says who the most likely parent is.
+        # Equal chances, with a tiny margin that defines the most likely parent.
         own = torch.arange(children)[:, None] % parents == torch.arange(parents)
         self.logits = nn.Parameter(own * 1e-3)
 

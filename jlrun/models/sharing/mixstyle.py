@@ -28,9 +28,9 @@ class MixStyle(FeatureSharing):
     drawn at random, and λ ~ Beta(α, α) for each row. μ and σ have no gradient.
 
     Zhou et al., "Domain Generalization with MixStyle", ICLR 2021, section 3.2, with random
-    shuffling. Differs from it in: nothing. What has no positions (vectors, maps of one pixel) has
-    no style and passes as it is, and so does a batch of one row. Sources are mixed with each other
-    where they pass through the model in one batch. In evaluation it is `Hard`.
+    shuffling. Differs from it in: nothing. Vectors and maps of one pixel have no style and pass
+    unchanged, and so does a batch of one row. Sources are mixed with each other where they pass
+    through the model in one batch. In evaluation it is `Hard`.
 
     Args:
         make_trunk: returns the trunk.
@@ -38,7 +38,7 @@ class MixStyle(FeatureSharing):
         p: probability of mixing, for each stage and step.
         alpha: α.
         stages: numbers, from 1, of the stages that are followed by mixing; of a ResNet, 1 is the
-            stem and 2 to 5 are its stages. Numbers that an encoder lacks are passed over.
+            stem and 2 to 5 are its stages. Numbers that an encoder lacks are ignored.
     """
 
     between_stages = True

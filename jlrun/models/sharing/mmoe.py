@@ -22,7 +22,7 @@ class MMoE(FeatureSharing):
         make_trunk: returns the trunk below the experts.
         tasks: their names.
         num_experts: n.
-        hidden: units of each layer of an expert; the last is the width of what heads see.
+        hidden: units of each layer of an expert; the last is the width of the heads' input.
     """
 
     def __init__(

@@ -17,15 +17,15 @@ from jlrun.ranges import PositiveInt
 
 
 class MTAN(TrunkSharing):
-    """One trunk, and for each task attention to what every stage of it yields.
+    """One trunk, and attention of each task to the output of every stage.
 
     Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019, eqs. (1) and (2): a mask
-    in [0, 1] of what the stage yields and of what the task attended to below. What is attended to
-    in the last stage goes through the trunk's fusion to the task's head. Differs from it in: a mask
-    reads what the stage yields in the place of an activation within it, and what comes from below
-    passes a 1×1 convolution in the place of a 3×3 one and an average to the size of the stage in
-    the place of a maximum. So the same module serves maps and vectors, whose convolution is a
-    linear layer.
+    in [0, 1] from the stage's output and the features that the task attended to below. The attended
+    features of the last stage go through the trunk's fusion to the task's head. Differs from it in:
+    a mask reads the stage's output in the place of an activation within it, and features from below
+    pass a 1×1 convolution in the place of a 3×3 one and an average to the size of the stage in the
+    place of a maximum. So the same module serves maps and vectors, whose convolution is a linear
+    layer.
 
     Args:
         make_trunk: returns the trunk.
@@ -46,7 +46,7 @@ class MTAN(TrunkSharing):
             by_modality = nn.ModuleDict()
             for modality, channels in widths.items():
                 pairs = pairwise(channels)
-                by_modality[modality] = nn.ModuleList(Attention(*p, reduction) for p in pairs)
+                by_modality[modality] = nn.ModuleList(StageAttention(*p, reduction) for p in pairs)
             self.attention[task] = by_modality
 
     def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
@@ -71,12 +71,12 @@ class MTAN(TrunkSharing):
         return cast(dict[str, Tensor], below)
 
 
-class Attention(nn.Module):
-    """Of what a stage yields, what a task attends to: p ⊙ σ(h(g([p | f(below)]))).
+class StageAttention(nn.Module):
+    """Attended features of a stage: p ⊙ σ(h(g([p | f(below)]))).
 
     Args:
-        below: channels of what the task attended to in the stage below; 0: it is the first.
-        channels: of what the stage yields.
+        below: channels of the attended features of the stage below; 0: it is the first.
+        channels: of the stage's output.
         reduction: hidden channels are ``channels`` divided by this.
     """
 
@@ -90,9 +90,9 @@ class Attention(nn.Module):
         )
 
     def forward(self, p: Tensor, below: Tensor | None) -> Tensor:
-        """Return ``(B, C, ...)`` of what the stage yields, as large, and of what is below."""
+        """Return ``(B, C, ...)`` of the stage's output ``p`` and the features from below."""
         if self.training and p[:, 0].numel() == 1:
-            # Nothing to take statistics of.
+            # No values to take statistics of.
             with running_statistics(self):
                 return self._attend(p, below)
         return self._attend(p, below)

@@ -25,10 +25,10 @@ class PLE(FeatureSharing):
     Args:
         make_trunk: returns the trunk below the experts.
         tasks: their names.
-        levels: of experts; 1 is `Cgc`.
+        levels: of experts; 1 is CGC.
         shared_experts: of each level.
         task_experts: of each task, in each level.
-        hidden: units of each layer of an expert; the last is the width of what heads see.
+        hidden: units of each layer of an expert; the last is the width of the heads' input.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PLE(FeatureSharing):
         return last(shared, {task: own[task] for task in tasks})[1]
 
     def shared_parameters(self) -> Iterable[nn.Parameter]:
-        """Return also what a task's losses reach through the shared experts of a higher level."""
+        """Includes what a task's losses reach through shared experts of a higher level."""
         yield from self.trunk.parameters()
         levels = cast(Sequence[ExpertLevel], self.levels)
         for above, level in zip(range(len(levels) - 1, -1, -1), levels, strict=True):
@@ -79,11 +79,11 @@ class ExpertLevel(nn.Module):
     """One level of experts and gates.
 
     Args:
-        in_features: D, the width of what experts and gates read.
+        in_features: D, the width of the input of experts and gates.
         tasks: their names.
         num_shared, num_own: experts of all tasks, and of each.
         hidden: units of each layer of an expert.
-        last: whether no shared experts follow, which a shared gate would be for.
+        last: whether it is the last level, which needs no shared gate.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class ExpertLevel(nn.Module):
     def forward(
         self, shared: Tensor, own: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what the shared experts, and the tasks of ``own``, read in the next level.
+        """Return the inputs of the shared experts, and of the tasks of ``own``, for the next level.
 
         Args:
-            shared: ``(B, D)``, what the shared experts read.
-            own: task -> ``(B, D)``, what its experts read; all tasks, unless it is the last level.
+            shared: ``(B, D)``, input of the shared experts.
+            own: task -> ``(B, D)``, input of its experts; all tasks, unless it is the last level.
         """
         of_all = self.shared(shared)
         of_task = {task: self.own[task](x) for task, x in own.items()}

@@ -24,12 +24,12 @@ class Soft(TrunkSharing):
       a row for each task. "Last axis flattening" of Yang & Hospedales, "Trace Norm Regularised Deep
       Multi-Task Learning", ICLR workshop 2017. Biases and normalisation layers are left out.
 
-    No parameter gets gradients of two tasks, so weightings of task gradients find nothing to weigh.
+    No parameter gets gradients of two tasks, so weightings of task gradients have no effect.
 
     Args:
         make_trunk: returns a trunk.
         tasks: their names.
-        distance: what is small if trunks are alike.
+        distance: the distance of trunks that is penalised.
         strength: of the penalty; 0 trains independent models.
         same_start: whether all trunks start as copies of the first, so that their units
             correspond; otherwise each is initialised by itself.

@@ -18,7 +18,7 @@ from jlrun.ranges import PositiveFloat, PositiveInt
 
 
 class TaskLoRA(TrunkSharing):
-    """Each task sees the one trunk with weights W + (α / r) B A of its own.
+    """Each task runs the one trunk with its own weights W + (α / r) B A.
 
     A is random and B zero, so that it starts as hard sharing. The adapters are those of Hu et al.,
     "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, eq. (3). Differs from it in:
@@ -48,12 +48,12 @@ class TaskLoRA(TrunkSharing):
         if not weights:
             raise UserError.of(
                 "sharing",
-                "TaskLora adapts weights of two dimensions or more, but this backbone and fusion "
+                "TaskLoRA adapts weights of two dimensions or more, but this backbone and fusion "
                 "have none; use sharing=hard",
             )
         self.adapters = nn.ModuleDict(
             {
-                task: nn.ModuleList(LowRank(w.shape, rank, alpha) for w in weights.values())
+                task: nn.ModuleList(LowRankChange(w.shape, rank, alpha) for w in weights.values())
                 for task in tasks
             }
         )
@@ -74,7 +74,7 @@ class TaskLoRA(TrunkSharing):
         return self.any_trunk.parameters()
 
 
-class LowRank(nn.Module):
+class LowRankChange(nn.Module):
     """The change (α / r) B A of a weight.
 
     Args:

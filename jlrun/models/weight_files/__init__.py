@@ -1,12 +1,12 @@
-"""Weights from local files, whatever library wrote them."""
+"""Weights from local files of any library."""
 
-from jlrun.models.weight_files.loading import Fit, fit_weights, load_weights
+from jlrun.models.weight_files.loading import FittedTensors, fit_weights, load_weights
 from jlrun.models.weight_files.reading import SUFFIXES, read_weights
 from jlrun.models.weight_files.report import LoadReport, Skipped
 
 __all__ = [
     "SUFFIXES",
-    "Fit",
+    "FittedTensors",
     "LoadReport",
     "Skipped",
     "fit_weights",

@@ -1,4 +1,4 @@
-"""Find the part of a file that is a part of a model, whatever both are wrapped in."""
+"""Alignment of names: the common part of a file and a model, below any prefixes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Size
 
 @dataclass(frozen=True)
 class Roots:
-    """What stands before the names that a file and a model have in common.
+    """Prefixes of the names that a file and a model have in common.
 
     Attributes:
         file: for example ``module.encoder_q.``; empty: nothing.
@@ -37,7 +37,7 @@ def align(file: Mapping[str, Size], model: Mapping[str, Size]) -> tuple[Roots, i
     Among equals, those with more tensors of equal shape, then the teacher of a self-distilled
     model (it is the one such methods evaluate), the shortest, the first. Roots that are not the
     whole of both count only where they explain at least half of the file or of the model: layers of
-    unlike networks are often called alike.
+    different networks often have equal names.
 
     Args:
         file: name -> shape of its tensors.
@@ -60,7 +60,7 @@ def align(file: Mapping[str, Size], model: Mapping[str, Size]) -> tuple[Roots, i
 def _quality(
     roots: Roots, file: Mapping[str, Size], model: Mapping[str, Size]
 ) -> tuple[int, int, bool, int]:
-    """Return what the best roots have most of: first of all, names in common."""
+    """Return the sort key of roots: first, the number of names in common."""
     targets = [(roots.in_model(name), shape) for name, shape in file.items()]
     shapes = [model[name] == shape for name, shape in targets if name is not None and name in model]
     is_teacher = "teacher" in roots.file.split(".")
@@ -68,7 +68,7 @@ def _quality(
 
 
 def _roots(names: Iterable[str], enough: int) -> list[str]:
-    """Return what at least ``enough`` of the names start with: nothing, or up to some point."""
+    """Return the prefixes, up to a dot or empty, of at least ``enough`` names."""
     counts: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")

@@ -27,12 +27,12 @@ _COUNTER = "num_batches_tracked"  # absent from old files, and unused
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Tensors of a file as a module can take them.
+class FittedTensors:
+    """Tensors of a file that match a module.
 
     Attributes:
         tensors: name in the module -> tensor of the module's shape.
-        report: what loading them amounts to.
+        report: of loading them.
     """
 
     tensors: Mapping[str, Tensor]
@@ -40,10 +40,10 @@ class Fit:
 
 
 def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
-    """Fill as much of ``module`` as the weights at ``path`` fit, and say what that is.
+    """Load the weights at ``path`` that match ``module``; return a report.
 
-    Understood are state dicts of torchvision, timm, Hugging Face (ViT and ResNet) and jlrun,
-    wrapped in whatever a training loop wraps them in. Position embeddings are interpolated. Tensors
+    Supported are state dicts of torchvision, timm, Hugging Face (ViT and ResNet) and jlrun,
+    at any depth of a training loop's checkpoint. Position embeddings are interpolated. Tensors
     that do not fit stay as they are initialised.
 
     Args:
@@ -64,13 +64,13 @@ def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
 
 def fit_weights(
     module: nn.Module, tensors: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
-) -> Fit:
+) -> FittedTensors:
     """Return those of the tensors that ``module`` can take, under its own names.
 
     Args:
-        module: see `load_weights`; it is left as it is.
+        module: see `load_weights`; left unchanged.
         tensors: name in the file -> tensor.
-        settings: the ``config.json`` that lies beside the file.
+        settings: the ``config.json`` next to the file.
     """
     own = module.state_dict()
     pairing = _pair(own, tensors)
@@ -96,17 +96,17 @@ def fit_weights(
                 notes.append(f"{name}: positions {shapes[0]} of the file made {shapes[1]}")
     loaded = tuple(name for name in own if name in fitting)
     missing = tuple(name for name in own if name not in fitting and not name.endswith(_COUNTER))
-    return Fit(fitting, LoadReport(loaded, tuple(skipped), missing, tuple(notes)))
+    return FittedTensors(fitting, LoadReport(loaded, tuple(skipped), missing, tuple(notes)))
 
 
 @dataclass(frozen=True)
 class _Pairing:
-    """A file and a model, in names that they have in common.
+    """A file and a model under common names.
 
     Attributes:
         own: name in common -> name in the model.
         found: name in common -> tensor of the file.
-        roots: what stands before those names.
+        roots: prefixes of those names.
     """
 
     own: Mapping[str, str]
@@ -115,7 +115,7 @@ class _Pairing:
 
 
 def _pair(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> _Pairing:
-    """Return both in the common names of libraries, unless names agree better as they stand."""
+    """Return both under the common names of libraries, unless the original names agree better."""
     renamed = common_names(own)
     apart = any(".attn.q." in name for name in renamed.values())
     found = common_tensors(tensors, merge=not apart)

@@ -1,4 +1,4 @@
-"""One set of names for the same layers, whatever library named them.
+"""Common names of layers across libraries.
 
 Vision transformers get timm's names, ResNets and DenseNets torchvision's of today.
 """
@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 QKV = ("q", "k", "v")
-# A rule is about whole parts of a name, after whatever stands before them.
+# A rule matches whole parts of a name, after any prefix.
 _START = r"(^|.*\.)"
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How a library names the layers of a kind of model.
+    """Naming scheme of a library for a kind of model.
 
     Attributes:
-        library: its name, to be read by a person.
+        library: its name, for messages.
         marker: regular expression that names of no other library match.
         rules: pairs of what a name starts with, after any prefix, and what that becomes; the first
             rule that fits is used.
@@ -37,7 +37,7 @@ class Naming:
         return any(re.search(self.marker, name) for name in names)
 
     def common(self, name: str) -> str:
-        """Return the common name of what the library calls ``name``."""
+        """Return the common name of the library's ``name``."""
         for pattern, replacement in self.rules:
             found = re.match(f"{_START}{pattern}", name)
             if found:
@@ -135,7 +135,7 @@ class Named:
     """A tensor under its common name.
 
     Attributes:
-        tensor: with the parts that the file holds apart put together.
+        tensor: parts that are separate in the file are concatenated.
         sources: its names in the file.
     """
 

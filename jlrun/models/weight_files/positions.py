@@ -1,4 +1,4 @@
-"""Position embeddings of vision transformers, made to fit another grid of patches."""
+"""Position embeddings of vision transformers, interpolated to another grid of patches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def fit_positions(
     grid: tuple[int, int] | None,
     class_tokens: tuple[bool, bool],
 ) -> Tensor | None:
-    """Return a table of positions, ``(1, length, D)``, for another grid; None if it can't be had.
+    """Return a table of positions, ``(1, length, D)``, for another grid; None if impossible.
 
     The grid is interpolated bicubically with aligned corners, as torchvision does. A class token
     without a position gets zeros, which adds none to it either.

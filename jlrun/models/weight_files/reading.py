@@ -1,4 +1,4 @@
-"""Read named tensors from a file of whatever library; nothing that a file pickles is executed."""
+"""Reading of named tensors from files of any library; pickled code is never executed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from jlrun.models import checkpoints
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
-# What a folder of weights may hold: a run or checkpoint of jlrun, a model of Hugging Face.
+# Contents of a folder of weights: a run or checkpoint of jlrun, a model of Hugging Face.
 _IN_FOLDER = ("model.safetensors", "checkpoints/best/model.safetensors", "pytorch_model.bin")
-# What saving loops call the model among the other things that they save.
+# Keys of the model in checkpoints of training loops.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 
 
@@ -47,7 +47,7 @@ def read_weights(path: Path, where: str) -> dict[str, Tensor]:
         checkpoints.verify(file.parent)
     try:
         content = _content(file)
-    except Exception as error:  # the readers raise many kinds, all of which mean the same
+    except Exception as error:  # the readers raise many kinds of errors, all of one meaning
         raise UserError.of(
             where, f"'{file}' can't be read as tensors only: {_why(error)}"
         ) from error
@@ -58,7 +58,7 @@ def read_weights(path: Path, where: str) -> dict[str, Tensor]:
 
 
 def weight_file(path: Path, where: str) -> Path:
-    """Return the file that ``path`` is, or that the folder ``path`` has its weights in.
+    """Return ``path`` if it is a file, or the weight file of the folder ``path``.
 
     Raises:
         UserError: if there is none.
@@ -104,12 +104,12 @@ def settings_beside(file: Path) -> Mapping[str, Any]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or what kind of error it is."""
+    """Return the first line of an error's message, or the name of its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _why(error: Exception) -> str:
-    """Return what is wrong with a file, of the error that reading it raised."""
+    """Return the problem of a file, from the error that reading it raised."""
     pickled = re.search(r"GLOBAL (\S+)", str(error))
     if pickled:
         return (
@@ -126,15 +126,15 @@ def _content(file: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(file)
-    _refuse_to_unpack(file)
+    _check_unpacked_size(file)
     # weights_only: nothing that a file pickles is ever executed. Common training loops
     # (torchvision's references, timm) save their command line too: attributes, no code.
     with safe_globals([Namespace]):
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _refuse_to_unpack(file: Path) -> None:
-    """Refuse an archive that is much larger unpacked; torch.save never compresses."""
+def _check_unpacked_size(file: Path) -> None:
+    """Check that an archive is not much larger unpacked; torch.save never compresses."""
     if not zipfile.is_zipfile(file):
         return
     with zipfile.ZipFile(file) as archive:
@@ -160,7 +160,7 @@ def _unwrapped(content: Any) -> Any:
 
 
 def _flat(content: Any, prefix: str, seen: set[int] | None = None) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of nested mappings; one that stands in several places is read once."""
+    """Yield the tensors of nested mappings; one that occurs several times is read once."""
     seen = set() if seen is None else seen
     if not isinstance(content, Mapping) or id(content) in seen or prefix.count(".") > DEEPEST:
         return

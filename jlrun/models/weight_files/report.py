@@ -1,4 +1,4 @@
-"""What of a weight file came into a module, what did not, and why."""
+"""Report on loading a weight file: loaded, skipped and missing tensors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class Skipped:
 
     Attributes:
         name: in the file.
-        reason: why, to be read by a person.
+        reason: for messages.
         kind: ``unknown``: the model has nothing of that name; ``shape``: it has, of another shape;
             ``elsewhere``: it is of another part of the file than the one that was loaded.
-        target: name in the model of what it would have filled, were it of that shape.
+        target: name in the model of the tensor that it would have filled, had the shapes been
+            equal.
     """
 
     name: str
@@ -31,13 +32,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `jlrun.models.weight_files.load_weights` did.
+    """Report of `jlrun.models.weight_files.load_weights`.
 
     Attributes:
         loaded: names in the model of the tensors that were filled.
         skipped: tensors of the file that were not used.
-        missing: names in the model of tensors that stayed as they were initialised.
-        notes: what was changed on the way, and what may make outputs differ.
+        missing: names in the model of tensors that keep their initial values.
+        notes: conversions, and possible differences of outputs.
     """
 
     loaded: tuple[str, ...]

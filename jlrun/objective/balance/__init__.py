@@ -3,9 +3,8 @@
 from jlrun.objective.balance.agm import AGM
 from jlrun.objective.balance.base import Balance, NoBalance
 from jlrun.objective.balance.gradient_blend import GradientBlend
-from jlrun.objective.balance.mmpareto import MMPareto
+from jlrun.objective.balance.mmpareto import MMPareto, Pareto
 from jlrun.objective.balance.ogm_ge import OGMGE
-from jlrun.objective.balance.pareto import Pareto
 from jlrun.objective.balance.pmr import PMR
 from jlrun.objective.balance.uniform import Uniform
 

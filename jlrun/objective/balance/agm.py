@@ -1,4 +1,4 @@
-"""Scale each encoder's gradient by how far its modality is from its usual place."""
+"""AGM: scales each encoder's gradient by its modality's lead over its running average."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.models.joint_model import encoder_parameters
 from jlrun.models.module_state import evaluating
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
-from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import has_classes, require_classes
 from jlrun.objective.balance.shapley import logits_by_modality
-from jlrun.objective.balance.unimodal import coefficient_readings, refuse_dense
+from jlrun.objective.balance.unimodal import check_no_dense_tasks, coefficient_readings
 from jlrun.ranges import NonNegativeFloat
 
 MOST_MODALITIES = 4  # 2^M − 1 more forward passes
@@ -50,7 +50,7 @@ class AGM(Balance):
 
     def begin_phase(self, start: BalanceStart) -> None:
         super().begin_phase(start)
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         require_classes(start.objectives, "agm")
         count = len(self.modalities)
         if count > MOST_MODALITIES:
@@ -99,10 +99,10 @@ class AGM(Balance):
 
 
 def coefficients(scores: Tensor, usual: Tensor, alpha: float) -> Tensor:
-    """Return κ ``(M,)``; 1 where nothing was seen, and for all where fewer than two were.
+    """Return κ ``(M,)``; 1 without predictions, and for all if fewer than two modalities have any.
 
     Args:
-        scores: s ``(M,)``, not a number where nothing was seen.
+        scores: s ``(M,)``, NaN without predictions.
         usual: their means over the steps before, ``(M,)``.
         alpha: α.
     """

@@ -1,4 +1,4 @@
-"""What a way of balancing modalities is, and what it sees of a phase and of a training step."""
+"""Base class of modality balancing, and the views of phases and steps that it gets."""
 
 # M modalities, K objectives, B rows
 
@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.objective.balance.encoders import widths
+from jlrun.models.joint_model import JointModel, Outputs, widths
 from jlrun.objective.balance.rows import num_usable
 from jlrun.objective.weightings.base import Weighting
 
@@ -28,7 +27,7 @@ TAG = "balance/"
 
 @dataclass(frozen=True)
 class BalanceStart:
-    """What is known when a phase begins.
+    """Start of a phase, as a balance sees it.
 
     Attributes:
         model: with the weights that the phase starts from, on the device.
@@ -48,15 +47,15 @@ class BalanceStart:
 
 @dataclass(frozen=True)
 class MicroBatchView:
-    """What a balance may look at of a part of a training step.
+    """View of a micro-batch for a balance.
 
     Attributes:
         model: the model being trained.
-        batches: stream -> the part of its batch, on the device.
+        batches: stream -> micro-batch, on the device.
         outputs: stream -> the model's outputs on it.
         heads: stream -> the heads that are computed on it.
         scales: ``(K,)``, factors of the objectives' losses.
-        counts: ``(M, K)``, what `Balance.count` returns of all parts of the step together.
+        counts: ``(M, K)``, `Balance.count` summed over the micro-batches of the step.
         progress: share of the phase's steps that are done.
     """
 
@@ -71,17 +70,18 @@ class MicroBatchView:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a balance makes of a part of a training step.
+    """Measurements of a balance on a micro-batch.
 
     Attributes:
-        loss: a scalar that is added to the step's losses; over all parts these add up. None: 0.
-        apart: modality -> scalar whose gradient by the modality's encoder is kept apart
-            (`StepDone.apart`), while everything else gets it as that of ``loss``.
-        seen: name -> detached sums; those of all parts are added up.
+        loss: a scalar that is added to the step's losses; summed over micro-batches. None: 0.
+        encoder_losses: modality -> scalar whose gradient by the modality's encoder is kept
+            separate (`StepDone.encoder_gradients`); all other parameters get it as that of
+            ``loss``.
+        seen: name -> detached sums; those of all micro-batches are added up.
     """
 
     loss: Tensor | None = None
-    apart: Mapping[str, Tensor] = field(default_factory=dict)
+    encoder_losses: Mapping[str, Tensor] = field(default_factory=dict)
     seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -91,10 +91,10 @@ class StepDone:
 
     Attributes:
         model: the model being trained.
-        seen: name -> `Measured.seen`, added up over all parts.
-        counts: ``(M, K)``, as in `PartView`.
-        apart: modality -> gradient ``(N_m,)`` of what was kept apart, by the parameters of
-            `jlrun.objective.balance.encoders.encoder_parameters`.
+        seen: name -> `Measured.seen`, added up over all micro-batches.
+        counts: ``(M, K)``, as in `MicroBatchView`.
+        encoder_gradients: modality -> gradient ``(N_m,)`` of `Measured.encoder_losses` by
+            `jlrun.models.joint_model.encoder_parameters`.
         scale: what all gradients are multiplied with (fp16).
         progress: as in `MicroBatchView`.
     """
@@ -102,14 +102,14 @@ class StepDone:
     model: JointModel
     seen: Mapping[str, Tensor]
     counts: Tensor
-    apart: Mapping[str, Tensor]
+    encoder_gradients: Mapping[str, Tensor]
     scale: float
     progress: float
 
 
 @dataclass(frozen=True)
 class EpochView:
-    """What a balance may look at between two epochs.
+    """View of a phase between two epochs, for a balance.
 
     Attributes:
         model: the model being trained.
@@ -127,23 +127,23 @@ class EpochView:
 
 
 class Balance(nn.Module, ABC):
-    """Keeps modalities that learn fast from starving the others; acts in phases with two or more.
+    """Balances how fast modalities learn; acts in phases with two or more modalities.
 
     State lives in buffers and parameters, so that checkpoints hold it; parameters are trained with
     the model, without weight decay. Randomness comes from PyTorch's global generators, which are
-    seeded before each step. A part of a step must count by its rows: the step in N parts is the
-    step in one.
+    seeded before each step. Micro-batches must count by their rows: N micro-batches give the same
+    step as one batch.
 
     Attributes:
-        held_out: share of the training rows that is not trained on, for `after_epoch` to look at.
-        keeps_apart: whether `measure` returns losses in ``apart``.
-        spans_phase: whether what it does depends on the share of the phase that is done.
+        held_out: share of the training rows held out for `after_epoch`.
+        has_encoder_losses: whether `measure` returns ``encoder_losses``.
+        spans_phase: whether its effect depends on the progress of the phase.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
 
     held_out: float = 0.0
-    keeps_apart: ClassVar[bool] = False
+    has_encoder_losses: ClassVar[bool] = False
     spans_phase: ClassVar[bool] = False
     modalities: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
@@ -152,29 +152,29 @@ class Balance(nn.Module, ABC):
         """Build what depends on the model, before the optimizer is made; again on resume.
 
         Raises:
-            UserError: if the phase has something that the method can't do with.
+            UserError: if the method does not support the phase.
         """
         self.modalities = tuple(start.widths)
         self.objectives = start.objectives
 
     @property
     def task_factor(self) -> Tensor | float:
-        """What the losses of the objectives are multiplied with, before the weighting."""
+        """Factor of the objectives' losses, applied before the weighting."""
         return 1.0
 
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
-        """Return ``(M, K)``: the rows of a part that unimodal losses are means over."""
+        """Return ``(M, K)``: the rows of a micro-batch over which unimodal losses are averaged."""
         return num_usable(self.objectives, self.modalities, batches)
 
     @abstractmethod
     def measure(self, view: MicroBatchView) -> Measured:
-        """Look at a part of a step; called after its forward pass. No state may change."""
+        """Measure a micro-batch; called after its forward pass. No state may change."""
 
     @abstractmethod
     def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
         """Change gradients of encoders and the state; return tag -> scalar for the records.
 
-        What was not measured is not a number.
+        Values that were not measured are NaN.
         """
 
     def after_epoch(self, view: EpochView, epoch: int) -> None:
@@ -185,7 +185,7 @@ class Balance(nn.Module, ABC):
 
 
 class NoBalance(Balance):
-    """Leaves everything as it is."""
+    """No balancing."""
 
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
         return torch.zeros(0, 0)

@@ -1,4 +1,4 @@
-"""Weights of the unimodal losses and the multimodal one by how much each overfits."""
+"""Gradient-Blend: unimodal and multimodal losses weighted by how little they overfit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GradientBlend(Balance):
     trains a copy for each of them in every super-epoch; a loss that rose on held-out rows has
     weight 0 (all did: weights stay), and |ΔO| is at least 0.001. Weights are equal in the first
     super-epoch. A weighting of tasks sees their losses times w_0. The held-out rows are drawn from
-    the training rows, so that neither what selects nor the test split is looked at; rows of a group
+    the training rows, so that neither the validation nor the test split is used; rows of a group
     may be on both sides.
 
     Args:

@@ -1,4 +1,4 @@
-"""Each encoder follows a combination of the multimodal gradient and of its own modality's."""
+"""MMPareto: each encoder follows a combination of multimodal and unimodal gradients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
-from jlrun.objective.balance.apart import flat, put
+from jlrun.models.joint_model import encoder_parameters
 from jlrun.objective.balance.base import (
     TAG,
     Balance,
@@ -18,14 +18,36 @@ from jlrun.objective.balance.base import (
     MicroBatchView,
     StepDone,
 )
-from jlrun.objective.balance.encoders import encoder_parameters
-from jlrun.objective.balance.pareto import Pareto
+from jlrun.objective.balance.encoder_gradients import flat, put
 from jlrun.objective.balance.unimodal import UnimodalHeads, coefficient_readings, loss_readings
-from jlrun.objective.weightings.base import GradientWeighting, TaskGradients, Weighting
+from jlrun.objective.weightings.base import (
+    GradientWeighting,
+    GramianWeighting,
+    TaskGradients,
+    Weighting,
+)
 from jlrun.objective.weightings.gramian import cosines_of
+from jlrun.objective.weightings.mgda import shortest_combination
 from jlrun.ranges import PositiveFloat
 
 LOSSES = ("multimodal", "unimodal")
+
+
+class Pareto(GramianWeighting):
+    """w_i = 1/A if no two of the A gradients conflict, else the w of MGDA.
+
+    Wei & Hu, "MMPareto: Boosting Multimodal Learning with Innocent Unimodal Assistance", ICML 2024,
+    section 3.3.
+
+    Args:
+        tasks: names of the losses.
+    """
+
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
+        array = gramian.numpy()
+        if (array >= 0).all():
+            return torch.full((len(array),), 1 / len(array), dtype=torch.float64)
+        return torch.from_numpy(shortest_combination(array))
 
 
 class MMPareto(Balance):
@@ -46,7 +68,7 @@ class MMPareto(Balance):
         gamma: γ, factor of the result.
     """
 
-    keeps_apart = True
+    has_encoder_losses = True
 
     def __init__(
         self,
@@ -72,14 +94,14 @@ class MMPareto(Balance):
     def measure(self, view: MicroBatchView) -> Measured:
         losses = self.heads.losses(view)
         own = (losses * view.scales).sum(dim=1).unbind()
-        apart = dict(zip(self.modalities, own, strict=True))
-        return Measured(apart=apart, seen={"losses": losses.detach()})
+        by_modality = dict(zip(self.modalities, own, strict=True))
+        return Measured(encoder_losses=by_modality, seen={"losses": losses.detach()})
 
     @torch.no_grad()
     def after_backward(self, done: StepDone) -> Mapping[str, Tensor]:
         losses, counts = done.seen["losses"], done.counts
         for i, modality in enumerate(self.modalities):
-            if modality in done.apart:
+            if modality in done.encoder_gradients:
                 self._combine(done, modality, bool(counts[i].any()))
         made = [cast(GradientWeighting, self.weightings[m]) for m in self.modalities]
         readings = coefficient_readings(
@@ -92,10 +114,10 @@ class MMPareto(Balance):
         return readings | loss_readings(losses, counts, self.modalities, self.objectives)
 
     def _combine(self, done: StepDone, modality: str, active: bool) -> None:
-        """Put the combination in the place of the multimodal gradient of an encoder."""
+        """Replace the multimodal gradient of an encoder by the combination."""
         parameters = encoder_parameters(done.model, modality)
         multimodal = flat([p.grad for p in parameters], parameters)
-        jacobian = torch.stack([multimodal, done.apart[modality]]) / done.scale
+        jacobian = torch.stack([multimodal, done.encoder_gradients[modality]]) / done.scale
         total = jacobian.sum(dim=0)
         gradients = TaskGradients(
             names=LOSSES,
@@ -124,7 +146,7 @@ class MMPareto(Balance):
             raise UserError.of(
                 "balance.weighting",
                 f"{name} compares gradients of {made.num_samples} parts of a batch, which are not "
-                "told apart here; choose another, such as jlrun.objective.weightings.MGDA",
+                "kept separate here; choose another, such as jlrun.objective.weightings.MGDA",
             )
         return made
 

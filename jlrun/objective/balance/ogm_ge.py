@@ -1,22 +1,26 @@
-"""Slow the encoder of the modality that is ahead, and add noise."""
+"""OGM-GE: slows the encoder of the leading modality, and adds noise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from jlrun.models.fusions import Concat
+from jlrun.models.fusions.late import LateHead
+from jlrun.models.joint_model import JointModel, encoder_parameters, widths
+from jlrun.models.sharing import Hard
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
-from jlrun.objective.balance.encoders import encoder_parameters
-from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits
 from jlrun.objective.balance.rows import usable
 from jlrun.objective.balance.scores import has_classes, require_classes, right_probability
 from jlrun.objective.balance.unimodal import (
     UnimodalHeads,
+    check_no_dense_tasks,
     coefficient_readings,
     loss_readings,
-    refuse_dense,
 )
 from jlrun.ranges import NonNegativeFloat
 
@@ -28,12 +32,13 @@ class OGMGE(Balance):
     the others', k_m = 1 − tanh(α ρ_m) where ρ_m > 1, else 1. Peng et al., "Balanced Multimodal
     Learning via On-the-fly Gradient Modulation", CVPR 2022, sections 3.3 and 3.4.
 
-    Differs from it in: any number of modalities and of tasks (all answers count the same; tasks
+    Differs from it in: any number of modalities and of tasks (all predictions count equally; tasks
     without classes do not count); all parameters of the encoders, where the authors' code changes
-    convolutions alone. As in the paper, a linear head on `concat` is taken apart for the scores; so
-    are the heads of `late`. Under other fusions the scores are those of linear heads on the
-    features, which learn beside the model and do not change it. Noise has the spread of each
-    parameter's gradient before it is scaled, as in the authors' code.
+    convolutions alone. As in the paper, the logits of a linear head on `concat` are split by
+    modality for the scores; so are those of `late`. Under other fusions the scores are those of
+    linear heads on the features, which train alongside the model and do not change it. Noise has
+    the standard deviation of each parameter's gradient before it is scaled, as in the authors'
+    code.
 
     Args:
         alpha: α, strength of the slowing.
@@ -48,10 +53,10 @@ class OGMGE(Balance):
 
     def begin_phase(self, start: BalanceStart) -> None:
         super().begin_phase(start)
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         require_classes(start.objectives, "ogm_ge")
-        apart = can_be_taken_apart(start.model, [o.head for o in start.objectives])
-        self.heads = None if apart else UnimodalHeads(start)
+        separable = is_separable(start.model, [o.head for o in start.objectives])
+        self.heads = None if separable else UnimodalHeads(start)
 
     def measure(self, view: MicroBatchView) -> Measured:
         loss, seen = None, self._scores(view)
@@ -82,7 +87,7 @@ class OGMGE(Balance):
 
     @torch.no_grad()
     def _scores(self, view: MicroBatchView) -> dict[str, Tensor]:
-        """Return sums ``(M,)`` over the part's answers: probabilities, and how many there are."""
+        """Return sums ``(M,)`` over the predictions: probabilities, and their number."""
         scores = view.counts.new_zeros(len(self.modalities))
         answers = torch.zeros_like(scores)
         for i, modality in enumerate(self.modalities):
@@ -104,9 +109,9 @@ class OGMGE(Balance):
 
 
 def coefficients(scores: Tensor, alpha: float) -> Tensor:
-    """Return k ``(M,)`` of the mean scores ``(M,)``, not a number where nothing was seen: there 1.
+    """Return k ``(M,)`` of the mean scores ``(M,)``, NaN without predictions: there 1.
 
-    1 for all where fewer than two modalities were seen.
+    1 for all if fewer than two modalities have any.
     """
     known = ~scores.isnan()
     s = torch.where(known, scores, 0.0)
@@ -114,3 +119,34 @@ def coefficients(scores: Tensor, alpha: float) -> Tensor:
     ratio = s / others.clamp(min=torch.finfo(s.dtype).tiny)
     slowed = known & (known.sum() > 1) & (ratio > 1)
     return torch.where(slowed, 1 - (alpha * ratio).tanh(), 1.0)
+
+
+def is_separable(model: JointModel, heads: Sequence[str]) -> bool:
+    """Whether logits are a sum (`Concat` and a linear head) or a mean (`Late`) over modalities."""
+    if not isinstance(model.body, Hard):
+        return False
+    networks = [model.heads[head] for head in heads]
+    if isinstance(model.body.trunk.fusion, Concat):
+        return all(isinstance(network, nn.Linear) for network in networks)
+    return all(isinstance(network, LateHead) for network in networks)
+
+
+def own_logits(model: JointModel, head: str, modality: str, features: Tensor) -> Tensor:
+    """Return the logits of ``head`` by one modality, ``(B, outputs)``.
+
+    Of a linear head on concatenated features they are W_m f_m + b / M (Peng et al., 2022, eq. 8);
+    the heads of `late` are per modality already.
+
+    Args:
+        model: one that `is_separable`.
+        head: its name.
+        modality: its name.
+        features: of the modality, ``(B, D_m)``.
+    """
+    network = model.heads[head]
+    if isinstance(network, LateHead):
+        return network.parts[modality](features)
+    linear, sizes = cast(nn.Linear, network), widths(model)
+    weights = dict(zip(sizes, linear.weight.split(list(sizes.values()), dim=1), strict=True))
+    bias = None if linear.bias is None else linear.bias / len(sizes)
+    return F.linear(features, weights[modality], bias)

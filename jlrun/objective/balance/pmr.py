@@ -1,4 +1,4 @@
-"""Modalities that are behind are drawn to the prototypes of their classes."""
+"""PMR: draws lagging modalities to the prototypes of their classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from jlrun.errors import UserError
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.prototypes import Prototypes
 from jlrun.objective.balance.rows import usable
-from jlrun.objective.balance.unimodal import coefficient_readings, loss_readings, refuse_dense
+from jlrun.objective.balance.unimodal import (
+    check_no_dense_tasks,
+    coefficient_readings,
+    loss_readings,
+)
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 from jlrun.tasks import Binary, Multiclass
 
@@ -27,14 +31,14 @@ class PMR(Balance):
     L_PCE,m is the cross-entropy of p_m = softmax(−‖f_m − c_m‖) over the prototypes c_m of the
     classes, running means of the modality's features, H_m the mean entropy of p_m, in the first
     part of the phase alone, and ρ_m = s_m over the mean of the others', where s_m is the mean
-    p_m of the right class. So modalities that are behind learn faster, and one that is ahead does
-    not settle early. Fan et al., "PMR: Prototypical Modal Rebalance for Multimodal Learning",
-    CVPR 2023, the method section.
+    p_m of the right class. Lagging modalities learn faster, and a leading one does not converge
+    early. Fan et al., "PMR: Prototypical Modal Rebalance for Multimodal Learning", CVPR 2023, the
+    method section.
 
     Differs from it in: any number of modalities and of tasks (those with exclusive classes count);
     prototypes follow the batches of all steps, where the authors compute them once in an epoch from
-    a tenth of the rows; ρ is that of the step before, so that a step in several parts is the step
-    in one; a class counts once a row of it was seen.
+    a tenth of the rows; ρ is that of the step before, so that N micro-batches give the same step as
+    one batch; a class counts once a row of it was seen.
 
     Args:
         alpha: α, strength of the prototypical cross-entropy.
@@ -61,7 +65,7 @@ class PMR(Balance):
 
     def begin_phase(self, start: BalanceStart) -> None:
         super().begin_phase(start)
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         counted = {o.head: _num_classes(o) for o in start.objectives if _num_classes(o)}
         if not counted:
             raise UserError.of(
@@ -145,7 +149,7 @@ class PMR(Balance):
 
 
 def ratios(scores: Tensor) -> Tensor:
-    """Return ρ ``(M,)`` of the mean scores ``(M,)``; 1 where nothing was seen, or nothing else."""
+    """Return ρ ``(M,)`` of the mean scores ``(M,)``; 1 without predictions."""
     known = ~scores.isnan()
     s = torch.where(known, scores, 0.0)
     others = (s.sum() - s) / (known.sum() - 1).clamp(min=1)

@@ -1,4 +1,4 @@
-"""The prototypes of the classes of a task in the features of a modality."""
+"""Prototypes of a task's classes in the features of a modality."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Prototypes(nn.Module):
         return {"sums": sums, "counts": counts}
 
     def follow(self, sums: Tensor, counts: Tensor, momentum: float) -> None:
-        """Move towards the means of a step; a class that is new begins at its mean."""
+        """Move towards the means of a step; a new class starts at its mean."""
         seen = counts > 0
         means = sums / counts.clamp(min=1)[:, None]
         kept = torch.where(self.known, momentum, 0.0)[:, None]

@@ -1,4 +1,4 @@
-"""Which rows of a batch tell how a modality does on a task."""
+"""Usable rows: those with a modality and a label of the task."""
 
 from __future__ import annotations
 

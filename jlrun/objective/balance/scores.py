@@ -1,4 +1,4 @@
-"""How probable the right answer is by a modality alone."""
+"""Probability of the right answer by a modality alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def has_classes(task: Task) -> bool:
-    """Whether a task gives its answers probabilities; numbers (regression) have none."""
+    """Whether a task predicts class probabilities; regression does not."""
     return isinstance(task, Multiclass | Binary | Multilabel)
 
 
@@ -41,7 +41,7 @@ def right_probability(task: Task, logits: Tensor, target: Tensor) -> Tensor:
     Args:
         task: one that `has_classes`.
         logits: ``(B, outputs)``.
-        target: as the task has it.
+        target: in the task's format.
     """
     probabilities = task.probabilities(logits)
     if isinstance(task, Multilabel):

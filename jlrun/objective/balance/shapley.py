@@ -14,7 +14,7 @@ from jlrun.models.joint_model import JointModel
 
 
 def shapley_values(values: Tensor) -> Tensor:
-    """Return φ ``(M, …)``, which adds up to the value of all less that of none.
+    """Return φ ``(M, …)``, which adds up to the value of the full set minus that of the empty set.
 
     φ_m = Σ_{S ∌ m} |S|! (M − |S| − 1)! / M! · (v(S ∪ m) − v(S)).
 
@@ -36,7 +36,7 @@ def shapley_values(values: Tensor) -> Tensor:
 def logits_by_modality(
     model: JointModel, batch: Batch, heads: Sequence[str], modalities: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return head -> logits ``(M, B, outputs)`` that each modality stands for: Shapley values.
+    """Return head -> logits ``(M, B, outputs)`` contributed by each modality: Shapley values.
 
     The value of a set is the logits where the other modalities are absent, 0 for rows that have
     none of the set.

@@ -1,4 +1,4 @@
-"""The baseline: every modality also learns alone."""
+"""Uniform baseline: every modality also learns the tasks alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Uniform(Balance):
     """``L = L_mm + λ Σ_m L_m``: linear unimodal heads, whose losses reach the encoders.
 
     L_m is the sum over tasks of the mean loss over the rows that have the modality and a label.
-    It is added to what the weighting makes of the tasks' losses, as terms are. The uniform baseline
+    It is added to the weighted task losses, as terms are. The uniform baseline
     of Wei & Hu, "MMPareto", ICML 2024, which most methods fail to beat.
 
     Args:

@@ -30,7 +30,7 @@ class UnimodalHeads(nn.Module):
 
     def __init__(self, start: BalanceStart) -> None:
         super().__init__()
-        refuse_dense(start.objectives)
+        check_no_dense_tasks(start.objectives)
         self.objectives = start.objectives
         self.modalities = tuple(start.widths)
         self.heads = nn.ModuleDict(
@@ -73,12 +73,12 @@ class UnimodalHeads(nn.Module):
         return torch.stack(rows)
 
     def losses(self, view: MicroBatchView, detach: bool = False) -> Tensor:
-        """Return a part's share ``(M, K)`` of the step's mean losses."""
+        """Return a micro-batch's share ``(M, K)`` of the step's mean losses."""
         sums = self.sums(view.batches, view.outputs, detach)
         return sums / view.counts.clamp(min=1)
 
 
-def refuse_dense(objectives: Sequence[Objective]) -> None:
+def check_no_dense_tasks(objectives: Sequence[Objective]) -> None:
     """Check that every task has one target for each row.
 
     Raises:
@@ -96,7 +96,7 @@ def refuse_dense(objectives: Sequence[Objective]) -> None:
 def loss_readings(
     losses: Tensor, counts: Tensor, modalities: Sequence[str], objectives: Sequence[Objective]
 ) -> dict[str, Tensor]:
-    """Return tag -> mean loss of a modality on an objective, not a number without rows.
+    """Return tag -> mean loss of a modality on an objective, NaN without rows.
 
     Args:
         losses: ``(M, K)``.

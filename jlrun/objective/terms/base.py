@@ -1,4 +1,4 @@
-"""What an extra loss term is, and what it sees of a training step."""
+"""Base class of extra loss terms, and the views of phases and steps that they get."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 TARGET = "target"  # the stream of the target; all others of a phase are sources
 
-# What a phase can offer to terms, beside a model, batches and outputs:
+# Requirements of terms on a phase, besides a model, batches and outputs:
 Need = Literal[
     "learned weights",  # its first weights were learned, in an earlier phase, run or file
-    "target",  # a target stream beside one or more sources
+    "target",  # a target stream and one or more sources
     "several sources",  # two or more source streams
     "views",  # batches with augmented views of their inputs
     "several modalities",  # a model of more than one, in a phase that is to bring them together
@@ -30,7 +30,7 @@ Need = Literal[
 
 @dataclass(frozen=True)
 class StepView:
-    """What a term may look at in one training step.
+    """View of a training step, for terms.
 
     Attributes:
         model: the model being trained, a `jlrun.models.joint_model.JointModel`.
@@ -59,7 +59,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class PhaseStart:
-    """What a term may look at when a phase begins.
+    """Start of a phase, as terms see it.
 
     Attributes:
         model: with the weights that the phase starts from, on the device.
@@ -94,11 +94,11 @@ class Term(nn.Module, ABC):
     scales) lives in buffers and parameters, so that checkpoints hold it; parameters that require
     gradients are trained with the model.
 
-    ``needs`` says what a phase must offer for the term to act in it; the term is left out of other
-    phases, and a run in which it would act in no phase is refused.
+    ``needs`` lists what a phase must have for the term to act in it; other phases leave the term
+    out, and a run in which no phase has it is an error.
 
-    ``compares_rows`` says that a term is about differences between rows of a stream, and 0 without
-    a second one. A run whose batches have one row is then refused.
+    ``compares_rows`` marks a term of differences between rows of a stream, which is 0 for a single
+    row: a run with batches of one row is then an error.
     """
 
     weight: float
@@ -107,10 +107,7 @@ class Term(nn.Module, ABC):
 
     @property
     def spans_phase(self) -> bool:
-        """Whether what it does depends on the share of the phase that is done.
-
-        Then a phase that has begun can't be made longer.
-        """
+        """Whether the term depends on progress; a phase that has begun then can't be extended."""
         return False
 
     @abstractmethod
@@ -120,30 +117,30 @@ class Term(nn.Module, ABC):
     def check(self, model: nn.Module) -> None:
         """Check that the term suits the run's main model.
 
-        Baselines are models with fewer heads or encoders: on them a term that finds nothing it is
-        about is 0 instead.
+        Baselines are models with fewer heads or encoders: on them a term without anything to act on
+        is 0 instead.
 
         Raises:
             UserError: if a name or pattern of the term matches nothing of ``model``.
         """
 
     def other_modalities(self) -> Collection[str]:
-        """Return the modalities that batches must have for the term, whatever the model takes.
+        """Return the modalities that batches must have for the term, taken by the model or not.
 
         Raises:
-            UserError: if that can't be found out, as without a teacher.
+            UserError: if they are unknown, as without a teacher.
         """
         return ()
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Build what depends on the model: discriminators, copies of the first weights, statistics.
 
-        Called once, before the optimizer is made. When a phase is resumed it is called with weights
-        of the middle of the phase, and the term's state is restored afterwards: the names and
-        shapes of parameters and buffers must not depend on the weights.
+        Called once, before the optimizer is made. When a phase is resumed it is called with the
+        weights of the checkpoint, and the term's state is restored afterwards: the names and shapes
+        of parameters and buffers must not depend on the weights.
 
         Raises:
-            UserError: if the phase lacks what the term is about, such as tasks with classes.
+            UserError: if the phase lacks what the term needs, such as tasks with classes.
         """
 
     def after_step(self, model: nn.Module, progress: float) -> None:

@@ -1,4 +1,4 @@
-"""A penalty on certainty."""
+"""Confidence penalty."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Confidence(Term):
     """R = −Σ_k mean_rows H(p_k): the negative entropy of each task's predictions.
 
     The confidence penalty of Pereyra et al., "Regularizing Neural Networks by Penalizing Confident
-    Output Distributions", ICLR workshop 2017. Differs from it in: yes-or-no outputs have
-    the entropy of a coin, averaged over the labels of a multilabel task. Regression has none.
+    Output Distributions", ICLR workshop 2017. Differs from it in: binary outputs have the entropy
+    of a Bernoulli distribution, averaged over the labels of a multilabel task. Regression has none.
     It reads no labels: all rows count. R is at least −Σ_k log C_k.
 
     Args:

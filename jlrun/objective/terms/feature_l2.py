@@ -1,4 +1,4 @@
-"""Small features."""
+"""Feature L2: penalty on the norm of the features."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.totals import nothing, precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat
 
 
@@ -25,6 +25,6 @@ class FeatureL2(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not view.outputs:
-            return nothing(view)
+            return no_loss(view)
         rows = torch.cat([output.fused for output in view.outputs.values()])
         return precise(rows).square().sum(dim=1).mean()

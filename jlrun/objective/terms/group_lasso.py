@@ -1,4 +1,4 @@
-"""Features that all tasks use, or none."""
+"""Group lasso: each feature is used by all tasks or by none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weights with which the tasks' heads read the features they share."""
+"""First-layer weights of the tasks' heads on the shared features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Absolute weights."""
+"""L1: penalty on absolute weights."""
 
 from __future__ import annotations
 

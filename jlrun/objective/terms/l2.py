@@ -1,4 +1,4 @@
-"""Squared weights."""
+"""L2: penalty on squared weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from jlrun.ranges import NonNegativeFloat
 class L2(Term):
     """R = Σ w² over the selected weights.
 
-    Each task can have its own strength α_k, by one copy of the term per task under a name of its
-    own: ``+terms.l2_digit={_target_: jlrun.objective.terms.L2, parameters: heads.digit, weight:
-    1e-3}``.
+    Each task can have its own strength α_k, by one copy of the term per task under its own name:
+    ``+terms.l2_digit={_target_: jlrun.objective.terms.L2, parameters: heads.digit, weight: 1e-3}``.
 
     Args:
         weight: strength α of the term. The gradient is 2αw: α = d/2 acts like weight decay d in

@@ -1,4 +1,4 @@
-"""Weights that keep directions apart."""
+"""Soft orthogonality of weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jlrun.objective.terms.base import StepView, Term
 from jlrun.objective.terms.selection import WeightSelection
-from jlrun.objective.terms.totals import nothing, total
+from jlrun.objective.terms.totals import no_loss, total
 from jlrun.ranges import NonNegativeFloat
 
 
@@ -35,7 +35,7 @@ class Orthogonal(Term):
     def forward(self, view: StepView) -> Tensor:
         weights = self.selection.of(view.model)
         # in half precision the products would be too coarse to compare with 1
-        with torch.autocast(nothing(view).device.type, enabled=False):
+        with torch.autocast(no_loss(view).device.type, enabled=False):
             return total((_distance(w.flatten(1)) for w in weights), view)
 
 

@@ -1,4 +1,4 @@
-"""Which weights of a model a term is about."""
+"""Selection of weights by name, for terms on weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jlrun.errors import UserError
 
 
 class WeightSelection:
-    """The weights whose name a pattern is found in.
+    """Weights whose name matches a pattern.
 
     Weights are parameters with two dimensions or more and a name that ends in ``weight``: biases,
     the scales and shifts of normalisation layers, tokens and position embeddings are none, as in
@@ -36,11 +36,11 @@ class WeightSelection:
             ) from error
 
     def of(self, model: nn.Module) -> list[Tensor]:
-        """Return the selected weights of ``model`` that train; none may be left."""
+        """Return the selected weights of ``model`` that train; may be empty."""
         return [w for name, w in _weights(model).items() if self._matches(name) and w.requires_grad]
 
     def check(self, model: nn.Module) -> None:
-        """Check that the pattern is about something.
+        """Check that the pattern matches a weight.
 
         Raises:
             UserError: if it matches no weight of ``model``, frozen or not.

@@ -1,4 +1,4 @@
-"""Add up what a term is made of."""
+"""Sums of a term's parts, zero where it has none, and full precision."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jlrun.objective.terms.base import StepView
 def total(values: Iterable[Tensor], view: StepView) -> Tensor:
     """Return the sum of scalars; a zero on the step's device if there are none."""
     scalars = list(values)
-    return torch.stack(scalars).sum() if scalars else nothing(view)
+    return torch.stack(scalars).sum() if scalars else no_loss(view)
 
 
-def nothing(view: StepView) -> Tensor:
-    """Return the zero of a term that finds nothing it is about, on the step's device."""
+def no_loss(view: StepView) -> Tensor:
+    """Return 0 on the step's device, for a term without rows or weights to measure."""
     return next(view.model.parameters()).new_zeros(())
 
 

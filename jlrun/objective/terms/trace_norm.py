@@ -1,4 +1,4 @@
-"""Tasks that live in a common low-dimensional subspace."""
+"""Trace norm: task heads in a common low-dimensional subspace."""
 
 from __future__ import annotations
 

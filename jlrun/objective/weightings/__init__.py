@@ -1,6 +1,6 @@
 """Weightings: how task losses, or task gradients, become one update."""
 
-from jlrun.objective.weightings.aligned import AlignedMTL
+from jlrun.objective.weightings.aligned_mtl import AlignedMTL
 from jlrun.objective.weightings.auto_lambda import AutoLambda
 from jlrun.objective.weightings.base import (
     GradientWeighting,
@@ -15,7 +15,7 @@ from jlrun.objective.weightings.conflict_free import ConFIG
 from jlrun.objective.weightings.db_mtl import DBMTL
 from jlrun.objective.weightings.dualproj import DualProj
 from jlrun.objective.weightings.dwa import DWA
-from jlrun.objective.weightings.excess import ExcessMTL
+from jlrun.objective.weightings.excess_mtl import ExcessMTL
 from jlrun.objective.weightings.fairgrad import FairGrad
 from jlrun.objective.weightings.famo import FAMO
 from jlrun.objective.weightings.fixed import Equal, Static
@@ -25,22 +25,19 @@ from jlrun.objective.weightings.graddrop import GradDrop
 from jlrun.objective.weightings.gradnorm import GradNorm
 from jlrun.objective.weightings.gradvac import GradVac
 from jlrun.objective.weightings.groupdro import GroupDRO
-from jlrun.objective.weightings.imtl import IMTL
-from jlrun.objective.weightings.imtl_g import IMTLG
-from jlrun.objective.weightings.imtl_l import IMTLL
-from jlrun.objective.weightings.ldc import LDC
+from jlrun.objective.weightings.imtl import IMTL, IMTLG, IMTLL
+from jlrun.objective.weightings.ldc_mtl import LDCMTL
 from jlrun.objective.weightings.log import Log
 from jlrun.objective.weightings.mgda import MGDA
 from jlrun.objective.weightings.moco import MoCo
 from jlrun.objective.weightings.modo import MoDo
-from jlrun.objective.weightings.nash import NashMTL
+from jlrun.objective.weightings.nash_mtl import NashMTL
 from jlrun.objective.weightings.pcgrad import PCGrad
 from jlrun.objective.weightings.random import Random
 from jlrun.objective.weightings.sdmgrad import SDMGrad
 from jlrun.objective.weightings.smooth_tchebycheff import STCH
 from jlrun.objective.weightings.torchjd import TorchJD
-from jlrun.objective.weightings.uncertainty import Uncertainty
-from jlrun.objective.weightings.uncertainty_soft import UncertaintySoft
+from jlrun.objective.weightings.uncertainty import Uncertainty, UncertaintySoft
 from jlrun.objective.weightings.upgrad import UPGrad
 
 __all__ = [
@@ -50,7 +47,7 @@ __all__ = [
     "IMTL",
     "IMTLG",
     "IMTLL",
-    "LDC",
+    "LDCMTL",
     "MGDA",
     "STCH",
     "AlignedMTL",

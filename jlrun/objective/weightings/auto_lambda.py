@@ -1,4 +1,4 @@
-"""Auxiliary tasks weighed by what they do for the primary ones."""
+"""Auto-Lambda: auxiliary tasks weighed by their effect on the primary ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.objective.weightings.adam import TaskAdam
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
@@ -18,7 +18,7 @@ class AutoLambda(GradientWeighting):
 
     After a step θ' = θ − η Σ_i λ_i ∇L_i on one half of the batch, the primary tasks' loss on the
     other half changes with λ_i at the rate −η ⟨∇L_i(first), Σ_primary ∇L_j(second)⟩. Adam follows
-    that, and the update is Σ_i λ_i g_i with the gradients of the whole batch.
+    this rate, and the update is Σ_i λ_i g_i with the gradients of the whole batch.
 
     Liu et al., "Auto-Lambda: Disentangling Dynamic Task Relationships", TMLR 2022.
     Differs from it in: the second gradient is taken at θ, not at θ', which is right to first order
@@ -54,7 +54,7 @@ class AutoLambda(GradientWeighting):
         self.register_buffer("weights", torch.full((len(tasks),), float(initial)))
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse primary tasks that do not exist."""
+        """Check that the primary tasks exist."""
         for name in self._names:
             if name not in known:
                 raise UserError.of(

@@ -1,4 +1,4 @@
-"""What a weighting is: how task losses, or task gradients, become one update."""
+"""Base classes of weightings: from task losses or task gradients to one update."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ class Weighting(nn.Module):
 
 
 class LossWeighting(Weighting, ABC):
-    """Looks at loss values only: one backward pass of one scalar.
+    """Weighting by loss values: one backward pass of one scalar.
 
     Attributes:
         additive: whether the scalar of a sum of losses is the sum of their scalars and there is no
-            state, so that a step in several parts needs no look at its total first.
+            state, so that a step in micro-batches needs no forward pass for its total first.
     """
 
     additive: ClassVar[bool] = False
@@ -116,14 +116,14 @@ class LossWeighting(Weighting, ABC):
 
 
 class GradientWeighting(Weighting, ABC):
-    """Looks at the task gradients with respect to what the tasks share.
+    """Weighting by task gradients with respect to shared features or parameters.
 
     Attributes:
         sources: where the gradients may be taken. Features are of other rows in each step, so
-            what compares gradients of different steps or samples needs ``parameters``.
-        num_samples: equal parts of a batch whose Jacobians are told apart.
-        reuses_weights: whether ``last_weights`` tell the whole update, so that they can be used
-            again for later steps.
+            comparing gradients of different steps or samples needs ``parameters``.
+        num_samples: equal parts of a batch with a Jacobian each.
+        reuses_weights: whether ``last_weights`` determine the update, so that later steps can reuse
+            them.
         last_active: buffer, Bool ``(T,)``: tasks that ``last_weights`` were found with.
         last_gramian: buffer ``(T, T)``, inner products of the task gradients that they were found
             with, for the records.
@@ -142,26 +142,41 @@ class GradientWeighting(Weighting, ABC):
 
     @abstractmethod
     def forward(self, gradients: TaskGradients) -> Tensor:
-        """Return the update ``(N,)``: what takes the place of the gradient of the sum.
+        """Return the update ``(N,)``, which replaces the gradient of the summed losses.
 
-        Sets ``last_weights``, which also weigh the losses of the heads where the user asks for it.
+        Sets ``last_weights``, which also weigh the losses of the heads with ``head_grad=weighted``.
         """
 
 
 class GramianWeighting(GradientWeighting, ABC):
-    """The update is Σ_i w_i g_i with w a function of the Gramian of the active tasks."""
+    """The update is Σ_i w_i g_i with w a function of the active tasks' Gramian and losses."""
 
     def forward(self, gradients: TaskGradients) -> Tensor:
         rows = gradients.active.cpu().nonzero().flatten()
         weights = torch.zeros(len(self.tasks), dtype=torch.float64)
         if len(rows):
-            weights[rows] = self.weigh(gradients.gramian[rows][:, rows])
+            losses = gradients.losses.double().cpu()[rows]
+            weights[rows] = self.weigh(gradients.gramian[rows][:, rows], losses)
         self.last_weights = weights.to(self.last_weights)
         return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
 
     @abstractmethod
-    def weigh(self, gramian: Tensor) -> Tensor:
-        """Return w ``(A,)`` float64 of a Gramian ``(A, A)`` float64 on the CPU.
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
+        """Return w ``(A,)`` float64, finite for every Gramian: badly scaled, singular, and zero.
 
-        Finite for every Gramian: badly scaled, singular, and zero.
+        Args:
+            gramian: of the gradients of the A active tasks, ``(A, A)`` float64 on the CPU.
+            losses: of the same tasks, ``(A,)`` float64 on the CPU.
         """
+
+
+EPSILON = 1e-8
+
+
+def positive(losses: Tensor) -> Tensor:
+    """Return L + ε, so that values and gradients are finite at L = 0; the shape is kept.
+
+    Methods of relative losses have no meaning where L < 0. The result is then NaN, which stops the
+    run: a clamped loss would silently train nothing.
+    """
+    return torch.where(losses < 0, torch.nan, losses + EPSILON)

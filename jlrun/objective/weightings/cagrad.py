@@ -13,12 +13,12 @@ from jlrun.objective.weightings.gramian import factor, nonnegative_least_squares
 from jlrun.ranges import NonNegativeFloat
 
 # Smallest ‖residual‖² at which constraints count as compatible: they are met within a thousand
-# times ‖g_0‖. Beyond that, float32 gradients can't tell them from a Pareto-stationary point.
+# times ‖g_0‖. Beyond that, float32 gradients are indistinguishable from a Pareto-stationary point.
 SMALLEST_RESIDUAL = 1e-6
 
 
 class CAGrad(GramianWeighting):
-    """Of all updates near the mean gradient, take the one that improves the worst task the most.
+    """Of all updates near the mean gradient, take the one that improves the worst task most.
 
     Liu, Liu, Jin, Stone & Liu, "Conflict-Averse Gradient Descent for Multi-task Learning", NeurIPS
     2021: max_d min_i g_i·d with ‖d − g_0‖ ≤ c‖g_0‖, g_0 the mean gradient; in its
@@ -44,7 +44,7 @@ class CAGrad(GramianWeighting):
         self.c = c
         self.divisor = {"none": 1.0, "linear": 1.0 + c, "squared": 1.0 + c**2}[rescale]
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         mean = np.full(len(gramian), 1 / len(gramian))
         weights = mean + conflict_averse_multipliers(gramian.numpy(), self.c)
         return torch.from_numpy(weights / self.divisor)

@@ -22,7 +22,7 @@ class ConFIG(GramianWeighting):
         tasks: names of the tasks.
     """
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, conflict_free_weights)
 
 

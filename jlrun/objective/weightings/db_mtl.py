@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
-from jlrun.objective.weightings.memory import GradientMemory
+from jlrun.objective.weightings.state import GradientMemory
 from jlrun.ranges import Fraction, NonNegativeFloat
 
 _EPSILON = 1e-8

@@ -32,7 +32,7 @@ class DWA(LossWeighting):
         self.previous_means: Tensor
         self.register_buffer("loss_sum", torch.zeros(count))
         self.register_buffer("loss_steps", torch.zeros(count))
-        # Mean losses of the last two epochs, the last one first; not a number where unknown.
+        # Mean losses of the last two epochs, the last one first; NaN where unknown.
         self.register_buffer("previous_means", torch.full((2, count), float("nan")))
 
     def forward(self, losses: TaskLosses) -> Tensor:
@@ -41,7 +41,7 @@ class DWA(LossWeighting):
         return (self.last_weights * losses.values).sum()
 
     def end_epoch(self) -> None:
-        means = self.loss_sum / self.loss_steps  # not a number for a task without labels
+        means = self.loss_sum / self.loss_steps  # NaN for a task without labels
         self.previous_means = torch.stack([means, self.previous_means[0]])
         self.loss_sum.zero_()
         self.loss_steps.zero_()

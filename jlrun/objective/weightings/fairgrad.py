@@ -9,8 +9,8 @@ from jlrun.objective.weightings.base import GramianWeighting
 from jlrun.objective.weightings.gramian import on_nonzero, unit_rows
 from jlrun.ranges import PositiveFloat
 
-# Where ‖Σ w_i g_i‖² is less than this part of (Σ w_i ‖g_i‖)², gradients all but cancel, and float32
-# can hardly tell in which direction they don't: a ridge of as much keeps the weights bounded then.
+# Where ‖Σ w_i g_i‖² is less than this part of (Σ w_i ‖g_i‖)², gradients nearly cancel, and float32
+# does not resolve the direction of the rest: a ridge of this size keeps the weights bounded then.
 CANCELLED = 1e-9
 
 
@@ -33,7 +33,7 @@ class FairGrad(GramianWeighting):
         super().__init__(tasks)
         self.alpha = alpha
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, lambda array: fair_weights(array, self.alpha))
 
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.objective.weightings.adam import TaskAdam
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import EPSILON
+from jlrun.objective.weightings.base import EPSILON, LossWeighting, TaskLosses
+from jlrun.objective.weightings.simplex import masked_softmax
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 # ξ logits of the tasks, z = softmax(ξ), b lower bounds, D = L − b + ε, δ what a step gained:
@@ -60,12 +59,12 @@ class FAMO(LossWeighting):
         bounds = [float(self._bounds.get(task, 0.0)) for task in tasks]
         self.register_buffer("bounds", torch.tensor(bounds), persistent=False)
         self.register_buffer("logits", torch.zeros(len(tasks)))
-        # D of the last step, and which tasks had labels in it.
+        # D of the last step, and the tasks that had labels in it.
         self.register_buffer("before", torch.ones(len(tasks)))
         self.register_buffer("seen", torch.zeros(len(tasks), dtype=torch.bool))
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse bounds of names that are not a task's."""
+        """Check that bounds are of tasks."""
         for name in self._bounds:
             if name not in known:
                 raise UserError.of(
@@ -93,7 +92,7 @@ class FAMO(LossWeighting):
         return torch.where(active, losses - self.bounds.to(losses) + EPSILON, 1.0)
 
     def _learn(self, after: Tensor, active: Tensor) -> None:
-        """Update ξ by (∂z/∂ξ)ᵀ δ over the tasks that both looks have."""
+        """Update ξ by (∂z/∂ξ)ᵀ δ over the tasks of both evaluations."""
         both = self.seen & active
         delta = torch.where(both, self.before.log() - after.log(), 0.0)
         z = masked_softmax(self.logits, both)

@@ -1,4 +1,4 @@
-"""Weightings that do not change."""
+"""Fixed weightings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Static(LossWeighting):
         return (self.last_weights * losses.values).sum()
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse names that are not a task's, and a phase in which nothing counts."""
+        """Check that weights are of tasks, and that some task of the phase has a positive one."""
         for name in self._weights:
             if name not in known:
                 raise UserError.of(

@@ -17,8 +17,8 @@ class GradDrop(GradientWeighting):
 
     Chen et al., "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout",
     NeurIPS 2020, eq. (1) and algorithm 1. Differs from it in: one ``leak`` for all tasks; at
-    features, each entry of each row is a coordinate of its own, where the paper multiplies by the
-    activation's sign and sums over the batch before it looks at signs.
+    features, each entry of each row is a separate coordinate, where the paper multiplies by the
+    activation's sign and sums over the batch before it reads signs.
 
     Args:
         tasks: names of the tasks.

@@ -1,4 +1,4 @@
-"""Where task gradients come from, and where the update goes."""
+"""Options of task gradients: where they are taken, and where the update goes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jlrun.ranges import PositiveInt
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """The keys of a weighting of task gradients that are not its own business.
+    """Options of every weighting of task gradients, which training applies.
 
     Attributes:
         gradients: with respect to the shared ``features``, at the cost of one pass through each
@@ -29,10 +29,10 @@ class GradientOptions:
     update_every: PositiveInt = 1
 
     def check(self, weighting: Weighting) -> None:
-        """Check that the weighting can do with this.
+        """Check that the weighting supports the options.
 
         Raises:
-            UserError: if it needs gradients of the parameters, or has no weights to use again.
+            UserError: if it needs gradients of the parameters, or has no weights to reuse.
         """
         if not isinstance(weighting, GradientWeighting):
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.adam import TaskAdam
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 _EPSILON = 1e-8
@@ -15,9 +15,9 @@ _EPSILON = 1e-8
 class GradNorm(GradientWeighting):
     """Weigh tasks so that their gradients have comparable norms, larger for tasks that lag behind.
 
-    w = T softmax(v); the weighted norms are n_i = w_i ‖g_i‖ with mean n̄; inverse training rates are
-    r_i = (L_i / L_i⁰) / mean_j(L_j / L_j⁰), with the first losses L⁰. After each step v descends
-    Σ_i |n_i − n̄ r_i^α|, in which the targets n̄ r_i^α are constants.
+    w = T softmax(v); the weighted norms are n_i = w_i ‖g_i‖ with mean n̄; inverse training rates
+    are r_i = (L_i / L_i⁰) / mean_j(L_j / L_j⁰), with the first losses L⁰. After each step v
+    descends Σ_i |n_i − n̄ r_i^α|, in which the targets n̄ r_i^α are constants.
 
     Chen et al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
     Networks", ICML 2018, eq. (1)-(2) and algorithm 1. Differs from it in: the softmax keeps weights
@@ -42,7 +42,7 @@ class GradNorm(GradientWeighting):
         self.logits: Tensor
         self.first_losses: Tensor
         self.register_buffer("logits", torch.zeros(len(tasks)))
-        # Not a number until the task is first active.
+        # NaN until the task is first active.
         self.register_buffer("first_losses", torch.full((len(tasks),), float("nan")))
 
     def forward(self, gradients: TaskGradients) -> Tensor:

@@ -17,7 +17,7 @@ CANCELLED = 1e-6
 
 
 class GradVac(GramianWeighting):
-    """Turn each task's gradient towards another's until their cosine is what it usually is.
+    """Turn each task's gradient towards another's until their cosine reaches its average.
 
     Wang, Tsvetkov, Firat & Cao, "Gradient Vaccine: Investigating and Improving Multi-task
     Optimization in Massively Multilingual Models", ICLR 2021, algorithm 1: where
@@ -44,7 +44,7 @@ class GradVac(GramianWeighting):
         self._rows = gradients.active.nonzero().flatten().to(self.target.device)
         return super().forward(gradients)
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         assert self._rows is not None
         rows, columns = self._rows[:, None], self._rows[None, :]
         target = self.target[rows, columns].tolist()

@@ -1,4 +1,4 @@
-"""The worst group counts most."""
+"""Group DRO: the worst group counts most."""
 
 # T groups, L their losses, q their weights
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
+from jlrun.objective.weightings.simplex import masked_softmax
 from jlrun.ranges import PositiveFloat
 
 

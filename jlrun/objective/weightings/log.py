@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.positive import positive
+from jlrun.objective.weightings.base import LossWeighting, TaskLosses, positive
 
 
 class Log(LossWeighting):

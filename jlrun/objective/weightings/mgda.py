@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.base import GramianWeighting, TaskGradients
+from jlrun.objective.weightings.base import GramianWeighting
 from jlrun.objective.weightings.gramian import factor, nonnegative_least_squares
 
 
@@ -33,27 +33,20 @@ class MGDA(GramianWeighting):
     ) -> None:
         super().__init__(tasks)
         self.normalize = normalize
-        self._active_losses: Tensor | None = None
 
-    def forward(self, gradients: TaskGradients) -> Tensor:
-        if self.normalize in ("loss", "loss+"):
-            self._active_losses = gradients.losses[gradients.active].double().cpu()
-        return super().forward(gradients)
-
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         array = gramian.numpy()
         if self.normalize != "none":
-            scale = 1 / self._normalizers(array)
+            scale = 1 / self._normalizers(array, losses.numpy())
             array = scale[:, None] * array * scale
         return torch.from_numpy(shortest_combination(array))
 
-    def _normalizers(self, gramian: np.ndarray) -> np.ndarray:
+    def _normalizers(self, gramian: np.ndarray, losses: np.ndarray) -> np.ndarray:
         scale = np.ones(len(gramian))
         if self.normalize in ("l2", "loss+"):
             scale = np.sqrt(gramian.diagonal())
         if self.normalize in ("loss", "loss+"):
-            assert self._active_losses is not None
-            scale = scale * self._active_losses.abs().numpy()
+            scale = scale * np.abs(losses)
         return np.where(scale > 0, scale, 1.0)
 
 

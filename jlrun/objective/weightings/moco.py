@@ -1,4 +1,4 @@
-"""Gradient correction."""
+"""MoCo: gradient correction."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
-from jlrun.objective.weightings.memory import GradientMemory
 from jlrun.objective.weightings.simplex import project_to_simplex, step_on_simplex
+from jlrun.objective.weightings.state import GradientMemory
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, Probability
 
 _EPSILON = 1e-8
 
 
 class MoCo(GradientWeighting):
-    """Track task gradients over the steps, and let the weights follow those.
+    """Track task gradients over the steps; weights follow the tracked gradients.
 
     In step k, y_i ← y_i − β_k (y_i − h_i) and λ ← Π(λ − γ_k (Y Yᵀ + ρ I) λ), with rows y_i of Y;
     the update is Yᵀλ. β_k = β / k^σ_β and γ_k = γ / k^σ_γ. λ sums to 1.

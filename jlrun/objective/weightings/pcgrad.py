@@ -19,7 +19,7 @@ class PCGrad(GramianWeighting):
         tasks: names of the tasks.
     """
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return pcgrad_weights(gramian)
 
 

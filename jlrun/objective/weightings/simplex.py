@@ -14,7 +14,7 @@ def project_to_simplex(point: Tensor) -> Tensor:
     Duchi et al., "Efficient Projections onto the l1-Ball for Learning in High Dimensions", ICML
     2008, figure 1.
     """
-    # A shift changes nothing, and keeps the 1 of the sum from being lost beside large entries.
+    # A shift changes nothing, and keeps the 1 of the sum from being lost next to large entries.
     point = point - point.max()
     ordered = point.sort(descending=True).values
     thresholds = (ordered.cumsum(dim=0) - 1) / torch.arange(1, len(point) + 1).to(point)
@@ -30,13 +30,13 @@ def step_on_simplex(
 ) -> Tensor:
     """Let ``rule`` update the weights of the active tasks, as if there were no others.
 
-    Among themselves the active tasks are on a simplex of their own. What they hold together of the
+    The active tasks form a smaller simplex. What they hold together of the
     simplex of all tasks stays the same, and so do the weights of the other tasks.
 
     Args:
         weights: ``(T,)`` on the simplex; changed in place.
         active: Bool ``(T,)``.
-        matrix: ``(T, T)``, what the rule looks at.
+        matrix: ``(T, T)``, input of the rule.
         rule: from weights ``(A,)`` on the simplex and the matrix ``(A, A)`` of the active tasks, in
             float64 on the CPU, to new weights ``(A,)`` on the simplex.
 
@@ -55,3 +55,17 @@ def step_on_simplex(
     state[rows] = share * step[rows]
     weights.copy_(state)
     return step
+
+
+def masked_softmax(logits: Tensor, active: Tensor) -> Tensor:
+    """Return the softmax ``(T,)`` over active tasks, and 0 for the others.
+
+    Without an active task all are 0.
+
+    Args:
+        logits: ``(T,)``, finite for active tasks.
+        active: Bool ``(T,)``.
+    """
+    masked = logits.masked_fill(~active, -torch.inf)
+    powers = (logits - masked.detach().max()).masked_fill(~active, -torch.inf).exp()
+    return powers / powers.sum().clamp(min=torch.finfo(powers.dtype).tiny)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import EPSILON, positive
+from jlrun.objective.weightings.base import EPSILON, LossWeighting, TaskLosses, positive
+from jlrun.objective.weightings.simplex import masked_softmax
 from jlrun.ranges import NonNegativeInt, PositiveFloat
 
 # n nadir: the losses that progress is measured against, A tasks with labels in the step.
@@ -48,7 +47,7 @@ class STCH(LossWeighting):
         self.register_buffer("epochs", torch.zeros(()))
         self.register_buffer("loss_sum", torch.zeros(count))
         self.register_buffer("loss_steps", torch.zeros(count))
-        # Not a number where unknown.
+        # NaN where unknown.
         self.register_buffer("nadir", torch.full((count,), float("nan")))
 
     def forward(self, losses: TaskLosses) -> Tensor:
@@ -59,7 +58,7 @@ class STCH(LossWeighting):
         now = shifted.detach()
         reference = torch.where(self.nadir.isnan(), now, self.nadir + EPSILON)
         progress = (shifted / reference).log() / self.mu
-        # A choice on the device: a look at the epoch would wait for it in every step.
+        # A choice on the device: reading the epoch would synchronise in every step.
         warming = self.epochs <= self.warmup_epochs
         share = torch.where(warming, 1.0, active.sum() * masked_softmax(progress.detach(), active))
         self.last_weights = share * active / now
@@ -69,7 +68,7 @@ class STCH(LossWeighting):
 
     def end_epoch(self) -> None:
         self.epochs += 1
-        means = self.loss_sum / self.loss_steps  # not a number for a task without labels
+        means = self.loss_sum / self.loss_steps  # NaN for a task without labels
         unknown = self.nadir.isnan() & (self.epochs > self.warmup_epochs)
         self.nadir = torch.where(unknown, means, self.nadir)
         self.loss_sum.zero_()

@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.errors import UserError, did_you_mean
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
 
-# Ours of the same method: they keep their state in checkpoints and need no further packages.
+# Weightings here of the same method: with state in checkpoints and no further packages.
 _OURS = {
     "CAGrad": "cagrad",
     "DualProj": "dualproj",
@@ -34,12 +34,12 @@ class TorchJD(GradientWeighting):
 
     Args:
         tasks: names of the tasks.
-        aggregator: name of the class; those that keep state between steps are refused.
+        aggregator: name of the class; those with state between steps are not supported.
         options: keywords of its constructor. A mapping from tasks to numbers becomes a vector with
             one entry for each task, for example ``{pref_vector: {digit: 1, parity: 2}}``.
 
     Raises:
-        UserError: if there is no such aggregator, it keeps state, it refuses its options, or a
+        UserError: if there is no such aggregator, it keeps state, its options are invalid, or a
             package that it needs is missing.
     """
 
@@ -57,7 +57,7 @@ class TorchJD(GradientWeighting):
         self.reuses_weights = self._is_weighted(self._try_out())
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse options for tasks that do not exist."""
+        """Check that options are of tasks that exist."""
         for key in self._per_task:
             for name in self._options[key]:
                 if name not in known:
@@ -97,7 +97,7 @@ class TorchJD(GradientWeighting):
             message = " ".join(str(error).split()).rstrip(".")
             raise UserError.of("weighting.aggregator", message + _ours(self._class)) from error
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-            message = f"{self._class.__name__} refuses it: {' '.join(str(error).split())}"
+            message = f"{self._class.__name__} rejects it: {' '.join(str(error).split())}"
             raise UserError.of("weighting.options", message) from error
         return aggregator
 
@@ -107,7 +107,7 @@ class TorchJD(GradientWeighting):
 
 
 def _library() -> Any:
-    # Imported late: it takes seconds, which only those who use it should pay.
+    # Imported late: it takes seconds, which only users of the aggregator pay.
     try:
         return importlib.import_module("torchjd.aggregation")
     except ModuleNotFoundError as error:

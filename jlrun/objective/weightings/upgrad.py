@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import GramianWeighting
-from jlrun.objective.weightings.dual_cone import DualCone
+from jlrun.objective.weightings.gramian import DualCone
 from jlrun.ranges import NonNegativeFloat
 
 
@@ -33,7 +33,7 @@ class UPGrad(GramianWeighting):
         super().__init__(tasks)
         self.norm_eps, self.reg_eps = norm_eps, reg_eps
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         cone = DualCone(gramian.numpy(), self.norm_eps, self.reg_eps)
         count = len(gramian)
         return torch.from_numpy(sum(map(cone.project, np.eye(count) / count), np.zeros(count)))

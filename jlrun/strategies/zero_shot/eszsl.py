@@ -19,7 +19,7 @@ from jlrun.models.heads.embedding import described
 from jlrun.models.heads.shapes import check_vectors
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import nothing
+from jlrun.objective.terms.totals import no_loss
 from jlrun.ranges import PositiveInt
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.methods import ESZSL
@@ -65,7 +65,7 @@ class ClosedForm(nn.Module):
 class SolveEszsl(Term):
     """Solves for V on all training rows, whenever the model is about to be scored.
 
-    It adds nothing to the loss, and does nothing in phases that do not compute the head.
+    It adds no_loss to the loss, and does nothing in phases that do not compute the head.
 
     Args:
         head: name of the head, a `ClosedForm`.
@@ -91,7 +91,7 @@ class SolveEszsl(Term):
         self._acts = self.head in start.tasks  # a self-supervised phase has no heads
 
     def forward(self, view: StepView) -> Tensor:
-        return nothing(view)
+        return no_loss(view)
 
     def check(self, model: nn.Module) -> None:
         if not isinstance(cast(JointModel, model).heads[self.head], ClosedForm):

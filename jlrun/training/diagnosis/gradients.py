@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.balance.encoder_gradients import flat
 from jlrun.training.forward import StepForward
 
 # T tasks, N shared parameters, B rows, D features
@@ -50,14 +51,6 @@ def mean_losses(step: StepForward) -> Tensor:
             found = step.run(micro_batch)
             total += found.means * found.counts
     return total / step.num_labelled.clamp(min=1)
-
-
-def flat(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
-    """Return the tensors end to end ``(N,)``; zeros for None."""
-    pairs = zip(tensors, like, strict=True)
-    return torch.cat(
-        [torch.zeros_like(x).flatten() if t is None else t.flatten() for t, x in pairs]
-    )
 
 
 def _flat_gradient(loss: Tensor, inputs: Sequence[Tensor]) -> Tensor:

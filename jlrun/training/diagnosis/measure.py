@@ -11,10 +11,11 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.models.module_state import untouched
 from jlrun.objective.balance import NoBalance
+from jlrun.objective.balance.encoder_gradients import flat
 from jlrun.objective.weightings.base import GradientSource
 from jlrun.seeding import preserved_randomness
 from jlrun.training.diagnosis.affinity import affinities
-from jlrun.training.diagnosis.gradients import by_features, by_parameters, flat, shared_parameters
+from jlrun.training.diagnosis.gradients import by_features, by_parameters, shared_parameters
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.passes import takes_features

@@ -37,8 +37,8 @@ class ScalarPasses(Passes):
             else:
                 loss = (coefficients * losses.values).sum() + losses.penalties
                 total = total + losses.penalties.detach()
-            if losses.balance.apart:
-                total = total + forward.apart.add(losses.balance.apart, self.scale)
+            if losses.balance.encoder_losses:
+                total = total + forward.apart.add(losses.balance.encoder_losses, self.scale)
             backward_from(loss * self.scale)
             done.append(losses)
         return done, total

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jlrun.errors import UserError
-from jlrun.models.class_vectors import class_vectors, normalized, refuse_equal
+from jlrun.models.class_vectors import check_distinct, class_vectors, normalized
 
 WHERE = "zero_shot.attributes"
 CLASSES = ("red circle", "blue circle", "blue square")
@@ -103,7 +103,7 @@ def test_wrong_tables_are_told(table: dict[str, Any], message: str) -> None:
     ("name", "text", "message"),
     [
         ("t.yaml", "a: [1]\nb: [2]\na: [3]\n", "the class 'a' twice"),
-        ("t.yaml", "- a\n- b\n", "is no table"),
+        ("t.yaml", "- a\n- b\n", "is not a table"),
         ("t.yaml", "a: [1\n", "is not valid YAML"),
         ("t.csv", "class,x\na,1\nb,2\na,3\n", "the class 'a' twice"),
         ("t.csv", "class,x,x\na,1,2\nb,2,3\n", "the attribute 'x' twice"),
@@ -153,6 +153,6 @@ def test_normalizations() -> None:
 
 def test_equal_vectors_are_told() -> None:
     values = torch.tensor([[1.0, 2.0], [0.0, 1.0], [2.0, 4.0]])
-    refuse_equal(values, ("a", "b", "c"), WHERE)
+    check_distinct(values, ("a", "b", "c"), WHERE)
     with pytest.raises(UserError, match="'a' and 'c' have the same vector"):
-        refuse_equal(normalized(values, "l2"), ("a", "b", "c"), WHERE)
+        check_distinct(normalized(values, "l2"), ("a", "b", "c"), WHERE)

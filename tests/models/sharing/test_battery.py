@@ -236,7 +236,7 @@ def test_every_term_finds_what_it_looks_at(option: str) -> None:
 class Plain(GramianWeighting):
     """Every weight is 1: the gradient of the sum, by the way of task gradients."""
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return torch.ones(len(gramian), dtype=gramian.dtype)
 
 

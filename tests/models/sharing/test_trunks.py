@@ -12,7 +12,7 @@ from jlrun.errors import UserError
 from jlrun.models.sharing import LTB, MTAN, CrossStitch, Hard, Soft, TaskLoRA
 from jlrun.models.sharing.cross_stitch import Stitch
 from jlrun.models.sharing.ltb import Choice
-from jlrun.models.sharing.mtan import Attention, resized
+from jlrun.models.sharing.mtan import StageAttention, resized
 from jlrun.models.sharing.soft import pairwise_l2, trace_norm
 from jlrun.models.trunk import Trunk
 from tests.models.sharing.small import batch_of, trunk_of
@@ -141,7 +141,11 @@ def test_there_is_a_unit_after_every_stage() -> None:
 
 def test_attention_is_the_papers_equations() -> None:
     torch.manual_seed(0)
-    module, p, below = Attention(2, 4, 2).eval(), torch.randn(3, 4, 5, 5), torch.randn(3, 2, 5, 5)
+    module, p, below = (
+        StageAttention(2, 4, 2).eval(),
+        torch.randn(3, 4, 5, 5),
+        torch.randn(3, 2, 5, 5),
+    )
 
     def pixel(sequential: nn.Module, x: Tensor) -> Tensor:
         layer = cast(nn.Linear, next(sequential.children()))
@@ -179,7 +183,7 @@ def test_attention_of_masks_of_one_is_hard_sharing() -> None:
     body, batch = seeded(MTAN), batch_of(CNN)
     with torch.no_grad():
         for module in body.attention.modules():
-            if isinstance(module, Attention):
+            if isinstance(module, StageAttention):
                 cast(nn.Linear, module.mask[1][0]).weight.zero_()  # pyright: ignore
                 cast(nn.Linear, module.mask[1][0]).bias.fill_(50.0)  # pyright: ignore
     expected = body.any_trunk(batch).fused

@@ -21,10 +21,9 @@ from jlrun.engine import Engine
 from jlrun.errors import Interrupted, UserError
 from jlrun.models.fusions import Gated
 from jlrun.models.heads import Linear
-from jlrun.models.joint_model import JointModel
+from jlrun.models.joint_model import JointModel, encoder_parameters
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import NoBalance
-from jlrun.objective.balance.encoders import encoder_parameters
 from jlrun.objective.terms import FeatureL2
 from jlrun.objective.weightings import PCGrad, Uncertainty
 from jlrun.objective.weightings.gradient_options import GradientOptions
@@ -219,7 +218,9 @@ def test_a_step_whose_gradients_overflow_is_skipped(option: str) -> None:
 @pytest.mark.parametrize("source", ["features", "parameters"])
 def test_weightings_of_task_gradients_work_or_are_refused(option: str, source: str) -> None:
     gradient_options = GradientOptions(gradients=source)  # pyright: ignore[reportArgumentType]
-    the_phase = phase(option, recipe={"make_weighting": PCGrad, "route": gradient_options})
+    the_phase = phase(
+        option, recipe={"make_weighting": PCGrad, "gradient_options": gradient_options}
+    )
     if option == "mmpareto":
         with pytest.raises(UserError, match="PCGrad both combine gradients") as found:
             begun(the_phase, model())

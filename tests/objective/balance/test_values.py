@@ -13,16 +13,15 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.models.joint_model import JointModel
+from jlrun.models.joint_model import JointModel, encoder_parameters
 from jlrun.models.module_state import evaluating
 from jlrun.objective.balance import MMPareto, Pareto
 from jlrun.objective.balance import agm as agm_module
 from jlrun.objective.balance import ogm_ge as ogm_module
-from jlrun.objective.balance.apart import flat
-from jlrun.objective.balance.encoders import encoder_parameters
+from jlrun.objective.balance.encoder_gradients import flat
 from jlrun.objective.balance.gradient_blend import GradientBlend, blended
 from jlrun.objective.balance.mmpareto import rescaled
-from jlrun.objective.balance.own_logits import can_be_taken_apart, own_logits
+from jlrun.objective.balance.ogm_ge import is_separable, own_logits
 from jlrun.objective.balance.pmr import PMR, ratios
 from jlrun.objective.balance.prototypes import Prototypes
 from jlrun.objective.balance.rows import usable
@@ -35,6 +34,7 @@ from jlrun.training.loop import PhaseRun, _between_epochs
 from jlrun.training.plan import Phase
 from jlrun.training.state import PhaseState
 from tests.objective.balance.small import MODALITIES, TASKS, batch, begun, model, phase, step
+from tests.objective.weightings.gramians import weights_of
 from tests.toy import toy_surroundings
 
 LARGEST = (TASKS[1],)
@@ -137,7 +137,7 @@ def test_ogm_noise_has_the_spread_of_each_gradient() -> None:
 def test_ogm_heads_of_its_own_do_not_reach_the_encoders() -> None:
     plain, the_phase = phase(), phase("ogm_ge", alpha=0.0, noise=False)
     before, learner = begun(plain, model("gated")), begun(the_phase, model("gated"))
-    assert not can_be_taken_apart(learner.model, [spec.name for spec in TASKS])
+    assert not is_separable(learner.model, [spec.name for spec in TASKS])
     for number in range(3):
         step(before, plain, batch(seed=number), number)
         step(learner, the_phase, batch(seed=number), number)
@@ -148,7 +148,7 @@ def test_ogm_heads_of_its_own_do_not_reach_the_encoders() -> None:
 @pytest.mark.parametrize(("fusion", "divisor"), [("concat", 1), ("late", 2)])
 def test_own_logits_make_up_those_of_the_model(fusion: str, divisor: int) -> None:
     the_model = model(fusion)
-    assert can_be_taken_apart(the_model, [spec.name for spec in TASKS])
+    assert is_separable(the_model, [spec.name for spec in TASKS])
     outputs = the_model(replace(batch(), present={}))
     for spec in TASKS:
         parts = [own_logits(the_model, spec.name, m, outputs.features[m]) for m in MODALITIES]
@@ -241,10 +241,10 @@ def test_pareto_is_the_shortest_combination_only_where_gradients_conflict() -> N
     torchjd = pytest.importorskip("torchjd.aggregation")
     jacobian = torch.tensor([[1.0, 0.2, 0.0], [-0.5, 1.5, 0.3]], dtype=torch.float64)
     agree = torch.tensor([[1.0, 0.2, 0.0], [0.5, 1.5, 0.3]], dtype=torch.float64)
-    weights = Pareto(("a", "b")).weigh(jacobian @ jacobian.T)
+    weights = weights_of(Pareto(("a", "b")), jacobian @ jacobian.T)
     reference = torchjd.MGDA(epsilon=1e-9, max_iters=100_000)(jacobian)
     torch.testing.assert_close(weights @ jacobian, reference, rtol=1e-4, atol=1e-6)
-    assert Pareto(("a", "b")).weigh(agree @ agree.T).tolist() == [0.5, 0.5]
+    assert weights_of(Pareto(("a", "b")), agree @ agree.T).tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("weighting", [MGDA, PCGrad, CAGrad])

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from jlrun.objective.weightings.base import GramianWeighting
+
 KINDS = ("well_scaled", "badly_scaled", "dependent", "rank_1", "conflicting")
 NAMES = tuple("abcdefghijklmnop")
 
@@ -35,3 +37,8 @@ def jacobians(kind: str, counts: tuple[int, ...] = (1, 2, 3, 5, 8, 16)) -> Itera
 def relative(found: Tensor, expected: Tensor) -> float:
     """Return ‖found − expected‖ / ‖expected‖."""
     return float((found - expected).norm() / expected.norm())
+
+
+def weights_of(weighting: GramianWeighting, gramian: Tensor) -> Tensor:
+    """Return the weights ``(A,)`` of a Gramian where all losses are 1."""
+    return weighting.weigh(gramian, torch.ones(len(gramian), dtype=torch.float64))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from jlrun.objective.weightings import CAGrad
 from jlrun.objective.weightings.cagrad import conflict_averse_multipliers
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 
 def worst_gain(jacobian: Tensor, update: Tensor) -> float:
@@ -20,7 +20,7 @@ def test_primal_and_dual_values_are_equal(kind: str, c: float) -> None:
         gramian = jacobian @ jacobian.T
         g_0 = jacobian.mean(dim=0)
         radius = c * g_0.norm()
-        update = CAGrad(NAMES[: len(jacobian)], c).weigh(gramian) @ jacobian
+        update = weights_of(CAGrad(NAMES[: len(jacobian)], c), gramian) @ jacobian
         assert (update - g_0).norm() <= radius * (1 + 1e-9)
         multipliers = torch.from_numpy(conflict_averse_multipliers(gramian.numpy(), c))
         assert (multipliers >= 0).all()
@@ -35,7 +35,7 @@ def test_primal_and_dual_values_are_equal(kind: str, c: float) -> None:
 
 def test_is_the_mean_gradient_at_a_radius_of_zero() -> None:
     jacobian = next(jacobians("conflicting", (5,)))
-    weights = CAGrad(NAMES[:5], 0.0).weigh(jacobian @ jacobian.T)
+    weights = weights_of(CAGrad(NAMES[:5], 0.0), jacobian @ jacobian.T)
     assert weights.tolist() == [0.2] * 5
 
 
@@ -43,15 +43,15 @@ def test_is_the_mean_gradient_at_a_radius_of_zero() -> None:
 def test_rescales_as_the_authors_code(rescale: str, divisor: float) -> None:
     jacobian = next(jacobians("conflicting", (5,)))
     gramian = jacobian @ jacobian.T
-    plain = CAGrad(NAMES[:5]).weigh(gramian)
-    found = CAGrad(NAMES[:5], rescale=rescale).weigh(gramian)  # pyright: ignore[reportArgumentType]
+    plain = weights_of(CAGrad(NAMES[:5]), gramian)
+    found = weights_of(CAGrad(NAMES[:5], rescale=rescale), gramian)  # pyright: ignore[reportArgumentType]
     torch.testing.assert_close(found, plain / divisor)
 
 
 def test_goes_on_where_tasks_can_only_be_traded() -> None:
     """g_1 = −2 g_2: Pareto-stationary, but c < 1 promises progress on the mean loss."""
     jacobian = torch.tensor([[2.0, 0.0], [-1.0, 0.0]]).double()
-    update = CAGrad(("a", "b"), 0.4).weigh(jacobian @ jacobian.T) @ jacobian
+    update = weights_of(CAGrad(("a", "b"), 0.4), jacobian @ jacobian.T) @ jacobian
     # g_0 = ½: min over |g_w| of g_w·g_0 + c‖g_0‖‖g_w‖ is at g_w = −1, d = 0.5 − 0.2
     torch.testing.assert_close(update, torch.tensor([0.3, 0.0]).double())
 
@@ -69,7 +69,7 @@ def test_no_worse_than_torchjd_and_near_to_it(kind: str) -> None:
 
     for jacobian in jacobians(kind):
         gramian = jacobian @ jacobian.T
-        ours = CAGrad(NAMES[: len(jacobian)]).weigh(gramian) @ jacobian
+        ours = weights_of(CAGrad(NAMES[: len(jacobian)]), gramian) @ jacobian
         theirs = CAGradWeighting(0.4)(gramian) @ jacobian
         if not theirs.any():
             assert kind == "badly_scaled"

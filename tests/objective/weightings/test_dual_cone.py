@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from jlrun.objective.weightings import DualProj, UPGrad
-from jlrun.objective.weightings.dual_cone import DualCone
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative
+from jlrun.objective.weightings.gramian import DualCone
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 
 @pytest.mark.parametrize("reg_eps", [0.0, 1e-4])
@@ -29,30 +29,34 @@ def test_projections_meet_the_optimality_conditions(kind: str, reg_eps: float) -
 def test_without_regularisation_no_task_is_hurt(kind: str) -> None:
     for jacobian in jacobians(kind):
         for weighting in (UPGrad, DualProj):
-            weights = weighting(NAMES[: len(jacobian)], reg_eps=0.0).weigh(jacobian @ jacobian.T)
+            weights = weights_of(
+                weighting(NAMES[: len(jacobian)], reg_eps=0.0), jacobian @ jacobian.T
+            )
             gains = jacobian @ (weights @ jacobian)
             assert (gains > -1e-10 * jacobian.norm() ** 2).all()
 
 
 def test_gradients_without_conflict_are_averaged() -> None:
     for weighting in (UPGrad, DualProj):
-        weights = weighting(NAMES[:3]).weigh(torch.ones(3, 3).double() + torch.eye(3).double())
+        weights = weights_of(
+            weighting(NAMES[:3]), torch.ones(3, 3).double() + torch.eye(3).double()
+        )
         torch.testing.assert_close(weights, torch.full((3,), 1 / 3).double())
 
 
 def test_two_opposed_gradients_have_a_closed_form() -> None:
     """Each is made orthogonal to the other, which gains ½ per unit; the mean of both is taken."""
     jacobian = torch.tensor([[1.0, 0.0], [-0.5, 0.75**0.5]]).double()
-    weights = UPGrad(NAMES[:2], reg_eps=0.0).weigh(jacobian @ jacobian.T)
+    weights = weights_of(UPGrad(NAMES[:2], reg_eps=0.0), jacobian @ jacobian.T)
     torch.testing.assert_close(weights, torch.tensor([0.75, 0.75]).double())
 
 
 def test_gradients_under_norm_eps_are_averaged() -> None:
     jacobian = 1e-3 * torch.tensor([[1.0, 0.0], [-3.0, 1.0]]).double()
     for weighting in (UPGrad, DualProj):
-        weights = weighting(NAMES[:2], norm_eps=1e-4).weigh(jacobian @ jacobian.T)
+        weights = weights_of(weighting(NAMES[:2], norm_eps=1e-4), jacobian @ jacobian.T)
         assert weights.tolist() == [0.5, 0.5]
-        assert weighting(NAMES[:2]).weigh(jacobian @ jacobian.T).tolist() != [0.5, 0.5]
+        assert weights_of(weighting(NAMES[:2]), jacobian @ jacobian.T).tolist() != [0.5, 0.5]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,4 +71,4 @@ def test_agrees_with_torchjd(kind: str) -> None:
             (UPGrad(names, norm_eps=1e-4), UPGradWeighting()),
             (DualProj(names, norm_eps=1e-4), DualProjWeighting()),
         ):
-            assert relative(ours.weigh(gramian), theirs(gramian)) < 1e-5
+            assert relative(weights_of(ours, gramian), theirs(gramian)) < 1e-5

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings import FairGrad, NashMTL
-from tests.objective.weightings.gramians import NAMES, jacobians, relative
+from tests.objective.weightings.gramians import NAMES, jacobians, relative, weights_of
 
 # No w > 0 solves it where the gradients of `rank_1` have both signs.
 SOLVABLE = ("well_scaled", "badly_scaled", "conflicting")
@@ -21,7 +21,7 @@ def residual(gramian: Tensor, weights: Tensor, alpha: float) -> float:
 def test_solves_its_equation(kind: str, alpha: float) -> None:
     for jacobian in jacobians(kind):
         gramian = jacobian @ jacobian.T
-        weights = FairGrad(NAMES[: len(jacobian)], alpha).weigh(gramian)
+        weights = weights_of(FairGrad(NAMES[: len(jacobian)], alpha), gramian)
         assert (weights > 0).all()
         rounding = 1e-15 * float((gramian.abs() @ weights * weights ** (1 / alpha)).max())
         assert residual(gramian, weights, alpha) < 1e-10 + rounding
@@ -30,18 +30,18 @@ def test_solves_its_equation(kind: str, alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 5.0])
 def test_orthogonal_and_equal_gradients_have_closed_forms(alpha: float) -> None:
     squares = torch.tensor([1e-4, 1.0, 1e6]).double()
-    weights = FairGrad(NAMES[:3], alpha).weigh(torch.diag(squares))
+    weights = weights_of(FairGrad(NAMES[:3], alpha), torch.diag(squares))
     torch.testing.assert_close(weights, squares ** (-alpha / (1 + alpha)))
-    equal = FairGrad(NAMES[:4], alpha).weigh(torch.ones(4, 4).double())
+    equal = weights_of(FairGrad(NAMES[:4], alpha), torch.ones(4, 4).double())
     torch.testing.assert_close(equal, torch.full((4,), 0.25).double() ** (alpha / (1 + alpha)))
 
 
 def test_scales_with_the_gramian_as_a_power() -> None:
     jacobian = next(jacobians("conflicting", (5,)))
     gramian = jacobian @ jacobian.T
-    weights = FairGrad(NAMES[:5]).weigh(gramian)
+    weights = weights_of(FairGrad(NAMES[:5]), gramian)
     torch.testing.assert_close(
-        FairGrad(NAMES[:5]).weigh(1e-8 * gramian), weights * 1e-8 ** (-2 / 3)
+        weights_of(FairGrad(NAMES[:5]), 1e-8 * gramian), weights * 1e-8 ** (-2 / 3)
     )
 
 
@@ -51,7 +51,7 @@ def test_agrees_with_torchjds_fairgrad_or_has_the_smaller_residual(kind: str) ->
 
     for jacobian in jacobians(kind, (2, 4)):
         gramian = jacobian @ jacobian.T
-        ours = FairGrad(NAMES[: len(jacobian)]).weigh(gramian)
+        ours = weights_of(FairGrad(NAMES[: len(jacobian)]), gramian)
         theirs = FairGradWeighting(2.0)(gramian)
         if relative(ours @ jacobian, theirs @ jacobian) >= 1e-5:
             assert residual(gramian, ours, 2.0) < 1e-3 * residual(gramian, theirs, 2.0)
@@ -64,25 +64,25 @@ def test_nash_does_not_depend_on_the_scale_of_a_loss(kind: str) -> None:
         scale = torch.logspace(-3, 3, count, dtype=torch.float64)[:, None]
         other = jacobian * scale
         weighting = NashMTL(NAMES[:count], max_norm=0.0)
-        update = weighting.weigh(jacobian @ jacobian.T) @ jacobian
+        update = weights_of(weighting, jacobian @ jacobian.T) @ jacobian
         assert float(update.norm()) == pytest.approx(count**0.5)
-        assert relative(weighting.weigh(other @ other.T) @ other, update) < 1e-9
+        assert relative(weights_of(weighting, other @ other.T) @ other, update) < 1e-9
 
 
 def test_nash_limits_the_norm_of_the_update() -> None:
     jacobian = next(jacobians("conflicting", (5,)))
-    free = NashMTL(NAMES[:5], max_norm=0.0).weigh(jacobian @ jacobian.T) @ jacobian
-    clipped = NashMTL(NAMES[:5]).weigh(jacobian @ jacobian.T) @ jacobian
+    free = weights_of(NashMTL(NAMES[:5], max_norm=0.0), jacobian @ jacobian.T) @ jacobian
+    clipped = weights_of(NashMTL(NAMES[:5]), jacobian @ jacobian.T) @ jacobian
     torch.testing.assert_close(clipped, free / 5**0.5)
     torch.testing.assert_close(
-        NashMTL(NAMES[:5], max_norm=9.0).weigh(jacobian @ jacobian.T) @ jacobian, free
+        weights_of(NashMTL(NAMES[:5], max_norm=9.0), jacobian @ jacobian.T) @ jacobian, free
     )
 
 
 def test_opposite_gradients_almost_cancel() -> None:
     jacobian = torch.tensor([[3.0, 4.0], [-6.0, -8.0]]).double()
     for weighting in (FairGrad(("a", "b")), NashMTL(("a", "b"), max_norm=0.0)):
-        weights = weighting.weigh(jacobian @ jacobian.T)
+        weights = weights_of(weighting, jacobian @ jacobian.T)
         assert (weights > 0).all()
         assert (weights @ jacobian).norm() < 1e-2 * (weights @ jacobian.norm(dim=1))
 
@@ -96,7 +96,7 @@ def test_agrees_with_torchjds_nash_or_has_the_smaller_residual(kind: str) -> Non
 
     for jacobian in jacobians(kind, (2, 3, 8)):
         gramian, count = jacobian @ jacobian.T, len(jacobian)
-        ours = NashMTL(NAMES[:count], max_norm=0.0).weigh(gramian)
+        ours = weights_of(NashMTL(NAMES[:count], max_norm=0.0), gramian)
         reference = Reference(count, 0.0, 1, 100)
         theirs = reference.weighting(jacobian)
         if relative(ours @ jacobian, theirs @ jacobian) >= 1e-5:

@@ -19,7 +19,7 @@ from jlrun.objective.weightings import (
     UPGrad,
 )
 from jlrun.objective.weightings.gramian import factor, nonnegative_least_squares
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 CLASSES = (
     MGDA,
@@ -85,8 +85,8 @@ def test_nonnegative_least_squares_meets_its_optimality_conditions() -> None:
 def test_a_task_without_gradient_leaves_the_others_as_they_are() -> None:
     jacobian = torch.tensor([[1.0, 2.0], [0.0, 0.0], [-1.0, 0.5]], dtype=torch.float64)
     for kind in (AlignedMTL, ConFIG, FairGrad, IMTLG, NashMTL):
-        whole = kind(NAMES[:3]).weigh(jacobian @ jacobian.T)
+        whole = weights_of(kind(NAMES[:3]), jacobian @ jacobian.T)
         rest = jacobian[[0, 2]]
-        expected = kind(NAMES[:2]).weigh(rest @ rest.T)
+        expected = weights_of(kind(NAMES[:2]), rest @ rest.T)
         assert relative(whole[[0, 2]], expected) < 1e-12
         assert whole[1] == 1

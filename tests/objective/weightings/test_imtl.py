@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from jlrun.objective.weightings import IMTL, IMTLG, TaskGradients
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 
 @pytest.mark.parametrize("kind", ["well_scaled", "badly_scaled", "conflicting"])
 def test_projections_on_all_gradients_are_equal(kind: str) -> None:
     for jacobian in jacobians(kind):
-        weights = IMTLG(NAMES[: len(jacobian)]).weigh(jacobian @ jacobian.T)
+        weights = weights_of(IMTLG(NAMES[: len(jacobian)]), jacobian @ jacobian.T)
         assert float(weights.sum()) == pytest.approx(1, abs=1e-9 * float(weights.abs().sum()))
         update = weights @ jacobian
         cosines = jacobian @ update / jacobian.norm(dim=1) / update.norm()
@@ -27,7 +27,7 @@ def test_agrees_with_torchjd_or_has_more_equal_projections(kind: str) -> None:
 
     for jacobian in jacobians(kind):
         gramian = jacobian @ jacobian.T
-        weights = IMTLG(NAMES[: len(jacobian)]).weigh(gramian)
+        weights = weights_of(IMTLG(NAMES[: len(jacobian)]), gramian)
         ours = weights @ jacobian
         theirs = IMTLGWeighting()(gramian) @ jacobian
         if relative(ours, theirs) < 1e-5:
@@ -64,10 +64,10 @@ def test_scaled_losses_change_the_length_of_the_update_only() -> None:
     weighting = IMTL(NAMES[:3]).double()
     weighting.log_scale.copy_(torch.tensor([1.0, -2.0, 0.5]))
     scaled = weighting.log_scale.exp()[:, None] * jacobian
-    expected = IMTLG(NAMES[:3]).weigh(scaled @ scaled.T) @ scaled
+    expected = weights_of(IMTLG(NAMES[:3]), scaled @ scaled.T) @ scaled
     update = weighting(gradients(jacobian, torch.ones(3), active))
     torch.testing.assert_close(update, expected)
-    plain = IMTLG(NAMES[:3]).weigh(jacobian @ jacobian.T) @ jacobian
+    plain = weights_of(IMTLG(NAMES[:3]), jacobian @ jacobian.T) @ jacobian
     cosine = torch.nn.functional.cosine_similarity(update, plain, dim=0)
     assert abs(float(cosine)) == pytest.approx(1, abs=1e-12)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jlrun.objective.weightings import MGDA, TaskGradients
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, weights_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -14,7 +14,7 @@ def test_meets_the_optimality_conditions_and_is_no_longer_than_torchjds(kind: st
     frank_wolfe = MGDAWeighting()
     for jacobian in jacobians(kind):
         gramian = jacobian @ jacobian.T
-        weights = MGDA(NAMES[: len(jacobian)]).weigh(gramian)
+        weights = weights_of(MGDA(NAMES[: len(jacobian)]), gramian)
         assert (weights >= 0).all()
         assert abs(float(weights.sum()) - 1) < 1e-12
         update = weights @ jacobian
@@ -32,11 +32,13 @@ def test_of_two_gradients_torchjd_finds_the_same() -> None:
         for jacobian in jacobians(kind, counts=(2,) * 10):
             gramian = jacobian @ jacobian.T
             expected = MGDAWeighting()(gramian)
-            torch.testing.assert_close(MGDA(NAMES[:2]).weigh(gramian), expected, atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                weights_of(MGDA(NAMES[:2]), gramian), expected, atol=1e-5, rtol=0
+            )
 
 
 def test_a_gradient_of_zero_takes_all_the_weight() -> None:
-    weights = MGDA(NAMES[:3]).weigh(torch.diag(torch.tensor([1.0, 0.0, 2.0]).double()))
+    weights = weights_of(MGDA(NAMES[:3]), torch.diag(torch.tensor([1.0, 0.0, 2.0]).double()))
     assert weights.tolist() == [0.0, 1.0, 0.0]
 
 

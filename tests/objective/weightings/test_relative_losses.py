@@ -17,7 +17,7 @@ from jlrun.objective.weightings import (
     LossWeighting,
     UncertaintySoft,
 )
-from jlrun.objective.weightings.positive import EPSILON
+from jlrun.objective.weightings.base import EPSILON
 from tests.objective.weightings.task_losses import gradient, scalar, task_losses
 
 PAIR = ("a", "b")

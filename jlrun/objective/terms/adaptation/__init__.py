@@ -1,4 +1,4 @@
-"""Terms that bring an unlabelled target closer to sources with labels."""
+"""Domain adaptation: terms that align an unlabelled target with labelled sources."""
 
 from jlrun.objective.terms.adaptation.adabn import AdaBN
 from jlrun.objective.terms.adaptation.cdan import CDAN

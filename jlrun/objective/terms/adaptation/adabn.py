@@ -1,4 +1,4 @@
-"""The target's statistics in BatchNorm."""
+"""AdaBN: BatchNorm statistics of the target."""
 
 # n values per channel so far, μ their mean, S the sum of their squared differences from it (C,)
 
@@ -27,7 +27,7 @@ class AdaBN(Term):
     2016: in all BatchNorm layers, mean and variance are those of the target's training rows.
     Differs from it in: one pass over these rows gives all layers their statistics, each batch
     normalised by its own in the layers below. The rows are not augmented and come in an order that
-    is always the same. Training goes on with batches as before.
+    is always the same. Training itself is unchanged.
     """
 
     needs: ClassVar[Need | None] = "target"
@@ -57,7 +57,7 @@ class AdaBN(Term):
 def estimate_batch_norm(
     model: JointModel, batches: Iterable[Batch], heads: tuple[str, ...]
 ) -> None:
-    """Set the running statistics of BatchNorm to those of all rows of ``batches`` together.
+    """Set the running statistics of BatchNorm to those of all rows of ``batches``.
 
     Mean and unbiased variance over all values of a channel, each batch normalised by its own
     statistics on its way. Layers that no row reaches, and everything else, stay as they are.
@@ -88,7 +88,7 @@ class _Moments:
         self.squares: Tensor = torch.zeros(())
 
     def add(self, x: Tensor) -> None:
-        """Take in values ``(B, C, ...)``."""
+        """Add values ``(B, C, ...)``."""
         rows = precise(x).transpose(0, 1).flatten(1)
         count, mean = rows.shape[1], rows.mean(dim=1)
         squares = (rows - mean[:, None]).square().sum(dim=1)
@@ -102,7 +102,7 @@ class _Moments:
 
 @contextmanager
 def _observed(moments: Mapping[_BatchNorm, _Moments]) -> Iterator[None]:
-    """Let the layers normalise by each batch's statistics, which they keep none of."""
+    """Let the layers normalise by each batch's statistics, without updating the running ones."""
     tracked = [(norm, norm.training, norm.track_running_stats) for norm in moments]
 
     def see(norm: nn.Module, inputs: tuple[Any, ...]) -> None:

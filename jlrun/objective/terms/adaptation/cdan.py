@@ -1,26 +1,27 @@
-"""Features from which the domain can't be told, class by class."""
+"""CDAN: domain-adversarial features, conditioned on predicted classes."""
 
-# D discriminator, f features, p predicted probabilities, H their entropy, λ strength of reversal
+# D discriminator, f features (B, D), p predicted probabilities (B, C), H their entropy,
+# R_f (D, d) and R_p (C, d) random projections, λ strength of reversal
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.ramps import RampName, ramp
+from jlrun.objective.terms.adaptation.adversarial import Discriminators, domain_loss, reverse
 from jlrun.objective.terms.adaptation.classes import (
     entropies,
     num_classes,
     paired_class_heads,
     sum_over_heads,
 )
-from jlrun.objective.terms.adaptation.discriminator import Discriminators, domain_loss
-from jlrun.objective.terms.adaptation.multilinear import MultilinearMap
 from jlrun.objective.terms.adaptation.pairs import feature_rows
-from jlrun.objective.terms.adaptation.reversal import reverse
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.transfer.divergence import class_log_probabilities
@@ -35,7 +36,7 @@ class CDAN(Term):
     Adversarial Domain Adaptation", NeurIPS 2018. Differs from it in: R is half the sum over both
     domains, and the weights add up to 1 within each of them, as in the authors' code; the weights
     have no gradient. The heads are those with exclusive classes that source and target share, each
-    with a D of its own.
+    with its own D.
 
     Args:
         weight: strength α of the term.
@@ -46,7 +47,7 @@ class CDAN(Term):
         random_features: width of the random map that takes its place above that.
         hidden: units of each hidden layer of D.
         dropout: share of these that are dropped in training.
-        per_source: whether each source has a D of its own; else one tells any of them from the
+        per_source: whether each source has its own D; else one D separates all of them from the
             target.
     """
 
@@ -115,3 +116,36 @@ class CDAN(Term):
             logits.append(self.discriminators[head](name, self.maps[head](f, log_p.exp())))
             weights.append(1 + (-entropies(log_p)).exp() if self.entropy else None)
         return domain_loss(*logits, *weights)
+
+
+class MultilinearMap(nn.Module):
+    """f ⊗ p, ``(B, C · D)``; where that is too wide, (f R_f) ⊙ (p R_p) / √d, ``(B, d)``.
+
+    Section 3.2 of Long et al., "Conditional Adversarial Domain Adaptation", NeurIPS 2018,
+    with entries of R from a standard normal distribution, drawn once. Inner products of the second
+    are those of the first on average.
+
+    Args:
+        in_features: D.
+        num_classes: C.
+        max_features: largest C · D that is computed in full.
+        random_features: d.
+    """
+
+    random_f: Tensor | None
+    random_p: Tensor | None
+
+    def __init__(
+        self, in_features: int, num_classes: int, max_features: int, random_features: int
+    ) -> None:
+        super().__init__()
+        full = in_features * num_classes
+        drawn = full > max_features
+        self.out_features = random_features if drawn else full
+        for name, size in (("random_f", in_features), ("random_p", num_classes)):
+            self.register_buffer(name, torch.randn(size, random_features) if drawn else None)
+
+    def forward(self, f: Tensor, p: Tensor) -> Tensor:
+        if self.random_f is None or self.random_p is None:
+            return (p[:, :, None] * f[:, None, :]).flatten(1)
+        return (f @ self.random_f) * (p @ self.random_p) / math.sqrt(self.out_features)

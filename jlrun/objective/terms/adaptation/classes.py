@@ -1,4 +1,4 @@
-"""Terms that look at predicted classes: on which heads, and what these say."""
+"""Heads with exclusive classes, and their predictions, for terms of domain adaptation."""
 
 # p predicted probabilities (B, C), H their entropy in nats
 
@@ -36,7 +36,7 @@ def sum_over_heads(view: StepView, loss: PairLoss) -> Tensor:
 def target_class_logits(view: StepView) -> Iterator[tuple[Task, Tensor]]:
     """Yield task and logits ``(B, outputs)`` of the target's heads with exclusive classes.
 
-    Nothing if the step, or this part of it, lacks the target.
+    Nothing if the micro-batch lacks the target.
     """
     logits: Mapping[str, Tensor] = view.outputs[TARGET].logits if TARGET in view.outputs else {}
     for head, z in logits.items():

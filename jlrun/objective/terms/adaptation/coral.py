@@ -1,4 +1,4 @@
-"""Features with equal covariances."""
+"""CORAL: equal covariances of features."""
 
 # C_s, C_t covariances (D, D), μ_s, μ_t means (D,) of the features of two domains
 

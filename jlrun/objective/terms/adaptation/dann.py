@@ -1,4 +1,4 @@
-"""Features from which the domain can't be told."""
+"""DANN: domain-adversarial features."""
 
 # D discriminator, f features, λ strength of the reversal
 
@@ -10,9 +10,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from jlrun.objective.ramps import RampName, ramp
-from jlrun.objective.terms.adaptation.discriminator import Discriminators, domain_loss
+from jlrun.objective.terms.adaptation.adversarial import Discriminators, domain_loss, reverse
 from jlrun.objective.terms.adaptation.pairs import feature_rows, mean_over_pairs, target_pairs
-from jlrun.objective.terms.adaptation.reversal import reverse
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
@@ -33,7 +32,7 @@ class DANN(Term):
         ramp: how λ grows over the phase.
         hidden: units of each hidden layer of D.
         dropout: share of these that are dropped in training.
-        per_source: whether each source has a D of its own; else one tells any of them from the
+        per_source: whether each source has its own D; else one D separates all of them from the
             target.
     """
 

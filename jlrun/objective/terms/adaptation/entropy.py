@@ -1,4 +1,4 @@
-"""Certain predictions, spread over the classes."""
+"""Information maximisation: confident predictions, spread over the classes."""
 
 # p predicted probabilities of the target (B, C), H entropy in nats
 

@@ -1,10 +1,11 @@
-"""The same answer for an image and a strongly changed one."""
+"""FixMatch: consistent predictions under strong augmentation."""
 
-# q predictions on the target's rows as they are, p on the strongly augmented ones, τ threshold
+# q predictions on weakly augmented rows of the target, p on the strongly augmented ones, τ
+# threshold, θ̄ weights of the teacher, θ of the model, t steps so far, d_t decay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,12 +15,13 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
+from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.adaptation.classes import target_class_heads
 from jlrun.objective.terms.adaptation.strong import strongly_augmented
-from jlrun.objective.terms.adaptation.teacher import Teacher
 from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import precise, total
 from jlrun.objective.terms.transfer.divergence import class_log_probabilities
+from jlrun.objective.terms.transfer.frozen import FrozenModel
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 
 
@@ -54,20 +56,20 @@ class FixMatch(Term):
         self.threshold = threshold
         self.decay = decay
         self.has_teacher = teacher
-        self.teacher: Teacher | None = None
+        self.teacher: MeanTeacher | None = None
         self._heads: tuple[str, ...] = ()
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Copy the model for the teacher.
 
         Raises:
-            UserError: if the target has no images, or inputs that are none, or no head with
+            UserError: if the target has no images, or inputs that are not images, or no head with
                 exclusive classes.
         """
         self._heads = target_class_heads(start, "fixmatch")
         _check_images(start)
         if self.has_teacher:
-            self.teacher = Teacher(start.model, self.decay)
+            self.teacher = MeanTeacher(start.model, self.decay)
 
     def forward(self, view: StepView) -> Tensor:
         losses = self._losses(view) if TARGET in view.outputs else ()
@@ -111,3 +113,39 @@ def _check_images(start: PhaseStart) -> None:
             f"the target's inputs {', '.join(others)} are no images, and its strong augmentation "
             "is for images alone; leave it out, or choose mcc or entropy",
         )
+
+
+class MeanTeacher(nn.Module):
+    """Predictions of the weights θ̄ ← d_t θ̄ + (1 − d_t) θ, with d_t = min(decay, 1 − 1 / (t + 1)).
+
+    The mean teacher of Tarvainen & Valpola, "Mean Teachers Are Better Role Models", NeurIPS 2017,
+    section 2. Differs from it in: it is in evaluation mode, with the running statistics of the
+    model. The weights of the phase's start are gone after the first step.
+
+    Args:
+        model: to follow.
+        decay: largest d_t.
+    """
+
+    steps: Tensor
+
+    def __init__(self, model: JointModel, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.copy = FrozenModel(model)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """Average in the model's weights after a step; buffers are copied."""
+        keep = min(self.decay, 1 - 1 / (int(self.steps) + 1))
+        self.steps += 1
+        own, followed = self.copy.model, model
+        for old, new in zip(own.parameters(), followed.parameters(), strict=True):
+            old.lerp_(new, 1 - keep)
+        for old, new in zip(own.buffers(), followed.buffers(), strict=True):
+            old.copy_(new)
+
+    def forward(self, batch: Batch, heads: Collection[str]) -> Mapping[str, Tensor]:
+        """Return head -> logits, without a graph."""
+        return self.copy(batch, heads).logits

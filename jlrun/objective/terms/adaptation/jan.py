@@ -1,4 +1,4 @@
-"""Features and predictions whose joint kernel means are equal."""
+"""JAN: equal joint kernel means of features and predictions."""
 
 # f features, p predicted probabilities
 
@@ -57,7 +57,7 @@ class JAN(Term):
         self.unbiased = unbiased
 
     def begin_phase(self, start: PhaseStart) -> None:
-        """Check that there are predictions to compare.
+        """Check that source and target share predictions.
 
         Raises:
             UserError: if source and target share no head with exclusive classes.

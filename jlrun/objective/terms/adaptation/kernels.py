@@ -1,4 +1,4 @@
-"""Gaussian kernels of rows, and the mean discrepancy that they measure."""
+"""Gaussian kernels, and the maximum mean discrepancy."""
 
 # x rows (N, D) of a source and then of the target, K = Σ_u exp(−‖x_i − x_j‖² / 2σ_u²)
 # n, m rows of the source and of the target, N = n + m
@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.objective.terms.self_supervised.encoding import full_precision
 from jlrun.objective.terms.totals import precise
 
-# Rows that differ by less than this are the same: a width of 0 would divide by it.
+# Rows that differ by less than this count as equal: a width of 0 would divide by it.
 _SMALLEST_VARIANCE = 1e-12
 
 

@@ -1,4 +1,4 @@
-"""Predictions that confuse no two classes."""
+"""MCC: minimum confusion between classes."""
 
 # z logits (B, K) of the target, τ temperature, P = softmax(z / τ), w weights (B,)
 # M confusion (K, K), its rows divided by their sums
@@ -26,8 +26,8 @@ class MCC(Term):
     M = Pᵀ diag(w) P with its rows divided by their sums, w ∝ 1 + e^(−H) of the rows of P. Section
     3.2 of Jin et al., "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020. Differs
     from it in: nothing; as in the authors' code, w has no gradient. The heads are those of
-    the target with exclusive classes. The larger a batch is against the number of classes, the
-    more M says.
+    the target with exclusive classes. The larger a batch is against the number of classes, the more
+    reliable M is.
 
     Args:
         weight: strength α of the term.

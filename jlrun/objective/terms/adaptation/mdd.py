@@ -1,4 +1,4 @@
-"""Features on which no other classifier agrees on the source and disagrees on the target."""
+"""MDD: features on which no adversary agrees on the source and disagrees on the target."""
 
 # h the head, h′ the adversary, f features, ŷ what h predicts, γ margin, λ strength of reversal
 
@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from jlrun.models.heads import MLP
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.ramps import RampName, ramp
+from jlrun.objective.terms.adaptation.adversarial import reverse
 from jlrun.objective.terms.adaptation.classes import num_classes, paired_class_heads, sum_over_heads
 from jlrun.objective.terms.adaptation.pairs import feature_rows
-from jlrun.objective.terms.adaptation.reversal import reverse
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.totals import precise

@@ -1,4 +1,4 @@
-"""Features whose kernel means are equal."""
+"""MMD: equal kernel means of features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a step is compared: each source with the target."""
+"""Pairs of domains in a step: each source with the target, or with each other source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jlrun.objective.terms.totals import precise, total
 def target_pairs(view: StepView) -> list[tuple[str, Outputs, Outputs]]:
     """Return for each source in the step its name, its outputs and those of the target.
 
-    None if the step, or this part of it, lacks the target.
+    None if the micro-batch lacks the target.
     """
     target = view.outputs.get(TARGET)
     if target is None or not len(target.fused):

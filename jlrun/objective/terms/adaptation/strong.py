@@ -1,4 +1,4 @@
-"""Strong augmentation of images as a model takes them, whatever they were normalised by."""
+"""Strong augmentation of normalised images, independent of the normalisation."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def strongly_augmented(images: Tensor, generator: Generator) -> Tensor:
     After RandAugment (Cubuk et al., 2020) as FixMatch uses it, then Cutout (DeVries & Taylor,
     2017). Differs from it in: the changes are brightness, contrast, saturation (of three channels),
     rotation, shifts and none, with FixMatch's ranges where an operation is the same; there are no
-    mirror images, which letters and digits don't survive. Nothing needs to know how inputs were
-    normalised: contrast is about each image's own mean, values stay between the extremes of the
+    mirror images, which letters and digits don't survive. The normalisation of the inputs need not
+    be known: contrast is about each image's own mean, values stay between the extremes of the
     batch, and what is uncovered or cut out is 0, the mean colour.
 
     Args:
         images: float, normalised.
-        generator: alone decides what happens.
+        generator: source of all randomness.
     """
     dims = (0, 2, 3)
     low, high = images.amin(dims, keepdim=True), images.amax(dims, keepdim=True)
@@ -46,7 +46,7 @@ def strongly_augmented(images: Tensor, generator: Generator) -> Tensor:
 def _some_change(images: Tensor, spread: Tensor, generator: Generator) -> Tensor:
     changes: tuple[Change, ...] = (_keep, _brighten(spread), _contrast, _saturate, _rotate, _shift)
     rows = len(images)
-    # Drawn where the generator lives: which rows change how is known without asking the device.
+    # Drawn where the generator lives: the choice of changes needs no transfer from the device.
     kinds = torch.randint(len(changes), (rows,), generator=generator, device=generator.device)
     magnitudes = uniform((rows, 1, 1, 1), generator, images.device).to(images.dtype) * 2 - 1
     result = images.clone()

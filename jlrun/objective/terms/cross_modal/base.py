@@ -1,4 +1,4 @@
-"""What terms between modalities have in common: a shared space, and pairs of rows in it."""
+"""Base class of terms between modalities: a shared space, and pairs of projections in it."""
 
 # N rows;  P width of the space
 
@@ -23,7 +23,7 @@ from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.encoding import full_precision
 from jlrun.objective.terms.self_supervised.projector import any_trunk, placed
 from jlrun.objective.terms.self_supervised.samples import sample_row
-from jlrun.objective.terms.totals import nothing, precise
+from jlrun.objective.terms.totals import no_loss, precise
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Pair:
         modalities: their names.
         rows: Bool, which rows of the step these are.
         first, second: ``(N, P)``, of any length.
-        keys: int64 ``(N,)``, which rows are positives (`jlrun.data.positives`).
+        keys: int64 ``(N,)``, equal for positives (`jlrun.data.positives`).
     """
 
     modalities: tuple[str, str]
@@ -49,15 +49,15 @@ class CrossModal(Term):
 
     Rows that lack one of two modalities are left out of the pair, pairs with fewer than two rows
     out of the mean; R is 0 where none is left. The rows are those of the step, of all streams; with
-    ``engine.accumulate`` those of the same part.
+    ``engine.accumulate``, those of the same micro-batch.
 
     Args:
         weight: strength α of the term.
         space: name of the shared space in the model; terms that name the same one share it.
-        modalities: those that are brought together; null: all of the model.
+        modalities: the modalities that are aligned; null: all of the model.
         anchor: the modality that each other one is paired with; null: all pairs.
-        positives: target columns; rows with the same labels in all of them are alike. null: rows
-            with the same text are.
+        positives: target columns; rows with equal labels in all of them are positives of each
+            other. null: rows with equal text.
         hidden: units of a hidden layer of each projection head; 0: linear heads.
         out_features: width of the space.
     """
@@ -123,17 +123,17 @@ class CrossModal(Term):
                 )
         chosen = list(self.modalities or known)
         if len(chosen) < 2:
-            message = f"{', '.join(chosen)} alone has nothing to be brought together with"
+            message = f"{', '.join(chosen)} alone has no modality to be aligned with"
             raise UserError.of(f"terms.{self.space}.modalities", message)
         if self.anchor is not None and self.anchor not in chosen:
             hint = did_you_mean(self.anchor, chosen)
             raise UserError.of(f"terms.{self.space}.anchor", f"no '{self.anchor}'.{hint}")
 
     def begin_phase(self, start: PhaseStart) -> None:
-        """Check that rows have the labels that say which are alike.
+        """Check that rows have the labels that define positives.
 
         Raises:
-            UserError: if they have none, or labels that are no classes.
+            UserError: if they have none, or their labels are not classes.
         """
         for name in self.positives:
             for stream in start.streams.values():
@@ -142,7 +142,7 @@ class CrossModal(Term):
     def forward(self, view: StepView) -> Tensor:
         space = cast(JointModel, view.model).space(self.space)
         if space is None:
-            return nothing(view)
+            return no_loss(view)
         rows = rows_of(view, self.positives)
         projected = {m: precise(z) for m, z in space(rows.features).items()}
         some = next(iter(projected.values()))
@@ -167,7 +167,7 @@ class Rows:
     Attributes:
         features: modality -> ``(N, D_m)``.
         present: modality -> Bool ``(N,)``.
-        keys: int64 ``(N,)``, which rows are alike.
+        keys: int64 ``(N,)``, equal for positives.
     """
 
     features: Mapping[str, Tensor]
@@ -178,7 +178,7 @@ class Rows:
 def rows_of(view: StepView, positives: Sequence[str]) -> Rows:
     """Return the rows of all streams; where the step has no outputs of one, they are computed.
 
-    Labels of two streams may mean different things: rows are alike by labels within one.
+    Labels of two streams may mean different things: positives are of one stream.
     """
     found = {name: _features(view, name) for name in view.batches}
     names = list(next(iter(found.values())))
@@ -225,8 +225,8 @@ def check_column(where: str, name: str, batch: Batch) -> None:
     """
     classes = [n for n, y in batch.targets.items() if y.ndim == 1 and not y.is_floating_point()]
     if name not in classes:
-        hint = did_you_mean(name, classes) if classes else " The rows have no labels here."
-        raise UserError.of(where, f"'{name}' is no target column with classes.{hint}")
+        hint = did_you_mean(name, classes) if classes else " The rows have no labels."
+        raise UserError.of(where, f"'{name}' is not a target column with classes.{hint}")
 
 
 def _features(view: StepView, name: str) -> Mapping[str, Tensor]:

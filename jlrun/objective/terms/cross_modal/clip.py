@@ -1,4 +1,4 @@
-"""The modalities of a row are nearer to each other than to those of other rows."""
+"""CLIP: modalities of a row are nearer to each other than to other rows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class CLIP(CrossModal):
 
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML
     2021. The scale that multiplies cosines is learned, and at most 100. Differs from it in: rows
-    that are alike (with the same text, or with the same labels in ``positives``) are positives of
-    each other and not negatives; more than two modalities.
+    with equal text, or with equal labels in ``positives``, are positives of each other and not
+    negatives; more than two modalities.
 
     Args:
         weight, space, modalities, anchor, positives, hidden, out_features: as in `CrossModal`.

@@ -1,4 +1,4 @@
-"""The modalities of a row are nearer to each other than to those of many rows before."""
+"""CMC: contrastive learning between modalities, with negatives from earlier steps."""
 
 # N rows of a step;  Q rows that are remembered;  P width of the space;  τ momentum of the copy
 
@@ -16,11 +16,10 @@ from jlrun.data.positives import positives
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
 from jlrun.objective.terms.cross_modal.base import CrossModal, Pair, Rows, rows_of
-from jlrun.objective.terms.cross_modal.following import follow
 from jlrun.objective.terms.cross_modal.losses import spread_cross_entropy
 from jlrun.objective.terms.self_supervised.projector import placed
 from jlrun.objective.terms.totals import precise
-from jlrun.objective.terms.transfer.frozen import FrozenModel
+from jlrun.objective.terms.transfer.frozen import FrozenModel, follow
 from jlrun.ranges import (
     NonNegativeFloat,
     NonNegativeInt,
@@ -30,8 +29,8 @@ from jlrun.ranges import (
 )
 
 
-class Memory(nn.Module):
-    """The last Q projections of a modality, the oldest replaced first.
+class ProjectionQueue(nn.Module):
+    """Queue of the last Q projections of a modality.
 
     Args:
         size: Q.
@@ -46,7 +45,7 @@ class Memory(nn.Module):
         super().__init__()
         self.register_buffer("vectors", torch.zeros(size, width))
         self.register_buffer("keys", torch.full((size,), -1))
-        self.register_buffer("count", torch.zeros((), dtype=torch.long))  # that were ever added
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))  # vectors added so far
 
     def add(self, vectors: Tensor, keys: Tensor) -> None:
         """Add vectors ``(N, P)``; of more than Q the last ones."""
@@ -58,13 +57,13 @@ class Memory(nn.Module):
         self.count += len(vectors)
 
     def empty(self) -> Tensor:
-        """Return which places hold nothing yet: Bool ``(Q,)``."""
+        """Return which entries are still empty: Bool ``(Q,)``."""
         return torch.arange(len(self.keys), device=self.keys.device) >= self.count
 
 
 @dataclass(frozen=True)
-class _Taught:
-    """What the slow copy makes of a step's rows: modality -> ``(N, P)`` of length 1."""
+class _Targets:
+    """Projections of a step's rows by the slow copy: modality -> ``(N, P)`` of length 1."""
 
     vectors: Mapping[str, Tensor]
     rows: Rows
@@ -78,14 +77,13 @@ class CMC(CrossModal):
     "Contrastive Multiview Coding", ECCV 2020: all pairs are its full graph, an ``anchor`` its core
     view. Differs from it in: the softmax is over all negatives and not estimated; the memory holds
     the last rows and not a running mean for each training row, so a slow copy, ξ ← τ ξ + (1 − τ) θ,
-    keeps it from growing stale, as in He et al., "Momentum Contrast", CVPR 2020 (negatives older
-    than the right answer would be told by their age); rows that are alike are no negatives; pairs
-    are averaged.
+    keeps it from growing stale, as in He et al., "Momentum Contrast", CVPR 2020 (stale negatives
+    would be recognised by their age); positives are never negatives; pairs are averaged.
 
     Args:
         weight, space, modalities, anchor, positives, hidden, out_features: as in `CrossModal`.
         temperature: by which cosines are divided.
-        memory: Q, rows that are remembered; those of the last part of each step.
+        memory: Q, rows that are stored, from the last micro-batch of each step.
         momentum: τ of the slow copy.
     """
 
@@ -109,23 +107,23 @@ class CMC(CrossModal):
         self.temperature = temperature
         self.memory = memory
         self.momentum = momentum
-        self._taught: _Taught | None = None
+        self._targets: _Targets | None = None
 
     def begin_phase(self, start: PhaseStart) -> None:
         super().begin_phase(start)
         model, space = start.model, start.model.space(self.space)
         if space is None:
             return
-        made = {m: Memory(self.memory, self.out_features) for m in space.modalities}
+        made = {m: ProjectionQueue(self.memory, self.out_features) for m in space.modalities}
         self.memories = placed(nn.ModuleDict(made), model)
-        # Heads are only named: a body may compute what each of them would see.
+        # The names of heads only: a body may compute features per head.
         followed = JointModel(model.body, {name: nn.Identity() for name in model.heads})
         followed.spaces[self.space] = space
         self.teacher = FrozenModel(followed)
 
     def forward(self, view: StepView) -> Tensor:
         if cast(JointModel, view.model).space(self.space) is not None:
-            self._taught = self._teach(view)
+            self._targets = self._slow_projections(view)
         return super().forward(view)
 
     def pair_loss(self, pair: Pair) -> Tensor:
@@ -135,9 +133,9 @@ class CMC(CrossModal):
 
     def _direction(self, x: Tensor, pair: Pair, modality: str) -> Tensor:
         """Return the loss of finding the rows' vectors of ``modality`` by ``x``."""
-        assert self._taught is not None, "`forward` comes first"
-        memory = cast(Memory, self.memories[modality])
-        now = self._taught.vectors[modality][pair.rows].to(x)
+        assert self._targets is not None, "`forward` comes first"
+        memory = cast(ProjectionQueue, self.memories[modality])
+        now = self._targets.vectors[modality][pair.rows].to(x)
         left_out = memory.empty() | positives(pair.keys, memory.keys)
         # Copied: `after_step` changes what is remembered, and a graph may outlive the step.
         before = (x @ memory.vectors.to(x).clone().T).masked_fill(left_out, -torch.inf)
@@ -147,25 +145,25 @@ class CMC(CrossModal):
         return spread_cross_entropy(logits, positive)
 
     @torch.no_grad()
-    def _teach(self, view: StepView) -> _Taught:
+    def _slow_projections(self, view: StepView) -> _Targets:
         model = self.teacher.model
         rows = rows_of(StepView(model, view.batches, {}, view.progress), self.positives)
         vectors = model.spaces[self.space](rows.features)
-        return _Taught({m: F.normalize(precise(z), dim=1) for m, z in vectors.items()}, rows)
+        return _Targets({m: F.normalize(precise(z), dim=1) for m, z in vectors.items()}, rows)
 
     @torch.no_grad()
     def after_step(self, model: nn.Module, progress: float) -> None:
-        """Remember the rows of the step, and let the copy follow.
+        """Store the rows of the step, and update the copy.
 
-        Not earlier: what only looks at the loss must leave nothing behind.
+        Not in `forward`, which must not change state: it also runs in evaluation.
         """
-        if self._taught is None:
+        if self._targets is None:
             return
-        for modality, vectors in self._taught.vectors.items():
-            present = self._taught.rows.present[modality]
-            memory = cast(Memory, self.memories[modality])
-            memory.add(vectors[present], self._taught.rows.keys[present])
-        self._taught = None
+        for modality, vectors in self._targets.vectors.items():
+            present = self._targets.rows.present[modality]
+            memory = cast(ProjectionQueue, self.memories[modality])
+            memory.add(vectors[present], self._targets.rows.keys[present])
+        self._targets = None
         own, copied = cast(JointModel, model), self.teacher.model
         follow(own.body, copied.body, self.momentum)
         follow(own.spaces[self.space], copied.spaces[self.space], self.momentum)

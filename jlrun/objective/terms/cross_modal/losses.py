@@ -1,4 +1,4 @@
-"""How well two modalities of the same rows find each other: losses of pairs of projections."""
+"""Contrastive losses of pairs of projections."""
 
 # N rows;  P width of the space;  x, y projections of length 1;  t scale, b bias
 

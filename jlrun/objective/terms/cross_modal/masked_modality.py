@@ -1,4 +1,4 @@
-"""Guess the features of a modality that is hidden from the others of the row."""
+"""Masked modality: predicts the features of a hidden modality from the row's others."""
 
 # B rows;  D_m features of modality m;  τ momentum of the teacher
 
@@ -18,34 +18,33 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.shared_space import projection
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.cross_modal.base import feature_widths
-from jlrun.objective.terms.cross_modal.following import follow
 from jlrun.objective.terms.self_supervised.byol import teacher_momentum
 from jlrun.objective.terms.self_supervised.encoding import encode
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.totals import nothing, precise, total
-from jlrun.objective.terms.transfer.frozen import FrozenModel
+from jlrun.objective.terms.totals import no_loss, precise, total
+from jlrun.objective.terms.transfer.frozen import FrozenModel, follow
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 _EPS = 1e-4
 
 
 class MaskedModality(Term):
-    """R = the mean over modalities of the share of their features' variance that is not guessed.
+    """R = the mean over modalities of the share of their features' variance that is not explained.
 
     In each row one modality, drawn evenly from those it has, is hidden. The fused features of the
-    others guess the features that a teacher makes of the hidden one; the error is divided by the
-    variance over the rows, so that it is 1 for the best constant and 0 if all is guessed, and
-    features that are alike everywhere gain nothing. The teacher is a copy of the body that follows
-    it: ξ ← τ ξ + (1 − τ) θ, τ from ``momentum`` to 1. As masked prediction of latents in Baevski et
-    al., "data2vec", ICML 2022, with modalities in the place of patches. Differs from it in: what is
-    hidden is a whole modality, guesses are made by a small network per modality, and targets are
-    normalised over rows. Rows with one modality have none to hide. Unlike the other terms between
-    modalities it also trains the fusion, for rows that lack a modality.
+    others predict the teacher's features of the hidden one; the error is divided by the variance
+    over the rows, so that it is 1 for the best constant and 0 for a perfect prediction, and
+    collapsed features do not lower it. The teacher is a copy of the body that follows it: ξ ← τ ξ +
+    (1 − τ) θ, τ from ``momentum`` to 1. As masked prediction of latents in Baevski et al.,
+    "data2vec", ICML 2022, with modalities in the place of patches. Differs from it in: a whole
+    modality is hidden, a small network per modality predicts, and targets are normalised over rows.
+    Rows with one modality have none to hide. Unlike the other terms between modalities it also
+    trains the fusion, for rows that lack a modality.
 
     Args:
         weight: strength α of the term.
         momentum: of the teacher at the start.
-        hidden: units of the hidden layer of the guessing networks.
+        hidden: units of the hidden layer of the predictors.
     """
 
     needs: ClassVar[Need | None] = "several modalities"
@@ -67,19 +66,19 @@ class MaskedModality(Term):
         model, width = start.model, fused_width(start.model)
         made = {m: projection(width, self.hidden, d) for m, d in feature_widths(model).items()}
         self.predictors = placed(nn.ModuleDict(made), model)
-        # Heads are only named: a body may compute what each of them would see.
+        # The names of heads only: a body may compute features per head.
         no_heads = {name: nn.Identity() for name in model.heads}
         self.teacher = FrozenModel(JointModel(model.body, no_heads))
 
     @property
     def spans_phase(self) -> bool:
-        """Whether the teacher slows down over the phase: it does."""
+        """True: the teacher's momentum grows over the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:
         sums = [self._of(view.model, batch) for batch in view.batches.values()]
         found = [value for value in sums if value is not None]
-        return total(found, view) / max(1, len(found)) if found else nothing(view)
+        return total(found, view) / max(1, len(found)) if found else no_loss(view)
 
     def _of(self, model: nn.Module, batch: Batch) -> Tensor | None:
         """Return the loss of the rows with two modalities or more; None if there are none."""

@@ -1,4 +1,4 @@
-"""Whether two modalities are of one row is told for each pair by itself."""
+"""SigLIP: sigmoid loss; each pair of projections is an independent match / no-match decision."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SigLIP(CrossModal):
 
     Zhai et al., "Sigmoid Loss for Language Image Pre-Training", ICCV 2023: the sum over all pairs
     of rows over the number of rows, with learned scale t = exp(t′) and bias b. It needs no
-    normalisation over the batch, and does better at small ones. Differs from it in: rows that are
-    alike are positives of each other; more than two modalities.
+    normalisation over the batch, and does better at small ones. Differs from it in: rows with equal
+    text or labels are positives of each other; more than two modalities.
 
     Args:
         weight, space, modalities, anchor, positives, hidden, out_features: as in `CrossModal`.

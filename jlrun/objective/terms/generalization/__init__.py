@@ -1,4 +1,4 @@
-"""Terms that make several sources one, for a target that was never seen."""
+"""Domain generalization: terms over several sources, for an unseen target."""
 
 from jlrun.objective.terms.generalization.domain_mixup import DomainMixup
 from jlrun.objective.terms.generalization.irm import IRM

@@ -1,4 +1,4 @@
-"""Rows between two sources."""
+"""Mixup between rows of two sources."""
 
 # x_i, x_j inputs of two sources, λ share of the first
 
@@ -27,10 +27,10 @@ class DomainMixup(Term):
     The loss is λ ℓ(·, y_i) + (1 − λ) ℓ(·, y_j), a sum over the heads that both sources are labelled
     for. Mixup (Zhang et al., ICLR 2018) between domains, as in DomainBed (Gulrajani & Lopez-Paz,
     2021): the sources stand in a random circle and each is mixed with the next, with one λ for all
-    rows. Differs from it in: it comes beside the losses on the rows themselves, not in their place.
-    It takes a forward pass for each source. Text has no average and stays that of x_i, tables are
-    mixed as by `jlrun.data.augmentation.mixing.average`; rows that differ in their modalities are
-    not mixed.
+    rows. Differs from it in: it is added to the losses on the rows themselves and does not replace
+    them. It takes a forward pass for each source. Text has no average and stays that of x_i, tables
+    are mixed as by `jlrun.data.augmentation.mixing.average`; rows that differ in their modalities
+    are not mixed.
 
     Args:
         weight: strength of the term.

@@ -1,4 +1,4 @@
-"""Features on which one classifier is best for every source."""
+"""IRM: features on which one classifier is optimal for every source."""
 
 # e sources, R^e risk of a source, w scale of the logits, always 1
 
@@ -56,7 +56,7 @@ class IRM(Term):
 
     @property
     def spans_phase(self) -> bool:
-        """Whether annealing goes by the share of the phase: it does."""
+        """True: annealing follows the progress of the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:
@@ -84,7 +84,7 @@ class IRM(Term):
 def scale_slopes(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
     """Return ∂ℓ/∂w at w = 1 of each labelled row's loss ℓ on the logits times w, ``(N,)``.
 
-    It has a graph of its own to differentiate again where gradients are on.
+    It can be differentiated again where gradients are on.
     """
     differentiable = torch.is_grad_enabled()
     z = precise(logits)

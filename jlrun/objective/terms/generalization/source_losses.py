@@ -1,4 +1,4 @@
-"""Losses of labelled rows, source by source."""
+"""Losses of labelled rows, per source."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
     if batch.mix_weight is None or column not in batch.mixed_targets:
         return losses
     weight = batch.mix_weight[rows]
-    # A row that nothing was mixed with has a partner without a label, whose target is filler.
+    # A row that nothing was mixed with has a partner without a label, whose target is a
+    # placeholder.
     mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
     other = torch.where(mixed, batch.mixed_targets[column][rows], target)
     return weight * losses + (1 - weight) * task.loss(z, other)

@@ -1,4 +1,4 @@
-"""Equal risks at all sources."""
+"""V-REx: equal risks on all sources."""
 
 # e sources, R_e risk of a source, β strength
 
@@ -48,7 +48,7 @@ class VREx(Term):
 
     @property
     def spans_phase(self) -> bool:
-        """Whether annealing goes by the share of the phase: it does."""
+        """True: annealing follows the progress of the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:

@@ -1,4 +1,4 @@
-"""A view predicts what a slowly following copy of the model makes of the other view."""
+"""BYOL: one view predicts a moving-average teacher's projection of the other view."""
 
 # τ momentum of the teacher;  p share of the phase's steps that are done
 
@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from jlrun.models.joint_model import JointModel
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision, nothing
+from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 
@@ -63,20 +63,20 @@ class BYOL(Term):
         made = projector(fused_width(model), self.hidden, self.out_features)
         self.projector = placed(made, model)
         self.predictor = placed(projector(self.out_features, self.hidden, self.out_features), model)
-        # Heads are only named: a body may compute what each of them would see.
+        # The names of heads only: a body may compute features per head.
         no_heads = {name: nn.Identity() for name in model.heads}
         self.teacher = JointModel(copy.deepcopy(model.body), no_heads).requires_grad_(False)
         self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
     @property
     def spans_phase(self) -> bool:
-        """Whether the teacher slows down over the phase: it does."""
+        """True: the teacher's momentum grows over the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:
         features = encode_views(view)
         if features is None:
-            return nothing(view)
+            return no_loss(view)
         predicted = precise(self.predictor(self.projector(features)))
         target = self._targets(view)
         with full_precision(predicted):
@@ -85,7 +85,7 @@ class BYOL(Term):
 
     @torch.no_grad()
     def _targets(self, view: StepView) -> Tensor:
-        """Return for each prediction what the teacher makes of the other view, ``(2 N, P)``."""
+        """Return for each prediction the teacher's projection of the other view, ``(2 N, P)``."""
         model = cast(JointModel, view.model)
         for own, copied in zip(model.body.modules(), self.teacher.body.modules(), strict=True):
             copied.training = own.training

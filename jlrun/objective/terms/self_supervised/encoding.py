@@ -1,4 +1,4 @@
-"""The features of a step's rows, for terms that learn from inputs alone."""
+"""Features of a step's rows, for self-supervised terms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import StepView
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 
 
 def rows_with_views(view: StepView) -> Mapping[str, Batch]:
@@ -44,11 +44,11 @@ def compare_views(
 ) -> Tensor:
     """Return the loss of the projections of both views, ``(N, P)`` each, in full precision.
 
-    Where there are fewer than two rows to compare it is 0.
+    It is 0 for fewer than two rows.
     """
     features = encode_views(view)
     if features is None:
-        return nothing(view)
+        return no_loss(view)
     projected = precise(projector(features))
     if len(projected) < 4:
         return 0 * projected.sum()
@@ -71,11 +71,6 @@ def plain_rows(view: StepView, modality: str) -> Batch | None:
         elif bool(mask.any()):
             found.append(bare.select(mask))
     return Batch.concatenate(found) if found else None
-
-
-def nothing(view: StepView) -> Tensor:
-    """Return a zero on the step's device."""
-    return next(view.model.parameters()).new_zeros(())
 
 
 def full_precision(x: Tensor) -> torch.autocast:

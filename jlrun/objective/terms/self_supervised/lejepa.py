@@ -1,6 +1,6 @@
-"""Views agree, and all projections together look like an isotropic Gaussian."""
+"""LeJEPA: views agree, and projections follow an isotropic Gaussian."""
 
-# N rows;  P width of the projections;  z̄ mean of a row's views
+# N rows;  P width of the projections;  z̄ mean of a row's views;  S slices;  K knots
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.encoding import compare_views
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
-from jlrun.objective.terms.self_supervised.sigreg import sigreg
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 
@@ -22,10 +21,9 @@ class LeJEPA(Term):
 
     Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the
     Heuristics", 2025. Differs from it in: two views of the whole input instead of several global
-    and local ones, all of which make z̄. See `jlrun.objective.terms.self_supervised.sigreg` for
-    the statistic,
-    which is of each view's N rows of all streams; with ``engine.accumulate`` of those of a part. A
-    single row has no distribution, and R is 0.
+    and local ones, all of which make z̄. The statistic
+    (`sigreg`) is of each view's N rows of all streams; with ``engine.accumulate``, of those of a
+    micro-batch. A single row has no distribution, and R is 0.
 
     Args:
         weight: strength α of the term.
@@ -69,3 +67,31 @@ class LeJEPA(Term):
         disagreement = (z - z.mean(dim=0)).square().mean()
         shape = sigreg(z, self.num_slices, self.num_knots)
         return self.gaussian * shape + (1 - self.gaussian) * disagreement
+
+
+LARGEST_FREQUENCY = 3.0
+
+
+def sigreg(z: Tensor, num_slices: int, num_knots: int) -> Tensor:
+    """Return N times the mean over random directions of ∫ |φ_N(t) − e^(−t²/2)|² e^(−t²/2) dt.
+
+    φ_N is the empirical characteristic function of the rows along a direction: the statistic of
+    Epps and Pulley, "A test for normality based on the empirical characteristic function",
+    Biometrika 1983, as "sketched isotropic Gaussian regularization" in Balestriero and LeCun,
+    "LeJEPA", 2025, section 4. Differs from it in: the integral runs over [−3, 3] as in the authors'
+    code; the paper's listing has [−5, 5]. It is taken by the trapezoidal rule on [0, 3] and
+    doubled, the integrand being even. Directions are drawn from the global generator of the CPU.
+
+    Args:
+        z: ``(..., N, P)``; the leading dimensions are averaged over.
+        num_slices: S, directions.
+        num_knots: K, frequencies t in [0, 3], at least 2.
+    """
+    directions = torch.randn(z.shape[-1], num_slices)
+    directions = (directions / directions.norm(dim=0)).to(z)
+    t = torch.linspace(0, LARGEST_FREQUENCY, num_knots, dtype=z.dtype, device=z.device)
+    gaussian = torch.exp(-t.square() / 2)
+    phase = (z @ directions).unsqueeze(-1) * t  # (..., N, S, K)
+    real, imaginary = phase.cos().mean(dim=-3), phase.sin().mean(dim=-3)
+    distance = ((real - gaussian).square() + imaginary.square()) * gaussian
+    return 2 * z.shape[-2] * torch.trapezoid(distance, t, dim=-1).mean()

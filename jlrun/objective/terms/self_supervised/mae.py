@@ -1,4 +1,4 @@
-"""Guess the hidden patches of an image."""
+"""MAE: masked autoencoder of image patches."""
 
 # B rows, N patches, K visible ones
 
@@ -16,9 +16,10 @@ from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode, nothing, plain_rows
-from jlrun.objective.terms.self_supervised.mae_decoders import FeatureDecoder, TokenDecoder
-from jlrun.objective.terms.self_supervised.patches import (
+from jlrun.objective.terms.self_supervised.encoding import encode, plain_rows
+from jlrun.objective.terms.self_supervised.mae_decoders import (
+    FeatureDecoder,
+    TokenDecoder,
     hide_patches,
     padded,
     patchify,
@@ -27,7 +28,7 @@ from jlrun.objective.terms.self_supervised.patches import (
 )
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.self_supervised.samples import find_images
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -43,16 +44,15 @@ class TokenEncoder(Protocol):
 
 
 class MAE(Term):
-    """R = the mean squared error of guesses at hidden patches, each with mean 0 and variance 1.
+    """R = the mean squared error of predicted hidden patches, each of mean 0 and variance 1.
 
     He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022. A vision transformer
-    that one trunk holds encodes the visible patches alone; a small transformer guesses the others.
+    that one trunk holds encodes the visible patches alone; a small transformer predicts the others.
     Differs from it in: the decoder is smaller and its positions are learned.
 
     Other encoders cannot leave patches out, which differs from the paper: hidden patches are set to
-    the mean pixel, and an MLP guesses them from the fused features of the row, to which other
-    modalities contribute. The encoder then sees where something is missing, as it never will
-    afterwards.
+    the mean pixel, and an MLP predicts them from the fused features of the row, to which other
+    modalities contribute. The encoder then sees masked inputs, which it never does afterwards.
 
     It hides patches of the inputs of the batch, not of their views. On a baseline that takes no
     images it is 0.
@@ -114,7 +114,7 @@ class MAE(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not self._modality or (rows := plain_rows(view, self._modality)) is None:
-            return nothing(view)
+            return no_loss(view)
         images = padded(rows.inputs[self._modality], self._side)
         patches = standardised(patchify(precise(images), self._side))
         num_patches = patches.shape[1]

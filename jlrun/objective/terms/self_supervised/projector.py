@@ -1,4 +1,4 @@
-"""Small networks on top of the features, which only terms use and train."""
+"""Projectors: small networks on the features that belong to terms."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def projector(
 ) -> nn.Sequential:
     """Return linear layers with BatchNorm and ReLU between them, from features to projections.
 
-    BatchNorm uses the statistics of the batch always and keeps none, so that a look at the loss
-    changes nothing. Both views of the rows pass at once: it never sees a single row.
+    BatchNorm uses the statistics of the batch always and keeps none, so that evaluating the loss
+    changes no state. Both views of the rows pass at once: it never sees a single row.
 
     Args:
         in_features: width of the features.

@@ -1,4 +1,4 @@
-"""Tell by how many quarter turns an image was rotated."""
+"""Rotation prediction: by how many quarter turns an image was rotated."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode, nothing, plain_rows
+from jlrun.objective.terms.self_supervised.encoding import encode, plain_rows
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.objective.terms.self_supervised.samples import find_images
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat
 
 
@@ -25,8 +25,8 @@ class Rotation(Term):
     Eqs. (1) to (3) of Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by
     Predicting Image Rotations", ICLR 2018. Differs from it in: the head sees the fused features, to
     which other modalities of a row contribute unchanged. It rotates the inputs of the batch, not
-    their views. Of digits and symbols some look the same or like others when turned: the task
-    suits photos. On a baseline that takes no images it is 0.
+    their views. Some digits and symbols look like others when rotated: the task suits photos. On a
+    baseline that takes no images it is 0.
 
     Args:
         weight: strength α of the term.
@@ -62,7 +62,7 @@ class Rotation(Term):
     def forward(self, view: StepView) -> Tensor:
         modality = self._modality
         if modality is None or (rows := plain_rows(view, modality)) is None:
-            return nothing(view)
+            return no_loss(view)
         turned = Batch.concatenate([_turned(rows, modality, turns) for turns in range(4)])
         logits = precise(self.head(encode(view.model, turned)))
         turns = torch.arange(4, device=logits.device).repeat_interleave(rows.size)

@@ -1,4 +1,4 @@
-"""What the rows of a phase look like, for terms that are about one kind of input."""
+"""Sample rows of a phase, for terms on one kind of input."""
 
 from __future__ import annotations
 

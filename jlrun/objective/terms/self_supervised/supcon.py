@@ -1,4 +1,4 @@
-"""Rows of a class are nearer to each other than to rows of other classes."""
+"""SupCon: rows of a class are nearer to each other than to rows of other classes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError, did_you_mean
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.contrastive import contrastive_loss
 from jlrun.objective.terms.self_supervised.encoding import compare_views, rows_with_views
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
 from jlrun.objective.terms.self_supervised.samples import sample_row
+from jlrun.objective.terms.self_supervised.simclr import contrastive_loss
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
@@ -25,12 +25,12 @@ class SupCon(Term):
     Eq. (2) of Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020. Differs from it in: τ
     is 0.2 and not 0.1, as for `SimCLR`, and an unlabelled row has its own other view as its only
     positive. Classes of two streams are the same where one head serves both streams; without heads
-    each stream has classes of its own. Negatives are as in `SimCLR`.
+    each stream has its own classes. Negatives are as in `SimCLR`.
 
     Args:
         weight: strength α of the term.
         temperature: τ, by which cosines are divided.
-        labels: target column that says which rows are alike; null: the first that holds classes.
+        labels: target column whose classes define positives; null: the first that holds classes.
         hidden: units of the projector's hidden layer.
         out_features: width of the projections.
     """
@@ -81,7 +81,7 @@ class SupCon(Term):
         if self.labels is not None and self.labels not in known:
             raise UserError.of(
                 "terms.supcon.labels",
-                f"'{self.labels}' is no target column with classes."
+                f"'{self.labels}' is not a target column with classes."
                 f"{did_you_mean(self.labels, known)}",
             )
         wanted = {
@@ -126,7 +126,7 @@ def _class_columns(stream: Stream) -> list[str]:
 
 
 def _head_of(start: PhaseStart, stream: str, column: str) -> tuple[str, str]:
-    """Return the head that learns the column on the stream; without one, what only it has."""
+    """Return the head that learns the column on the stream; without one, a key unique to both."""
     for head in start.observed.get(stream, ()):
         if start.tasks[head].column == column:
             return ("head", head)

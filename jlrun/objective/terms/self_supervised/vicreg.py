@@ -1,4 +1,4 @@
-"""Views agree, each feature varies, and features are uncorrelated."""
+"""VICReg: views agree, each feature varies, and features are uncorrelated."""
 
 # N rows;  P width of the projections
 
@@ -25,8 +25,8 @@ class VICReg(Term):
     (6) of Bardes, Ponce and LeCun, "VICReg: Variance-Invariance-Covariance Regularization for
     Self-Supervised Learning", ICLR 2022. Differs from it in: s is a mean over features too and v is
     halved, both as in the authors' code; projections of 1024 numbers, not 8192. The statistics are
-    over the rows of the step, of all streams; with ``engine.accumulate`` over those of a part. A
-    single row has none, and R is 0.
+    over the rows of the step, of all streams; with ``engine.accumulate``, over those of a
+    micro-batch. A single row has none, and R is 0.
 
     Args:
         weight: strength α of the term.

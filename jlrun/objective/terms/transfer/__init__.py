@@ -1,4 +1,4 @@
-"""Terms that keep what was learned before: by weights, features or answers."""
+"""Transfer: terms that preserve earlier weights, features or predictions."""
 
 from jlrun.objective.terms.transfer.bss import BSS
 from jlrun.objective.terms.transfer.co_tuning import CoTuning

@@ -1,4 +1,4 @@
-"""Features without feeble directions."""
+"""BSS: batch spectral shrinkage of small singular values."""
 
 # F features (B, D), σ_i their singular values, r = min(B, D)
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.totals import nothing, precise
+from jlrun.objective.terms.totals import no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 
@@ -35,7 +35,7 @@ class BSS(Term):
 
     def forward(self, view: StepView) -> Tensor:
         if not view.outputs:
-            return nothing(view)
+            return no_loss(view)
         features = precise(torch.cat([output.fused for output in view.outputs.values()]))
         if features.ndim > 2:
             raise UserError.of(
@@ -50,7 +50,8 @@ class BSS(Term):
 def squared_smallest(features: Tensor, k: int) -> Tensor:
     """Return the sum of the k smallest squared singular values of ``(B, D)``, a scalar."""
     with torch.no_grad():
-        # The decomposition refuses what is not finite; the product below then tells the loop.
+        # The decomposition raises on values that are not finite; the loop refuses their product
+        # below.
         u, _, _ = torch.linalg.svd(features.nan_to_num(), full_matrices=False)
     feeble = u[:, -k:]  # singular values are in descending order
     return (feeble.T @ features).square().sum()

@@ -1,4 +1,4 @@
-"""The source's head trained on what target classes look like to it."""
+"""Co-Tuning: trains the source's head on its relationship to the target's classes."""
 
 # C_s, C_t source and target classes; p(s | t) how often the target class t looks like s
 
@@ -14,8 +14,7 @@ from jlrun.errors import UserError
 from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
 from jlrun.objective.terms.totals import precise, total
 from jlrun.objective.terms.transfer.divergence import class_log_probabilities
-from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.source_heads import own_source_heads
+from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.tasks import Binary, Multiclass, Task
 
@@ -47,7 +46,8 @@ class CoTuning(Term):
         """Measure p(s | t).
 
         Raises:
-            UserError: if the target has no task with classes, or no source such a head of its own.
+            UserError: if the target has no task with classes, or no source has its own head with
+                classes.
         """
         sources = [h for h in own_source_heads(start) if _has_classes(start.tasks[h].task)]
         targets = [
@@ -102,7 +102,8 @@ def _cross_entropy(log_p: Tensor, relation: Tensor, batch: Batch, column: str) -
     wanted = relation.to(log_p)[y]
     if batch.mix_weight is not None and column in batch.mixed_targets:
         weight = batch.mix_weight[labelled]
-        # A row that nothing was mixed with has a partner without a label, whose target is filler.
+        # A row that nothing was mixed with has a partner without a label, whose target is a
+        # placeholder.
         other = torch.where(weight < 1, batch.mixed_targets[column][labelled], y)
         wanted = torch.lerp(relation.to(log_p)[other], wanted, weight.to(log_p)[:, None])
     return -(wanted * log_p).sum() / max(len(y), 1)

@@ -1,4 +1,4 @@
-"""Feature maps that stay near those of the start."""
+"""DELTA: feature maps stay near those of the phase's start."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class DELTA(Term):
     FM are the maps that a stage of an encoder yields, FM⁰ those of the same stage with the weights
     of the phase's start. The behavioural regularizer of Li et al., "DELTA: Deep Learning Transfer
     using Feature Map with Attention", ICLR 2019. Differs from it in: all channels have the
-    same attention; the sum over positions is a mean, as in the authors' code; new layers are left
-    to weight decay. A sum over the encoders of all modalities, and a mean over the streams.
+    same attention; the sum over positions is a mean, as in the authors' code; new layers have
+    weight decay alone. A sum over the encoders of all modalities, and a mean over the streams.
 
     Args:
         weight: strength α of the term.

@@ -1,4 +1,4 @@
-"""Features, and answers, of another run's model."""
+"""Distillation: features and predictions of another run's model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from torch.nn import functional as F
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import nothing, precise, total
+from jlrun.objective.terms.totals import no_loss, precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
 from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.teacher import Teachers
-from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter, located_at
+from jlrun.objective.terms.transfer.teacher import TeacherAdapter, Teachers, located_at
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 WHERE = "terms.distill.run"
@@ -28,7 +27,7 @@ class Distill(Term):
     is a learned linear map where the widths differ, else nothing. The first sum is a hint in the
     sense of Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, eq. (3). Differs from it
     in: both sides are normalised, so that the scale of the teacher's features doesn't matter; the
-    map is linear; it is one of several losses and not a stage of its own. The second sum is over
+    map is linear; it is one of several losses and not a separate stage. The second sum is over
     the heads that both models have, for tasks with the same classes, and is of Hinton et al., 2015.
 
     The teacher is the selected model of a finished run, on other image sizes and channels where it
@@ -55,12 +54,12 @@ class Distill(Term):
         self.temperature = temperature
         self.adapter: nn.Module = nn.Identity()
         # No module, so that neither checkpoints nor the optimizer see the teacher.
-        self._guide: TeacherAdapter | None = None
+        self._adapter: TeacherAdapter | None = None
         self._teachers: Teachers | None = None
         self._heads: tuple[str, ...] = ()
 
     def find_teachers_with(self, teachers: Teachers) -> None:
-        """Take access to the models of runs; called once, before anything else."""
+        """Set the access to the models of runs; called once, before any other method."""
         self._teachers = teachers
 
     def other_modalities(self) -> Collection[str]:
@@ -75,44 +74,44 @@ class Distill(Term):
         Raises:
             UserError: if no run is named, there is none, or it takes other inputs than this one.
         """
-        if not start.observed:  # a phase of terms alone, which have no outputs to guide
+        if not start.observed:  # a phase of terms alone, which have no outputs to teach
             return
         like = next(start.model.parameters())
         streams = {name: start.streams[name] for name in start.observed}
         directory = self._directory()
         assert self._teachers is not None, "find_teachers_with comes first"
-        guide = TeacherAdapter.of(directory, self._teachers, streams, like.device, WHERE)
-        own, other = _widths(start, guide)
+        adapter = TeacherAdapter.of(directory, self._teachers, streams, like.device, WHERE)
+        own, other = _widths(start, adapter)
         if own != other:
             self.adapter = nn.Linear(own, other, device=like.device, dtype=like.dtype)
-        self._guide = guide
+        self._adapter = adapter
         self._heads = tuple(
             head
             for head, spec in start.tasks.items()
-            if head in guide.heads and spec.shares_head_with(guide.heads[head])
+            if head in adapter.heads and spec.shares_head_with(adapter.heads[head])
         )
 
     def forward(self, view: StepView) -> Tensor:
         if not view.outputs:
-            return nothing(view)
-        assert self._guide is not None, "begin_phase comes first"
+            return no_loss(view)
+        assert self._adapter is not None, "begin_phase comes first"
         sums = []
         for stream, outputs in view.outputs.items():
-            taught = self._guide.outputs(stream, view.batches[stream])
-            sums.append(self._feature_gaps(outputs, taught))
+            targets = self._adapter.outputs(stream, view.batches[stream])
+            sums.append(self._feature_gaps(outputs, targets))
             if self.logits > 0:
-                sums.append(self.logits * self._logit_gaps(view, outputs, taught))
+                sums.append(self.logits * self._logit_gaps(view, outputs, targets))
         rows = sum(view.batches[stream].size for stream in view.outputs)
         return precise(total(sums, view)) / max(rows, 1)
 
-    def _feature_gaps(self, outputs: Outputs, taught: Outputs) -> Tensor:
+    def _feature_gaps(self, outputs: Outputs, targets: Outputs) -> Tensor:
         own = F.normalize(precise(self.adapter(outputs.fused)), dim=1)
-        other = F.normalize(precise(taught.fused), dim=1).to(own)
+        other = F.normalize(precise(targets.fused), dim=1).to(own)
         return (own - other).square().sum()
 
-    def _logit_gaps(self, view: StepView, outputs: Outputs, taught: Outputs) -> Tensor:
+    def _logit_gaps(self, view: StepView, outputs: Outputs, targets: Outputs) -> Tensor:
         gaps = (
-            divergence(view.tasks[head], z, taught.logits[head].to(z), self.temperature).sum()
+            divergence(view.tasks[head], z, targets.logits[head].to(z), self.temperature).sum()
             for head, z in ((head, precise(x)) for head, x in outputs.logits.items())
             if head in self._heads
         )
@@ -126,12 +125,12 @@ class Distill(Term):
         return Path(self.run).expanduser()
 
 
-def _widths(start: PhaseStart, guide: TeacherAdapter) -> tuple[int, int]:
+def _widths(start: PhaseStart, adapter: TeacherAdapter) -> tuple[int, int]:
     """Return the widths of the features of the model and of the teacher, seen on a few rows."""
     own = FrozenModel(start.model)
     stream = next(iter(start.observed))
     batch = next(iter(start.streams[stream].sweep(batch_size=2)))
-    found = own(batch).fused, guide.outputs(stream, batch).fused
+    found = own(batch).fused, adapter.outputs(stream, batch).fused
     for who, fused in zip(("this model", "the teacher"), found, strict=True):
         if fused.ndim > 2:
             raise UserError.of(

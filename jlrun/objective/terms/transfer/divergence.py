@@ -1,4 +1,4 @@
-"""How far a head's outputs are from those of a teacher."""
+"""Divergence of a head's outputs from a teacher's."""
 
 # T temperature, z the student's logits, z′ the teacher's
 
@@ -16,9 +16,9 @@ def divergence(task: Task, student: Tensor, teacher: Tensor, temperature: float)
 
     Section 2 of Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015, minus
     the teacher's entropy, which has no gradient: 0 is perfect. T² keeps the size of the gradient.
-    Yes-or-no outputs have the divergence of two coins, averaged over the labels of a multilabel
-    task; real-valued outputs the mean squared difference, without T. Maps are averaged over their
-    positions.
+    Binary outputs have the divergence of two Bernoulli distributions, averaged over the labels of a
+    multilabel task; real-valued outputs the mean squared difference, without T. Maps are averaged
+    over their positions.
 
     Args:
         task: what the logits mean.

@@ -1,4 +1,4 @@
-"""A model as it was when a phase began."""
+"""Frozen copies of a model: as it was when a phase began, or as a moving average of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from jlrun.data.batch import Batch
 from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.objective.terms.base import TARGET, PhaseStart
 
 
 class FrozenModel(nn.Module):
@@ -27,7 +28,7 @@ class FrozenModel(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> FrozenModel:
-        """Stay in evaluation mode, whatever the module that holds this one is put in."""
+        """Stay in evaluation mode, whatever mode the parent module is put in."""
         return super().train(False)
 
     def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
@@ -41,3 +42,31 @@ def in_precision_of(model: nn.Module, batch: Batch) -> Batch:
     dtype = next(model.parameters()).dtype
     inputs = {m: x.to(dtype) if x.is_floating_point() else x for m, x in batch.inputs.items()}
     return Batch(inputs=inputs, present=batch.present)
+
+
+def own_source_heads(start: PhaseStart) -> tuple[str, ...]:
+    """Return the heads that are computed on the target, but belong to no task of it.
+
+    The head of a target task is called as the task is, that of a source alone
+    ``source_<task>`` or, among several sources, ``<name>_<task>``.
+    """
+    return tuple(
+        head
+        for head in start.observed.get(TARGET, ())
+        if head != start.tasks[head].name.replace(".", "/")  # names of modules have no dots
+    )
+
+
+@torch.no_grad()
+def follow(own: nn.Module, copied: nn.Module, momentum: float) -> None:
+    """Move the copy's parameters towards those of ``own``, ξ ← τ ξ + (1 − τ) θ; take its buffers.
+
+    Args:
+        own: what is trained, θ.
+        copied: of the same form, ξ.
+        momentum: τ, from 0 to 1.
+    """
+    for new, old in zip(own.parameters(), copied.parameters(), strict=True):
+        old.lerp_(new, 1 - momentum)
+    for new, old in zip(own.buffers(), copied.buffers(), strict=True):
+        old.copy_(new)

@@ -1,4 +1,4 @@
-"""Fine-tuned weights that stay near those they started from."""
+"""L2-SP: fine-tuned weights stay near their starting point."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class L2SP(Term):
     w⁰ are the weights at the start of the phase. The penalty L2-SP of Li, Grandvalet & Davoine,
     "Explicit Inductive Bias for Transfer Learning with Convolutional Networks", ICML 2018. Differs
     from it in: nothing. All parameters count, biases and normalisation layers too; frozen ones,
-    and heads that the phase doesn't compute, don't. Use it in the place of weight decay, which
+    and heads that the phase doesn't compute, don't. Use it instead of weight decay, which
     pulls towards 0: ``optimizer.weight_decay=0``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Heads of the source that go on answering as they did."""
+"""LwF: the source's heads keep their predictions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
 from jlrun.objective.terms.head_weights import check_heads
 from jlrun.objective.terms.totals import precise, total
 from jlrun.objective.terms.transfer.divergence import divergence
-from jlrun.objective.terms.transfer.frozen import FrozenModel
-from jlrun.objective.terms.transfer.source_heads import own_source_heads
+from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
 class LwF(Term):
-    """R = Σ_heads mean_rows T² KL(p⁰ ‖ p): answers on the target stay those of the start.
+    """R = Σ_heads mean_rows T² KL(p⁰ ‖ p): predictions on the target stay those of the start.
 
     p⁰ are the predictions of the source's heads, on the target's inputs, with the weights that the
     phase starts from; no input of the source is needed. Eq. (2) and (3) of Li & Hoiem,
     "Learning without Forgetting", ECCV 2016. Differs from it in: the divergence in the place of the
     cross-entropy, which has the same gradient and is 0 at the start, and the factor T² of Hinton et
-    al. The heads of the source train; there is no warm-up of the new ones.
+    al. The heads of the source train; new heads have no warm-up.
 
     Args:
         weight: strength of the term (the paper's λ_o).

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from jlrun.objective.ramps import ramp
 from jlrun.objective.terms.adaptation import CDAN, DANN, MDD
+from jlrun.objective.terms.adaptation.cdan import MultilinearMap
 from jlrun.objective.terms.adaptation.mdd import margin_disparity
-from jlrun.objective.terms.adaptation.multilinear import MultilinearMap
 from jlrun.objective.terms.base import StepView, Term
 from tests.objective.terms.adaptation.domains import (
     DIGIT,

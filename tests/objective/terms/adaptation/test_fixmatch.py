@@ -17,8 +17,8 @@ from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.objective.terms.adaptation import FixMatch
+from jlrun.objective.terms.adaptation.fixmatch import MeanTeacher
 from jlrun.objective.terms.adaptation.strong import strongly_augmented
-from jlrun.objective.terms.adaptation.teacher import Teacher
 from jlrun.objective.terms.base import PhaseStart, StepView
 from tests.objective.terms.adaptation.domains import (
     DIGIT,
@@ -146,7 +146,7 @@ def test_changes_vary_from_image_to_image() -> None:
 
 def test_the_teacher_follows_slowly_after_its_first_steps() -> None:
     model = small_model(norm=True)
-    teacher = Teacher(model, decay=0.7)
+    teacher = MeanTeacher(model, decay=0.7)
     kept = None
     for step in range(6):
         with torch.no_grad():

@@ -22,7 +22,7 @@ from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised import (
     BYOL,
     MAE,
-    Barlow,
+    BarlowTwins,
     LeJEPA,
     Rotation,
     SimCLR,
@@ -40,7 +40,7 @@ DIGIT = TaskSpec("digit", Multiclass(), ("0", "1", "2"))
 TERMS = {
     "simclr": lambda: SimCLR(hidden=16, out_features=8),
     "supcon": lambda: SupCon(hidden=16, out_features=8),
-    "barlow": lambda: Barlow(hidden=16, out_features=8),
+    "barlow": lambda: BarlowTwins(hidden=16, out_features=8),
     "vicreg": lambda: VICReg(hidden=16, out_features=8),
     "byol": lambda: BYOL(hidden=16, out_features=8),
     "lejepa": lambda: LeJEPA(hidden=16, out_features=8, num_slices=32),

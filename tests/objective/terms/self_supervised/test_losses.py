@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.objective.terms.base import Term
-from jlrun.objective.terms.self_supervised import Barlow, LeJEPA, SimCLR, SupCon, VICReg
-from jlrun.objective.terms.self_supervised.sigreg import sigreg
+from jlrun.objective.terms.self_supervised import BarlowTwins, LeJEPA, SimCLR, SupCon, VICReg
+from jlrun.objective.terms.self_supervised.lejepa import sigreg
 from tests.objective.terms.self_supervised.phase import given, without_projector
 
 COMPARING = {
     "simclr": SimCLR,
-    "barlow": Barlow,
+    "barlow": BarlowTwins,
     "vicreg": VICReg,
     "lejepa": lambda: LeJEPA(num_slices=16),
 }
@@ -64,7 +64,7 @@ def test_barlow_is_that_of_lightly() -> None:
     loss = pytest.importorskip("lightly.loss")
     first, second = pair()
     expected = loss.BarlowTwinsLoss(lambda_param=0.02)(first, second)
-    found = value(Barlow(off_diagonal=0.02), first, second)
+    found = value(BarlowTwins(off_diagonal=0.02), first, second)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -151,12 +151,12 @@ def test_supcon_without_repeated_or_known_classes_is_simclr() -> None:
 def test_barlow_of_known_correlations() -> None:
     """Of uncorrelated features of variance v, C is v / (v + 10⁻⁵) on the diagonal."""
     signs = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
-    assert value(Barlow(), signs, 5 * signs).item() == pytest.approx(0, abs=1e-9)
-    assert value(Barlow(), signs, -signs).item() == pytest.approx(2 * 2**2, rel=1e-4)
-    swapped = value(Barlow(off_diagonal=0.1), signs, signs.flip(1)).item()
+    assert value(BarlowTwins(), signs, 5 * signs).item() == pytest.approx(0, abs=1e-9)
+    assert value(BarlowTwins(), signs, -signs).item() == pytest.approx(2 * 2**2, rel=1e-4)
+    swapped = value(BarlowTwins(off_diagonal=0.1), signs, signs.flip(1)).item()
     assert swapped == pytest.approx(2 + 0.1 * 2, rel=1e-4)
     constant = torch.ones(4, 3, dtype=torch.float64)
-    assert value(Barlow(), constant, constant).item() == pytest.approx(3)
+    assert value(BarlowTwins(), constant, constant).item() == pytest.approx(3)
 
 
 def test_vicreg_of_known_projections() -> None:

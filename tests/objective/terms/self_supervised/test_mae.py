@@ -12,8 +12,8 @@ from jlrun.data.rows import TensorRows
 from jlrun.models.encoders import MLP, ViT
 from jlrun.objective.terms.base import StepView
 from jlrun.objective.terms.self_supervised import MAE
-from jlrun.objective.terms.self_supervised.mae_decoders import TokenDecoder
-from jlrun.objective.terms.self_supervised.patches import (
+from jlrun.objective.terms.self_supervised.mae_decoders import (
+    TokenDecoder,
     hide_patches,
     padded,
     patchify,

@@ -24,8 +24,7 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.divergence import divergence
-from jlrun.objective.terms.transfer.teacher import Teacher
-from jlrun.objective.terms.transfer.teacher_adapter import TeacherAdapter
+from jlrun.objective.terms.transfer.teacher import Teacher, TeacherAdapter
 from jlrun.runs.saved_model import load_saved_model, load_teacher
 from jlrun.runs.saved_run import load_run
 from jlrun.runs.terms import SavedTeachers
@@ -75,7 +74,7 @@ def begun(made: Teacher, model: JointModel, **keys) -> Distill:
     return term
 
 
-def taught(made: Teacher, batch: Batch, spec: ImageSpec = BIG) -> Batch:
+def targets(made: Teacher, batch: Batch, spec: ImageSpec = BIG) -> Batch:
     x = resize(to_channels(batch.inputs["image"], spec.channels), spec.height, spec.width)
     return Batch({"image": x})
 
@@ -91,7 +90,7 @@ def test_features_are_compared_through_a_linear_map() -> None:
     adapter = term.adapter
     assert isinstance(adapter, nn.Linear)
     assert adapter.weight.shape == (7, WIDTH)
-    own, other = model(batch_of()).fused, made.model(taught(made, batch_of())).fused
+    own, other = model(batch_of()).fused, made.model(targets(made, batch_of())).fused
     expected = normalised_gap(own @ adapter.weight.T + adapter.bias, other)
     value = term(view_of(model))
     torch.testing.assert_close(value, expected)
@@ -102,7 +101,7 @@ def test_features_are_compared_through_a_linear_map() -> None:
 def test_features_of_one_width_are_compared_as_they_are() -> None:
     model, made = small_model(), teacher(width=WIDTH)
     term = begun(made, model)
-    expected = normalised_gap(model(batch_of()).fused, made.model(taught(made, batch_of())).fused)
+    expected = normalised_gap(model(batch_of()).fused, made.model(targets(made, batch_of())).fused)
     torch.testing.assert_close(term(view_of(model)), expected)
     assert not list(term.parameters())
 
@@ -113,7 +112,7 @@ def test_answers_of_heads_with_the_same_classes_are_distilled() -> None:
         begun(made, model, logits=share, temperature=3.0)(view_of(model)) for share in (0.0, 0.5)
     )
     own = model(batch_of()).logits["digit"]
-    other = made.model(taught(made, batch_of())).logits["digit"]
+    other = made.model(targets(made, batch_of())).logits["digit"]
     expected = divergence(Multiclass(), own, other, 3.0).mean()
     torch.testing.assert_close(both - plain, 0.5 * expected)
 
@@ -122,8 +121,8 @@ def test_the_teacher_is_no_part_of_the_term() -> None:
     term = begun(teacher(), small_model())
     assert set(term.state_dict()) == {"adapter.weight", "adapter.bias"}
     assert len(list(term.modules())) == 2
-    assert term.train()._guide is not None
-    assert not term._guide._teacher.model.training  # pyright: ignore
+    assert term.train()._adapter is not None
+    assert not term._adapter._teacher.model.training  # pyright: ignore
 
 
 def test_features_of_nothing_have_a_finite_gradient() -> None:
@@ -141,7 +140,7 @@ def test_features_of_nothing_have_a_finite_gradient() -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (teacher(modality="photo"), "the teacher takes 'photo', which this run has not"),
+        (teacher(modality="photo"), "the teacher takes 'photo', which this run does not have"),
         (teacher(ImageSpec(2, 4, 4, (), ())), "images of 1 channels for a model of 2"),
     ],
 )
@@ -174,11 +173,13 @@ def test_cells_of_a_table_are_standardised_once() -> None:
     heads = {"digit": Linear(2, 3)}
     encoder = TabularMLP(other, hidden=[2])
     model = hard_model({"tabular": encoder}, Single({"tabular": 2}), heads)
-    guide = TeacherAdapter(Teacher(model.eval(), {"tabular": other}, {}), {"target": stream}, "run")
+    adapter = TeacherAdapter(
+        Teacher(model.eval(), {"tabular": other}, {}), {"target": stream}, "run"
+    )
     batch = next(iter(stream.sweep()))
     expected = torch.tensor([[1.0, 1.0], [-1.0, torch.nan]])
     torch.testing.assert_close(batch.inputs["tabular"], expected, equal_nan=True)
-    found = guide.outputs("target", batch).fused
+    found = adapter.outputs("target", batch).fused
     torch.testing.assert_close(found, model(Batch({"tabular": expected})).fused)
 
 
@@ -228,7 +229,7 @@ def test_a_run_teaches_a_model_of_other_images(run: Path) -> None:
     made = load_teacher(run, torch.device("cpu"))
     spec = made.specs["image"]
     assert isinstance(spec, ImageSpec)
-    batch = taught(made, batch_of(), spec)
+    batch = targets(made, batch_of(), spec)
     fused = made.model(Batch({"image": batch.inputs["image"].float()})).fused
     own = term.adapter(model(batch_of()).fused)
     expected = (F.normalize(own) - F.normalize(fused).double()).square().sum(dim=1).mean()

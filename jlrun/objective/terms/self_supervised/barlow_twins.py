@@ -1,4 +1,4 @@
-"""Each feature agrees between views, and with no other feature."""
+"""Barlow Twins: each feature agrees between views and is uncorrelated with the others."""
 
 # N rows;  P width of the projections;  C cross-correlation, (P, P)
 
@@ -16,13 +16,13 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt
 _EPS = 1e-5  # added to variances, as BatchNorm does in the authors' code
 
 
-class Barlow(Term):
+class BarlowTwins(Term):
     """R = Σ_i (1 − C_ii)² + λ Σ_{i≠j} C_ij², for the cross-correlation C of two views.
 
     Eqs. (1) and (2) of Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy
     Reduction", ICML 2021. Differs from it in: projections of 1024 numbers, not 8192. C is over the
-    rows of the step, of all streams; with ``engine.accumulate`` over those of a part. A single row
-    has no correlation, and R is 0.
+    rows of the step, of all streams; with ``engine.accumulate``, over those of a micro-batch. A
+    single row has no correlation, and R is 0.
 
     Args:
         weight: strength α of the term.

@@ -8,23 +8,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.objective.weightings.adam import TaskAdam
-from jlrun.objective.weightings.base import LossWeighting, TaskLosses
-from jlrun.objective.weightings.masked_softmax import masked_softmax
-from jlrun.objective.weightings.positive import positive
+from jlrun.objective.weightings.base import LossWeighting, TaskLosses, positive
+from jlrun.objective.weightings.simplex import masked_softmax
+from jlrun.objective.weightings.state import TaskAdam
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 # ℓ losses (normalised if asked for), v logits, w their weights, u = w ℓ.
 
 
-class LDC(LossWeighting):
+class LDCMTL(LossWeighting):
     """Draw the weighted losses of neighbouring tasks together.
 
     Minimises Σ_i u_i / sg(Σ_i w_i) + λ Σ_i |u_i − u_(i+1)| over the model and v, with w = σ(v).
 
     Xiao, Dong, Zou & Ji, "LDC-MTL: Balancing Multi-Task Learning through Scalable Loss Discrepancy
     Control", 2025, the single-loop penalty form of its bilevel problem, as in the authors' code
-    for CelebA (v a vector that begins at 1). Differs from it in: v has an Adam of its own with a
+    for CelebA (v a vector that begins at 1). Differs from it in: v has its own Adam with a
     fixed learning rate instead of the model's; no ReLU before σ, behind which a v_i that has become
     negative could never move again; ``initial`` divides each loss by its own first value, where
     the code for NYUv2 divides by their ratios to the smallest; neighbours are those among the
@@ -57,7 +56,7 @@ class LDC(LossWeighting):
         self.logits: Tensor
         self.first: Tensor
         self.register_buffer("logits", torch.ones(len(tasks)))
-        # Each task's first loss; not a number where unknown.
+        # Each task's first loss; NaN where unknown.
         self.register_buffer("first", torch.full((len(tasks),), float("nan")))
 
     def forward(self, losses: TaskLosses) -> Tensor:

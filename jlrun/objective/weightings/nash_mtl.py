@@ -31,7 +31,7 @@ class NashMTL(GramianWeighting):
         super().__init__(tasks)
         self.max_norm = max_norm
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, self._solve)
 
     def _solve(self, gramian: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
-from jlrun.objective.weightings.memory import GradientMemory
+from jlrun.objective.weightings.state import GradientMemory
 from jlrun.ranges import PositiveFloat
 
 _EPSILON = 1e-7
@@ -38,7 +38,7 @@ class ExcessMTL(GradientWeighting):
         self.log_weights: Tensor
         self.first_risks: Tensor
         self.register_buffer("log_weights", torch.zeros(len(tasks)))
-        # Not a number until the task first has a gradient.
+        # NaN until the task first has a gradient.
         self.register_buffer("first_risks", torch.full((len(tasks),), float("nan")))
 
     def forward(self, gradients: TaskGradients) -> Tensor:

@@ -1,30 +1,61 @@
-"""Networks that tell a source from the target."""
+"""Adversarial training of domains: gradient reversal, and discriminators of source and target."""
 
-# z logit of the target's side (B,), w weights of rows (B,)
+# λ strength of reversal, z logit of the target's side (B,), w weights of rows (B,)
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.objective.terms.totals import precise
 
 
+def reverse(x: Tensor, strength: float) -> Tensor:
+    """Return ``x``; the gradient that comes back through it is multiplied by −λ.
+
+    The gradient reversal layer of Ganin & Lempitsky, "Unsupervised Domain Adaptation by
+    Backpropagation", ICML 2015, section 3.2. It can be differentiated twice.
+
+    Args:
+        x: of any shape.
+        strength: λ.
+    """
+    return cast(Tensor, _Reversal.apply(x, strength))
+
+
+class _Reversal(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, strength: float) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.strength = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * grads[0], None
+
+
 class Discriminators(nn.Module):
     """Logits ``(B,)`` of rows ``(B, D)`` being the target's, against a source.
 
-    Two hidden layers with ReLU. There is no BatchNorm, which would tell domains apart by the rows
-    that they come with.
+    Two hidden layers with ReLU. There is no BatchNorm, whose batch statistics would reveal the
+    domain.
 
     Args:
         sources: names of the sources.
         in_features: D.
         hidden: units of each hidden layer.
         dropout: share of the hidden units that are dropped in training.
-        per_source: whether each source has a network of its own; else one tells any of them from
-            the target.
+        per_source: whether each source has its own network; else one network separates all of them
+            from the target.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jlrun.objective.weightings import AlignedMTL
-from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative
+from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 
 @pytest.mark.parametrize("scale", ["min", "median", "rmse"])
@@ -17,7 +17,9 @@ def test_agrees_with_torchjd_of_unit_preferences(kind: str, scale: str) -> None:
         gramian, count = jacobian @ jacobian.T, len(jacobian)
         ours = AlignedMTL(NAMES[:count], scale)  # pyright: ignore[reportArgumentType]
         theirs = AlignedMTLWeighting(torch.ones(count).double(), scale_mode=scale)  # pyright: ignore[reportArgumentType]
-        assert relative(ours.weigh(gramian) @ jacobian, theirs(gramian) @ jacobian) < tolerance
+        assert (
+            relative(weights_of(ours, gramian) @ jacobian, theirs(gramian) @ jacobian) < tolerance
+        )
 
 
 def test_the_length_is_exact_where_torchjd_is_not() -> None:
@@ -32,7 +34,7 @@ def test_the_length_is_exact_where_torchjd_is_not() -> None:
         s = 1 / torch.linalg.eigvalsh(inverse / jacobian.norm(dim=1)[:, None])[-1]
         theirs = AlignedMTLWeighting(torch.ones(count).double())
         for name, weights in (
-            ("ours", AlignedMTL(NAMES[:count]).weigh(gramian)),
+            ("ours", weights_of(AlignedMTL(NAMES[:count]), gramian)),
             ("theirs", theirs(gramian)),
         ):
             square = float((weights @ jacobian).square().sum() / (s * count))
@@ -42,5 +44,5 @@ def test_the_length_is_exact_where_torchjd_is_not() -> None:
 
 
 def test_orthogonal_gradients_are_brought_to_the_least_length() -> None:
-    weights = AlignedMTL(NAMES[:3]).weigh(torch.diag(torch.tensor([4.0, 1.0, 9.0]).double()))
+    weights = weights_of(AlignedMTL(NAMES[:3]), torch.diag(torch.tensor([4.0, 1.0, 9.0]).double()))
     torch.testing.assert_close(weights, torch.tensor([1 / 2, 1, 1 / 3]).double())

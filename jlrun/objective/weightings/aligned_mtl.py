@@ -1,4 +1,4 @@
-"""Independent component alignment."""
+"""Aligned-MTL: independent component alignment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AlignedMTL(GramianWeighting):
         super().__init__(tasks)
         self.scale: Scale = scale
 
-    def weigh(self, gramian: Tensor) -> Tensor:
+    def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         return on_nonzero(gramian, lambda array: aligned_weights(array, self.scale))
 
 

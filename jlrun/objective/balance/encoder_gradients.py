@@ -1,4 +1,4 @@
-"""Gradients of losses by encoders, kept apart from those of everything else."""
+"""Gradients of unimodal losses by their encoders, kept separate from all other gradients."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 
-class ApartGradients:
-    """The gradients of one loss for each modality by its encoder, added up over a step's parts.
+class EncoderGradients:
+    """Gradients of one loss per modality by its encoder, summed over a step's micro-batches.
 
     Args:
         parameters: modality -> the parameters that train of its encoder.
@@ -24,7 +24,7 @@ class ApartGradients:
     def add(self, losses: Mapping[str, Tensor], scale: float) -> Tensor:
         """Go back from ``scale`` times each loss, keeping the graph; return their sum, detached.
 
-        What does not belong to the loss's encoder gets the gradient as usual.
+        All other parameters get the gradient as usual.
         """
         for modality, loss in losses.items():
             if loss.requires_grad:
@@ -46,11 +46,11 @@ class ApartGradients:
             parameter.grad = grad
 
 
-def flat(gradients: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> Tensor:
+def flat(gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
     """Return gradients end to end ``(N,)``; zeros for None."""
-    pairs = zip(gradients, parameters, strict=True)
+    pairs = zip(gradients, like, strict=True)
     return torch.cat(
-        [torch.zeros_like(p).flatten() if g is None else g.flatten() for g, p in pairs]
+        [torch.zeros_like(x).flatten() if g is None else g.flatten() for g, x in pairs]
     )
 
 

@@ -1,4 +1,4 @@
-"""Modalities of a row agree, each feature varies, and features are uncorrelated."""
+"""VICReg between the modalities of a row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class VICRegModalities(CrossModal):
     """R = the mean over pairs of modalities of the loss of `VICReg`, of their projections.
 
     Bardes, Ponce and LeCun, "VICReg: Variance-Invariance-Covariance Regularization for
-    Self-Supervised Learning", ICLR 2022, between modalities, each with an expander of its own. It
+    Self-Supervised Learning", ICLR 2022, between modalities, each with its own expander. It
     needs no negatives. Differs from it in: as `VICReg`, and an expander has one hidden layer, with
     LayerNorm.
 
