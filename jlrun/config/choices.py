@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
-from hydra._internal.defaults_list import OverrideMetadata, Overrides, _create_defaults_list
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import COMPOSITION_ERRORS, CONFIG_NAME, composition_problem
+from jlrun.config.hydra_internals import (
+    CachingConfigRepository,
+    ConfigLoaderImpl,
+    IConfigRepository,
+    OverrideMetadata,
+    Overrides,
+    create_defaults_list,
+)
 from jlrun.config.parsing import key_of, options_of
 from jlrun.config.suggest import elsewhere, nearest
 from jlrun.errors import Problem, did_you_mean
@@ -124,7 +129,7 @@ def _existing(
 def _follow(repository: IConfigRepository, chosen: list[Override]) -> tuple[Overrides, list]:
     """Return what Hydra found out while following the defaults lists, and the lists."""
     overrides = Overrides(repo=repository, overrides_list=chosen)
-    defaults, _ = _create_defaults_list(
+    defaults, _ = create_defaults_list(
         repository, CONFIG_NAME, overrides, prepend_hydra=True, skip_missing=False
     )
     return overrides, defaults

@@ -11,13 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import (
-    CachingConfigRepository,
-    ConfigRepository,
-    IConfigRepository,
-)
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
@@ -33,6 +26,13 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from jlrun.config.chosen import chose_batch_size
+from jlrun.config.hydra_internals import (
+    CachingConfigRepository,
+    ConfigLoaderImpl,
+    ConfigRepository,
+    ConfigSearchPathImpl,
+    IConfigRepository,
+)
 from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
 from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from jlrun.config.choices import Base, chooses_option, compose_base, open_repository
 from jlrun.config.compose import COMPOSITION_ERRORS, composition_problem
+from jlrun.config.hydra_internals import ConfigLoaderImpl
 from jlrun.config.keys import key_problem
 from jlrun.config.parsing import key_of, parse, text_of, without_sweeps
 from jlrun.errors import Problem, UserError

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from jlrun.config.hydra_internals import ConfigLoaderImpl, IConfigRepository
 from jlrun.config.named_overrides import quoted_names
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem

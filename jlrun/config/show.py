@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import CONFIG_NAME, Loader, hydra_state, load, make_loader
+from jlrun.config.hydra_internals import Hydra
 from jlrun.config.names import find_names
 from jlrun.errors import UserError
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from jlrun.config.compose import (
@@ -20,6 +19,7 @@ from jlrun.config.compose import (
     load,
     make_loader,
 )
+from jlrun.config.hydra_internals import Hydra
 from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
 from jlrun.files.atomic import reading

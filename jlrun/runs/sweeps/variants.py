@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from jlrun.config.check import checked, distinct
 from jlrun.config.compose import Composed, hydra_state, make_loader
+from jlrun.config.hydra_internals import ConfigLoaderImpl
 from jlrun.config.parsing import parse
 from jlrun.errors import Problem, UserError
 
