@@ -10,6 +10,7 @@ from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
 from jlrun.engine import session
 from jlrun.errors import UserError
+from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
@@ -64,7 +65,7 @@ def diagnose(
         phase = _phase_of(fit, directory, checkpoint)
         _refuse_one_task(directory, phase)
         model = assembly.new_model(fit)
-        checkpoints.load_model(directory / "checkpoints" / checkpoint, model)
+        checkpoints.load_model(RunDirectory(directory).checkpoints / checkpoint, model)
         recipe = replace(
             phase.recipe,
             make_weighting=Equal,
@@ -86,7 +87,7 @@ def diagnose(
             seen = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
             assert seen is not None
             looks.append(seen)
-    recorded = {r.phase: r for r in read_relations(directory / "metrics.csv")}.get(phase.name)
+    recorded = {r.phase: r for r in read_relations(RunDirectory(directory).metrics)}.get(phase.name)
     return {
         "checkpoint": checkpoint,
         "phase": phase.name,
@@ -99,9 +100,11 @@ def diagnose(
 
 def _phase_of(fit: Fit, directory: Path, checkpoint: Checkpoint) -> Phase:
     """Return the phase that the weights of the checkpoint come from."""
-    if checkpoint == "best":
+    if checkpoint == BEST:
         return fit.phases[-1]
-    completed = checkpoints.load_state(directory / "checkpoints" / checkpoint)["completed"]
+    completed = checkpoints.load_state(RunDirectory(directory).checkpoints / checkpoint)[
+        "completed"
+    ]
     return fit.phases[min(completed["phases"], len(fit.phases) - 1)]
 
 

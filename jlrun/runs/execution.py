@@ -21,6 +21,7 @@ from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk
 from jlrun.files.places import told as told_of_disk
+from jlrun.files.run_directory import RunDirectory
 from jlrun.objective.terms.base import Term
 from jlrun.reporting.recorders.choose import make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
@@ -72,7 +73,8 @@ def execute(composed: Composed) -> Result:
 
 def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
     directory = composed.run_dir
-    if (directory / "config.yaml").exists():
+    run = RunDirectory(directory)
+    if run.config.exists():
         raise UserError.of(
             "hydra.run.dir",
             f"'{directory}' holds a run already; continue it with `jlrun resume {directory}`, or "
@@ -88,9 +90,9 @@ def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
 
     def write_inputs() -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / "overrides.yaml", to_yaml(list(composed.overrides)))
+        write_text(run.overrides, to_yaml(list(composed.overrides)))
         # Last, since it is what makes the directory a run.
-        write_text(directory / "config.yaml", to_yaml(composed.config))
+        write_text(run.config, to_yaml(composed.config))
 
     return job, write_inputs
 
@@ -129,8 +131,8 @@ def _run_longer(job: Job, epochs: int) -> Result:
     def write_inputs() -> None:
         _end_of(longer, "interrupted", None).save()  # should a kill come: it is not complete
         forget_ends(longer, fits)
-        write_text(job.directory / "overrides.yaml", to_yaml(list(longer.overrides)))
-        write_text(job.directory / "config.yaml", to_yaml(config))
+        write_text(job.files.overrides, to_yaml(list(longer.overrides)))
+        write_text(job.files.config, to_yaml(config))
 
     return _run(replace(longer, inferred=notes), write_inputs, finished=True)
 
@@ -150,7 +152,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         notes = _check_data(job, fingerprint) if job.resumed else []
         header = _rehearse(job, assembly)
         write_inputs()
-        write_json(job.directory / "environment.json", _environment(assembly))
+        write_json(job.files.environment, _environment(assembly))
         describe_model(assembly, job.directory)
         write_accounts(assembly.accounts, job.directory)
         fingerprints.write(fingerprint, job.directory)
@@ -206,7 +208,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             raise RunError(message) from error
         except Exception as error:
             _end(job, recorder, "failed", traceback.format_exc())
-            note_log(error, job.directory / "log.txt")
+            note_log(error, job.files.log)
             raise
         finally:
             reserve.free()
@@ -359,21 +361,21 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
         if done is None:
-            watching = observers(job, assembly, context) if fit.name == "main" else ()
+            watching = observers(job, assembly, context) if fit.name == MAIN_FIT else ()
             done = FitRun(fit, assembly.new_model(fit), folder, context).run(
                 plan.val, plan.test, watching
             )
-            if fit.name == "main":
+            if fit.name == MAIN_FIT:
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= reused_scores(job, assembly)
-    spaces = look_at_spaces(job.folder("main"), assembly)
-    chosen = results["main"].selected
-    at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results["main"].steps)
+    spaces = look_at_spaces(job.folder(MAIN_FIT), assembly)
+    chosen = results[MAIN_FIT].selected
+    at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results[MAIN_FIT].steps)
     record_spaces(assembly, spaces, at, context.recorder)
-    return make_result(job, assembly, results["main"], scores, peak_memory, spaces.to_json())
+    return make_result(job, assembly, results[MAIN_FIT], scores, peak_memory, spaces.to_json())
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from jlrun.data.specs import spec_to_json
 from jlrun.files.atomic import write_json
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models.class_vectors.kept import keep
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.building import head_node
 from jlrun.runs.datasets import dataset_nodes
-from jlrun.runs.saved_model import FILE
 from jlrun.tasks import TaskSpec
 
 
@@ -34,7 +34,7 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
     }
     names = (name for spec in fit.heads.values() for name in spec.classes)
     keep(head_node(assembly.settings), tuple(dict.fromkeys(names)), directory)
-    write_json(directory / FILE, content)
+    write_json(RunDirectory(directory).model, content)
 
 
 def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scored_model import ScoredModel
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.evaluation.split_scores import SplitScores
+from jlrun.files.run_directory import BEST
 from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
@@ -18,6 +19,7 @@ from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
 from jlrun.training.fit import FitResult
 from jlrun.training.plan import Fit
+from jlrun.training.recorder import MAIN_FIT
 
 
 def reused_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
@@ -84,7 +86,7 @@ def make_result(
             **_start(assembly),
             **comparison.extra,
             **spaces,
-            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
+            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, BEST)),
             **_origins(job, assembly),
             **_missing(job, assembly),
             **_data(assembly),
@@ -135,7 +137,7 @@ def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
 def _missing(job: Job, assembly: Assembly) -> dict[str, Any]:
     if not job.settings.missing.evaluate:
         return {}
-    return missing_scores(assembly, lambda: _predictor(job, assembly, "main", "best"))
+    return missing_scores(assembly, lambda: _predictor(job, assembly, MAIN_FIT, BEST))
 
 
 def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[str, Any]:
@@ -171,5 +173,5 @@ def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
 
 
 def _relations(job: Job) -> dict[str, Any]:
-    found = read_relations(job.directory / "metrics.csv")
+    found = read_relations(job.files.metrics)
     return {"diagnosis": found[-1].to_json()} if found else {}

@@ -11,6 +11,7 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.names import printable
 from jlrun.files.places import check_file
+from jlrun.files.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,10 +103,10 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         for line in check_data(directory, assembly, overrides):
             print(line)
         fit = assembly.plan.fits[0]
-        model = assembly.new_model(fit)
-        checkpoints.load_model(directory / "checkpoints" / "best", model)
+        model, run = assembly.new_model(fit), RunDirectory(directory)
+        checkpoints.load_model(run.best, model)
         predict = predictor(model, assembly.engine)
-        folder = FitFolder(directory / "checkpoints", save_seconds=0)
+        folder = FitFolder(run.checkpoints, save_seconds=0)
         more = missing_scores(assembly, lambda: predict) if missing else {}
         if missing and not more:
             one = f"the run has one modality, '{fit.modalities[0]}'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.files.lock import held_output
+from jlrun.files.run_directory import BEST, LAST
 
 
 def main(args: list[str]) -> int:
@@ -21,7 +22,7 @@ def main(args: list[str]) -> int:
     parse.add_argument(
         "--output", type=given_path, required=True, help="folder, or one .safetensors file"
     )
-    parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
+    parse.add_argument("--checkpoint", choices=[BEST, LAST], default=BEST)
     parse.add_argument(
         "--encoder",
         metavar="MODALITY",

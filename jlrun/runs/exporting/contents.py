@@ -15,6 +15,7 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import merge_lora
@@ -104,7 +105,7 @@ class _Loaded:
 
 def _load(directory: Path, checkpoint: str) -> _Loaded:
     settings, _ = load_run(directory)
-    teacher = load_teacher(directory, torch.device("cpu"), f"checkpoints/{checkpoint}")
+    teacher = load_teacher(directory, torch.device("cpu"), checkpoint)
     return _Loaded(settings, teacher, merge_lora(teacher.model))
 
 
@@ -114,7 +115,7 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 
 def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
     """Return where the weights come from; no absolute path, since files are given to others."""
-    state = checkpoints.load_state(directory / "checkpoints" / checkpoint)
+    state = checkpoints.load_state(RunDirectory(directory).checkpoints / checkpoint)
     heads = read_description(directory)["heads"]
     return {
         "kind": kind,

@@ -20,10 +20,10 @@ from jlrun.data.splits import Splits
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.files.atomic import replace
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.datasets import RESERVED
 from jlrun.runs.fingerprints.row_keys import content_keys, joined, key_of
 
-FILE = "fingerprint.safetensors"
 KINDS = ("train", "val", "test", "pool")
 _PLACES = ("root", "path")  # a node of jlrun with neither makes its data itself
 
@@ -159,7 +159,7 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
                 f"{stream}/{kind}/places": split.places,
                 f"{stream}/{kind}/names": np.frombuffer(names, np.uint8),
             }
-    replace(directory / FILE, save(arrays, {"data": json.dumps(told)}))
+    replace(RunDirectory(directory).fingerprint, save(arrays, {"data": json.dumps(told)}))
 
 
 def read(directory: Path) -> Fingerprint | None:
@@ -170,7 +170,7 @@ def read(directory: Path) -> Fingerprint | None:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = directory / FILE
+    file = RunDirectory(directory).fingerprint
     if not file.is_file():
         return None
     try:

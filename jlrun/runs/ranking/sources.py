@@ -9,10 +9,11 @@ from typing import Any, ClassVar, TypeVar
 
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.encoders.architectures import check_name
 from jlrun.runs.ranking.blame import blaming
-from jlrun.runs.saved_model import FILE, read_description
+from jlrun.runs.saved_model import read_description
 from jlrun.runs.saved_run import load_run
 
 PUBLISHED = "DEFAULT"  # torchvision's name of the weights that it recommends for a model
@@ -104,7 +105,8 @@ def find_sources(
 def _run(text: str) -> Run:
     directory = Path(text).expanduser()
     settings, _ = load_run(directory)
-    if not (directory / FILE).exists() or not checkpoints.exists(directory / "checkpoints/best"):
+    run = RunDirectory(directory)
+    if not run.model.exists() or not checkpoints.exists(run.best):
         raise UserError.of(text, "this run has no selected model yet; resume it first")
     return Run(text, directory, settings, tuple(read_description(directory)["modalities"]))
 

@@ -11,16 +11,13 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_folder
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.reporting.result import Result
 from jlrun.runs.environment import describe_environment
-from jlrun.runs.fingerprints.fingerprint import FILE as FINGERPRINT
-from jlrun.runs.saved_model import BEST, FILE
 from jlrun.runs.soups.greedy_soup import RunSoup
 from jlrun.runs.soups.members import Member
-
-_TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, FINGERPRINT, f"{CLASS_VECTORS}.*")
 
 
 def check_output(directory: Path) -> None:
@@ -59,13 +56,15 @@ def _write(
     cooked: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
 ) -> Result:
     """Write to ``partial`` what will lie in ``directory``."""
-    for pattern in _TAKEN_OVER:
-        for file in best.directory.glob(pattern):
+    of_best, run = RunDirectory(best.directory), RunDirectory(partial)
+    copied = (of_best.config, of_best.overrides, of_best.model, of_best.fingerprint)
+    for file in (*copied, *best.directory.glob(f"{CLASS_VECTORS}.*")):
+        if file.exists():
             shutil.copyfile(file, partial / file.name)
-    write_json(partial / "environment.json", describe_environment())
+    write_json(run.environment, describe_environment())
     told = _told(cooked, members, directory)
     state = {"selected": None, "last": {}, "oracle": {}, "soup": told}
-    checkpoints.save_tensors(partial / BEST, best.unfolded(cooked.weights), state)
+    checkpoints.save_tensors(run.best, best.unfolded(cooked.weights), state)
     result = _result(cooked, members, partial, told)
     result.save()
     return result

@@ -16,6 +16,7 @@ from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.lock import Held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.faults import fault_lines, note_log
 from jlrun.runs.saved_run import to_yaml
 from jlrun.runs.sweeps.records import REJECTED
@@ -44,7 +45,7 @@ def run_job(cfg: DictConfig) -> float | None:
     except RunError as error:
         _record(directory, cfg, overrides, str(error), rejected=False)
     except Exception as error:
-        note_log(error, directory / "result.json")
+        note_log(error, RunDirectory(directory).result)
         lines = fault_lines(error)
         _record(directory, cfg, overrides, traceback.format_exc(), rejected=False, lines=lines)
     return None
@@ -59,7 +60,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
-        config["baselines_cache"] = str(sweep / "baselines")
+        config["baselines_cache"] = str(RunDirectory(sweep).baselines)
     tables = with_tables(config)
     config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
     if problems:
@@ -77,7 +78,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
 
 def _begun(directory: Path, config: dict[str, Any]) -> bool:
     """Whether an earlier launch of the sweep began this very job."""
-    file = directory / "config.yaml"
+    file = RunDirectory(directory).config
     return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
 
 
@@ -113,4 +114,4 @@ def _record(
     }
     content |= {"status": "failed", "error": error, REJECTED: rejected}
     with suppress(OSError):  # of a full disk, which the error tells
-        write_json(directory / "result.json", content)
+        write_json(RunDirectory(directory).result, content)

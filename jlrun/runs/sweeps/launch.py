@@ -25,6 +25,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.lock import held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.runs.sweeps.job import run_job
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
@@ -85,7 +86,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
 
 
 def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
-    file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
+    file = RunDirectory(directory).sweep_config
     if not file.exists():
         return
     before = _overrides_of(file)

@@ -9,6 +9,7 @@ from typing import Any
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.reporting.result import read_result
 from jlrun.runs.saved_run import load_config
@@ -43,7 +44,7 @@ class JobRecord:
 
 def read_jobs(directory: Path) -> list[JobRecord]:
     """Return the jobs in a sweep's folder, in the order of their numbers."""
-    folders = {file.parent for file in directory.rglob("result.json")}
+    folders = {file.parent for file in directory.rglob(RunDirectory(directory).result.name)}
     # What lies within a run's folder is not a run.
     runs = [folder for folder in folders if not folders & set(folder.parents)]
     jobs = [_read(folder, directory) for folder in runs]
@@ -93,7 +94,7 @@ def _baseline_score(result: Mapping[str, Any], task: str, metric: str) -> float 
 def _read(folder: Path, directory: Path) -> JobRecord | None:
     try:
         result = read_result(folder)
-        with reading(folder / "result.json", REWRITE):
+        with reading(RunDirectory(folder).result, REWRITE):
             return None if result is None else _record(result, folder, directory)
     except UserError as error:
         name = folder.relative_to(directory).as_posix()
