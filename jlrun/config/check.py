@@ -7,19 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
-from jlrun.config.data_nodes import SEVERAL, SINGLE
 from jlrun.config.data_parts import check_data_parts
+from jlrun.config.groups import GROUPS, places
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
-from jlrun.config.slots import places
 from jlrun.config.tables import with_tables
 from jlrun.errors import Problem, UserError
 
 _NO_SUCH_KEY = "there is no such key"
-_BUILT = frozenset(
-    {"optimizer", "scheduler", "heads", "weighting", "fusion", "sharing", "sampling", "terms"}
-    | {"backbone", "balance", *SINGLE, SEVERAL}
-)
+_BUILT = frozenset(key for group in GROUPS if group.slot for key in group.keys)
 
 
 def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed:

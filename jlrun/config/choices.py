@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import COMPOSITION_ERRORS, CONFIG_NAME, composition_problem
+from jlrun.config.groups import GROUPS
 from jlrun.config.hydra_internals import (
     CachingConfigRepository,
     ConfigLoaderImpl,
@@ -23,8 +24,7 @@ from jlrun.config.parsing import key_of, options_of
 from jlrun.config.suggest import elsewhere, nearest
 from jlrun.errors import Problem, did_you_mean
 
-# What the other options and keys mean hangs on these.
-_DECISIVE = frozenset({"mode", "strategy", "experiment"})
+_DECISIVE = frozenset(group.name for group in GROUPS if group.decisive)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+
+from jlrun.config.options import package_folder
 
 Config = Mapping[str, Any]
 
@@ -69,3 +72,23 @@ def _name(path: str) -> str | None:
     """Return what one of several data sets is called."""
     parent, _, name = path.partition(".")
     return name if parent == SEVERAL else None
+
+
+def reserved_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that are not arguments of its target."""
+    return subset_keys() | {"tasks", "modalities", "augment", *START}
+
+
+def subset_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that choose its rows: fields of `Subset`."""
+    return keys_in_file("dataset/_subset.yaml") - {"augment"}
+
+
+@cache
+def keys_in_file(file: str) -> frozenset[str]:
+    """Return the top-level keys of a YAML file of ``conf/``; none for no file."""
+    import yaml
+
+    if not file:
+        return frozenset()
+    return frozenset(yaml.safe_load((package_folder() / file).read_text(encoding="utf-8")))

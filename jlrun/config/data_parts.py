@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jlrun.config.data_nodes import data_nodes, infers
+from jlrun.config.data_nodes import data_nodes, infers, subset_keys
 from jlrun.config.messages import shown
-from jlrun.config.slots import subset_keys
 from jlrun.errors import Problem
 
 Config = Mapping[str, Any]

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jlrun.config.data_nodes import data_nodes
+from jlrun.config.data_nodes import data_nodes, subset_keys
+from jlrun.config.groups import gradient_keys
 from jlrun.config.messages import problems_of
 from jlrun.config.signatures import coerced, read_signature
-from jlrun.config.slots import gradient_keys, subset_keys
 from jlrun.data.splits import Subset
 from jlrun.errors import Problem
 from jlrun.objective.weightings.gradient_options import GradientOptions

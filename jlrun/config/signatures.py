@@ -14,8 +14,9 @@ from pydantic.errors import PydanticUserError
 
 from jlrun.config import trust
 from jlrun.config.fitness import unfit
+from jlrun.config.groups import Place
 from jlrun.config.messages import problems_of, validate
-from jlrun.config.slots import PART, Place, Slot
+from jlrun.config.slots import PART, Slot
 from jlrun.config.suggest import nearest
 from jlrun.errors import Problem, UserError
 

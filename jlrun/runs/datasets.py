@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from jlrun.config.build import build
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
+from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, reserved_keys, task_labels, used_nodes
 from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
@@ -32,8 +32,6 @@ from jlrun.objective.terms.base import Term
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.holdout import withhold
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
-
-RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
 
 
 def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
@@ -101,7 +99,7 @@ def load_splits(
     Raises:
         UserError: if files are missing or wrong, or targets are out of range.
     """
-    own = {k: v for k, v in node.items() if k not in RESERVED}
+    own = {k: v for k, v in node.items() if k not in reserved_keys()}
     with placed_errors(name):
         found = build(own, DATASET)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.config.compose import Composed
+from jlrun.config.groups import GROUPS
 from jlrun.config.schema import Settings
 from jlrun.data.reports import told, write_accounts
 from jlrun.engine import describe_device, session
@@ -305,23 +306,13 @@ def _choices(settings: Settings) -> dict[str, Any]:
         name: getattr(settings, name)
         for name in ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
     }
-    parts = (
-        "optimizer",
-        "scheduler",
-        "weighting",
-        "sampling",
-        "fusion",
-        "balance",
-        "heads",
-        "dataset",
-        "source",
-        "target",
-    )
-    nodes = {name: getattr(settings, name) for name in parts}
+    groups = (group for group in GROUPS if group.slot and not group.many)
+    keys = (key for group in groups for key in group.keys)
+    nodes = {key: getattr(settings, key) for key in keys}
     targets = {
         name: node["_target_"].split(".")[-1]
         for name, node in nodes.items()
-        if node and "_target_" in node  # a source of weights may have no data
+        if node and "_target_" in node  # neither several data sets nor a source of weights
     }
     return {**plain, **targets, "optimizer.lr": settings.optimizer.get("lr")}
 

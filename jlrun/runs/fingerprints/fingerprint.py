@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from jlrun.config.data_nodes import reserved_keys
 from jlrun.data.file_checks import at_base
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows
@@ -21,7 +22,6 @@ from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.files.atomic import replace
 from jlrun.files.run_directory import RunDirectory
-from jlrun.runs.datasets import RESERVED
 from jlrun.runs.fingerprints.row_keys import content_keys, joined, key_of
 
 KINDS = ("train", "val", "test", "pool")
@@ -76,7 +76,7 @@ def fingerprint_of(
     found = {}
     for stream, each in splits.items():
         views = {kind: getattr(each, kind) for kind in (KINDS if with_pool else KINDS[:3])}
-        origin = {k: v for k, v in nodes[stream].items() if k not in RESERVED}
+        origin = {k: v for k, v in nodes[stream].items() if k not in reserved_keys()}
         found[stream] = DataPrint(each.classes, _split_prints(views, origin, contents))
     contents.save()
     return found

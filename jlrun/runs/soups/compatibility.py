@@ -7,11 +7,12 @@ from typing import Any
 
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
+from jlrun.config.data_nodes import reserved_keys
 from jlrun.config.slots import DATASET
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
 from jlrun.runs.building import head_node
-from jlrun.runs.datasets import RESERVED, dataset_nodes
+from jlrun.runs.datasets import dataset_nodes
 from jlrun.runs.soups.members import Member
 
 # What changes training alone: neither which rows there are nor how they are scored.
@@ -90,7 +91,7 @@ def _difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] 
 
 def _refuse_other_rows(first: Member, other: Member) -> None:
     for name, node in dataset_nodes(first.settings).items():
-        own = {k: v for k, v in node.items() if k not in RESERVED}
+        own = {k: v for k, v in node.items() if k not in reserved_keys()}
         dataset: Dataset = build(own, DATASET)
         if dataset.val is None:
             why = (
