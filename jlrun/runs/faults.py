@@ -51,7 +51,7 @@ def _is_installed(file: str) -> bool:
     """Whether code belongs to jlrun, Python or an installed library."""
     if file.startswith("<"):  # frozen modules, code that a library makes
         return True
-    ours = Path(__file__).resolve().parent
+    ours = Path(__file__).resolve().parents[1]
     paths = sysconfig.get_paths()
     names = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
     names += [*site.getsitepackages(), site.getusersitepackages(), sys.prefix]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli.main import main as cli
+from jlrun.cli import main as cli
 from jlrun.errors import shortened
 
 Capture = pytest.CaptureFixture[str]
