@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
-from jlrun.config.data_parts import check_data_parts
+from jlrun.config.data_nodes import data_nodes, infers, subset_keys
 from jlrun.config.groups import GROUPS, places
+from jlrun.config.messages import shown
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
 from jlrun.config.tables import with_tables
@@ -80,15 +81,14 @@ def check_values(config: dict[str, Any]) -> list[Problem]:
 
 def schema_problems(config: dict[str, Any]) -> list[Problem]:
     """Return what is wrong with the values that no class takes."""
-    from jlrun.config.schema_check import check_schema
+    from jlrun.config.messages import check_schema
 
     return check_schema(config)
 
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the nodes that name a class, imported for that."""
-    from jlrun.config.batch_checks import check_batch
-    from jlrun.config.key_checks import check_route, check_subsets
+    from jlrun.config.key_checks import check_batch, check_route, check_subsets
     from jlrun.config.signatures import check_place
 
     problems = [problem for place in places(config) for problem in check_place(place)]
@@ -123,3 +123,27 @@ def _sets_arguments(names: Names) -> bool:
 def distinct(problems: Sequence[Problem]) -> list[Problem]:
     """Return problems without repetitions, in their order."""
     return list(dict.fromkeys(problems))
+
+
+Config = Mapping[str, Any]
+
+
+def check_data_parts(config: Config) -> Iterator[Problem]:
+    """Yield the tasks and the augmentation that nothing can be built from, and deleted keys."""
+    for path, node in data_nodes(config).items():
+        fix = "to switch it off, set its values to 0, as in the options of the data set"
+        yield from _buildable(f"{path}.augment", node.get("augment"), fix)
+        tasks = node.get("tasks")
+        inferred = infers(node)
+        for name, task in tasks.items() if isinstance(tasks, Mapping) else ():
+            fix = f"to leave a task out, name the others in tasks=[…], or ~{path}.tasks.{name}"
+            yield from () if inferred else _buildable(f"{path}.tasks.{name}", task, fix)
+        for key in sorted(subset_keys() - node.keys()):
+            yield Problem(f"{path}.{key}", "is missing; every data set has it, see `jlrun ls`")
+
+
+def _buildable(path: str, node: Any, fix: str) -> Iterator[Problem]:
+    if not isinstance(node, Mapping):
+        yield Problem(path, f"{shown(node)} is not a group of keys with a _target_; {fix}")
+    elif not isinstance(node.get("_target_"), str):
+        yield Problem(path, f"has no _target_, the path of what it builds; {fix}")

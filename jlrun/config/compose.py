@@ -25,7 +25,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from jlrun.config.chosen import chose_batch_size
 from jlrun.config.hydra_internals import (
     CachingConfigRepository,
     ConfigLoaderImpl,
@@ -34,9 +33,8 @@ from jlrun.config.hydra_internals import (
     IConfigRepository,
 )
 from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
-from jlrun.config.named_overrides import quoted_names
-from jlrun.config.options import user_folders
-from jlrun.config.several_datasets import expand_datasets
+from jlrun.config.named_overrides import expand_datasets, quoted_names
+from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.errors import Problem, UserError
 from jlrun.files.bounded_text import refuse_expansion
 

@@ -10,8 +10,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from jlrun.config.hydra_internals import ConfigLoaderImpl, IConfigRepository
-from jlrun.config.named_overrides import quoted_names
-from jlrun.config.several_datasets import expand_datasets
+from jlrun.config.named_overrides import expand_datasets, quoted_names
 from jlrun.errors import Problem
 
 

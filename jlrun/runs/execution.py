@@ -44,11 +44,9 @@ from jlrun.runs.fingerprints import Fingerprint, check_unchanged
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
-from jlrun.runs.outcome import make_result, reused_scores
-from jlrun.runs.run_links import refuse_links
-from jlrun.runs.saved_run import load_run, to_yaml
+from jlrun.runs.outcome import look_at_spaces, make_result, reused_scores
+from jlrun.runs.saved_run import load_run, refuse_links, to_yaml
 from jlrun.runs.shared_baselines import SharedBaselines
-from jlrun.runs.shared_spaces import look_at_spaces
 from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.training.interruption import listening

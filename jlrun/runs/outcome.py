@@ -1,4 +1,4 @@
-"""What came of a run, from the fits that are done."""
+"""Outcome of a run, from the fits that are done."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scored_model import ScoredModel
+from jlrun.evaluation.retrieval import Findings, measure_spaces
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.files.run_directory import BEST
@@ -14,11 +15,12 @@ from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
+from jlrun.runs.datasets import retrieval_options
 from jlrun.runs.job import Job
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
-from jlrun.training.fit import FitResult
-from jlrun.training.plan import Fit
+from jlrun.training.fit import FitFolder, FitResult
+from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import MAIN_FIT
 
 
@@ -175,3 +177,28 @@ def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
 def _relations(job: Job) -> dict[str, Any]:
     found = read_relations(job.files.metrics)
     return {"diagnosis": found[-1].to_json()} if found else {}
+
+
+def look_at_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
+    """Score the spaces of the main fit with the selected weights of the last phase that had them.
+
+    Later phases move the encoders away from the projections; their weights are not looked at. This
+    reads the test split, once the run is done.
+
+    Args:
+        folder: of the main fit, with its checkpoints.
+        assembly: of the run.
+    """
+    fit, phase = assembly.plan.fits[0], learning_phase(assembly)
+    if phase is None:
+        return Findings()
+    model = assembly.new_model(fit)
+    checkpoints.load_model(folder.selected(fit, phase), model)
+    options = retrieval_options(assembly.settings)
+    return measure_spaces(model, assembly.engine, assembly.leading, assembly.specs, options)
+
+
+def learning_phase(assembly: Assembly) -> Phase | None:
+    """Return the last phase of the main fit in which terms between modalities act."""
+    acting = [phase for phase in assembly.plan.fits[0].phases if phase.across_modalities]
+    return acting[-1] if acting else None

@@ -9,7 +9,7 @@ import pytest
 from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
-from jlrun.runs.run_links import refuse_links
+from jlrun.runs.saved_run import refuse_links
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "result.json", "tb", "checkpoints/x"])

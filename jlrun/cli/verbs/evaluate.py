@@ -85,9 +85,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
     from jlrun.runs.assembly import assemble
-    from jlrun.runs.outcome import missing_scores
+    from jlrun.runs.outcome import look_at_spaces, missing_scores
     from jlrun.runs.saved_run import load_config
-    from jlrun.runs.shared_spaces import look_at_spaces
     from jlrun.training.fit import FitFolder
 
     config = changed(load_config(directory)[0], overrides)

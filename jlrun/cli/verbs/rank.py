@@ -14,7 +14,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
 from jlrun.reporting.recorders.formats import MISSING, format_score
-from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
+from jlrun.runs.ranking import MEAN_RANK, TITLES
 
 if TYPE_CHECKING:
     from rich.table import Table

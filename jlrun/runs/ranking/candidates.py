@@ -19,8 +19,7 @@ from jlrun.models.lora import is_lora_parameter
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.runs.building import make_model
-from jlrun.runs.ranking.blame import blaming
-from jlrun.runs.ranking.sources import Backbone, Run, Sources
+from jlrun.runs.ranking.sources import Backbone, Run, Sources, blaming
 from jlrun.runs.ranking.target import Target
 from jlrun.runs.saved_model import load_saved_model
 from jlrun.seeding import seed_everything

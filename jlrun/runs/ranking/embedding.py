@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.runs.ranking.blame import blaming
 from jlrun.runs.ranking.candidates import Candidate
+from jlrun.runs.ranking.sources import blaming
 from jlrun.runs.ranking.target import Target
 from jlrun.tasks import Binary, Multiclass
 

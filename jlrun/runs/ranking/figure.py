@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.plain import plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
-from jlrun.runs.ranking.titles import TITLES
+from jlrun.runs.ranking import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jlrun.errors import UserError
-from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
-from jlrun.runs.sweeps.ranks import mean_ranks
+from jlrun.runs.ranking import MEAN_RANK, TITLES
+from jlrun.runs.sweeps.orders import mean_ranks
 
 UNTRAINED = "untrained"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -12,7 +13,6 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.encoders.architectures import check_name
-from jlrun.runs.ranking.blame import blaming
 from jlrun.runs.saved_model import read_description
 from jlrun.runs.saved_run import load_run
 
@@ -131,3 +131,20 @@ def _each(texts: Sequence[str], read: Callable[[str], T], problems: list[Problem
 def _twice(option: str, names: Sequence[str]) -> list[Problem]:
     repeated = dict.fromkeys(name for name in names if names.count(name) > 1)
     return [Problem(option, f"names '{name}' twice") for name in repeated]
+
+
+@contextmanager
+def blaming(name: str) -> Iterator[None]:
+    """Let the errors that a user can cause begin with ``name``.
+
+    It takes the place of paths of the config, from which candidates do not come.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError([_of(name, problem) for problem in error.problems]) from error
+
+
+def _of(name: str, problem: Problem) -> Problem:
+    kept = problem.where and problem.where != name and not problem.where.startswith("backbone.")
+    return Problem(f"{name}: {problem.where}" if kept else name, problem.message)

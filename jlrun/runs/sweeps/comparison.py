@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from jlrun.runs.sweeps.groups import Group
-from jlrun.runs.sweeps.pareto import hypervolume, nondominated
-from jlrun.runs.sweeps.ranks import mean_ranks
+from jlrun.runs.sweeps.orders import hypervolume, mean_ranks, nondominated
 from jlrun.tasks import SMALLER_IS_BETTER
 
 MOST_TASKS = 6  # of a hypervolume: its time grows exponentially

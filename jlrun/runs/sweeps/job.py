@@ -53,7 +53,7 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
-    from jlrun.config.chosen import chose_batch_size
+    from jlrun.config.options import chose_batch_size
     from jlrun.config.tables import with_tables
     from jlrun.reporting.result import read_result
     from jlrun.runs.execution import execute, resume

@@ -10,10 +10,9 @@ from jlrun.config.schema import Settings
 from jlrun.data.batch import Batch
 from jlrun.data.view import View
 from jlrun.errors import UserError
-from jlrun.runs.ranking.blame import blaming
 from jlrun.runs.ranking.candidates import Candidate, each_candidate
 from jlrun.runs.ranking.embedding import embed
-from jlrun.runs.ranking.sources import Backbone, Sources, find_sources
+from jlrun.runs.ranking.sources import Backbone, Sources, blaming, find_sources
 from jlrun.runs.ranking.target import Target, load_targets
 from jlrun.runs.ranking.target_config import compose_target
 
