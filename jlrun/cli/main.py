@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _refuse_undecodable(arguments)
+        _check_decodable(arguments)
         return _run(arguments)
     except UserError as error:
         report(error.problems)
@@ -97,7 +97,7 @@ def _write_no_more() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _refuse_undecodable(arguments: Sequence[str]) -> None:
+def _check_decodable(arguments: Sequence[str]) -> None:
     """Refuse what neither a config nor a log can hold."""
     for argument in arguments:
         try:
@@ -148,7 +148,7 @@ def _experiment(arguments: list[str]) -> int:
 
         print(f"jlrun {jlrun.__version__}")
         return DONE
-    from jlrun.cli.verbs.ls import tell_shadowed
+    from jlrun.cli.verbs.ls import warn_of_shadowed
 
     _reject_verbs(options.overrides)
     if options.cfg or options.info:
@@ -163,7 +163,7 @@ def _experiment(arguments: list[str]) -> int:
             package=options.package,
             resolve=options.resolve,
         )
-    tell_shadowed(options.config_dir)
+    warn_of_shadowed(options.config_dir)
     if options.multirun:
         from jlrun.runs.sweeps.launch import launch
 

@@ -42,7 +42,7 @@ def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> An
         raise UserError(unknown)
     typed = _typed(path, signature, arguments)
     built = {key: _built(v, slot.parts.get(key, PART)) for key, v in typed.items()} | runtime
-    _refuse_incomplete(path, target, args, built)
+    _check_complete(path, target, args, built)
     try:
         return demand(target(*args, **built), path, slot)
     except UserError:
@@ -58,7 +58,7 @@ def _path(node: Mapping[str, Any], slot: Slot) -> str:
     return path
 
 
-def _refuse_incomplete(path: str, target: Any, args: Any, built: Mapping[str, Any]) -> None:
+def _check_complete(path: str, target: Any, args: Any, built: Mapping[str, Any]) -> None:
     try:
         inspect.signature(target).bind(*args, **built)
     except TypeError as error:

@@ -88,11 +88,16 @@ def schema_problems(config: dict[str, Any]) -> list[Problem]:
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the nodes that name a class, imported for that."""
-    from jlrun.config.key_checks import check_batch, check_route, check_subsets
+    from jlrun.config.key_checks import check_batch, check_gradient_options, check_subsets
     from jlrun.config.signatures import check_place
 
     problems = [problem for place in places(config) for problem in check_place(place)]
-    return [*problems, *check_subsets(config), *check_route(config), *check_batch(config)]
+    return [
+        *problems,
+        *check_subsets(config),
+        *check_gradient_options(config),
+        *check_batch(config),
+    ]
 
 
 def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Problem]:

@@ -32,7 +32,7 @@ from jlrun.config.hydra_internals import (
     ConfigSearchPathImpl,
     IConfigRepository,
 )
-from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
+from jlrun.config.hydra_node import check_origin, check_search_path
 from jlrun.config.named_overrides import expand_datasets, quoted_names
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.errors import Problem, UserError
@@ -121,7 +121,7 @@ class Loader(ConfigLoaderImpl):
         except KeyError as error:  # of hydra.job.env_copy
             raise UserError.of("hydra.job.env_copy", f"the environment has no {error}") from error
         # Here, since Hydra composes each job of a sweep anew, also in other processes.
-        refuse_foreign(cfg, OverridesParser.create().parse_overrides(expanded))
+        check_origin(cfg, OverridesParser.create().parse_overrides(expanded))
         return cfg
 
     def _process_config_searchpath(
@@ -130,7 +130,7 @@ class Loader(ConfigLoaderImpl):
         parsed_overrides: list[Override],
         repo: CachingConfigRepository,
     ) -> None:
-        refuse_search_path(parsed_overrides)
+        check_search_path(parsed_overrides)
         super()._process_config_searchpath(config_name, parsed_overrides, repo)
 
     def _compose_config_from_defaults_list(

@@ -45,7 +45,7 @@ _ALWAYS_TEXT = re.compile(
 _LIKE_ADDRESS = re.compile(r"[a-z]*(:/{0,2})?\$\{|[a-z]+://")
 
 
-def refuse_foreign(cfg: DictConfig, overrides: Sequence[Override]) -> None:
+def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
     """Refuse what in Hydra's node is not of Hydra or its installed plugins.
 
     Args:
@@ -72,7 +72,7 @@ def refuse_foreign(cfg: DictConfig, overrides: Sequence[Override]) -> None:
         raise UserError(list(dict.fromkeys(problems)))
 
 
-def refuse_search_path(overrides: Sequence[Override]) -> None:
+def check_search_path(overrides: Sequence[Override]) -> None:
     """Refuse folders of options within packages that are not trusted: looking there imports them.
 
     Raises:

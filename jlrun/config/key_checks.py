@@ -24,7 +24,7 @@ def check_subsets(config: Mapping[str, Any]) -> list[Problem]:
     return sorted((p for problems in found for p in problems), key=lambda problem: problem.where)
 
 
-def check_route(config: Mapping[str, Any]) -> list[Problem]:
+def check_gradient_options(config: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with ``weighting.gradients`` and the like."""
     node = config.get("weighting")
     if not isinstance(node, Mapping):

@@ -194,11 +194,11 @@ def task_specs(
                 f"{name}.tasks.{spec.column}",
                 f"at least two classes are needed, found: {found or 'none'}",
             )
-        _refuse_constant(f"{name}.tasks.{spec.column}", spec, splits)
+        _check_varies(f"{name}.tasks.{spec.column}", spec, splits)
     return specs
 
 
-def _refuse_constant(where: str, spec: TaskSpec, splits: Splits) -> None:
+def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
     """Refuse to learn numbers that are all the same."""
     if not isinstance(spec.task, Regression):
         return
@@ -214,7 +214,7 @@ def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
     return task.in_units(*splits.units[name]) if name in splits.units else task
 
 
-def make_feed(
+def make_labelled_streams(
     settings: Settings,
     engine: Engine,
     name: str,
@@ -269,16 +269,16 @@ def _stream_maker(
 
 
 def pretrained_on(
-    settings: Settings, feeds: tuple[LabelledStreams, ...]
+    settings: Settings, labelled: tuple[LabelledStreams, ...]
 ) -> tuple[LabelledStreams, ...]:
     """Return the data sets that self-supervised terms learn from."""
-    names = [feed.name.rpartition(".")[2] for feed in feeds]
+    names = [streams.name.rpartition(".")[2] for streams in labelled]
     for name in settings.pretraining.data or ():
         if name not in names:
             hint = did_you_mean(name, names)
             raise UserError.of("pretraining.data", f"the run has no data set '{name}'.{hint}")
     chosen = names if settings.pretraining.data is None else settings.pretraining.data
-    return tuple(feed for feed, name in zip(feeds, names, strict=True) if name in chosen)
+    return tuple(streams for streams, name in zip(labelled, names, strict=True) if name in chosen)
 
 
 def pretraining_stream(

@@ -63,7 +63,7 @@ def diagnose(
             check_unchanged(directory, assembly.fingerprint, fix=fix, kinds=("train",))
         fit = assembly.plan.fits[0]
         phase = _phase_of(fit, directory, checkpoint)
-        _refuse_one_task(directory, phase)
+        _check_several_tasks(directory, phase)
         model = assembly.new_model(fit)
         checkpoints.load_model(RunDirectory(directory).checkpoints / checkpoint, model)
         recipe = replace(
@@ -108,7 +108,7 @@ def _phase_of(fit: Fit, directory: Path, checkpoint: Checkpoint) -> Phase:
     return fit.phases[min(completed["phases"], len(fit.phases) - 1)]
 
 
-def _refuse_one_task(directory: Path, phase: Phase) -> None:
+def _check_several_tasks(directory: Path, phase: Phase) -> None:
     if len(phase.objectives) < 2:
         labels = [f"one task, '{objective.label}'" for objective in phase.objectives]
         raise UserError.of(

@@ -44,8 +44,8 @@ from jlrun.runs.fingerprints import Fingerprint, check_unchanged
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
-from jlrun.runs.outcome import look_at_spaces, make_result, reused_scores
-from jlrun.runs.saved_run import load_run, refuse_links, to_yaml
+from jlrun.runs.outcome import make_result, reused_scores, score_spaces
+from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.shared_baselines import SharedBaselines
 from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
@@ -138,9 +138,9 @@ def _run_longer(job: Job, epochs: int) -> Result:
 
 def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> Result:
 
-    _refuse_several_processes()
+    _check_one_process()
     if job.resumed:  # a folder that someone else may have made
-        refuse_links(job.directory)
+        check_links(job.directory)
     settings, node = job.settings, job.settings.recorder
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
@@ -153,7 +153,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         write_inputs()
         write_json(job.files.environment, _environment(assembly))
         describe_model(assembly, job.directory)
-        write_accounts(assembly.accounts, job.directory)
+        write_accounts(assembly.reports, job.directory)
         fingerprints.write(fingerprint, job.directory)
         recorder = make_recorder(
             job.directory,
@@ -173,7 +173,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             recorded = {} if finished else _recorded(job, assembly)
             recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
-            said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
+            said = (*told(assembly.reports), *_started_from(assembly), *assembly.notes, *fitted)
             for line in (*repaired, *notes, *job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
@@ -222,7 +222,7 @@ def _started_from(assembly: Assembly) -> list[str]:
     return [] if assembly.start is None else assembly.start.lines()
 
 
-def _refuse_several_processes() -> None:
+def _check_one_process() -> None:
     count = os.environ.get("WORLD_SIZE", "1")
     if count != "1":
         raise UserError.of(
@@ -261,7 +261,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
-    _refuse_idle_terms(fit)
+    _check_terms_act(fit)
     return Header(
         run_dir=job.directory,
         mode=job.settings.mode,
@@ -269,8 +269,10 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         parameters=model.num_parameters(),
         trainable=max(count_trainable(model, phase) for phase in fit.phases),
         data={
-            feed.name: {name: len(getattr(feed, name).rows) for name in ("train", "val", "test")}
-            for feed in assembly.feeds
+            streams.name: {
+                name: len(getattr(streams, name).rows) for name in ("train", "val", "test")
+            }
+            for streams in assembly.labelled
         },
         changed=_changed(job.overrides),
         settings=_choices(job.settings),
@@ -278,7 +280,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
     )
 
 
-def _refuse_idle_terms(fit: Fit) -> None:
+def _check_terms_act(fit: Fit) -> None:
     """Refuse terms that would act in no phase of the main fit."""
     offered = frozenset[str]().union(*(phase.offers for phase in fit.phases))
     for name, term in fit.phases[-1].recipe.make_terms().items():
@@ -360,7 +362,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= reused_scores(job, assembly)
-    spaces = look_at_spaces(job.folder(MAIN_FIT), assembly)
+    spaces = score_spaces(job.folder(MAIN_FIT), assembly)
     chosen = results[MAIN_FIT].selected
     at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results[MAIN_FIT].steps)
     record_spaces(assembly, spaces, at, context.recorder)

@@ -40,7 +40,7 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
 def _node_of(assembly: Assembly, spec: TaskSpec) -> Mapping[str, Any]:
     nodes = dataset_nodes(assembly.settings)
     return next(
-        nodes[feed.name]["tasks"][spec.column]
-        for feed in assembly.feeds
-        if any(known is spec for known in feed.tasks)
+        nodes[streams.name]["tasks"][spec.column]
+        for streams in assembly.labelled
+        if any(known is spec for known in streams.tasks)
     )

@@ -163,7 +163,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 def _data(assembly: Assembly) -> dict[str, Any]:
     """Return what data sets have to say of their rows."""
-    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    found = {name: account.to_json() for name, account in assembly.reports.items()}
     return {"data": found} if found else {}
 
 
@@ -179,7 +179,7 @@ def _relations(job: Job) -> dict[str, Any]:
     return {"diagnosis": found[-1].to_json()} if found else {}
 
 
-def look_at_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
+def score_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
     """Score the spaces of the main fit with the selected weights of the last phase that had them.
 
     Later phases move the encoders away from the projections; their weights are not looked at. This

@@ -64,7 +64,7 @@ def to_yaml(content: Any) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def refuse_links(directory: Path) -> None:
+def check_links(directory: Path) -> None:
     """Refuse to write into a folder whose files or folders are links to outside of it.
 
     The folder itself may be one, and so may what is above it. One that is absent has none.

@@ -85,7 +85,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
     from jlrun.runs.assembly import assemble
-    from jlrun.runs.outcome import look_at_spaces, missing_scores
+    from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_config
     from jlrun.training.fit import FitFolder
 
@@ -97,7 +97,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
-        for line in warnings(assembly.accounts):
+        for line in warnings(assembly.reports):
             print(line, file=sys.stderr)
         for line in check_data(directory, assembly, overrides):
             print(line)
@@ -117,7 +117,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class,)),
             "per_class": per_class.by_task(),
             **more,
-            **look_at_spaces(folder, assembly).to_json(),
+            **score_spaces(folder, assembly).to_json(),
         }
 
 

@@ -51,7 +51,7 @@ def class_vectors(
             of the table, or a value is not a finite number.
     """
     table = _table(source, classes, where)
-    _refuse_constant(table, where)
+    _check_varies(table, where)
     rows = {name: i for i, name in enumerate(table.classes)}
     missing = [name for name in classes if name not in rows]
     if missing:
@@ -101,7 +101,7 @@ def _table(source: str | Mapping[str, Any], classes: Sequence[str], where: str) 
     return read_table(Path(source).expanduser(), classes, where)
 
 
-def _refuse_constant(table: Table, where: str) -> None:
+def _check_varies(table: Table, where: str) -> None:
     if len(table.classes) < 2:
         raise UserError.of(where, f"at least two classes are needed, found {len(table.classes)}")
     same = (table.values == table.values[0]).all(dim=0)

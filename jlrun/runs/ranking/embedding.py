@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.runs.ranking.candidates import Candidate
-from jlrun.runs.ranking.sources import blaming
+from jlrun.runs.ranking.sources import attributed_to
 from jlrun.runs.ranking.target import Target
 from jlrun.tasks import Binary, Multiclass
 
@@ -49,7 +49,7 @@ def embed(candidate: Candidate, target: Target) -> Embedding:
     heads = [objective.head for objective in candidate.scored] or list(candidate.model.heads)
     features: list[Tensor] = []
     probabilities: dict[str, list[Tensor]] = {objective.spec.name: [] for objective in deciding}
-    with blaming(candidate.name):
+    with attributed_to(candidate.name):
         for batch in target.stream(candidate.specs).sweep():
             with target.engine.autocast():
                 outputs = candidate.model(batch, heads)

@@ -113,7 +113,7 @@ def _run(text: str) -> Run:
 
 def _backbone(text: str, resize: int | None) -> Backbone:
     model, _, weights = text.partition(":")
-    with blaming(f"--backbones {text}"):
+    with attributed_to(f"--backbones {text}"):
         check_name(model)
     return Backbone(text, model, weights or PUBLISHED, resize)
 
@@ -134,7 +134,7 @@ def _twice(option: str, names: Sequence[str]) -> list[Problem]:
 
 
 @contextmanager
-def blaming(name: str) -> Iterator[None]:
+def attributed_to(name: str) -> Iterator[None]:
     """Let the errors that a user can cause begin with ``name``.
 
     It takes the place of paths of the config, from which candidates do not come.

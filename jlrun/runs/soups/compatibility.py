@@ -20,7 +20,7 @@ ONLY_TRAINING = frozenset({"augment", "label_smoothing"})
 _ABSENT = "nothing"
 
 
-def refuse_unlike(members: Sequence[Member]) -> None:
+def check_compatible(members: Sequence[Member]) -> None:
     """Refuse runs of unlike data, splits or architectures, and name the first difference.
 
     The validation rows that the soup is selected by must not be training rows of any member. Where
@@ -33,11 +33,11 @@ def refuse_unlike(members: Sequence[Member]) -> None:
     first, *others = members
     for other in others:
         why = "runs must have been trained, selected and scored on the same rows in the same way"
-        _refuse_difference(first, other, _data(first), _data(other), why)
+        _check_equal(first, other, _data(first), _data(other), why)
         if other.settings.seed != first.settings.seed:
-            _refuse_other_rows(first, other)
+            _check_same_validation_rows(first, other)
         why = "weights can be averaged between models of one architecture"
-        _refuse_difference(first, other, _architecture(first), _architecture(other), why)
+        _check_equal(first, other, _architecture(first), _architecture(other), why)
 
 
 def _data(member: Member) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _architecture(member: Member) -> dict[str, Any]:
     }
 
 
-def _refuse_difference(
+def _check_equal(
     first: Member, other: Member, ours: Mapping[str, Any], theirs: Mapping[str, Any], why: str
 ) -> None:
     difference = _difference(ours, theirs)
@@ -89,7 +89,7 @@ def _difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] 
     return None
 
 
-def _refuse_other_rows(first: Member, other: Member) -> None:
+def _check_same_validation_rows(first: Member, other: Member) -> None:
     for name, node in dataset_nodes(first.settings).items():
         own = {k: v for k, v in node.items() if k not in reserved_keys()}
         dataset: Dataset = build(own, DATASET)

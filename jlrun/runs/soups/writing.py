@@ -31,7 +31,7 @@ def check_output(directory: Path) -> None:
     check_folder(directory, "--output")
 
 
-def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> Result:
+def write_soup(soup: RunSoup, members: Sequence[Member], directory: Path) -> Result:
     """Write a complete run directory with the config of the best member; it appears as a whole.
 
     Args:
@@ -40,12 +40,12 @@ def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> R
         directory: that `check_output` lets pass.
     """
     directory = directory.resolve()
-    best = members[cooked.chosen[0]]
+    best = members[soup.chosen[0]]
     partial = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        result = _write(cooked, members, best, partial, directory)
+        result = _write(soup, members, best, partial, directory)
         os.replace(partial, directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -53,7 +53,7 @@ def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> R
 
 
 def _write(
-    cooked: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
+    soup: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
 ) -> Result:
     """Write to ``partial`` what will lie in ``directory``."""
     of_best, run = RunDirectory(best.directory), RunDirectory(partial)
@@ -62,28 +62,28 @@ def _write(
         if file.exists():
             shutil.copyfile(file, partial / file.name)
     write_json(run.environment, describe_environment())
-    told = _told(cooked, members, directory)
+    told = _told(soup, members, directory)
     state = {"selected": None, "last": {}, "oracle": {}, "soup": told}
-    checkpoints.save_tensors(run.best, best.unfolded(cooked.weights), state)
-    result = _result(cooked, members, partial, told)
+    checkpoints.save_tensors(run.best, best.unfolded(soup.weights), state)
+    result = _result(soup, members, partial, told)
     result.save()
     return result
 
 
-def _told(cooked: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
+def _told(soup: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
     names = [os.path.relpath(member.directory.resolve(), directory) for member in members]
     return {
-        "members": [names[i] for i in cooked.chosen],
-        "val_scores": dict(zip(names, cooked.scores, strict=True)),
-        "uniform_val_score": cooked.uniform,
-        "val_score": cooked.score,
+        "members": [names[i] for i in soup.chosen],
+        "val_scores": dict(zip(names, soup.scores, strict=True)),
+        "uniform_val_score": soup.uniform,
+        "val_score": soup.score,
     }
 
 
 def _result(
-    cooked: RunSoup, members: Sequence[Member], directory: Path, told: dict[str, Any]
+    soup: RunSoup, members: Sequence[Member], directory: Path, told: dict[str, Any]
 ) -> Result:
-    best = members[cooked.chosen[0]]
+    best = members[soup.chosen[0]]
     costs = [member.result.get("cost") or {} for member in members]
     return Result(
         directory=directory,
@@ -91,12 +91,12 @@ def _result(
         mode=best.settings.mode,
         seed=best.settings.seed,
         overrides=tuple(best.result["overrides"]),
-        test=cooked.test,
-        val=cooked.val,
-        objective={"name": cooked.criterion, "value": cooked.score, "direction": "maximize"},
-        primary=cooked.primary,
+        test=soup.test,
+        val=soup.val,
+        objective={"name": soup.criterion, "value": soup.score, "direction": "maximize"},
+        primary=soup.primary,
         model=best.result.get("model"),
         # of all runs: a soup has to be chosen from something
         cost={"train_seconds": sum(cost.get("train_seconds") or 0.0 for cost in costs)},
-        extra={**cooked.also, "soup": told},
+        extra={**soup.also, "soup": told},
     )

@@ -56,7 +56,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
         stack.enter_context(held(directory, "hydra.sweep.dir"))
-        _refuse_another(directory, list(hydra.overrides.task))
+        _check_same_sweep(directory, list(hydra.overrides.task))
         print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
         # Settled once: each worker would resolve the time and the id in its name anew.
@@ -85,7 +85,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     return _exit_code(jobs)
 
 
-def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
+def _check_same_sweep(directory: Path, overrides: Sequence[str]) -> None:
     file = RunDirectory(directory).sweep_config
     if not file.exists():
         return
