@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refused_by_the_system(error: OSError) -> int:
-    """Say which file the system refused, and why."""
+    """Report which file the system refused, and why."""
     from jlrun.files.places import FULL
 
     reason = error.strerror or str(error) or type(error).__name__
@@ -92,13 +92,13 @@ def _refused_by_the_system(error: OSError) -> int:
 
 
 def _write_no_more() -> None:
-    """Let what is still to be printed vanish: Python would fail over it at its end."""
+    """Discard what is still to be printed: flushing it at exit would fail."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_decodable(arguments: Sequence[str]) -> None:
-    """Refuse what neither a config nor a log can hold."""
+    """Check that arguments are valid UTF-8, as configs and logs are."""
     for argument in arguments:
         try:
             argument.encode()
@@ -196,7 +196,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _reject_verbs(overrides: Sequence[str]) -> None:
-    """Tell a misspelt verb, or one that does not come first, from an override.
+    """Check that no override is a misspelt verb, or a verb that does not come first.
 
     Raises:
         UserError: if there is one.

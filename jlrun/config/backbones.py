@@ -1,4 +1,4 @@
-"""Which encoder of a config a modality has."""
+"""Encoders of a config by modality."""
 
 from __future__ import annotations
 

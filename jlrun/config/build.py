@@ -54,7 +54,7 @@ def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> An
 def _path(node: Mapping[str, Any], slot: Slot) -> str:
     path = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(path, str):
-        raise UserError.of("", f"a node without a _target_ stands where {slot.what} is described")
+        raise UserError.of("", f"there is a node without a _target_ where {slot.what} is described")
     return path
 
 
@@ -66,13 +66,13 @@ def _check_complete(path: str, target: Any, args: Any, built: Mapping[str, Any])
 
 
 def builds(node: Mapping[str, Any], base: type) -> bool:
-    """Whether the target of ``node`` is a class derived from ``base``."""
+    """Return whether the target of ``node`` is a class derived from ``base``."""
     target = trust.find(str(node["_target_"]))
     return inspect.isclass(target) and issubclass(target, base)
 
 
 def takes_class_names(node: Mapping[str, Any]) -> bool:
-    """Whether the target of ``node`` ends its positional parameters in ``*classes``."""
+    """Return whether the target of ``node`` ends its positional parameters in ``*classes``."""
     parameters = inspect.signature(trust.find(str(node["_target_"]))).parameters.values()
     return any(p.kind is p.VAR_POSITIONAL and p.name == "classes" for p in parameters)
 

@@ -46,7 +46,7 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 
 def _other_problems(names: Names) -> list[Problem]:
-    """Return what else is wrong beside names, importing no more than what the user set needs."""
+    """Return problems other than names, importing no more than what the user set needs."""
     if names.base is None:
         return []
     try:
@@ -103,8 +103,8 @@ def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
 def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Problem]:
     """Return what can be said without importing PyTorch."""
     problems = [Problem(path, f"must be set: {path}=…") for path in _unset(config)]
-    told = {problem.where for problem in problems}
-    problems += [problem for problem in schema_problems(config) if problem.where not in told]
+    reported = {problem.where for problem in problems}
+    problems += [problem for problem in schema_problems(config) if problem.where not in reported]
     return [*problems, *check_data_parts(config), *check_parts(config, overrides)]
 
 
@@ -120,7 +120,7 @@ def _unset(config: Any, path: str = "") -> list[str]:
 
 
 def _sets_arguments(names: Names) -> bool:
-    """Whether an override sets a value that only the signature of some class can judge."""
+    """Return whether an override sets a value that only the signature of some class can judge."""
     keys = [override.key_or_group for override in names.values]
     return any("." in key and key.partition(".")[0] in _BUILT for key in keys)
 

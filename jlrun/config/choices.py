@@ -1,4 +1,4 @@
-"""Follow the chosen options through the defaults lists; tell choices that are not there."""
+"""Chosen options, followed through the defaults lists; choices that do not exist."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Base:
 
 
 def chooses_option(repository: IConfigRepository, override: Override) -> bool:
-    """Whether an override chooses an option of a group, rather than setting a value."""
+    """Return whether an override chooses an option of a group, rather than setting a value."""
     exists = repository.group_exists(override.key_or_group)
     return exists and not isinstance(override.value(), dict)
 

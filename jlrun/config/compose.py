@@ -39,7 +39,7 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.bounded_text import refuse_expansion
 
 CONFIG_NAME = "jlrun"
-# What Hydra and OmegaConf say of a config, and what they stumble over in one that is odd enough.
+# Errors that Hydra and OmegaConf raise on purpose, and those that odd configs provoke.
 _SAID = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 _STUMBLED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError)
 COMPOSITION_ERRORS = (*_SAID, *_STUMBLED)
@@ -57,7 +57,7 @@ class Composed:
         config: plain and fully resolved, without Hydra's own node.
         overrides: what the user asked for.
         run_dir: absolute path of the folder of this run.
-        inferred: what the config says that the user left to the data, and why.
+        inferred: lines on what was inferred from the data, and why.
         own_batch_size: whether the batch size is the user's choice, which is not made smaller.
     """
 
@@ -74,8 +74,8 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     The user's ``./conf`` and ``config_dir`` are searched after the options that jlrun ships.
 
     Raises:
-        UserError: for the first thing that keeps the config from being composed; `checked` tells
-            all of them, with the nearest right names.
+        UserError: for the first thing that keeps the config from being composed; `checked`
+            reports all of them, with the nearest right names.
     """
     with hydra_state():
         cfg = load(make_loader(config_dir), overrides)
@@ -169,7 +169,7 @@ def load(loader: ConfigLoaderImpl, overrides: Sequence[str], *, sweep: bool = Fa
     """Return the config with Hydra's node.
 
     Raises:
-        UserError: with what Hydra has to say, in one line.
+        UserError: with Hydra's message, in one line.
     """
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     try:
@@ -222,8 +222,8 @@ def composition_problem(error: Exception) -> Problem:
     if isinstance(error, RecursionError):
         return Problem("", "values are nested too deeply, or refer to each other in a circle")
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    told = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
-    where = str(getattr(cause, "full_key", None) or (told[1] if told else ""))
+    full_key = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
+    where = str(getattr(cause, "full_key", None) or (full_key[1] if full_key else ""))
     if where == "hydra.sweeper.params":
         return Problem(where, "name the values of a sweep in the command: --multirun seed=1,2")
     if isinstance(cause, YAMLError):
@@ -233,7 +233,7 @@ def composition_problem(error: Exception) -> Problem:
     if isinstance(cause, _STUMBLED) and not isinstance(cause, OmegaConfBaseException):
         return Problem(where, f"this can't be composed to a config ({message})")
     if "Cannot merge DictConfig with ListConfig" in message:
-        return Problem(where, "a list stands where a group of keys is needed, as in {a: 1}")
+        return Problem(where, "there is a list where a group of keys is needed, as in {a: 1}")
     return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))
 
 
@@ -258,7 +258,7 @@ def _job_name() -> str:
 
 @contextmanager
 def _hydra_config(cfg: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:…}`` refer to ``cfg``."""
+    """Make ``${hydra:…}`` refer to ``cfg``."""
     instance = HydraConfig.instance()
     outer = instance.cfg
     instance.set_config(cfg)

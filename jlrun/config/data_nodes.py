@@ -51,7 +51,7 @@ def used_nodes(config: Config) -> dict[str, Config]:
 
 
 def infers(node: Config) -> bool:
-    """Whether a node may leave its tasks and modalities to be inferred from its file."""
+    """Return whether a node may leave its tasks and modalities to be inferred from its file."""
     return str(node.get("_target_")).startswith("jlrun.data.tables.")
 
 

@@ -1,4 +1,4 @@
-"""What may stand in Hydra's own node, which Hydra builds and runs without asking jlrun.
+"""Checks of Hydra's own node, which Hydra builds and runs without asking jlrun.
 
 A sweep builds ``hydra.launcher``, ``hydra.sweeper`` and ``hydra.callbacks``, hands
 ``hydra.job_logging`` and ``hydra.hydra_logging`` to `logging.config.dictConfig`, which imports and
@@ -46,7 +46,7 @@ _LIKE_ADDRESS = re.compile(r"[a-z]*(:/{0,2})?\$\{|[a-z]+://")
 
 
 def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
-    """Refuse what in Hydra's node is not of Hydra or its installed plugins.
+    """Check that Hydra's node names only classes of Hydra and its installed plugins.
 
     Args:
         cfg: composed config with Hydra's node, before anything of it is built.
@@ -73,7 +73,7 @@ def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
 
 
 def check_search_path(overrides: Sequence[Override]) -> None:
-    """Refuse folders of options within packages that are not trusted: looking there imports them.
+    """Check that folders of options lie in trusted packages only: searching one imports it.
 
     Raises:
         UserError: with the first of them.
@@ -124,7 +124,7 @@ def _is_one_interpolation(text: str) -> bool:
 
 
 def _is_plain(node: Any) -> bool:
-    """Whether what an interpolation refers to is a single value, also when a job begins.
+    """Return whether what an interpolation refers to is a single value, also when a job begins.
 
     A resolver may see something else by then, such as the number of the job.
     """

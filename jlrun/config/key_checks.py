@@ -47,7 +47,7 @@ def _wrong(
 
 
 def rows_at_once(config: Mapping[str, Any]) -> int | None:
-    """Return how many rows of a stream pass through the model at once; None if that is not said."""
+    """Return the rows of a stream that pass through the model at once; None if unknown."""
     size, engine = config.get("batch_size"), config.get("engine")
     parts = engine.get("accumulate", 1) if isinstance(engine, Mapping) else 1
     if not isinstance(size, int) or not isinstance(parts, int) or parts < 1:
@@ -78,5 +78,5 @@ def _compares_rows(node: Any) -> bool:
         return False
     try:
         return bool(getattr(trust.find(target), "compares_rows", False))
-    except UserError:  # told of elsewhere
+    except UserError:  # reported elsewhere
         return False

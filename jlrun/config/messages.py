@@ -96,9 +96,9 @@ def _holds(value: Any, part: int | str) -> bool:
 def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
     # A member that is some class, such as Tensor, cannot be written in a config.
     details = [d for d in details if d["type"] not in _CLASSES] or details
-    for tell in (_missing, _unknown, _choice, _limit, _custom):
+    for describe in (_missing, _unknown, _choice, _limit, _custom):
         for detail in details:
-            message = tell(path, detail)
+            message = describe(path, detail)
             if message:
                 return message
     kinds = dict.fromkeys(_expected(detail) for detail in details)

@@ -18,7 +18,7 @@ from jlrun.errors import Problem, UserError
 
 @dataclass
 class Names:
-    """What is known of the names in some overrides.
+    """Names in overrides: those that exist, and problems with the others.
 
     Attributes:
         problems: names that do not exist.

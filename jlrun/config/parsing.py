@@ -87,7 +87,7 @@ def options_of(repository: IConfigRepository, group: str) -> list[str]:
 
 
 def _as_choice(repository: IConfigRepository, text: str) -> str:
-    """Say what the name of a group or an option, alone, may have meant."""
+    """Return what the name of a group or an option, alone, may have meant."""
     if repository.group_exists(text):
         choices = ", ".join(f"{text}={option}" for option in options_of(repository, text))
         return f" Choose from: {choices}." if choices else ""

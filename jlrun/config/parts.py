@@ -26,7 +26,7 @@ def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
 
     Args:
         config: a resolved config.
-        overrides: what the user asked for, where a choice without effect is to be told.
+        overrides: those of the user, to report choices without effect.
     """
     problems = [problem for check in _CHECKS for problem in check(config)]
     idle = (*_backbones_without_input(config, overrides), *_heads_without_task(config, overrides))
@@ -63,7 +63,7 @@ def _datasets(config: Config) -> Iterator[Problem]:
             yield Problem(key, f"there is no data set; choose one with {group}=…")
             continue
         if infers(node):
-            continue  # `with_tables` tells what keeps it from that
+            continue  # `with_tables` reports the reason
         if not (isinstance(node.get("tasks"), Mapping) and node["tasks"]):
             yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
         if not _names(node.get("modalities")):

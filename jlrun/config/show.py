@@ -56,7 +56,7 @@ def config(
 
 
 def info(kind: str, overrides: Sequence[str], config_dir: str | None) -> int:
-    """Print how the configuration is composed, as Hydra tells it, and return 0."""
+    """Print Hydra's account of how the configuration is composed, and return 0."""
     with hydra_state():
         loader = make_loader(config_dir)
         _loaded(loader, overrides)

@@ -34,7 +34,7 @@ class Slot:
 
     @property
     def demanded(self) -> str:
-        """What a class must be to stand here."""
+        """Requirement on a class, for messages."""
         return " or ".join(self.bases) or f"callable with ({', '.join(self.call)})"
 
 

@@ -29,7 +29,7 @@ def nearest(found: str, valid: Iterable[str]) -> str | None:
 
 
 def elsewhere(key: str, mode: str) -> str:
-    """Say which mode or choice has ``key``, a known name that this config lacks; else ''."""
+    """Return which mode or choice has ``key``, a known name that this config lacks; else ''."""
     root = key.split(".")[0]
     group, _, package = root.partition("@")
     if mode == "transfer" and root == "dataset":

@@ -127,7 +127,7 @@ def _member(holder: Any, name: str, holder_path: str, path: str) -> Any:
 
 
 def _check_home(found: Any, path: str) -> None:
-    """Refuse what a trusted module merely imported from elsewhere."""
+    """Check that a trusted module defines the object, rather than importing it from elsewhere."""
     home = top_package(inspect.unwrap(found))
     if home not in trusted_packages():
         raise _untrusted(path, home or "another package")

@@ -64,7 +64,7 @@ PRETRAINING = frozenset({"views", "several modalities"})
 
 @dataclass(frozen=True)
 class Assembly:
-    """What `assemble` builds.
+    """Everything that `assemble` builds.
 
     Attributes:
         settings: the config.
@@ -73,10 +73,10 @@ class Assembly:
         labelled: the data sets in use, for the records.
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
-        accounts: stream name -> what its data set has to say of itself, where it has.
+        accounts: stream name -> report of its data set, if it has one.
         splits: stream name -> the rows of its data set.
         uses_pool: whether rows are learned from without their labels.
-        notes: what is to be told of how data sets were brought together.
+        notes: lines on how data sets were brought together.
     """
 
     settings: Settings
@@ -91,7 +91,7 @@ class Assembly:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Which rows are in which split, and what is in them."""
+        """Fingerprint of the rows of each split."""
         return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
 
     notes: tuple[str, ...] = ()
@@ -136,10 +136,10 @@ def assemble(settings: Settings) -> Assembly:
     uses_pool = settings.strategy in ("adapt", "generalize") or bool(needs & PRETRAINING)
     if uses_pool:
         check_files(each.pool for each in splits.values())
-    beside = "views" in needs and settings.pretraining.epochs == 0
+    with_views = "views" in needs and settings.pretraining.epochs == 0
     carried = specs | also_carried(terms, splits.values())
     labelled = tuple(
-        make_labelled_streams(settings, engine, name, node, splits[name], carried, beside)
+        make_labelled_streams(settings, engine, name, node, splits[name], carried, with_views)
         for name, node in nodes.items()
     )
     labelled = named_as_target(labelled, matching)

@@ -140,7 +140,7 @@ def _check_names(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
 
 @contextmanager
 def placed_errors(name: str) -> Iterator[None]:
-    """Let errors that speak of ``dataset.…`` speak of where the data set stands."""
+    """Replace ``dataset.…`` in errors by the config path of the data set."""
     try:
         yield
     except UserError as error:
@@ -199,7 +199,7 @@ def task_specs(
 
 
 def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
-    """Refuse to learn numbers that are all the same."""
+    """Check that a regression target is not constant."""
     if not isinstance(spec.task, Regression):
         return
     values, mask = splits.train.targets[spec.column], splits.train.labelled.get(spec.column)
@@ -309,7 +309,7 @@ def pretraining_stream(
 def also_carried(terms: Iterable[object], splits: Iterable[Splits]) -> dict[str, Spec]:
     """Return the modalities that batches carry for terms, such as those of a teacher.
 
-    Those that a data set lacks are left out: the term says so itself.
+    Those that a data set lacks are left out: the term reports them itself.
     """
     wanted = {m for t in terms if isinstance(t, Term) for m in t.other_modalities()}
     first, *others = (each.modalities for each in splits)

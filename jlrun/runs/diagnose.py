@@ -1,4 +1,4 @@
-"""Look at how the tasks of a saved run get along, on its training batches."""
+"""Diagnosis of a saved run: gradients and affinities of its tasks, on training batches."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from jlrun.evaluation.missing.tags import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk
-from jlrun.files.places import told as told_of_disk
+from jlrun.files.places import told as disk_message
 from jlrun.files.run_directory import RunDirectory
 from jlrun.objective.terms.base import Term
 from jlrun.reporting.recorders.choose import make_recorder
@@ -231,13 +231,13 @@ def _check_one_process() -> None:
 
 
 def _disk_message(error: OSError, directory: Path) -> str:
-    fix = "free some space" if error.errno in FULL else "mend it"
+    fix = "free some space" if error.errno in FULL else "repair it"
     go_on = f"jlrun resume {shlex.quote(str(directory))}"
-    return f"{told_of_disk(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+    return f"{disk_message(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
 
 
 def _repair(job: Job, assembly: Assembly) -> list[str]:
-    """Go on from the checkpoint before a damaged one; return what is to be told of it."""
+    """Go on from the checkpoint before a damaged one; return lines for the user."""
     found = (job.folder(fit.name).repair() for fit in assembly.plan.fits)
     return [line for line in found if line]
 
@@ -281,7 +281,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
 
 
 def _check_terms_act(fit: Fit) -> None:
-    """Refuse terms that would act in no phase of the main fit."""
+    """Check that every term acts in some phase of the main fit."""
     offered = frozenset[str]().union(*(phase.offers for phase in fit.phases))
     for name, term in fit.phases[-1].recipe.make_terms().items():
         needs = getattr(term, "needs", None)

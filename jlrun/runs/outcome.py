@@ -83,7 +83,7 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
-            **_beside(main),
+            **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),
             **comparison.extra,
@@ -98,8 +98,8 @@ def make_result(
     )
 
 
-def _beside(main: FitResult) -> dict[str, Any]:
-    """Return the test scores that selection did not choose, where they were looked at."""
+def _unselected(main: FitResult) -> dict[str, Any]:
+    """Return the test scores of checkpoints that selection did not choose, if measured."""
     return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
 
 
@@ -162,7 +162,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:
-    """Return what data sets have to say of their rows."""
+    """Return the reports of data sets."""
     found = {name: account.to_json() for name, account in assembly.reports.items()}
     return {"data": found} if found else {}
 

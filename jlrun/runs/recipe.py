@@ -65,7 +65,7 @@ def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
 
 
 def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientOptions]:
-    """Return the node of a weighting without the keys that say where its gradients come from."""
+    """Return the node of a weighting without the keys that choose where its gradients come from."""
     keys = {field.name for field in fields(GradientOptions)}
     gradient_options = GradientOptions(**{key: value for key, value in node.items() if key in keys})
     return {key: value for key, value in node.items() if key not in keys}, gradient_options

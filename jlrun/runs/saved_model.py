@@ -30,7 +30,7 @@ from jlrun.tasks.objective import Objective
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What `load_saved_model` returns.
+    """Selected model of a run, as `load_saved_model` returns it.
 
     Attributes:
         model: with the weights of ``checkpoints/best``, on the engine's device.
@@ -107,7 +107,7 @@ class _SavedHead(BaseModel):
 
 
 class _Description(BaseModel):
-    """What a ``model.json`` must hold."""
+    """Schema of ``model.json``."""
 
     modalities: dict[str, dict[str, Any]]
     heads: dict[str, _SavedHead]

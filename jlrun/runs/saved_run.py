@@ -65,7 +65,7 @@ def to_yaml(content: Any) -> str:
 
 
 def check_links(directory: Path) -> None:
-    """Refuse to write into a folder whose files or folders are links to outside of it.
+    """Check that no file or folder of a run is a link to outside of it.
 
     The folder itself may be one, and so may what is above it. One that is absent has none.
 

@@ -83,7 +83,7 @@ def named_as_target(
 
 
 def check_labels(settings: Settings, labelled: Sequence[LabelledStreams]) -> None:
-    """Refuse training on labels of which there are none.
+    """Check that every task to train has labelled rows.
 
     Raises:
         UserError: for a target that is fine-tuned or learned jointly.
@@ -144,7 +144,8 @@ def _left_out(
     own = {spec.name: spec for spec in target.tasks}
     for streams in (streams for streams in labelled if streams.name != "target"):
         for spec in streams.tasks:
+            name = f"{streams.name}.{spec.name}"
             if spec.name not in own:
-                yield f"{streams.name}.{spec.name} is learned on the source alone: the target lacks it"
+                yield f"{name} is learned on the source alone: the target lacks it"
             elif spec.name in scored and not spec.shares_head_with(own[spec.name]):
-                yield f"{streams.name}.{spec.name} has other classes, and a head that the target lacks"
+                yield f"{name} has other classes, and a head that the target lacks"

@@ -1,4 +1,4 @@
-"""What ``jlrun VERB`` can do besides training: one module per verb, each with a ``main``."""
+"""Verbs of the command: ``jlrun VERB`` runs `main` of the module of that name."""
 
 VERBS = {
     "ls": "groups and their options",

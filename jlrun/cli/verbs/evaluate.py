@@ -53,8 +53,8 @@ def main(args: list[str]) -> int:
                 table.add_row(split, Text(printable(task)), Text(metric), f"{value:.4f}")
     if table.row_count:
         Console().print(table)
-    told = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
-    for lines in (lines_of(scores) for lines_of in told):
+    sections = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
+    for lines in (lines_of(scores) for lines_of in sections):
         if lines:
             print("\n".join(["", *lines]))
     if parsed.output is not None:
@@ -122,7 +122,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
 
 
 def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:
-    """Check the data of a saved run; return what is to be told of it.
+    """Check the data of a saved run; return what is to be sections of it.
 
     Other data than the run's is meant where overrides name a data set, or the seed that divides it.
 

@@ -73,4 +73,7 @@ def _command(output: Path) -> str:
     if output.parent.name == "experiment":
         folder = shlex.quote(str(output.parent.parent))
         return f"jlrun --config-dir {folder} experiment={output.stem}"
-    return "move it to conf/experiment/ beside you, then: " + f"jlrun experiment={output.stem}"
+    return (
+        "move it to conf/experiment/ of the working directory, then: "
+        + f"jlrun experiment={output.stem}"
+    )

@@ -31,7 +31,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def warn_of_shadowed(config_dir: str | None) -> None:
-    """Say on stderr which of the user's files jlrun's own options hide."""
+    """Warn on stderr of the user's files that jlrun's own options hide."""
     for path in shadowed(user_folders(config_dir)):
         print(f"jlrun: {path} has no effect: jlrun has an option of that name", file=sys.stderr)
 

@@ -92,7 +92,7 @@ def _parsed(args: list[str]) -> Namespace:
 
 
 def _is_override(text: str) -> bool:
-    """Whether what follows an option with several values is an override, as in --runs A B seed=1.
+    """Return whether a value of an option with several is an override, as in --runs A B seed=1.
 
     ``resnet18:/a=b.pth`` is a model, and what exists is a run.
     """

@@ -24,7 +24,7 @@ def main(args: list[str]) -> int:
     """Average runs greedily and write the soup as a run; the runs are not changed.
 
     Raises:
-        UserError: if runs are unfinished or unlike, or something is in the way.
+        UserError: if runs are unfinished or incompatible, or the output exists.
     """
     parsed = _parsed(args)
     from jlrun.runs.soups import (

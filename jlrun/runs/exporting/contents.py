@@ -1,4 +1,4 @@
-"""What is exported of a run: tensors under plain names, and what one must know to use them."""
+"""Contents of an export: tensors under plain names, and a description of their use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from jlrun.strategies.zero_shot.leakage import learned_classes
 
 @dataclass(frozen=True)
 class Export:
-    """What `export_model` and `export_encoder` return.
+    """Export, as `export_model` and `export_encoder` return it.
 
     Attributes:
         tensors: name -> tensor, contiguous, on the CPU.
@@ -172,10 +172,10 @@ def _under(names: tuple[str, ...], model: nn.Module, network: nn.Module) -> list
 def _notes(model: JointModel, encoder: nn.Module, network: nn.Module) -> tuple[str, ...]:
     notes = []
     inside = {id(parameter) for parameter in network.parameters()}
-    beside = [name for name, p in encoder.named_parameters() if id(p) not in inside]
-    if beside:
+    others = [name for name, p in encoder.named_parameters() if id(p) not in inside]
+    if others:
         notes.append(
-            f"The run's encoder also has {', '.join(beside)} before this network, which reads "
+            f"The run's encoder also has {', '.join(others)} before this network, which reads "
             "three channels; they are left out."
         )
     if not isinstance(model.body, FeatureSharing | Soft):

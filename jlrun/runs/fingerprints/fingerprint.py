@@ -147,10 +147,10 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
     """Write ``fingerprint.safetensors`` into a run directory, complete or not at all."""
     from safetensors.numpy import save
 
-    arrays, told = {}, {}
+    arrays, described = {}, {}
     for stream, data in fingerprint.items():
-        told[stream] = {"classes": {task: list(n) for task, n in data.classes.items()}}
-        told[stream]["nouns"] = {kind: split.noun for kind, split in data.splits.items()}
+        described[stream] = {"classes": {task: list(n) for task, n in data.classes.items()}}
+        described[stream]["nouns"] = {kind: split.noun for kind, split in data.splits.items()}
         for kind, split in data.splits.items():
             names = os.fsencode("\0".join(split.names))
             arrays |= {
@@ -159,7 +159,7 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
                 f"{stream}/{kind}/places": split.places,
                 f"{stream}/{kind}/names": np.frombuffer(names, np.uint8),
             }
-    replace(RunDirectory(directory).fingerprint, save(arrays, {"data": json.dumps(told)}))
+    replace(RunDirectory(directory).fingerprint, save(arrays, {"data": json.dumps(described)}))
 
 
 def read(directory: Path) -> Fingerprint | None:
@@ -175,9 +175,9 @@ def read(directory: Path) -> Fingerprint | None:
         return None
     try:
         with safe_open(file, framework="np") as opened:
-            told = json.loads(opened.metadata()["data"])
+            described = json.loads(opened.metadata()["data"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        return {stream: _data(stream, entry, arrays) for stream, entry in told.items()}
+        return {stream: _data(stream, entry, arrays) for stream, entry in described.items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "copy it from where the run was made; without the file changed data goes unnoticed"
         raise UserError.of(str(file), f"is damaged ({error}); {fix}") from error

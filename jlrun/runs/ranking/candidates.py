@@ -1,4 +1,4 @@
-"""What could be transferred from: finished runs, pretrained backbones, and untrained networks."""
+"""Candidates to transfer from: finished runs, pretrained backbones, and untrained networks."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Row:
 
     @property
     def trained(self) -> bool:
-        """Whether there is anything to transfer."""
+        """Return whether there is anything to transfer."""
         return self.kind != UNTRAINED
 
 

@@ -1,4 +1,4 @@
-"""What the user wants compared, checked before anything of it is loaded."""
+"""Sources to rank, from the command line: checked before any is loaded."""
 
 from __future__ import annotations
 
@@ -135,9 +135,9 @@ def _twice(option: str, names: Sequence[str]) -> list[Problem]:
 
 @contextmanager
 def attributed_to(name: str) -> Iterator[None]:
-    """Let the errors that a user can cause begin with ``name``.
+    """Begin the user errors of a candidate with its ``name``.
 
-    It takes the place of paths of the config, from which candidates do not come.
+    It replaces paths of the config, which candidates do not have.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Whether runs may be averaged and selected by the same validation rows."""
+"""Checks that runs may be averaged, and selected by the same validation rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ABSENT = "nothing"
 
 
 def check_compatible(members: Sequence[Member]) -> None:
-    """Refuse runs of unlike data, splits or architectures, and name the first difference.
+    """Check that runs share data, splits and architecture.
 
     The validation rows that the soup is selected by must not be training rows of any member. Where
     a data set has no official validation split, the run's seed draws it, so all runs need one

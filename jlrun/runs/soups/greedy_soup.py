@@ -27,7 +27,7 @@ from jlrun.training.plan import Fit
 
 @dataclass(frozen=True)
 class RunSoup:
-    """What `soup_of_runs` returns.
+    """Soup of runs, as `soup_of_runs` returns it.
 
     Attributes:
         weights: of the soup, low-rank adapters folded in.
@@ -68,7 +68,7 @@ def soup_of_runs(
 
     Raises:
         UserError: if the data has changed, or has training rows among those to be scored.
-        UserError: if a run has no validation score, or the weights are of unlike models.
+        UserError: if a run has no validation score, or the models differ in their weights.
     """
     with session(threads=settings.engine.threads, deterministic=settings.engine.deterministic):
         assembly = assemble(settings)

@@ -62,15 +62,15 @@ def _write(
         if file.exists():
             shutil.copyfile(file, partial / file.name)
     write_json(run.environment, describe_environment())
-    told = _told(soup, members, directory)
-    state = {"selected": None, "last": {}, "oracle": {}, "soup": told}
+    summary = _summary(soup, members, directory)
+    state = {"selected": None, "last": {}, "oracle": {}, "soup": summary}
     checkpoints.save_tensors(run.best, best.unfolded(soup.weights), state)
-    result = _result(soup, members, partial, told)
+    result = _result(soup, members, partial, summary)
     result.save()
     return result
 
 
-def _told(soup: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
+def _summary(soup: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
     names = [os.path.relpath(member.directory.resolve(), directory) for member in members]
     return {
         "members": [names[i] for i in soup.chosen],
@@ -81,7 +81,7 @@ def _told(soup: RunSoup, members: Sequence[Member], directory: Path) -> dict[str
 
 
 def _result(
-    soup: RunSoup, members: Sequence[Member], directory: Path, told: dict[str, Any]
+    soup: RunSoup, members: Sequence[Member], directory: Path, summary: dict[str, Any]
 ) -> Result:
     best = members[soup.chosen[0]]
     costs = [member.result.get("cost") or {} for member in members]
@@ -98,5 +98,5 @@ def _result(
         model=best.result.get("model"),
         # of all runs: a soup has to be chosen from something
         cost={"train_seconds": sum(cost.get("train_seconds") or 0.0 for cost in costs)},
-        extra={**soup.also, "soup": told},
+        extra={**soup.also, "soup": summary},
     )

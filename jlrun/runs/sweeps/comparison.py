@@ -33,7 +33,7 @@ class Comparison:
     """Variants that learned the same tasks.
 
     Attributes:
-        problem: the overrides that say what is learned.
+        problem: the overrides that decide what is learned.
         groups: the variants, each with at least one completed job.
         primary: task -> metric of the tasks that all of them have.
         ranks: mean rank of each variant over the tasks, by mean test score.
@@ -58,7 +58,7 @@ class Comparison:
         return fmean(found) if found else None
 
     def rises(self, task: str) -> bool:
-        """Whether more of the task's metric is better."""
+        """Return whether more of the task's metric is better."""
         return larger_is_better(self.primary[task])
 
 
@@ -73,7 +73,7 @@ def compare(groups: Sequence[Group]) -> list[Comparison]:
 
 
 def larger_is_better(metric: str) -> bool:
-    """Whether more of the metric is better."""
+    """Return whether more of the metric is better."""
     return metric not in SMALLER_IS_BETTER
 
 

@@ -25,7 +25,7 @@ from jlrun.runs.sweeps.records import REJECTED
 def run_job(cfg: DictConfig) -> float | None:
     """Train one job, or go on with it.
 
-    Whatever goes wrong is told and recorded, and does not stop the others.
+    Errors are printed and recorded, and do not stop the other jobs.
 
     Returns:
         The job's objective, for sweepers that search; None if it failed.
@@ -77,7 +77,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
 
 
 def _begun(directory: Path, config: dict[str, Any]) -> bool:
-    """Whether an earlier launch of the sweep began this very job."""
+    """Return whether an earlier launch of the sweep began this very job."""
     file = RunDirectory(directory).config
     return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
 
@@ -95,7 +95,7 @@ def _record(
     rejected: bool,
     lines: str = "",
 ) -> None:
-    """Say what went wrong, and leave it in ``result.json``, which an early end has not written."""
+    """Print an error and write it to ``result.json``, which an early failure leaves unwritten."""
     from jlrun.reporting.result import read_result
 
     said = lines.removeprefix("jlrun: ") or error
@@ -113,5 +113,5 @@ def _record(
         "overrides": overrides,
     }
     content |= {"status": "failed", "error": error, REJECTED: rejected}
-    with suppress(OSError):  # of a full disk, which the error tells
+    with suppress(OSError):  # a full disk, which the error already reports
         write_json(RunDirectory(directory).result, content)

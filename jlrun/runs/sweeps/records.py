@@ -19,7 +19,7 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What one job of a sweep left behind.
+    """Record of one job of a sweep.
 
     Attributes:
         name: of its folder in the sweep's folder.

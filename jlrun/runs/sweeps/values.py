@@ -103,7 +103,7 @@ def _without_repeats(text: str, parser: OverridesParser) -> tuple[str, list[str]
 
 def _sweep(text: str, parser: OverridesParser) -> Override | None:
     """Return an override of several values; None of any other, also one that can't be read, of
-    which the check of the config tells."""
+    which the check of the config reports."""
     try:
         (override,) = parser.parse_overrides([text])
     except (HydraException, ValueError):
