@@ -168,7 +168,7 @@ def _out_of_memory(where: str, batch_size: int) -> RunError:
     smaller = max(1, batch_size // 2)
     return RunError(
         f"out of memory in {where} at batch_size={batch_size}: try batch_size={smaller}, "
-        "engine.accumulate=2 (the same batch in two parts), engine.evaluation_batch=64 or "
+        "engine.accumulate=2 (the same batch in two micro-batches), engine.evaluation_batch=64 or "
         "engine.precision=bf16"
     )
 

@@ -21,7 +21,7 @@ def kind_of(modality: str) -> str:
 
 
 def backbone_key(backbone: Mapping[str, object], modality: str) -> str:
-    """Return where in ``backbone`` a modality's encoder stands: at its own name, or its kind's."""
+    """Return the key of a modality's encoder in ``backbone``: its own name, or its kind."""
     return modality if modality in backbone else kind_of(modality)
 
 

@@ -20,7 +20,7 @@ _BUILT = frozenset(key for group in GROUPS if group.slot for key in group.keys)
 
 
 def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
-    """Compose a config that nothing is wrong with.
+    """Compose a config and check all of it.
 
     Raises:
         UserError: with all problems: names first, then values.
@@ -35,7 +35,7 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     composed = replace(composed, config=tables.config, inferred=tables.lines)
     problems = _cheap_problems(composed.config, names.overrides)
     named = not any(_NO_SUCH_KEY in p.message for p in problems)
-    # What a table's path and targets are was looked at already; a wrong task is but a name.
+    # The path and targets of a table are checked already; a wrong task is only a name.
     known = not (tables.lines and any(p.where == "tasks" for p in problems))
     if not tables.problems and known and (named or _sets_arguments(names)):
         problems += signature_problems(composed.config)
@@ -61,7 +61,7 @@ def _other_problems(names: Names) -> list[Problem]:
     if _sets_arguments(names):
         problems += signature_problems(config)
     problems = tables.problems_before(problems)
-    # What a guessed option would lead to is not the user's mistake.
+    # Problems that follow from a guessed option are not the user's.
     guessed = {problem.where for problem in names.problems}
     return [problem for problem in problems if problem.where not in guessed]
 
@@ -74,20 +74,19 @@ def check_names(overrides: Composed | Sequence[str]) -> list[Problem]:
 
 
 def check_values(config: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with a resolved config: types, ranges, targets, and what cannot go
-    together."""
+    """Return problems of a resolved config: types, ranges, targets, and incompatible choices."""
     return distinct([*_cheap_problems(config, ()), *signature_problems(config)])
 
 
 def schema_problems(config: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with the values that no class takes."""
+    """Return problems of the values that no class takes."""
     from jlrun.config.messages import check_schema
 
     return check_schema(config)
 
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the nodes that name a class, imported for that."""
+    """Return problems of the nodes that name a class; imports those classes."""
     from jlrun.config.key_checks import check_batch, check_gradient_options, check_subsets
     from jlrun.config.signatures import check_place
 
@@ -101,7 +100,7 @@ def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
 
 
 def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Problem]:
-    """Return what can be said without importing PyTorch."""
+    """Return the problems that need no import of PyTorch."""
     problems = [Problem(path, f"must be set: {path}=…") for path in _unset(config)]
     reported = {problem.where for problem in problems}
     problems += [problem for problem in schema_problems(config) if problem.where not in reported]

@@ -70,7 +70,7 @@ def compose_base(
     A misspelt option counts as the nearest right one, so that what depends on it can be judged.
 
     Returns:
-        None if what went wrong leaves nothing to say about the rest.
+        None if the rest can't be judged.
     """
     existing = [_existing(repository, override, problems) for override in groups]
     lost = {o.key_or_group for o, r in zip(groups, existing, strict=True) if r is None}

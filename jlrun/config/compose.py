@@ -83,7 +83,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 
 class BoundedRepository(ConfigRepository):
-    """Hydra's options, where aliases in the files of users stand for no more than fits."""
+    """Hydra's options, with bounds on the expansion of aliases in the files of users."""
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         source = self._find_object_source(config_path, ObjectType.CONFIG)
@@ -239,7 +239,7 @@ def composition_problem(error: Exception) -> Problem:
 
 @contextmanager
 def hydra_state() -> Iterator[None]:
-    """Set what Hydra keeps per process for our use, and put an outer Hydra program's back."""
+    """Set Hydra's process-wide state, and restore that of an outer Hydra program afterwards."""
     base, outer, name = version.getbase(), HydraConfig.instance().cfg, _job_name()
     version.setbase("1.3")
     setup_globals()

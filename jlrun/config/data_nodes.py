@@ -1,4 +1,4 @@
-"""The data sets of a config: where they stand, and what their tasks are called."""
+"""Data sets of a config: their nodes, and the names of their tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def infers(node: Config) -> bool:
 
 
 def task_labels(path: str, node: Config) -> dict[str, str]:
-    """Return task -> what it is called in results and in ``tasks=[…]``.
+    """Return task -> its name in results and in ``tasks=[…]``.
 
     Among several data sets that is the name of the data set if it has one task, and
     ``<data set>.<task>`` if it has more.
@@ -69,7 +69,7 @@ def task_labels(path: str, node: Config) -> dict[str, str]:
 
 
 def _name(path: str) -> str | None:
-    """Return what one of several data sets is called."""
+    """Return the name of one of several data sets."""
     parent, _, name = path.partition(".")
     return name if parent == SEVERAL else None
 

@@ -37,7 +37,7 @@ _CLASSES = frozenset(
 _FACTORIES = frozenset({"colorlog.ColoredFormatter"})
 _STREAMS = frozenset({"ext://sys.stdout", "ext://sys.stderr"})
 _LOG_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
-# Hydra's schema says that these are no groups of keys; the environment has none.
+# By Hydra's schema these are no groups of keys; the environment has none.
 _ALWAYS_TEXT = re.compile(
     r"\$\{(hydra\.(runtime\.(output_dir|cwd)|job\.(name|num|id)|run\.dir|sweep\.(dir|subdir))"
     r"|oc\.env:[^${}]*)\}"

@@ -66,7 +66,7 @@ def check_batch(config: Mapping[str, Any]) -> list[Problem]:
     names = ", ".join(empty)
     if config["batch_size"] > 1:
         parts = config["engine"]["accumulate"]
-        message = f"{parts} parts have one row each; {names} compares rows: use fewer parts"
+        message = f"{parts} micro-batches have one row each; {names} compares rows: use fewer"
         return [Problem("engine.accumulate", message)]
     message = f"1 leaves {names} no other row to compare with, and nothing to learn; use 2 or more"
     return [Problem("batch_size", message)]

@@ -37,7 +37,7 @@ _IN_PLACE_OF = {"datasets": "dataset", "sources": "dataset@source"}
 
 
 def quoted_names(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides, with what Hydra would not read as text quoted where names stand."""
+    """Return the overrides, names quoted that Hydra would not read as text."""
     return [_quoted(override) for override in overrides]
 
 

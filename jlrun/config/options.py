@@ -14,7 +14,7 @@ class Option:
     """One YAML file of a group.
 
     Attributes:
-        name: what stands behind the ``=`` of an override.
+        name: the right-hand side of an override.
         description: the first comment line of the file; empty if there is none.
         path: the file.
     """

@@ -22,7 +22,7 @@ Config = Mapping[str, Any]
 
 
 def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Return what does not fit together. Values of a wrong type are left to the schema.
+    """Return incompatible choices. Values of a wrong type are left to the schema.
 
     Args:
         config: a resolved config.
@@ -71,7 +71,7 @@ def _datasets(config: Config) -> Iterator[Problem]:
 
 
 def _transferred(config: Config, nodes: Mapping[str, Config]) -> list[str]:
-    """Return where the data sets of a transfer stand."""
+    """Return the keys of the data sets of a transfer."""
     strategy, start = config.get("strategy"), learned_start(config)
     if strategy == "zero_shot" or (start and strategy in (None, "finetune")):
         return ["target"]

@@ -84,7 +84,7 @@ Node = Annotated[dict[str, Any], AfterValidator(_node)]
 
 def _source(node: dict[str, Any]) -> dict[str, Any] | None:
     if all(node.get(key) is None for key in ("_target_", *START)) and not set(node) - {*START}:
-        return None  # deleted: `sources` stand in its place, or nothing
+        return None  # deleted: replaced by `sources`, or by nothing
     for key in START:
         if not isinstance(node.get(key), str | None):
             raise ValueError(f"{key} is not a path")
@@ -145,7 +145,9 @@ class DiagnosisSettings(_Section):
     @classmethod
     def _is_measured(cls, affinity: bool, info: ValidationInfo) -> bool:
         if affinity and info.data.get("every", 1) is None:
-            raise ValueError("needs an interval: set diagnosis.every, the steps between two looks")
+            raise ValueError(
+                "needs an interval: set diagnosis.every, the steps between two measurements"
+            )
         return affinity
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Slot:
-    """A place of a config.
+    """Kind of a node, and the classes that it may build.
 
     Attributes:
-        what: what stands there, for messages.
-        bases: dotted paths of classes; what stands there is derived from one of them.
-        libraries: modules of other libraries whose classes may stand there.
-        call: names of the arguments that what stands there is called with, where it needs no base.
-        home: module of jlrun that holds what may stand there without a base, or made by a function.
+        what: its name, for messages.
+        bases: dotted paths of classes, one of which an object must derive from.
+        libraries: modules of other libraries whose classes are allowed.
+        call: names of the arguments that the object is called with, where it needs no base.
+        home: module of jlrun with the objects that have no base, or are made by a function.
         given: names of the first parameters, which the run fills in.
         parts: key -> what its node describes, for keys whose objects are made at run time, too.
     """

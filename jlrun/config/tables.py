@@ -39,7 +39,7 @@ class Inference:
     unknown: tuple[str, ...] = ()
 
     def problems_before(self, others: Sequence[Problem]) -> list[Problem]:
-        """Return the problems of tables, then others, but for what may be their consequence."""
+        """Return the problems of tables, then the others that do not follow from them."""
         if not self.unknown:
             return [*self.problems, *others]
         places = tuple(f"{key}." for key in (*self.unknown, *_DEPENDENT))

@@ -96,7 +96,7 @@ def _import(name: str, path: str) -> ModuleType:
 
 
 def _search_working_directory() -> None:
-    # Last, so that files of the working directory never stand in for installed packages.
+    # Last, so that files of the working directory never shadow installed packages.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
 

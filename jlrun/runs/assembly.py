@@ -73,7 +73,7 @@ class Assembly:
         labelled: the data sets in use, for the records.
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
-        accounts: stream name -> report of its data set, if it has one.
+        reports: stream name -> report of its data set, if it has one.
         splits: stream name -> the rows of its data set.
         uses_pool: whether rows are learned from without their labels.
         notes: lines on how data sets were brought together.

@@ -182,7 +182,7 @@ def _relations(job: Job) -> dict[str, Any]:
 def score_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
     """Score the spaces of the main fit with the selected weights of the last phase that had them.
 
-    Later phases move the encoders away from the projections; their weights are not looked at. This
+    Later phases move the encoders away from the projections; their weights are not scored. This
     reads the test split, once the run is done.
 
     Args:

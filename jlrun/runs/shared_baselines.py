@@ -42,7 +42,7 @@ class Origin(BaseModel):
 
 @dataclass(frozen=True)
 class SharedBaselines:
-    """The cache as one run sees it.
+    """Cache of finished baselines, for one run.
 
     Attributes:
         cache: its folder; None: nothing is shared.

@@ -122,7 +122,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
 
 
 def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:
-    """Check the data of a saved run; return what is to be sections of it.
+    """Check the data of a saved run; return lines for the user.
 
     Other data than the run's is meant where overrides name a data set, or the seed that divides it.
 

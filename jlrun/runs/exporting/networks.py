@@ -1,4 +1,4 @@
-"""Encoders around a network of another library: what it is, and what it must be fed with."""
+"""Networks of other libraries inside encoders: their description and expected inputs."""
 
 # p pixel in [0, 1], m, s mean and std of the data set, a, b scale and shift of the encoder
 

@@ -9,7 +9,7 @@ from jlrun.runs.exporting.contents import Export
 from jlrun.runs.exporting.loading import WEIGHTS, loading_code
 
 _PLAIN_LOADING = (
-    "## Go on from it in jlrun",
+    "## Train it further in jlrun",
     "What has the same name and shape in the new model is loaded, and the run lists it:",
     "```\njlrun mode=transfer source.weights=FOLDER\n```",
     "## In Python",
@@ -64,7 +64,7 @@ def _of_encoder(about: Mapping[str, Any]) -> list[str]:
         "## In Python",
         f"```python\n{loading_code(about['network'])}```",
         _feeding(about),
-        "## Go on from it in jlrun",
+        "## Train it further in jlrun",
         f"```\njlrun mode=transfer {' '.join(_overrides(about))}\n```",
     ]
 

@@ -30,7 +30,7 @@ Kind = Literal["run", "backbone", "untrained"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network on the device, ready to be looked at.
+    """Candidate network, on the device.
 
     Attributes:
         name: as the user wrote it; of untrained networks, what they are.

@@ -1,4 +1,4 @@
-"""The target's training rows as a candidate sees them."""
+"""Embeddings of the target's training rows by a candidate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jlrun.tasks import Binary, Multiclass
 
 @dataclass(frozen=True)
 class Embedding:
-    """What a candidate makes of N rows.
+    """Embedding of N rows by a candidate.
 
     Attributes:
         features: float32 ``(N, D)``.
@@ -37,7 +37,7 @@ class Embedding:
 
 @torch.no_grad()
 def embed(candidate: Candidate, target: Target) -> Embedding:
-    """Return the target's training rows, in their order and not augmented, as the candidate sees
+    """Return the target's training rows, in their order and not augmented, as the candidate embeds
     them. Maps are averaged over their pixels.
 
     Raises:
@@ -45,7 +45,7 @@ def embed(candidate: Candidate, target: Target) -> Embedding:
             finite.
     """
     deciding = [o for o in candidate.scored if isinstance(o.spec.task, Multiclass | Binary)]
-    # Without heads of its own an untrained network shows what all heads would see.
+    # An untrained network has no heads, and yields the features that all heads would read.
     heads = [objective.head for objective in candidate.scored] or list(candidate.model.heads)
     features: list[Tensor] = []
     probabilities: dict[str, list[Tensor]] = {objective.spec.name: [] for objective in deciding}

@@ -84,7 +84,7 @@ class Ranking:
 
 
 def rank(task: str, num_rows: int, rows: Sequence[Row], by: str) -> Ranking:
-    """Sort candidates, the best first; those that ``by`` says nothing of come last.
+    """Sort candidates, the best first; those without a score of ``by`` come last.
 
     Args:
         task: what the scores are of.

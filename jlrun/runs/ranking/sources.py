@@ -68,7 +68,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Sources:
-    """What is compared, in this order."""
+    """Names of the candidates, in this order."""
 
     runs: tuple[Run, ...]
     backbones: tuple[Backbone, ...]

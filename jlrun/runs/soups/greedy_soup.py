@@ -1,4 +1,4 @@
-"""Find the soup: average the weights of runs, as long as the validation score does not fall."""
+"""Greedy soup: the mean of the weights of runs, as long as the validation score does not fall."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RunSoup:
         uniform: of the mean of all runs, which is not tested.
         val, test: scores of the soup by task and metric.
         also: result key -> test scores on other streams.
-        primary: task -> the metric that stands for it.
+        primary: task -> its main metric.
     """
 
     weights: Mapping[str, Tensor]

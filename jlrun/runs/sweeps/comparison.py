@@ -15,7 +15,7 @@ MOST_TASKS = 6  # of a hypervolume: its time grows exponentially
 
 @dataclass(frozen=True)
 class Front:
-    """The variants that none beats on all tasks.
+    """Pareto front: the variants that no other dominates.
 
     Attributes:
         members: positions of the variants that are not dominated in their validation scores.

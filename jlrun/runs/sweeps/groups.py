@@ -48,7 +48,7 @@ class Group:
 
     @property
     def primary(self) -> Mapping[str, str]:
-        """Task -> the metric that stands for it; empty if no job completed."""
+        """Task -> its main metric; empty if no job completed."""
         return next((job.primary for job in self.jobs if job.primary), {})
 
 

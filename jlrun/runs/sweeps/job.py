@@ -23,7 +23,7 @@ from jlrun.runs.sweeps.records import REJECTED
 
 
 def run_job(cfg: DictConfig) -> float | None:
-    """Train one job, or go on with it.
+    """Train one job, or resume it.
 
     Errors are printed and recorded, and do not stop the other jobs.
 
@@ -39,7 +39,7 @@ def run_job(cfg: DictConfig) -> float | None:
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
     except Held:
-        raise  # what stands there is another process's
+        raise  # another process writes there
     except UserError as error:
         _record(directory, cfg, overrides, str(error), rejected=True)
     except RunError as error:

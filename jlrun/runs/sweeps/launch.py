@@ -59,7 +59,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         _check_same_sweep(directory, list(hydra.overrides.task))
         print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
-        # Settled once: each worker would resolve the time and the id in its name anew.
+        # Resolved once: each worker would resolve the time and the id in its name anew.
         fixed = [*overrides, f"hydra.sweep.dir={quoted.with_quotes()}"]
         interrupted = False
         try:

@@ -24,10 +24,10 @@ class JobRecord:
     Attributes:
         name: of its folder in the sweep's folder.
         status: completed, failed, interrupted, or damaged: its ``result.json`` can't be read.
-        overrides: what set it apart, Hydra's own settings excluded.
+        overrides: those of the job, Hydra's own settings excluded.
         seed: its seed.
         scores: name -> number, as `scores_of` returns them; empty unless completed.
-        primary: task -> the metric that stands for it; empty unless completed.
+        primary: task -> its main metric; empty unless completed.
         rejected: whether it failed because of what the user gave.
         error: what went wrong; None if nothing did.
     """
@@ -45,7 +45,7 @@ class JobRecord:
 def read_jobs(directory: Path) -> list[JobRecord]:
     """Return the jobs in a sweep's folder, in the order of their numbers."""
     folders = {file.parent for file in directory.rglob(RunDirectory(directory).result.name)}
-    # What lies within a run's folder is not a run.
+    # A folder within a run is not a run.
     runs = [folder for folder in folders if not folders & set(folder.parents)]
     jobs = [_read(folder, directory) for folder in runs]
     return sorted(
@@ -58,7 +58,7 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of a result that a sweep compares, under names for a table.
 
     ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
-    the metric that stands for a task, ``test/<task>/<metric>`` of all, that one first;
+    the main metric of a task, ``test/<task>/<metric>`` of all, that one first;
     ``retrieval/test/<space>/<direction>/recall_at_1``; ``gain/delta_m_percent`` and
     ``gain/<task>_percent``, larger is better; ``cost/train_seconds`` and
     ``cost/peak_memory_bytes`` of the model without its baselines.
