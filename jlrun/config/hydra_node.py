@@ -219,9 +219,9 @@ def _logging(path: str, raw: Any, asked: Sequence[str]) -> Iterator[Problem]:
 def _environment(cfg: DictConfig, asked: Sequence[str]) -> Iterator[Problem]:
     for key in ("env_set", "env_copy"):
         where, raw = f"hydra.job.{key}", _raw(cfg.hydra.job._get_node(key))
-        said = any(f"{name}.".startswith(f"{where}.") for name in asked)
+        set_by_user = any(f"{name}.".startswith(f"{where}.") for name in asked)
         names = [str(name) for name in raw or ()]
-        if names and not said and not (key == "env_set" and _copied(cfg, names)):
+        if names and not set_by_user and not (key == "env_set" and _copied(cfg, names)):
             message = f"a file sets the environment of jobs ({', '.join(names)}): say it yourself"
             yield Problem(where, message)
         if VARIABLE in names:

@@ -102,21 +102,21 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
     if found.reading.thousands is not None:
-        said = node.get("reading")
-        node["reading"] = {**(said or {}), "thousands": found.reading.thousands}
+        given = node.get("reading")
+        node["reading"] = {**(given or {}), "thousands": found.reading.thousands}
     node["modalities"] = list(found.modalities(request.join_texts))
     node["tasks"] = {
-        task: {**TASK_OF_KIND[target.kind], **_said(node, task)}
+        task: {**TASK_OF_KIND[target.kind], **_given(node, task)}
         for task, target in found.targets.items()
     }
     return found.lines
 
 
-def _said(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+def _given(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """Return the keys of a task that the user set."""
     tasks = node.get("tasks")
-    said = tasks.get(task) if isinstance(tasks, Mapping) else None
-    return said if isinstance(said, Mapping) else {}
+    given = tasks.get(task) if isinstance(tasks, Mapping) else None
+    return given if isinstance(given, Mapping) else {}
 
 
 def _request(path: str, node: Mapping[str, Any]) -> Any:

@@ -173,8 +173,8 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             recorded = {} if finished else _recorded(job, assembly)
             recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
-            said = (*told(assembly.reports), *_started_from(assembly), *assembly.notes, *fitted)
-            for line in (*repaired, *notes, *job.inferred, *said):
+            lines = (*told(assembly.reports), *_started_from(assembly), *assembly.notes, *fitted)
+            for line in (*repaired, *notes, *job.inferred, *lines):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, context)

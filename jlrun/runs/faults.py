@@ -27,8 +27,8 @@ def fault_lines(error: BaseException) -> str:
     An error in the user's own code is shown with its traceback, from where their code begins,
     since they are about to fix it.
     """
-    said = shortened(" ".join(str(error).split())[:500])
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = shortened(" ".join(str(error).split())[:500])
+    what = f"{type(error).__name__}: {message}" if message else type(error).__name__
     own = own_frames(error.__traceback__)
     if own is not None:
         shown = "".join(traceback.format_exception(error.with_traceback(own), chain=False))

@@ -98,8 +98,8 @@ def _record(
     """Print an error and write it to ``result.json``, which an early failure leaves unwritten."""
     from jlrun.reporting.result import read_result
 
-    said = lines.removeprefix("jlrun: ") or error
-    print(f"jlrun: job in {directory} failed: {said}", file=sys.stderr, flush=True)
+    message = lines.removeprefix("jlrun: ") or error
+    print(f"jlrun: job in {directory} failed: {message}", file=sys.stderr, flush=True)
     try:
         before = read_result(directory) or {}
     except UserError:
