@@ -14,7 +14,7 @@ def kind_of(modality: str) -> str:
     """Return the kind of inputs that a modality has, by its name.
 
     A modality is called by its kind (``image``), or, where a data set has several of one kind, by
-    the kind and a name of its own: ``image_front``, ``image_back``.
+    the kind and a suffix: ``image_front``, ``image_back``.
     """
     kind = modality.partition("_")[0]
     return kind if kind in KINDS else modality

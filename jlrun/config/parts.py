@@ -109,10 +109,10 @@ def _sampling(config: Config) -> Iterator[Problem]:
     sampling, weighting = config.get("sampling"), config.get("weighting")
     if not isinstance(sampling, Mapping) or not isinstance(weighting, Mapping):
         return
-    apart = (
+    separate = (
         sampling.get("_target_") != _target_of("sampling", "all") and len(used_nodes(config)) > 1
     )
-    if apart and weighting.get("update_every", 1) != 1:
+    if separate and weighting.get("update_every", 1) != 1:
         message = "the next steps have other tasks than the weights; use 1, or sampling=all"
         yield Problem("weighting.update_every", message)
 

@@ -41,7 +41,7 @@ class RunDirectory:
 
     @property
     def model(self) -> Path:
-        """What of the data the model depends on: input specs, heads, classes."""
+        """Input specs, heads and classes that the model depends on."""
         return self.path / "model.json"
 
     @property

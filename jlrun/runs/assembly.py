@@ -58,7 +58,7 @@ from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe
 
-# What terms need of a phase to learn from inputs alone: they have a phase of their own.
+# Needs of terms that learn from inputs alone, in a separate phase.
 PRETRAINING = frozenset({"views", "several modalities"})
 
 

@@ -81,19 +81,19 @@ def diagnose(
         _set_lr(learner, lr)
         seed, number = settings.seed, phase.num_steps - 1
         order = derive_seed(seed, phase.name, "sampling")
-        looks = []
+        measurements = []
         for i, batches in enumerate(joint_batches(phase.train, All(), 0, num_batches, order)):
             seed_everything(seed, "diagnose", i)
-            seen = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
-            assert seen is not None
-            looks.append(seen)
+            measured = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
+            assert measured is not None
+            measurements.append(measured)
     recorded = {r.phase: r for r in read_relations(RunDirectory(directory).metrics)}.get(phase.name)
     return {
         "checkpoint": checkpoint,
         "phase": phase.name,
-        "batches": len(looks),
+        "batches": len(measurements),
         "lr": max(float(group["lr"]) for group in learner.optimizer.param_groups),
-        **summarise(looks),
+        **summarise(measurements),
         "affinity_in_training": (recorded.affinity or None) if recorded else None,
     }
 

@@ -1,4 +1,4 @@
-"""Model description: `model.json`, what of the data a model depends on."""
+"""Model description: `model.json`, the specs, heads and classes that a model depends on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jlrun.tasks import TaskSpec
 
 
 def describe_model(assembly: Assembly, directory: Path) -> None:
-    """Write ``model.json``: what of the data the model depends on."""
+    """Write ``model.json``: the specs, heads and classes that the model depends on."""
     fit = assembly.plan.fits[0]
     content = {
         "modalities": {m: spec_to_json(assembly.specs[m]) for m in fit.modalities},

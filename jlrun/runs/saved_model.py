@@ -115,7 +115,7 @@ class _Description(BaseModel):
 
 
 def read_description(directory: Path) -> dict[str, Any]:
-    """Return the content of the run's ``model.json``: what of the data its model depends on.
+    """Return the content of the run's ``model.json``: specs, heads and classes of its model.
 
     Raises:
         UserError: if it is missing or damaged.

@@ -2,7 +2,7 @@
 
 VERBS = {
     "ls": "groups and their options",
-    "init-config": "look at a table and write an experiment for it",
+    "init-config": "infer an experiment from a table and write it",
     "check": "find what is wrong with a configuration, without training",
     "resume": "go on with an interrupted run",
     "evaluate": "score a run's best checkpoint on its test split",

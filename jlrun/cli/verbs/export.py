@@ -27,7 +27,7 @@ def main(args: list[str]) -> int:
         "--encoder",
         metavar="MODALITY",
         help="one encoder alone, under the names of its own network (torchvision's, for its "
-        "models); TASK/MODALITY where tasks have encoders of their own",
+        "models); TASK/MODALITY where tasks have separate encoders",
     )
     parse.add_argument("--force", action="store_true", help="replace an export that is there")
     parsed = parse.parse_args(args)

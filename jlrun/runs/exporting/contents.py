@@ -74,7 +74,7 @@ def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
     Args:
         directory: of the run.
         checkpoint: as in `export_model`.
-        encoder: of which modality; ``task/modality`` where tasks have encoders of their own.
+        encoder: its modality; ``task/modality`` where tasks have separate encoders.
 
     Raises:
         UserError: if there is no such run, checkpoint or encoder, or several fit.

@@ -45,7 +45,7 @@ class Ranking:
 
     Attributes:
         task: what it is called.
-        num_rows: labelled training rows that were looked at.
+        num_rows: labelled training rows that were embedded.
         by: the measure, or ``mean_rank``, that they are sorted by.
         rows: the best first.
     """

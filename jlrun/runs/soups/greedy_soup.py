@@ -100,7 +100,7 @@ def _check_data(member: Member, assembly: Assembly, asked: bool) -> None:
     now = assembly.fingerprint
     check_other_data(member.directory, now)
     if not asked:
-        # Training rows may differ: a seed of its own draws a run's shots.
+        # Training rows may differ: each run's own seed draws its shots.
         fix = "name other data on purpose, as in dataset.root=…"
         check_unchanged(member.directory, now, fix=fix, kinds=("val", "test"))
 
@@ -119,9 +119,9 @@ class _Scoring:
         phase, engine = self.phase, self._assembly.engine
         self._model.eval()
         seed_everything(self._assembly.settings.seed, phase.name, "judge", phase.epochs)
-        judged = phase.selector(self._model, engine, phase.epochs).score
-        if judged is not None:
-            return judged
+        score = phase.selector(self._model, engine, phase.epochs).score
+        if score is not None:
+            return score
         scores = evaluate(predictor(self._model, engine), phase.selection, phase.val)
         return mean_score(scores, phase.selection)
 

@@ -35,7 +35,7 @@ def write_soup(soup: RunSoup, members: Sequence[Member], directory: Path) -> Res
     """Write a complete run directory with the config of the best member; it appears as a whole.
 
     Args:
-        cooked: the soup.
+        soup: its weights and scores.
         members: all runs that it was made from, in the order given.
         directory: that `check_output` lets pass.
     """
