@@ -30,7 +30,8 @@ from matplotlib.figure import Figure
 
 from jlrun.config.build import build
 from jlrun.config.compose import compose
-from jlrun.config.slots import WEIGHTING, gradient_keys
+from jlrun.config.groups import gradient_keys
+from jlrun.config.slots import WEIGHTING
 from jlrun.data.datasets.mtl_toy import FLOOR, SCALE, TASKS, toy_losses
 from jlrun.objective.weightings import (
     GradientWeighting,

@@ -27,7 +27,8 @@ import yaml
 from torch import nn
 
 from jlrun.config.build import build
-from jlrun.config.slots import WEIGHTING, gradient_keys
+from jlrun.config.groups import gradient_keys
+from jlrun.config.slots import WEIGHTING
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec

@@ -23,7 +23,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def holds_float64(device: torch.device) -> bool:
-    """Whether a device computes in float64; MPS does not."""
+    """Return whether a device computes in float64; MPS does not."""
     return device.type != "mps"
 
 
@@ -102,7 +102,7 @@ class Engine:
         return peak if sys.platform == "darwin" else peak * 1024
 
     def synchronize(self) -> None:
-        """Wait for the device, so that a clock tells the truth."""
+        """Wait for the device, so that timings are correct."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
@@ -153,13 +153,13 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
 
 @contextmanager
 def out_of_memory_explained(where: str, batch_size: int) -> Iterator[None]:
-    """Turn an out-of-memory error into one line that says where it was and which overrides help."""
+    """Turn an out-of-memory error into one line: where it was and which overrides help."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(where, batch_size) from error
     except RuntimeError as error:
-        if "can't allocate memory" in str(error):  # what the CPU allocator says
+        if "can't allocate memory" in str(error):  # message of the CPU allocator
             raise _out_of_memory(where, batch_size) from error
         raise
 
@@ -168,7 +168,7 @@ def _out_of_memory(where: str, batch_size: int) -> RunError:
     smaller = max(1, batch_size // 2)
     return RunError(
         f"out of memory in {where} at batch_size={batch_size}: try batch_size={smaller}, "
-        "engine.accumulate=2 (the same batch in two parts), engine.evaluation_batch=64 or "
+        "engine.accumulate=2 (the same batch in two micro-batches), engine.evaluation_batch=64 or "
         "engine.precision=bf16"
     )
 

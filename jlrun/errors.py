@@ -1,4 +1,4 @@
-"""Errors a user can cause, told in one clear block."""
+"""Errors a user can cause, reported in one clear block."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _refuse_undecodable(arguments)
+        _check_decodable(arguments)
         return _run(arguments)
     except UserError as error:
         report(error.problems)
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refused_by_the_system(error: OSError) -> int:
-    """Say which file the system refused, and why."""
+    """Report which file the system refused, and why."""
     from jlrun.files.places import FULL
 
     reason = error.strerror or str(error) or type(error).__name__
@@ -92,13 +92,13 @@ def _refused_by_the_system(error: OSError) -> int:
 
 
 def _write_no_more() -> None:
-    """Let what is still to be printed vanish: Python would fail over it at its end."""
+    """Discard what is still to be printed: flushing it at exit would fail."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _refuse_undecodable(arguments: Sequence[str]) -> None:
-    """Refuse what neither a config nor a log can hold."""
+def _check_decodable(arguments: Sequence[str]) -> None:
+    """Check that arguments are valid UTF-8, as configs and logs are."""
     for argument in arguments:
         try:
             argument.encode()
@@ -148,7 +148,7 @@ def _experiment(arguments: list[str]) -> int:
 
         print(f"jlrun {jlrun.__version__}")
         return DONE
-    from jlrun.cli.verbs.ls import tell_shadowed
+    from jlrun.cli.verbs.ls import warn_of_shadowed
 
     _reject_verbs(options.overrides)
     if options.cfg or options.info:
@@ -163,7 +163,7 @@ def _experiment(arguments: list[str]) -> int:
             package=options.package,
             resolve=options.resolve,
         )
-    tell_shadowed(options.config_dir)
+    warn_of_shadowed(options.config_dir)
     if options.multirun:
         from jlrun.runs.sweeps.launch import launch
 
@@ -196,7 +196,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _reject_verbs(overrides: Sequence[str]) -> None:
-    """Tell a misspelt verb, or one that does not come first, from an override.
+    """Check that no override is a misspelt verb, or a verb that does not come first.
 
     Raises:
         UserError: if there is one.

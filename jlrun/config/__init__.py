@@ -1,4 +1,4 @@
-"""What a config may hold: composed by Hydra, checked before any work, built part by part."""
+"""Configs: composed by Hydra, checked before any work, built part by part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which encoder of a config a modality has."""
+"""Encoders of a config by modality."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def kind_of(modality: str) -> str:
     """Return the kind of inputs that a modality has, by its name.
 
     A modality is called by its kind (``image``), or, where a data set has several of one kind, by
-    the kind and a name of its own: ``image_front``, ``image_back``.
+    the kind and a suffix: ``image_front``, ``image_back``.
     """
     kind = modality.partition("_")[0]
     return kind if kind in KINDS else modality
 
 
 def backbone_key(backbone: Mapping[str, object], modality: str) -> str:
-    """Return where in ``backbone`` a modality's encoder stands: at its own name, or its kind's."""
+    """Return the key of a modality's encoder in ``backbone``: its own name, or its kind."""
     return modality if modality in backbone else kind_of(modality)
 
 

@@ -42,7 +42,7 @@ def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> An
         raise UserError(unknown)
     typed = _typed(path, signature, arguments)
     built = {key: _built(v, slot.parts.get(key, PART)) for key, v in typed.items()} | runtime
-    _refuse_incomplete(path, target, args, built)
+    _check_complete(path, target, args, built)
     try:
         return demand(target(*args, **built), path, slot)
     except UserError:
@@ -54,11 +54,11 @@ def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> An
 def _path(node: Mapping[str, Any], slot: Slot) -> str:
     path = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(path, str):
-        raise UserError.of("", f"a node without a _target_ stands where {slot.what} is described")
+        raise UserError.of("", f"there is a node without a _target_ where {slot.what} is described")
     return path
 
 
-def _refuse_incomplete(path: str, target: Any, args: Any, built: Mapping[str, Any]) -> None:
+def _check_complete(path: str, target: Any, args: Any, built: Mapping[str, Any]) -> None:
     try:
         inspect.signature(target).bind(*args, **built)
     except TypeError as error:
@@ -66,13 +66,13 @@ def _refuse_incomplete(path: str, target: Any, args: Any, built: Mapping[str, An
 
 
 def builds(node: Mapping[str, Any], base: type) -> bool:
-    """Whether the target of ``node`` is a class derived from ``base``."""
+    """Return whether the target of ``node`` is a class derived from ``base``."""
     target = trust.find(str(node["_target_"]))
     return inspect.isclass(target) and issubclass(target, base)
 
 
 def takes_class_names(node: Mapping[str, Any]) -> bool:
-    """Whether the target of ``node`` ends its positional parameters in ``*classes``."""
+    """Return whether the target of ``node`` ends its positional parameters in ``*classes``."""
     parameters = inspect.signature(trust.find(str(node["_target_"]))).parameters.values()
     return any(p.kind is p.VAR_POSITIONAL and p.name == "classes" for p in parameters)
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
-from jlrun.config.data_nodes import SEVERAL, SINGLE
-from jlrun.config.data_parts import check_data_parts
+from jlrun.config.data_nodes import data_nodes, infers, subset_keys
+from jlrun.config.groups import GROUPS, places
+from jlrun.config.messages import shown
 from jlrun.config.names import Names, find_names
 from jlrun.config.parts import check_parts
-from jlrun.config.slots import places
 from jlrun.config.tables import with_tables
 from jlrun.errors import Problem, UserError
 
 _NO_SUCH_KEY = "there is no such key"
-_BUILT = frozenset(
-    {"optimizer", "scheduler", "heads", "weighting", "fusion", "sharing", "sampling", "terms"}
-    | {"backbone", "balance", *SINGLE, SEVERAL}
-)
+_BUILT = frozenset(key for group in GROUPS if group.slot for key in group.keys)
 
 
 def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
-    """Compose a config that nothing is wrong with.
+    """Compose a config and check all of it.
 
     Raises:
         UserError: with all problems: names first, then values.
@@ -38,7 +35,7 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     composed = replace(composed, config=tables.config, inferred=tables.lines)
     problems = _cheap_problems(composed.config, names.overrides)
     named = not any(_NO_SUCH_KEY in p.message for p in problems)
-    # What a table's path and targets are was looked at already; a wrong task is but a name.
+    # The path and targets of a table are checked already; a wrong task is only a name.
     known = not (tables.lines and any(p.where == "tasks" for p in problems))
     if not tables.problems and known and (named or _sets_arguments(names)):
         problems += signature_problems(composed.config)
@@ -49,7 +46,7 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 
 def _other_problems(names: Names) -> list[Problem]:
-    """Return what else is wrong beside names, importing no more than what the user set needs."""
+    """Return problems other than names, importing no more than what the user set needs."""
     if names.base is None:
         return []
     try:
@@ -64,7 +61,7 @@ def _other_problems(names: Names) -> list[Problem]:
     if _sets_arguments(names):
         problems += signature_problems(config)
     problems = tables.problems_before(problems)
-    # What a guessed option would lead to is not the user's mistake.
+    # Problems that follow from a guessed option are not the user's.
     guessed = {problem.where for problem in names.problems}
     return [problem for problem in problems if problem.where not in guessed]
 
@@ -77,33 +74,36 @@ def check_names(overrides: Composed | Sequence[str]) -> list[Problem]:
 
 
 def check_values(config: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with a resolved config: types, ranges, targets, and what cannot go
-    together."""
+    """Return problems of a resolved config: types, ranges, targets, and incompatible choices."""
     return distinct([*_cheap_problems(config, ()), *signature_problems(config)])
 
 
 def schema_problems(config: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with the values that no class takes."""
-    from jlrun.config.schema_check import check_schema
+    """Return problems of the values that no class takes."""
+    from jlrun.config.messages import check_schema
 
     return check_schema(config)
 
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the nodes that name a class, imported for that."""
-    from jlrun.config.batch_checks import check_batch
-    from jlrun.config.key_checks import check_route, check_subsets
+    """Return problems of the nodes that name a class; imports those classes."""
+    from jlrun.config.key_checks import check_batch, check_gradient_options, check_subsets
     from jlrun.config.signatures import check_place
 
     problems = [problem for place in places(config) for problem in check_place(place)]
-    return [*problems, *check_subsets(config), *check_route(config), *check_batch(config)]
+    return [
+        *problems,
+        *check_subsets(config),
+        *check_gradient_options(config),
+        *check_batch(config),
+    ]
 
 
 def _cheap_problems(config: dict[str, Any], overrides: Sequence[str]) -> list[Problem]:
-    """Return what can be said without importing PyTorch."""
+    """Return the problems that need no import of PyTorch."""
     problems = [Problem(path, f"must be set: {path}=…") for path in _unset(config)]
-    told = {problem.where for problem in problems}
-    problems += [problem for problem in schema_problems(config) if problem.where not in told]
+    reported = {problem.where for problem in problems}
+    problems += [problem for problem in schema_problems(config) if problem.where not in reported]
     return [*problems, *check_data_parts(config), *check_parts(config, overrides)]
 
 
@@ -119,7 +119,7 @@ def _unset(config: Any, path: str = "") -> list[str]:
 
 
 def _sets_arguments(names: Names) -> bool:
-    """Whether an override sets a value that only the signature of some class can judge."""
+    """Return whether an override sets a value that only the signature of some class can judge."""
     keys = [override.key_or_group for override in names.values]
     return any("." in key and key.partition(".")[0] in _BUILT for key in keys)
 
@@ -127,3 +127,27 @@ def _sets_arguments(names: Names) -> bool:
 def distinct(problems: Sequence[Problem]) -> list[Problem]:
     """Return problems without repetitions, in their order."""
     return list(dict.fromkeys(problems))
+
+
+Config = Mapping[str, Any]
+
+
+def check_data_parts(config: Config) -> Iterator[Problem]:
+    """Yield the tasks and the augmentation that nothing can be built from, and deleted keys."""
+    for path, node in data_nodes(config).items():
+        fix = "to switch it off, set its values to 0, as in the options of the data set"
+        yield from _buildable(f"{path}.augment", node.get("augment"), fix)
+        tasks = node.get("tasks")
+        inferred = infers(node)
+        for name, task in tasks.items() if isinstance(tasks, Mapping) else ():
+            fix = f"to leave a task out, name the others in tasks=[…], or ~{path}.tasks.{name}"
+            yield from () if inferred else _buildable(f"{path}.tasks.{name}", task, fix)
+        for key in sorted(subset_keys() - node.keys()):
+            yield Problem(f"{path}.{key}", "is missing; every data set has it, see `jlrun ls`")
+
+
+def _buildable(path: str, node: Any, fix: str) -> Iterator[Problem]:
+    if not isinstance(node, Mapping):
+        yield Problem(path, f"{shown(node)} is not a group of keys with a _target_; {fix}")
+    elif not isinstance(node.get("_target_"), str):
+        yield Problem(path, f"has no _target_, the path of what it builds; {fix}")

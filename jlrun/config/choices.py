@@ -1,25 +1,30 @@
-"""Follow the chosen options through the defaults lists; tell choices that are not there."""
+"""Chosen options, followed through the defaults lists; choices that do not exist."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
-from hydra._internal.defaults_list import OverrideMetadata, Overrides, _create_defaults_list
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import COMPOSITION_ERRORS, CONFIG_NAME, composition_problem
+from jlrun.config.groups import GROUPS
+from jlrun.config.hydra_internals import (
+    CachingConfigRepository,
+    ConfigLoaderImpl,
+    IConfigRepository,
+    OverrideMetadata,
+    Overrides,
+    create_defaults_list,
+)
 from jlrun.config.parsing import key_of, options_of
 from jlrun.config.suggest import elsewhere, nearest
 from jlrun.errors import Problem, did_you_mean
 
-# What the other options and keys mean hangs on these.
-_DECISIVE = frozenset({"mode", "strategy", "experiment"})
+_DECISIVE = frozenset(group.name for group in GROUPS if group.decisive)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Base:
 
 
 def chooses_option(repository: IConfigRepository, override: Override) -> bool:
-    """Whether an override chooses an option of a group, rather than setting a value."""
+    """Return whether an override chooses an option of a group, rather than setting a value."""
     exists = repository.group_exists(override.key_or_group)
     return exists and not isinstance(override.value(), dict)
 
@@ -65,7 +70,7 @@ def compose_base(
     A misspelt option counts as the nearest right one, so that what depends on it can be judged.
 
     Returns:
-        None if what went wrong leaves nothing to say about the rest.
+        None if the rest can't be judged.
     """
     existing = [_existing(repository, override, problems) for override in groups]
     lost = {o.key_or_group for o, r in zip(groups, existing, strict=True) if r is None}
@@ -124,7 +129,7 @@ def _existing(
 def _follow(repository: IConfigRepository, chosen: list[Override]) -> tuple[Overrides, list]:
     """Return what Hydra found out while following the defaults lists, and the lists."""
     overrides = Overrides(repo=repository, overrides_list=chosen)
-    defaults, _ = _create_defaults_list(
+    defaults, _ = create_defaults_list(
         repository, CONFIG_NAME, overrides, prepend_hydra=True, skip_missing=False
     )
     return overrides, defaults

@@ -11,13 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import (
-    CachingConfigRepository,
-    ConfigRepository,
-    IConfigRepository,
-)
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
@@ -32,16 +25,21 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from jlrun.config.chosen import chose_batch_size
-from jlrun.config.hydra_node import refuse_foreign, refuse_search_path
-from jlrun.config.named_overrides import quoted_names
-from jlrun.config.options import user_folders
-from jlrun.config.several_datasets import expand_datasets
+from jlrun.config.hydra_internals import (
+    CachingConfigRepository,
+    ConfigLoaderImpl,
+    ConfigRepository,
+    ConfigSearchPathImpl,
+    IConfigRepository,
+)
+from jlrun.config.hydra_node import check_origin, check_search_path
+from jlrun.config.named_overrides import expand_datasets, quoted_names
+from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.errors import Problem, UserError
 from jlrun.files.bounded_text import refuse_expansion
 
 CONFIG_NAME = "jlrun"
-# What Hydra and OmegaConf say of a config, and what they stumble over in one that is odd enough.
+# Errors that Hydra and OmegaConf raise on purpose, and those that odd configs provoke.
 _SAID = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 _STUMBLED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError)
 COMPOSITION_ERRORS = (*_SAID, *_STUMBLED)
@@ -59,7 +57,7 @@ class Composed:
         config: plain and fully resolved, without Hydra's own node.
         overrides: what the user asked for.
         run_dir: absolute path of the folder of this run.
-        inferred: what the config says that the user left to the data, and why.
+        inferred: lines on what was inferred from the data, and why.
         own_batch_size: whether the batch size is the user's choice, which is not made smaller.
     """
 
@@ -76,8 +74,8 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     The user's ``./conf`` and ``config_dir`` are searched after the options that jlrun ships.
 
     Raises:
-        UserError: for the first thing that keeps the config from being composed; `checked` tells
-            all of them, with the nearest right names.
+        UserError: for the first thing that keeps the config from being composed; `checked`
+            reports all of them, with the nearest right names.
     """
     with hydra_state():
         cfg = load(make_loader(config_dir), overrides)
@@ -85,7 +83,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 
 class BoundedRepository(ConfigRepository):
-    """Hydra's options, where aliases in the files of users stand for no more than fits."""
+    """Hydra's options, with bounds on the expansion of aliases in the files of users."""
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         source = self._find_object_source(config_path, ObjectType.CONFIG)
@@ -123,7 +121,7 @@ class Loader(ConfigLoaderImpl):
         except KeyError as error:  # of hydra.job.env_copy
             raise UserError.of("hydra.job.env_copy", f"the environment has no {error}") from error
         # Here, since Hydra composes each job of a sweep anew, also in other processes.
-        refuse_foreign(cfg, OverridesParser.create().parse_overrides(expanded))
+        check_origin(cfg, OverridesParser.create().parse_overrides(expanded))
         return cfg
 
     def _process_config_searchpath(
@@ -132,7 +130,7 @@ class Loader(ConfigLoaderImpl):
         parsed_overrides: list[Override],
         repo: CachingConfigRepository,
     ) -> None:
-        refuse_search_path(parsed_overrides)
+        check_search_path(parsed_overrides)
         super()._process_config_searchpath(config_name, parsed_overrides, repo)
 
     def _compose_config_from_defaults_list(
@@ -171,7 +169,7 @@ def load(loader: ConfigLoaderImpl, overrides: Sequence[str], *, sweep: bool = Fa
     """Return the config with Hydra's node.
 
     Raises:
-        UserError: with what Hydra has to say, in one line.
+        UserError: with Hydra's message, in one line.
     """
     mode = RunMode.MULTIRUN if sweep else RunMode.RUN
     try:
@@ -224,8 +222,8 @@ def composition_problem(error: Exception) -> Problem:
     if isinstance(error, RecursionError):
         return Problem("", "values are nested too deeply, or refer to each other in a circle")
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    told = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
-    where = str(getattr(cause, "full_key", None) or (told[1] if told else ""))
+    full_key = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
+    where = str(getattr(cause, "full_key", None) or (full_key[1] if full_key else ""))
     if where == "hydra.sweeper.params":
         return Problem(where, "name the values of a sweep in the command: --multirun seed=1,2")
     if isinstance(cause, YAMLError):
@@ -235,13 +233,13 @@ def composition_problem(error: Exception) -> Problem:
     if isinstance(cause, _STUMBLED) and not isinstance(cause, OmegaConfBaseException):
         return Problem(where, f"this can't be composed to a config ({message})")
     if "Cannot merge DictConfig with ListConfig" in message:
-        return Problem(where, "a list stands where a group of keys is needed, as in {a: 1}")
+        return Problem(where, "there is a list where a group of keys is needed, as in {a: 1}")
     return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))
 
 
 @contextmanager
 def hydra_state() -> Iterator[None]:
-    """Set what Hydra keeps per process for our use, and put an outer Hydra program's back."""
+    """Set Hydra's process-wide state, and restore that of an outer Hydra program afterwards."""
     base, outer, name = version.getbase(), HydraConfig.instance().cfg, _job_name()
     version.setbase("1.3")
     setup_globals()
@@ -260,7 +258,7 @@ def _job_name() -> str:
 
 @contextmanager
 def _hydra_config(cfg: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:…}`` refer to ``cfg``."""
+    """Make ``${hydra:…}`` refer to ``cfg``."""
     instance = HydraConfig.instance()
     outer = instance.cfg
     instance.set_config(cfg)

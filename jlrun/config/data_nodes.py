@@ -1,9 +1,12 @@
-"""The data sets of a config: where they stand, and what their tasks are called."""
+"""Data sets of a config: their nodes, and the names of their tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+
+from jlrun.config.options import package_folder
 
 Config = Mapping[str, Any]
 
@@ -48,12 +51,12 @@ def used_nodes(config: Config) -> dict[str, Config]:
 
 
 def infers(node: Config) -> bool:
-    """Whether a node may leave its tasks and modalities to be inferred from its file."""
+    """Return whether a node may leave its tasks and modalities to be inferred from its file."""
     return str(node.get("_target_")).startswith("jlrun.data.tables.")
 
 
 def task_labels(path: str, node: Config) -> dict[str, str]:
-    """Return task -> what it is called in results and in ``tasks=[…]``.
+    """Return task -> its name in results and in ``tasks=[…]``.
 
     Among several data sets that is the name of the data set if it has one task, and
     ``<data set>.<task>`` if it has more.
@@ -66,6 +69,26 @@ def task_labels(path: str, node: Config) -> dict[str, str]:
 
 
 def _name(path: str) -> str | None:
-    """Return what one of several data sets is called."""
+    """Return the name of one of several data sets."""
     parent, _, name = path.partition(".")
     return name if parent == SEVERAL else None
+
+
+def reserved_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that are not arguments of its target."""
+    return subset_keys() | {"tasks", "modalities", "augment", *START}
+
+
+def subset_keys() -> frozenset[str]:
+    """Return the keys of a data set's node that choose its rows: fields of `Subset`."""
+    return keys_in_file("dataset/_subset.yaml") - {"augment"}
+
+
+@cache
+def keys_in_file(file: str) -> frozenset[str]:
+    """Return the top-level keys of a YAML file of ``conf/``; none for no file."""
+    import yaml
+
+    if not file:
+        return frozenset()
+    return frozenset(yaml.safe_load((package_folder() / file).read_text(encoding="utf-8")))

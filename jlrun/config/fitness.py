@@ -1,4 +1,4 @@
-"""Whether a class or function may stand in a slot, judged before it is called.
+"""Fitness of classes and functions for a slot, judged before they are called.
 
 What is not allowed is refused: a class of another base, a class of a library from outside the
 modules that hold such parts, a function that does not say what it returns. Loaders, and whatever
@@ -17,7 +17,7 @@ from jlrun.config.trust import added_packages, top_package
 
 
 def unfit(found: Any, slot: Slot) -> str:
-    """Say why the class or function ``found`` cannot stand in ``slot``; '' if it can."""
+    """Return why the class or function ``found`` does not fit ``slot``; '' if it does."""
     own = top_package(found) in added_packages()
     if not (own or _at_home(found, slot)):
         return _not(slot)
@@ -62,7 +62,7 @@ def _kind(made: Any) -> str:
 
 
 def _at_home(found: Any, slot: Slot) -> bool:
-    """Whether something that jlrun or another library defines lies where such parts lie."""
+    """Return whether something that jlrun or another library defines lies where such parts lie."""
     module = f"{found.__module__}."
     if not inspect.isclass(found):
         return bool(slot.home) and module.startswith(f"{slot.home}.")
@@ -89,16 +89,16 @@ def _called_with(kind: type, count: int) -> bool:
 
 
 def _returns_one(function: Any, slot: Slot) -> bool:
-    """Whether the annotation of what a function returns names what the slot demands."""
-    told = getattr(function, "__annotations__", {}).get("return")
-    if isinstance(told, str):
+    """Return whether the annotation of what a function returns names what the slot demands."""
+    returned = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(returned, str):
         module = sys.modules.get(function.__module__)
         try:
-            told = eval(told, dict(vars(module)) if module else {})
+            returned = eval(returned, dict(vars(module)) if module else {})
         except Exception:  # imported for type checkers alone
             names = {base.rpartition(".")[2] for base in slot.bases}
-            return told.rpartition(".")[2] in names
-    return inspect.isclass(told) and _is_one(told, slot)
+            return returned.rpartition(".")[2] in names
+    return inspect.isclass(returned) and _is_one(returned, slot)
 
 
 def _class(path: str) -> type:

@@ -1,4 +1,4 @@
-"""What may stand in Hydra's own node, which Hydra builds and runs without asking jlrun.
+"""Checks of Hydra's own node, which Hydra builds and runs without asking jlrun.
 
 A sweep builds ``hydra.launcher``, ``hydra.sweeper`` and ``hydra.callbacks``, hands
 ``hydra.job_logging`` and ``hydra.hydra_logging`` to `logging.config.dictConfig`, which imports and
@@ -37,7 +37,7 @@ _CLASSES = frozenset(
 _FACTORIES = frozenset({"colorlog.ColoredFormatter"})
 _STREAMS = frozenset({"ext://sys.stdout", "ext://sys.stderr"})
 _LOG_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
-# Hydra's schema says that these are no groups of keys; the environment has none.
+# By Hydra's schema these are no groups of keys; the environment has none.
 _ALWAYS_TEXT = re.compile(
     r"\$\{(hydra\.(runtime\.(output_dir|cwd)|job\.(name|num|id)|run\.dir|sweep\.(dir|subdir))"
     r"|oc\.env:[^${}]*)\}"
@@ -45,8 +45,8 @@ _ALWAYS_TEXT = re.compile(
 _LIKE_ADDRESS = re.compile(r"[a-z]*(:/{0,2})?\$\{|[a-z]+://")
 
 
-def refuse_foreign(cfg: DictConfig, overrides: Sequence[Override]) -> None:
-    """Refuse what in Hydra's node is not of Hydra or its installed plugins.
+def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
+    """Check that Hydra's node names only classes of Hydra and its installed plugins.
 
     Args:
         cfg: composed config with Hydra's node, before anything of it is built.
@@ -72,8 +72,8 @@ def refuse_foreign(cfg: DictConfig, overrides: Sequence[Override]) -> None:
         raise UserError(list(dict.fromkeys(problems)))
 
 
-def refuse_search_path(overrides: Sequence[Override]) -> None:
-    """Refuse folders of options within packages that are not trusted: looking there imports them.
+def check_search_path(overrides: Sequence[Override]) -> None:
+    """Check that folders of options lie in trusted packages only: searching one imports it.
 
     Raises:
         UserError: with the first of them.
@@ -124,7 +124,7 @@ def _is_one_interpolation(text: str) -> bool:
 
 
 def _is_plain(node: Any) -> bool:
-    """Whether what an interpolation refers to is a single value, also when a job begins.
+    """Return whether what an interpolation refers to is a single value, also when a job begins.
 
     A resolver may see something else by then, such as the number of the job.
     """
@@ -219,9 +219,9 @@ def _logging(path: str, raw: Any, asked: Sequence[str]) -> Iterator[Problem]:
 def _environment(cfg: DictConfig, asked: Sequence[str]) -> Iterator[Problem]:
     for key in ("env_set", "env_copy"):
         where, raw = f"hydra.job.{key}", _raw(cfg.hydra.job._get_node(key))
-        said = any(f"{name}.".startswith(f"{where}.") for name in asked)
+        set_by_user = any(f"{name}.".startswith(f"{where}.") for name in asked)
         names = [str(name) for name in raw or ()]
-        if names and not said and not (key == "env_set" and _copied(cfg, names)):
+        if names and not set_by_user and not (key == "env_set" and _copied(cfg, names)):
             message = f"a file sets the environment of jobs ({', '.join(names)}): say it yourself"
             yield Problem(where, message)
         if VARIABLE in names:

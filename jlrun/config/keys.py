@@ -19,7 +19,7 @@ MOST_OPTIONS = 4  # that a message names
 
 
 def key_problem(base: Base, override: Override) -> Problem | None:
-    """Say what is wrong with the key of ``override``, given the config without any values set.
+    """Return what is wrong with the key of ``override``, given the config without any values set.
 
     Keys added with ``+`` or ``++`` may be new here; whether they mean something is for the checks
     of values.
@@ -75,7 +75,7 @@ def _no_such_key(base: Base, key: str, missing: int) -> Problem:
 
 
 def _do(options: Sequence[str]) -> str:
-    """Say that the options do: all of a few, else how many there are besides."""
+    """Return a list of options as text: all of a few, else how many others there are."""
     if len(options) == 1:
         return f"{options[0]} does"
     if len(options) > MOST_OPTIONS:

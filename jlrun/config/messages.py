@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from jlrun.config.schema import Settings
 from jlrun.data.written_names import quoting
 from jlrun.errors import Problem, did_you_mean
 
@@ -95,9 +96,9 @@ def _holds(value: Any, part: int | str) -> bool:
 def _message(path: str, details: list[ErrorDetails], value: Any) -> str:
     # A member that is some class, such as Tensor, cannot be written in a config.
     details = [d for d in details if d["type"] not in _CLASSES] or details
-    for tell in (_missing, _unknown, _choice, _limit, _custom):
+    for describe in (_missing, _unknown, _choice, _limit, _custom):
         for detail in details:
-            message = tell(path, detail)
+            message = describe(path, detail)
             if message:
                 return message
     kinds = dict.fromkeys(_expected(detail) for detail in details)
@@ -150,3 +151,33 @@ def _expected(detail: ErrorDetails) -> str:
     if detail["type"] in _CLASSES:
         return "something a config can hold"
     return _EXPECTED.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
+
+
+NO_SUCH_KEY = "there is no such key"
+
+
+def check_schema(config: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with the values that no class takes, and with unknown keys."""
+    try:
+        Settings.parse(config)
+    except ValidationError as error:
+        return [_with_nearest(problem) for problem in problems_of("", config, error)]
+    return []
+
+
+def _with_nearest(problem: Problem) -> Problem:
+    if problem.message != NO_SUCH_KEY:
+        return problem
+    *parents, key = problem.where.split(".")
+    model: type[BaseModel] | None = Settings
+    for part in parents:
+        field = model.model_fields.get(part) if model is not None else None
+        model = next((a for a in _types(field) if issubclass(a, BaseModel)), None)
+    names = [] if model is None else list(model.model_fields)
+    return Problem(problem.where, f"{NO_SUCH_KEY}.{did_you_mean(key, names)}")
+
+
+def _types(field: Any) -> list[type]:
+    annotation = getattr(field, "annotation", None)
+    members = getattr(annotation, "__args__", (annotation,))
+    return [member for member in members if isinstance(member, type)]

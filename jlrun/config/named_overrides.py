@@ -1,7 +1,12 @@
-"""Overrides of keys that take names: what looks like a number there stays the text it is.
+"""Overrides that are rewritten before Hydra reads them: names, and lists of data sets.
 
-Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11. In these keys, such words are quoted before
-Hydra sees them; plain whole numbers, which may be positions, are left alone.
+Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11. In keys that take names, such words are
+quoted; plain whole numbers, which may be positions, are left alone.
+
+``datasets=[mnist,usps]`` and ``sources=[…]`` are the short form of a choice of several data sets.
+Hydra's own form names each, which lets one data set occur twice with other values::
+
+    '~dataset' '+dataset@datasets.a=imagefolder' '+dataset@datasets.b=imagefolder'
 """
 
 from __future__ import annotations
@@ -25,9 +30,14 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 
+_LIST = re.compile(
+    r"\+?(?P<group>datasets|sources)=(?:\[(?P<listed>[\w\s,-]+)\]|(?P<single>[\w-]+))"
+)
+_IN_PLACE_OF = {"datasets": "dataset", "sources": "dataset@source"}
+
 
 def quoted_names(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides, with what Hydra would not read as text quoted where names stand."""
+    """Return the overrides, names quoted that Hydra would not read as text."""
     return [_quoted(override) for override in overrides]
 
 
@@ -57,3 +67,21 @@ def _words(value: str, single: bool) -> Iterator[str]:
         )
         yield match[0] if kept else f"'{word}'"
     yield value[end:]
+
+
+def expand_datasets(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with the short form written out; each data set has its own name."""
+    return [text for override in overrides for text in _expanded(override, overrides)]
+
+
+def _expanded(override: str, overrides: Sequence[str]) -> Iterator[str]:
+    match = _LIST.fullmatch(override.strip())
+    if match is None:
+        yield override
+        return
+    names = (match["listed"] or match["single"]).split(",")
+    group, single = match["group"], _IN_PLACE_OF[match["group"]]
+    if not any(re.match(rf"~?{single}(=|$)", other) for other in overrides):
+        yield f"~{single}"  # that of the mode
+    for name in filter(None, (name.strip() for name in names)):
+        yield f"+dataset@{group}.{name}={name}"

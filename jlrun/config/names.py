@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from jlrun.config.choices import Base, chooses_option, compose_base, open_repository
 from jlrun.config.compose import COMPOSITION_ERRORS, composition_problem
+from jlrun.config.hydra_internals import ConfigLoaderImpl
 from jlrun.config.keys import key_problem
 from jlrun.config.parsing import key_of, parse, text_of, without_sweeps
 from jlrun.errors import Problem, UserError
@@ -18,12 +18,12 @@ from jlrun.errors import Problem, UserError
 
 @dataclass
 class Names:
-    """What is known of the names in some overrides.
+    """Names in overrides: those that exist, and problems with the others.
 
     Attributes:
         problems: names that do not exist.
-        overrides: those whose names exist; a misspelt option stands as the nearest right one.
-        base: the config of the chosen options; None if it says nothing about the rest.
+        overrides: those whose names exist; a misspelt option is replaced by the nearest right one.
+        base: the config of the chosen options; None if the rest can't be judged.
         values: those of ``overrides`` that set values.
     """
 
@@ -36,7 +36,7 @@ class Names:
         """Return the config with the values set, without what Hydra adds for a run.
 
         Raises:
-            UserError: if a value cannot stand where it is to.
+            UserError: if a value does not fit its place.
         """
         assert self.base is not None
         try:
@@ -70,7 +70,7 @@ def find_names(loader: ConfigLoaderImpl, overrides: Sequence[str]) -> Names:
 
 
 def _key_problem(base: Base, override: Override) -> Problem | None:
-    """Return `key_problem`; of a key that OmegaConf can't take apart, that it can't."""
+    """Return `key_problem`, also for a key that OmegaConf can't split."""
     try:
         return key_problem(base, override)
     except COMPOSITION_ERRORS as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Option:
     """One YAML file of a group.
 
     Attributes:
-        name: what stands behind the ``=`` of an override.
+        name: the right-hand side of an override.
         description: the first comment line of the file; empty if there is none.
         path: the file.
     """
@@ -79,3 +80,36 @@ def shadowed(folders: Sequence[Path]) -> list[Path]:
         for path in sorted(folder.rglob("*.yaml"))
         if not path.name.startswith("_") and (ours / path.relative_to(folder)).is_file()
     ]
+
+
+def chose_batch_size(overrides: Sequence[str], hydra: Any) -> bool:
+    """Return whether an override or an option that the user wrote sets ``batch_size``.
+
+    A batch size that the user chose is kept or rejected, never changed.
+
+    Args:
+        overrides: of the run.
+        hydra: Hydra's node of the composed config, with the options chosen and the folders of each.
+    """
+    keys = (text.partition("=")[0].lstrip("+") for text in overrides)
+    return "batch_size" in keys or any(_sets(f, "batch_size") for f in _own_options(hydra))
+
+
+def _own_options(hydra: Any) -> Iterable[Path]:
+    """Yield the files of the options in use that the user wrote."""
+    sources = [source for source in hydra["runtime"]["config_sources"] if source["path"]]
+    folders = [Path(str(s["path"])) for s in sources if s["provider"] == "user"]
+    for group, chosen in hydra["runtime"]["choices"].items():
+        names = [chosen] if isinstance(chosen, str) else list(chosen or ())
+        for name in names:
+            yield from (folder / group.split("@")[0] / f"{name}.yaml" for folder in folders)
+
+
+def _sets(file: Path, key: str) -> bool:
+    """Return whether a file has ``key`` at its top level."""
+    import yaml
+
+    if not file.is_file():
+        return False
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return isinstance(content, Mapping) and key in content

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from jlrun.config.named_overrides import quoted_names
-from jlrun.config.several_datasets import expand_datasets
+from jlrun.config.hydra_internals import ConfigLoaderImpl, IConfigRepository
+from jlrun.config.named_overrides import expand_datasets, quoted_names
 from jlrun.errors import Problem
 
 
@@ -89,7 +87,7 @@ def options_of(repository: IConfigRepository, group: str) -> list[str]:
 
 
 def _as_choice(repository: IConfigRepository, text: str) -> str:
-    """Say what the name of a group or an option, alone, may have meant."""
+    """Return what the name of a group or an option, alone, may have meant."""
     if repository.group_exists(text):
         choices = ", ".join(f"{text}={option}" for option in options_of(repository, text))
         return f" Choose from: {choices}." if choices else ""

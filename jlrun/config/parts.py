@@ -22,11 +22,11 @@ Config = Mapping[str, Any]
 
 
 def check_parts(config: Config, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Return what does not fit together. Values of a wrong type are left to the schema.
+    """Return incompatible choices. Values of a wrong type are left to the schema.
 
     Args:
         config: a resolved config.
-        overrides: what the user asked for, where a choice without effect is to be told.
+        overrides: those of the user, to report choices without effect.
     """
     problems = [problem for check in _CHECKS for problem in check(config)]
     idle = (*_backbones_without_input(config, overrides), *_heads_without_task(config, overrides))
@@ -63,7 +63,7 @@ def _datasets(config: Config) -> Iterator[Problem]:
             yield Problem(key, f"there is no data set; choose one with {group}=…")
             continue
         if infers(node):
-            continue  # `with_tables` tells what keeps it from that
+            continue  # `with_tables` reports the reason
         if not (isinstance(node.get("tasks"), Mapping) and node["tasks"]):
             yield Problem(f"{key}.tasks", "a data set names its tasks, as in its YAML file")
         if not _names(node.get("modalities")):
@@ -71,7 +71,7 @@ def _datasets(config: Config) -> Iterator[Problem]:
 
 
 def _transferred(config: Config, nodes: Mapping[str, Config]) -> list[str]:
-    """Return where the data sets of a transfer stand."""
+    """Return the keys of the data sets of a transfer."""
     strategy, start = config.get("strategy"), learned_start(config)
     if strategy == "zero_shot" or (start and strategy in (None, "finetune")):
         return ["target"]
@@ -109,10 +109,10 @@ def _sampling(config: Config) -> Iterator[Problem]:
     sampling, weighting = config.get("sampling"), config.get("weighting")
     if not isinstance(sampling, Mapping) or not isinstance(weighting, Mapping):
         return
-    apart = (
+    separate = (
         sampling.get("_target_") != _target_of("sampling", "all") and len(used_nodes(config)) > 1
     )
-    if apart and weighting.get("update_every", 1) != 1:
+    if separate and weighting.get("update_every", 1) != 1:
         message = "the next steps have other tasks than the weights; use 1, or sampling=all"
         yield Problem("weighting.update_every", message)
 

@@ -32,7 +32,7 @@ from jlrun.ranges import (
 
 Mode = Literal["transfer", "multitask", "multimodal"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
-# A bound that no experiment reaches: a larger number is a slip of the keyboard.
+# Upper bound, to catch typos.
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
@@ -84,7 +84,7 @@ Node = Annotated[dict[str, Any], AfterValidator(_node)]
 
 def _source(node: dict[str, Any]) -> dict[str, Any] | None:
     if all(node.get(key) is None for key in ("_target_", *START)) and not set(node) - {*START}:
-        return None  # deleted: `sources` stand in its place, or nothing
+        return None  # deleted: replaced by `sources`, or by nothing
     for key in START:
         if not isinstance(node.get(key), str | None):
             raise ValueError(f"{key} is not a path")
@@ -97,7 +97,7 @@ Source = Annotated[
 ]
 
 
-# One for all, or each by its name; told apart first, so that a mistake has one message.
+# One for all, or one for each name; distinguished first, so that a mistake has one message.
 Shares = Annotated[
     Annotated[Fraction, Tag("one")] | Annotated[dict[str, Fraction], Tag("each")],
     Discriminator(lambda value: "each" if isinstance(value, dict) else "one"),
@@ -109,7 +109,7 @@ class _Section(BaseModel):
 
 
 class EngineSettings(_Section):
-    """What changes speed and memory but not the experiment."""
+    """Settings that change speed and memory but not the experiment."""
 
     device: Annotated[str, AfterValidator(_device)]
     precision: Literal["fp32", "bf16", "fp16"]
@@ -125,7 +125,7 @@ class EngineSettings(_Section):
 
 
 class RecorderSettings(_Section):
-    """What a run writes and shows."""
+    """Outputs of a run: files and display."""
 
     tensorboard: bool
     figures: bool
@@ -135,7 +135,7 @@ class RecorderSettings(_Section):
 
 
 class DiagnosisSettings(_Section):
-    """What is measured of how tasks get along; no training is changed by it."""
+    """Measurements of gradient conflict and affinity between tasks; training stays the same."""
 
     every: PositiveInt | None
     gradients: Literal["features", "parameters"]
@@ -145,12 +145,14 @@ class DiagnosisSettings(_Section):
     @classmethod
     def _is_measured(cls, affinity: bool, info: ValidationInfo) -> bool:
         if affinity and info.data.get("every", 1) is None:
-            raise ValueError("needs an interval: set diagnosis.every, the steps between two looks")
+            raise ValueError(
+                "needs an interval: set diagnosis.every, the steps between two measurements"
+            )
         return affinity
 
 
 class MissingSettings(_Section):
-    """How a model of several modalities is scored where some are missing."""
+    """Scores of a multimodal model with modalities missing."""
 
     evaluate: bool = True
     rates: Annotated[tuple[Fraction, ...], Len(1), AfterValidator(_ascending)] = DEFAULT_RATES
@@ -180,7 +182,7 @@ def _template(template: str) -> str:
 
 
 class RetrievalSettings(_Section):
-    """How shared spaces of modalities are scored."""
+    """Retrieval scores of shared spaces of modalities."""
 
     positives: Names | None = None
     templates: Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Len(1)] = ("{}",)
@@ -188,7 +190,7 @@ class RetrievalSettings(_Section):
 
 
 class AdaptSettings(_Section):
-    """How sources and target pass through the model, and what is reported."""
+    """Adaptation: BatchNorm of sources and target, and what is reported."""
 
     batch_norm: Literal["joint", "split"]
     oracle: bool
@@ -196,7 +198,7 @@ class AdaptSettings(_Section):
 
 
 class ZeroShotSettings(_Section):
-    """Which classes are never learned, what describes them, and how the others are."""
+    """Zero-shot learning: the unseen classes, their descriptions, and the method."""
 
     unseen: PositiveInt | Annotated[tuple[Name, ...], Len(1)]
     unseen_seed: int

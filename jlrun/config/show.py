@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import CONFIG_NAME, Loader, hydra_state, load, make_loader
+from jlrun.config.hydra_internals import Hydra
 from jlrun.config.names import find_names
 from jlrun.errors import UserError
 
@@ -56,7 +56,7 @@ def config(
 
 
 def info(kind: str, overrides: Sequence[str], config_dir: str | None) -> int:
-    """Print how the configuration is composed, as Hydra tells it, and return 0."""
+    """Print Hydra's account of how the configuration is composed, and return 0."""
     with hydra_state():
         loader = make_loader(config_dir)
         _loaded(loader, overrides)

@@ -14,8 +14,9 @@ from pydantic.errors import PydanticUserError
 
 from jlrun.config import trust
 from jlrun.config.fitness import unfit
+from jlrun.config.groups import Place
 from jlrun.config.messages import problems_of, validate
-from jlrun.config.slots import PART, Place, Slot
+from jlrun.config.slots import PART, Slot
 from jlrun.config.suggest import nearest
 from jlrun.errors import Problem, UserError
 
@@ -35,7 +36,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a config may pass to a target.
+    """Signature of a target: the arguments that a config may pass to it.
 
     Attributes:
         num_given: number of first parameters that are left to the run.
@@ -78,7 +79,7 @@ def check_place(place: Place) -> list[Problem]:
 def _not_left_to_the_run(
     target: Any, signature: Signature, given: Sequence[str], arguments: Mapping[str, Any]
 ) -> str:
-    """Say where the first parameters are not those that the run gives; '' where they are."""
+    """Return how the first parameters differ from those that the run passes; '' if they do not."""
     expected = " and ".join(given)
     first = signature.given
     set_here = [name for name in first if name in arguments and name not in given]

@@ -1,4 +1,4 @@
-"""Say where a name belongs that does not exist where it was found."""
+"""Suggestions for a name that does not exist where it was found: near names, other modes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from jlrun.config.groups import GROUPS
+
 # Key -> the strategies of mode=transfer that have it; none: all.
-TRANSFER_ONLY: Mapping[str, tuple[str, ...]] = {
-    "strategy": (),
+_TRANSFER_ONLY: Mapping[str, tuple[str, ...]] = {
     "sources": (),
     "source_weights": (),
-    "finetune": ("finetune",),
     "pretrain_epochs": ("finetune", "adapt", "generalize"),
-    "validator": ("adapt",),
     "adapt": ("adapt", "generalize"),
-    "zero_shot": ("zero_shot",),
+    **{group.name: group.strategies for group in GROUPS if group.mode == "transfer"},
 }
-MULTITASK_ONLY = {
+_MULTITASK_ONLY = {
     "datasets": "only mode=multitask takes several data sets, as datasets=[a,b]",
-    "sampling": "only mode=multitask has it",
+    **{g.name: "only mode=multitask has it" for g in GROUPS if g.mode == "multitask"},
 }
 
 
@@ -30,7 +29,7 @@ def nearest(found: str, valid: Iterable[str]) -> str | None:
 
 
 def elsewhere(key: str, mode: str) -> str:
-    """Say which mode or choice has ``key``, a known name that this config lacks; else ''."""
+    """Return which mode or choice has ``key``, a known name that this config lacks; else ''."""
     root = key.split(".")[0]
     group, _, package = root.partition("@")
     if mode == "transfer" and root == "dataset":
@@ -40,12 +39,12 @@ def elsewhere(key: str, mode: str) -> str:
         )
     if mode != "transfer" and (group in {"source", "target"} or package in {"source", "target"}):
         return f"mode={mode} takes dataset, and its values as dataset.…"
-    if mode != "multitask" and group in MULTITASK_ONLY:
-        return f"{MULTITASK_ONLY[group]}, and this is mode={mode}"
-    if group in TRANSFER_ONLY and mode != "transfer":
+    if mode != "multitask" and group in _MULTITASK_ONLY:
+        return f"{_MULTITASK_ONLY[group]}, and this is mode={mode}"
+    if group in _TRANSFER_ONLY and mode != "transfer":
         return f"only mode=transfer has it, and this is mode={mode}"
-    if group in TRANSFER_ONLY:
-        return f"only strategy={' or '.join(TRANSFER_ONLY[group])} has it"
+    if group in _TRANSFER_ONLY:
+        return f"only strategy={' or '.join(_TRANSFER_ONLY[group])} has it"
     if group == "terms":
         return "choose the term first, as in terms=[l2]; `jlrun ls terms` lists them"
     return ""

@@ -1,4 +1,4 @@
-"""Fill in what the nodes of tables leave to their files, so that a config says all of it.
+"""Fill in what the nodes of tables leave to their files, so that the config is complete.
 
 A table's node that a user writes may name a file and no more. Before the config is checked, its
 columns, tasks and modalities are inferred and written into the node: then names are checked as
@@ -24,7 +24,7 @@ _DEPENDENT = ("tasks", "modalities", "mode", "fusion", "backbone")
 
 @dataclass(frozen=True)
 class Inference:
-    """A config in which tables say what they are.
+    """A config with complete nodes of tables.
 
     Attributes:
         config: the config.
@@ -39,7 +39,7 @@ class Inference:
     unknown: tuple[str, ...] = ()
 
     def problems_before(self, others: Sequence[Problem]) -> list[Problem]:
-        """Return the problems of tables, then others, but for what may be their consequence."""
+        """Return the problems of tables, then the others that do not follow from them."""
         if not self.unknown:
             return [*self.problems, *others]
         places = tuple(f"{key}." for key in (*self.unknown, *_DEPENDENT))
@@ -47,7 +47,7 @@ class Inference:
 
 
 def with_tables(config: dict[str, Any]) -> Inference:
-    """Return the config with what its tables' files tell. No PyTorch is imported."""
+    """Return the config completed from its tables' files. No PyTorch is imported."""
     paths = [path for path, node in data_nodes(config).items() if infers(node)]
     if not paths:
         return Inference(config)
@@ -83,7 +83,7 @@ def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, 
 
 
 def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
-    """Write into a table's node what its file tells, and return the lines on that."""
+    """Complete a table's node from its file, and return lines on what was inferred."""
     from jlrun.data.tables.files.layout import format_of
     from jlrun.data.tables.files.outline import outline
     from jlrun.data.tables.files.same_files import refuse_same_files
@@ -102,25 +102,25 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
     if found.reading.thousands is not None:
-        said = node.get("reading")
-        node["reading"] = {**(said or {}), "thousands": found.reading.thousands}
+        given = node.get("reading")
+        node["reading"] = {**(given or {}), "thousands": found.reading.thousands}
     node["modalities"] = list(found.modalities(request.join_texts))
     node["tasks"] = {
-        task: {**TASK_OF_KIND[target.kind], **_said(node, task)}
+        task: {**TASK_OF_KIND[target.kind], **_given(node, task)}
         for task, target in found.targets.items()
     }
     return found.lines
 
 
-def _said(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+def _given(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """Return the keys of a task that the user set."""
     tasks = node.get("tasks")
-    said = tasks.get(task) if isinstance(tasks, Mapping) else None
-    return said if isinstance(said, Mapping) else {}
+    given = tasks.get(task) if isinstance(tasks, Mapping) else None
+    return given if isinstance(given, Mapping) else {}
 
 
 def _request(path: str, node: Mapping[str, Any]) -> Any:
-    """Return what a node says of its table.
+    """Return the description of a table in its node.
 
     Raises:
         UserError: for values of a wrong type.

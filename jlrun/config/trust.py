@@ -96,7 +96,7 @@ def _import(name: str, path: str) -> ModuleType:
 
 
 def _search_working_directory() -> None:
-    # Last, so that files of the working directory never stand in for installed packages.
+    # Last, so that files of the working directory never shadow installed packages.
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())
 
@@ -127,7 +127,7 @@ def _member(holder: Any, name: str, holder_path: str, path: str) -> Any:
 
 
 def _check_home(found: Any, path: str) -> None:
-    """Refuse what a trusted module merely imported from elsewhere."""
+    """Check that a trusted module defines the object, rather than importing it from elsewhere."""
     home = top_package(inspect.unwrap(found))
     if home not in trusted_packages():
         raise _untrusted(path, home or "another package")

@@ -21,8 +21,7 @@ from filelock import FileLock, Timeout
 
 from jlrun.errors import Problem, UserError
 from jlrun.files.places import writable
-
-LOCK, HOLDER = ".lock", ".lock.json"
+from jlrun.files.run_directory import RunDirectory
 
 
 class Held(UserError):
@@ -41,14 +40,15 @@ def held(folder: Path, where: str) -> Iterator[None]:
         Held: if another process holds it.
         UserError: if it can't be written; errors of the file system within mean the same.
     """
+    run = RunDirectory(folder)
     with writable(where, folder):
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder / LOCK, folder / HOLDER, where, folder):
+            with _locked(run.lock, run.lock_holder, where, folder):
                 yield
         finally:
-            _remove_unused(folder, made)
+            _remove_unused(run, made)
 
 
 @contextmanager
@@ -107,12 +107,12 @@ def _holder(file: Path) -> str:
         return "another process"
 
 
-def _remove_unused(folder: Path, made: list[Path]) -> None:
+def _remove_unused(run: RunDirectory, made: list[Path]) -> None:
     """Remove the folders that were made for nothing."""
-    if folder not in made:
+    if run.path not in made:
         return
     with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
+        if list(run.path.iterdir()) == [run.lock]:
+            run.lock.unlink()
         for path in made:
             path.rmdir()

@@ -9,6 +9,7 @@ from typing import Any
 from jlrun.data.specs import Spec, spec_from_json
 from jlrun.errors import UserError
 from jlrun.files.atomic import read_json, reading
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models.joint_model import JointModel
 from jlrun.models.weight_files import LoadReport, load_weights
 
@@ -52,7 +53,7 @@ class PretrainedInit:
 
     def specs(self) -> dict[str, Spec]:
         """Return modality -> spec of the saved model's input, for a run."""
-        file = self._path / "model.json"
+        file = RunDirectory(self._path).model
         if self._key != "run" or not file.exists():
             return {}
         with reading(file):
@@ -61,7 +62,7 @@ class PretrainedInit:
     def _file(self) -> Path:
         if self._key != "run":
             return self._path
-        file = self._path / "checkpoints" / "best" / "model.safetensors"
+        file = RunDirectory(self._path).weights
         if not file.is_file():
             found = "has no selected weights yet" if self._path.is_dir() else "does not exist"
             raise UserError.of(

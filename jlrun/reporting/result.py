@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from jlrun.evaluation.split_scores import SavedScores
 from jlrun.files.atomic import REWRITE, read_json, write_json
+from jlrun.files.run_directory import RunDirectory
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "interrupted"]
@@ -103,7 +104,7 @@ class Result:
 
     def save(self) -> None:
         """Write ``result.json`` in the run directory, atomically."""
-        write_json(self.directory / "result.json", self.to_json())
+        write_json(RunDirectory(self.directory).result, self.to_json())
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
@@ -112,5 +113,5 @@ def read_result(directory: Path) -> dict[str, Any] | None:
     Raises:
         UserError: if it is damaged.
     """
-    file = directory / "result.json"
+    file = RunDirectory(directory).result
     return read_json(file, SavedResult, REWRITE) if file.exists() else None

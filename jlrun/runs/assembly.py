@@ -30,7 +30,7 @@ from jlrun.runs.datasets import (
     dataset_nodes,
     leading,
     load_every_split,
-    make_feed,
+    make_labelled_streams,
     pretrained_on,
     pretraining_stream,
     retrieval_options,
@@ -39,10 +39,10 @@ from jlrun.runs.datasets import (
 from jlrun.runs.fingerprints import Fingerprint, fingerprint_of
 from jlrun.runs.recipe import make_recipe
 from jlrun.runs.target_tasks import (
+    check_labels,
     match_target,
     named_as_target,
-    refuse_no_labels,
-    told_of_target,
+    notes_on_target,
 )
 from jlrun.seeding import seed_everything
 from jlrun.strategies import multimodal, multitask, transfer
@@ -58,40 +58,40 @@ from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe
 
-# What terms need of a phase to learn from inputs alone: they have a phase of their own.
+# Needs of terms that learn from inputs alone, in a separate phase.
 PRETRAINING = frozenset({"views", "several modalities"})
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """What `assemble` builds.
+    """Everything that `assemble` builds.
 
     Attributes:
         settings: the config.
         engine: where and how to compute.
         plan: what to train and score.
-        feeds: the data sets in use, for the records.
+        labelled: the data sets in use, for the records.
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
-        accounts: stream name -> what its data set has to say of itself, where it has.
+        reports: stream name -> report of its data set, if it has one.
         splits: stream name -> the rows of its data set.
         uses_pool: whether rows are learned from without their labels.
-        notes: what is to be told of how data sets were brought together.
+        notes: lines on how data sets were brought together.
     """
 
     settings: Settings
     engine: Engine
     plan: Plan
-    feeds: tuple[LabelledStreams, ...]
+    labelled: tuple[LabelledStreams, ...]
     specs: Mapping[str, Spec]
     start: PretrainedInit | None = None
-    accounts: Mapping[str, DatasetReport] = field(default_factory=dict)
+    reports: Mapping[str, DatasetReport] = field(default_factory=dict)
     splits: Mapping[str, Splits] = field(default_factory=dict)
     uses_pool: bool = False
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Which rows are in which split, and what is in them."""
+        """Fingerprint of the rows of each split."""
         return fingerprint_of(dataset_nodes(self.settings), self.splits, self.uses_pool)
 
     notes: tuple[str, ...] = ()
@@ -104,7 +104,9 @@ class Assembly:
     @property
     def leading(self) -> LabelledStreams:
         """The data set that results are about: the target, or the first."""
-        return next((feed for feed in self.feeds if feed.name == "target"), self.feeds[0])
+        return next(
+            (streams for streams in self.labelled if streams.name == "target"), self.labelled[0]
+        )
 
     def new_model(self, fit: Fit) -> JointModel:
         """Return the model of a fit as it is before any training, on the device."""
@@ -134,15 +136,15 @@ def assemble(settings: Settings) -> Assembly:
     uses_pool = settings.strategy in ("adapt", "generalize") or bool(needs & PRETRAINING)
     if uses_pool:
         check_files(each.pool for each in splits.values())
-    beside = "views" in needs and settings.pretraining.epochs == 0
+    with_views = "views" in needs and settings.pretraining.epochs == 0
     carried = specs | also_carried(terms, splits.values())
-    feeds = tuple(
-        make_feed(settings, engine, name, node, splits[name], carried, beside)
+    labelled = tuple(
+        make_labelled_streams(settings, engine, name, node, splits[name], carried, with_views)
         for name, node in nodes.items()
     )
-    feeds = named_as_target(feeds, matching)
-    refuse_no_labels(settings, feeds)
-    parts = PlanContext(
+    labelled = named_as_target(labelled, matching)
+    check_labels(settings, labelled)
+    context = PlanContext(
         recipe=recipe,
         modalities=modalities,
         epochs=settings.epochs,
@@ -151,24 +153,24 @@ def assemble(settings: Settings) -> Assembly:
         needs=needs,
         blocks=partial(body_blocks, settings, specs, modalities),
     )
-    plan = with_held_out(_plan(settings, feeds, parts, start), recipe.make_balance().held_out)
+    plan = with_held_out(_plan(settings, labelled, context, start), recipe.make_balance().held_out)
     if settings.pretraining.only and not needs & PRETRAINING:
         message = "there is no pretraining: name what learns from inputs, such as terms=[clip]"
         raise UserError.of("pretraining.only", message)
     if needs & PRETRAINING:
-        plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
-    accounts = {name: s.account for name, s in splits.items() if s.account is not None}
+        plan = _with_terms_of_inputs(settings, engine, plan, labelled, splits, carried, recipe)
+    reports = {name: s.account for name, s in splits.items() if s.account is not None}
     return Assembly(
         settings,
         engine,
         plan,
-        feeds,
+        labelled,
         specs,
         start,
-        accounts,
+        reports,
         splits,
         uses_pool=uses_pool,
-        notes=told_of_target(settings, plan, feeds, matching),
+        notes=notes_on_target(settings, plan, labelled, matching),
     )
 
 
@@ -176,7 +178,7 @@ def _with_terms_of_inputs(
     settings: Settings,
     engine: Engine,
     plan: Plan,
-    feeds: tuple[LabelledStreams, ...],
+    labelled: tuple[LabelledStreams, ...],
     splits: Mapping[str, Splits],
     carried: Mapping[str, Spec],
     recipe: Recipe,
@@ -185,64 +187,66 @@ def _with_terms_of_inputs(
     needs = {getattr(term, "needs", None) for term in recipe.make_terms().values()}
     if settings.pretraining.epochs == 0:
         return between_modalities(plan) if "several modalities" in needs else plan
-    chosen = pretrained_on(settings, feeds)
-    streams = {
+    chosen = pretrained_on(settings, labelled)
+    unlabelled = {
         f.name: pretraining_stream(
             settings, engine, f.name, splits[f.name], carried, "views" in needs
         )
         for f in chosen
     }
     epochs, options = settings.pretraining.epochs, retrieval_options(settings)
-    for feed in chosen:
-        options.check(sample_row(feed.train))
-    longer = with_pretraining(plan, chosen, streams, epochs, recipe, retrieval=options)
+    for streams in chosen:
+        options.check(sample_row(streams.train))
+    longer = with_pretraining(plan, chosen, unlabelled, epochs, recipe, retrieval=options)
     return only_pretraining(longer) if settings.pretraining.only else longer
 
 
 def _plan(
     settings: Settings,
-    feeds: tuple[LabelledStreams, ...],
-    parts: PlanContext,
+    labelled: tuple[LabelledStreams, ...],
+    context: PlanContext,
     start: PretrainedInit | None,
 ) -> Plan:
     match settings.mode:
         case "multitask":
             node = settings.sampling
-            return multitask.plan(feeds, parts, None if node is None else build(node, SAMPLING))
+            return multitask.plan(
+                labelled, context, None if node is None else build(node, SAMPLING)
+            )
         case "multimodal":
-            return multimodal.plan(feeds[0], parts)
+            return multimodal.plan(labelled[0], context)
         case "transfer":
-            return _transfer_plan(settings, feeds, parts, start)
+            return _transfer_plan(settings, labelled, context, start)
 
 
 def _transfer_plan(
     settings: Settings,
-    feeds: tuple[LabelledStreams, ...],
-    parts: PlanContext,
+    labelled: tuple[LabelledStreams, ...],
+    context: PlanContext,
     start: PretrainedInit | None,
 ) -> Plan:
-    sources = tuple(feed for feed in feeds if feed.name != "target")
-    (target,) = (feed for feed in feeds if feed.name == "target")
+    sources = tuple(streams for streams in labelled if streams.name != "target")
+    (target,) = (streams for streams in labelled if streams.name == "target")
     domains = transfer.Domains(sources, target, settings.source_weights)
     match settings.strategy:
         case "joint":
-            return transfer.plan_joint(domains, settings.lambda_, parts, start)
+            return transfer.plan_joint(domains, settings.lambda_, context, start)
         case "adapt":
             assert settings.validator is not None
             adaptation = _adaptation(settings, build(settings.validator, VALIDATOR))
-            return transfer.plan_adapt(domains, adaptation, parts, start)
+            return transfer.plan_adapt(domains, adaptation, context, start)
         case "generalize":
             adaptation = _adaptation(settings, SourceAccuracy())
-            return transfer.plan_generalize(domains, adaptation, parts, start)
+            return transfer.plan_generalize(domains, adaptation, context, start)
         case "zero_shot":
-            return plan_zero_shot(*_zero_shot(settings, target, start), parts, start)
+            return plan_zero_shot(*_zero_shot(settings, target, start), context, start)
         case _:
             assert settings.finetune is not None
             assert settings.pretrain_epochs is not None
             return transfer.plan_finetune(
                 domains,
                 build(settings.finetune, FINETUNING),
-                parts,
+                context,
                 pretrain_epochs=settings.pretrain_epochs,
                 start=start,
             )

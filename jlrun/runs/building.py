@@ -99,12 +99,12 @@ def make_model(
 
 
 def attends(fusion: Mapping[str, Any]) -> bool:
-    """Whether the node of a fusion is of one that takes tokens."""
+    """Return whether a fusion takes tokens."""
     return builds(fusion, TokenFusion)
 
 
 def works_between_stages(sharing: Mapping[str, Any]) -> bool:
-    """Whether the node of a sharing architecture is of one that leaves a fusion no tokens."""
+    """Return whether a sharing architecture acts between stages, leaving a fusion no tokens."""
     return getattr(trust.find(str(sharing["_target_"])), "between_stages", False)
 
 

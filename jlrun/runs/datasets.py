@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from jlrun.config.build import build
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, START, task_labels, used_nodes
+from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, reserved_keys, task_labels, used_nodes
 from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
@@ -32,8 +32,6 @@ from jlrun.objective.terms.base import Term
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.holdout import hold_out
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
-
-RESERVED = {"tasks", "modalities", "augment", *START, *(f.name for f in fields(Subset))}
 
 
 def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
@@ -101,7 +99,7 @@ def load_splits(
     Raises:
         UserError: if files are missing or wrong, or targets are out of range.
     """
-    own = {k: v for k, v in node.items() if k not in RESERVED}
+    own = {k: v for k, v in node.items() if k not in reserved_keys()}
     with placed_errors(name):
         found = build(own, DATASET)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)
@@ -142,7 +140,7 @@ def _check_names(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:
 
 @contextmanager
 def placed_errors(name: str) -> Iterator[None]:
-    """Let errors that speak of ``dataset.…`` speak of where the data set stands."""
+    """Replace ``dataset.…`` in errors by the config path of the data set."""
     try:
         yield
     except UserError as error:
@@ -196,12 +194,12 @@ def task_specs(
                 f"{name}.tasks.{spec.column}",
                 f"at least two classes are needed, found: {found or 'none'}",
             )
-        _refuse_constant(f"{name}.tasks.{spec.column}", spec, splits)
+        _check_varies(f"{name}.tasks.{spec.column}", spec, splits)
     return specs
 
 
-def _refuse_constant(where: str, spec: TaskSpec, splits: Splits) -> None:
-    """Refuse to learn numbers that are all the same."""
+def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
+    """Check that a regression target is not constant."""
     if not isinstance(spec.task, Regression):
         return
     values, mask = splits.train.targets[spec.column], splits.train.labelled.get(spec.column)
@@ -216,7 +214,7 @@ def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
     return task.in_units(*splits.units[name]) if name in splits.units else task
 
 
-def make_feed(
+def make_labelled_streams(
     settings: Settings,
     engine: Engine,
     name: str,
@@ -271,16 +269,16 @@ def _stream_maker(
 
 
 def pretrained_on(
-    settings: Settings, feeds: tuple[LabelledStreams, ...]
+    settings: Settings, labelled: tuple[LabelledStreams, ...]
 ) -> tuple[LabelledStreams, ...]:
     """Return the data sets that self-supervised terms learn from."""
-    names = [feed.name.rpartition(".")[2] for feed in feeds]
+    names = [streams.name.rpartition(".")[2] for streams in labelled]
     for name in settings.pretraining.data or ():
         if name not in names:
             hint = did_you_mean(name, names)
             raise UserError.of("pretraining.data", f"the run has no data set '{name}'.{hint}")
     chosen = names if settings.pretraining.data is None else settings.pretraining.data
-    return tuple(feed for feed, name in zip(feeds, names, strict=True) if name in chosen)
+    return tuple(streams for streams, name in zip(labelled, names, strict=True) if name in chosen)
 
 
 def pretraining_stream(
@@ -311,7 +309,7 @@ def pretraining_stream(
 def also_carried(terms: Iterable[object], splits: Iterable[Splits]) -> dict[str, Spec]:
     """Return the modalities that batches carry for terms, such as those of a teacher.
 
-    Those that a data set lacks are left out: the term says so itself.
+    Those that a data set lacks are left out: the term reports them itself.
     """
     wanted = {m for t in terms if isinstance(t, Term) for m in t.other_modalities()}
     first, *others = (each.modalities for each in splits)

@@ -1,4 +1,4 @@
-"""Look at how the tasks of a saved run get along, on its training batches."""
+"""Diagnosis of a saved run: gradients and affinities of its tasks, on training batches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
 from jlrun.engine import session
 from jlrun.errors import UserError
+from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
@@ -62,9 +63,9 @@ def diagnose(
             check_unchanged(directory, assembly.fingerprint, fix=fix, kinds=("train",))
         fit = assembly.plan.fits[0]
         phase = _phase_of(fit, directory, checkpoint)
-        _refuse_one_task(directory, phase)
+        _check_several_tasks(directory, phase)
         model = assembly.new_model(fit)
-        checkpoints.load_model(directory / "checkpoints" / checkpoint, model)
+        checkpoints.load_model(RunDirectory(directory).checkpoints / checkpoint, model)
         recipe = replace(
             phase.recipe,
             make_weighting=Equal,
@@ -80,32 +81,34 @@ def diagnose(
         _set_lr(learner, lr)
         seed, number = settings.seed, phase.num_steps - 1
         order = derive_seed(seed, phase.name, "sampling")
-        looks = []
+        measurements = []
         for i, batches in enumerate(joint_batches(phase.train, All(), 0, num_batches, order)):
             seed_everything(seed, "diagnose", i)
-            seen = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
-            assert seen is not None
-            looks.append(seen)
-    recorded = {r.phase: r for r in read_relations(directory / "metrics.csv")}.get(phase.name)
+            measured = measure_gradients(learner, phase, batches, assembly.engine, number, ALL)
+            assert measured is not None
+            measurements.append(measured)
+    recorded = {r.phase: r for r in read_relations(RunDirectory(directory).metrics)}.get(phase.name)
     return {
         "checkpoint": checkpoint,
         "phase": phase.name,
-        "batches": len(looks),
+        "batches": len(measurements),
         "lr": max(float(group["lr"]) for group in learner.optimizer.param_groups),
-        **summarise(looks),
+        **summarise(measurements),
         "affinity_in_training": (recorded.affinity or None) if recorded else None,
     }
 
 
 def _phase_of(fit: Fit, directory: Path, checkpoint: Checkpoint) -> Phase:
     """Return the phase that the weights of the checkpoint come from."""
-    if checkpoint == "best":
+    if checkpoint == BEST:
         return fit.phases[-1]
-    completed = checkpoints.load_state(directory / "checkpoints" / checkpoint)["completed"]
+    completed = checkpoints.load_state(RunDirectory(directory).checkpoints / checkpoint)[
+        "completed"
+    ]
     return fit.phases[min(completed["phases"], len(fit.phases) - 1)]
 
 
-def _refuse_one_task(directory: Path, phase: Phase) -> None:
+def _check_several_tasks(directory: Path, phase: Phase) -> None:
     if len(phase.objectives) < 2:
         labels = [f"one task, '{objective.label}'" for objective in phase.objectives]
         raise UserError.of(

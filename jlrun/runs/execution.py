@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.config.compose import Composed
+from jlrun.config.groups import GROUPS
 from jlrun.config.schema import Settings
 from jlrun.data.reports import told, write_accounts
 from jlrun.engine import describe_device, session
@@ -20,7 +21,8 @@ from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.places import FULL, Reserve, is_of_disk
-from jlrun.files.places import told as told_of_disk
+from jlrun.files.places import told as disk_message
+from jlrun.files.run_directory import RunDirectory
 from jlrun.objective.terms.base import Term
 from jlrun.reporting.recorders.choose import make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
@@ -42,11 +44,9 @@ from jlrun.runs.fingerprints import Fingerprint, check_unchanged
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
-from jlrun.runs.outcome import ensemble_scores, make_result
-from jlrun.runs.run_links import refuse_links
-from jlrun.runs.saved_run import load_run, to_yaml
+from jlrun.runs.outcome import ensemble_scores, make_result, score_spaces
+from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.shared_baselines import SharedBaselines
-from jlrun.runs.shared_spaces import look_at_spaces
 from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
 from jlrun.training.interruption import listening
@@ -72,7 +72,8 @@ def execute(composed: Composed) -> Result:
 
 def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
     directory = composed.run_dir
-    if (directory / "config.yaml").exists():
+    run = RunDirectory(directory)
+    if run.config.exists():
         raise UserError.of(
             "hydra.run.dir",
             f"'{directory}' holds a run already; continue it with `jlrun resume {directory}`, or "
@@ -88,9 +89,9 @@ def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
 
     def write_inputs() -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / "overrides.yaml", to_yaml(list(composed.overrides)))
+        write_text(run.overrides, to_yaml(list(composed.overrides)))
         # Last, since it is what makes the directory a run.
-        write_text(directory / "config.yaml", to_yaml(composed.config))
+        write_text(run.config, to_yaml(composed.config))
 
     return job, write_inputs
 
@@ -129,17 +130,17 @@ def _run_longer(job: Job, epochs: int) -> Result:
     def write_inputs() -> None:
         _end_of(longer, "interrupted", None).save()  # should a kill come: it is not complete
         forget_ends(longer, fits)
-        write_text(job.directory / "overrides.yaml", to_yaml(list(longer.overrides)))
-        write_text(job.directory / "config.yaml", to_yaml(config))
+        write_text(job.files.overrides, to_yaml(list(longer.overrides)))
+        write_text(job.files.config, to_yaml(config))
 
     return _run(replace(longer, inferred=notes), write_inputs, finished=True)
 
 
 def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> Result:
 
-    _refuse_several_processes()
+    _check_one_process()
     if job.resumed:  # a folder that someone else may have made
-        refuse_links(job.directory)
+        check_links(job.directory)
     settings, node = job.settings, job.settings.recorder
     threads, deterministic = settings.engine.threads, settings.engine.deterministic
     with session(threads=threads, deterministic=deterministic), listening() as stop:
@@ -150,9 +151,9 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         notes = _check_data(job, fingerprint) if job.resumed else []
         header = _rehearse(job, assembly)
         write_inputs()
-        write_json(job.directory / "environment.json", _environment(assembly))
+        write_json(job.files.environment, _environment(assembly))
         describe_model(assembly, job.directory)
-        write_accounts(assembly.accounts, job.directory)
+        write_accounts(assembly.reports, job.directory)
         fingerprints.write(fingerprint, job.directory)
         recorder = make_recorder(
             job.directory,
@@ -172,8 +173,8 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             recorded = {} if finished else _recorded(job, assembly)
             recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
-            said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
-            for line in (*repaired, *notes, *job.inferred, *said):
+            lines = (*told(assembly.reports), *_started_from(assembly), *assembly.notes, *fitted)
+            for line in (*repaired, *notes, *job.inferred, *lines):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
             result = _train_all(job, assembly, context)
@@ -206,7 +207,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             raise RunError(message) from error
         except Exception as error:
             _end(job, recorder, "failed", traceback.format_exc())
-            note_log(error, job.directory / "log.txt")
+            note_log(error, job.files.log)
             raise
         finally:
             reserve.free()
@@ -221,7 +222,7 @@ def _started_from(assembly: Assembly) -> list[str]:
     return [] if assembly.start is None else assembly.start.lines()
 
 
-def _refuse_several_processes() -> None:
+def _check_one_process() -> None:
     count = os.environ.get("WORLD_SIZE", "1")
     if count != "1":
         raise UserError.of(
@@ -230,13 +231,13 @@ def _refuse_several_processes() -> None:
 
 
 def _disk_message(error: OSError, directory: Path) -> str:
-    fix = "free some space" if error.errno in FULL else "mend it"
+    fix = "free some space" if error.errno in FULL else "repair it"
     go_on = f"jlrun resume {shlex.quote(str(directory))}"
-    return f"{told_of_disk(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+    return f"{disk_message(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
 
 
 def _repair(job: Job, assembly: Assembly) -> list[str]:
-    """Go on from the checkpoint before a damaged one; return what is to be told of it."""
+    """Go on from the checkpoint before a damaged one; return lines for the user."""
     found = (job.folder(fit.name).repair() for fit in assembly.plan.fits)
     return [line for line in found if line]
 
@@ -260,7 +261,7 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         for term in learner.terms.values():
             assert isinstance(term, Term)
             term.check(model)
-    _refuse_idle_terms(fit)
+    _check_terms_act(fit)
     return Header(
         run_dir=job.directory,
         mode=job.settings.mode,
@@ -268,8 +269,10 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
         parameters=model.num_parameters(),
         trainable=max(count_trainable(model, phase) for phase in fit.phases),
         data={
-            feed.name: {name: len(getattr(feed, name).rows) for name in ("train", "val", "test")}
-            for feed in assembly.feeds
+            streams.name: {
+                name: len(getattr(streams, name).rows) for name in ("train", "val", "test")
+            }
+            for streams in assembly.labelled
         },
         changed=_changed(job.overrides),
         settings=_choices(job.settings),
@@ -277,8 +280,8 @@ def _rehearse(job: Job, assembly: Assembly) -> Header:
     )
 
 
-def _refuse_idle_terms(fit: Fit) -> None:
-    """Refuse terms that would act in no phase of the main fit."""
+def _check_terms_act(fit: Fit) -> None:
+    """Check that every term acts in some phase of the main fit."""
     offered = frozenset[str]().union(*(phase.offers for phase in fit.phases))
     for name, term in fit.phases[-1].recipe.make_terms().items():
         needs = getattr(term, "needs", None)
@@ -303,23 +306,13 @@ def _choices(settings: Settings) -> dict[str, Any]:
         name: getattr(settings, name)
         for name in ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
     }
-    parts = (
-        "optimizer",
-        "scheduler",
-        "weighting",
-        "sampling",
-        "fusion",
-        "balance",
-        "heads",
-        "dataset",
-        "source",
-        "target",
-    )
-    nodes = {name: getattr(settings, name) for name in parts}
+    groups = (group for group in GROUPS if group.slot and not group.many)
+    keys = (key for group in groups for key in group.keys)
+    nodes = {key: getattr(settings, key) for key in keys}
     targets = {
         name: node["_target_"].split(".")[-1]
         for name, node in nodes.items()
-        if node and "_target_" in node  # a source of weights may have no data
+        if node and "_target_" in node  # neither several data sets nor a source of weights
     }
     return {**plain, **targets, "optimizer.lr": settings.optimizer.get("lr")}
 
@@ -359,21 +352,21 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
         if done is None:
-            watching = observers(job, assembly, context) if fit.name == "main" else ()
+            watching = observers(job, assembly, context) if fit.name == MAIN_FIT else ()
             done = FitRun(fit, assembly.new_model(fit), folder, context).run(
                 plan.val, plan.test, watching
             )
-            if fit.name == "main":
+            if fit.name == MAIN_FIT:
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
     scores |= ensemble_scores(job, assembly)
-    spaces = look_at_spaces(job.folder("main"), assembly)
-    chosen = results["main"].selected
-    at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results["main"].steps)
+    spaces = score_spaces(job.folder(MAIN_FIT), assembly)
+    chosen = results[MAIN_FIT].selected
+    at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results[MAIN_FIT].steps)
     record_spaces(assembly, spaces, at, context.recorder)
-    return make_result(job, assembly, results["main"], scores, peak_memory, spaces.to_json())
+    return make_result(job, assembly, results[MAIN_FIT], scores, peak_memory, spaces.to_json())
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

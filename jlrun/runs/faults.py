@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: of jlrun, of a library, or of the user's own code."""
+"""Unforeseen errors: of jlrun, of a library, or of the user's own code."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def note_log(error: BaseException, log: Path) -> None:
 
 
 def fault_lines(error: BaseException) -> str:
-    """Return what to tell of an error: one line that says where its traceback is.
+    """Return the message of an error: one line that states where its traceback is.
 
-    An error in the user's own code is told with its traceback, from where their code begins: they
-    are about to mend it.
+    An error in the user's own code is shown with its traceback, from where their code begins,
+    since they are about to fix it.
     """
-    said = shortened(" ".join(str(error).split())[:500])
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = shortened(" ".join(str(error).split())[:500])
+    what = f"{type(error).__name__}: {message}" if message else type(error).__name__
     own = own_frames(error.__traceback__)
     if own is not None:
         shown = "".join(traceback.format_exception(error.with_traceback(own), chain=False))
@@ -48,7 +48,7 @@ def own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_installed(file: str) -> bool:
-    """Whether code belongs to jlrun, Python or an installed library."""
+    """Return whether code belongs to jlrun, Python or an installed library."""
     if file.startswith("<"):  # frozen modules, code that a library makes
         return True
     ours = Path(__file__).resolve().parents[1]  # the folder of jlrun

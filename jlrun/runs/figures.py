@@ -31,7 +31,7 @@ def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
     from jlrun.reporting.figures.weights import weights
 
     recorder.flush()
-    metrics = job.directory / "metrics.csv"
+    metrics = job.files.metrics
     primary = {spec.name: spec.task.primary for spec in assembly.tasks}
     figures = {
         "curves": curves(metrics, primary),

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.config.schema import Settings
+from jlrun.files.run_directory import RunDirectory
 from jlrun.training.fit import FitFolder
+from jlrun.training.recorder import MAIN_FIT
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,13 @@ class Job:
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
 
+    @property
+    def files(self) -> RunDirectory:
+        """The files of the run."""
+        return RunDirectory(self.directory)
+
     def folder(self, fit: str) -> FitFolder:
         """Return the folder of a fit's checkpoints."""
-        base = self.directory if fit == "main" else self.directory / "baselines" / fit
-        return FitFolder(base / "checkpoints", self.settings.recorder.checkpoint_seconds)
+        run = self.files
+        folder = run.checkpoints if fit == MAIN_FIT else run.baseline_checkpoints(fit)
+        return FitFolder(folder, self.settings.recorder.checkpoint_seconds)

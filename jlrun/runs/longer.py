@@ -23,7 +23,7 @@ _ANEW = "train anew with all epochs"
 
 
 def lengthened(job: Job, epochs: int) -> tuple[Job, dict[str, Any], tuple[str, ...]]:
-    """Return the run with more epochs, its config, and what is told of other changes in that.
+    """Return the run with more epochs, its config, and lines on other changes in that.
 
     A warm-up is a share of the steps: the share becomes smaller, so that the steps stay.
 
@@ -74,7 +74,7 @@ def check_longer(job: Job, before: Assembly, after: Plan) -> list[str]:
 
 
 def forget_ends(job: Job, fits: Sequence[str]) -> None:
-    """Let these fits be unfinished; baselines of other runs are forgotten."""
+    """Mark these fits as unfinished; baselines copied from other runs are deleted."""
     for name in fits:
         folder = job.folder(name)
         if _copied(folder):

@@ -1,4 +1,4 @@
-"""What came of a run, from the fits that are done."""
+"""Outcome of a run, from the fits that are done."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Any
 
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scored_model import ScoredModel
+from jlrun.evaluation.retrieval import Findings, measure_spaces
 from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
 from jlrun.evaluation.split_scores import SplitScores
+from jlrun.files.run_directory import BEST
 from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
+from jlrun.runs.datasets import retrieval_options
 from jlrun.runs.job import Job
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
-from jlrun.training.fit import FitResult
-from jlrun.training.plan import Fit
+from jlrun.training.fit import FitFolder, FitResult
+from jlrun.training.plan import Fit, Phase
+from jlrun.training.recorder import MAIN_FIT
 
 
 def ensemble_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
@@ -79,12 +83,12 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
-            **_beside(main),
+            **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),
             **comparison.extra,
             **spaces,
-            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, "best")),
+            **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, BEST)),
             **_origins(job, assembly),
             **_missing(job, assembly),
             **_data(assembly),
@@ -94,8 +98,8 @@ def make_result(
     )
 
 
-def _beside(main: FitResult) -> dict[str, Any]:
-    """Return the test scores that selection did not choose, where they were looked at."""
+def _unselected(main: FitResult) -> dict[str, Any]:
+    """Return the test scores of checkpoints that selection did not choose, if measured."""
     return {"last": main.last, "oracle": main.oracle} if main.oracle else {}
 
 
@@ -135,7 +139,7 @@ def _origins(job: Job, assembly: Assembly) -> dict[str, Mapping[str, str]]:
 def _missing(job: Job, assembly: Assembly) -> dict[str, Any]:
     if not job.settings.missing.evaluate:
         return {}
-    return missing_scores(assembly, lambda: _predictor(job, assembly, "main", "best"))
+    return missing_scores(assembly, lambda: _predictor(job, assembly, MAIN_FIT, BEST))
 
 
 def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[str, Any]:
@@ -158,8 +162,8 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:
-    """Return what data sets have to say of their rows."""
-    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    """Return the reports of data sets."""
+    found = {name: account.to_json() for name, account in assembly.reports.items()}
     return {"data": found} if found else {}
 
 
@@ -171,5 +175,30 @@ def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
 
 
 def _relations(job: Job) -> dict[str, Any]:
-    found = read_relations(job.directory / "metrics.csv")
+    found = read_relations(job.files.metrics)
     return {"diagnosis": found[-1].to_json()} if found else {}
+
+
+def score_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
+    """Score the spaces of the main fit with the selected weights of the last phase that had them.
+
+    Later phases move the encoders away from the projections; their weights are not scored. This
+    reads the test split, once the run is done.
+
+    Args:
+        folder: of the main fit, with its checkpoints.
+        assembly: of the run.
+    """
+    fit, phase = assembly.plan.fits[0], learning_phase(assembly)
+    if phase is None:
+        return Findings()
+    model = assembly.new_model(fit)
+    checkpoints.load_model(folder.selected(fit, phase), model)
+    options = retrieval_options(assembly.settings)
+    return measure_spaces(model, assembly.engine, assembly.leading, assembly.specs, options)
+
+
+def learning_phase(assembly: Assembly) -> Phase | None:
+    """Return the last phase of the main fit in which terms between modalities act."""
+    acting = [phase for phase in assembly.plan.fits[0].phases if phase.across_modalities]
+    return acting[-1] if acting else None

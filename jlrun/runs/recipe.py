@@ -1,19 +1,26 @@
-"""Recipe: how phases optimise, from the config."""
+"""Recipe: how phases optimise, from the config; terms with the access to other runs they need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from jlrun.config.build import build
 from jlrun.config.schema import Settings
-from jlrun.config.slots import BALANCE, OPTIMIZER, SCHEDULER, WEIGHTING
+from jlrun.config.slots import BALANCE, OPTIMIZER, SCHEDULER, TERM, WEIGHTING
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
+from jlrun.data.specs import Spec
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import ramp
+from jlrun.objective.terms.base import Term
+from jlrun.objective.terms.transfer import Distill
+from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.objective.weightings.gradient_options import GradientOptions
-from jlrun.runs.terms import make_terms
+from jlrun.runs.saved_model import load_teacher, read_specs
 from jlrun.training.averaging import NoAverage, WeightAverage
 from jlrun.training.plan import Recipe
 
@@ -58,7 +65,28 @@ def balance_maker(node: Mapping[str, Any]) -> Callable[[], Balance]:
 
 
 def _divided(node: Mapping[str, Any]) -> tuple[dict[str, Any], GradientOptions]:
-    """Return the node of a weighting without the keys that say where its gradients come from."""
+    """Return the node of a weighting without the keys that choose where its gradients come from."""
     keys = {field.name for field in fields(GradientOptions)}
     gradient_options = GradientOptions(**{key: value for key, value in node.items() if key in keys})
     return {key: value for key, value in node.items() if key not in keys}, gradient_options
+
+
+class SavedTeachers:
+    """Teachers from run directories (`jlrun.objective.terms.transfer.teacher.Teachers`)."""
+
+    def specs(self, directory: Path) -> Mapping[str, Spec]:
+        """Return modality -> what the selected model of the run in ``directory`` takes."""
+        return read_specs(directory)
+
+    def load(self, directory: Path, device: torch.device) -> Teacher:
+        """Return the selected model of the run in ``directory``."""
+        return load_teacher(directory, device)
+
+
+def make_terms(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Term]:
+    """Return fresh terms by name."""
+    terms = {name: build(node, TERM) for name, node in nodes.items()}
+    for term in terms.values():
+        if isinstance(term, Distill):
+            term.find_teachers_with(SavedTeachers())
+    return terms

@@ -17,6 +17,7 @@ from jlrun.data.specs import Spec, spec_from_json
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.files.atomic import RESTORE, read_json, reading
+from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import with_kept
 from jlrun.models.joint_model import JointModel
@@ -26,13 +27,10 @@ from jlrun.runs.saved_run import load_config, load_run
 from jlrun.tasks import Task, TaskSpec
 from jlrun.tasks.objective import Objective
 
-FILE = "model.json"
-BEST = "checkpoints/best"
-
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What `load_saved_model` returns.
+    """Selected model of a run, as `load_saved_model` returns it.
 
     Attributes:
         model: with the weights of ``checkpoints/best``, on the engine's device.
@@ -57,7 +55,7 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
     specs, heads = _specs(content), _heads(content)
     engine = make_engine(settings)
     model = engine.prepare(_untrained(directory, settings, specs, heads))
-    checkpoints.load_model(directory / BEST, model)
+    checkpoints.load_model(RunDirectory(directory).best, model)
     model.eval()
     scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
     return SavedModel(model, engine, specs, scored)
@@ -69,7 +67,7 @@ def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) 
     Args:
         directory: of the run.
         device: where the model goes.
-        checkpoint: path within the run; that of the selected weights, unless another is named.
+        checkpoint: its name; that of the selected weights, unless another is named.
 
     Raises:
         UserError: if there is no run, or it has not got as far as such a checkpoint.
@@ -78,7 +76,7 @@ def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) 
     content = _described(directory, checkpoint)
     specs, heads = _specs(content), _heads(content)
     model = _untrained(directory, settings, specs, heads)
-    checkpoints.load_model(directory / checkpoint, model)
+    checkpoints.load_model(RunDirectory(directory).checkpoints / checkpoint, model)
     return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
 
 
@@ -94,7 +92,8 @@ def read_specs(directory: Path) -> dict[str, Spec]:
 
 def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:
     """Return the content of the run's ``model.json``, if it has weights to go with it."""
-    if not (directory / FILE).exists() or not checkpoints.exists(directory / checkpoint):
+    run = RunDirectory(directory)
+    if not run.model.exists() or not checkpoints.exists(run.checkpoints / checkpoint):
         what = "selected model" if checkpoint == BEST else "checkpoint"
         raise UserError.of(str(directory), f"this run has no {what} yet; resume it first")
     return read_description(directory)
@@ -108,7 +107,7 @@ class _SavedHead(BaseModel):
 
 
 class _Description(BaseModel):
-    """What a ``model.json`` must hold."""
+    """Schema of ``model.json``."""
 
     modalities: dict[str, dict[str, Any]]
     heads: dict[str, _SavedHead]
@@ -116,12 +115,12 @@ class _Description(BaseModel):
 
 
 def read_description(directory: Path) -> dict[str, Any]:
-    """Return the content of the run's ``model.json``: what of the data its model depends on.
+    """Return the content of the run's ``model.json``: specs, heads and classes of its model.
 
     Raises:
         UserError: if it is missing or damaged.
     """
-    file = directory / FILE
+    file = RunDirectory(directory).model
     fix = f"{RESTORE}, or delete result.json and it: `jlrun resume` writes both anew"
     content = read_json(file, _Description, fix)
     with reading(file, fix):

@@ -1,7 +1,8 @@
-"""The configuration of a run, as it lies in the run's directory."""
+"""Saved run: the configuration in a run directory, and the links that it must not have."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
+from jlrun.files.run_directory import RunDirectory
 
 
 def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
@@ -24,7 +26,7 @@ def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
     config, overrides = load_config(directory)
     problems = check_values(config)
     if problems:
-        file = directory / "config.yaml"
+        file = RunDirectory(directory).config
         raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
     return Settings.parse(config), overrides
 
@@ -36,18 +38,18 @@ def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         UserError: if it holds no run.
     """
 
-    config_file, overrides_file = directory / "config.yaml", directory / "overrides.yaml"
-    if (directory / "multirun.yaml").is_file():
+    run = RunDirectory(directory)
+    if run.sweep_config.is_file():
         message = f"this is a sweep: name one of its runs, such as {directory / '0'}"
         raise UserError.of(str(directory), message)
-    if not config_file.exists():
+    if not run.config.exists():
         raise UserError.of(str(directory), "there is no run here: config.yaml is missing")
-    config, overrides = _read_yaml(config_file), _read_yaml(overrides_file)
+    config, overrides = _read_yaml(run.config), _read_yaml(run.overrides)
     if not isinstance(config, dict):
-        raise UserError.of(str(config_file), f"is not the config of a run; {RESTORE}")
+        raise UserError.of(str(run.config), f"is not the config of a run; {RESTORE}")
     if not isinstance(overrides, list) or not all(isinstance(text, str) for text in overrides):
         fix = "restore it from a copy, or write [] into it"
-        raise UserError.of(str(overrides_file), f"is no list of overrides; {fix}")
+        raise UserError.of(str(run.overrides), f"is no list of overrides; {fix}")
     return config, tuple(overrides)
 
 
@@ -60,3 +62,22 @@ def to_yaml(content: Any) -> str:
     """Return plain values as YAML, in their order."""
 
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def check_links(directory: Path) -> None:
+    """Check that no file or folder of a run is a link to outside of it.
+
+    The folder itself may be one, and so may what is above it. One that is absent has none.
+
+    Raises:
+        UserError: with all such links.
+    """
+    home = directory.resolve()
+    problems = []
+    for folder, folders, files in os.walk(directory, followlinks=False):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                message = f"is a link to '{os.readlink(path)}', outside of the run: put what it "
+                problems.append(Problem(str(path), f"{message}leads to in its place"))
+    if problems:
+        raise UserError(problems)

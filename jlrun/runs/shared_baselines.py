@@ -35,14 +35,14 @@ ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})
 
 
 class Origin(BaseModel):
-    """What ``origin.json`` must hold."""
+    """Schema of ``origin.json``."""
 
     run: str
 
 
 @dataclass(frozen=True)
 class SharedBaselines:
-    """The cache as one run sees it.
+    """Cache of finished baselines, for one run.
 
     Attributes:
         cache: its folder; None: nothing is shared.
@@ -86,8 +86,8 @@ class SharedBaselines:
             return None
         origin = _read_origin(cached)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        told = {ORIGIN_FILE: {"run": os.path.relpath(origin, self.run_dir)}}
-        copy_folder(cached, folder, folder.with_name(f".{folder.name}.new"), told, PREDECESSORS)
+        added = {ORIGIN_FILE: {"run": os.path.relpath(origin, self.run_dir)}}
+        copy_folder(cached, folder, folder.with_name(f".{folder.name}.new"), added, PREDECESSORS)
         return origin
 
     def publish(self, fit: Fit, folder: Path) -> None:
@@ -100,11 +100,11 @@ class SharedBaselines:
         if cached is None or cached.exists() or (folder / ORIGIN_FILE).exists():
             return
         cached.parent.mkdir(parents=True, exist_ok=True)
-        told = {"run": os.path.relpath(self.run_dir, cached), "depends_on": self.depends_on(fit)}
+        content = {"run": os.path.relpath(self.run_dir, cached), "depends_on": self.depends_on(fit)}
         # Named after the run, so that it finds what a kill left behind, and no other run does.
         mine = hashlib.sha256(str(self.run_dir).encode()).hexdigest()[:8]
         partial = cached.with_name(f".{cached.name}.{mine}.new")
-        copy_folder(folder, cached, partial, {ORIGIN_FILE: told}, PREDECESSORS)
+        copy_folder(folder, cached, partial, {ORIGIN_FILE: content}, PREDECESSORS)
 
     def depends_on(self, fit: Fit) -> dict[str, Any]:
         """Return all that the outcome of a fit depends on, the rows of its data sets included."""

@@ -76,19 +76,19 @@ def _lacks(splits: Splits, task: str) -> bool:
 
 
 def named_as_target(
-    feeds: Sequence[LabelledStreams], matching: Matching
+    labelled: Sequence[LabelledStreams], matching: Matching
 ) -> tuple[LabelledStreams, ...]:
-    """Return the feeds, tasks of the sources called as those of the target that they are."""
-    return tuple(f if f.name == "target" else renamed(f, matching.called) for f in feeds)
+    """Return the labelled, tasks of the sources called as those of the target that they are."""
+    return tuple(f if f.name == "target" else renamed(f, matching.called) for f in labelled)
 
 
-def refuse_no_labels(settings: Settings, feeds: Sequence[LabelledStreams]) -> None:
-    """Refuse training on labels of which there are none.
+def check_labels(settings: Settings, labelled: Sequence[LabelledStreams]) -> None:
+    """Check that every task to train has labelled rows.
 
     Raises:
         UserError: for a target that is fine-tuned or learned jointly.
     """
-    target = next((feed for feed in feeds if feed.name == "target"), None)
+    target = next((streams for streams in labelled if streams.name == "target"), None)
     if target is None or settings.strategy not in ("finetune", "joint"):
         return
     if not any(target.num_labels("train").values()):
@@ -99,16 +99,16 @@ def refuse_no_labels(settings: Settings, feeds: Sequence[LabelledStreams]) -> No
         )
 
 
-def told_of_target(
-    settings: Settings, plan: Plan, feeds: Sequence[LabelledStreams], matching: Matching
+def notes_on_target(
+    settings: Settings, plan: Plan, labelled: Sequence[LabelledStreams], matching: Matching
 ) -> tuple[str, ...]:
     """Return lines on how the target is learned and scored, where that is not as usual."""
-    target = next((feed for feed in feeds if feed.name == "target"), None)
+    target = next((streams for streams in labelled if streams.name == "target"), None)
     if target is None or settings.strategy not in ("adapt", "generalize", "joint"):
         return ()
     lines = [*matching.lines]
     if settings.strategy != "joint":
-        lines += _left_out(plan, feeds, target, matching)
+        lines += _left_out(plan, labelled, target, matching)
     labels = {split: target.num_labels(split) for split in ("train", "val", "test")}
     if settings.strategy == "adapt" and settings.baselines:
         names = {fit.name for fit in plan.fits}
@@ -131,7 +131,7 @@ def told_of_target(
 
 
 def _left_out(
-    plan: Plan, feeds: Sequence[LabelledStreams], target: LabelledStreams, matching: Matching
+    plan: Plan, labelled: Sequence[LabelledStreams], target: LabelledStreams, matching: Matching
 ) -> Iterator[str]:
     """Yield a line on each task that the target or a source does not share."""
     scored = {objective.spec.name for objective in plan.fits[0].scored}
@@ -142,9 +142,10 @@ def _left_out(
             )
             yield f"target.{spec.name} is left out: {why}"
     own = {spec.name: spec for spec in target.tasks}
-    for feed in (feed for feed in feeds if feed.name != "target"):
-        for spec in feed.tasks:
+    for streams in (streams for streams in labelled if streams.name != "target"):
+        for spec in streams.tasks:
+            name = f"{streams.name}.{spec.name}"
             if spec.name not in own:
-                yield f"{feed.name}.{spec.name} is learned on the source alone: the target lacks it"
+                yield f"{name} is learned on the source alone: the target lacks it"
             elif spec.name in scored and not spec.shares_head_with(own[spec.name]):
-                yield f"{feed.name}.{spec.name} has other classes, and a head that the target lacks"
+                yield f"{name} has other classes, and a head that the target lacks"

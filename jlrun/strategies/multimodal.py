@@ -9,6 +9,7 @@ from typing import Any
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.evaluation.split_scores import SplitScores
+from jlrun.files.run_directory import BEST
 from jlrun.strategies.gain import mean_primary, relative_gain
 from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit
@@ -41,7 +42,7 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
         for name in context.modalities
         if context.baselines
     )
-    members = tuple((fit.name, "best") for fit in alone)
+    members = tuple((fit.name, BEST) for fit in alone)
     ensembles = (CheckpointEnsemble(ENSEMBLE, members, data.objectives()),) if alone else ()
 
     def compare(scores: Mapping[str, SplitScores]) -> Comparison:

@@ -17,6 +17,7 @@ from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import Observer, evaluate, predictor
 from jlrun.evaluation.split_scores import SavedScores, Scores, SplitScores
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
+from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
@@ -94,12 +95,12 @@ class FitFolder:
     @property
     def last(self) -> Path:
         """The checkpoint from which the fit goes on."""
-        return self.path / "last"
+        return self.path / LAST
 
     @property
     def best(self) -> Path:
         """The selected weights of the last phase."""
-        return self.path / "best"
+        return self.path / BEST
 
     def selected(self, fit: Fit, phase: Phase) -> Path:
         """Folder of the selected weights of ``phase``."""

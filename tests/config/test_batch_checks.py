@@ -37,7 +37,7 @@ def test_they_are_known() -> None:
         ),
         (
             ["mode=multitask", "terms=[vicreg]", "batch_size=4", "engine.accumulate=4"],
-            "engine.accumulate: 4 parts have one row each; vicreg",
+            "engine.accumulate: 4 micro-batches have one row each; vicreg",
         ),
     ],
 )

@@ -83,7 +83,7 @@ LAYER = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
         ({"_target_": "parts_of_mine.Encoder", "width": 3}, OPTIMIZER, "(torch.optim.Optimizer)"),
         ({"_target_": "parts_of_mine.untold"}, DATASET, "def untold(…) -> Dataset"),
         (LAYER, SCHEDULER, "(step, num_steps)"),
-        ({}, TASK, "a node without a _target_ stands where a task is described"),
+        ({}, TASK, "there is a node without a _target_ where a task is described"),
         ({"_target_": "jlrun.tasks.Binary", "_args_": [1]}, TASK, "keys that begin with _ are not"),
         (LAYER | {"out_features": "x"}, HEAD, "out_features: 'x' is not"),
         ({"_target_": "torch.nn.Linear"}, HEAD, "missing a required argument: 'in_features'"),

@@ -11,9 +11,9 @@ import pytest
 from jlrun.config import check_values
 from jlrun.config.check import signature_problems
 from jlrun.config.compose import compose
+from jlrun.config.groups import places
 from jlrun.config.options import package_folder, read_groups
 from jlrun.config.signatures import arguments_of, read_signature
-from jlrun.config.slots import places
 from jlrun.config.trust import find
 
 GROUPS = read_groups([package_folder()])

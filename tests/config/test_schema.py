@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from jlrun.config.compose import compose
+from jlrun.config.messages import check_schema
 from jlrun.config.schema import Settings, parse_size
-from jlrun.config.schema_check import check_schema
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 
 from jlrun.config import checked
 from jlrun.config.data_nodes import data_nodes, task_labels, used_nodes
-from jlrun.config.several_datasets import expand_datasets
+from jlrun.config.named_overrides import expand_datasets
 from jlrun.errors import UserError
 from jlrun.runs.sweeps.variants import checked_variants
 
@@ -71,7 +71,7 @@ def test_data_sets_without_a_task_that_was_asked_for_are_not_used() -> None:
         (["+dataset@datasets.usps=usps"], "dataset: mode=multitask takes datasets.usps instead; ~"),
         (["datasets=[usps,usps]"], "+dataset@datasets.usps: given 2 times"),
         (["datasets={a:3}"], "datasets.a: 3 is not a group of keys"),
-        (["datasets=[]"], "datasets: a list stands where a group of keys is needed"),
+        (["datasets=[]"], "datasets: there is a list where a group of keys is needed"),
         (["datasets=[mnist,fsdd]"], "datasets: they share no modality: they have image and audio"),
         (["datasets=[mnist,usps]", "tasks=[mnist.digt]"], "no task 'mnist.digt'. Did you mean 'mn"),
         (["datasets=[mnist,usps]", "tasks=[digit]"], "tasks: the data sets have no task 'digit'."),

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from jlrun.config.groups import Place
 from jlrun.config.signatures import check_place
-from jlrun.config.slots import DATASET, ENCODER, OPTIMIZER, SCHEDULER, TASK, TERM, Place, Slot
+from jlrun.config.slots import DATASET, ENCODER, OPTIMIZER, SCHEDULER, TASK, TERM, Slot
 from jlrun.config.trust import VARIABLE
 
 

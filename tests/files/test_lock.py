@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.files.lock import HOLDER, LOCK, Held, held, held_output
+from jlrun.files.lock import Held, held, held_output
+from jlrun.files.run_directory import RunDirectory
 
 HOLDING = """
 import sys, time
@@ -37,12 +38,12 @@ def test_the_second_is_told_who_holds_it_and_a_kill_frees_it(tmp_path: Path) -> 
     process.send_signal(signal.SIGKILL)
     process.communicate()
     with held(run, "RUN"):
-        assert json.loads((run / HOLDER).read_text())["pid"] == os.getpid()
+        assert json.loads(RunDirectory(run).lock_holder.read_text())["pid"] == os.getpid()
 
 
 def test_a_folder_in_which_nothing_was_written_is_removed(tmp_path: Path) -> None:
     with held(tmp_path / "a" / "b", "RUN"):
-        assert (tmp_path / "a" / "b" / LOCK).exists()
+        assert RunDirectory(tmp_path / "a" / "b").lock.exists()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "kept").mkdir()
     with held(tmp_path / "kept", "RUN"):

@@ -9,7 +9,7 @@ import pytest
 from jlrun.cli.main import main
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
-from jlrun.runs.run_links import refuse_links
+from jlrun.runs.saved_run import check_links
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "result.json", "tb", "checkpoints/x"])
@@ -32,11 +32,11 @@ def test_links_within_a_run_and_to_it_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "disk" / "run" / "a").write_text("")
     (tmp_path / "disk" / "run" / "b").symlink_to("a")
     (tmp_path / "outputs").symlink_to(tmp_path / "disk")
-    refuse_links(tmp_path / "outputs" / "run")
-    refuse_links(tmp_path / "absent")
+    check_links(tmp_path / "outputs" / "run")
+    check_links(tmp_path / "absent")
     (tmp_path / "disk" / "run" / "c").symlink_to(tmp_path)
     with pytest.raises(UserError, match="outside of the run"):
-        refuse_links(tmp_path / "outputs" / "run")
+        check_links(tmp_path / "outputs" / "run")
 
 
 def test_a_link_where_a_file_grows_is_not_followed(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.objective.weightings import Equal
-from jlrun.runs.terms import make_terms as build_terms
+from jlrun.runs.recipe import make_terms as build_terms
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
 from jlrun.strategies.plan_context import PlanContext
@@ -220,7 +220,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
         model = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
-    monkeypatch.setattr("jlrun.runs.terms.load_teacher", load)
+    monkeypatch.setattr("jlrun.runs.recipe.load_teacher", load)
 
 
 @pytest.fixture

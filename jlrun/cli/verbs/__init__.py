@@ -1,8 +1,8 @@
-"""What ``jlrun VERB`` can do besides training: one module per verb, each with a ``main``."""
+"""Verbs of the command: ``jlrun VERB`` runs `main` of the module of that name."""
 
 VERBS = {
     "ls": "groups and their options",
-    "init-config": "look at a table and write an experiment for it",
+    "init-config": "infer an experiment from a table and write it",
     "check": "find what is wrong with a configuration, without training",
     "resume": "go on with an interrupted run",
     "evaluate": "score a run's best checkpoint on its test split",

@@ -33,6 +33,6 @@ def parser(verb: str, description: str) -> ArgumentParser:
 
 
 def names_data(overrides: Sequence[str]) -> bool:
-    """Whether other data than that of a run is meant: a data set is named, or what divides it."""
+    """Return whether overrides replace a run's data: its data sets, or the seed of splits."""
     nodes = (*SINGLE, SEVERAL, SOURCES, "data_root", "seed", "zero_shot")
     return any(override.partition("=")[0].split(".")[0] in nodes for override in overrides)

@@ -9,6 +9,7 @@ from jlrun.cli.verbs.arguments import given_path, names_data, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_file
+from jlrun.files.run_directory import BEST, LAST
 from jlrun.reporting.recorders.formats import MISSING, format_score
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _parsed(args: list[str]) -> Namespace:
     parse.add_argument("run", type=given_path, help="run directory")
     parse.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="values of its config")
     parse.add_argument("--batches", type=int, default=10, help="training batches (default: 10)")
-    parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
+    parse.add_argument("--checkpoint", choices=[BEST, LAST], default=BEST)
     parse.add_argument("--lr", type=float, help="of the step; default: the run's optimizer.lr")
     parse.add_argument("--output", type=given_path, help="also write everything to this JSON file")
     parsed = parse.parse_intermixed_args(args)

@@ -11,6 +11,7 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.names import printable
 from jlrun.files.places import check_file
+from jlrun.files.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +53,8 @@ def main(args: list[str]) -> int:
                 table.add_row(split, Text(printable(task)), Text(metric), f"{value:.4f}")
     if table.row_count:
         Console().print(table)
-    told = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
-    for lines in (lines_of(scores) for lines_of in told):
+    sections = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
+    for lines in (lines_of(scores) for lines_of in sections):
         if lines:
             print("\n".join(["", *lines]))
     if parsed.output is not None:
@@ -84,9 +85,8 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
     from jlrun.runs.assembly import assemble
-    from jlrun.runs.outcome import missing_scores
+    from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_config
-    from jlrun.runs.shared_spaces import look_at_spaces
     from jlrun.training.fit import FitFolder
 
     config = changed(load_config(directory)[0], overrides)
@@ -97,15 +97,15 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
-        for line in warnings(assembly.accounts):
+        for line in warnings(assembly.reports):
             print(line, file=sys.stderr)
         for line in check_data(directory, assembly, overrides):
             print(line)
         fit = assembly.plan.fits[0]
-        model = assembly.new_model(fit)
-        checkpoints.load_model(directory / "checkpoints" / "best", model)
+        model, run = assembly.new_model(fit), RunDirectory(directory)
+        checkpoints.load_model(run.best, model)
         predict = predictor(model, assembly.engine)
-        folder = FitFolder(directory / "checkpoints", save_seconds=0)
+        folder = FitFolder(run.checkpoints, save_seconds=0)
         more = missing_scores(assembly, lambda: predict) if missing else {}
         if missing and not more:
             one = f"the run has one modality, '{fit.modalities[0]}'"
@@ -117,12 +117,12 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class,)),
             "per_class": per_class.by_task(),
             **more,
-            **look_at_spaces(folder, assembly).to_json(),
+            **score_spaces(folder, assembly).to_json(),
         }
 
 
 def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:
-    """Check the data of a saved run; return what is to be told of it.
+    """Check the data of a saved run; return lines for the user.
 
     Other data than the run's is meant where overrides name a data set, or the seed that divides it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.files.lock import held_output
+from jlrun.files.run_directory import BEST, LAST
 
 
 def main(args: list[str]) -> int:
@@ -21,12 +22,12 @@ def main(args: list[str]) -> int:
     parse.add_argument(
         "--output", type=given_path, required=True, help="folder, or one .safetensors file"
     )
-    parse.add_argument("--checkpoint", choices=["best", "last"], default="best")
+    parse.add_argument("--checkpoint", choices=[BEST, LAST], default=BEST)
     parse.add_argument(
         "--encoder",
         metavar="MODALITY",
         help="one encoder alone, under the names of its own network (torchvision's, for its "
-        "models); TASK/MODALITY where tasks have encoders of their own",
+        "models); TASK/MODALITY where tasks have separate encoders",
     )
     parse.add_argument("--force", action="store_true", help="replace an export that is there")
     parsed = parse.parse_args(args)

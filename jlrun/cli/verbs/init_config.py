@@ -20,7 +20,7 @@ def main(args: Sequence[str]) -> int:
     Raises:
         UserError: if the table can't be read, or the file is there already.
     """
-    parse = parser("init-config", "Look at a table and write an experiment for it.")
+    parse = parser("init-config", "Infer an experiment from a table and write it.")
     parse.add_argument("table", type=given_path, help="CSV, TSV, JSON Lines or Parquet")
     parse.add_argument("--targets", default="", help="columns to predict: rating,price")
     parse.add_argument("--output", type=given_path, help="default: conf/experiment/<table>.yaml")
@@ -73,4 +73,7 @@ def _command(output: Path) -> str:
     if output.parent.name == "experiment":
         folder = shlex.quote(str(output.parent.parent))
         return f"jlrun --config-dir {folder} experiment={output.stem}"
-    return "move it to conf/experiment/ beside you, then: " + f"jlrun experiment={output.stem}"
+    return (
+        "move it to conf/experiment/ of the working directory, then: "
+        + f"jlrun experiment={output.stem}"
+    )

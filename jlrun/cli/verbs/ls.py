@@ -26,12 +26,12 @@ def main(args: Sequence[str]) -> int:
         width = max(map(len, groups[group])) + 2
         for option in groups[group].values():
             print(f"  {option.name:<{width}}{option.description}".rstrip())
-    tell_shadowed(options.config_dir)
+    warn_of_shadowed(options.config_dir)
     return 0
 
 
-def tell_shadowed(config_dir: str | None) -> None:
-    """Say on stderr which of the user's files jlrun's own options hide."""
+def warn_of_shadowed(config_dir: str | None) -> None:
+    """Warn on stderr of the user's files that jlrun's own options hide."""
     for path in shadowed(user_folders(config_dir)):
         print(f"jlrun: {path} has no effect: jlrun has an option of that name", file=sys.stderr)
 

@@ -15,6 +15,7 @@ from jlrun.cli.verbs.arguments import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.places import check_file
+from jlrun.files.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,11 +71,10 @@ def main(args: list[str]) -> int:
 def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
     """Read rows by the columns of the table that the run learned from, or by modalities."""
     from jlrun.data.reading.inputs import read_inputs
-    from jlrun.data.tables.account import TABLE_FILE
     from jlrun.data.tables.files.layout import SUFFIXES
     from jlrun.data.tables.new_rows import read_new_rows
 
-    table = run / TABLE_FILE
+    table = RunDirectory(run).table
     if not table.is_file() or path.suffix.lower() not in SUFFIXES:
         yield read_inputs(path, specs)
         return

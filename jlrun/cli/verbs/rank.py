@@ -14,7 +14,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
 from jlrun.reporting.recorders.formats import MISSING, format_score
-from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
+from jlrun.runs.ranking import MEAN_RANK, TITLES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,7 +92,7 @@ def _parsed(args: list[str]) -> Namespace:
 
 
 def _is_override(text: str) -> bool:
-    """Whether what follows an option with several values is an override, as in --runs A B seed=1.
+    """Return whether a value of an option with several is an override, as in --runs A B seed=1.
 
     ``resnet18:/a=b.pth`` is a model, and what exists is a run.
     """

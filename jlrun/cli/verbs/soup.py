@@ -24,26 +24,26 @@ def main(args: list[str]) -> int:
     """Average runs greedily and write the soup as a run; the runs are not changed.
 
     Raises:
-        UserError: if runs are unfinished or unlike, or something is in the way.
+        UserError: if runs are unfinished or incompatible, or the output exists.
     """
     parsed = _parsed(args)
     from jlrun.runs.soups import (
+        check_compatible,
         check_output,
         each_run,
         read_members,
-        refuse_unlike,
         soup_of_runs,
         write_soup,
     )
 
     check_output(parsed.output)
     members = read_members(each_run([Path(run) for run in parsed.runs]))
-    refuse_unlike(members)
+    check_compatible(members)
     settings = _settings(members[0], parsed.overrides)
-    cooked = soup_of_runs(members, settings, other_data=names_data(parsed.overrides))
+    soup = soup_of_runs(members, settings, other_data=names_data(parsed.overrides))
     with held_output(parsed.output, "--output"):
-        write_soup(cooked, members, parsed.output)
-    _print(cooked, members, parsed.output)
+        write_soup(soup, members, parsed.output)
+    _print(soup, members, parsed.output)
     return 0
 
 
@@ -84,10 +84,10 @@ def _settings(member: Member, overrides: list[str]) -> Settings:
     return Settings.parse(config)
 
 
-def _print(cooked: RunSoup, members: Sequence[Member], output: Path) -> None:
+def _print(soup: RunSoup, members: Sequence[Member], output: Path) -> None:
     from jlrun.reporting.recorders.result_table import ResultTable
 
-    tasks = list(cooked.primary.items())
+    tasks = list(soup.primary.items())
 
     def row(name: str, score: float, test: object, mark: str = "") -> tuple[str, ...]:
         table = test if isinstance(test, dict) else {}
@@ -95,22 +95,22 @@ def _print(cooked: RunSoup, members: Sequence[Member], output: Path) -> None:
         shown = [MISSING if cell is None else format_score(cell) for cell in cells]
         return (name, mark, format_score(score), *shown)
 
-    order = sorted(range(len(members)), key=lambda i: -cooked.scores[i])
+    order = sorted(range(len(members)), key=lambda i: -soup.scores[i])
     rows = [
         row(
             str(members[i].directory),
-            cooked.scores[i],
+            soup.scores[i],
             members[i].result["test"],
-            "yes" if i in cooked.chosen else "no",
+            "yes" if i in soup.chosen else "no",
         )
         for i in order
     ]
-    rows.append(row(UNIFORM, cooked.uniform, None))
-    rows.append(row(SOUP, cooked.score, cooked.test))
-    header = ("run", "in soup", cooked.criterion, *(f"test {t} {m}" for t, m in tasks))
+    rows.append(row(UNIFORM, soup.uniform, None))
+    rows.append(row(SOUP, soup.score, soup.test))
+    header = ("run", "in soup", soup.criterion, *(f"test {t} {m}" for t, m in tasks))
     print("\n".join(ResultTable(header, tuple(rows)).lines()))
     print()
-    if len(cooked.chosen) == 1:
+    if len(soup.chosen) == 1:
         print(
             "The validation score falls with every other run, so that the soup is the best run. "
             "Runs that began with different weights rarely average well."

@@ -12,8 +12,7 @@ from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.leaks import Leak
 from jlrun.data.tables.unknown import UnknownLevels
-
-TABLE_FILE, BAD_ROWS_FILE = "table.json", "bad_rows.csv"
+from jlrun.files.run_directory import BAD_ROWS, TABLE
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class TableAccount:
         skipped = [
             f"{bad.num_rows} rows of {bad.path.name} are skipped: "
             + ", ".join(f"{count} {reason}" for reason, count in bad.counts().items())
-            + f" ({BAD_ROWS_FILE})"
+            + f" ({BAD_ROWS})"
             for bad in self.bad
             if bad.num_rows
         ]
@@ -82,5 +81,5 @@ class TableAccount:
             "reading": asdict(self.reading),
             "files_root": self.files_root,
         }
-        found = {TABLE_FILE: json.dumps(table, indent=2, ensure_ascii=False) + "\n"}
-        return found | ({BAD_ROWS_FILE: as_csv(self.bad)} if self._skipped else {})
+        found = {TABLE: json.dumps(table, indent=2, ensure_ascii=False) + "\n"}
+        return found | ({BAD_ROWS: as_csv(self.bad)} if self._skipped else {})

@@ -18,12 +18,14 @@ from jlrun.errors import UserError
 from jlrun.files.bounded_text import DEEPEST, read_json
 from jlrun.files.limits import size_text
 from jlrun.files.regular import require_regular
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 # Contents of a folder of weights: a run or checkpoint of jlrun, a model of Hugging Face.
-_IN_FOLDER = ("model.safetensors", "checkpoints/best/model.safetensors", "pytorch_model.bin")
+_SELECTED = str(RunDirectory(Path()).weights)
+_IN_FOLDER = (checkpoints.WEIGHTS, _SELECTED, "pytorch_model.bin")
 # Keys of the model in checkpoints of training loops.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 
@@ -88,7 +90,10 @@ def weight_file(path: Path, where: str) -> Path:
 
 def _is_best(file: Path) -> bool:
     """Whether a file is the weights of a checkpoint in a run."""
-    return file.name == checkpoints.WEIGHTS and file.parent.parent.name == "checkpoints"
+    return (
+        file.name == checkpoints.WEIGHTS
+        and file.parent.parent == RunDirectory(file.parents[2]).checkpoints
+    )
 
 
 def settings_beside(file: Path) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Literal, TextIO
 
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.composite import Recorders
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
@@ -28,14 +29,15 @@ def make_recorder(
         progress: what to show, see `make_progress`.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    parts: list[Recorder] = [MetricsCsvRecorder(run_dir / "metrics.csv")]
+    run = RunDirectory(run_dir)
+    parts: list[Recorder] = [MetricsCsvRecorder(run.metrics)]
     if tensorboard:
         from jlrun.reporting.recorders.tensorboard import TensorBoardRecorder
 
-        parts.append(TensorBoardRecorder(run_dir / "tb"))
+        parts.append(TensorBoardRecorder(run.tensorboard))
     if figures:
-        parts.append(FigureFileRecorder(run_dir / "figures"))
-    parts += [LogRecorder(run_dir / "log.txt"), make_progress(progress, sys.stdout)]
+        parts.append(FigureFileRecorder(run.figures))
+    parts += [LogRecorder(run.log), make_progress(progress, sys.stdout)]
     return Recorders(parts)
 
 

@@ -1,4 +1,4 @@
-"""What is exported of a run: tensors under plain names, and what one must know to use them."""
+"""Contents of an export: tensors under plain names, and a description of their use."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jlrun.config.backbones import backbone_of
 from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import merge_lora
@@ -30,7 +31,7 @@ from jlrun.strategies.zero_shot.leakage import learned_classes
 
 @dataclass(frozen=True)
 class Export:
-    """What `export_model` and `export_encoder` return.
+    """Export, as `export_model` and `export_encoder` return it.
 
     Attributes:
         tensors: name -> tensor, contiguous, on the CPU.
@@ -73,7 +74,7 @@ def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
     Args:
         directory: of the run.
         checkpoint: as in `export_model`.
-        encoder: of which modality; ``task/modality`` where tasks have encoders of their own.
+        encoder: its modality; ``task/modality`` where tasks have separate encoders.
 
     Raises:
         UserError: if there is no such run, checkpoint or encoder, or several fit.
@@ -104,7 +105,7 @@ class _Loaded:
 
 def _load(directory: Path, checkpoint: str) -> _Loaded:
     settings, _ = load_run(directory)
-    teacher = load_teacher(directory, torch.device("cpu"), f"checkpoints/{checkpoint}")
+    teacher = load_teacher(directory, torch.device("cpu"), checkpoint)
     return _Loaded(settings, teacher, merge_lora(teacher.model))
 
 
@@ -114,7 +115,7 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 
 def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
     """Return where the weights come from; no absolute path, since files are given to others."""
-    state = checkpoints.load_state(directory / "checkpoints" / checkpoint)
+    state = checkpoints.load_state(RunDirectory(directory).checkpoints / checkpoint)
     heads = read_description(directory)["heads"]
     return {
         "kind": kind,
@@ -171,10 +172,10 @@ def _under(names: tuple[str, ...], model: nn.Module, network: nn.Module) -> list
 def _notes(model: JointModel, encoder: nn.Module, network: nn.Module) -> tuple[str, ...]:
     notes = []
     inside = {id(parameter) for parameter in network.parameters()}
-    beside = [name for name, p in encoder.named_parameters() if id(p) not in inside]
-    if beside:
+    others = [name for name, p in encoder.named_parameters() if id(p) not in inside]
+    if others:
         notes.append(
-            f"The run's encoder also has {', '.join(beside)} before this network, which reads "
+            f"The run's encoder also has {', '.join(others)} before this network, which reads "
             "three channels; they are left out."
         )
     if not isinstance(model.body, FeatureSharing | Soft):

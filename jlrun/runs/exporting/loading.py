@@ -62,8 +62,8 @@ def _transformers(network: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _loading(told: str) -> list[str]:
+def _loading(comment: str) -> list[str]:
     return [
         f'found = network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
-        f"print(found)  # {told}",
+        f"print(found)  # {comment}",
     ]

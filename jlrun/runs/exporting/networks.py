@@ -1,4 +1,4 @@
-"""Encoders around a network of another library: what it is, and what it must be fed with."""
+"""Networks of other libraries inside encoders: their description and expected inputs."""
 
 # p pixel in [0, 1], m, s mean and std of the data set, a, b scale and shift of the encoder
 
@@ -55,7 +55,7 @@ def describe_network(encoder: nn.Module, spec: Spec, node: Mapping[str, Any]) ->
 
 
 class _Scaled(Protocol):
-    """What turns the data set's normalisation into that of pretraining."""
+    """Rescaling from the data set's normalisation to that of pretraining."""
 
     @property
     def scale(self) -> Tensor: ...
@@ -85,7 +85,7 @@ def _input(size: tuple[int, int], encoder: _Scaled, spec: ImageSpec) -> dict[str
 
 
 def _options(network: nn.Module, name: str, size: tuple[int, int]) -> dict[str, Any]:
-    """Return what torchvision must be told to build the same network."""
+    """Return the arguments with which torchvision builds the same network."""
     if name.startswith("vit_"):
         return {"image_size": size[0]}
     if name.startswith("maxvit_"):

@@ -9,8 +9,8 @@ from jlrun.runs.exporting.contents import Export
 from jlrun.runs.exporting.loading import WEIGHTS, loading_code
 
 _PLAIN_LOADING = (
-    "## Go on from it in jlrun",
-    "What has the same name and shape in the new model is loaded, and the run tells what:",
+    "## Train it further in jlrun",
+    "What has the same name and shape in the new model is loaded, and the run lists it:",
     "```\njlrun mode=transfer source.weights=FOLDER\n```",
     "## In Python",
     f'```python\nfrom safetensors.torch import load_file\n\ntensors = load_file("{WEIGHTS}")\n```',
@@ -19,32 +19,32 @@ _PLAIN_LOADING = (
 
 def readme(export: Export) -> str:
     """Return Markdown."""
-    told, run = export.description, export.description["run"]
-    what = "model" if told["kind"] == "model" else f"{told['modality']} encoder"
+    about, run = export.description, export.description["run"]
+    what = "model" if about["kind"] == "model" else f"{about['modality']} encoder"
     parts = [
         f"# {run['name']}: {what}",
-        f"{_origin(told)} {WEIGHTS} holds {len(export.tensors)} tensors with "
-        f"{export.num_values():,} values; model.json says what they take and yield.",
+        f"{_origin(about)} {WEIGHTS} holds {len(export.tensors)} tensors with "
+        f"{export.num_values():,} values; model.json describes their inputs and outputs.",
         *export.notes,
-        *(_of_model(told) if told["kind"] == "model" else _of_encoder(told)),
+        *(_of_model(about) if about["kind"] == "model" else _of_encoder(about)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _origin(told: Mapping[str, Any]) -> str:
-    run = told["run"]
-    text = f"Trained by jlrun {told['jlrun']} (mode {run['mode']}, seed {run['seed']})."
+def _origin(about: Mapping[str, Any]) -> str:
+    run = about["run"]
+    text = f"Trained by jlrun {about['jlrun']} (mode {run['mode']}, seed {run['seed']})."
     selected = run["selected"]
     if selected:
         text += f" Selected: phase {selected['phase']}, epoch {selected['epoch']}."
-    if told["merged_adapters"]:
+    if about["merged_adapters"]:
         text += " Its low-rank adapters are folded into the weights."
     return text
 
 
-def _of_model(told: Mapping[str, Any]) -> list[str]:
-    rows = [f"- {m}: {_input(spec)}" for m, spec in told["modalities"].items()]
-    heads = [f"- {name}: {_classes(head)}" for name, head in told["heads"].items()]
+def _of_model(about: Mapping[str, Any]) -> list[str]:
+    rows = [f"- {m}: {_input(spec)}" for m, spec in about["modalities"].items()]
+    heads = [f"- {name}: {_classes(head)}" for name, head in about["heads"].items()]
     return [
         "## Inputs",
         "\n".join(rows),
@@ -54,54 +54,54 @@ def _of_model(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_encoder(told: Mapping[str, Any]) -> list[str]:
-    if "network" not in told:
+def _of_encoder(about: Mapping[str, Any]) -> list[str]:
+    if "network" not in about:
         return [
-            f"It takes {_input(told['spec'])}, and yields {told['out_features']} features.",
+            f"It takes {_input(about['spec'])}, and yields {about['out_features']} features.",
             *_PLAIN_LOADING,
         ]
     return [
         "## In Python",
-        f"```python\n{loading_code(told['network'])}```",
-        _feeding(told),
-        "## Go on from it in jlrun",
-        f"```\njlrun mode=transfer {' '.join(_overrides(told))}\n```",
+        f"```python\n{loading_code(about['network'])}```",
+        _feeding(about),
+        "## Train it further in jlrun",
+        f"```\njlrun mode=transfer {' '.join(_overrides(about))}\n```",
     ]
 
 
-def _feeding(told: Mapping[str, Any]) -> str:
-    if "input" not in told:
-        pool = "first one" if told["network"]["pool"] == "cls" else "mean"
+def _feeding(about: Mapping[str, Any]) -> str:
+    if "input" not in about:
+        pool = "first one" if about["network"]["pool"] == "cls" else "mean"
         return (
             "In evaluation mode it takes the ids and the attention mask of its own tokenizer. The "
-            f"{told['out_features']} features are the {pool} of its last hidden states. "
-            f"In the run it read {_input(told['spec'])}."
+            f"{about['out_features']} features are the {pool} of its last hidden states. "
+            f"In the run it read {_input(about['spec'])}."
         )
-    text = f"In evaluation mode it takes images of {_size(told['input']['size'])} pixels"
-    mean, std = told["input"]["mean"], told["input"]["std"]
+    text = f"In evaluation mode it takes images of {_size(about['input']['size'])} pixels"
+    mean, std = about["input"]["mean"], about["input"]["std"]
     if mean is not None:
         text += (
             f" and three channels (gray ones repeated), in [0, 1], from which {_numbers(mean)} is "
             f"subtracted before a division by {_numbers(std)}"
         )
-    text += f"; without the classifier's last layer it yields {told['out_features']} features."
-    if told["network"].get("dilated"):
+    text += f"; without the classifier's last layer it yields {about['out_features']} features."
+    if about["network"].get("dilated"):
         text += " Stages 3 and 4 had stride 1 and dilation 2 and 4, and there was no pooling."
     return text
 
 
-def _overrides(told: Mapping[str, Any]) -> list[str]:
+def _overrides(about: Mapping[str, Any]) -> list[str]:
     """Return what makes a run of jlrun begin with the encoder, normalised as it was."""
-    network, path = told["network"], f"backbone.{told['modality']}"
+    network, path = about["network"], f"backbone.{about['modality']}"
     options = {"transformers": "huggingface"}
     option = options.get(network["library"], network["library"])
     if network.get("dilated"):
         option = "dilated_resnet"
     # Weights of a backbone are taken for such as were trained with the mean and std of its library.
-    is_used = told.get("input", {}).get("normalisation") == "pretraining"
+    is_used = about.get("input", {}).get("normalisation") == "pretraining"
     key = f"{path}.weights" if is_used else "source.weights"
     return [
-        f"backbone/{told['modality']}={option}",
+        f"backbone/{about['modality']}={option}",
         f"{path}.name={network['name']}",
         *([f"{path}.stem=small"] if network.get("small_stem") else []),
         f"{key}=FOLDER",

@@ -45,7 +45,7 @@ def write_export(export: Export, output: Path) -> None:
     """Write ``output``: one file with the description in its metadata, or a folder of `FILES`.
 
     What `check_output` allows to be there is replaced. A kill in the moment of replacing a folder
-    leaves the earlier one beside it, as ``.<name>.old``.
+    leaves the earlier one next to it, as ``.<name>.old``.
     """
     output = output.resolve()  # "." has no name
     output.parent.mkdir(parents=True, exist_ok=True)

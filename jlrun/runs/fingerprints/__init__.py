@@ -1,4 +1,4 @@
-"""Which rows a run was trained, selected and scored on, so that changed data is noticed."""
+"""Fingerprints: the rows a run was trained, selected and scored on, to detect changed data."""
 
 from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged
 from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write

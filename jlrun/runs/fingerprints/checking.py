@@ -1,4 +1,4 @@
-"""Refuse to go on with a run whose data has changed."""
+"""Checks that the data of a run has not changed since."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_unchanged(
         ordered: whether their order does.
 
     Returns:
-        what is to be told: that the run has no fingerprint, if so.
+        lines for the user: that the run has no fingerprint, if so.
 
     Raises:
         UserError: with what changed.
@@ -56,7 +56,7 @@ def check_other_data(
     tables of a few categories may, others may do so about as often.
 
     Returns:
-        what is to be told of each split that differs from the run's.
+        a line on each split that differs from the run's.
 
     Raises:
         UserError: with the number of rows to be scored that the run was trained on.
@@ -71,12 +71,12 @@ def check_other_data(
             repeated, count = once_trained_on(old, new, kind), len(new.splits[kind].keys)
             usual = len(once_trained_on(old, old, kind)) / max(len(old.splits[kind].keys), 1)
             where = kind if len(now) == 1 else f"{kind} of {stream}"
-            told = f"{where}: {len(repeated)} of {count} rows were training rows of the run"
+            line = f"{where}: {len(repeated)} of {count} rows were training rows of the run"
             if len(repeated) > count * (usual + 0.1 * (usual > 0)):
                 first = new.splits[kind].name(int(repeated[0]))
-                wrong.append(f"{told}, for example {first}")
+                wrong.append(f"{line}, for example {first}")
             elif differences({stream: old}, {stream: new}, [kind], ordered=False):
-                lines.append(f"{told}; the run was made with other rows")
+                lines.append(f"{line}; the run was made with other rows")
     if wrong:
         message = "these rows are no test of the run:\n  " + "\n  ".join(wrong)
         raise UserError.of(str(directory), message)

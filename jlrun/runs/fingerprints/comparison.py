@@ -1,4 +1,4 @@
-"""What changed between two fingerprints, in words."""
+"""Differences between two fingerprints, in words."""
 
 from __future__ import annotations
 

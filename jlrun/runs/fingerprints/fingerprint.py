@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from jlrun.config.data_nodes import reserved_keys
 from jlrun.data.file_checks import at_base
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows
@@ -20,10 +21,9 @@ from jlrun.data.splits import Splits
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 from jlrun.files.atomic import replace
-from jlrun.runs.datasets import RESERVED
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.fingerprints.row_keys import content_keys, joined, key_of
 
-FILE = "fingerprint.safetensors"
 KINDS = ("train", "val", "test", "pool")
 _PLACES = ("root", "path")  # a node of jlrun with neither makes its data itself
 
@@ -76,7 +76,7 @@ def fingerprint_of(
     found = {}
     for stream, each in splits.items():
         views = {kind: getattr(each, kind) for kind in (KINDS if with_pool else KINDS[:3])}
-        origin = {k: v for k, v in nodes[stream].items() if k not in RESERVED}
+        origin = {k: v for k, v in nodes[stream].items() if k not in reserved_keys()}
         found[stream] = DataPrint(each.classes, _split_prints(views, origin, contents))
     contents.save()
     return found
@@ -147,10 +147,10 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
     """Write ``fingerprint.safetensors`` into a run directory, complete or not at all."""
     from safetensors.numpy import save
 
-    arrays, told = {}, {}
+    arrays, described = {}, {}
     for stream, data in fingerprint.items():
-        told[stream] = {"classes": {task: list(n) for task, n in data.classes.items()}}
-        told[stream]["nouns"] = {kind: split.noun for kind, split in data.splits.items()}
+        described[stream] = {"classes": {task: list(n) for task, n in data.classes.items()}}
+        described[stream]["nouns"] = {kind: split.noun for kind, split in data.splits.items()}
         for kind, split in data.splits.items():
             names = os.fsencode("\0".join(split.names))
             arrays |= {
@@ -159,7 +159,7 @@ def write(fingerprint: Fingerprint, directory: Path) -> None:
                 f"{stream}/{kind}/places": split.places,
                 f"{stream}/{kind}/names": np.frombuffer(names, np.uint8),
             }
-    replace(directory / FILE, save(arrays, {"data": json.dumps(told)}))
+    replace(RunDirectory(directory).fingerprint, save(arrays, {"data": json.dumps(described)}))
 
 
 def read(directory: Path) -> Fingerprint | None:
@@ -170,14 +170,14 @@ def read(directory: Path) -> Fingerprint | None:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = directory / FILE
+    file = RunDirectory(directory).fingerprint
     if not file.is_file():
         return None
     try:
         with safe_open(file, framework="np") as opened:
-            told = json.loads(opened.metadata()["data"])
+            described = json.loads(opened.metadata()["data"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        return {stream: _data(stream, entry, arrays) for stream, entry in told.items()}
+        return {stream: _data(stream, entry, arrays) for stream, entry in described.items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "copy it from where the run was made; without the file changed data goes unnoticed"
         raise UserError.of(str(file), f"is damaged ({error}); {fix}") from error

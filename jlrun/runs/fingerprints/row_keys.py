@@ -1,4 +1,4 @@
-"""Numbers that tell rows apart by what is in them."""
+"""Row keys: hashes of the content of rows."""
 
 from __future__ import annotations
 

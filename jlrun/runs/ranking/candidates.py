@@ -1,4 +1,4 @@
-"""What could be transferred from: finished runs, pretrained backbones, and untrained networks."""
+"""Candidates to transfer from: finished runs, pretrained backbones, and untrained networks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from jlrun.models.lora import is_lora_parameter
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.runs.building import make_model
-from jlrun.runs.ranking.blame import blaming
-from jlrun.runs.ranking.sources import Backbone, Run, Sources
+from jlrun.runs.ranking.sources import Backbone, Run, Sources, attributed_to
 from jlrun.runs.ranking.target import Target
 from jlrun.runs.saved_model import load_saved_model
 from jlrun.seeding import seed_everything
@@ -31,7 +30,7 @@ Kind = Literal["run", "backbone", "untrained"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network on the device, ready to be looked at.
+    """Candidate network, on the device.
 
     Attributes:
         name: as the user wrote it; of untrained networks, what they are.
@@ -61,7 +60,7 @@ def each_candidate(sources: Sources, target: Target, settings: Settings) -> Iter
     Raises:
         UserError: if a candidate cannot be loaded, or takes what the target lacks.
     """
-    _refuse_lacking(sources, target)
+    _check_modalities(sources, target)
     architectures: set[tuple[object, ...]] = set()
     names: set[str] = set()
     for source in (*sources.runs, *sources.backbones):
@@ -110,7 +109,7 @@ def _untrained(
 def _backbone_model(backbone: Backbone, target: Target, seed: int) -> JointModel:
     # What no weight file holds, such as the layer before it for images of other channels.
     seed_everything(seed, "rank", "untrained")
-    with blaming(f"--backbones {backbone.name}"):
+    with attributed_to(f"--backbones {backbone.name}"):
         encoder = build(backbone.node, ENCODER, target.specs["image"])
     trunk = Trunk({"image": encoder}, Single({"image": encoder.out_features}))
     return JointModel(Hard(lambda: trunk, ()), {})
@@ -122,7 +121,7 @@ def _ready(model: JointModel, engine: Engine) -> JointModel:
     return prepared
 
 
-def _refuse_lacking(sources: Sources, target: Target) -> None:
+def _check_modalities(sources: Sources, target: Target) -> None:
     problems = [
         Problem(
             source.name,

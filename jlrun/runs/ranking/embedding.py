@@ -1,4 +1,4 @@
-"""The target's training rows as a candidate sees them."""
+"""Embeddings of the target's training rows by a candidate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.runs.ranking.blame import blaming
 from jlrun.runs.ranking.candidates import Candidate
+from jlrun.runs.ranking.sources import attributed_to
 from jlrun.runs.ranking.target import Target
 from jlrun.tasks import Binary, Multiclass
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """What a candidate makes of N rows.
+    """Embedding of N rows by a candidate.
 
     Attributes:
         features: float32 ``(N, D)``.
@@ -37,7 +37,7 @@ class Embedding:
 
 @torch.no_grad()
 def embed(candidate: Candidate, target: Target) -> Embedding:
-    """Return the target's training rows, in their order and not augmented, as the candidate sees
+    """Return the target's training rows, in their order and not augmented, as the candidate embeds
     them. Maps are averaged over their pixels.
 
     Raises:
@@ -45,11 +45,11 @@ def embed(candidate: Candidate, target: Target) -> Embedding:
             finite.
     """
     deciding = [o for o in candidate.scored if isinstance(o.spec.task, Multiclass | Binary)]
-    # Without heads of its own an untrained network shows what all heads would see.
+    # An untrained network has no heads, and yields the features that all heads would read.
     heads = [objective.head for objective in candidate.scored] or list(candidate.model.heads)
     features: list[Tensor] = []
     probabilities: dict[str, list[Tensor]] = {objective.spec.name: [] for objective in deciding}
-    with blaming(candidate.name):
+    with attributed_to(candidate.name):
         for batch in target.stream(candidate.specs).sweep():
             with target.engine.autocast():
                 outputs = candidate.model(batch, heads)

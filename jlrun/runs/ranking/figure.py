@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.plain import plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
-from jlrun.runs.ranking.titles import TITLES
+from jlrun.runs.ranking import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ SPREAD = 0.5  # of the markers of a candidate, in rows
 def ranking_figure(rankings: Sequence[Ranking]) -> Figure:
     """Draw a panel per task: a row per candidate, the best above, and a marker per measure.
 
-    Each measure has a scale of its own, from the worst candidate to the best.
+    Each measure has its own scale, from the worst candidate to the best.
     """
     heights = [0.6 + 0.45 * len(ranking.rows) for ranking in rankings]
     size = (7.0, 0.7 + sum(heights))

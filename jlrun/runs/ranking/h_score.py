@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jlrun.runs.ranking.labels import one_hot
+from jlrun.runs.ranking.label_measures import one_hot
 from jlrun.runs.ranking.spectrum import Array, spectrum
 
 

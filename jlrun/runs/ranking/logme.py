@@ -56,7 +56,7 @@ class _Evidence:
     Attributes:
         energies: σ² ``(R,)``.
         seen: z² ``(R, K)``.
-        unseen: ``(K,)``, squared norm of what of y lies outside the span of F.
+        unseen: ``(K,)``, squared norm of the part of y outside the span of F.
         count: N.
     """
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from jlrun.runs.ranking import TITLES
 from jlrun.runs.ranking.h_score import h_scores
-from jlrun.runs.ranking.labels import one_hot
-from jlrun.runs.ranking.leep import leep
+from jlrun.runs.ranking.label_measures import leep, nce, one_hot
 from jlrun.runs.ranking.logme import logme
-from jlrun.runs.ranking.nce import nce
-from jlrun.runs.ranking.titles import TITLES
 from jlrun.runs.ranking.transrate import transrate
 from jlrun.tasks import Multilabel, Regression, Task
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jlrun.errors import UserError
-from jlrun.runs.ranking.titles import MEAN_RANK, TITLES
-from jlrun.runs.sweeps.ranks import mean_ranks
+from jlrun.runs.ranking import MEAN_RANK, TITLES
+from jlrun.runs.sweeps.orders import mean_ranks
 
 UNTRAINED = "untrained"
 
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def trained(self) -> bool:
-        """Whether there is anything to transfer."""
+        """Return whether there is anything to transfer."""
         return self.kind != UNTRAINED
 
 
@@ -45,7 +45,7 @@ class Ranking:
 
     Attributes:
         task: what it is called.
-        num_rows: labelled training rows that were looked at.
+        num_rows: labelled training rows that were embedded.
         by: the measure, or ``mean_rank``, that they are sorted by.
         rows: the best first.
     """
@@ -84,7 +84,7 @@ class Ranking:
 
 
 def rank(task: str, num_rows: int, rows: Sequence[Row], by: str) -> Ranking:
-    """Sort candidates, the best first; those that ``by`` says nothing of come last.
+    """Sort candidates, the best first; those without a score of ``by`` come last.
 
     Args:
         task: what the scores are of.

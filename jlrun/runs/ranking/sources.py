@@ -1,18 +1,19 @@
-"""What the user wants compared, checked before anything of it is loaded."""
+"""Sources to rank, from the command line: checked before any is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.encoders.architectures import check_name
-from jlrun.runs.ranking.blame import blaming
-from jlrun.runs.saved_model import FILE, read_description
+from jlrun.runs.saved_model import read_description
 from jlrun.runs.saved_run import load_run
 
 PUBLISHED = "DEFAULT"  # torchvision's name of the weights that it recommends for a model
@@ -67,7 +68,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Sources:
-    """What is compared, in this order."""
+    """Names of the candidates, in this order."""
 
     runs: tuple[Run, ...]
     backbones: tuple[Backbone, ...]
@@ -104,14 +105,15 @@ def find_sources(
 def _run(text: str) -> Run:
     directory = Path(text).expanduser()
     settings, _ = load_run(directory)
-    if not (directory / FILE).exists() or not checkpoints.exists(directory / "checkpoints/best"):
+    run = RunDirectory(directory)
+    if not run.model.exists() or not checkpoints.exists(run.best):
         raise UserError.of(text, "this run has no selected model yet; resume it first")
     return Run(text, directory, settings, tuple(read_description(directory)["modalities"]))
 
 
 def _backbone(text: str, resize: int | None) -> Backbone:
     model, _, weights = text.partition(":")
-    with blaming(f"--backbones {text}"):
+    with attributed_to(f"--backbones {text}"):
         check_name(model)
     return Backbone(text, model, weights or PUBLISHED, resize)
 
@@ -129,3 +131,20 @@ def _each(texts: Sequence[str], read: Callable[[str], T], problems: list[Problem
 def _twice(option: str, names: Sequence[str]) -> list[Problem]:
     repeated = dict.fromkeys(name for name in names if names.count(name) > 1)
     return [Problem(option, f"names '{name}' twice") for name in repeated]
+
+
+@contextmanager
+def attributed_to(name: str) -> Iterator[None]:
+    """Begin the user errors of a candidate with its ``name``.
+
+    It replaces paths of the config, which candidates do not have.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError([_of(name, problem) for problem in error.problems]) from error
+
+
+def _of(name: str, problem: Problem) -> Problem:
+    kept = problem.where and problem.where != name and not problem.where.startswith("backbone.")
+    return Problem(f"{name}: {problem.where}" if kept else name, problem.message)

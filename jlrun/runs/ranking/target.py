@@ -95,12 +95,12 @@ def load_targets(settings: Settings) -> list[Target]:
             batch_size=settings.engine.evaluation_batch,
         )
         for task in target.tasks:
-            _refuse_unrankable(target, task)
+            _check_rankable(target, task)
         found.append(target)
     return found
 
 
-def _refuse_unrankable(target: Target, task: TaskSpec) -> None:
+def _check_rankable(target: Target, task: TaskSpec) -> None:
     fail = partial(UserError.of, f"{target.where}.tasks.{task.column}")
     if not isinstance(task.task, RANKED):
         kind = type(task.task).__name__

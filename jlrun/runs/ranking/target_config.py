@@ -12,7 +12,7 @@ from jlrun.errors import UserError
 def compose_target(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
     """Return the checked config that describes the data set to transfer to.
 
-    ``dataset=NAME`` alone is enough: what of the config does not matter here need not be said.
+    ``dataset=NAME`` alone is enough: the rest of the config may be left out.
 
     Raises:
         UserError: with all that is wrong.
@@ -30,6 +30,6 @@ def _num_modalities(overrides: Sequence[str], config_dir: str | None) -> int:
     try:
         config = compose(overrides, config_dir).config
     except UserError:
-        return 0  # whatever is wrong is told where the config is checked
+        return 0  # the check of the config reports what is wrong
     node = config.get("dataset") or {}
     return len(config.get("modalities") or node.get("modalities") or ())

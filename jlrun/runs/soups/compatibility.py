@@ -1,4 +1,4 @@
-"""Whether runs may be averaged and selected by the same validation rows."""
+"""Checks that runs may be averaged, and selected by the same validation rows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
+from jlrun.config.data_nodes import reserved_keys
 from jlrun.config.slots import DATASET
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
 from jlrun.runs.building import head_node
-from jlrun.runs.datasets import RESERVED, dataset_nodes
+from jlrun.runs.datasets import dataset_nodes
 from jlrun.runs.soups.members import Member
 
 # What changes training alone: neither which rows there are nor how they are scored.
@@ -19,8 +20,8 @@ ONLY_TRAINING = frozenset({"augment", "label_smoothing"})
 _ABSENT = "nothing"
 
 
-def refuse_unlike(members: Sequence[Member]) -> None:
-    """Refuse runs of unlike data, splits or architectures, and name the first difference.
+def check_compatible(members: Sequence[Member]) -> None:
+    """Check that runs share data, splits and architecture.
 
     The validation rows that the soup is selected by must not be training rows of any member. Where
     a data set has no official validation split, the run's seed draws it, so all runs need one
@@ -32,11 +33,11 @@ def refuse_unlike(members: Sequence[Member]) -> None:
     first, *others = members
     for other in others:
         why = "runs must have been trained, selected and scored on the same rows in the same way"
-        _refuse_difference(first, other, _data(first), _data(other), why)
+        _check_equal(first, other, _data(first), _data(other), why)
         if other.settings.seed != first.settings.seed:
-            _refuse_other_rows(first, other)
+            _check_same_validation_rows(first, other)
         why = "weights can be averaged between models of one architecture"
-        _refuse_difference(first, other, _architecture(first), _architecture(other), why)
+        _check_equal(first, other, _architecture(first), _architecture(other), why)
 
 
 def _data(member: Member) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def _architecture(member: Member) -> dict[str, Any]:
     }
 
 
-def _refuse_difference(
+def _check_equal(
     first: Member, other: Member, ours: Mapping[str, Any], theirs: Mapping[str, Any], why: str
 ) -> None:
     difference = _difference(ours, theirs)
@@ -88,9 +89,9 @@ def _difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] 
     return None
 
 
-def _refuse_other_rows(first: Member, other: Member) -> None:
+def _check_same_validation_rows(first: Member, other: Member) -> None:
     for name, node in dataset_nodes(first.settings).items():
-        own = {k: v for k, v in node.items() if k not in RESERVED}
+        own = {k: v for k, v in node.items() if k not in reserved_keys()}
         dataset: Dataset = build(own, DATASET)
         if dataset.val is None:
             why = (

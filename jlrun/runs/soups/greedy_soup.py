@@ -1,4 +1,4 @@
-"""Find the soup: average the weights of runs, as long as the validation score does not fall."""
+"""Greedy soup: the mean of the weights of runs, as long as the validation score does not fall."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from jlrun.training.plan import Fit
 
 @dataclass(frozen=True)
 class RunSoup:
-    """What `soup_of_runs` returns.
+    """Soup of runs, as `soup_of_runs` returns it.
 
     Attributes:
         weights: of the soup, low-rank adapters folded in.
@@ -38,7 +38,7 @@ class RunSoup:
         uniform: of the mean of all runs, which is not tested.
         val, test: scores of the soup by task and metric.
         also: result key -> test scores on other streams.
-        primary: task -> the metric that stands for it.
+        primary: task -> its main metric.
     """
 
     weights: Mapping[str, Tensor]
@@ -62,13 +62,13 @@ def soup_of_runs(
     checkpoint. The test split is read once, for the soup.
 
     Args:
-        members: that `jlrun.runs.soups.compatibility.refuse_unlike` lets pass.
+        members: that `jlrun.runs.soups.compatibility.check_compatible` lets pass.
         settings: of the first, perhaps on another device.
         other_data: whether other data than that of the runs is meant.
 
     Raises:
         UserError: if the data has changed, or has training rows among those to be scored.
-        UserError: if a run has no validation score, or the weights are of unlike models.
+        UserError: if a run has no validation score, or the models differ in their weights.
     """
     with session(threads=settings.engine.threads, deterministic=settings.engine.deterministic):
         assembly = assemble(settings)
@@ -100,7 +100,7 @@ def _check_data(member: Member, assembly: Assembly, asked: bool) -> None:
     now = assembly.fingerprint
     check_other_data(member.directory, now)
     if not asked:
-        # Training rows may differ: a seed of its own draws a run's shots.
+        # Training rows may differ: each run's own seed draws its shots.
         fix = "name other data on purpose, as in dataset.root=…"
         check_unchanged(member.directory, now, fix=fix, kinds=("val", "test"))
 
@@ -119,9 +119,9 @@ class _Scoring:
         phase, engine = self.phase, self._assembly.engine
         self._model.eval()
         seed_everything(self._assembly.settings.seed, phase.name, "judge", phase.epochs)
-        judged = phase.selector(self._model, engine, phase.epochs).score
-        if judged is not None:
-            return judged
+        score = phase.selector(self._model, engine, phase.epochs).score
+        if score is not None:
+            return score
         scores = evaluate(predictor(self._model, engine), phase.selection, phase.val)
         return mean_score(scores, phase.selection)
 

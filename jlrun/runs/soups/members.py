@@ -12,14 +12,13 @@ from torch import Tensor
 
 from jlrun.config.schema import Settings
 from jlrun.errors import UserError
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.reporting.result import read_result
-from jlrun.runs.saved_model import BEST, FILE, load_teacher, read_description
+from jlrun.runs.saved_model import load_teacher, read_description
 from jlrun.runs.saved_run import load_run
-
-SWEEP = "multirun.yaml"  # what Hydra leaves in the folder of a sweep
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Member:
 
     def unfolded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return folded weights as the run's own model takes them: its adapters change nothing."""
-        own = checkpoints.load_tensors(self.directory / BEST)
+        own = checkpoints.load_tensors(RunDirectory(self.directory).best)
         adapters = {name: t for name, t in own.items() if is_lora_parameter(name)}
         idle = {
             name: torch.zeros_like(t) if name.endswith("lora_b") else t
@@ -78,9 +77,9 @@ def read_members(directories: Sequence[Path]) -> tuple[Member, ...]:
 
 def _jobs(directory: Path) -> list[Path]:
     """Return the jobs of a sweep; none if the directory is not that of a sweep."""
-    if not (directory / SWEEP).is_file():
+    if not RunDirectory(directory).sweep_config.is_file():
         return []
-    found = [file.parent for file in directory.glob("*/config.yaml")]
+    found = [file.parent for file in directory.glob(f"*/{RunDirectory(directory).config.name}")]
     return sorted(found, key=lambda job: job.name.zfill(9) if job.name.isdigit() else job.name)
 
 
@@ -93,8 +92,8 @@ def _read(directory: Path) -> Member:
             str(directory),
             f"this run is {status}; complete it with `jlrun resume {directory}`, or leave it out",
         )
-    if not (directory / FILE).exists():
-        raise UserError.of(str(directory), f"{FILE} is missing; leave this run out")
+    if not RunDirectory(directory).model.exists():
+        raise UserError.of(str(directory), "model.json is missing; leave this run out")
     if settings.pretraining.only:
         message = "this run learned no task to choose a soup by (pretraining.only); leave it out"
         raise UserError.of(str(directory), message)

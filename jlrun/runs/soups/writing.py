@@ -11,16 +11,13 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_folder
+from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.reporting.result import Result
 from jlrun.runs.environment import describe_environment
-from jlrun.runs.fingerprints.fingerprint import FILE as FINGERPRINT
-from jlrun.runs.saved_model import BEST, FILE
 from jlrun.runs.soups.greedy_soup import RunSoup
 from jlrun.runs.soups.members import Member
-
-_TAKEN_OVER = ("config.yaml", "overrides.yaml", FILE, FINGERPRINT, f"{CLASS_VECTORS}.*")
 
 
 def check_output(directory: Path) -> None:
@@ -34,21 +31,21 @@ def check_output(directory: Path) -> None:
     check_folder(directory, "--output")
 
 
-def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> Result:
+def write_soup(soup: RunSoup, members: Sequence[Member], directory: Path) -> Result:
     """Write a complete run directory with the config of the best member; it appears as a whole.
 
     Args:
-        cooked: the soup.
+        soup: its weights and scores.
         members: all runs that it was made from, in the order given.
         directory: that `check_output` lets pass.
     """
     directory = directory.resolve()
-    best = members[cooked.chosen[0]]
+    best = members[soup.chosen[0]]
     partial = directory.with_name(f".{directory.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        result = _write(cooked, members, best, partial, directory)
+        result = _write(soup, members, best, partial, directory)
         os.replace(partial, directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -56,35 +53,37 @@ def write_soup(cooked: RunSoup, members: Sequence[Member], directory: Path) -> R
 
 
 def _write(
-    cooked: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
+    soup: RunSoup, members: Sequence[Member], best: Member, partial: Path, directory: Path
 ) -> Result:
     """Write to ``partial`` what will lie in ``directory``."""
-    for pattern in _TAKEN_OVER:
-        for file in best.directory.glob(pattern):
+    of_best, run = RunDirectory(best.directory), RunDirectory(partial)
+    copied = (of_best.config, of_best.overrides, of_best.model, of_best.fingerprint)
+    for file in (*copied, *best.directory.glob(f"{CLASS_VECTORS}.*")):
+        if file.exists():
             shutil.copyfile(file, partial / file.name)
-    write_json(partial / "environment.json", describe_environment())
-    told = _told(cooked, members, directory)
-    state = {"selected": None, "last": {}, "oracle": {}, "soup": told}
-    checkpoints.save_tensors(partial / BEST, best.unfolded(cooked.weights), state)
-    result = _result(cooked, members, partial, told)
+    write_json(run.environment, describe_environment())
+    summary = _summary(soup, members, directory)
+    state = {"selected": None, "last": {}, "oracle": {}, "soup": summary}
+    checkpoints.save_tensors(run.best, best.unfolded(soup.weights), state)
+    result = _result(soup, members, partial, summary)
     result.save()
     return result
 
 
-def _told(cooked: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
+def _summary(soup: RunSoup, members: Sequence[Member], directory: Path) -> dict[str, Any]:
     names = [os.path.relpath(member.directory.resolve(), directory) for member in members]
     return {
-        "members": [names[i] for i in cooked.chosen],
-        "val_scores": dict(zip(names, cooked.scores, strict=True)),
-        "uniform_val_score": cooked.uniform,
-        "val_score": cooked.score,
+        "members": [names[i] for i in soup.chosen],
+        "val_scores": dict(zip(names, soup.scores, strict=True)),
+        "uniform_val_score": soup.uniform,
+        "val_score": soup.score,
     }
 
 
 def _result(
-    cooked: RunSoup, members: Sequence[Member], directory: Path, told: dict[str, Any]
+    soup: RunSoup, members: Sequence[Member], directory: Path, summary: dict[str, Any]
 ) -> Result:
-    best = members[cooked.chosen[0]]
+    best = members[soup.chosen[0]]
     costs = [member.result.get("cost") or {} for member in members]
     return Result(
         directory=directory,
@@ -92,12 +91,12 @@ def _result(
         mode=best.settings.mode,
         seed=best.settings.seed,
         overrides=tuple(best.result["overrides"]),
-        test=cooked.test,
-        val=cooked.val,
-        objective={"name": cooked.criterion, "value": cooked.score, "direction": "maximize"},
-        primary=cooked.primary,
+        test=soup.test,
+        val=soup.val,
+        objective={"name": soup.criterion, "value": soup.score, "direction": "maximize"},
+        primary=soup.primary,
         model=best.result.get("model"),
         # of all runs: a soup has to be chosen from something
         cost={"train_seconds": sum(cost.get("train_seconds") or 0.0 for cost in costs)},
-        extra={**cooked.also, "soup": told},
+        extra={**soup.also, "soup": summary},
     )

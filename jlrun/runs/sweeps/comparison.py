@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from jlrun.runs.sweeps.groups import Group
-from jlrun.runs.sweeps.pareto import hypervolume, nondominated
-from jlrun.runs.sweeps.ranks import mean_ranks
+from jlrun.runs.sweeps.orders import hypervolume, mean_ranks, nondominated
 from jlrun.tasks import SMALLER_IS_BETTER
 
 MOST_TASKS = 6  # of a hypervolume: its time grows exponentially
@@ -16,7 +15,7 @@ MOST_TASKS = 6  # of a hypervolume: its time grows exponentially
 
 @dataclass(frozen=True)
 class Front:
-    """The variants that none beats on all tasks.
+    """Pareto front: the variants that no other dominates.
 
     Attributes:
         members: positions of the variants that are not dominated in their validation scores.
@@ -34,7 +33,7 @@ class Comparison:
     """Variants that learned the same tasks.
 
     Attributes:
-        problem: the overrides that say what is learned.
+        problem: the overrides that decide what is learned.
         groups: the variants, each with at least one completed job.
         primary: task -> metric of the tasks that all of them have.
         ranks: mean rank of each variant over the tasks, by mean test score.
@@ -59,7 +58,7 @@ class Comparison:
         return fmean(found) if found else None
 
     def rises(self, task: str) -> bool:
-        """Whether more of the task's metric is better."""
+        """Return whether more of the task's metric is better."""
         return larger_is_better(self.primary[task])
 
 
@@ -74,7 +73,7 @@ def compare(groups: Sequence[Group]) -> list[Comparison]:
 
 
 def larger_is_better(metric: str) -> bool:
-    """Whether more of the metric is better."""
+    """Return whether more of the metric is better."""
     return metric not in SMALLER_IS_BETTER
 
 

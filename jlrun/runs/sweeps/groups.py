@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 
 from jlrun.runs.sweeps.records import JobRecord
 
-# Overrides of these say what is learned; others say how.
+# Overrides of these decide what is learned; others decide how.
 _PROBLEM = frozenset(
     {"mode", "experiment", "dataset", "datasets", "source", "target", "tasks", "data_root"}
 )
@@ -43,12 +43,12 @@ class Group:
 
     @property
     def problem(self) -> tuple[str, ...]:
-        """The overrides that say what is learned; groups that share them can be compared."""
+        """The overrides that decide what is learned; groups that share them can be compared."""
         return tuple(text for text in self.overrides if _top(text) in _PROBLEM)
 
     @property
     def primary(self) -> Mapping[str, str]:
-        """Task -> the metric that stands for it; empty if no job completed."""
+        """Task -> its main metric; empty if no job completed."""
         return next((job.primary for job in self.jobs if job.primary), {})
 
 
@@ -73,11 +73,13 @@ def labels(groups: Sequence[Group]) -> tuple[str, list[str]]:
     """
     shared = set[str]().union(*(group.overrides for group in groups[:1]))
     shared = shared.intersection(*(group.overrides for group in groups))
-    told = [[text for text in group.overrides if text not in shared] for group in groups]
-    keys = {key_of(text) for texts in told for text in texts}
-    if len(keys) == 1 and all(len(texts) == 1 for texts in told):
-        return keys.pop(), [texts[0].partition("=")[2] for texts in told]
-    names = [" ".join(texts or group.overrides) for texts, group in zip(told, groups, strict=True)]
+    differing = [[text for text in group.overrides if text not in shared] for group in groups]
+    keys = {key_of(text) for texts in differing for text in texts}
+    if len(keys) == 1 and all(len(texts) == 1 for texts in differing):
+        return keys.pop(), [texts[0].partition("=")[2] for texts in differing]
+    names = [
+        " ".join(texts or group.overrides) for texts, group in zip(differing, groups, strict=True)
+    ]
     return "sweep", [name or "defaults" for name in names]
 
 

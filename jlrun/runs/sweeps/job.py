@@ -16,15 +16,16 @@ from jlrun.config.compose import Composed, plain
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.lock import Held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.faults import fault_lines, note_log
 from jlrun.runs.saved_run import to_yaml
 from jlrun.runs.sweeps.records import REJECTED
 
 
 def run_job(cfg: DictConfig) -> float | None:
-    """Train one job, or go on with it.
+    """Train one job, or resume it.
 
-    Whatever goes wrong is told and recorded, and does not stop the others.
+    Errors are printed and recorded, and do not stop the other jobs.
 
     Returns:
         The job's objective, for sweepers that search; None if it failed.
@@ -38,13 +39,13 @@ def run_job(cfg: DictConfig) -> float | None:
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
     except Held:
-        raise  # what stands there is another process's
+        raise  # another process writes there
     except UserError as error:
         _record(directory, cfg, overrides, str(error), rejected=True)
     except RunError as error:
         _record(directory, cfg, overrides, str(error), rejected=False)
     except Exception as error:
-        note_log(error, directory / "result.json")
+        note_log(error, RunDirectory(directory).result)
         lines = fault_lines(error)
         _record(directory, cfg, overrides, traceback.format_exc(), rejected=False, lines=lines)
     return None
@@ -52,14 +53,14 @@ def run_job(cfg: DictConfig) -> float | None:
 
 def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
     from jlrun.config import check_values
-    from jlrun.config.chosen import chose_batch_size
+    from jlrun.config.options import chose_batch_size
     from jlrun.config.tables import with_tables
     from jlrun.reporting.result import read_result
     from jlrun.runs.execution import execute, resume
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
-        config["baselines_cache"] = str(sweep / "baselines")
+        config["baselines_cache"] = str(RunDirectory(sweep).baselines)
     tables = with_tables(config)
     config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
     if problems:
@@ -76,8 +77,8 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
 
 
 def _begun(directory: Path, config: dict[str, Any]) -> bool:
-    """Whether an earlier launch of the sweep began this very job."""
-    file = directory / "config.yaml"
+    """Return whether an earlier launch of the sweep began this very job."""
+    file = RunDirectory(directory).config
     return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
 
 
@@ -94,11 +95,11 @@ def _record(
     rejected: bool,
     lines: str = "",
 ) -> None:
-    """Say what went wrong, and leave it in ``result.json``, which an early end has not written."""
+    """Print an error and write it to ``result.json``, which an early failure leaves unwritten."""
     from jlrun.reporting.result import read_result
 
-    said = lines.removeprefix("jlrun: ") or error
-    print(f"jlrun: job in {directory} failed: {said}", file=sys.stderr, flush=True)
+    message = lines.removeprefix("jlrun: ") or error
+    print(f"jlrun: job in {directory} failed: {message}", file=sys.stderr, flush=True)
     try:
         before = read_result(directory) or {}
     except UserError:
@@ -112,5 +113,5 @@ def _record(
         "overrides": overrides,
     }
     content |= {"status": "failed", "error": error, REJECTED: rejected}
-    with suppress(OSError):  # of a full disk, which the error tells
-        write_json(directory / "result.json", content)
+    with suppress(OSError):  # a full disk, which the error already reports
+        write_json(RunDirectory(directory).result, content)

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from jlrun.config.compose import (
@@ -20,11 +19,13 @@ from jlrun.config.compose import (
     load,
     make_loader,
 )
+from jlrun.config.hydra_internals import Hydra
 from jlrun.config.named_overrides import quoted_names
 from jlrun.errors import UserError
 from jlrun.files.atomic import reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.lock import held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.runs.sweeps.job import run_job
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
@@ -55,10 +56,10 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
         stack.enter_context(held(directory, "hydra.sweep.dir"))
-        _refuse_another(directory, list(hydra.overrides.task))
+        _check_same_sweep(directory, list(hydra.overrides.task))
         print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
-        # Settled once: each worker would resolve the time and the id in its name anew.
+        # Resolved once: each worker would resolve the time and the id in its name anew.
         fixed = [*overrides, f"hydra.sweep.dir={quoted.with_quotes()}"]
         interrupted = False
         try:
@@ -84,8 +85,8 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     return _exit_code(jobs)
 
 
-def _refuse_another(directory: Path, overrides: Sequence[str]) -> None:
-    file = directory / "multirun.yaml"  # where Hydra's sweepers leave their config
+def _check_same_sweep(directory: Path, overrides: Sequence[str]) -> None:
+    file = RunDirectory(directory).sweep_config
     if not file.exists():
         return
     before = _overrides_of(file)

@@ -9,6 +9,7 @@ from typing import Any
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.reporting.result import read_result
 from jlrun.runs.saved_run import load_config
@@ -18,15 +19,15 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What one job of a sweep left behind.
+    """Record of one job of a sweep.
 
     Attributes:
         name: of its folder in the sweep's folder.
         status: completed, failed, interrupted, or damaged: its ``result.json`` can't be read.
-        overrides: what set it apart, Hydra's own settings excluded.
+        overrides: those of the job, Hydra's own settings excluded.
         seed: its seed.
         scores: name -> number, as `scores_of` returns them; empty unless completed.
-        primary: task -> the metric that stands for it; empty unless completed.
+        primary: task -> its main metric; empty unless completed.
         rejected: whether it failed because of what the user gave.
         error: what went wrong; None if nothing did.
     """
@@ -43,8 +44,8 @@ class JobRecord:
 
 def read_jobs(directory: Path) -> list[JobRecord]:
     """Return the jobs in a sweep's folder, in the order of their numbers."""
-    folders = {file.parent for file in directory.rglob("result.json")}
-    # What lies within a run's folder is not a run.
+    folders = {file.parent for file in directory.rglob(RunDirectory(directory).result.name)}
+    # A folder within a run is not a run.
     runs = [folder for folder in folders if not folders & set(folder.parents)]
     jobs = [_read(folder, directory) for folder in runs]
     return sorted(
@@ -57,7 +58,7 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of a result that a sweep compares, under names for a table.
 
     ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
-    the metric that stands for a task, ``test/<task>/<metric>`` of all, that one first;
+    the main metric of a task, ``test/<task>/<metric>`` of all, that one first;
     ``retrieval/test/<space>/<direction>/recall_at_1``; ``gain/delta_m_percent`` and
     ``gain/<task>_percent``, larger is better; ``cost/train_seconds`` and
     ``cost/peak_memory_bytes`` of the model without its baselines.
@@ -93,7 +94,7 @@ def _baseline_score(result: Mapping[str, Any], task: str, metric: str) -> float 
 def _read(folder: Path, directory: Path) -> JobRecord | None:
     try:
         result = read_result(folder)
-        with reading(folder / "result.json", REWRITE):
+        with reading(RunDirectory(folder).result, REWRITE):
             return None if result is None else _record(result, folder, directory)
     except UserError as error:
         name = folder.relative_to(directory).as_posix()

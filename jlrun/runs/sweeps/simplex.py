@@ -93,7 +93,8 @@ def _tasks(overrides: Sequence[str], config_dir: str | None) -> tuple[str, ...]:
     found = {_tasks_of(compose(variant, config_dir).config) for variant in variants}
     if len(found) > 1:
         raise UserError.of(
-            KEY, "simplex(…) needs the same tasks in all jobs; sweep over data sets or tasks apart"
+            KEY,
+            "simplex(…) needs the same tasks in all jobs; sweep over data sets or tasks separately",
         )
     return found.pop()
 

@@ -19,7 +19,7 @@ from jlrun.runs.sweeps.table import table_lines
 
 def summarise(directory: Path, jobs: Sequence[JobRecord]) -> None:
     """Print a table over the jobs; write ``summary.csv``, ``summary.json`` and, where there are
-    several variants and tasks, ``pareto.png`` beside them."""
+    several variants and tasks, ``pareto.png`` next to them."""
     groups = group_by_overrides(jobs)
     comparisons = compare(groups)
     directory.mkdir(parents=True, exist_ok=True)

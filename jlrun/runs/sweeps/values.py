@@ -102,8 +102,8 @@ def _without_repeats(text: str, parser: OverridesParser) -> tuple[str, list[str]
 
 
 def _sweep(text: str, parser: OverridesParser) -> Override | None:
-    """Return an override of several values; None of any other, also one that can't be read, of
-    which the check of the config tells."""
+    """Return an override of several values; None of any other, also one that can't be read:
+    the check of the config reports those."""
     try:
         (override,) = parser.parse_overrides([text])
     except (HydraException, ValueError):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from jlrun.config.check import checked, distinct
 from jlrun.config.compose import Composed, hydra_state, make_loader
+from jlrun.config.hydra_internals import ConfigLoaderImpl
 from jlrun.config.parsing import parse
 from jlrun.errors import Problem, UserError
 
 
 def checked_variants(overrides: Sequence[str], config_dir: str | None = None) -> list[Composed]:
-    """Return configs in which every value of every sweep occurs, each of them checked.
+    """Return configs that cover every value of every sweep, each of them checked.
 
     The first has the first value of each sweep; every other one differs from it in one value.
 
@@ -68,7 +68,7 @@ def _values(override: Override) -> list[str]:
         found = [f"{key}={value}" for value in override.sweep_string_iterator()]
         if not found:
             raise UserError.of(key, f"'{override.input_line}' has no values to sweep over")
-        # The ends of a range of numbers stand for what is between them.
+        # The ends of a range of numbers represent the numbers between them.
         return [found[0], found[-1]] if override.is_range_sweep() and len(found) > 1 else found
     interval = override.value()
     assert isinstance(interval, IntervalSweep)

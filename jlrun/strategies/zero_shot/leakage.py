@@ -9,10 +9,10 @@ from typing import Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import read_json, reading
 from jlrun.files.bounded_text import parse_json
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.result import read_result
 from jlrun.strategies.zero_shot.classes import ClassSplit
 
-_DESCRIPTION = "model.json"
 _DEPTH = 3  # <run>/checkpoints/best/model.safetensors
 
 
@@ -54,7 +54,7 @@ def learned_classes(run: Path, heads: Mapping[str, Mapping[str, Any]]) -> list[s
 
 def _learned_classes(weights: Path) -> list[str]:
     for folder, content in _descriptions(weights):
-        with reading(folder / _DESCRIPTION):
+        with reading(RunDirectory(folder).model):
             if "learned_classes" in content:
                 return list(content["learned_classes"])
             if "heads" in content:
@@ -67,8 +67,9 @@ def _descriptions(weights: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if weights.suffix == ".safetensors" and weights.is_file():
         yield weights.parent, _metadata(weights)
     for folder in (weights, *weights.parents[:_DEPTH]):
-        if (folder / _DESCRIPTION).is_file():
-            yield folder, read_json(folder / _DESCRIPTION)
+        file = RunDirectory(folder).model
+        if file.is_file():
+            yield folder, read_json(file)
 
 
 def _metadata(file: Path) -> Mapping[str, Any]:

@@ -21,8 +21,8 @@ from jlrun.errors import UserError
 from jlrun.models.lora import merge_lora
 from jlrun.runs.saved_model import load_teacher
 from jlrun.runs.saved_run import load_config
+from jlrun.runs.soups import check_compatible, each_run, read_members, soup_of_runs
 from jlrun.runs.soups import compatibility as likeness
-from jlrun.runs.soups import each_run, read_members, refuse_unlike, soup_of_runs
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),
@@ -154,7 +154,7 @@ def test_runs_of_other_data_or_architecture_are_refused(
     first, other, *_ = read_members(runs)
     config = changed(load_config(other.directory)[0], [what])
     with pytest.raises(UserError, match=message) as caught:
-        refuse_unlike([first, replace(other, settings=Settings.parse(config))])
+        check_compatible([first, replace(other, settings=Settings.parse(config))])
     assert caught.value.problems[0].where == str(other.directory)
 
 
@@ -162,7 +162,7 @@ def test_what_only_training_sees_may_differ(runs: list[Path]) -> None:
     first, other, *_ = read_members(runs)
     what = ["target.augment.flip=0.5", "target.tasks.digit.label_smoothing=0.1", "epochs=9"]
     config = changed(load_config(other.directory)[0], [*what, "optimizer.lr=0.1"])
-    refuse_unlike([first, replace(other, settings=Settings.parse(config))])
+    check_compatible([first, replace(other, settings=Settings.parse(config))])
 
 
 def test_runs_of_other_tasks_are_refused(runs: list[Path]) -> None:
@@ -170,7 +170,7 @@ def test_runs_of_other_tasks_are_refused(runs: list[Path]) -> None:
     heads = {"digit": first.description["heads"]["digit"]}
     other = replace(other, description={**first.description, "heads": heads})
     with pytest.raises(UserError, match=r"model\.json\.heads\.parity is nothing, but"):
-        refuse_unlike([first, other])
+        check_compatible([first, other])
 
 
 def test_another_seed_draws_another_validation_split(
@@ -191,10 +191,10 @@ def test_seeds_may_differ_where_the_validation_split_is_official(
     first = read_members(runs)[0]
     other = replace(first, settings=first.settings.model_copy(update={"seed": 1}))
     with pytest.raises(ValueError, match="no official validation split"):
-        refuse_unlike([first, other])
+        check_compatible([first, other])
     data = load_digits()
     monkeypatch.setattr(likeness, "build", lambda node, slot: replace(data, val=data.train))
-    refuse_unlike([first, other])
+    check_compatible([first, other])
 
 
 def test_runs_that_are_not_complete_runs_are_refused(
@@ -238,10 +238,10 @@ def test_adapters_are_averaged_as_the_weights_that_they_stand_for(tmp_path: Path
     for run, lr in zip(runs, ("0.003", "0.004"), strict=True):
         assert main([*lora, f"optimizer.lr={lr}", f"hydra.run.dir={run}"]) == 0
     members = read_members(runs)
-    refuse_unlike(members)
-    cooked = soup_of_runs(members, members[0].settings)
-    folded = [members[i].model().state_dict() for i in cooked.chosen]
-    for name, tensor in cooked.weights.items():
+    check_compatible(members)
+    soup = soup_of_runs(members, members[0].settings)
+    folded = [members[i].model().state_dict() for i in soup.chosen]
+    for name, tensor in soup.weights.items():
         mean = torch.stack([each[name].double() for each in folded]).mean(dim=0)
         torch.testing.assert_close(tensor.double(), mean, rtol=0, atol=1e-6)
     assert main(["soup", *map(str, runs), "--output", str(tmp_path / "soup")]) == 0
@@ -249,4 +249,4 @@ def test_adapters_are_averaged_as_the_weights_that_they_stand_for(tmp_path: Path
     assert any("lora_a" in name for name, _ in saved.named_parameters())
     merge_lora(saved)
     for name, tensor in saved.state_dict().items():
-        torch.testing.assert_close(tensor, cooked.weights[name])
+        torch.testing.assert_close(tensor, soup.weights[name])

@@ -14,9 +14,9 @@ import torch
 
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.tables import load_table
-from jlrun.data.tables.account import TABLE_FILE
 from jlrun.data.tables.new_rows import NewRows, read_new_rows
 from jlrun.files.atomic import write_text
+from jlrun.files.run_directory import TABLE
 
 pytest.importorskip("pyarrow")
 FORMATS = ("csv", "spreadsheet.tsv", "jsonl", "parquet", "dictionary.parquet")
@@ -75,9 +75,9 @@ def trained(path: Path, **values: Any) -> Splits:
 
 def new_rows(splits: Splits, path: Path, folder: Path) -> NewRows:
     assert splits.account is not None
-    write_text(folder / TABLE_FILE, splits.account.files()[TABLE_FILE])
+    write_text(folder / TABLE, splits.account.files()[TABLE])
     (folder / "cache").mkdir(exist_ok=True)
-    return read_new_rows(path, folder / TABLE_FILE, splits.modalities, folder / "cache")
+    return read_new_rows(path, folder / TABLE, splits.modalities, folder / "cache")
 
 
 def tensors(found: NewRows) -> Mapping[str, torch.Tensor]:

@@ -8,7 +8,8 @@ import yaml
 from torch import Tensor
 
 from jlrun.config.build import build
-from jlrun.config.slots import WEIGHTING, gradient_keys
+from jlrun.config.groups import gradient_keys
+from jlrun.config.slots import WEIGHTING
 from jlrun.objective.weightings import (
     GradientWeighting,
     LossWeighting,

@@ -11,10 +11,8 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import BayesianRidge
 
 from jlrun.runs.ranking.h_score import h_scores, ledoit_wolf_shrinkage
-from jlrun.runs.ranking.labels import one_hot
-from jlrun.runs.ranking.leep import leep
+from jlrun.runs.ranking.label_measures import leep, nce, one_hot
 from jlrun.runs.ranking.logme import logme
-from jlrun.runs.ranking.nce import nce
 from jlrun.runs.ranking.spectrum import spectrum
 from jlrun.runs.ranking.transrate import coding_rate, transrate
 

@@ -7,13 +7,13 @@ import pytest
 from matplotlib.axes import Axes
 
 from jlrun.errors import UserError
+from jlrun.runs.ranking import TITLES
 from jlrun.runs.ranking.embedding import Embedding
 from jlrun.runs.ranking.figure import ranking_figure
-from jlrun.runs.ranking.leep import leep
+from jlrun.runs.ranking.label_measures import leep
 from jlrun.runs.ranking.logme import logme
 from jlrun.runs.ranking.measures import measure
 from jlrun.runs.ranking.ranking import Row, rank
-from jlrun.runs.ranking.titles import TITLES
 from jlrun.tasks import Multiclass, Multilabel, Regression
 
 

@@ -10,10 +10,9 @@ from jlrun.config.schema import Settings
 from jlrun.data.batch import Batch
 from jlrun.data.view import View
 from jlrun.errors import UserError
-from jlrun.runs.ranking.blame import blaming
 from jlrun.runs.ranking.candidates import Candidate, each_candidate
 from jlrun.runs.ranking.embedding import embed
-from jlrun.runs.ranking.sources import Backbone, Sources, find_sources
+from jlrun.runs.ranking.sources import Backbone, Sources, attributed_to, find_sources
 from jlrun.runs.ranking.target import Target, load_targets
 from jlrun.runs.ranking.target_config import compose_target
 
@@ -128,6 +127,6 @@ def test_errors_name_the_candidate_in_place_of_the_config() -> None:
         ("image", "a: image: m"),
         ("a", "a: m"),
     ):
-        with pytest.raises(UserError) as caught, blaming("a"):
+        with pytest.raises(UserError) as caught, attributed_to("a"):
             raise UserError.of(where, "m")
         assert str(caught.value) == expected

@@ -7,7 +7,7 @@ import random
 import pytest
 from scipy.stats import rankdata
 
-from jlrun.runs.sweeps.ranks import mean_ranks
+from jlrun.runs.sweeps.orders import mean_ranks
 
 
 def test_places_are_averaged_over_tasks_and_ties_share() -> None:

@@ -1,4 +1,4 @@
-"""LEEP: how well the classes that a source model predicts tell the target's labels."""
+"""LEEP and NCE: how well the classes of a source model predict the labels of the target."""
 
 # θ(x) probabilities of the Z source classes, y target labels, P̂ empirical distributions
 
@@ -7,7 +7,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from jlrun.runs.ranking.labels import one_hot
+
+def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return ``(N, K)`` of 0 and 1 for labels ``(N,)``: a column for each of the K that occur."""
+    classes, positions = np.unique(labels, return_inverse=True)
+    return np.eye(len(classes))[positions]
 
 
 def leep(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -30,3 +34,20 @@ def leep(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> fl
     conditional = joint / np.where(marginal > 0, marginal, 1.0)
     expected = ((y @ conditional) * theta).sum(axis=1)
     return float(np.log(expected).mean())
+
+
+def nce(source_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
+    """Return the negative conditional entropy −H(Y|Z) in nats, at most 0; larger is better.
+
+    Tran et al., "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
+    Differs from it in: the source labels z are those that the source model decides on, as Nguyen et
+    al., ICML 2020, use the measure, since target rows have no others.
+
+    Args:
+        source_labels: z, int ``(N,)``.
+        labels: y, int ``(N,)``.
+    """
+    joint = one_hot(labels).T @ one_hot(source_labels) / len(labels)  # P̂(y, z), (K, Z)
+    conditional = joint / joint.sum(axis=0)
+    seen = joint > 0  # 0 log 0 = 0
+    return float((joint[seen] * np.log(conditional[seen])).sum())

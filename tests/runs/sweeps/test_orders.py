@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from jlrun.runs.sweeps.pareto import hypervolume, nondominated
+from jlrun.runs.sweeps.orders import hypervolume, nondominated
 
 
 def test_the_front_of_a_few_points() -> None:
