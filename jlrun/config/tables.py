@@ -128,8 +128,7 @@ def _request(path: str, node: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from jlrun.config.messages import problems_of, validate
-    from jlrun.data.tables.files.parameters import TYPES
-    from jlrun.data.tables.files.request import Request
+    from jlrun.data.tables.files.request import TYPES, Request
 
     typed, problems = dict[str, Any](), list[Problem]()
     for name, kind in TYPES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.errors import Problem
+from jlrun.files.atomic import write_text
 
 
 class DatasetReport(Protocol):
@@ -70,3 +72,26 @@ class Dataset:
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     account: DatasetReport | None = None
     incomplete: Problem | None = None
+
+
+def told(accounts: Mapping[str, DatasetReport]) -> list[str]:
+    """Return the lines of all data sets, each with the name of its stream."""
+    return [f"{name}: {line}" for name, account in accounts.items() for line in account.lines(name)]
+
+
+def warnings(accounts: Mapping[str, DatasetReport]) -> list[str]:
+    """Return what makes the scores of data sets doubtful, each with the name of its stream."""
+    return [f"{name}: {line}" for name, account in accounts.items() for line in account.warnings()]
+
+
+def write_accounts(accounts: Mapping[str, DatasetReport], directory: Path) -> None:
+    """Write the files of all data sets into a run directory.
+
+    Those of the target, or of the only data set, have the plain names.
+    """
+    for name, account in accounts.items():
+        plain = name == "target" or len(accounts) == 1
+        for file, content in account.files().items():
+            path = Path(file)
+            own = f"{path.stem}_{name.replace('.', '_')}{path.suffix}"
+            write_text(directory / (file if plain else own), content)

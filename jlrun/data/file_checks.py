@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from jlrun.data.file_contents import FileContents
-from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.sources import available_cpus
-from jlrun.data.view import View
+from jlrun.data.view import MaskedLabels, View
 from jlrun.errors import Problem, UserError
 
 T = TypeVar("T")

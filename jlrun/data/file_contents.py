@@ -16,7 +16,7 @@ import numpy as np
 
 from jlrun.files import limits as file_limits
 from jlrun.files.atomic import replace_shared
-from jlrun.files.cache import user_cache
+from jlrun.files.places import user_cache
 
 _VERSION = 1  # of how files are read
 _MOST = 4_000_000  # records in a file of the cache

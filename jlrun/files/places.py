@@ -138,3 +138,9 @@ class Reserve:
         """Delete the file."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """Return the user's folder for what may be deleted at any time."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "jlrun"

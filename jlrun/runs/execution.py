@@ -13,7 +13,7 @@ from typing import Any
 
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
-from jlrun.data.reports import told, write_accounts
+from jlrun.data.dataset import told, write_accounts
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.evaluation.missing.tags import missing_values

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from jlrun.errors import UserError
+
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
@@ -124,3 +126,17 @@ class TaskSpec:
         ours, theirs = self.task, other.task
         alike = type(ours) is type(theirs) and ours.units == theirs.units
         return alike and self.classes == other.classes
+
+
+def check_row_logits(logits: Tensor) -> None:
+    """Check that logits are ``(B, outputs)``.
+
+    Raises:
+        UserError: if they are maps, as a dense head yields them.
+    """
+    if logits.ndim > 2:
+        raise UserError.of(
+            "heads",
+            "the head yields a map for each row, but a task has one target per row. Use "
+            "heads=linear with a backbone that pools, or keep the tasks with maps: tasks=[…]",
+        )

@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.ranges import Fraction
-from jlrun.tasks.base import Task
-from jlrun.tasks.row_logits import check_row_logits
+from jlrun.tasks.base import Task, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

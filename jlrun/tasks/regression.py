@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.tasks.base import Task
-from jlrun.tasks.row_logits import check_row_logits
+from jlrun.tasks.base import Task, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -78,7 +78,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     """
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
-    from jlrun.data.reports import warnings
+    from jlrun.data.dataset import warnings
     from jlrun.engine import session
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor

@@ -19,8 +19,7 @@ from jlrun.data.augmentation.colour_ops import (
     solarize,
     to_grayscale,
 )
-from jlrun.data.augmentation.image_ops import flip, uniform
-from jlrun.data.augmentation.resized_crop import random_resized_crop
+from jlrun.data.augmentation.image_ops import flip, random_resized_crop, uniform
 from jlrun.data.augmentation.signal_ops import (
     add_noise,
     change_gain,
@@ -55,7 +54,7 @@ class Views:
 
     Attributes:
         crop: smallest share of an image's area that a crop covers, before it is enlarged to the
-            image's size (`jlrun.data.augmentation.resized_crop`); 1: no crop.
+            image's size (`jlrun.data.augmentation.image_ops`); 1: no crop.
         flip: probability of a horizontal flip.
         jitter: probability of the changes of brightness, contrast, saturation and hue together.
         brightness: largest change of the factor of the brightness from 1.

@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.digits import DIGITS, PARITIES, digit_images
-from jlrun.data.datasets.dtmf import TOLERANCE, key_frequencies, tones
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
@@ -22,6 +21,13 @@ SAMPLE_RATE = 8_000
 SHORTEST_SECONDS = 0.04  # what ITU-T Q.24 asks a receiver to accept
 RMS = 0.2
 FIRST_TOKEN = 2  # after padding and unknown
+
+
+ROW_HZ = (697.0, 770.0, 852.0, 941.0)
+COLUMN_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
+KEYPAD = ("123A", "456B", "789C", "*0#D")
+# Q.23 lets each transmitted frequency be off by this share.
+TOLERANCE = 0.018
 
 
 def load_digits_dtmf(
@@ -109,3 +115,23 @@ def _noisy(images: Tensor, most: float, generator: Generator) -> Tensor:
     row_std = most * torch.rand((len(images), 1, 1, 1), generator=generator)
     noise = torch.randn(images.shape, generator=generator) * row_std
     return (images + 255 * noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def key_frequencies(key: str) -> tuple[float, float]:
+    """Return the low and the high frequency of a key, in Hz."""
+    row = next(index for index, keys in enumerate(KEYPAD) if key in keys)
+    return ROW_HZ[row], COLUMN_HZ[KEYPAD[row].index(key)]
+
+
+def tones(frequencies: Tensor, phases: Tensor, num_samples: int, sample_rate: int) -> Tensor:
+    """Return sums of two sines of amplitude 1, so of power 1, float32 ``(N, num_samples)``.
+
+    Args:
+        frequencies: in Hz, ``(N, 2)``.
+        phases: in radians, ``(N, 2)``.
+        num_samples: length.
+        sample_rate: in Hz.
+    """
+    seconds = torch.arange(num_samples, dtype=torch.float64) / sample_rate
+    angle = 2 * math.pi * frequencies.double()[:, :, None] * seconds + phases.double()[:, :, None]
+    return angle.sin().sum(dim=1).float()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from jlrun.data.datasets.dtmf import tones
+from jlrun.data.datasets.digits_dtmf import tones
 from jlrun.data.specs import AudioSpec
 
 AUDIO_SPEC = AudioSpec(num_samples=2048, sample_rate=8_000)

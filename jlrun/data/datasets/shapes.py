@@ -10,9 +10,15 @@ from annotated_types import Ge, Le
 from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.shape_captions import TEXT_SPEC, WORDS, caption, remark
+from jlrun.data.datasets.shape_captions import (
+    OBJECTS,
+    TEXT_SPEC,
+    WORDS,
+    caption,
+    held_out_objects,
+    remark,
+)
 from jlrun.data.datasets.shape_drawing import SHAPES, coverage, hsv_to_rgb
-from jlrun.data.datasets.shape_objects import OBJECTS, held_out_objects
 from jlrun.data.datasets.shape_sounds import AUDIO_SPEC, PITCHES_HZ, RHYTHMS, beeps
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import TensorRows

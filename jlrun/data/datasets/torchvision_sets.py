@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.downloads import no_empty_folders_left, quiet_download, reason
 from jlrun.data.datasets.torchvision_catalogue import CATALOGUE, Entry
 from jlrun.data.datasets.torchvision_reading import (
     class_names,
     is_in_memory,
+    no_empty_folders_left,
     paths_and_labels,
+    quiet_download,
     read_images,
     read_labels,
+    reason,
 )
 from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import Rows, TensorRows

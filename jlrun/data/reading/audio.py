@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from math import ceil, gcd
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jlrun.data.reading.sound_sizes import require_frames_fit, require_rate, require_samples_held
 from jlrun.data.specs import AudioSpec
 from jlrun.data.transforms import fit_length
 from jlrun.errors import UserError
+from jlrun.files.limits import require_room, size_text
+from jlrun.files.regular import require_regular
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 _NO_RATE = "its header has no rate, or none that a recording can have"
 _FILTER_REACH = 10  # samples of the lower rate that a resampled one depends on, either way
+
+
+HIGHEST_RATE = 1_000_000
+_UNKNOWN = 0xFFFFFFFF  # RF64 says the size in its first chunk instead
 
 
 def read_audio(path: Path, spec: AudioSpec) -> Tensor:
@@ -72,3 +79,88 @@ def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, in
     except (OSError, RuntimeError) as error:
         reason = _NO_RATE if "SF_INFO" in str(error) else getattr(error, "error_string", error)
         raise UserError.of(str(path), f"not a readable sound file ({reason})") from error
+
+
+def require_samples_held(path: Path) -> None:
+    """Refuse a WAV, RF64 or AIFF file whose header promises more samples than the file holds.
+
+    A last frame may be cut, and other formats pass. Reading libraries size their buffers by the
+    header, or stop in silence.
+
+    Raises:
+        UserError: naming the file, if so, or if it is no regular file.
+    """
+    require_regular(path)
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            promised, frame = _promised(file, size)
+            held = size - file.tell()
+    except (OSError, struct.error) as error:
+        raise UserError.of(str(path), f"not a readable sound file ({error})") from error
+    if promised - held >= frame:
+        raise UserError.of(
+            str(path),
+            f"its header promises {size_text(promised)} of samples, the file holds "
+            f"{size_text(max(held, 0))}; it is cut or damaged: replace or delete it",
+        )
+
+
+def require_rate(path: Path, rate: int) -> None:
+    """Refuse a rate that no recording has: the filter that resamples grows with it.
+
+    Raises:
+        UserError: naming the file.
+    """
+    if not 0 < rate <= HIGHEST_RATE:
+        found = f"its header says {rate:,} samples per second"
+        raise UserError.of(str(path), f"{found}; expected 1 to {HIGHEST_RATE:,}")
+
+
+def require_frames_fit(path: Path, frames: int, channels: int) -> None:
+    """Refuse to decode more frames than there is memory for.
+
+    Args:
+        path: of the file.
+        frames: that are to be read at once.
+        channels: of the file.
+
+    Raises:
+        UserError: naming the file and the budget.
+    """
+    what = f"{frames:,} frames of {channels} channels"
+    require_room(path, 4 * max(frames, 0) * channels, what)
+
+
+def _promised(file: BinaryIO, size: int) -> tuple[int, int]:
+    """Return the bytes of samples and of a frame by the header; the file is then at its samples.
+
+    Of other formats they are 0 and 1.
+    """
+    head = file.read(12)
+    kind, form = head[:4], head[8:]
+    if kind in (b"RIFF", b"RF64", b"BW64") and form == b"WAVE":
+        return _of_chunk(file, size, b"data", "<")
+    if kind == b"RIFX" and form == b"WAVE":
+        return _of_chunk(file, size, b"data", ">")
+    if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
+        return _of_chunk(file, size, b"SSND", ">")
+    return 0, 1
+
+
+def _of_chunk(file: BinaryIO, size: int, wanted: bytes, order: str) -> tuple[int, int]:
+    large, frame = None, 1
+    while len(head := file.read(8)) == 8:
+        name, (length,) = head[:4], struct.unpack(f"{order}I", head[4:])
+        if name == wanted:
+            return (large if large is not None and length == _UNKNOWN else length), frame
+        begin = file.tell()
+        if name == b"ds64" and length >= 16:
+            large = struct.unpack(f"{order}QQ", file.read(16))[1]
+        if name == b"fmt " and length >= 16:
+            frame = max(1, struct.unpack(f"{order}12xH", file.read(14))[0])
+        end = begin + length + length % 2  # chunks begin at even places
+        if end > size:
+            break
+        file.seek(end)
+    return 0, 1

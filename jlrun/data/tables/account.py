@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jlrun.data.tables.column_warnings import Leak, UnknownLevels
 from jlrun.data.tables.files.bad_rows import BadRows, as_csv
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.leaks import Leak
-from jlrun.data.tables.unknown import UnknownLevels
 
 TABLE_FILE, BAD_ROWS_FILE = "table.json", "bad_rows.csv"
 

@@ -13,13 +13,12 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.tables.account import TableAccount
 from jlrun.data.tables.cells import Cells, FileCells, cells_of
+from jlrun.data.tables.column_warnings import find_leaks, unknown_levels
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.target_kinds import Target
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.leaks import find_leaks
 from jlrun.data.tables.learning import column_moments, learn_series, learn_tabular, learn_text
 from jlrun.data.tables.rows import TableRows
-from jlrun.data.tables.unknown import unknown_levels
 from jlrun.errors import UserError
 
 

@@ -24,8 +24,8 @@ from jlrun.data.tables.files.settings import (
 from jlrun.data.tables.files.target_kinds import Target, TargetKind
 from jlrun.data.tables.fitting import Fitting
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.parts import Part
 from jlrun.data.tables.reader import WHERE, Reader
+from jlrun.data.tables.rows import Part
 from jlrun.data.written_names import Name
 from jlrun.errors import Problem, UserError
 

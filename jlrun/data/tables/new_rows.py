@@ -11,16 +11,16 @@ from jlrun.data.reading.inputs import NamedRows
 from jlrun.data.specs import Spec, TabularSpec
 from jlrun.data.tables.cell_files import checks
 from jlrun.data.tables.cells import Cells, cells_of
+from jlrun.data.tables.column_warnings import UnknownLevels, unknown_levels
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.cache import stored
 from jlrun.data.tables.files.conversion import Wanted
-from jlrun.data.tables.files.file_kinds import MEDIA
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading, place_word
 from jlrun.data.tables.files.request import folder_of
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.rows import TableRows
-from jlrun.data.tables.unknown import UnknownLevels, unknown_levels
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json
 from jlrun.files.atomic import reading as of_a_run

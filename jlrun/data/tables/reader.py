@@ -11,15 +11,14 @@ import torch
 from jlrun.data.tables.cell_files import checks
 from jlrun.data.tables.files.cache import cache_folder, stored
 from jlrun.data.tables.files.conversion import Wanted
-from jlrun.data.tables.files.file_kinds import MEDIA
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.outline import Outline
 from jlrun.data.tables.files.request import Request, folder_of
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.store import Form
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.parts import Part, divided, groups_of
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.rows import Part, TableRows, divided, groups_of
 from jlrun.data.tables.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
 from jlrun.files.limits import limit

@@ -14,7 +14,7 @@ from jlrun.data.tables.files.levels import Levels, level_name
 from jlrun.data.tables.files.numbers import to_numbers
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.files.target_kinds import Target
-from jlrun.data.tables.parts import Part
+from jlrun.data.tables.rows import Part
 
 FORM_OF_TARGET: dict[str, Form] = {
     "multiclass": "code",

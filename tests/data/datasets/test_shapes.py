@@ -14,7 +14,7 @@ from torch import Tensor
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.shape_captions import TEMPLATES, TEXT_SPEC, WORDS
+from jlrun.data.datasets.shape_captions import OBJECTS, TEMPLATES, TEXT_SPEC, WORDS
 from jlrun.data.datasets.shape_drawing import (
     CROSS_HALF_WIDTH,
     RING_INNER_RADIUS,
@@ -23,7 +23,6 @@ from jlrun.data.datasets.shape_drawing import (
     coverage,
     hsv_to_rgb,
 )
-from jlrun.data.datasets.shape_objects import OBJECTS
 from jlrun.data.datasets.shape_sounds import (
     AUDIO_SPEC,
     DETUNING,
@@ -303,7 +302,7 @@ def test_the_seed_draws_what_is_held_out() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_half_of_the_combinations_can_be_held_out_with_any_seed(seed: int) -> None:
-    from jlrun.data.datasets.shape_objects import held_out_objects
+    from jlrun.data.datasets.shape_captions import held_out_objects
 
     assert len(held_out_objects(18, seed)) == 18
 

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.reading.audio import read_audio
-from jlrun.data.reading.sound_sizes import require_frames_fit, require_rate, require_samples_held
+from jlrun.data.reading.audio import (
+    read_audio,
+    require_frames_fit,
+    require_rate,
+    require_samples_held,
+)
 from jlrun.data.specs import AudioSpec
 from jlrun.errors import UserError
 

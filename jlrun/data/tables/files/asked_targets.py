@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from jlrun.data.tables.files.column_names import named, slug
-from jlrun.data.tables.files.labels_elsewhere import (
-    absent,
-    kind_elsewhere,
-    learned_elsewhere,
-    wanted_elsewhere,
-)
+from jlrun.data.tables.files.column_names import find_column, named, slug
 from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.statistics import FileStatistics
 from jlrun.data.tables.files.target_kinds import (
@@ -20,11 +14,25 @@ from jlrun.data.tables.files.target_kinds import (
     infer_target,
     unfit_target,
 )
-from jlrun.data.tables.files.task_names import task_name
-from jlrun.errors import Problem, did_you_mean
+from jlrun.errors import Problem, UserError, did_you_mean
 
 ASKED_FOR = "as asked for"
 _TARGET_NAMES = ("target", "label", "class", "y")
+
+
+# Attributes of PyTorch's containers, in which heads stand by the names of their tasks.
+_NAMES = """
+T_destination add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda
+double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+get_submodule half ipu items keys load_state_dict modules mtia named_buffers named_children
+named_modules named_parameters parameters pop register_backward_hook register_buffer
+register_forward_hook register_forward_pre_hook register_full_backward_hook
+register_full_backward_pre_hook register_load_state_dict_post_hook
+register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict
+to to_empty train training type update values xpu zero_grad
+"""
+TAKEN = frozenset(_NAMES.split())
 
 
 def find_targets(
@@ -92,3 +100,58 @@ def _asked(
 
 def _of(names: Sequence[str]) -> str:
     return f"; there are {', '.join(names[:30])}{', …' if len(names) > 30 else ''}"
+
+
+def wanted_elsewhere(
+    known: Mapping[str, TargetKind], names: Sequence[str], usual: Collection[str]
+) -> list[str]:
+    """Return the columns to be predicted where nobody named them.
+
+    Those called as tasks that are known; else a single one with a usual name of targets; else the
+    names of all tasks, of which the table has no column.
+    """
+    present = [task for task in known if not absent(task, names)]
+    guess = [name for name in names if slug(name) in usual]
+    return present or (guess if len(guess) == 1 else list(known))
+
+
+def absent(column: str, names: Sequence[str]) -> bool:
+    """Whether no column of the table can be meant."""
+    try:
+        find_column(column, names, "")
+    except UserError:
+        return not any(slug(name) == slug(column) for name in names)
+    return False
+
+
+def kind_elsewhere(
+    task: str, asked: Collection[str], known: Mapping[str, TargetKind]
+) -> TargetKind | None:
+    """Return the kind of the known task of that name, or of the only one; None: neither."""
+    if task in known:
+        return known[task]
+    return next(iter(known.values())) if len(known) == len(asked) == 1 else None
+
+
+def learned_elsewhere(
+    column: str, kind: TargetKind | None, table: FileStatistics
+) -> tuple[Target, str]:
+    """Return a target that needs no labels, and why it was taken for one of its kind."""
+    found = table.columns.get(column)
+    if found is None:
+        return Target(column, kind or "multiclass", optional=True), "no such column: no labels"
+    if kind == "binary" and len(found.distinct) > 2:
+        kind = "multiclass"  # of which the source does not know all classes
+    if kind is not None:
+        labels = f"{found.filled:,} of {found.rows:,} rows" if found.filled else "no row"
+        return Target(column, kind, optional=True), f"as learned elsewhere; {labels} with a label"
+    inferred = infer_target(found)
+    if isinstance(inferred, str):
+        return Target(column, "multiclass", optional=True), "as it is said of no other task"
+    return Target(column, inferred[0], optional=True), inferred[1]
+
+
+def task_name(column: str) -> str:
+    """Return a name for the task of a column that can stand in a model and in tags."""
+    name = column.replace(".", "_").replace("/", "_")
+    return f"{name}_" if name in TAKEN or name.startswith("_") else name

@@ -13,8 +13,7 @@ from pathlib import Path
 from jlrun.data.tables.files.conversion import Wanted, convert, state_of_files
 from jlrun.data.tables.files.store import DESCRIPTION, Store
 from jlrun.errors import UserError
-from jlrun.files.cache import user_cache
-from jlrun.files.places import FULL
+from jlrun.files.places import FULL, user_cache
 
 # Of the form of converted tables.
 _VERSION = 3

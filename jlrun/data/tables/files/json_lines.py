@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.plain_cells import as_cell
 from jlrun.data.tables.files.text_files import is_wide, not_text, refuse_other_content
 from jlrun.errors import UserError
 

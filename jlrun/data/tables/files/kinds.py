@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from jlrun.data.tables.files.file_kinds import MEDIA
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.statistics import ColumnStatistics
 
 ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "ignore"]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+from jlrun.data.tables.files.levels import Missing
 from jlrun.data.tables.files.numbers import Marks
 from jlrun.errors import UserError
 from jlrun.files.regular import require_regular
@@ -36,6 +37,9 @@ _MARKS = {
     "space": " ",
     "apostrophe": "'",
 }
+
+
+ROWS_AT_ONCE = 10_000
 
 
 def _mark(*allowed: str) -> AfterValidator:
@@ -101,9 +105,6 @@ class Chunk:
     cells: dict[str, list[str]]
 
 
-ROWS_AT_ONCE = 10_000
-
-
 def format_of(path: Path, where: str) -> str:
     """Return the format that a file's name tells: ``delimited``, ``json lines`` or ``parquet``.
 
@@ -128,3 +129,28 @@ def format_of(path: Path, where: str) -> str:
 def place_word(path: Path) -> str:
     """Return what the places of the rows in a file are called."""
     return "row" if SUFFIXES.get(path.suffix.lower()) == "parquet" else "line"
+
+
+def as_cell(value: Any, missing: Missing, reading: Reading) -> str:
+    """Return a value as text: lists as ``a|b``, true and false as such, None and NaN as nothing.
+
+    Fractions get the decimal mark by which texts of the table are read.
+
+    Raises:
+        ValueError: for a value with parts of its own.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = "" if value != value else repr(value)
+        return "" if text in missing else text.replace(".", reading.decimal)
+    if isinstance(value, list | tuple):
+        return "|".join(as_cell(item, missing, reading) for item in value)
+    if isinstance(value, dict):
+        raise ValueError(f"an object in a cell: {str(value)[:40]}")
+    if isinstance(value, bytes):
+        raise ValueError("bytes in a cell; store files, and name them")
+    text = str(value).strip()
+    return "" if text in missing else text

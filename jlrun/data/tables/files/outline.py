@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from jlrun.data.tables.files.asked_targets import find_targets
+from jlrun.data.tables.files.asked_targets import ASKED_FOR, find_targets
 from jlrun.data.tables.files.column_names import named
 from jlrun.data.tables.files.inputs import ColumnsOf, modalities_of
 from jlrun.data.tables.files.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
-from jlrun.data.tables.files.outline_lines import outline_lines
 from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.data.tables.files.statistics import FileStatistics, measure
@@ -188,3 +187,23 @@ def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outl
         if series != found.series:
             lines.append(f"  series of {series.length} steps, {series.channels} numbers each")
     return replace(found, image=image, audio=audio, series=series, lines=tuple(lines))
+
+
+def outline_lines(
+    request: Request,
+    table: FileStatistics,
+    inferred: Mapping[str, Inferred],
+    targets: Mapping[str, Target],
+    reasons: Mapping[str, str],
+) -> list[str]:
+    """Return what was inferred and why, a line for each column."""
+    facts = [(t.column, f"-> {name}", f"{t.kind}: {reasons[name]}") for name, t in targets.items()]
+    facts += [(name, found.kind, found.why) for name, found in inferred.items() if found.why]
+    if not any(reason != ASKED_FOR for reason in reasons.values()):
+        facts = [fact for fact in facts if not fact[1].startswith("-> ")]
+    if not facts:
+        return []
+    first, second = (max(len(fact[i]) for fact in facts) for i in (0, 1))
+    fix = f"{request.where}.columns={{name: kind}} says otherwise"
+    title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
+    return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]

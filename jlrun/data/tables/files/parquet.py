@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.plain_cells import as_cell
 from jlrun.errors import UserError
 from jlrun.files.limits import require_room
 

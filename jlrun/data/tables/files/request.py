@@ -5,13 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
+from jlrun.data.tables.files.settings import (
+    AudioSettings,
+    CategorySettings,
+    ImageSettings,
+    SeriesSettings,
+    TextSettings,
+)
 from jlrun.data.tables.files.target_kinds import Target, TargetKind
 from jlrun.data.written_names import Name
 
 Targets = Sequence[Name] | Mapping[str, TargetKind | Target | None] | None
+
+
+TYPES: dict[str, Any] = {
+    "path": str,
+    "reading": Reading,
+    "columns": dict[str, str],
+    "targets": list[Name] | dict[str, Target | str | None] | None,
+    "split_column": Name,
+    "group_by": Name,
+    "files_root": str | None,
+    "image": ImageSettings,
+    "audio": AudioSettings,
+    "series": SeriesSettings,
+    "text": TextSettings,
+    "category": CategorySettings,
+}
 
 
 @dataclass(frozen=True)

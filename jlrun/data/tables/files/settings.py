@@ -7,6 +7,16 @@ from typing import Literal
 
 from jlrun.ranges import PositiveFloat, PositiveInt
 
+IMAGES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
+AUDIO = ("wav", "flac", "ogg", "mp3")
+SERIES = ("npy", "csv", "tsv")
+MEDIA = ("image", "audio", "series")
+KIND_OF_SUFFIX = {
+    **{f".{suffix}": "image" for suffix in IMAGES},
+    **{f".{suffix}": "audio" for suffix in AUDIO},
+    **{f".{suffix}": "series" for suffix in SERIES},
+}
+
 
 @dataclass(frozen=True)
 class ImageSettings:
