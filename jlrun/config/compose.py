@@ -38,7 +38,7 @@ from jlrun.config.named_overrides import quoted_names
 from jlrun.config.options import user_folders
 from jlrun.config.several_datasets import expand_datasets
 from jlrun.errors import Problem, UserError
-from jlrun.files.bounded_text import refuse_expansion
+from jlrun.files.bounded_text import check_expansion
 
 CONFIG_NAME = "jlrun"
 # What Hydra and OmegaConf say of a config, and what they stumble over in one that is odd enough.
@@ -91,7 +91,7 @@ class BoundedRepository(ConfigRepository):
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         # By its scheme: Hydra's search for plugins loads their modules a second time.
         if source is not None and source.scheme() == "file":
-            refuse_expansion(Path(source.path, source._normalize_file_name(config_path)))
+            check_expansion(Path(source.path, source._normalize_file_name(config_path)))
         return super().load_config(config_path)
 
 

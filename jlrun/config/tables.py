@@ -86,12 +86,12 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Write into a table's node what its file tells, and return the lines on that."""
     from jlrun.data.tables.files.layout import format_of
     from jlrun.data.tables.files.outline import outline
-    from jlrun.data.tables.files.same_files import refuse_same_files
+    from jlrun.data.tables.files.same_files import check_distinct_files
     from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
 
     request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
-    refuse_same_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
+    check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):
             format_of(Path(node[key]).expanduser(), f"{path}.{key}")

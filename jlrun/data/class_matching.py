@@ -73,9 +73,9 @@ def match(
     """
     found, called, lines, unmatched = {}, {}, list[str](), {}
     for name, task in tasks.items():
-        own, alike = classes[name], [each for each in learned if type(each.task) is type(task)]
-        named = [each for each in alike if each.name == name]
-        others = alike if by_classes and len(tasks) == 1 and not named else []
+        own, same_kind = classes[name], [each for each in learned if type(each.task) is type(task)]
+        named = [each for each in same_kind if each.name == name]
+        others = same_kind if by_classes and len(tasks) == 1 and not named else []
         chosen = _of_same_name(own, named) if named else _of_other_name(own, others)
         if chosen is None:
             unmatched[name] = _why_not(name, own, others, learned)
@@ -173,10 +173,10 @@ def _positions(own: Sequence[str], classes: Sequence[str]) -> Tensor:
     return torch.tensor([classes.index(name) for name in own] or [0])
 
 
-def renamed(feed: LabelledStreams, called: Mapping[str, str]) -> LabelledStreams:
+def renamed(streams: LabelledStreams, called: Mapping[str, str]) -> LabelledStreams:
     """Return the feed with tasks of other names; their columns stay."""
     tasks = (
         replace(spec, name=called[spec.name], target=spec.column) if spec.name in called else spec
-        for spec in feed.tasks
+        for spec in streams.tasks
     )
-    return replace(feed, tasks=tuple(tasks))
+    return replace(streams, tasks=tuple(tasks))

@@ -80,7 +80,7 @@ class Splits:
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    account: DatasetReport | None = None
+    report: DatasetReport | None = None
 
 
 def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:
@@ -118,7 +118,7 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
     check_files((train, val, test))
     modalities = measure_missing_statistics(dataset.modalities, train)
     units = {**_measured_units(train, classes), **dataset.units}
-    return Splits(train, val, test, pool, modalities, classes, units, dataset.account)
+    return Splits(train, val, test, pool, modalities, classes, units, dataset.report)
 
 
 def _measured_units(

@@ -81,7 +81,7 @@ class Stream:
         self._make_views = views
         self._labelled = labelled
         if labelled:
-            _refuse_to_move_images(name, self._augment, rows)
+            _check_images_stay_with_maps(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
         self._transform = InputTransform(specs, model_specs or {}, device, channels_last)
@@ -181,7 +181,7 @@ class Stream:
         return FetchingSource(self.rows, self._device, self._workers)
 
 
-def _refuse_to_move_images(name: str, augment: Augment, rows: Rows) -> None:
+def _check_images_stay_with_maps(name: str, augment: Augment, rows: Rows) -> None:
     maps = tasks_with_maps(rows)
     if maps and augment != NO_AUGMENT:
         raise UserError.of(

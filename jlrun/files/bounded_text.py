@@ -69,7 +69,7 @@ def parse_yaml(text: str) -> Any:
             depth or length.
     """
     try:
-        _refuse_wild(text)
+        _check_plain(text)
         return yaml.load(text, Loader=_PlainLoader)
     except (_Refused, yaml.YAMLError, RecursionError, OverflowError) as error:
         raise ValueError(" ".join(str(error).split())) from error
@@ -101,7 +101,7 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def refuse_expansion(path: Path, most: int = MOST_COMPOSED) -> None:
+def check_expansion(path: Path, most: int = MOST_COMPOSED) -> None:
     """Refuse a user's YAML whose aliases stand for more than a config can hold.
 
     Raises:
@@ -144,7 +144,7 @@ class _Expansion:
                 anchor, size, height = self._open.pop()
                 self._close(anchor, size, height)
             elif isinstance(event, yaml.ScalarEvent):
-                _refuse_long_number(event)
+                _check_number_length(event)
                 self._close(event.anchor, 1, 1)
             if len(self._open) > DEEPEST:
                 raise _Refused(f"it is nested more than {DEEPEST} deep")
@@ -164,7 +164,7 @@ class _Expansion:
             raise _Refused(f"it is nested more than {DEEPEST} deep")
 
 
-def _refuse_wild(text: str) -> None:
+def _check_plain(text: str) -> None:
     """Refuse what jlrun does not write."""
     depth = nodes = 0
     for event in _events(text):
@@ -173,7 +173,7 @@ def _refuse_wild(text: str) -> None:
         if getattr(event, "tag", None) not in (None, "!"):
             raise _Refused(f"it has a tag, {_at(event)}, and jlrun writes none")
         if isinstance(event, yaml.ScalarEvent):
-            _refuse_long_number(event)
+            _check_number_length(event)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         nodes += isinstance(event, yaml.NodeEvent)
@@ -187,7 +187,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
     yield from yaml.parse(text, Loader=_Parser)
 
 
-def _refuse_long_number(event: yaml.ScalarEvent) -> None:
+def _check_number_length(event: yaml.ScalarEvent) -> None:
     """Refuse numbers that take long to read: Python's whole numbers have no bound."""
     value = event.value
     if event.implicit[0] and len(value) > LARGEST_NUMBER and value[0] in "+-.0123456789":

@@ -37,7 +37,7 @@ def limit() -> int:
     return _limit
 
 
-def require_room(path: str | Path, num_bytes: int, what: str) -> None:
+def check_room(path: str | Path, num_bytes: int, what: str) -> None:
     """Refuse a file that takes more than the bound.
 
     Args:
@@ -61,10 +61,10 @@ def room_for(path: str | Path, num_bytes: int, what: str) -> Iterator[None]:
     """Hold ``num_bytes`` while a file is decoded; a large one waits until there is room.
 
     Raises:
-        UserError: as `require_room`.
+        UserError: as `check_room`.
     """
     global _in_use
-    require_room(path, num_bytes, what)
+    check_room(path, num_bytes, what)
     if num_bytes < _COUNTED:
         yield
         return

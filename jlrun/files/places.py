@@ -36,7 +36,7 @@ def writable(where: str, place: Path) -> Iterator[None]:
         if not _concerns(error, place):  # some other file, which was to be read
             raise UserError.of(str(error.filename), str(error.strerror)) from error
         fix = "free some space" if error.errno in FULL else "choose a place that can be written"
-        raise UserError.of(where, f"{told(error, place)}; {fix}") from error
+        raise UserError.of(where, f"{described(error, place)}; {fix}") from error
 
 
 def is_of_disk(error: OSError) -> bool:
@@ -46,7 +46,7 @@ def is_of_disk(error: OSError) -> bool:
     )
 
 
-def told(error: OSError, place: Path) -> str:
+def described(error: OSError, place: Path) -> str:
     """Return what is wrong with which file, in one line.
 
     Args:

@@ -34,7 +34,7 @@ def why_not_regular(path: str | Path) -> str | None:
     return f"is {found}; expected a file"
 
 
-def require_regular(path: str | Path, where: str | None = None) -> None:
+def check_regular(path: str | Path, where: str | None = None) -> None:
     """Refuse what is no regular file, before it is opened.
 
     Args:

@@ -73,7 +73,7 @@ class Assembly:
         feeds: the data sets in use, for the records.
         specs: modality -> what the model takes.
         start: the weights from elsewhere that the main model begins with; None: there are none.
-        accounts: stream name -> what its data set has to say of itself, where it has.
+        reports: stream name -> report of its data set, where it has one.
         splits: stream name -> the rows of its data set.
         uses_pool: whether rows are learned from without their labels.
         notes: what is to be told of how data sets were brought together.
@@ -85,7 +85,7 @@ class Assembly:
     feeds: tuple[LabelledStreams, ...]
     specs: Mapping[str, Spec]
     start: PretrainedInit | None = None
-    accounts: Mapping[str, DatasetReport] = field(default_factory=dict)
+    reports: Mapping[str, DatasetReport] = field(default_factory=dict)
     splits: Mapping[str, Splits] = field(default_factory=dict)
     uses_pool: bool = False
 
@@ -157,7 +157,7 @@ def assemble(settings: Settings) -> Assembly:
         raise UserError.of("pretraining.only", message)
     if needs & PRETRAINING:
         plan = _with_terms_of_inputs(settings, engine, plan, feeds, splits, carried, recipe)
-    accounts = {name: s.account for name, s in splits.items() if s.account is not None}
+    reports = {name: s.report for name, s in splits.items() if s.report is not None}
     return Assembly(
         settings,
         engine,
@@ -165,7 +165,7 @@ def assemble(settings: Settings) -> Assembly:
         feeds,
         specs,
         start,
-        accounts,
+        reports,
         splits,
         uses_pool=uses_pool,
         notes=told_of_target(settings, plan, feeds, matching),

@@ -13,14 +13,13 @@ from typing import Any
 
 from jlrun.config.compose import Composed
 from jlrun.config.schema import Settings
-from jlrun.data.dataset import told, write_accounts
+from jlrun.data.dataset import report_lines, write_reports
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.evaluation.missing.tags import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
-from jlrun.files.places import FULL, Reserve, is_of_disk
-from jlrun.files.places import told as told_of_disk
+from jlrun.files.places import FULL, Reserve, described, is_of_disk
 from jlrun.objective.terms.base import Term
 from jlrun.reporting.recorders.choose import make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
@@ -152,7 +151,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
         describe_model(assembly, job.directory)
-        write_accounts(assembly.accounts, job.directory)
+        write_reports(assembly.reports, job.directory)
         fingerprints.write(fingerprint, job.directory)
         recorder = make_recorder(
             job.directory,
@@ -172,7 +171,12 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             recorded = {} if finished else _recorded(job, assembly)
             recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
-            said = (*told(assembly.accounts), *_started_from(assembly), *assembly.notes, *fitted)
+            said = (
+                *report_lines(assembly.reports),
+                *_started_from(assembly),
+                *assembly.notes,
+                *fitted,
+            )
             for line in (*repaired, *notes, *job.inferred, *said):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
@@ -232,11 +236,11 @@ def _refuse_several_processes() -> None:
 def _disk_message(error: OSError, directory: Path) -> str:
     fix = "free some space" if error.errno in FULL else "mend it"
     go_on = f"jlrun resume {shlex.quote(str(directory))}"
-    return f"{told_of_disk(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+    return f"{described(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
 
 
 def _repair(job: Job, assembly: Assembly) -> list[str]:
-    """Go on from the checkpoint before a damaged one; return what is to be told of it."""
+    """Go on from the checkpoint before a damaged one; return a line on it."""
     found = (job.folder(fit.name).repair() for fit in assembly.plan.fits)
     return [line for line in found if line]
 

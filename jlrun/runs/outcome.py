@@ -159,7 +159,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 def _data(assembly: Assembly) -> dict[str, Any]:
     """Return what data sets have to say of their rows."""
-    found = {name: account.to_json() for name, account in assembly.accounts.items()}
+    found = {name: report.to_json() for name, report in assembly.reports.items()}
     return {"data": found} if found else {}
 
 

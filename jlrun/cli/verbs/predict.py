@@ -70,9 +70,9 @@ def main(args: list[str]) -> int:
 def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
     """Read rows by the columns of the table that the run learned from, or by modalities."""
     from jlrun.data.reading.inputs import read_inputs
-    from jlrun.data.tables.account import TABLE_FILE
     from jlrun.data.tables.files.layout import SUFFIXES
     from jlrun.data.tables.new_rows import read_new_rows
+    from jlrun.data.tables.report import TABLE_FILE
 
     table = run / TABLE_FILE
     if not table.is_file() or path.suffix.lower() not in SUFFIXES:
@@ -81,7 +81,7 @@ def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> 
     with TemporaryDirectory() as folder:
         found = read_new_rows(path, table, specs, Path(folder))
         if on_error == "fail":
-            found.refuse("--input", "--on-error skip")
+            found.check("--input", "--on-error skip")
         for line in found.lines():
             print(line)
         yield found.named

@@ -13,7 +13,7 @@ from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
 
 FOLDER = "celeba"
@@ -106,7 +106,7 @@ def _read_partition(path: Path, images: pd.Index) -> pd.Series:
 
 
 def _read(path: Path, **options: int | None) -> pd.DataFrame:
-    require_regular(path)
+    check_regular(path)
     try:
         return pd.read_csv(path, sep=r"\s+", **options)  # pyright: ignore[reportCallIssue,reportArgumentType]
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def read_image_list(path: Path) -> ImageList:
     Raises:
         UserError: naming the file, and the line that is not so.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

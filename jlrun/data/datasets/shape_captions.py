@@ -71,14 +71,14 @@ def caption(names: Mapping[str, str], draws: Mapping[str, float]) -> str:
     return re.sub(r"\ba (?=[aeiou])", "an ", sentence)
 
 
-def remark(names: Mapping[str, str], draws: Mapping[str, float], told: Collection[str]) -> str:
+def remark(names: Mapping[str, str], draws: Mapping[str, float], mentioned: Collection[str]) -> str:
     """Return the words of some attributes alone: ``tiny star``; ``a picture`` of none.
 
     Args:
         names, draws: as in `caption`.
-        told: the attributes.
+        mentioned: the attributes.
     """
-    words = [_pick(WORDS[a][names[a]], draws[a]) for a in _ORDER if a in told]
+    words = [_pick(WORDS[a][names[a]], draws[a]) for a in _ORDER if a in mentioned]
     return " ".join(words) or "a picture"
 
 

@@ -58,7 +58,7 @@ def load_shapes(
     size: Annotated[int, Ge(16), Le(256)] = 32,
     noise: NonNegativeFloat = 0.05,
     snr_db: tuple[float, float] = (-5.0, 10.0),
-    told: Probability = 1.0,
+    mentioned: Probability = 1.0,
     held_out: list[str] | Annotated[int, Ge(0), Le(18)] = 0,
     test: Literal["all", "seen", "held_out"] = "all",
     main: Literal["shape", "colour", "size", "position", "object"] = "shape",
@@ -102,7 +102,7 @@ def load_shapes(
     if test == "held_out" and not without:
         raise UserError.of("test", "'held_out', but none are; set held_out, such as held_out=6")
     tested = {"all": list(range(len(OBJECTS))), "seen": seen, "held_out": sorted(without)}[test]
-    making = _Making(size, noise, snr_db, told, main, seed)
+    making = _Making(size, noise, snr_db, mentioned, main, seed)
     return Dataset(
         train=making.rows("train", num_train, seen),
         test=making.rows("test", num_test, tested),
@@ -127,14 +127,14 @@ class _Making:
         size: int,
         noise: float,
         snr_db: tuple[float, float],
-        told: float,
+        mentioned: float,
         main: str,
         seed: int,
     ) -> None:
         self._size = size
         self._noise = noise
         self._snr_db = snr_db
-        self._told = told
+        self._mentioned = mentioned
         self._main = main
         self._seed = seed
 
@@ -166,13 +166,13 @@ class _Making:
 
     def _say(self, split: str, indices: Tensor) -> list[list[str]] | None:
         """Return for each row the attributes that its caption says; None: all of them."""
-        if self._told == 1:
+        if self._mentioned == 1:
             return None
         said, generator = [], Generator()
         for index in indices.tolist():
             generator.manual_seed(derive_seed(self._seed, "shapes", "told", split, index))
             drawn = torch.rand(len(WORDS), generator=generator).tolist()
-            said.append([a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._told])
+            said.append([a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._mentioned])
         return said
 
     def _draw(self, split: str, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -26,7 +26,7 @@ from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError, did_you_mean
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
 
 Name = Literal[
@@ -141,7 +141,7 @@ def _read_split(
     for file in entry.files:
         path = root / entry.folder / file
         if path.exists() and not path.is_dir():
-            require_regular(path)
+            check_regular(path)
     try:
         # One class downloads unless told not to.
         source = _torchvision_class(name)(root, **entry.splits[split], download=False)

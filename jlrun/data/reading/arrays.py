@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from jlrun.errors import UserError
-from jlrun.files.limits import require_room, size_text
-from jlrun.files.regular import require_regular
+from jlrun.files.limits import check_room, size_text
+from jlrun.files.regular import check_regular
 
 _BROKEN = (
     OSError,
@@ -43,12 +43,12 @@ def load_array(path: Path) -> np.ndarray:
         ArrayFileError: if it holds none, or less than its header promises.
         UserError: if it is no regular file, or takes more memory than there is for files.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         with path.open("rb") as file:
             num_bytes = _promised(file)
-            _refuse_promise(num_bytes, path.stat().st_size - file.tell())
-            require_room(path, num_bytes, "an array")
+            _check_promise(num_bytes, path.stat().st_size - file.tell())
+            check_room(path, num_bytes, "an array")
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
     except UserError:
@@ -63,16 +63,16 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ArrayFileError, UserError: as `load_array`, of all arrays together.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(member.file_size for member in archive.infolist())
-            require_room(path, total, "arrays")
+            check_room(path, total, "arrays")
             for member in archive.infolist():
                 with archive.open(member) as opened:
                     file = cast(BinaryIO, opened)
                     num_bytes = _promised(file)
-                    _refuse_promise(num_bytes, member.file_size - file.tell())
+                    _check_promise(num_bytes, member.file_size - file.tell())
         with np.load(path, allow_pickle=False) as found:
             return dict(found)
     except UserError:
@@ -95,7 +95,7 @@ def _promised(file: BinaryIO) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-def _refuse_promise(promised: int, held: int) -> None:
+def _check_promise(promised: int, held: int) -> None:
     if promised < 0 or promised > held:
         raise ArrayFileError(
             f"its header promises {size_text(promised)}, the file holds {size_text(held)}"

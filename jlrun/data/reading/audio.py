@@ -15,8 +15,8 @@ from torch import Tensor
 from jlrun.data.specs import AudioSpec
 from jlrun.data.transforms import fit_length
 from jlrun.errors import UserError
-from jlrun.files.limits import require_room, size_text
-from jlrun.files.regular import require_regular
+from jlrun.files.limits import check_room, size_text
+from jlrun.files.regular import check_regular
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 _NO_RATE = "its header has no rate, or none that a recording can have"
@@ -39,14 +39,14 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     """
     if not path.exists():
         raise UserError.of(str(path), "there is no such file")
-    require_samples_held(path)
+    check_samples_held(path)
 
     def most(rate: int) -> int:
         reach = _FILTER_REACH * max(1.0, rate / spec.sample_rate)
         return ceil(spec.num_samples * rate / spec.sample_rate + reach) + 1
 
     frames, rate = _read_frames(path, most)
-    require_rate(path, rate)
+    check_rate(path, rate)
     if not np.isfinite(frames).all():
         raise UserError.of(str(path), "has samples that are not finite numbers")
     mono = resample(frames.mean(axis=1), rate, spec.sample_rate)
@@ -74,14 +74,14 @@ def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, in
         with soundfile.SoundFile(str(path)) as file:
             rate = int(file.samplerate)
             frames = min(most(rate), file.frames)
-            require_frames_fit(path, frames, file.channels)
+            check_frames_fit(path, frames, file.channels)
             return file.read(frames, dtype="float32", always_2d=True), rate
     except (OSError, RuntimeError) as error:
         reason = _NO_RATE if "SF_INFO" in str(error) else getattr(error, "error_string", error)
         raise UserError.of(str(path), f"not a readable sound file ({reason})") from error
 
 
-def require_samples_held(path: Path) -> None:
+def check_samples_held(path: Path) -> None:
     """Refuse a WAV, RF64 or AIFF file whose header promises more samples than the file holds.
 
     A last frame may be cut, and other formats pass. Reading libraries size their buffers by the
@@ -90,7 +90,7 @@ def require_samples_held(path: Path) -> None:
     Raises:
         UserError: naming the file, if so, or if it is no regular file.
     """
-    require_regular(path)
+    check_regular(path)
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -106,7 +106,7 @@ def require_samples_held(path: Path) -> None:
         )
 
 
-def require_rate(path: Path, rate: int) -> None:
+def check_rate(path: Path, rate: int) -> None:
     """Refuse a rate that no recording has: the filter that resamples grows with it.
 
     Raises:
@@ -117,7 +117,7 @@ def require_rate(path: Path, rate: int) -> None:
         raise UserError.of(str(path), f"{found}; expected 1 to {HIGHEST_RATE:,}")
 
 
-def require_frames_fit(path: Path, frames: int, channels: int) -> None:
+def check_frames_fit(path: Path, frames: int, channels: int) -> None:
     """Refuse to decode more frames than there is memory for.
 
     Args:
@@ -129,7 +129,7 @@ def require_frames_fit(path: Path, frames: int, channels: int) -> None:
         UserError: naming the file and the budget.
     """
     what = f"{frames:,} frames of {channels} channels"
-    require_room(path, 4 * max(frames, 0) * channels, what)
+    check_room(path, 4 * max(frames, 0) * channels, what)
 
 
 def _promised(file: BinaryIO, size: int) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from jlrun.files.limits import require_room
-from jlrun.files.regular import require_regular
+from jlrun.files.limits import check_room
+from jlrun.files.regular import check_regular
 
 # Pillow goes by the content: an EPS file called x.png would start Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -17,7 +17,7 @@ _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # TIFF tags
 # Pillow stores every colour pixel in four bytes.
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1}
 
-# `require_room` stands in its place, which knows how much memory there is.
+# `check_room` stands in its place, which knows how much memory there is.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -29,7 +29,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         UserError: if it is no regular file.
         OSError, ValueError, …: whatever a damaged header makes Pillow run into.
     """
-    require_regular(path)
+    check_regular(path)
     with Image.open(path, formats=FORMATS) as image:
         yield image
 
@@ -40,13 +40,13 @@ def decoded_bytes(image: Image.Image) -> int:
     return max(image.width * image.height, _tile_pixels(image)) * per_pixel
 
 
-def refuse_large(path: str | Path, image: Image.Image) -> None:
+def check_decoded_size(path: str | Path, image: Image.Image) -> None:
     """Refuse an image that would take more memory than there is for it.
 
     Raises:
         UserError: naming the file and the budget.
     """
-    require_room(path, decoded_bytes(image), size_of(image))
+    check_room(path, decoded_bytes(image), size_of(image))
 
 
 def size_of(image: Image.Image) -> str:

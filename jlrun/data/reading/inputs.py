@@ -20,7 +20,7 @@ from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
@@ -54,7 +54,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         if not files:
             raise UserError.of("--input", f"the folder '{path}' holds no images")
         return _images(files, specs, [str(file.relative_to(path)) for file in files])
-    require_regular(path, "--input")
+    check_regular(path, "--input")
     if is_image_name(path.name):
         return _images([path], specs, [path.name])
     match path.suffix.lower():

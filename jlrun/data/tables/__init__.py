@@ -1,4 +1,4 @@
-"""A table of one's own as a data set: a CSV, TSV, JSON Lines or Parquet file."""
+"""Tables of users as data sets: CSV, TSV, JSON Lines or Parquet files."""
 
 from jlrun.data.tables.loading import load_table
 

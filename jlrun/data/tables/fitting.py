@@ -11,13 +11,13 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.tables.account import TableAccount
 from jlrun.data.tables.cells import Cells, FileCells, cells_of
 from jlrun.data.tables.column_warnings import find_leaks, unknown_levels
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.target_kinds import Target
 from jlrun.data.tables.input_kinds import InputKinds
 from jlrun.data.tables.learning import column_moments, learn_series, learn_tabular, learn_text
+from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
 
@@ -53,9 +53,9 @@ class Fitting:
         )
 
     def _fit(self, dataset: Dataset, indices: Tensor) -> Dataset:
-        rows, account = dataset.train, dataset.account
+        rows, report = dataset.train, dataset.report
         assert isinstance(rows, TableRows)
-        assert isinstance(account, TableAccount)
+        assert isinstance(report, TableReport)
         training = rows.rows[indices.numpy()]
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
         cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
@@ -85,8 +85,8 @@ class Fitting:
             units={task: (scale.mean, scale.std) for task, scale in scales.items()},
             fit=None,
             adopt=None,
-            account=replace(
-                account,
+            report=replace(
+                report,
                 leaks=find_leaks(self.modalities, self.targets, rows.store, training),
                 coarse=tuple(lost),
                 unknown={

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.tables.account import TableAccount
 from jlrun.data.tables.files.kinds import ColumnKind
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.files.outline import outline, told
+from jlrun.data.tables.files.outline import outline, stated_outline
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.same_files import refuse_same_files
+from jlrun.data.tables.files.same_files import check_distinct_files
 from jlrun.data.tables.files.settings import (
     AudioSettings,
     CategorySettings,
@@ -25,6 +24,7 @@ from jlrun.data.tables.files.target_kinds import Target, TargetKind
 from jlrun.data.tables.fitting import Fitting
 from jlrun.data.tables.input_kinds import InputKinds
 from jlrun.data.tables.reader import WHERE, Reader
+from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import Part
 from jlrun.data.written_names import Name
 from jlrun.errors import Problem, UserError
@@ -76,7 +76,7 @@ def load_table(
         UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
             their rows.
     """
-    refuse_same_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
+    check_distinct_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
     kinds = InputKinds(
         text or TextSettings(),
         category or CategorySettings(),
@@ -99,7 +99,9 @@ def load_table(
         audio=kinds.audio,
         series=kinds.series,
     )
-    reader = Reader.of(request, told(request, columns or {}) or outline(request), kinds, cache)
+    reader = Reader.of(
+        request, stated_outline(request, columns or {}) or outline(request), kinds, cache
+    )
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
@@ -111,7 +113,7 @@ def load_table(
     }
     rows, classes = reader.rows_of(wholes)
     if on_error == "fail":
-        _refuse(list(wholes.values()))
+        _check_bad_rows(list(wholes.values()))
     dataset = Dataset(
         train=rows["train"],
         val=rows.get("val"),
@@ -119,7 +121,7 @@ def load_table(
         modalities={},
         classes=classes,
         groups=reader.groups(rows["train"]),
-        account=TableAccount(
+        report=TableReport(
             reader.modalities,
             reader.reading,
             files_root,
@@ -144,12 +146,12 @@ def _whole(reader: Reader, split: str, path: Path) -> Part:
         raise UserError(problems) from error
 
 
-def _refuse(wholes: Sequence[Part]) -> None:
+def _check_bad_rows(wholes: Sequence[Part]) -> None:
     """Refuse files with bad rows, all of them together."""
     where, problems = f"{WHERE}.on_error", list[Problem]()
     for whole in wholes:
         try:
-            whole.bad.refuse(whole.store.num_read, where, f"{where}=skip")
+            whole.bad.check(whole.store.num_read, where, f"{where}=skip")
         except UserError as error:
             problems += error.problems
     if problems:

@@ -44,16 +44,16 @@ class NewRows:
     absent: tuple[str, ...]
     unknown: tuple[UnknownLevels, ...] = ()
 
-    def refuse(self, where: str, skip: str) -> None:
+    def check(self, where: str, skip: str) -> None:
         """Refuse bad rows.
 
         Raises:
             UserError: if there are any.
         """
-        self.bad.refuse(self.store.num_read, where, skip)
+        self.bad.check(self.store.num_read, where, skip)
 
     def lines(self) -> list[str]:
-        """Return what is to be told of the rows."""
+        """Return log lines on skipped rows, absent columns and unknown categories."""
         lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
         if self.absent:
             lines.append(f"no such column, so missing in every row: {', '.join(self.absent)}")
@@ -78,10 +78,10 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     if not path.exists():
         raise UserError.of("--input", f"there is no file '{path}'")
     with of_a_run(table):
-        told = read_json(table)
-        reading = _reading(told["reading"])
-        modalities = {m: _columns(told["modalities"][m]) for m in specs}
-        folder = folder_of(path, told["files_root"])
+        table_json = read_json(table)
+        reading = _reading(table_json["reading"])
+        modalities = {m: _columns(table_json["modalities"][m]) for m in specs}
+        folder = folder_of(path, table_json["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}
@@ -129,9 +129,11 @@ def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, F
     return forms
 
 
-def _columns(told: Mapping[str, Any]) -> ColumnsOf:
-    return ColumnsOf(told["kind"], tuple(told["columns"]), tuple(told["categories"]))
+def _columns(entry: Mapping[str, Any]) -> ColumnsOf:
+    return ColumnsOf(
+        entry["kind"], tuple(entry["columns"]), tuple(entry["categories"])
+    )
 
 
-def _reading(told: Mapping[str, Any]) -> Reading:
-    return Reading(**{**told, "missing": tuple(told["missing"])})
+def _reading(entry: Mapping[str, Any]) -> Reading:
+    return Reading(**{**entry, "missing": tuple(entry["missing"])})

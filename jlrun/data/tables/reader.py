@@ -122,12 +122,12 @@ class Reader:
         forms |= {target.column: FORM_OF_TARGET[target.kind] for target in found.targets.values()}
         for column in (found.split_column, found.group_by):
             if column is not None:
-                _refuse_to_divide_by(column, forms)
+                _check_split_column(column, forms)
                 forms[column] = "code"
         return forms
 
 
-def _refuse_to_divide_by(column: str, forms: Mapping[str, Form]) -> None:
+def _check_split_column(column: str, forms: Mapping[str, Form]) -> None:
     """Refuse to divide rows by a target that is no class."""
     if forms.get(column, "code") != "code":
         fix = "copy the column under another name"

@@ -168,10 +168,10 @@ def test_a_caption_is_read_alike_when_it_is_predicted_from(clear: Dataset) -> No
 
 def test_captions_may_say_some_attributes_alone() -> None:
     whole = load_shapes(num_train=400, num_test=1)
-    some = load_shapes(num_train=400, num_test=1, told=0.5)
-    (inputs, targets), (all_told, _) = columns(some.train), columns(whole.train)
+    some = load_shapes(num_train=400, num_test=1, mentioned=0.5)
+    (inputs, targets), (all_mentioned, _) = columns(some.train), columns(whole.train)
     for modality in ("image", "audio"):
-        assert torch.equal(inputs[modality], all_told[modality])
+        assert torch.equal(inputs[modality], all_mentioned[modality])
     said = sentences(inputs["text"])
     counts = dict.fromkeys(WORDS, 0)
     for row, sentence in enumerate(said):
@@ -182,7 +182,7 @@ def test_captions_may_say_some_attributes_alone() -> None:
             assert not any(f" {o} " in f" {sentence} " for o in others)
     assert all(abs(count - 200) < 50 for count in counts.values())
     assert "a picture" in said
-    nothing = load_shapes(num_train=4, num_test=1, told=0.0)
+    nothing = load_shapes(num_train=4, num_test=1, mentioned=0.0)
     assert sentences(columns(nothing.train)[0]["text"]) == ["a picture"] * 4
 
 

@@ -1,4 +1,4 @@
-"""The targets that a user asks for: their columns and kinds."""
+"""Targets of a table: columns and kinds, as requested, inferred, or known from another run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASKED_FOR = "as asked for"
 _TARGET_NAMES = ("target", "label", "class", "y")
 
 
-# Attributes of PyTorch's containers, in which heads stand by the names of their tasks.
+# Attributes of PyTorch's containers: heads are stored under the names of their tasks.
 _NAMES = """
 T_destination add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda
 double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
@@ -38,7 +38,7 @@ TAKEN = frozenset(_NAMES.split())
 def find_targets(
     request: Request, table: FileStatistics, problems: list[Problem]
 ) -> tuple[dict[str, Target], dict[str, str]]:
-    """Return task -> target, and why it was taken for one of its kind; adds to ``problems``."""
+    """Return task -> target, and task -> reason for its kind; adds to ``problems``."""
     asked = _asked(request, list(table.columns), problems)
     targets, reasons = dict[str, Target](), dict[str, str]()
     for task, (column, kind) in asked.items():
@@ -63,11 +63,11 @@ def find_targets(
 def _asked(
     request: Request, names: Sequence[str], problems: list[Problem]
 ) -> dict[str, tuple[str, TargetKind | None]]:
-    """Return task -> its column, and its kind where that was said."""
+    """Return task -> its column, and its kind where the user gave one."""
     where, wanted = f"{request.where}.targets", request.targets
     if wanted is not None and not wanted and not request.known:
         fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
-        problems.append(Problem(where, f"is empty, so nothing is to be predicted: {fix}"))
+        problems.append(Problem(where, f"is empty, so there is nothing to predict: {fix}"))
         return {}
     if not wanted and request.known:
         wanted = wanted_elsewhere(request.known, names, _TARGET_NAMES)
@@ -77,7 +77,7 @@ def _asked(
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
             problems.append(
                 Problem(
-                    where, f"what is to be predicted? Name columns, as in {example}{_of(names)}"
+                    where, f"no target is set; name columns, as in {example}{_of(names)}"
                 )
             )
             return {}
@@ -89,7 +89,7 @@ def _asked(
         kind = said.kind if isinstance(said, Target) else said
         if kind is not None and kind not in TARGET_KINDS:
             hint = did_you_mean(str(kind), TARGET_KINDS)
-            problems.append(Problem(f"{where}.{name}", f"'{kind}' is no kind of task.{hint}"))
+            problems.append(Problem(f"{where}.{name}", f"unknown task kind '{kind}'.{hint}"))
             continue
         lacks = isinstance(column, str) and column in request.known and absent(column, names)
         right = str(column) if lacks else named(column, names, where, problems)
@@ -105,10 +105,10 @@ def _of(names: Sequence[str]) -> str:
 def wanted_elsewhere(
     known: Mapping[str, TargetKind], names: Sequence[str], usual: Collection[str]
 ) -> list[str]:
-    """Return the columns to be predicted where nobody named them.
+    """Return the target columns where the user named none.
 
-    Those called as tasks that are known; else a single one with a usual name of targets; else the
-    names of all tasks, of which the table has no column.
+    Columns with the name of a known task; else the only column with a usual name of targets; else
+    the names of all known tasks, for which the table has no column.
     """
     present = [task for task in known if not absent(task, names)]
     guess = [name for name in names if slug(name) in usual]
@@ -116,7 +116,7 @@ def wanted_elsewhere(
 
 
 def absent(column: str, names: Sequence[str]) -> bool:
-    """Whether no column of the table can be meant."""
+    """Whether the name matches no column of the table, not even loosely."""
     try:
         find_column(column, names, "")
     except UserError:
@@ -127,7 +127,7 @@ def absent(column: str, names: Sequence[str]) -> bool:
 def kind_elsewhere(
     task: str, asked: Collection[str], known: Mapping[str, TargetKind]
 ) -> TargetKind | None:
-    """Return the kind of the known task of that name, or of the only one; None: neither."""
+    """Return the kind of the known task of that name, or of the only known task; else None."""
     if task in known:
         return known[task]
     return next(iter(known.values())) if len(known) == len(asked) == 1 else None
@@ -136,7 +136,7 @@ def kind_elsewhere(
 def learned_elsewhere(
     column: str, kind: TargetKind | None, table: FileStatistics
 ) -> tuple[Target, str]:
-    """Return a target that needs no labels, and why it was taken for one of its kind."""
+    """Return a target that needs no labels, and the reason for its kind."""
     found = table.columns.get(column)
     if found is None:
         return Target(column, kind or "multiclass", optional=True), "no such column: no labels"
@@ -147,11 +147,11 @@ def learned_elsewhere(
         return Target(column, kind, optional=True), f"as learned elsewhere; {labels} with a label"
     inferred = infer_target(found)
     if isinstance(inferred, str):
-        return Target(column, "multiclass", optional=True), "as it is said of no other task"
+        return Target(column, "multiclass", optional=True), "the default: no kind is known"
     return Target(column, inferred[0], optional=True), inferred[1]
 
 
 def task_name(column: str) -> str:
-    """Return a name for the task of a column that can stand in a model and in tags."""
+    """Return a name for the task of a column that is valid in a model and in tags."""
     name = column.replace(".", "_").replace("/", "_")
     return f"{name}_" if name in TAKEN or name.startswith("_") else name

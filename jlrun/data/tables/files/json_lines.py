@@ -10,7 +10,7 @@ from typing import Any
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.text_files import is_wide, not_text, refuse_other_content
+from jlrun.data.tables.files.text_files import check_text_start, is_wide, not_text
 from jlrun.errors import UserError
 
 
@@ -23,7 +23,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
         UserError: if the file has no rows, or is one JSON list.
     """
     missing = Missing(reading.missing)
-    refuse_other_content(path, reading, where)
+    check_text_start(path, reading, where)
     places, rows, empty = list[int](), list[dict[str, str]](), True
     try:
         for place, line in enumerate(_lines(path, reading), start=1):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from jlrun.data.tables.files.levels import Missing
 from jlrun.data.tables.files.numbers import Marks
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
 SUFFIXES = {
@@ -119,7 +119,7 @@ def format_of(path: Path, where: str) -> str:
         )
         there = f"; beside it are {', '.join(near[:5])}" if near else ""
         raise UserError.of(where, f"there is no file '{path}'{there}")
-    require_regular(path, where)
+    check_regular(path, where)
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise UserError.of(where, f"'{path.name}' is not {FORMATS}, by its name")

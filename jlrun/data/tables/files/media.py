@@ -13,7 +13,7 @@ import numpy as np
 
 from jlrun.data.reading.arrays import load_array
 from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 GRAY = ("1", "L", "LA", "F")
 LARGEST_SIDE, LONGEST_SECONDS, LONGEST_SERIES = 64, 10.0, 1_000
@@ -90,7 +90,7 @@ def read_array(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         array = load_array(path)
     else:
-        require_regular(path)
+        check_regular(path)
         delimiter = "," if path.suffix.lower() == ".csv" else "\t"
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         array = np.array([_step(line, delimiter) for line in lines[_has_names(lines, delimiter) :]])

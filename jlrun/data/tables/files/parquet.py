@@ -11,7 +11,7 @@ import numpy as np
 from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
 from jlrun.errors import UserError
-from jlrun.files.limits import require_room
+from jlrun.files.limits import check_room
 
 
 def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
@@ -31,7 +31,7 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
         with ParquetFile(path) as file:
             groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
             largest = max((group.total_byte_size for group in groups), default=0)
-            require_room(path, largest, "a row group")
+            check_room(path, largest, "a row group")
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                 cells = {
                     name: [as_cell(value, missing, reading) for value in _values(column)]

@@ -12,7 +12,7 @@ from jlrun.errors import Problem, UserError
 _AT_ONCE = 1 << 20
 
 
-def refuse_same_files(paths: Mapping[str, str | None], where: str) -> None:
+def check_distinct_files(paths: Mapping[str, str | None], where: str) -> None:
     """Refuse keys of a data set that name one file, by whatever path, or files of equal bytes.
 
     Args:

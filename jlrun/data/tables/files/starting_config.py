@@ -45,8 +45,8 @@ def _lines(path: Path, found: Outline) -> Iterator[str]:
     yield f"  path: {_quoted(os.fspath(path))}"
     yield "  targets:               # task: its column; multiclass, binary, regression, multilabel"
     for task, target in found.targets.items():
-        told = f"{{column: {_quoted(target.column)}, kind: {target.kind}}}"
-        yield f"    {_quoted(task)}: {told}  # {found.reasons[target.column]}"
+        target_entry = f"{{column: {_quoted(target.column)}, kind: {target.kind}}}"
+        yield f"    {_quoted(task)}: {target_entry}  # {found.reasons[target.column]}"
     yield "  columns:               # image, audio, series, text, number, category, ignore"
     yield from _columns(found)
     if found.reading.thousands is not None:

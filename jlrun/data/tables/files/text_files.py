@@ -10,7 +10,7 @@ from jlrun.errors import UserError
 _LOOKED_AT = 4096
 
 
-def refuse_other_content(path: Path, reading: Reading, where: str) -> bytes:
+def check_text_start(path: Path, reading: Reading, where: str) -> bytes:
     """Return how a file of text begins.
 
     Raises:
