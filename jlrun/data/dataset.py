@@ -57,8 +57,8 @@ class Dataset:
         units: regression task -> mean and standard deviation of its training targets, in whose
             units it is learned. A task without an entry is learned in its own units, unless its
             targets are float64, whose range float32 outputs may not cover: then they are measured.
-        account: what the data set has to say of itself; None: nothing.
-        incomplete: what keeps it from being learned from alone, such as no labels; None: nothing.
+        report: log lines, warnings and files on the data set; None: none.
+        incomplete: why no model can be trained on it alone, such as no labels; None: it can.
     """
 
     train: Rows

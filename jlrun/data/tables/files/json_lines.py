@@ -1,4 +1,4 @@
-"""JSON Lines: an object on each line."""
+"""JSON Lines files: an object on each line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
 
 
 def _lines(path: Path, reading: Reading) -> Iterator[bytes]:
-    """Yield the lines of a file; as UTF-8 where a letter takes several bytes of the encoding."""
+    """Yield the lines of a file, converted to UTF-8 from encodings with wide characters."""
     if not is_wide(reading.encoding):
         with path.open("rb") as file:
             yield from file
@@ -70,7 +70,7 @@ def _row(
     except LookupError as error:
         raise UserError.of(f"{where}.reading.encoding", str(error)) from error
     except RecursionError:
-        bad.add(place, "not JSON", "brackets within brackets, too deep to be read")
+        bad.add(place, "not JSON", "nested too deeply")
         return None
     except ValueError as error:
         bad.add(place, "not JSON", str(error).partition(": line")[0])

@@ -1,4 +1,4 @@
-"""How large the files are that a table names, by a look at the first of them."""
+"""Sizes of the media files of a table, measured on the first of them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LOOKED_AT = 50
 
 
 def existing(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Return those of the files that are there, at most so many as are looked at."""
-    # A cell may be no name that a file can have: too long, or with a zero.
+    """Return the existing files, up to the number that is measured."""
+    # A cell may be an impossible file name: too long, or with a null character.
     return [path for name in names if os.path.isfile(path := folder / name)][:_LOOKED_AT]
 
 

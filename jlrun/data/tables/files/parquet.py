@@ -1,4 +1,4 @@
-"""Parquet, through pyarrow."""
+"""Parquet files, read through pyarrow."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return the values of an array; those of float32 as the shortest number that is the same, as
-    other formats write it: 0.1, and not 0.10000000149011612."""
+    """Return the values of an array; float32 values as the shortest equal number, as other formats
+    write it: 0.1, not 0.10000000149011612."""
     from pyarrow import types
 
     if types.is_dictionary(column.type):

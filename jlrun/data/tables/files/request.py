@@ -1,4 +1,4 @@
-"""What a user says of a table."""
+"""Request: a table as the config describes it."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Request:
-    """What a user says of a table; the rest is inferred.
+    """A table as the config describes it; the rest is inferred.
 
     Attributes:
         path: the file.
         where: config path of the data set, for errors.
-        columns: column -> its kind, of those that are not to be inferred.
-        targets: columns to predict; with a kind each, or that and the column under another name.
-        split_column, group_by: columns that divide the rows, and are no inputs.
-        files_root: the folder that names of files are relative to; None: that of the table.
+        columns: column -> its kind; kinds of other columns are inferred.
+        targets: columns to predict; or task -> kind, or task -> column and kind.
+        split_column, group_by: columns that divide the rows, and are not inputs.
+        files_root: folder that file names are relative to; None: that of the table.
         join_texts: whether all texts are one modality.
-        max_levels: different cells up to which a column is a category.
-        known: task -> kind of what is learned elsewhere, so that the table needs no labels.
+        max_levels: largest number of different cells of a category.
+        known: task -> kind of tasks learned on other data, for which the table needs no labels.
     """
 
     path: Path
@@ -70,10 +70,10 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """The folder that names of files are relative to."""
+        """Folder that file names are relative to."""
         return folder_of(self.path, self.files_root)
 
 
 def folder_of(path: Path, files_root: str | None) -> Path:
-    """Return the folder that names of files in a table are relative to."""
+    """Return the folder that file names in a table are relative to."""
     return path.parent if files_root is None else Path(files_root).expanduser()
