@@ -1,4 +1,4 @@
-"""Random operations on a batch of images ``(B, C, H, W)``, with a draw of its own for every row.
+"""Random operations on a batch of images ``(B, C, H, W)``, drawn independently for every row.
 
 The few numbers per row are drawn where the generator lives (usually the CPU, so that all devices
 see the same ones) and moved to the images.
@@ -58,7 +58,7 @@ def erase(images: Tensor, probability: float, generator: Generator) -> Tensor:
     Algorithm 1 of Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, with its values: the
     box covers 2 % to 40 % of the image, its height over width lies in [0.3, 1 / 0.3], its pixels
     become uniform noise. Differs from it in: the ratio is drawn on a log scale, so that wide and
-    high boxes are alike, and a box that does not fit is cut to the image instead of drawn again.
+    high boxes are equally likely; a box that does not fit is cut to the image, not drawn again.
     """
     rows, _, height, width = images.shape
     chosen, area, ratio, y, x = uniform((5, rows), generator, images.device)
@@ -118,7 +118,7 @@ def resized_crop(
 ) -> Tensor:
     """Enlarge a window of each image bilinearly to the size of the image.
 
-    Pixels outside of a window have no influence on what becomes of it.
+    Pixels outside of a window do not influence the result.
 
     Args:
         images: ``(B, C, H, W)``.

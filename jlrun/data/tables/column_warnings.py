@@ -1,4 +1,4 @@
-"""Find inputs that give a target away."""
+"""Suspicious columns: inputs that give a target away, categories that a model does not know."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jlrun.data.tables.files.levels import Levels
 from jlrun.data.tables.files.store import Store
 from jlrun.data.tables.files.target_kinds import Target
 
-# A column of which nearly every level has one class, though the classes are mixed.
+# Share of rows in the majority class of their level, and of all rows in the most frequent class.
 TELLING, MIXED = 0.98, 0.9
 _ROWS_PER_LEVEL = 5
 
@@ -31,10 +31,10 @@ class Leak:
     share: float
 
     def line(self, where: str) -> str:
-        """Say so, of the data set at this config path."""
+        """Return the warning; ``where`` is the data set's config path."""
         return (
-            f"'{self.column}' alone tells {self.task} in {self.share:.1%} of the training rows: if "
-            "it would not be known of new rows, leave it out by "
+            f"'{self.column}' alone determines {self.task} in {self.share:.1%} of the training "
+            "rows: if new rows would not have it, leave it out by "
             f"{where}.columns={{{self.column}: ignore}}"
         )
 
@@ -45,7 +45,7 @@ def find_leaks(
     store: Store,
     rows: np.ndarray,
 ) -> tuple[Leak, ...]:
-    """Return each category that alone tells a class in nearly all of ``rows``."""
+    """Return each category that alone determines a class in nearly all of ``rows``."""
     found = list[Leak]()
     names = [name for columns in modalities.values() for name in columns.categories]
     for task, target in targets.items():
@@ -61,8 +61,8 @@ def find_leaks(
 
 
 def telling(levels: np.ndarray, classes: np.ndarray) -> float | None:
-    """Return the share of rows whose class is the most frequent one of their level, if it is large
-    enough to be suspicious; None otherwise.
+    """Return the share of rows in the majority class of their level, if it is suspiciously large;
+    else None.
 
     Args:
         levels, classes: int ``(N,)``, negative where missing; such rows do not count.
@@ -80,13 +80,13 @@ def telling(levels: np.ndarray, classes: np.ndarray) -> float | None:
 
 @dataclass(frozen=True)
 class UnknownLevels:
-    """A column of categories that the model does not know, in most of some rows.
+    """A column in which most rows have a category unknown to the model.
 
     Attributes:
         column: its name.
-        rows: whose cells are unknown.
-        filled: that have a cell.
-        examples: some of the cells.
+        rows: number of rows with an unknown category.
+        filled: number of rows with a category.
+        examples: some unknown categories.
         known: some of the levels that the model knows.
     """
 
@@ -97,7 +97,7 @@ class UnknownLevels:
     known: tuple[str, ...]
 
     def line(self, what: str) -> str:
-        """Say so, of rows called ``what``."""
+        """Return the warning; ``what`` names the rows."""
         known = f"it knows {', '.join(self.known)}" if self.known else "it knows none"
         return (
             f"warning: '{self.column}' has a category that the model does not know in "

@@ -1,4 +1,4 @@
-"""Fit a table's inputs on its training rows."""
+"""Fitting of a table's inputs on its training rows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from jlrun.errors import UserError
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is learned of a table, once its training rows are chosen.
+    """Fits the specs of a table's inputs once its training rows are chosen.
 
     Attributes:
         modalities: modality -> its columns.
         kinds: how they are read.
-        folder: that names of files are relative to.
+        folder: file names are relative to it.
         targets: task -> its column and kind.
-        known: modality -> spec that a model has learned already: it is taken over.
+        known: modality -> spec of a trained model, kept as it is.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -41,11 +41,11 @@ class Fitting:
     known: Mapping[str, Spec] = field(default_factory=dict)
 
     def unfitted(self) -> dict[str, Spec]:
-        """Return modality -> spec, as far as it does not depend on training rows."""
+        """Return modality -> spec, without what depends on training rows."""
         return {modality: self.kinds.spec_of(c) for modality, c in self.modalities.items()}
 
     def of(self, dataset: Dataset) -> Dataset:
-        """Return the data set with ways to fit it."""
+        """Return the data set with its ``fit`` and ``adopt``."""
         return replace(
             dataset,
             fit=lambda indices: self._fit(dataset, indices),
@@ -124,15 +124,15 @@ class Fitting:
 
 
 def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:
-    """Return the spec that is known, if the table has any of its columns.
+    """Return the known spec, if the table has any of its columns.
 
-    Those that it lacks are missing in every row, and those of its own are left out.
+    Known columns that the table lacks are missing in every row; its other columns are left out.
     """
     numbers = set(own.numbers) & set(known.numbers)
     if not numbers and not set(own.categories) & set(known.categories):
         theirs = ", ".join((*known.numbers, *known.categories))
         raise UserError.of(
-            modality, f"no column is called and used as one that was learned from: {theirs}"
+            modality, f"no column has the name and kind of one that was learned from: {theirs}"
         )
     return known
 

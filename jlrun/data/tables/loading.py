@@ -1,4 +1,4 @@
-"""Load a table as a data set."""
+"""Loader of tables as data sets."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def load_table(
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
-    What is not said is inferred from the file: see `jlrun.data.tables.files.outline`.
-    Vocabularies, levels,
-    means and standard deviations are learned when training rows are chosen; names of classes are
-    those of all rows that training may draw from, so that they are the same for every seed.
+    What the arguments leave open is inferred from the file: see `jlrun.data.tables.files.outline`.
+    Vocabularies, levels, means and standard deviations are learned when training rows are chosen.
+    Classes are those of all rows that training may draw from, so that they are the same for every
+    seed.
 
     Args:
         path: the table.
-        val_path, test_path: further tables with the same columns; None: split off.
+        val_path, test_path: further tables with the same columns; None: rows are split off.
         targets: columns to predict, with a kind each or without.
         columns: kinds of columns; those without one are inferred.
-        split_column: says of each row whether it is for train, val or test.
+        split_column: column with the split of each row: train, val or test.
         group_by: rows with the same cell in this column stay in one split.
-        files_root: folder that names of files are relative to; None: that of the table.
-        on_error: what is done with bad rows: a report, or training without them.
+        files_root: folder that file names are relative to; None: that of the table.
+        on_error: ``fail`` with a report on bad rows, or ``skip`` them.
         reading: how the files are written.
         text, category, image, audio, series: how inputs of these kinds are read.
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
@@ -73,8 +73,7 @@ def load_table(
         categories), of which a row lacks those whose cells are missing.
 
     Raises:
-        UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
-            their rows.
+        UserError: for faults of the files, their columns or, unless skipped, their rows.
     """
     check_distinct_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
     kinds = InputKinds(
@@ -134,7 +133,7 @@ def load_table(
 
 
 def _whole(reader: Reader, split: str, path: Path) -> Part:
-    """Return all good rows of a file; what is wrong with it is told of the key that names it."""
+    """Return all good rows of a file; errors name its key of the config."""
     try:
         return reader.whole(path)
     except UserError as error:
@@ -147,7 +146,7 @@ def _whole(reader: Reader, split: str, path: Path) -> Part:
 
 
 def _check_bad_rows(wholes: Sequence[Part]) -> None:
-    """Refuse files with bad rows, all of them together."""
+    """Check that no file has bad rows; one error reports all files."""
     where, problems = f"{WHERE}.on_error", list[Problem]()
     for whole in wholes:
         try:

@@ -1,4 +1,4 @@
-"""Read rows to predict as the table that a model was trained on."""
+"""New rows for a model that was trained on a table."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class NewRows:
     """Rows to predict.
 
     Attributes:
-        named: the good rows, called by their places in the file.
+        named: the good rows, named by their places in the file.
         store: their table.
-        bad: the others.
+        bad: the bad rows.
         absent: columns that the model knows and the file lacks.
-        unknown: columns of categories that the model does not know, in most rows.
+        unknown: columns in which most rows have a category unknown to the model.
     """
 
     named: NamedRows
@@ -45,7 +45,7 @@ class NewRows:
     unknown: tuple[UnknownLevels, ...] = ()
 
     def check(self, where: str, skip: str) -> None:
-        """Refuse bad rows.
+        """Check that there are no bad rows.
 
         Raises:
             UserError: if there are any.
@@ -63,14 +63,14 @@ class NewRows:
 def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Path) -> NewRows:
     """Read the rows of a table for a model.
 
-    Columns that the model does not know are ignored, and those it knows and the table lacks are
-    missing, as are categories that no training row had, of which `NewRows.unknown` tells.
+    Columns that the model does not know are ignored. Columns that the table lacks are missing in
+    every row, as are categories that no training row had; see `NewRows.unknown`.
 
     Args:
         path: the table.
         table: ``table.json`` of the model's run.
         specs: modality -> what the model takes.
-        cache: an empty folder, needed as long as the rows are.
+        cache: an empty folder, kept as long as the rows are in use.
 
     Raises:
         UserError: if the table can't be read, or has no column that the model takes.

@@ -1,4 +1,4 @@
-"""Read the files of a table, all in the same way."""
+"""Reader for the files of a table, the same for training, validation and test."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from jlrun.data.tables.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
 from jlrun.files.limits import limit
 
-# Where a table stands in a config is not known here; `jlrun.runs.datasets` puts it right.
+# Placeholder for the table's config path, which `jlrun.runs.datasets` fills in.
 WHERE = "dataset"
 _FORM_OF_COLUMN: dict[str, Form] = {"number": "number", "category": "code"}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What is to be read of each file of a table.
+    """Reader for the files of a table.
 
     Attributes:
-        outline: what the table is.
+        outline: kinds of columns and targets.
         modalities: modality -> its columns.
         kinds: how inputs are read.
         reading: how the files are written.
-        files_root: folder that names of files are relative to; None: that of the table.
+        files_root: folder that file names are relative to; None: that of the table.
         cache: folder of converted tables.
     """
 
@@ -85,7 +85,7 @@ class Reader:
     ) -> tuple[dict[str, TableRows], dict[str, tuple[str, ...]]]:
         """Return split -> rows with their targets, and task -> its classes.
 
-        Rows with a label that no training row has become bad ones.
+        Rows with a label that no training row has become bad rows.
 
         Raises:
             UserError: if there are no rows for training.
@@ -128,7 +128,7 @@ class Reader:
 
 
 def _check_split_column(column: str, forms: Mapping[str, Form]) -> None:
-    """Refuse to divide rows by a target that is no class."""
+    """Check that the column that divides the rows is not a target of numbers or labels."""
     if forms.get(column, "code") != "code":
         fix = "copy the column under another name"
         raise UserError.of(WHERE, f"'{column}' is a target of numbers or labels too; {fix}")
@@ -139,4 +139,4 @@ def _without_training_rows(whole: Part, column: str | None) -> UserError:
     if not len(whole.rows):
         return UserError(whole.bad.problems())
     seen = ", ".join(whole.store.levels(column)[:10])
-    return UserError.of(f"{WHERE}.split_column", f"'{column}' says train of no row; it has {seen}")
+    return UserError.of(f"{WHERE}.split_column", f"no row has train in '{column}'; it has {seen}")

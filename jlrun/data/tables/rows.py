@@ -1,4 +1,4 @@
-"""Rows of a table: targets in memory, inputs read from the columns on disk when fetched."""
+"""Rows of a table: targets in memory, inputs read from disk when fetched; parts by split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TableRows:
         rows: positions in the store, int64 ``(N,)``.
         targets: task -> target of each row, ``(N,)`` or ``(N, C)``.
         labelled: task -> Bool ``(N,)``, of tasks with unlabelled rows.
-        cells: modality -> its cells; none before a data set is fitted.
+        cells: modality -> its cells; empty until the data set is fitted.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TableRows:
         """Return the rows at ``rows``, ``(N,)``.
 
         Raises:
-            UserError: if a file can't be read any more.
+            UserError: if a file can no longer be read.
         """
         places = self.rows[rows.numpy()]
         return Batch(
@@ -118,7 +118,7 @@ class Part:
 
 
 def divided(whole: Part, column: str) -> dict[str, Part]:
-    """Return split -> its rows, by the names of splits in a column; others are bad rows."""
+    """Return split -> its rows, by a column of split names; rows with other names are bad."""
     store = whole.store
     codes, levels = store.codes(column)[whole.rows], store.levels(column)
     kinds = np.array([SPLIT_NAMES.get(name.strip().lower(), "") for name in levels] + [""])[codes]
@@ -139,7 +139,7 @@ def divided(whole: Part, column: str) -> dict[str, Part]:
 
 
 def groups_of(rows: TableRows, column: str) -> np.ndarray:
-    """Return the group of each row, int64 ``(N,)``; a row without one is a group of its own."""
+    """Return the group of each row, int64 ``(N,)``; a row without one forms its own group."""
     codes = rows.store.codes(column)[rows.rows].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max(initial=0) + 1 + np.arange(int(alone.sum()))
