@@ -1,4 +1,4 @@
-"""Some rows of a data set, in a given order."""
+"""Views of a data set's rows: a selection in a given order, and rows with some labels masked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jlrun.data.rows import Rows
 
 
 class View:
-    """The rows of ``rows`` at ``indices``, themselves `Rows`; nothing is copied but the targets.
+    """View of ``rows`` at ``indices``; only targets are copied.
 
     Args:
-        rows: what is looked at.
+        rows: the viewed rows.
         indices: int64 ``(N,)``, positions in ``rows``.
         relabel: task -> int64 ``(C,)``, the new label of each old one. Every labelled row of the
             view must have an old label in the range; unlabelled ones get the filler 0.
@@ -79,7 +79,7 @@ class View:
         return View(self._rows, self.indices, {**self._relabel, **composed})
 
     def over(self, rows: Rows) -> View:
-        """Return the same view of ``rows``, which are those of this one in another form."""
+        """Return the same view of ``rows``, another form of the viewed rows."""
         return View(rows, self.indices, self._relabel)
 
     def _target(self, task: str, target: Tensor) -> Tensor:
@@ -90,11 +90,11 @@ class View:
 
 
 class MaskedLabels:
-    """The rows of ``rows``, themselves `Rows`, of which those outside ``known`` have no labels.
+    """View of ``rows`` without the labels of rows outside ``known``.
 
     Args:
-        rows: what is looked at.
-        known: Bool ``(N,)``, whose labels may be used.
+        rows: the viewed rows.
+        known: Bool ``(N,)``, the rows whose labels may be used.
     """
 
     def __init__(self, rows: Rows, known: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Sound files, as the waveforms that a model takes."""
+"""Sound files as waveforms; headers are checked before decoding."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNKNOWN = 0xFFFFFFFF  # RF64 says the size in its first chunk instead
 def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     """Read a sound file as float32 ``(num_samples,)`` at the spec's rate, channels averaged.
 
-    libsndfile tells by its content what a file is: WAV (PCM of 8 to 32 bits, floats, µ-law, A-law,
+    libsndfile recognises formats by content: WAV (PCM of 8 to 32 bits, floats, µ-law, A-law,
     ADPCM, RF64), FLAC, OGG, MP3 and others. Another rate is converted by a polyphase filter
     (`scipy.signal`). Only the beginning of a longer file is read; a shorter one ends in silence.
 
@@ -68,7 +68,7 @@ def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, in
 
     Integers are scaled to [-1, 1). What a cut file lacks is left out.
     """
-    import soundfile  # loads a library of C, which configs are checked without
+    import soundfile  # loads a C library, which config checks don't need
 
     try:
         with soundfile.SoundFile(str(path)) as file:
@@ -82,13 +82,13 @@ def _read_frames(path: Path, most: Callable[[int], int]) -> tuple[np.ndarray, in
 
 
 def check_samples_held(path: Path) -> None:
-    """Refuse a WAV, RF64 or AIFF file whose header promises more samples than the file holds.
+    """Check that a WAV, RF64 or AIFF file has as many samples as its header states.
 
-    A last frame may be cut, and other formats pass. Reading libraries size their buffers by the
-    header, or stop in silence.
+    The last frame may be cut, and other formats pass. Reading libraries allocate by the header, or
+    stop silently.
 
     Raises:
-        UserError: naming the file, if so, or if it is no regular file.
+        UserError: naming the file, if samples are missing, or it is not a regular file.
     """
     check_regular(path)
     size = path.stat().st_size
@@ -101,28 +101,28 @@ def check_samples_held(path: Path) -> None:
     if promised - held >= frame:
         raise UserError.of(
             str(path),
-            f"its header promises {size_text(promised)} of samples, the file holds "
+            f"its header states {size_text(promised)} of samples, the file has "
             f"{size_text(max(held, 0))}; it is cut or damaged: replace or delete it",
         )
 
 
 def check_rate(path: Path, rate: int) -> None:
-    """Refuse a rate that no recording has: the filter that resamples grows with it.
+    """Check that the rate is plausible: the resampling filter grows with it.
 
     Raises:
         UserError: naming the file.
     """
     if not 0 < rate <= HIGHEST_RATE:
-        found = f"its header says {rate:,} samples per second"
+        found = f"its header states {rate:,} samples per second"
         raise UserError.of(str(path), f"{found}; expected 1 to {HIGHEST_RATE:,}")
 
 
 def check_frames_fit(path: Path, frames: int, channels: int) -> None:
-    """Refuse to decode more frames than there is memory for.
+    """Check that the decoded frames fit in the memory budget.
 
     Args:
         path: of the file.
-        frames: that are to be read at once.
+        frames: number of frames to read at once.
         channels: of the file.
 
     Raises:
@@ -133,9 +133,9 @@ def check_frames_fit(path: Path, frames: int, channels: int) -> None:
 
 
 def _promised(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Return the bytes of samples and of a frame by the header; the file is then at its samples.
+    """Return the bytes of all samples and of a frame by the header; 0 and 1 for other formats.
 
-    Of other formats they are 0 and 1.
+    Leaves the file at its samples.
     """
     head = file.read(12)
     kind, form = head[:4], head[8:]

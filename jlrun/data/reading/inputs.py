@@ -1,4 +1,4 @@
-"""Rows to predict, read from what a user has: images, arrays, or a table of files and texts."""
+"""Rows to predict, read from images, arrays, or a table of files and texts."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class NamedRows:
-    """Rows to predict, and what to call them.
+    """Rows to predict, with their names.
 
     Attributes:
         names: a file name or a row number for each row.
-        rows: the inputs, in the form that the model takes but for normalisation.
+        rows: the inputs as the model takes them, before normalisation.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
     """Read rows for a model of the given modalities.
 
     Raises:
-        UserError: naming the file, and the row or column, that can't be used.
+        UserError: naming the unusable file, row or column.
     """
     if not path.exists():
         raise UserError.of("--input", f"there is no '{path}'; expected {FORMATS}")
