@@ -1,4 +1,4 @@
-"""Only regular files are opened: reading a named pipe would wait for ever, a device never ends."""
+"""Check for regular files: reading a named pipe would block forever, a device never ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = (
 
 
 def why_not_regular(path: str | Path) -> str | None:
-    """Return why a path is no regular file, links followed; None if it is one."""
+    """Return why a path is not a regular file, following links; None if it is one."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -35,14 +35,14 @@ def why_not_regular(path: str | Path) -> str | None:
 
 
 def check_regular(path: str | Path, where: str | None = None) -> None:
-    """Refuse what is no regular file, before it is opened.
+    """Check that a path is a regular file, before it is opened.
 
     Args:
         path: of the file.
         where: config path or option that names it, for the error; None: the path itself.
 
     Raises:
-        UserError: if it is missing or something else.
+        UserError: if it is missing, or not a regular file.
     """
     reason = why_not_regular(path)
     if reason is None:

@@ -1,4 +1,4 @@
-"""Tasks with exclusive classes."""
+"""Classification: tasks with exclusive classes."""
 
 from __future__ import annotations
 
@@ -107,8 +107,7 @@ def classification_metrics(num_classes: int) -> dict[str, Metric]:
 def class_log_odds(logits: Tensor) -> Tensor:
     """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
 
-    The largest logit dominates the sums of all others, but not its own. Values are rounded to 40
-    bits: rows that are alike get equal ones, wherever they stand in a batch.
+    Values are rounded to 40 bits, so that equal rows get equal values at any place in a batch.
     """
     z, top = logits - logits.amax(dim=1, keepdim=True), logits.argmax(dim=1, keepdim=True)
     share = z.exp()

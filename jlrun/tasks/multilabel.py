@@ -1,4 +1,4 @@
-"""Several labels at once."""
+"""Multilabel classification: any number of labels for each row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class for every pixel."""
+"""Semantic segmentation: a class for every pixel."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Segmentation(Task):
 
 
 def wrong_labels(target: Tensor, num_classes: int) -> str:
-    """Say which labels are neither a class nor `UNLABELLED`; an empty string if none is."""
+    """Return a line on labels that are neither a class nor `UNLABELLED`; '' if there are none."""
     known = labelled_pixels(target, num_classes)
     for value in UNLABELLED:
         known |= target == value

@@ -44,7 +44,9 @@ def test_no_labels_take_the_classes_of_the_source() -> None:
 def test_unknown_classes_are_named() -> None:
     found = matched(animal=("cat", "wolf", "yak"), size=("big",))
     assert found.classes == {"size": SIZE.classes}
-    assert found.unmatched["animal"].startswith("'wolf', 'yak' are no class of source.animal")
+    assert found.unmatched["animal"].startswith(
+        "'wolf', 'yak' are not among the classes of source.animal"
+    )
 
 
 def test_another_kind_of_the_same_name_is_another_task_unless_classes_are_unknown() -> None:

@@ -31,7 +31,7 @@ def shift_time(waves: Tensor, share: float, generator: Generator) -> Tensor:
 
 
 def add_noise(waves: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Add white noise to each waveform ``(B, L)``, up to ``strength`` times the waveform's level."""
+    """Add white noise to each waveform ``(B, L)``, up to ``strength`` times its level."""
     level = waves.square().mean(dim=1, keepdim=True).sqrt()
     share = uniform((len(waves), 1), generator, waves.device) * strength
     return waves + level * share.to(waves.dtype) * _normal(waves, generator)

@@ -130,9 +130,7 @@ def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, F
 
 
 def _columns(entry: Mapping[str, Any]) -> ColumnsOf:
-    return ColumnsOf(
-        entry["kind"], tuple(entry["columns"]), tuple(entry["categories"])
-    )
+    return ColumnsOf(entry["kind"], tuple(entry["columns"]), tuple(entry["categories"]))
 
 
 def _reading(entry: Mapping[str, Any]) -> Reading:

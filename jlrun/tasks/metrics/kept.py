@@ -1,4 +1,4 @@
-"""Metrics that keep counts, or all rows, until they are computed."""
+"""Metrics of torchmetrics that accumulate counts or all rows; scores of regression in float64."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_what_is_promised_must_be_held(make: object, tmp_path: Path) -> None:
         check_samples_held(path)
     for promised in (202, 2**31 - 1, 2**32 - 1 if make is not rf64 else 2**60):
         path.write_bytes(make(promised, 200))
-        with pytest.raises(UserError, match=r"a\.wav: its header promises .*, the file holds 200B"):
+        with pytest.raises(UserError, match=r"a\.wav: its header states .*, the file has 200B"):
             check_samples_held(path)
 
 
@@ -56,7 +56,7 @@ def test_other_chunks_are_passed_over_and_other_formats_pass(tmp_path: Path) -> 
 def test_a_reader_refuses_before_it_allocates(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(2**32 - 2, 100))
-    with pytest.raises(UserError, match="its header promises 4GB of samples, the file holds 100B"):
+    with pytest.raises(UserError, match="its header states 4GB of samples, the file has 100B"):
         read_audio(path, AudioSpec(10**9, 8000))
 
 

@@ -173,7 +173,7 @@ def test_two_ways_to_divide_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_split_column_without_training_rows(tmp_path: Path) -> None:
     path = table(tmp_path, [row | {"part": "test"} for row in rows_of(10)])
-    with pytest.raises(UserError, match="says train of no row; it has test"):
+    with pytest.raises(UserError, match="no row has train in '.*'; it has test"):
         load_table(path, targets=["label"], split_column="part")
 
 
@@ -202,7 +202,7 @@ def test_an_input_that_gives_a_target_away_is_told(tmp_path: Path) -> None:
     report = splits_of(table(tmp_path, rows), targets=["label"]).report
     assert report is not None
     (line,) = report.lines("target")
-    assert "'verdict' alone tells label in 100.0%" in line
+    assert "'verdict' alone determines label in 100.0%" in line
     assert "target.columns={verdict: ignore}" in line
 
 

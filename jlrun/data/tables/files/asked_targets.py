@@ -76,9 +76,7 @@ def _asked(
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
             problems.append(
-                Problem(
-                    where, f"no target is set; name columns, as in {example}{_of(names)}"
-                )
+                Problem(where, f"no target is set; name columns, as in {example}{_of(names)}")
             )
             return {}
         wanted = guess
