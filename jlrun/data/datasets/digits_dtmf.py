@@ -1,4 +1,4 @@
-"""A damaged image of a digit, the tone of its telephone key in noise, and its name."""
+"""Digits with DTMF tones: a damaged image, the tone of the telephone key in noise, the name."""
 
 from __future__ import annotations
 
@@ -39,18 +39,17 @@ def load_digits_dtmf(
 ) -> Dataset:
     """Return the 1,797 rows of `jlrun.data.datasets.digits`, damaged, each with a sound and a word.
 
-    How badly a row's ``image`` and ``audio`` are damaged is drawn for each of them, so they fail in
+    The damage to a row's ``image`` and to its ``audio`` is drawn independently, so they fail in
     different rows and a model of both can beat either. ``text``, the digit's name, gives the answer
-    away: it is for trying three modalities or missing ones, not for comparing. Each image occurs in
+    away: use it to try three modalities or missing ones, not for comparisons. Each image occurs in
     one row, so splits share none; there is no official test split.
 
     Args:
         image_noise: largest standard deviation of Gaussian noise on the pixels, where white is 1.
         occlusion: side of a black square at a random place, in pixels of 8.
-        snr_db: lowest and highest power of the tone, while it lasts, over that of the white noise,
-            in decibels.
+        snr_db: lowest and highest signal-to-noise ratio of the tone while it lasts, in decibels.
         seconds: length of the sound. The tone lasts at least 0.04 s and at most all of it.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(1, 8, 8)``, audio float32 ``(8000 * seconds,)`` at 8 kHz, text int64
@@ -82,7 +81,7 @@ def key_sounds(
     """Return the key tone of each digit in white noise, float32 ``(N, num_samples)`` at 8 kHz.
 
     Phases, start, length and an error of the frequencies within the standard's tolerance are drawn;
-    then each row is brought to one loudness, and to [-1, 1].
+    then each row is scaled to equal loudness, and to [-1, 1].
     """
     count = len(digit)
     nominal = torch.tensor([key_frequencies(key) for key in DIGITS])[digit]

@@ -24,7 +24,7 @@ TEST_PICTURES = 5  # every fifth picture is for test rows only
 _ROWS_AT_ONCE = 4096
 
 
-PHOTO_SIZE = 321  # the short side of the photos of BSDS500, which so keep their scale
+PHOTO_SIZE = 321  # shorter side of the photos of BSDS500: they keep their scale
 MOST_PHOTOS = 500
 FEWEST_PHOTOS = 2
 GRAY_SHARE = 0.75  # of the variation of a texture's colours that all channels have in common
@@ -43,8 +43,8 @@ def load_mnist_m(
     Ganin & Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", ICML 2015: each channel
     of a pixel is ``|patch - digit|``, of a patch at a random place of a random photo (theirs are
     those of BSDS500). Without ``photos`` the patches are of seeded textures, made without any file:
-    results on them compare with each other, but with no published ones. For the published images,
-    see `jlrun.data.datasets.mnist_m_published`.
+    results on them are comparable with each other, but not with published ones. For the published
+    images, see `jlrun.data.datasets.mnist_m_published`.
 
     Differs from it in: 28 x 28 pixels, not 32 x 32; test rows have other pictures than training
     rows.
@@ -61,8 +61,8 @@ def load_mnist_m(
         image uint8 ``(3, 28, 28)``; tasks ``digit`` and ``parity``, int64.
 
     Raises:
-        UserError: for a part that there is not; for too few photos; if files of MNIST are missing
-            and can't be downloaded, or are damaged.
+        UserError: for a part out of range; for too few photos; if files of MNIST are missing and
+            can't be downloaded, or are damaged.
     """
     splits = load_mnist_part(root, download, part, parts)
     if photos is None:
@@ -84,7 +84,7 @@ def difference(patches: Tensor, digits: Tensor) -> Tensor:
 
 
 def _blended(part: MnistPart, pictures: Tensor, generator: Generator) -> TensorRows:
-    # Drawn for all images of the split: those of a part are as they are without parts.
+    # Drawn for all images of the split, so that those of a part are the same as without parts.
     draws = torch.rand((3, part.total), generator=generator)[:, part.index]
     chunks = zip(draws.split(_ROWS_AT_ONCE, dim=1), part.images.split(_ROWS_AT_ONCE), strict=True)
     images = [difference(cut_patches(pictures, SIZE, some), digits) for some, digits in chunks]
@@ -121,7 +121,7 @@ def draw_textures(count: int, size: int, generator: Generator) -> Tensor:
 
     Gaussian noise whose amplitudes fall with the frequency, as they do in photos (Field, "Relations
     between the statistics of natural images and the response properties of cortical cells", JOSA A
-    1987), about a mean colour of its own. The channels of a texture resemble each other.
+    1987), around a random mean colour. The channels of a texture are correlated.
     """
     common, own = (
         _clouds(torch.randn((count, channels, size, size), generator=generator))
@@ -149,7 +149,7 @@ def cut_patches(pictures: Tensor, size: int, draws: Tensor) -> Tensor:
     Args:
         pictures: ``(P, C, H, W)``, at least ``size`` high and wide.
         size: height and width of the patches.
-        draws: numbers in [0, 1) that say which picture, and where its top and left are, ``(3, N)``.
+        draws: numbers in [0, 1) that choose the picture, and the top and left, ``(3, N)``.
     """
     count, _, height, width = pictures.shape
     choices = torch.tensor([count, height - size + 1, width - size + 1])

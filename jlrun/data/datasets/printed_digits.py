@@ -1,4 +1,4 @@
-"""Printed digits: another domain than the handwritten ones, made anywhere without a download."""
+"""Printed digits: a domain next to handwritten ones, rendered without a download."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GLYPH_SIZE = 64
 
 
 # The bundled fonts whose glyphs of "0" to "9" are upright or slanted digits of one height; the
-# others hold symbols, or digits of uneven height (cmmi10).
+# others have symbols, or digits of uneven height (cmmi10).
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
@@ -44,13 +44,12 @@ def load_printed_digits(
     thicken: NonNegativeInt = 2,
     seed: int = 0,
 ) -> Dataset:
-    """Return digits rendered from Matplotlib's bundled fonts, each with an affine map of its own.
+    """Return digits rendered from Matplotlib's bundled fonts, each with a random affine map.
 
-    Every row draws its font, the map (uniformly up to the bounds below) and the stroke's thickness.
+    Font, map (uniform up to the bounds below) and thickness of the stroke are drawn for every row.
     White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official
-    test split,
-    and a font may occur in all splits: scores on it say how well printed digits are learned, not
-    how well unseen fonts are.
+    test split, and a font may occur in all splits: scores measure how well printed digits are
+    learned, not how well a model does on unseen fonts.
 
     Args:
         per_class: rows per digit.
@@ -61,7 +60,7 @@ def load_printed_digits(
         scale: largest change of width and of height, each drawn on its own.
         shift: largest shift along each axis, as a share of the size.
         thicken: largest width added to the strokes, in 64ths of the size.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(1, size, size)``; tasks ``digit`` and ``parity``, int64.

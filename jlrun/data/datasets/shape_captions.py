@@ -1,4 +1,4 @@
-"""Sentences that say what a scene of `jlrun.data.datasets.shapes` shows, in many ways."""
+"""Captions of the scenes of `jlrun.data.datasets.shapes`, and their held-out combinations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OBJECTS = tuple(f"{colour} {shape}" for colour in WORDS["colour"] for shape in W
 
 
 def caption(names: Mapping[str, str], draws: Mapping[str, float]) -> str:
-    """Return a sentence that says all four attributes.
+    """Return a sentence that mentions all four attributes.
 
     Args:
         names: attribute (``shape``, ``colour``, ``size``, ``position``) -> name of its class.
@@ -72,7 +72,7 @@ def caption(names: Mapping[str, str], draws: Mapping[str, float]) -> str:
 
 
 def remark(names: Mapping[str, str], draws: Mapping[str, float], mentioned: Collection[str]) -> str:
-    """Return the words of some attributes alone: ``tiny star``; ``a picture`` of none.
+    """Return the words of some attributes alone: ``tiny star``; ``a picture`` for none.
 
     Args:
         names, draws: as in `caption`.

@@ -1,4 +1,4 @@
-"""Scenes of one coloured shape with a caption and a sound, made anywhere without a download."""
+"""Shapes: scenes of one coloured shape with a caption and a sound, made without a download."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def load_shapes(
     """Return images of a shape, captions that describe them, and sounds.
 
     A scene has one of 6 shapes, 6 colours, 3 sizes and 5 positions. Its ``image`` shows it on gray;
-    its ``text`` says all four, in one of many wordings; its ``audio`` is a beep whose rhythm tells
-    the shape and whose pitch tells the colour. The 36 combinations of colour and shape take turns;
-    all else of a row is drawn from a seed of its own, so that it does not depend on the number of
-    rows. Combinations that are held out are in no training row, and so in none for validation, but
-    keep their place among the classes: how a model does on them is compositional generalisation,
-    or zero-shot learning.
+    its ``text`` mentions all four, in one of many wordings; its ``audio`` is a beep whose rhythm
+    stands for the shape and whose pitch for the colour. The 36 combinations of colour and shape
+    alternate; all else is drawn from a separate seed for each row, so that it does not depend on
+    the number of rows. Held-out combinations are in no training or validation row, but keep their
+    place among the classes: scores on them measure compositional generalisation, or zero-shot
+    learning.
 
     Args:
         num_train: rows for training and validation.
@@ -80,13 +80,13 @@ def load_shapes(
         size: height and width of the images in pixels.
         noise: standard deviation of Gaussian noise on the pixels, where white is 1.
         snr_db: lowest and highest power of the beeps over that of the white noise, in decibels.
-        told: probability with which a caption says an attribute. Where it is less than 1, captions
-            are the words of what they say, and no modality gives all answers away.
+        mentioned: probability with which a caption mentions an attribute. Below 1, captions are
+            lists of words, and no modality gives all answers away.
         held_out: combinations like ``red circle``, or how many are drawn. Every colour and every
             shape stays in the training rows.
         test: which combinations the test rows have.
         main: the task whose classes can be chosen by name, and of which there are shots.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(3, size, size)``, text int64 ``(14,)``, audio float32 ``(2048,)`` at 8 kHz;
@@ -120,7 +120,7 @@ def _tasks(main: str) -> tuple[str, ...]:
 
 
 class _Making:
-    """Makes rows of given combinations."""
+    """Generator of rows with given combinations."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class _Making:
         return inputs, targets
 
     def _say(self, split: str, indices: Tensor) -> list[list[str]] | None:
-        """Return for each row the attributes that its caption says; None: all of them."""
+        """Return for each row the attributes that its caption mentions; None: all of them."""
         if self._mentioned == 1:
             return None
         said, generator = [], Generator()

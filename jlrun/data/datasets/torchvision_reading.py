@@ -1,4 +1,4 @@
-"""Labels, images and names out of torchvision's data set objects, which keep them in many ways."""
+"""Labels, images and names from torchvision's data set objects, and quiet downloads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_labels(source: Any) -> Tensor:
     """Return the labels of a set in memory, int64 ``(N,)``."""
     found = torch.as_tensor(_first(source, _LABELS)).long()
     if type(source).__name__ == "QMNIST":
-        found = found[:, 0]  # the other columns say who wrote it
+        found = found[:, 0]  # the other columns are about the writer
     if type(source).__name__ == "EMNIST" and source.split == "letters":
         found = found - 1
     return found
@@ -70,7 +70,7 @@ def class_names(source: Any) -> tuple[str, ...]:
 
 
 def _caltech(source: Any) -> list[str]:
-    """Return what Caltech101 and Caltech256 compute in ``__getitem__``."""
+    """Return the paths that Caltech101 and Caltech256 compute in ``__getitem__``."""
     is_101 = type(source).__name__ == "Caltech101"
     folder = Path(source.root) / ("101_ObjectCategories" if is_101 else "256_ObjectCategories")
     return [
@@ -89,7 +89,7 @@ def _first(source: Any, names: tuple[str, ...]) -> Any:
 
 @contextlib.contextmanager
 def quiet_download(timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[None]:
-    """Give up a connection that is silent for ``timeout_seconds``; swallow what is printed."""
+    """Drop connections that are silent for ``timeout_seconds``; suppress printed output."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_seconds)
     try:
@@ -106,7 +106,7 @@ def quiet_download(timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_empty_folders_left(folder: Path) -> Iterator[None]:
-    """If the block fails, remove ``folder`` and those above it that it created but left empty."""
+    """If the block fails, remove ``folder`` and its parents that it created and left empty."""
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         yield
@@ -118,7 +118,7 @@ def no_empty_folders_left(folder: Path) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return what went wrong in one line: the last one of the message, where there are several."""
+    """Return the error in one line: the last line of its message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__
     return last.removeprefix("<urlopen error ").removesuffix(">")

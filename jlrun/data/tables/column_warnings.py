@@ -24,7 +24,7 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Leak:
-    """A category that alone tells the class of a task in a share of the training rows."""
+    """A category that alone determines the class of a task in a share of the training rows."""
 
     column: str
     task: str

@@ -36,7 +36,7 @@ def measured_images(settings: ImageSettings, paths: Sequence[Path]) -> ImageSett
             with open_image(path) as image:
                 sides.append(min(image.size))
                 gray = gray and (image.mode in GRAY or image.mode.startswith("I"))
-        except Exception:  # such a file is told of when rows are read
+        except Exception:  # reported when rows are read
             continue
     size = min(round(median(sides)), LARGEST_SIDE) if sides else LARGEST_SIDE
     channels = 1 if sides and gray else 3
