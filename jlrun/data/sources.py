@@ -78,7 +78,7 @@ class FetchingSource:
 
 
 class _WholeBatches(Dataset[Any]):
-    """Maps an index tensor to the columns of a batch, or to the problems that prevent it.
+    """Map-style data set: index tensor -> columns of a batch, or the problems that prevent it.
 
     A loader re-raises a worker's exception with a traceback as its message: problems are returned.
     """

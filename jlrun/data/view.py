@@ -38,7 +38,7 @@ class View:
 
     @property
     def base(self) -> Rows:
-        """What is looked at."""
+        """The viewed rows."""
         return self._rows
 
     @property
@@ -104,7 +104,7 @@ class MaskedLabels:
 
     @property
     def base(self) -> Rows:
-        """What is looked at."""
+        """The viewed rows."""
         return self._rows
 
     @property

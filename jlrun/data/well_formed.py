@@ -31,8 +31,10 @@ def well_formed(found: Any, target: str, where: str) -> Dataset:
         raise UserError.of(f"{where}._target_", message)
     problems = [*_wrong_rows(found), *_wrong_names(found)]
     if problems:
-        said = [Problem(f"{where}._target_", f"of what '{target}' returned, {p}") for p in problems]
-        raise UserError(said)
+        wrong = [
+            Problem(f"{where}._target_", f"of what '{target}' returned, {p}") for p in problems
+        ]
+        raise UserError(wrong)
     return found
 
 

@@ -27,7 +27,7 @@ def why_not_regular(path: str | Path) -> str | None:
     except OSError as error:
         return f"can't be read: {error.strerror}"
     except ValueError as error:  # of a path with a null character
-        return f"is no path: {error}"
+        return f"is not a path: {error}"
     if stat.S_ISREG(mode):
         return None
     found = next((name for is_kind, name in _KINDS if is_kind(mode)), "no regular file")

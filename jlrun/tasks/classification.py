@@ -24,7 +24,7 @@ class Multiclass(Task):
 
     Args:
         label_smoothing: share of the target spread evenly over the classes.
-        metric: stands for the task in selection and Δm; None: accuracy.
+        metric: primary metric, for selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"
@@ -64,7 +64,7 @@ class Binary(Task):
     Its probabilities are those of both classes, ``(B, 2)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: accuracy.
+        metric: primary metric, for selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"

@@ -25,7 +25,7 @@ class Depth(Task):
     of length. Δm compares the two published errors.
 
     Args:
-        metric: stands for the task in selection and Δm; None: within_1.25 in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: within_1.25 in selection, and in Δm
             the mean over `compared`.
     """
 

@@ -47,7 +47,7 @@ def mean_over_pixels(errors: Tensor, valid: Tensor) -> Tensor:
 
 
 def is_deferred(targets: Tensor) -> bool:
-    """Whether a column ``(N, 0)`` stands for maps that are read with the inputs.
+    """Whether a column ``(N, 0)`` is the placeholder for maps that are read with the inputs.
 
     Such maps are checked when they are read.
     """

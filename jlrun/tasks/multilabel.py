@@ -17,7 +17,7 @@ class Multilabel(Task):
     """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: macro F1.
+        metric: primary metric, for selection and Δm; None: macro F1.
     """
 
     primary = "macro_f1"

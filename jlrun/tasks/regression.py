@@ -22,7 +22,7 @@ class Regression(Task):
     with those of other tasks; predictions and metrics stay in the units of the target.
 
     Args:
-        metric: stands for the task in selection and Δm; None: r2.
+        metric: primary metric, for selection and Δm; None: r2.
     """
 
     primary = "r2"

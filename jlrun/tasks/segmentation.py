@@ -23,7 +23,7 @@ class Segmentation(Task):
     ``(B, K, h, w)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: miou in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: miou in selection, and in Δm
             the mean over `compared`.
     """
 

@@ -30,7 +30,7 @@ class SurfaceNormals(Task):
     Differs from the published code in: a vector whose components sum to 0 is valid like others.
 
     Args:
-        metric: stands for the task in selection and Δm; None: within_11.25 in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: within_11.25 in selection, and in Δm
             the mean over `compared`.
     """
 

@@ -59,7 +59,7 @@ def swap_numbers(
     is replaced with probability ``share`` instead of a fixed count of them.
 
     Args:
-        x: numbers, or cells of a table: categories are swapped as they stand.
+        x: numbers, or cells of a table: categories are swapped unchanged.
         share: of the numbers.
         generator: decides which ones.
         present: Bool ``(B,)``, the rows that values are taken from; None: all.

@@ -63,11 +63,11 @@ def caption(names: Mapping[str, str], draws: Mapping[str, float]) -> str:
         names: attribute (``shape``, ``colour``, ``size``, ``position``) -> name of its class.
         draws: ``template`` and each attribute -> number in [0, 1) that picks the wording.
     """
-    said = {
+    words = {
         attribute: _pick(words[names[attribute]], draws[attribute])
         for attribute, words in WORDS.items()
     }
-    sentence = _pick(TEMPLATES, draws["template"]).format(**said)
+    sentence = _pick(TEMPLATES, draws["template"]).format(**words)
     return re.sub(r"\ba (?=[aeiou])", "an ", sentence)
 
 

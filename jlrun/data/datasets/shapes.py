@@ -168,12 +168,14 @@ class _Making:
         """Return for each row the attributes that its caption mentions; None: all of them."""
         if self._mentioned == 1:
             return None
-        said, generator = [], Generator()
+        mentions, generator = [], Generator()
         for index in indices.tolist():
             generator.manual_seed(derive_seed(self._seed, "shapes", "told", split, index))
             drawn = torch.rand(len(WORDS), generator=generator).tolist()
-            said.append([a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._mentioned])
-        return said
+            mentions.append(
+                [a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._mentioned]
+            )
+        return mentions
 
     def _draw(self, split: str, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return numbers in [0, 1), ``(N, len(DRAWS))``, and noise for sounds and for images."""
@@ -216,7 +218,7 @@ def _picture(targets: dict[str, Tensor], draws: dict[str, Tensor], size: int) ->
 
 
 def _texts(
-    targets: dict[str, Tensor], draws: dict[str, Tensor], said: list[list[str]] | None
+    targets: dict[str, Tensor], draws: dict[str, Tensor], mentions: list[list[str]] | None
 ) -> Tensor:
     """Return a caption of each scene as token ids, ``(N, length)``."""
     columns = {attribute: targets[attribute].tolist() for attribute in WORDS}
@@ -229,6 +231,6 @@ def _texts(
         }
         wording = {name: numbers[row] for name, numbers in picks.items()}
         captions.append(
-            caption(names, wording) if said is None else remark(names, wording, said[row])
+            caption(names, wording) if mentions is None else remark(names, wording, mentions[row])
         )
     return tokenize(captions, TEXT_SPEC)

@@ -24,7 +24,7 @@ _FILTER_REACH = 10  # samples of the lower rate that a resampled one depends on,
 
 
 HIGHEST_RATE = 1_000_000
-_UNKNOWN = 0xFFFFFFFF  # RF64 says the size in its first chunk instead
+_UNKNOWN = 0xFFFFFFFF  # RF64 has the size in its first chunk instead
 
 
 def read_audio(path: Path, spec: AudioSpec) -> Tensor:

@@ -48,7 +48,7 @@ def image_rows(
 
 
 class ImageDecoder:
-    """Maps a row index to its image; may be sent to other processes."""
+    """Decoder from row index to image, which can be sent to other processes."""
 
     def __init__(self, paths: Sequence[str], size: int, channels: Channels) -> None:
         self._paths = list(paths)

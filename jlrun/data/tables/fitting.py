@@ -92,7 +92,8 @@ class Fitting:
                 unknown={
                     split: unknown_levels(specs.values(), part.store, part.rows)
                     for split, part in parts.items()
-                    if split != "train" or self.known  # of its own, rare ones are left out
+                    if split != "train"
+                    or self.known  # rare levels of the training rows are left out
                 },
             ),
         )

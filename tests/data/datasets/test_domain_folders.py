@@ -150,7 +150,9 @@ def test_pacs_with_one_of_two_lists(tmp_path: Path) -> None:
     make(tmp_path / "PACS", PACS)
     write_pacs_lists(tmp_path / "PACS" / "pacs_label")
     (tmp_path / "PACS" / "pacs_label" / "photo_train_kfold.txt").unlink()
-    with pytest.raises(UserError, match=r"photo_train_kfold.txt: is missing next to photo_crossval"):
+    with pytest.raises(
+        UserError, match=r"photo_train_kfold.txt: is missing next to photo_crossval"
+    ):
         load_pacs(str(tmp_path), "photo")
 
 

@@ -173,7 +173,7 @@ def test_two_ways_to_divide_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_split_column_without_training_rows(tmp_path: Path) -> None:
     path = table(tmp_path, [row | {"part": "test"} for row in rows_of(10)])
-    with pytest.raises(UserError, match="no row has train in '.*'; it has test"):
+    with pytest.raises(UserError, match=r"no row has train in '.*'; it has test"):
         load_table(path, targets=["label"], split_column="part")
 
 

@@ -82,9 +82,9 @@ def _asked(
         wanted = guess
     pairs = wanted.items() if isinstance(wanted, Mapping) else [(name, None) for name in wanted]
     found: dict[str, tuple[str, TargetKind | None]] = {}
-    for name, said in pairs:
-        column = said.column if isinstance(said, Target) else name
-        kind = said.kind if isinstance(said, Target) else said
+    for name, given in pairs:
+        column = given.column if isinstance(given, Target) else name
+        kind = given.kind if isinstance(given, Target) else given
         if kind is not None and kind not in TARGET_KINDS:
             hint = did_you_mean(str(kind), TARGET_KINDS)
             problems.append(Problem(f"{where}.{name}", f"unknown task kind '{kind}'.{hint}"))

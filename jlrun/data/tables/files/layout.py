@@ -50,7 +50,7 @@ def _mark(*allowed: str) -> AfterValidator:
         if found in allowed:
             return found
         names = ", ".join(name for name, value in _MARKS.items() if value in allowed)
-        raise ValueError(f"is no such mark: write {names.replace(', dot', '')}")
+        raise ValueError(f"unknown mark: write {names.replace(', dot', '')}")
 
     return AfterValidator(mark)
 

@@ -82,7 +82,7 @@ def measured_series(settings: SeriesSettings, paths: Sequence[Path]) -> SeriesSe
 def read_array(path: Path) -> np.ndarray:
     """Return the series in a file, float64 ``(steps, channels)``, NaN where a value is missing.
 
-    A CSV or TSV file has a step in each line; a first line that is no numbers names the channels.
+    A CSV or TSV file has a step in each line; a first line without numbers names the channels.
 
     Raises:
         OSError, ValueError: if it holds no such thing (a `UserError` is a ValueError).

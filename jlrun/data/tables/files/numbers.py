@@ -28,7 +28,7 @@ class Marks:
     thousands: str | None = None
 
     def plain(self, cell: str) -> str:
-        """Return a cell in Python's notation of numbers; text that is no number stays so."""
+        """Return a cell in Python's notation of numbers; other text stays text."""
         if self._separators and any(mark in cell for mark in self._separators):
             if not self.grouped.fullmatch(cell):
                 return "no number"

@@ -102,13 +102,13 @@ def outline(request: Request) -> Outline:
             problems.append(Problem(f"{where}.columns", message))
     if problems:
         raise UserError(problems)
-    apart = {*(target.column for target in targets.values()), split_column, group_by}
+    excluded = {*(target.column for target in targets.values()), split_column, group_by}
     inferred = {
         name: Inferred(given[name], "")
         if name in given
         else infer_kind(name, column, request.max_levels, where)
         for name, column in table.columns.items()
-        if name not in apart
+        if name not in excluded
     }
     columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
     if not any(kind != "ignore" for kind in columns.values()):
