@@ -51,13 +51,17 @@ def test_unknown_classes_are_named() -> None:
 
 def test_another_kind_of_the_same_name_is_another_task_unless_classes_are_unknown() -> None:
     assert "no source has a task of that name and kind" in matched(wild=("no",)).unmatched["wild"]
-    assert matched(wild=("no", "maybe")).unmatched["wild"].startswith("'maybe' is no class")
+    assert (
+        matched(wild=("no", "maybe"))
+        .unmatched["wild"]
+        .startswith("'maybe' is not among the classes")
+    )
 
 
 def test_a_single_task_of_another_name_is_found_by_its_classes() -> None:
     found = matched(label=("small", "big"))
     assert (found.called, found.classes) == ({"size": "label"}, {"label": SIZE.classes})
-    assert "taken for 'size' of source" in found.lines[0]
+    assert "matched to 'size' of source" in found.lines[0]
     assert matched(label=("dog",)).called == {"animal": "label"}
     assert matched(label=()).called == {"animal": "label"}
 

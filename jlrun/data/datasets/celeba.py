@@ -81,7 +81,7 @@ def _check_images(folder: Path, first: str) -> None:
 
 
 def _read_attributes(path: Path) -> pd.DataFrame:
-    """Return image -> attribute -> 1 or -1, from a count, a line of names, a line for each image."""
+    """Return image -> attribute -> 1 or -1; the file has a count, names, a line for each image."""
     table = _read(path, skiprows=1)
     if len(table) == 0:
         raise _damaged(path, "it lists no images")

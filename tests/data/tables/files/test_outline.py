@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "regression of words": ({"targets": {"label": "regression"}}, ["needs numbers", "multiclass"]),
     "no such column": ({"columns": {"ages": "number"}}, ["'ages'", "Did you mean 'age'?"]),
     "kind of column": ({"columns": {"age": "numbr"}}, ["'numbr'", "Did you mean 'number'?"]),
-    "target as input": ({"columns": {"label": "category"}}, ["is the target", "no input"]),
+    "target as input": ({"columns": {"label": "category"}}, ["is the target", "not an input"]),
     "split column": ({"split_column": "splt"}, ["dataset.split_column", "'splt'"]),
     "group": ({"group_by": "speaker"}, ["dataset.group_by", "'speaker'"]),
     "two at once": (
