@@ -36,7 +36,7 @@ from jlrun.config.hydra_node import check_origin, check_search_path
 from jlrun.config.named_overrides import expand_datasets, quoted_names
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.errors import Problem, UserError
-from jlrun.files.bounded_text import refuse_expansion
+from jlrun.files.bounded_text import check_expansion
 
 CONFIG_NAME = "jlrun"
 # Errors that Hydra and OmegaConf raise on purpose, and those that odd configs provoke.
@@ -89,7 +89,7 @@ class BoundedRepository(ConfigRepository):
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         # By its scheme: Hydra's search for plugins loads their modules a second time.
         if source is not None and source.scheme() == "file":
-            refuse_expansion(Path(source.path, source._normalize_file_name(config_path)))
+            check_expansion(Path(source.path, source._normalize_file_name(config_path)))
         return super().load_config(config_path)
 
 

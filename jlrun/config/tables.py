@@ -86,12 +86,12 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Complete a table's node from its file, and return lines on what was inferred."""
     from jlrun.data.tables.files.layout import format_of
     from jlrun.data.tables.files.outline import outline
-    from jlrun.data.tables.files.same_files import refuse_same_files
+    from jlrun.data.tables.files.same_files import check_distinct_files
     from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
 
     request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
-    refuse_same_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
+    check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):
             format_of(Path(node[key]).expanduser(), f"{path}.{key}")
@@ -128,8 +128,7 @@ def _request(path: str, node: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     from jlrun.config.messages import problems_of, validate
-    from jlrun.data.tables.files.parameters import TYPES
-    from jlrun.data.tables.files.request import Request
+    from jlrun.data.tables.files.request import TYPES, Request
 
     typed, problems = dict[str, Any](), list[Problem]()
     for name, kind in TYPES.items():

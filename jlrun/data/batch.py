@@ -1,4 +1,4 @@
-"""The unit of data that flows from datasets to models."""
+"""Batch: the unit of data that flows from data sets to models."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Batch:
         )
 
     def view(self, number: int) -> Batch:
-        """Return the batch with augmented inputs in the place of its own.
+        """Return the batch with one of its augmented views as inputs.
 
         Args:
             number: of the view, from 0.

@@ -1,8 +1,8 @@
-"""Which task of the sources a task of the target is, where the target has fewer classes or none.
+"""Matching of target tasks to source tasks, where the target has fewer classes, or no labels.
 
-A task learned on the sources serves a target whose classes are some of its own (partial
-adaptation), or whose labels nobody knows: the head stays that of the sources, and the labels of the
-target are put in the order of its classes.
+A task learned on the sources also serves a target that has a subset of its classes (partial
+adaptation), or no labels: the head remains that of the sources, and the labels of the target are
+renumbered in the order of its classes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jlrun.tasks import Binary, Multiclass, Task
 
 @dataclass(frozen=True)
 class Learned:
-    """A task with exclusive classes that a source teaches.
+    """A task with exclusive classes, learned on a source.
 
     Attributes:
         source: config path of the data set.
@@ -39,13 +39,13 @@ class Learned:
 
 @dataclass(frozen=True)
 class Matching:
-    """What the tasks of a target are to its sources.
+    """Matches between the tasks of a target and those of its sources.
 
     Attributes:
-        classes: task of the target -> the classes of the sources' task, where they differ.
-        called: task of the sources -> that of the target that it is, where names differ.
-        lines: what is told of those.
-        unmatched: task of the target -> why no source teaches it.
+        classes: task of the target -> the classes of the matching source task, where they differ.
+        called: task of the sources -> the matching task of the target, where names differ.
+        lines: log lines on matches that differ.
+        unmatched: task of the target -> why it matches no source task.
     """
 
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -60,30 +60,30 @@ def match(
     learned: Sequence[Learned],
     by_classes: bool,
 ) -> Matching:
-    """Return what the tasks of a target are to its sources.
+    """Return the matches between the tasks of a target and those of its sources.
 
-    A task is that of the same name and kind; a single one may be one of another name that alone has
-    its classes.
+    Tasks match by name and kind. A single task of the target may match a task of another name, if
+    that is the only one with its classes.
 
     Args:
-        tasks: of the target that have exclusive classes, or none that is known.
-        classes: task -> those that occur; () where there are no labels.
-        learned: what sources teach.
+        tasks: of the target, with exclusive classes or without known classes.
+        classes: task -> classes that occur; () without labels.
+        learned: tasks of the sources.
         by_classes: whether names may differ.
     """
     found, called, lines, unmatched = {}, {}, list[str](), {}
     for name, task in tasks.items():
-        own, alike = classes[name], [each for each in learned if type(each.task) is type(task)]
-        named = [each for each in alike if each.name == name]
-        others = alike if by_classes and len(tasks) == 1 and not named else []
+        own, same_kind = classes[name], [each for each in learned if type(each.task) is type(task)]
+        named = [each for each in same_kind if each.name == name]
+        others = same_kind if by_classes and len(tasks) == 1 and not named else []
         chosen = _of_same_name(own, named) if named else _of_other_name(own, others)
         if chosen is None:
             unmatched[name] = _why_not(name, own, others, learned)
             continue
         if chosen.name != name:
             called[chosen.name] = name
-            why = "it has those classes" if own else "no label tells, and it is the first"
-            lines.append(f"target.{name} is taken for '{chosen.name}' of {chosen.source}: {why}")
+            why = "it has those classes" if own else "without labels, the first is taken"
+            lines.append(f"target.{name} is matched to '{chosen.name}' of {chosen.source}: {why}")
         if own != chosen.classes:
             found[name] = chosen.classes
             lines += _differences(name, own, chosen)
@@ -126,8 +126,8 @@ def _why_not(
     unknown = [c for c in own if first is not None and c not in first.classes]
     if first is not None and unknown:
         return (
-            f"{_listed(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of "
-            f"{first.source}.{first.name}, which has {_listed(first.classes)}; keep known classes "
+            f"{_listed(unknown)} {'is' if len(unknown) == 1 else 'are'} not among the classes of "
+            f"{first.source}.{first.name}: {_listed(first.classes)}; keep known classes "
             "by target.classes=[…]"
         )
     fitting = [each for each in others if set(own) <= set(each.classes)]
@@ -173,10 +173,10 @@ def _positions(own: Sequence[str], classes: Sequence[str]) -> Tensor:
     return torch.tensor([classes.index(name) for name in own] or [0])
 
 
-def renamed(feed: LabelledStreams, called: Mapping[str, str]) -> LabelledStreams:
-    """Return the feed with tasks of other names; their columns stay."""
+def renamed(streams: LabelledStreams, called: Mapping[str, str]) -> LabelledStreams:
+    """Return the streams with tasks renamed; their columns stay."""
     tasks = (
         replace(spec, name=called[spec.name], target=spec.column) if spec.name in called else spec
-        for spec in feed.tasks
+        for spec in streams.tasks
     )
-    return replace(feed, tasks=tuple(tasks))
+    return replace(streams, tasks=tuple(tasks))

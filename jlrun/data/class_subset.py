@@ -1,4 +1,4 @@
-"""Keep some classes of a data set's main task, in a chosen order."""
+"""Class subset: some classes of a data set's main task, in a chosen order."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class ClassSubset:
 
     @classmethod
     def choose(cls, dataset: Dataset, chosen: Sequence[Name] | None, where: str) -> ClassSubset:
-        """Return the subset of the classes named, or numbered, in ``chosen``.
+        """Return the subset of the classes in ``chosen``, given by names or numbers.
 
         Raises:
-            UserError: at ``where``, for a class that is unknown or named twice, or for none.
+            UserError: at ``where``, for an unknown class, a class named twice, or an empty list.
         """
         classes = dict(dataset.classes)
         if chosen is None:

@@ -1,9 +1,10 @@
-"""What every data set returns."""
+"""Data set: the object that every data set's function returns, and the report it adds to a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -11,21 +12,22 @@ from torch import Tensor
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.errors import Problem
+from jlrun.files.atomic import write_text
 
 
 class DatasetReport(Protocol):
-    """What a data set has to say of itself in a run."""
+    """Report on a data set: lines of the log, warnings, entries of results, files."""
 
     def lines(self, where: str) -> Sequence[str]:
-        """Return what is to be told when a run starts, of the data set at this config path."""
+        """Return log lines for the start of a run; ``where`` is the data set's config path."""
         ...
 
     def warnings(self) -> Sequence[str]:
-        """Return those of the lines, without that path, that make scores doubtful."""
+        """Return the lines, without that path, on what makes scores doubtful."""
         ...
 
     def to_json(self) -> Mapping[str, Any]:
-        """Return what belongs into ``result.json``."""
+        """Return the entry of ``result.json``."""
         ...
 
     def files(self) -> Mapping[str, str]:
@@ -47,16 +49,16 @@ class Dataset:
         test: rows of an official test split; None: one is split off ``train``.
         groups: int64, the group of each row of ``train``; rows of a group stay in one split. None:
             rows are independent.
-        fit: indices of the rows of ``train`` that are trained on -> the same rows in the same
-            order, with all that must be learned from those alone: vocabularies, levels, means.
-            None: there is no such thing, or it has been done.
-        adopt: specs that a model has learned already -> the data set, whose ``fit`` takes over
-            those of modalities that it has too, so that the model can read its rows.
+        fit: indices of the rows of ``train`` that are trained on -> the same data set, with
+            everything fitted that depends on those rows alone: vocabularies, levels, means.
+            None: nothing to fit, or fitted already.
+        adopt: specs of a trained model -> the data set, whose ``fit`` keeps these specs for the
+            modalities that both have, so that the model can read its rows.
         units: regression task -> mean and standard deviation of its training targets, in whose
-            units it is learned; a task without an entry is learned as it stands, unless its targets
-            are float64, which float32 outputs may not reach: their units are measured.
-        account: what the data set has to say of itself; None: nothing.
-        incomplete: what keeps it from being learned from alone, such as no labels; None: nothing.
+            units it is learned. A task without an entry is learned in its own units, unless its
+            targets are float64, whose range float32 outputs may not cover: then they are measured.
+        report: log lines, warnings and files on the data set; None: none.
+        incomplete: why no model can be trained on it alone, such as no labels; None: it can.
     """
 
     train: Rows
@@ -68,5 +70,28 @@ class Dataset:
     fit: Callable[[Tensor], Dataset] | None = None
     adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    account: DatasetReport | None = None
+    report: DatasetReport | None = None
     incomplete: Problem | None = None
+
+
+def report_lines(reports: Mapping[str, DatasetReport]) -> list[str]:
+    """Return the log lines of all data sets, each with the name of its stream."""
+    return [f"{name}: {line}" for name, report in reports.items() for line in report.lines(name)]
+
+
+def report_warnings(reports: Mapping[str, DatasetReport]) -> list[str]:
+    """Return the warnings of all data sets, each with the name of its stream."""
+    return [f"{name}: {line}" for name, report in reports.items() for line in report.warnings()]
+
+
+def write_reports(reports: Mapping[str, DatasetReport], directory: Path) -> None:
+    """Write the files of all data sets into a run directory.
+
+    Files of the target, or of the only data set, keep their names; others get their stream's name.
+    """
+    for name, report in reports.items():
+        plain = name == "target" or len(reports) == 1
+        for file, content in report.files().items():
+            path = Path(file)
+            own = f"{path.stem}_{name.replace('.', '_')}{path.suffix}"
+            write_text(directory / (file if plain else own), content)

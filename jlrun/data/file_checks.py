@@ -1,4 +1,4 @@
-"""Every file of a run is read before training: a broken one is found now, not in an hour."""
+"""Check of all files of a run before training: a broken file stops it now, not in an hour."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from jlrun.data.file_contents import FileContents
-from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.sources import available_cpus
-from jlrun.data.view import View
+from jlrun.data.view import MaskedLabels, View
 from jlrun.errors import Problem, UserError
 
 T = TypeVar("T")
@@ -23,10 +22,10 @@ _NAMED = 5  # bad files in a message
 
 
 def check_files(splits: Iterable[Rows]) -> None:
-    """Decode every file of the rows, in threads, unless that was done before and it is unchanged.
+    """Decode every file of the rows, in threads, unless it is unchanged since an earlier check.
 
     Raises:
-        UserError: with the number of files that can't be used, and the first of them.
+        UserError: with the number of broken files, and the first of them.
     """
     todo = dict[tuple[str, ...], Callable[[], object]]()
     for rows in splits:
@@ -55,15 +54,15 @@ def at_base(rows: Rows) -> tuple[Rows, Tensor]:
 
 
 def read_each(items: Sequence[T], read: Callable[[T], R], total: int | None = None) -> list[R]:
-    """Return what ``read`` makes of each item, in their order, by threads.
+    """Return ``read(item)`` for each item, in order, computed in threads.
 
     Args:
         items: such as paths.
         read: reads one.
-        total: of how many files the items are some, for the message; None: of themselves.
+        total: number of files in the error message; None: the number of items.
 
     Raises:
-        UserError: of the one that can't be read, or with the number of those and the first of them.
+        UserError: of the only broken item, or with their number and the first of them.
     """
 
     def attempt(item: T) -> R | UserError:

@@ -1,7 +1,7 @@
-"""What is in files, remembered from run to run: a file that was checked is not decoded again.
+"""Cache of file checks, shared by all runs: a file that was checked is not decoded again.
 
-A file is known by its path, size and time of change. What is kept of it, 64 bits of a hash of its
-content, is worth nothing to anyone else; the cache may be deleted at any time.
+A file is identified by path, size and time of change; the cache has 64 bits of a hash of its
+content. It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 
 from jlrun.files import limits as file_limits
 from jlrun.files.atomic import replace_shared
-from jlrun.files.cache import user_cache
+from jlrun.files.places import user_cache
 
-_VERSION = 1  # of how files are read
+_VERSION = 1  # of the code that reads files
 _MOST = 4_000_000  # records in a file of the cache
 
 
 class FileContents:
-    """Hashes of the contents of files that can be read, kept for each folder of folders."""
+    """Content hashes of readable files, one cache file for each parent of their folders."""
 
     def __init__(self) -> None:
         self._folder = user_cache() / "files"
@@ -31,7 +31,7 @@ class FileContents:
         self._new = defaultdict[str, dict[int, int]](dict)
 
     def get(self, path: str) -> int | None:
-        """Return the hash of a file's content; None where it is not known, or has changed since.
+        """Return the hash of a file's content; None if it is unknown, or the file has changed.
 
         Raises:
             OSError: if the file is not there.
@@ -43,10 +43,10 @@ class FileContents:
         return self._new[name].get(state) if found is None else found
 
     def add(self, path: str) -> int:
-        """Remember a file that can be read; return the hash of its content.
+        """Add a readable file; return the hash of its content.
 
         Raises:
-            OSError: if it can't.
+            OSError: if it can't be read.
         """
         state = _state(path)
         with open(path, "rb") as file:
@@ -56,18 +56,18 @@ class FileContents:
         return content
 
     def save(self) -> None:
-        """Keep what was added, if the cache can be written; another run may have added to it."""
+        """Merge the added files into the cache on disk, if it can be written."""
         for name, new in self._new.items():
             if not new:
                 continue
             merged = list((_read(self._folder / name) | new).items())[-_MOST:]
             table = np.array(merged, np.uint64)
-            with suppress(OSError):  # it only saves time
+            with suppress(OSError):  # the cache only saves time
                 replace_shared(self._folder / name, table.tobytes())
 
 
 def _name(path: str) -> str:
-    """Return the name of the cache's file for a path: one for each folder of folders."""
+    """Return the name of the cache file for a path: one for each parent of its folder."""
     folder = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     key = f"{_VERSION} {file_limits.limit()} {folder}"
     return hashlib.sha256(os.fsencode(key)).hexdigest()[:24]

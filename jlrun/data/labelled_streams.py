@@ -66,5 +66,5 @@ class LabelledStreams:
 
 
 def head_name(spec: TaskSpec) -> str:
-    """Return what a task's own head is called: its name; names of modules have no dots."""
+    """Return the name of a task's head: that of the task, without dots, as modules need."""
     return spec.name.replace(".", "/")

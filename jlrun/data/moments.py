@@ -1,4 +1,4 @@
-"""Mean and standard deviation of numbers, in float64, however far they are from 0."""
+"""Mean and standard deviation of numbers, in float64, exact also far from 0."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of the spread of numbers, the share that their distance in float64 may be.
+# Largest spacing of float64 at the numbers, as a share of their spread.
 _COARSE = 0.01
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of some numbers.
+    """Moments of some numbers.
 
     Attributes:
         mean: 0 without any number.
-        std: 1 where they are all the same, so that it can be divided by.
-        lost: whether float64 does not tell numbers of this size well enough apart; whole numbers
-            are exact up to 2⁵³.
+        std: 1 where all numbers are equal, so that it can be divided by.
+        lost: whether the spacing of float64 at this size is too coarse for their spread; whole
+            numbers are exact up to 2⁵³.
     """
 
     mean: float
@@ -30,7 +30,7 @@ class Moments:
 def moments(parts: Iterable[np.ndarray]) -> Moments:
     """Return the moments of all parts, arrays of any shape; NaN does not count.
 
-    Numbers are taken from the first one, and parts are merged as by Chan et al., "Algorithms for
+    The first number is subtracted from all, and parts are merged as by Chan et al., "Algorithms for
     Computing the Sample Variance", 1983: equal numbers have a spread of exactly 0.
     """
     count, origin, mean, squares, largest = 0, 0.0, 0.0, 0.0, 0.0
@@ -51,6 +51,6 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
         return Moments(0.0, 1.0)
     std = (squares / count) ** 0.5
     step = float(np.spacing(largest))
-    if std < 2 * step:  # what is left of equal numbers after rounding, or of different ones
+    if std < 2 * step:  # equal but for rounding
         return Moments(origin + mean, 1.0, lost=largest > 2**53)
     return Moments(origin + mean, std, lost=step > _COARSE * std)

@@ -1,4 +1,4 @@
-"""Which rows say the same, so that one of them is as good an answer as another."""
+"""Positives: rows with equal labels or equal text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LARGEST = 2**63 - 1
 
 
 def row_keys(batch: Batch, columns: Sequence[str] = ()) -> Tensor:
-    """Return a number per row, int64 ``(B,)``: rows with the same one at least 0 are alike.
+    """Return a key per row, int64 ``(B,)``: rows with equal keys from 0 on are positives.
 
     Those are rows with the same labels in all of ``columns``; without columns, rows with the same
-    text. A row that lacks a label, or its text, has a number below 0 and is like no other.
+    text. A row that lacks a label, or its text, has a key below 0, and is positive to no other row.
 
     Args:
         batch: rows; it has the columns among its targets, with classes.
@@ -39,7 +39,7 @@ def row_keys(batch: Batch, columns: Sequence[str] = ()) -> Tensor:
 
 
 def positives(one: Tensor, other: Tensor) -> Tensor:
-    """Return which of two sets of rows are alike by their keys: Bool ``(N, M)``."""
+    """Return which pairs of two sets of rows are positives by their keys, Bool ``(N, M)``."""
     return (one[:, None] == other) & (one >= 0)[:, None]
 
 
@@ -48,9 +48,9 @@ def _is_text(x: Tensor) -> bool:
 
 
 def _hashed(columns: Tensor) -> Tensor:
-    """Return a number from 0 on per row of int64 ``(B, C)``; zeros at the end don't count.
+    """Return a hash from 0 on per row of int64 ``(B, C)``; zeros at the end don't count.
 
-    Different rows share a number with a probability of about 2⁻⁶³.
+    Different rows collide with a probability of about 2⁻⁶³.
     """
     generator = torch.Generator().manual_seed(_SEED)
     factors = torch.randint(_LARGEST, (columns.shape[1],), generator=generator).to(columns.device)

@@ -124,7 +124,7 @@ class FileRows:
         """Decode a row.
 
         Raises:
-            UserError: if it can't be.
+            UserError: if it can't be decoded.
         """
         self._decode(row)
         if self._decode_targets is not None:
@@ -142,7 +142,7 @@ class FileRows:
 
 
 def deferred_column(count: int) -> Tensor:
-    """Return what stands for targets that are decoded with the inputs, ``(count, 0)``."""
+    """Return the placeholder for targets that are decoded with the inputs, ``(count, 0)``."""
     return torch.empty(count, 0)
 
 

@@ -1,4 +1,4 @@
-"""Which data sets each training step takes a batch from, where there are several."""
+"""Sampling of data sets: the streams that each training step takes a batch from."""
 
 # K streams, n_k batches in a pass over stream k, c_k batches of it in an epoch
 
@@ -19,10 +19,10 @@ Turn = tuple[int, ...]
 
 
 class Sampling(ABC):
-    """How many batches an epoch takes of each stream, and in which order.
+    """Sampling of streams: the number of batches of each in an epoch, and their order.
 
     Both are functions of n and the epoch alone: any step can be repeated without those before it.
-    Numbers of batches are fixed, not drawn: only their order is random.
+    Numbers of batches are fixed; only their order is random.
     """
 
     @abstractmethod
@@ -71,7 +71,7 @@ class RoundRobin(Sampling):
 
 
 class Proportional(Sampling):
-    """One stream in each step, each as often as it has batches: every row once in Σ n steps."""
+    """One stream in each step, in proportion to its batches: every row once in Σ n steps."""
 
     def counts(self, lengths: Sequence[int]) -> Turn:
         return tuple(lengths)
@@ -104,7 +104,7 @@ class Temperature(Sampling):
 
 
 class Alone(Sampling):
-    """The one stream there is, for a given number of steps.
+    """The only stream, for a given number of steps.
 
     Args:
         count: c_1.
@@ -137,8 +137,8 @@ def joint_batches(
 ) -> Iterator[dict[str, Batch]]:
     """Yield stream -> batch for training steps ``start`` to ``stop - 1``.
 
-    Each stream goes on where its last batch was, however many steps were taken from others.
-    ``seed`` is that of the order of all epochs.
+    Each stream continues after its last batch, whatever number of steps other streams took.
+    ``seed`` sets the order of all epochs.
     """
     names = list(streams)
     counts = sampling.counts([stream.steps_per_epoch for stream in streams.values()])
@@ -149,7 +149,7 @@ def joint_batches(
         return sampling.turns(counts, generator)
 
     def taken(step: int) -> list[int]:
-        """Return the batches that each stream has given before ``step``."""
+        """Return the number of batches taken from each stream before ``step``."""
         epoch, position = divmod(step, per_epoch)
         before = [k for turn in turns(epoch)[:position] for k in turn]
         return [epoch * count + before.count(k) for k, count in enumerate(counts)]

@@ -1,4 +1,4 @@
-"""Where a stream's raw batches come from: device memory, or files decoded when needed."""
+"""Sources of a stream's raw batches: device memory, or files decoded on demand."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class FetchingSource:
             sampler=indices,
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
-            # Without a generator of its own a loader draws from the global one.
+            # Without this generator a loader draws from the global one.
             generator=torch.Generator().manual_seed(_NO_DEFAULT_SEED),
         )
         with warnings.catch_warnings():
-            # Python 3.12 warns of forks beside threads; workers use none of this process's threads.
+            # Python 3.12 warns of forks in processes with threads; workers use none of them.
             warnings.filterwarnings("ignore", ".*use of fork.*", DeprecationWarning)
             iterator = iter(loader)
         try:
@@ -78,7 +78,7 @@ class FetchingSource:
 
 
 class _WholeBatches(Dataset[Any]):
-    """Maps an index tensor to the columns of a batch, or to the problems that prevent it.
+    """Map-style data set: index tensor -> columns of a batch, or the problems that prevent it.
 
     A loader re-raises a worker's exception with a traceback as its message: problems are returned.
     """

@@ -1,4 +1,4 @@
-"""What a model needs to know of an input before it sees any: one frozen spec per modality."""
+"""Specs of inputs: shapes, vocabularies and statistics of a modality, needed to build a model."""
 
 from __future__ import annotations
 
@@ -38,11 +38,10 @@ class TextSpec:
 
     Attributes:
         vocabulary: ``vocabulary[i]`` is the token with id ``i + 2``.
-        length: number of ids of a text; what is longer is cut, what is shorter ends in padding.
-        unit: what the tokens of a text are (`jlrun.data.reading.texts`): a ``word`` in lower case,
-        between
-            spaces; a ``token``: a word or a punctuation mark, in lower case; a ``character`` as it
-            stands; a ``subword`` of ``tokenizer``.
+        length: number of ids of a text; longer texts are cut, shorter ones padded at the end.
+        unit: kind of token (`jlrun.data.reading.texts`): a ``word`` between spaces, in lower case;
+            a ``token``: a word or punctuation mark, in lower case; a ``character``, unchanged; a
+            ``subword`` of ``tokenizer``.
         tokenizer: folder or name of the Hugging Face tokenizer of subwords.
     """
 
@@ -61,9 +60,9 @@ class TextSpec:
 class TabularSpec:
     """Cells of a row, ``(N + C,)``: N numbers, then C categories.
 
-    In memory a number is as it stands in the table, float64, NaN where it is missing; in a model it
-    is float32, standardised by ``mean`` and ``std`` (of training rows), NaN where it is missing. A
-    category is the index of its level plus 1, and 0 where it is missing or not among the levels.
+    In memory a number is the float64 of the table, in a model a float32, standardised by ``mean``
+    and ``std`` (of training rows); NaN where it is missing. A category is the index of its level
+    plus 1, and 0 where it is missing or not among the levels.
 
     Attributes:
         numbers: names of the N numeric columns.

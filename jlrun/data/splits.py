@@ -1,4 +1,4 @@
-"""Divide a data set into training, validation and test rows: seeded, stratified and disjoint."""
+"""Splits of a data set into training, validation and test rows: seeded, stratified, disjoint."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ ProperFraction = Annotated[float, Gt(0), Lt(1)]
 
 @dataclass(frozen=True)
 class Subset:
-    """Which rows of a data set are used, and for what. The main task is a data set's first.
+    """Choice of a data set's rows for the splits. The main task is a data set's first.
 
     Attributes:
         shots: training rows per class of the main task; None: all.
         val_shots: the same for validation.
         classes: the main task's classes to keep, by name or index, relabelled in this order; None:
-            all. Rows whose main task is unlabelled are left out with the classes that are.
+            all. Rows without a label of the main task are left out with the other classes.
         limit: at most this many training rows, each class keeping its share; None: all.
         val_fraction: share of the training rows, where there is no official validation split.
         test_fraction: share of all rows, where there is no official test split.
@@ -62,14 +62,13 @@ class Subset:
 
 @dataclass(frozen=True)
 class Splits:
-    """Disjoint rows to learn from, to select by and to report on.
+    """Disjoint rows for training, model selection and test.
 
     Attributes:
         train, val, test: the rows.
-        pool: all training rows, without regard to ``shots`` and ``limit``, whose labels are not
-            to be used.
+        pool: all training rows, whatever ``shots`` and ``limit``; their labels must not be used.
         modalities: modality -> spec, image statistics included (of the training rows).
-        classes: task -> class names, those of the main task in the order that was asked for.
+        classes: task -> class names, those of the main task in the order of `Subset.classes`.
         units, account: of the data set.
     """
 
@@ -80,7 +79,7 @@ class Splits:
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    account: DatasetReport | None = None
+    report: DatasetReport | None = None
 
 
 def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:
@@ -97,8 +96,8 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
             of these rows that can't be read.
     """
     chosen = ClassSubset.choose(dataset, subset.classes, f"{where}.classes")
-    # Divided first, and only then reduced to the chosen classes: a source and a target that are
-    # subsets of one data set have the same division, so that neither trains on the other's test.
+    # Divided first, then reduced to the chosen classes: a source and a target that are subsets of
+    # one data set have the same division, so that neither trains on the other's test rows.
     train, val, test = (
         _chosen(view, chosen, where, kind)
         for view, kind in zip(
@@ -118,7 +117,7 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
     check_files((train, val, test))
     modalities = measure_missing_statistics(dataset.modalities, train)
     units = {**_measured_units(train, classes), **dataset.units}
-    return Splits(train, val, test, pool, modalities, classes, units, dataset.account)
+    return Splits(train, val, test, pool, modalities, classes, units, dataset.report)
 
 
 def _measured_units(
@@ -184,7 +183,7 @@ def _divide(
     count = round(fraction * len(view))
     if count == 0:
         raise UserError.of(
-            where, f"{fraction} of {len(view)} rows is no row; use a larger fraction or more rows"
+            where, f"{fraction} of {len(view)} rows is 0 rows; use a larger fraction or more rows"
         )
     if count == len(view):
         raise UserError.of(
@@ -195,7 +194,7 @@ def _divide(
     else:
         part = draw_groups(dataset.groups[view.indices], count, generator)
         if len(part) in (0, len(view)):
-            raise UserError.of(where, f"{fraction} of the groups is none or all; they are too few")
+            raise UserError.of(where, f"{fraction} of the groups is none or all: too few groups")
     return view.take(_others(part, len(view))), view.take(part)
 
 
@@ -224,7 +223,7 @@ def _shots(
     if fewest < shots:
         raise UserError.of(
             where,
-            f"{shots} rows per class asked for, but class '{names[int(counts.argmin())]}' has "
+            f"{shots} rows per class are set, but class '{names[int(counts.argmin())]}' has "
             f"{fewest} {kind} rows. Use at most {fewest}, or leave the class out with classes=[…]",
         )
     generator = _generator(seed, f"{kind} shots")

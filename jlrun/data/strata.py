@@ -1,4 +1,4 @@
-"""Draw rows so that every class keeps its share."""
+"""Stratified draws of rows: every class keeps its share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def class_column(rows: Rows, task: str) -> Tensor:
 
 
 def has_class_column(rows: Rows, task: str, classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether each row has one class: not so in regression and multilabel tasks."""
+    """Whether each row has one class, unlike in regression and multilabel tasks."""
     return bool(classes[task]) and rows.targets[task].ndim == 1
 
 
@@ -30,8 +30,8 @@ def strata(rows: Rows, classes: Mapping[str, tuple[str, ...]]) -> Tensor:
     """Return the stratum of every row, int64 ``(N,)``, numbered from 0.
 
     A stratum is a combination of the classes of all tasks if all that occur are frequent enough,
-    otherwise a class of the main task. Rows that are unlabelled count as a class of their own. All
-    rows are one stratum if the main task has no classes.
+    otherwise a class of the main task. Unlabelled rows count as a separate class. All rows are one
+    stratum if the main task has no classes.
     """
     tasks = [task for task in classes if has_class_column(rows, task, classes)]
     main = next(iter(classes))
@@ -47,7 +47,7 @@ def strata(rows: Rows, classes: Mapping[str, tuple[str, ...]]) -> Tensor:
 def draw_share(strata: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return ``count`` positions, ascending, drawn from each stratum in proportion to its size.
 
-    Rounded by largest remainder; which of equal remainders is rounded up is drawn too.
+    Rounded by largest remainder, with ties broken at random.
     """
     sizes = strata.bincount()
     quotas = sizes.double() * count / max(len(strata), 1)
@@ -81,8 +81,8 @@ def draw_groups(groups: Tensor, count: int, generator: torch.Generator) -> Tenso
 def draw_each(classes: Tensor, shots: int, num_classes: int, generator: torch.Generator) -> Tensor:
     """Return positions of ``shots`` rows per class, ascending; unlabelled rows are never drawn.
 
-    Every class must have that many. The rows drawn for fewer shots from an equal generator are
-    among them.
+    Every class must have that many. Equal generators draw nested rows: those of fewer shots are
+    among those of more.
     """
     return _draw(classes, torch.full((num_classes,), shots), generator)
 

@@ -1,4 +1,4 @@
-"""Endless, exactly resumable batches of a split."""
+"""Streams: endless, exactly resumable batches of a split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jlrun.seeding import derive_seed
 
 NO_AUGMENT = Augment()
 
-# float inputs in [0, 1], a generator, what the rows are -> augmented versions of the inputs
+# float inputs in [0, 1], a generator, specs -> augmented versions of the inputs
 MakeViews = Callable[[Batch, Generator, Mapping[str, Spec]], tuple[Mapping[str, Tensor], ...]]
 
 
@@ -31,19 +31,19 @@ class Stream:
 
     Training step ``s`` is position ``s % steps_per_epoch`` of epoch ``s // steps_per_epoch``. The
     order of an epoch depends on ``(seed, name, epoch)`` alone, the augmentation of a step on
-    ``(seed, name, step)``: any step can be repeated without what came before it. The batches are
-    the same whether rows are held in memory or fetched.
+    ``(seed, name, step)``: any step can be repeated without those before it. The batches are the
+    same whether rows are held in memory or fetched.
 
     Args:
         name: of the stream, such as ``source``; streams of other names are ordered differently.
         rows: the split.
-        specs: modality -> what the rows are; modalities without an entry are left out.
-        model_specs: modality -> what the model takes, where that differs.
+        specs: modality -> spec of the rows; modalities without an entry are left out.
+        model_specs: modality -> spec of the model, where it differs.
         batch_size: rows per training step; all rows where there are fewer.
         seed: of order and augmentation.
         device: where batches are used.
-        augment: of training batches; None: nothing.
-        views: makes augmented views of the inputs of training batches; None: none.
+        augment: augmentation of training batches; None: none.
+        views: makes augmented views of the inputs of training batches; None: no views.
         labelled: whether batches have targets.
         memory_budget: bytes of decoded inputs up to which all rows are kept on the device.
         workers: processes that decode the rows of a larger split.
@@ -81,7 +81,7 @@ class Stream:
         self._make_views = views
         self._labelled = labelled
         if labelled:
-            _refuse_to_move_images(name, self._augment, rows)
+            _check_images_stay_with_maps(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
         self._transform = InputTransform(specs, model_specs or {}, device, channels_last)
@@ -124,7 +124,7 @@ class Stream:
             yield self._transform(replace(augmented, views=views))
 
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
-        """Yield all rows once, in their order and as they are; the last batch may be smaller.
+        """Yield all rows once, in order and unaugmented; the last batch may be smaller.
 
         Raises:
             UserError: if an input can't be read.
@@ -181,7 +181,7 @@ class Stream:
         return FetchingSource(self.rows, self._device, self._workers)
 
 
-def _refuse_to_move_images(name: str, augment: Augment, rows: Rows) -> None:
+def _check_images_stay_with_maps(name: str, augment: Augment, rows: Rows) -> None:
     maps = tasks_with_maps(rows)
     if maps and augment != NO_AUGMENT:
         raise UserError.of(

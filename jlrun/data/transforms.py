@@ -1,4 +1,4 @@
-"""From raw rows to what a model takes: floats, of the model's sizes, normalised."""
+"""Input transforms: from raw rows to normalised floats of a model's sizes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _unit(x: Tensor) -> Tensor:
 
 
 class InputTransform:
-    """Brings the modalities of a data set, and only these, into the form that a model expects.
+    """Transform of a data set's modalities, and only these, into the inputs of a model.
 
     Args:
-        specs: modality -> what the rows are.
-        model_specs: modality -> what the model takes; where absent, what the rows are.
+        specs: modality -> spec of the rows.
+        model_specs: modality -> spec of the model; where absent, that of the rows.
         device: of the batches.
-        channels_last: whether images lie in memory channel by channel of each pixel.
+        channels_last: whether images have the channels-last memory format.
 
     Raises:
         UserError: if images or audio can't be converted.
@@ -112,7 +112,7 @@ def fit_length(waves: Tensor, num_samples: int) -> Tensor:
 def _statistics(spec: ImageSpec, target: Spec, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the converted channels, ``(C, 1, 1)`` each.
 
-    That of luma takes the colours as fully correlated, which they nearly are in natural images.
+    The deviation of luma treats the colours as fully correlated, nearly true of natural images.
     """
     assert isinstance(target, ImageSpec)
     mean = to_channels(torch.tensor(spec.mean).view(1, -1, 1, 1), target.channels)[0]

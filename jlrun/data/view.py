@@ -1,4 +1,4 @@
-"""Some rows of a data set, in a given order."""
+"""Views of a data set's rows: a selection in a given order, and rows with some labels masked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jlrun.data.rows import Rows
 
 
 class View:
-    """The rows of ``rows`` at ``indices``, themselves `Rows`; nothing is copied but the targets.
+    """View of ``rows`` at ``indices``; only targets are copied.
 
     Args:
-        rows: what is looked at.
+        rows: the viewed rows.
         indices: int64 ``(N,)``, positions in ``rows``.
         relabel: task -> int64 ``(C,)``, the new label of each old one. Every labelled row of the
             view must have an old label in the range; unlabelled ones get the filler 0.
@@ -38,7 +38,7 @@ class View:
 
     @property
     def base(self) -> Rows:
-        """What is looked at."""
+        """The viewed rows."""
         return self._rows
 
     @property
@@ -79,7 +79,7 @@ class View:
         return View(self._rows, self.indices, {**self._relabel, **composed})
 
     def over(self, rows: Rows) -> View:
-        """Return the same view of ``rows``, which are those of this one in another form."""
+        """Return the same view of ``rows``, another form of the viewed rows."""
         return View(rows, self.indices, self._relabel)
 
     def _target(self, task: str, target: Tensor) -> Tensor:
@@ -87,3 +87,49 @@ class View:
             return target
         known = self._labelled.get(task, torch.ones(len(target), dtype=torch.bool))
         return self._relabel[task][torch.where(known, target.long(), 0)].to(target.dtype)
+
+
+class MaskedLabels:
+    """View of ``rows`` without the labels of rows outside ``known``.
+
+    Args:
+        rows: the viewed rows.
+        known: Bool ``(N,)``, the rows whose labels may be used.
+    """
+
+    def __init__(self, rows: Rows, known: Tensor) -> None:
+        assert len(known) == len(rows), "one entry for each row"
+        self._rows, self._known = rows, known
+        self._labelled = _masks(rows.targets, rows.labelled, known)
+
+    @property
+    def base(self) -> Rows:
+        """The viewed rows."""
+        return self._rows
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        return self._rows.targets
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]:
+        return self._labelled
+
+    @property
+    def num_bytes(self) -> int:
+        return self._rows.num_bytes
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fetch(self, rows: Tensor) -> Batch:
+        """Return the raw rows at the indices ``rows`` of shape ``(N,)``, on the CPU."""
+        batch = self._rows.fetch(rows)
+        return replace(batch, labelled=_masks(batch.targets, batch.labelled, self._known[rows]))
+
+
+def _masks(
+    targets: Mapping[str, Tensor], labelled: Mapping[str, Tensor], known: Tensor
+) -> dict[str, Tensor]:
+    everywhere = torch.ones_like(known)
+    return {task: labelled.get(task, everywhere) & known for task in targets}

@@ -1,4 +1,4 @@
-"""What a data set of one's own must return, checked before anything is made of it."""
+"""Check of what a user's data set function returns, before it is used."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ROWS = ("targets", "labelled", "num_bytes", "fetch", "__len__")
 
 
 def well_formed(found: Any, target: str, where: str) -> Dataset:
-    """Return what a data set's function returned.
+    """Return the data set, after a check of its type and parts.
 
     Args:
-        found: what it returned.
+        found: what the function returned.
         target: path of the function.
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: if it is no `Dataset`, or one whose parts are something else.
+        UserError: if it is not a `Dataset`, or its parts have other types.
     """
     if not isinstance(found, Dataset):
         expected = "jlrun.data.dataset.Dataset(train, modalities, classes)"
@@ -31,8 +31,10 @@ def well_formed(found: Any, target: str, where: str) -> Dataset:
         raise UserError.of(f"{where}._target_", message)
     problems = [*_wrong_rows(found), *_wrong_names(found)]
     if problems:
-        said = [Problem(f"{where}._target_", f"of what '{target}' returned, {p}") for p in problems]
-        raise UserError(said)
+        wrong = [
+            Problem(f"{where}._target_", f"of what '{target}' returned, {p}") for p in problems
+        ]
+        raise UserError(wrong)
     return found
 
 
@@ -68,7 +70,7 @@ def _wrong_names(dataset: Dataset) -> Iterator[str]:
 
 
 def _kind(found: Any) -> str:
-    """Return what something is, in words."""
+    """Return the type of an object in words."""
     if found is None:
         return "nothing"
     size = f" of {len(found)}" if isinstance(found, tuple | list | dict) else ""

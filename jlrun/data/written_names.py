@@ -1,5 +1,5 @@
-"""Names that a shell, Hydra or YAML reads as numbers or the like: ``1_2`` as 12, ``10_19`` as 1019,
-``1e5`` as 100000.0, ``010`` as 8, ``true``, ``null``."""
+"""Names as written in a config: shell, Hydra or YAML read ``1_2`` as 12, ``10_19`` as 1019,
+``1e5`` as 100000.0, ``010`` as 8, and ``true`` and ``null`` as values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from jlrun.errors import UserError
 
-# What a name may have become on its way through a config.
+# Types that a name may have after parsing of a config.
 Name = str | int | float | bool | None
 # Keys whose value is a list of names.
 _SEVERAL = ("classes", "unseen", "targets")
@@ -34,17 +34,16 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
 def find_name(
     given: Name, names: Sequence[str], where: str, *, positions: bool = False
 ) -> int | None:
-    """Return the position of the name that is ``given``, or that was read as ``given``; None if
-    there is none.
+    """Return the position of the name that is ``given``, or that parses to ``given``; else None.
 
     Args:
-        given: as it stands in a config.
+        given: the parsed value in a config.
         names: distinct.
         where: config path of ``given``, for errors.
-        positions: whether a whole number may also be a position; names go before.
+        positions: whether a whole number may also be a position; names take precedence.
 
     Raises:
-        UserError: if several names may be meant, or a name and a position.
+        UserError: if several names match, or a name and a position.
     """
     if isinstance(given, str) and given in names:
         return list(names).index(given)
@@ -63,7 +62,7 @@ def find_name(
 
 
 def quoting(where: str, name: str) -> str:
-    """Say how a name is written so that it stays one."""
+    """Return a hint on how to quote a name that looks like a number."""
     key = re.sub(r"\.\d+$", "", where)
     several = key != where or key.endswith(_SEVERAL)
     value = f'["{name}"]' if several else f'"{name}"'
@@ -71,7 +70,7 @@ def quoting(where: str, name: str) -> str:
 
 
 def readings(name: str) -> Iterator[Name]:
-    """Yield what a config may make of a name."""
+    """Yield the values that a config may parse a name to."""
     if name.lower() in _WORDS:
         yield _WORDS[name.lower()]
     plain = name.replace("_", "") if name[:1] != "_" else name
@@ -81,7 +80,7 @@ def readings(name: str) -> Iterator[Name]:
 
 
 def _may_be(name: str, given: Name) -> bool:
-    if isinstance(given, str):  # the key of a mapping was a number before it was text
+    if isinstance(given, str):  # keys of mappings are numbers turned back to text
         return any(given == str(value) for value in readings(name))
     return any(_same(value, given) for value in readings(name))
 

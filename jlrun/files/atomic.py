@@ -1,4 +1,4 @@
-"""Files that are complete or absent, and what is wrong with one that is neither."""
+"""Atomic files: complete or absent, with one-line errors for damaged ones."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ REWRITE = "delete it, and `jlrun resume` writes it anew"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``path`` so that a reader, or a kill, finds the old content or all of the new.
+    """Write ``path`` atomically: readers and kills find the old or the new content, whole.
 
     Raises:
-        OSError: if the disk is full, or the place can't be written; the old content still stands.
+        OSError: if the disk is full, or the place can't be written; the old content remains.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, text.encode("utf-8"))
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of a file at once; see `write_text`."""
+    """Replace a file by ``content`` atomically; see `write_text`."""
     _replace_by(path.with_name(f".{path.name}.new"), path, content)
 
 
 def replace_shared(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of a file that several processes may write at once."""
+    """Replace a file by ``content`` atomically, also while other processes write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, content)
 
 
 def _replace_by(partial: Path, path: Path, content: bytes) -> None:
-    # Made anew: a link that stands there in the folder of someone else's run is not followed.
+    # A new file: a link planted in the folder of someone else's run is not followed.
     partial.unlink(missing_ok=True)
     try:
         write_bytes(partial, content)
@@ -56,10 +56,10 @@ def _replace_by(partial: Path, path: Path, content: bytes) -> None:
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write a file and have the disk hold it.
+    """Write a file and sync it to the disk.
 
     Raises:
-        OSError: naming the file, if there is no room for it.
+        OSError: naming the file, if the disk is full.
     """
     try:
         with path.open("wb") as file:
@@ -71,7 +71,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 def with_name(error: OSError, path: Path) -> OSError:
-    """Return the error with the name of its file, which writing to an open one leaves out."""
+    """Return the error with the name of its file, which errors of open files lack."""
     return error if error.filename else OSError(error.errno, error.strerror, str(path))
 
 
@@ -88,11 +88,11 @@ def read_json(
 
     Args:
         path: the file.
-        shape: what must be in it; more may be.
-        fix: what to do where it is damaged.
+        shape: required entries; others are allowed.
+        fix: what to do if it is damaged.
 
     Raises:
-        UserError: if it is missing, damaged, no object, or not of that shape.
+        UserError: if it is missing, damaged, not an object, or of another shape.
     """
     with reading(path, fix):
         content = parse_json(read_bounded(path))
@@ -105,10 +105,10 @@ def read_json(
 
 @contextmanager
 def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
-    """Turn what goes wrong with the content of a file into one line.
+    """Turn errors in the content of a file into one line.
 
     Raises:
-        UserError: for whatever says that the file is not as jlrun wrote it.
+        UserError: for any error that shows that the file is not as jlrun wrote it.
     """
     try:
         yield
@@ -119,7 +119,7 @@ def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
     except OSError as error:
         raise UserError.of(str(path), f"can't be read ({error.strerror})") from error
     except (
-        ValueError,  # JSON's own, Pydantic's and that of text which is no UTF-8 are such
+        ValueError,  # also the errors of JSON, Pydantic and UTF-8
         TypeError,
         LookupError,
         AttributeError,
@@ -131,17 +131,17 @@ def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
 def copy_folder(
     source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]], leave: str
 ) -> bool:
-    """Copy ``source`` so that ``folder`` is complete or absent; one that is there already stays.
+    """Copy ``source`` atomically; an existing ``folder`` is kept.
 
     Args:
-        source: a folder that nobody writes to.
-        folder: where the copy goes.
-        partial: beside ``folder``, of no other process: where the copy grows; a kill may leave it.
+        source: a folder that no process writes to.
+        folder: the destination.
+        partial: temporary folder next to ``folder``, of this process alone; a kill may leave it.
         extra: file name -> content of JSON files to add.
-        leave: pattern of names that are not copied.
+        leave: pattern of names to skip.
 
     Returns:
-        whether the copy is what stands there now.
+        whether ``folder`` is this copy.
     """
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -153,7 +153,7 @@ def copy_folder(
                 sync(path)
         os.rename(partial, folder)
     except OSError:
-        if folder.exists():  # as a folder that is not empty answers a rename onto it
+        if folder.exists():  # renaming onto a folder that is not empty fails
             return False
         raise
     finally:
@@ -162,7 +162,7 @@ def copy_folder(
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
+    """Sync a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,9 @@
-"""YAML and JSON of files that may come from anyone, read within bounds.
+"""Bounded readers of YAML and JSON from untrusted files.
 
-A file of a few lines can name more than any memory holds: YAML by aliases of aliases, both formats
-by nesting that a recursive reader follows until the stack ends. What jlrun writes has no alias, no
-tag, no key twice and little depth, so a file of a run that has any was not written by it. In a
-user's own YAML aliases are of use: there, what they stand for is counted before it is built.
+A few lines can expand beyond any memory: YAML by aliases of aliases, both formats by nesting that
+overflows the stack of a recursive reader. Files that jlrun writes have no aliases, tags, duplicate
+keys or deep nesting, so these are errors in files of a run. In a user's YAML aliases are allowed:
+their expanded size is counted before they are built.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Refused(Exception):
-    """What is wrong with a text, in a line."""
+    """Fault of a text, in one line."""
 
 
 class _PlainLoader(_Parser):
-    """PyYAML's safe loader, which takes no key twice."""
+    """PyYAML's safe loader, without duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return a mapping.
 
         Raises:
-            ConstructorError: if it has a key twice.
+            ConstructorError: for a duplicate key.
         """
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
             raise yaml.constructor.ConstructorError(
-                None, None, "a key stands twice in one mapping", node.start_mark
+                None, None, "a key occurs twice in one mapping", node.start_mark
             )
         return mapping
 
@@ -51,8 +51,8 @@ def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file that jlrun wrote.
 
     Raises:
-        UserError: if it can't be read, or has what jlrun does not write: aliases, tags, keys that
-            stand twice, great depth or length.
+        UserError: if it can't be read, or has what jlrun does not write: aliases, tags, duplicate
+            keys, excessive depth or length.
     """
     text = _text(path)
     try:
@@ -62,14 +62,14 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML text says, of what jlrun writes.
+    """Return the content of a YAML text that jlrun wrote.
 
     Raises:
-        ValueError: if it has what jlrun does not write: aliases, tags, keys that stand twice, great
+        ValueError: if it has what jlrun does not write: aliases, tags, duplicate keys, excessive
             depth or length.
     """
     try:
-        _refuse_wild(text)
+        _check_plain(text)
         return yaml.load(text, Loader=_PlainLoader)
     except (_Refused, yaml.YAMLError, RecursionError, OverflowError) as error:
         raise ValueError(" ".join(str(error).split())) from error
@@ -79,7 +79,7 @@ def read_json(path: Path) -> Any:
     """Return the content of a JSON file.
 
     Raises:
-        UserError: if it can't be read, or has numbers that JSON has not, or great depth or length.
+        UserError: if it can't be read, has numbers outside JSON, or excessive depth or length.
     """
     try:
         return parse_json(_text(path))
@@ -90,10 +90,10 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """Return what strict JSON says.
+    """Return the content of a text in strict JSON.
 
     Raises:
-        ValueError: if it is none, or too deep.
+        ValueError: if it is not JSON, or too deep.
     """
     try:
         return json.loads(text, parse_constant=_not_a_number)
@@ -101,12 +101,12 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def refuse_expansion(path: Path, most: int = MOST_COMPOSED) -> None:
-    """Refuse a user's YAML whose aliases stand for more than a config can hold.
+def check_expansion(path: Path, most: int = MOST_COMPOSED) -> None:
+    """Check that the aliases of a user's YAML expand to a reasonable size.
 
     Raises:
-        UserError: if they do, or one stands for what it is in; also for great depth or length. What
-            else is wrong with the file is left to its reader.
+        UserError: if they don't, or one contains itself; also for excessive depth or length. Other
+            faults of the file are left to its reader.
     """
     text = _text(path)
     try:
@@ -118,7 +118,7 @@ def refuse_expansion(path: Path, most: int = MOST_COMPOSED) -> None:
 
 
 class _Expansion:
-    """Counts the nodes of a YAML text as if each alias were what it stands for."""
+    """Counter of the nodes of a YAML text with all aliases expanded."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -129,12 +129,12 @@ class _Expansion:
         """Follow all events.
 
         Raises:
-            _Refused: as soon as there are too many nodes, or they are too deep.
+            _Refused: at the first node that is too many, or too deep.
         """
         for event in events:
             if isinstance(event, yaml.AliasEvent):
                 if event.anchor not in self._known:
-                    raise _Refused(f"the alias *{event.anchor} stands within what it stands for")
+                    raise _Refused(f"the alias *{event.anchor} contains itself")
                 self._add(*self._known[event.anchor])
             elif isinstance(event, yaml.CollectionStartEvent):
                 self._open.append([event.anchor, 1, 1])
@@ -144,7 +144,7 @@ class _Expansion:
                 anchor, size, height = self._open.pop()
                 self._close(anchor, size, height)
             elif isinstance(event, yaml.ScalarEvent):
-                _refuse_long_number(event)
+                _check_number_length(event)
                 self._close(event.anchor, 1, 1)
             if len(self._open) > DEEPEST:
                 raise _Refused(f"it is nested more than {DEEPEST} deep")
@@ -164,8 +164,8 @@ class _Expansion:
             raise _Refused(f"it is nested more than {DEEPEST} deep")
 
 
-def _refuse_wild(text: str) -> None:
-    """Refuse what jlrun does not write."""
+def _check_plain(text: str) -> None:
+    """Check that a text has nothing that jlrun does not write."""
     depth = nodes = 0
     for event in _events(text):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -173,7 +173,7 @@ def _refuse_wild(text: str) -> None:
         if getattr(event, "tag", None) not in (None, "!"):
             raise _Refused(f"it has a tag, {_at(event)}, and jlrun writes none")
         if isinstance(event, yaml.ScalarEvent):
-            _refuse_long_number(event)
+            _check_number_length(event)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         nodes += isinstance(event, yaml.NodeEvent)
@@ -187,8 +187,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
     yield from yaml.parse(text, Loader=_Parser)
 
 
-def _refuse_long_number(event: yaml.ScalarEvent) -> None:
-    """Refuse numbers that take long to read: Python's whole numbers have no bound."""
+def _check_number_length(event: yaml.ScalarEvent) -> None:
+    """Check the length of a number: Python's whole numbers are unbounded and slow to parse."""
     value = event.value
     if event.implicit[0] and len(value) > LARGEST_NUMBER and value[0] in "+-.0123456789":
         raise _Refused(f"it has a number of {len(value):,} characters, {_at(event)}")
@@ -199,11 +199,11 @@ def _at(event: yaml.Event) -> str:
 
 
 def read_bounded(path: Path) -> str:
-    """Return the text of a regular file of a size that such files have.
+    """Return the text of a regular file of bounded size.
 
     Raises:
         OSError, UnicodeDecodeError: if it can't be read as text.
-        UserError: if it is no regular file, or too large.
+        UserError: if it is not a regular file, or too large.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):

@@ -1,8 +1,8 @@
-"""How much memory the content of files may take, so that a small file can't fill all of it.
+"""Limits on the memory of decoded files, so that a small file can't fill all of it.
 
-The bound is ``engine.memory_budget``: of each file when decoded, and of the large files that
-threads decode at the same time. It belongs to the process, as PyTorch's number of threads does;
-processes that a data loader starts by forking inherit it.
+The bound is ``engine.memory_budget``: for each decoded file, and for all large files that threads
+decode at the same time. It is global to the process, like PyTorch's number of threads; forked
+processes of data loaders inherit it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from threading import Condition
 from jlrun.errors import UserError
 
 DEFAULT = 4 * 2**30
-_ALWAYS = 2**20  # bytes that a file may take whatever the budget
+_ALWAYS = 2**20  # bytes allowed for a file under any budget
 _COUNTED = 2**24  # a smaller file does not wait for others
 
 _limit = DEFAULT
@@ -26,7 +26,7 @@ _changed = Condition()
 def bound_files(memory_budget: int) -> None:
     """Set the bound to ``memory_budget`` bytes; 0, which keeps no rows in memory, sets the default.
 
-    A file of at most a megabyte is never refused.
+    A file of at most a megabyte is always allowed.
     """
     global _limit
     _limit = max(memory_budget, _ALWAYS) if memory_budget else DEFAULT
@@ -37,16 +37,16 @@ def limit() -> int:
     return _limit
 
 
-def require_room(path: str | Path, num_bytes: int, what: str) -> None:
-    """Refuse a file that takes more than the bound.
+def check_room(path: str | Path, num_bytes: int, what: str) -> None:
+    """Check that a file fits in the bound.
 
     Args:
         path: of the file.
-        num_bytes: that its content takes in memory.
-        what: its size in words that are put before the number of bytes.
+        num_bytes: size of its content in memory.
+        what: its size in words, for the message.
 
     Raises:
-        UserError: if it does; it names the budget.
+        UserError: naming the budget, if it does not.
     """
     if num_bytes > _limit:
         raise UserError.of(
@@ -58,13 +58,13 @@ def require_room(path: str | Path, num_bytes: int, what: str) -> None:
 
 @contextmanager
 def room_for(path: str | Path, num_bytes: int, what: str) -> Iterator[None]:
-    """Hold ``num_bytes`` while a file is decoded; a large one waits until there is room.
+    """Reserve ``num_bytes`` while a file is decoded; a large file waits for room.
 
     Raises:
-        UserError: as `require_room`.
+        UserError: as `check_room` does.
     """
     global _in_use
-    require_room(path, num_bytes, what)
+    check_room(path, num_bytes, what)
     if num_bytes < _COUNTED:
         yield
         return

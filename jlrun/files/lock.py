@@ -1,7 +1,7 @@
-"""A lock on a folder: one process at a time writes to a run.
+"""Lock on a folder: one process at a time writes to a run.
 
-It is the operating system's (``flock``, by `filelock`): it ends with its process, also when that is
-killed, so that nothing is left to clean up. Reading takes no lock.
+The operating system's lock (``flock``, by `filelock`) ends with its process, also when that is
+killed, so that nothing remains to clean up. Readers take no lock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Held(UserError):
 
 @contextmanager
 def held(folder: Path, where: str) -> Iterator[None]:
-    """Hold a folder, making it where it does not exist; one that stays empty is removed.
+    """Lock a folder, creating it if it does not exist; removed again if it stays empty.
 
     Args:
         folder: of a run or a sweep.
@@ -38,7 +38,7 @@ def held(folder: Path, where: str) -> Iterator[None]:
 
     Raises:
         Held: if another process holds it.
-        UserError: if it can't be written; errors of the file system within mean the same.
+        UserError: if it can't be written, also for errors of the file system within the block.
     """
     run = RunDirectory(folder)
     with writable(where, folder):
@@ -53,11 +53,11 @@ def held(folder: Path, where: str) -> Iterator[None]:
 
 @contextmanager
 def held_output(output: Path, where: str) -> Iterator[None]:
-    """Hold a file or folder that appears as a whole, by a lock beside it.
+    """Lock a file or folder that is written atomically, by a lock file next to it.
 
     Raises:
         Held: if another process writes it.
-        UserError: if it can't be written; errors of the file system within mean the same.
+        UserError: if it can't be written, also for errors of the file system within the block.
     """
     output = output.resolve()
     lock = output.with_name(f".{output.name}.lock")
@@ -81,7 +81,7 @@ def _locked(lock: Path, holder: Path, where: str, what: Path) -> Iterator[None]:
         message = f"'{what}' is in use by {_holder(holder)}; wait until it ends, or stop it"
         raise Held([Problem(where, message)]) from None
     try:
-        with suppress(OSError):  # what others are told is worth less than the work
+        with suppress(OSError):  # the note on the holder is optional
             holder.write_text(json.dumps(_ourselves()), encoding="utf-8")
         yield
     finally:
@@ -108,7 +108,7 @@ def _holder(file: Path) -> str:
 
 
 def _remove_unused(run: RunDirectory, made: list[Path]) -> None:
-    """Remove the folders that were made for nothing."""
+    """Remove the folders that were created and stayed empty."""
     if run.path not in made:
         return
     with suppress(OSError):

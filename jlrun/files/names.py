@@ -1,4 +1,4 @@
-"""Names that files and terminals can take."""
+"""Names that are valid for files and terminals."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _ESCAPED = re.compile(f"(?![\\n\\t])[{_CONTROLS}{_SURROGATES}{_BIDI}]")
 
 
 def printable(text: str) -> str:
-    """Return a text for the terminal: what would steer it is escaped, but line breaks and tabs."""
+    """Return a text for the terminal, with control characters except newline and tab escaped."""
     return _ESCAPED.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def name_problems(where: str, kind: str, names: Iterable[str], on_disk: bool) -> list[Problem]:
-    """Return what is wrong with names that results, figures and the terminal show.
+    """Return problems of names that results, figures and the terminal show.
 
     Args:
         where: config path.
-        kind: what is named, such as ``class``.
-        names: of them.
-        on_disk: whether files are named after them.
+        kind: kind of thing, such as ``class``.
+        names: the names.
+        on_disk: whether they become file names.
     """
     found = []
     for name in names:

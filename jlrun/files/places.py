@@ -1,4 +1,4 @@
-"""Places to write to: what is wrong with one before any work, and what a full disk means."""
+"""Places to write to: checks before any work, one-line errors, and a reserve for full disks."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ def writable(where: str, place: Path) -> Iterator[None]:
 
     Args:
         where: the option or config path that names the place.
-        place: what an error that names no file is about.
+        place: subject of errors that name no file.
 
     Raises:
-        UserError: in the place of an `OSError` of the file system.
+        UserError: instead of an `OSError` of the file system.
     """
     try:
         yield
     except OSError as error:
         if not is_of_disk(error):
             raise
-        if not _concerns(error, place):  # some other file, which was to be read
+        if not _concerns(error, place):  # a file that was read
             raise UserError.of(str(error.filename), str(error.strerror)) from error
         fix = "free some space" if error.errno in FULL else "choose a place that can be written"
-        raise UserError.of(where, f"{told(error, place)}; {fix}") from error
+        raise UserError.of(where, f"{described(error, place)}; {fix}") from error
 
 
 def is_of_disk(error: OSError) -> bool:
-    """Whether a file or folder is what is wrong, and no connection or other thing of a system."""
+    """Whether an error is about a file or folder, not a connection or the like."""
     return isinstance(error, shutil.Error) or (
         error.errno is not None and not isinstance(error, ConnectionError | TimeoutError)
     )
 
 
-def told(error: OSError, place: Path) -> str:
-    """Return what is wrong with which file, in one line.
+def described(error: OSError, place: Path) -> str:
+    """Return an error of the file system in one line, with its file.
 
     Args:
-        error: for which `is_of_disk` holds.
-        place: what an error that names no file is about.
+        error: one for which `is_of_disk` holds.
+        place: subject of errors that name no file.
     """
-    if isinstance(error, shutil.Error):  # one entry per file: source, target, what is wrong
+    if isinstance(error, shutil.Error):  # one entry per file: source, target, reason
         source, _, why = error.args[0][0] if isinstance(error.args[0], list) else (place, "", error)
         return f"'{source}' can't be copied: {why}"
     return f"'{error.filename or place}': {error.strerror}"
 
 
 def check_file(path: Path, where: str) -> None:
-    """Check, before any work, that a file can be written, and leave nothing behind.
+    """Check, before any work and without leaving traces, that a file can be written.
 
     Raises:
-        UserError: if it can't, or something else than a file stands there.
+        UserError: if it can't, or the path is not a file.
     """
     with writable(where, path):
         for name in (path.name, f".{path.name}.new"):  # as `jlrun.files.atomic` writes it
@@ -76,10 +76,10 @@ def check_file(path: Path, where: str) -> None:
 
 
 def check_folder(path: Path, where: str) -> None:
-    """Check, before any work, that a folder can be made, and leave nothing behind.
+    """Check, before any work and without leaving traces, that a folder can be created.
 
     Raises:
-        UserError: if it can't, or a file stands there.
+        UserError: if it can't, or the path is a file.
     """
     with writable(where, path):
         with suppress(FileNotFoundError):
@@ -89,7 +89,7 @@ def check_folder(path: Path, where: str) -> None:
 
 
 def _probe(folder: Path) -> None:
-    """Write to the folder, or to that in which it will be made."""
+    """Write to the folder, or to the existing one above it."""
     folder = folder.absolute()
     while True:
         try:
@@ -105,7 +105,7 @@ def _probe(folder: Path) -> None:
 
 
 def _concerns(error: OSError, place: Path) -> bool:
-    """Whether an error is about a place, what lies in it, or what it lies in."""
+    """Whether an error is about a place, its contents, or a folder above it."""
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return True
     file, place = Path(os.fsdecode(error.filename)).absolute(), place.absolute()
@@ -118,7 +118,7 @@ def _concerns(error: OSError, place: Path) -> bool:
 
 
 class Reserve:
-    """Space that a run keeps, so that it can say how it ended when the disk is full.
+    """Disk space that a run keeps, so that it can record its end when the disk is full.
 
     Args:
         directory: the run directory.
@@ -138,3 +138,9 @@ class Reserve:
         """Delete the file."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """Return the user's folder for data that may be deleted at any time."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "jlrun"

@@ -1,4 +1,4 @@
-"""Only regular files are opened: reading a named pipe would wait for ever, a device never ends."""
+"""Check for regular files: reading a named pipe would block forever, a device never ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = (
 
 
 def why_not_regular(path: str | Path) -> str | None:
-    """Return why a path is no regular file, links followed; None if it is one."""
+    """Return why a path is not a regular file, following links; None if it is one."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -27,22 +27,22 @@ def why_not_regular(path: str | Path) -> str | None:
     except OSError as error:
         return f"can't be read: {error.strerror}"
     except ValueError as error:  # of a path with a null character
-        return f"is no path: {error}"
+        return f"is not a path: {error}"
     if stat.S_ISREG(mode):
         return None
     found = next((name for is_kind, name in _KINDS if is_kind(mode)), "no regular file")
     return f"is {found}; expected a file"
 
 
-def require_regular(path: str | Path, where: str | None = None) -> None:
-    """Refuse what is no regular file, before it is opened.
+def check_regular(path: str | Path, where: str | None = None) -> None:
+    """Check that a path is a regular file, before it is opened.
 
     Args:
         path: of the file.
         where: config path or option that names it, for the error; None: the path itself.
 
     Raises:
-        UserError: if it is missing or something else.
+        UserError: if it is missing, or not a regular file.
     """
     reason = why_not_regular(path)
     if reason is None:

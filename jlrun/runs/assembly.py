@@ -159,7 +159,7 @@ def assemble(settings: Settings) -> Assembly:
         raise UserError.of("pretraining.only", message)
     if needs & PRETRAINING:
         plan = _with_terms_of_inputs(settings, engine, plan, labelled, splits, carried, recipe)
-    reports = {name: s.account for name, s in splits.items() if s.account is not None}
+    reports = {name: s.report for name, s in splits.items() if s.report is not None}
     return Assembly(
         settings,
         engine,

@@ -14,14 +14,13 @@ from typing import Any
 from jlrun.config.compose import Composed
 from jlrun.config.groups import GROUPS
 from jlrun.config.schema import Settings
-from jlrun.data.reports import told, write_accounts
+from jlrun.data.dataset import report_lines, write_reports
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
-from jlrun.files.places import FULL, Reserve, is_of_disk
-from jlrun.files.places import told as disk_message
+from jlrun.files.places import FULL, Reserve, described, is_of_disk
 from jlrun.files.run_directory import RunDirectory
 from jlrun.objective.terms.base import Term
 from jlrun.reporting.recorders.choose import make_recorder
@@ -153,7 +152,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         write_inputs()
         write_json(job.files.environment, _environment(assembly))
         describe_model(assembly, job.directory)
-        write_accounts(assembly.reports, job.directory)
+        write_reports(assembly.reports, job.directory)
         fingerprints.write(fingerprint, job.directory)
         recorder = make_recorder(
             job.directory,
@@ -173,7 +172,12 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
             recorded = {} if finished else _recorded(job, assembly)
             recorder.rewind(_kept(job, assembly), recorded, finished)
             recorder.start(header)
-            lines = (*told(assembly.reports), *_started_from(assembly), *assembly.notes, *fitted)
+            lines = (
+                *report_lines(assembly.reports),
+                *_started_from(assembly),
+                *assembly.notes,
+                *fitted,
+            )
             for line in (*repaired, *notes, *job.inferred, *lines):
                 recorder.message(line)
             recorder.text("config", f"```yaml\n{to_yaml(settings.model_dump(mode='json'))}```")
@@ -233,7 +237,7 @@ def _check_one_process() -> None:
 def _disk_message(error: OSError, directory: Path) -> str:
     fix = "free some space" if error.errno in FULL else "repair it"
     go_on = f"jlrun resume {shlex.quote(str(directory))}"
-    return f"{disk_message(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
+    return f"{described(error, directory)}; {fix}, then go on from the last checkpoint: {go_on}"
 
 
 def _repair(job: Job, assembly: Assembly) -> list[str]:

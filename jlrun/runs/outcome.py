@@ -163,7 +163,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 def _data(assembly: Assembly) -> dict[str, Any]:
     """Return the reports of data sets."""
-    found = {name: account.to_json() for name, account in assembly.reports.items()}
+    found = {name: report.to_json() for name, report in assembly.reports.items()}
     return {"data": found} if found else {}
 
 

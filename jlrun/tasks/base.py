@@ -1,4 +1,4 @@
-"""What a task is, and a task on a data set."""
+"""Task: the base class of all kinds, and a task's spec on a data set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
+
+from jlrun.errors import UserError
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -27,17 +29,17 @@ SMALLER_IS_BETTER = frozenset(
 
 
 class Task(ABC):
-    """What is learned: the kind of target, its loss and its metrics.
+    """Kind of task: its targets, its loss and its metrics.
 
-    ``primary`` names the metric that stands for the task in a mean over tasks. ``compared`` names
-    those that Δm averages over within the task; empty: the primary one alone. Of the metrics in
-    `SMALLER_IS_BETTER` less is better, of all others more. A task whose class lets a user choose
-    the metric hands the choice to `prefer`.
+    ``primary`` is the metric that represents the task in means over tasks. ``compared`` are the
+    metrics that Δm averages within the task; empty: the primary one alone. Metrics in
+    `SMALLER_IS_BETTER` are better when smaller, all others when larger. A task with an option for
+    the metric passes it to `prefer`.
 
-    ``units`` are zero and one of the scale on which logits and losses are.
+    ``units`` are offset and scale of the units of logits and losses.
 
-    The targets of ``dense`` tasks are maps with a value for each pixel, their logits maps
-    ``(B, num_outputs, h, w)`` of any size, which loss and metrics bring to that of the target.
+    The targets of ``dense`` tasks are maps with a value for each pixel; their logits are maps
+    ``(B, num_outputs, h, w)`` of any size, which loss and metrics resize to that of the target.
     """
 
     primary: str
@@ -46,12 +48,15 @@ class Task(ABC):
     units: tuple[float, float] = (0.0, 1.0)
 
     def prefer(self, metric: str | None) -> None:
-        """Let a metric stand for the task, in Δm too; None: those of the class."""
+        """Make ``metric`` the primary and the compared one; None: keep those of the class."""
         if metric is not None:
             self.primary, self.compared = metric, (metric,)
 
     def in_units(self, mean: float, std: float) -> Task:
-        """Return the task learned in units of ``std`` from ``mean``; only regression has units."""
+        """Return the task, learned on targets standardised by ``mean`` and ``std``.
+
+        Only regression is standardised; other tasks stay the same.
+        """
         return self
 
     @abstractmethod
@@ -64,15 +69,15 @@ class Task(ABC):
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the prediction as averaged by ensembles: probabilities, or values in regression.
+        """Return the predictions that ensembles average: probabilities, or values in regression.
 
-        Of the shape of ``logits``.
+        They have the shape of ``logits``.
         """
 
     def log_odds(self, logits: Tensor) -> Tensor | None:
-        """Return log p − log (1 − p) of each probability, of the same shape; None: there are none.
+        """Return log p − log (1 − p) of each probability, of the same shape; None: not defined.
 
-        Unlike probabilities they never become equal near 0 and 1, so rows are ranked by them.
+        Rows are ranked by them: unlike probabilities, they stay distinct near 0 and 1.
         """
         return None
 
@@ -84,14 +89,14 @@ class Task(ABC):
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
         """Return fresh metrics, updated with ``(probabilities, target)``.
 
-        One with a true ``takes_log_odds`` gets `log_odds` in the place of probabilities, where
-        there are any. Both are float64, but for dense tasks. A metric that computes a dictionary
-        gives a score for each of its entries.
+        Metrics with a true ``takes_log_odds`` get `log_odds` instead of probabilities, if defined.
+        Both are float64, except for dense tasks. A metric that computes a dictionary yields a score
+        for each entry.
         """
 
     @abstractmethod
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
-        """Say what is wrong with a column of targets; an empty string if nothing is."""
+        """Return why a column of targets is invalid; an empty string if it is valid."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,10 @@ class TaskSpec:
     """A task on a data set whose classes are known.
 
     Attributes:
-        name: what it is called in results; no other task of the same data is called so.
+        name: its name in results, unique on a data set.
         task: kind of the task.
         classes: class names, in the order of the logits; empty for regression.
-        target: name of the target column, where that is another.
+        target: name of the target column; None: that of the task.
     """
 
     name: str
@@ -120,7 +125,21 @@ class TaskSpec:
         return self.task.num_outputs(self.classes)
 
     def shares_head_with(self, other: TaskSpec) -> bool:
-        """Whether the outputs of both mean the same, so that one head can serve both."""
+        """Whether the outputs of both have the same meaning, so that one head can serve both."""
         ours, theirs = self.task, other.task
-        alike = type(ours) is type(theirs) and ours.units == theirs.units
-        return alike and self.classes == other.classes
+        same_kind = type(ours) is type(theirs) and ours.units == theirs.units
+        return same_kind and self.classes == other.classes
+
+
+def check_row_logits(logits: Tensor) -> None:
+    """Check that logits are ``(B, outputs)``.
+
+    Raises:
+        UserError: if they are the maps of a dense head.
+    """
+    if logits.ndim > 2:
+        raise UserError.of(
+            "heads",
+            "the head yields a map for each row, but a task has one target per row. Use "
+            "heads=linear with a backbone that pools, or keep the tasks with maps: tasks=[…]",
+        )

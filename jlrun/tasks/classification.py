@@ -1,4 +1,4 @@
-"""Tasks with exclusive classes."""
+"""Classification: tasks with exclusive classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.ranges import Fraction
-from jlrun.tasks.base import Task
-from jlrun.tasks.row_logits import check_row_logits
+from jlrun.tasks.base import Task, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -25,7 +24,7 @@ class Multiclass(Task):
 
     Args:
         label_smoothing: share of the target spread evenly over the classes.
-        metric: stands for the task in selection and Δm; None: accuracy.
+        metric: primary metric, for selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"
@@ -65,7 +64,7 @@ class Binary(Task):
     Its probabilities are those of both classes, ``(B, 2)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: accuracy.
+        metric: primary metric, for selection and Δm; None: accuracy.
     """
 
     primary = "accuracy"
@@ -108,8 +107,7 @@ def classification_metrics(num_classes: int) -> dict[str, Metric]:
 def class_log_odds(logits: Tensor) -> Tensor:
     """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
 
-    The largest logit dominates the sums of all others, but not its own. Values are rounded to 40
-    bits: rows that are alike get equal ones, wherever they stand in a batch.
+    Values are rounded to 40 bits, so that equal rows get equal values at any place in a batch.
     """
     z, top = logits - logits.amax(dim=1, keepdim=True), logits.argmax(dim=1, keepdim=True)
     share = z.exp()

@@ -1,4 +1,4 @@
-"""A distance for every pixel."""
+"""Depth estimation: a distance for every pixel."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Depth(Task):
     """A depth (or disparity) for each pixel: absolute error over the valid pixels of the batch.
 
-    Target: float32 ``(B, H, W)``, not above 0 where it is unknown. Logits ``(B, 1, h, w)``.
+    Target: float32 ``(B, H, W)``, 0 or below where unknown. Logits ``(B, 1, h, w)``.
 
     The primary metric is the share of pixels within a factor of 1.25 (δ < 1.25 of Eigen et al.,
     "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network", NeurIPS 2014): it
-    lies in [0, 1] like the other tasks', so that a mean over tasks does not depend on the unit of
-    length. Δm compares the two errors that are published.
+    lies in [0, 1] like those of other tasks, so that a mean over tasks does not depend on the unit
+    of length. Δm compares the two published errors.
 
     Args:
-        metric: stands for the task in selection and Δm; None: within_1.25 in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: within_1.25 in selection, and in Δm
             the mean over `compared`.
     """
 

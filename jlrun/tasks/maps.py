@@ -1,4 +1,4 @@
-"""What dense tasks share: maps of one size, and means over the pixels that have a target."""
+"""Maps of dense tasks: resizing, masks, and means over the pixels that have a target."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def mean_over_pixels(errors: Tensor, valid: Tensor) -> Tensor:
 
 
 def is_deferred(targets: Tensor) -> bool:
-    """Whether a column ``(N, 0)`` stands for maps that are read with the inputs.
+    """Whether a column ``(N, 0)`` is the placeholder for maps that are read with the inputs.
 
-    Such maps are checked by what reads them.
+    Such maps are checked when they are read.
     """
     return targets.ndim == 2 and targets.shape[1] == 0
 

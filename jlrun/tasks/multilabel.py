@@ -1,4 +1,4 @@
-"""Several labels at once."""
+"""Multilabel classification: any number of labels for each row."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.tasks.base import Task
-from jlrun.tasks.row_logits import check_row_logits
+from jlrun.tasks.base import Task, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -18,7 +17,7 @@ class Multilabel(Task):
     """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: macro F1.
+        metric: primary metric, for selection and Δm; None: macro F1.
     """
 
     primary = "macro_f1"

@@ -13,7 +13,7 @@ class Objective:
 
     Attributes:
         label: its name in records and results, for example ``digit`` or ``source.digit``.
-        stream: name of the stream that feeds it.
+        stream: name of the stream of its rows.
         spec: the task and its classes.
         head: name of the head in the model.
         scale: factor of its loss, before the weighting.

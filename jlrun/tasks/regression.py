@@ -1,4 +1,4 @@
-"""A number for each row."""
+"""Regression: a number for each row."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.tasks.base import Task
-from jlrun.tasks.row_logits import check_row_logits
+from jlrun.tasks.base import Task, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -19,12 +18,11 @@ if TYPE_CHECKING:
 class Regression(Task):
     """A number: squared error on one output, target float ``(B,)``.
 
-    Where the scale of the target is known (`in_units`), outputs and losses are in standard
-    deviations from the mean, as those of other tasks beside it; predictions and metrics are in the
-    units of the target all the same.
+    With known moments of the target (`in_units`), outputs and losses are standardised, comparable
+    with those of other tasks; predictions and metrics stay in the units of the target.
 
     Args:
-        metric: stands for the task in selection and Δm; None: r2.
+        metric: primary metric, for selection and Δm; None: r2.
     """
 
     primary = "r2"

@@ -1,4 +1,4 @@
-"""A class for every pixel."""
+"""Semantic segmentation: a class for every pixel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Segmentation(Task):
     ``(B, K, h, w)``.
 
     Args:
-        metric: stands for the task in selection and Δm; None: miou in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: miou in selection, and in Δm
             the mean over `compared`.
     """
 
@@ -70,7 +70,7 @@ class Segmentation(Task):
 
 
 def wrong_labels(target: Tensor, num_classes: int) -> str:
-    """Say which labels are neither a class nor `UNLABELLED`; an empty string if none is."""
+    """Return a line on labels that are neither a class nor `UNLABELLED`; '' if there are none."""
     known = labelled_pixels(target, num_classes)
     for value in UNLABELLED:
         known |= target == value

@@ -1,4 +1,4 @@
-"""A direction for every pixel."""
+"""Surface normals: a direction for every pixel."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class SurfaceNormals(Task):
     """A unit vector for each pixel: 1 − cosine over the valid pixels of the batch.
 
     Target: float32 ``(B, 3, H, W)``, unit vectors, zero where there is none. Logits
-    ``(B, 3, h, w)``, normalised after they are brought to the size of the target.
+    ``(B, 3, h, w)``, normalised after they are resized to the target.
 
     Differs from the published code in: a vector whose components sum to 0 is valid like others.
 
     Args:
-        metric: stands for the task in selection and Δm; None: within_11.25 in selection, and in Δm
+        metric: primary metric, for selection and Δm; None: within_11.25 in selection, and in Δm
             the mean over `compared`.
     """
 

@@ -44,18 +44,24 @@ def test_no_labels_take_the_classes_of_the_source() -> None:
 def test_unknown_classes_are_named() -> None:
     found = matched(animal=("cat", "wolf", "yak"), size=("big",))
     assert found.classes == {"size": SIZE.classes}
-    assert found.unmatched["animal"].startswith("'wolf', 'yak' are no class of source.animal")
+    assert found.unmatched["animal"].startswith(
+        "'wolf', 'yak' are not among the classes of source.animal"
+    )
 
 
 def test_another_kind_of_the_same_name_is_another_task_unless_classes_are_unknown() -> None:
     assert "no source has a task of that name and kind" in matched(wild=("no",)).unmatched["wild"]
-    assert matched(wild=("no", "maybe")).unmatched["wild"].startswith("'maybe' is no class")
+    assert (
+        matched(wild=("no", "maybe"))
+        .unmatched["wild"]
+        .startswith("'maybe' is not among the classes")
+    )
 
 
 def test_a_single_task_of_another_name_is_found_by_its_classes() -> None:
     found = matched(label=("small", "big"))
     assert (found.called, found.classes) == ({"size": "label"}, {"label": SIZE.classes})
-    assert "taken for 'size' of source" in found.lines[0]
+    assert "matched to 'size' of source" in found.lines[0]
     assert matched(label=("dog",)).called == {"animal": "label"}
     assert matched(label=()).called == {"animal": "label"}
 

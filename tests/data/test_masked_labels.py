@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from jlrun.data.masked_labels import MaskedLabels
 from jlrun.data.rows import TensorRows
-from jlrun.data.view import View
+from jlrun.data.view import MaskedLabels, View
 
 
 def rows() -> TensorRows:

@@ -311,15 +311,15 @@ FOUR = rows_of({"animal": torch.arange(4)})
         ({"classes": ["cat", 0]}, "target.classes: class 'cat' is named twice"),
         (
             {"shots": 27},
-            "target.shots: 27 rows per class asked for, but class 'cat' has 26 training rows. "
+            "target.shots: 27 rows per class are set, but class 'cat' has 26 training rows. "
             "Use at most 26",
         ),
         (
             {"shots": 5, "val_shots": 7},
-            "target.val_shots: 7 rows per class asked for, but class 'cat' has 6 validation rows",
+            "target.val_shots: 7 rows per class are set, but class 'cat' has 6 validation rows",
         ),
-        ({"test_fraction": 1e-4}, "target.test_fraction: 0.0001 of 400 rows is no row"),
-        ({"val_fraction": 1e-4}, "target.val_fraction: 0.0001 of 320 rows is no row"),
+        ({"test_fraction": 1e-4}, "target.test_fraction: 0.0001 of 400 rows is 0 rows"),
+        ({"val_fraction": 1e-4}, "target.val_fraction: 0.0001 of 320 rows is 0 rows"),
         ({"val_fraction": 0.9999}, "target.val_fraction: 0.9999 of 320 rows leaves none"),
     ],
     ids=str,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.files.places import Reserve, check_file, check_folder, is_of_disk, told, writable
+from jlrun.files.places import Reserve, check_file, check_folder, described, is_of_disk, writable
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_only_errors_of_files_are_taken_for_such(tmp_path: Path) -> None:
     assert not is_of_disk(OSError("of a library"))
     with pytest.raises(shutil.Error) as error:
         raise shutil.Error([("a", "b", "No space left on device")])
-    assert told(error.value, tmp_path) == "'a' can't be copied: No space left on device"
+    assert described(error.value, tmp_path) == "'a' can't be copied: No space left on device"
 
 
 def test_an_error_about_another_file_does_not_blame_the_place(tmp_path: Path) -> None:

@@ -61,6 +61,6 @@ def test_every_kind_of_file_is_told(tmp_path: Path) -> None:
     assert why_not_regular(tmp_path / "socket") == "is a socket; expected a file"
     assert why_not_regular(tmp_path / "link") == "is a link to nothing"
     assert why_not_regular(tmp_path / "none") == "can't be read: No such file or directory"
-    assert why_not_regular("a\0b") == "is no path: embedded null byte"
+    assert why_not_regular("a\0b") == "is not a path: embedded null byte"
     assert why_not_regular(tmp_path / "file") is None
     assert why_not_regular(tmp_path / "good") is None

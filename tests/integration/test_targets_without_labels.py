@@ -102,7 +102,7 @@ def test_classes_that_the_source_lacks_are_named(capsys: Capture) -> None:
     assert main([*QUICK, *LABEL, "target.path=target.csv", "strategy=adapt"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "'q' is no class of source.label, which has 'a', 'b', 'c'" in error
+    assert "'q' is not among the classes of source.label: 'a', 'b', 'c'" in error
     assert not Path("outputs").exists()
 
 
@@ -115,7 +115,7 @@ def test_a_task_that_is_left_out_is_told(capsys: Capture) -> None:
     found = result_of(*SOURCE, *both, "target.path=target.csv", "strategy=adapt")
     assert list(found["test"]) == ["label"]
     out = capsys.readouterr().out
-    assert "target.size is left out: 'huge' is no class of source.size" in out
+    assert "target.size is left out: 'huge' is not among the classes of source.size" in out
 
 
 def test_joint_training_learns_from_the_few_labels_there_are(capsys: Capture) -> None:

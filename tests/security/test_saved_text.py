@@ -11,7 +11,7 @@ import torch
 
 from jlrun.cli.main import main
 from jlrun.errors import UserError
-from jlrun.files.bounded_text import parse_json, read_json, read_yaml, refuse_expansion
+from jlrun.files.bounded_text import check_expansion, parse_json, read_json, read_yaml
 from jlrun.models import checkpoints
 from jlrun.runs.saved_run import to_yaml
 from tests.security.hostile import BOMB, JSON, YAML, Canary
@@ -96,7 +96,7 @@ def test_aliases_of_users_are_counted(tmp_path: Path) -> None:
         "a: 1\na: 2\n",
     ):
         file.write_text(good)
-        refuse_expansion(file)  # what else is wrong is told by who reads it
+        check_expansion(file)  # what else is wrong is told by who reads it
     for bad, message in (
         (BOMB, "more than 100,000 values"),
         ("a: &a [*a]\n", "within what it stands for"),
@@ -107,7 +107,7 @@ def test_aliases_of_users_are_counted(tmp_path: Path) -> None:
     ):
         file.write_text(bad)
         with pytest.raises(UserError) as raised:
-            refuse_expansion(file)
+            check_expansion(file)
         assert message in str(raised.value)
 
 

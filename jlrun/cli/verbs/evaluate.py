@@ -79,7 +79,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     """
     from jlrun.config import check_values
     from jlrun.config.schema import Settings
-    from jlrun.data.reports import warnings
+    from jlrun.data.dataset import report_warnings
     from jlrun.engine import session
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
@@ -97,7 +97,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
-        for line in warnings(assembly.reports):
+        for line in report_warnings(assembly.reports):
             print(line, file=sys.stderr)
         for line in check_data(directory, assembly, overrides):
             print(line)

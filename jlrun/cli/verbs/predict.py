@@ -81,7 +81,7 @@ def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> 
     with TemporaryDirectory() as folder:
         found = read_new_rows(path, table, specs, Path(folder))
         if on_error == "fail":
-            found.refuse("--input", "--on-error skip")
+            found.check("--input", "--on-error skip")
         for line in found.lines():
             print(line)
         yield found.named

@@ -46,11 +46,10 @@ class Augment:
     def __call__(
         self, batch: Batch, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
     ) -> Batch:
-        """Return the batch augmented as ``generator`` alone decides.
+        """Return the augmented batch, a function of batch and ``generator`` alone.
 
-        ``specs`` says of each modality what its rows are. The generator may live on the CPU
-        whatever the device of the batch: then every device gets the same crops, flips, boxes and
-        weights.
+        ``specs`` has the spec of each modality. The generator may be on the CPU for batches on any
+        device: then every device gets the same crops, flips, boxes and weights.
         """
         inputs = {name: self._augment(x, generator) for name, x in batch.inputs.items()}
         if any(inputs[name] is not x for name, x in batch.inputs.items()):

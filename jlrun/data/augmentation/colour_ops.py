@@ -1,7 +1,6 @@
 """Colours and sharpness of a batch of images ``(B, C, H, W)`` in [0, 1], by a strength per row.
 
-Gray images (one channel) have no hue and no saturation: those operations leave them as they are, as
-they do images of other than three channels.
+Changes of hue and saturation leave images with other than three channels as they are.
 """
 
 from __future__ import annotations

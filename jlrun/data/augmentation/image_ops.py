@@ -1,4 +1,4 @@
-"""Random operations on a batch of images ``(B, C, H, W)``, with a draw of its own for every row.
+"""Random operations on a batch of images ``(B, C, H, W)``, drawn independently for every row.
 
 The few numbers per row are drawn where the generator lives (usually the CPU, so that all devices
 see the same ones) and moved to the images.
@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
+
+_MAX_RATIO = 4 / 3
 
 
 def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
@@ -56,7 +58,7 @@ def erase(images: Tensor, probability: float, generator: Generator) -> Tensor:
     Algorithm 1 of Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, with its values: the
     box covers 2 % to 40 % of the image, its height over width lies in [0.3, 1 / 0.3], its pixels
     become uniform noise. Differs from it in: the ratio is drawn on a log scale, so that wide and
-    high boxes are alike, and a box that does not fit is cut to the image instead of drawn again.
+    high boxes are equally likely; a box that does not fit is cut to the image, not drawn again.
     """
     rows, _, height, width = images.shape
     chosen, area, ratio, y, x = uniform((5, rows), generator, images.device)
@@ -90,3 +92,49 @@ def _noise_like(images: Tensor, generator: Generator) -> Tensor:
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     local = torch.Generator(images.device).manual_seed(int(seed))
     return torch.rand(images.shape, generator=local, device=images.device, dtype=images.dtype)
+
+
+def random_resized_crop(images: Tensor, smallest: float, generator: Generator) -> Tensor:
+    """Cut a window out of each image ``(B, C, H, W)`` and enlarge it to the size of the image.
+
+    The window covers a share of the area in [``smallest``, 1], is up to 4/3 times wider or higher
+    than the image, and lies anywhere in it: the crop of Szegedy et al., "Going Deeper with
+    Convolutions", CVPR 2015. Differs from it in: the ratio is drawn on a log scale, and a window
+    that does not fit is cut to the image instead of drawn again.
+    """
+    rows, _, height, width = images.shape
+    area, ratio, y, x = uniform((4, rows), generator, images.device)
+    area = smallest + (1 - smallest) * area
+    ratio = torch.exp((2 * ratio - 1) * math.log(_MAX_RATIO))
+    box_height = ((area / ratio).sqrt() * height).round().clamp(1, height)
+    box_width = ((area * ratio).sqrt() * width).round().clamp(1, width)
+    top = (y * (height - box_height + 1)).floor()
+    left = (x * (width - box_width + 1)).floor()
+    return resized_crop(images, top, left, box_height, box_width)
+
+
+def resized_crop(
+    images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor
+) -> Tensor:
+    """Enlarge a window of each image bilinearly to the size of the image.
+
+    Pixels outside of a window do not influence the result.
+
+    Args:
+        images: ``(B, C, H, W)``.
+        top, left, height, width: of the windows in whole pixels, ``(B,)`` each, inside the image.
+    """
+    rows, columns = images.shape[2:]
+    y, x = _positions(top, height, rows), _positions(left, width, columns)
+    # To the coordinates of grid_sample, which run from -1 to 1 over the outer edges of the pixels.
+    y, x = (2 * y + 1) / rows - 1, (2 * x + 1) / columns - 1
+    shape = (len(images), rows, columns)
+    grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=3)
+    return F.grid_sample(images, grid.to(images.dtype), align_corners=False)
+
+
+def _positions(start: Tensor, length: Tensor, side: int) -> Tensor:
+    """Return where each of ``side`` pixels is taken from, in pixels of the image, ``(B, side)``."""
+    pixel = torch.arange(side, device=start.device) + 0.5
+    inside = (pixel * (length / side)[:, None] - 0.5).clamp(min=0)
+    return start[:, None] + torch.minimum(inside, length[:, None] - 1)

@@ -1,4 +1,4 @@
-"""Mixing rows of a batch with each other, inputs and targets."""
+"""Mixup and CutMix: rows of a batch mixed with each other, inputs and targets."""
 
 # λ share of a row's own input and target, (B,);  α parameter of Beta(α, α)
 
@@ -97,15 +97,15 @@ def average(
     spec: Spec | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Return λ x + (1 - λ) x' of inputs ``(B, ...)``, as far as that has a meaning.
+    """Return λ x + (1 - λ) x' of inputs ``(B, ...)``, where an average is defined.
 
-    Text stays the row's own. So does a number that either row lacks. A category is the row's own
-    with probability λ, and else the other's: the expected one-hot vector is the average.
+    Text is kept from x, and so is a number that either row lacks. A category is that of x with
+    probability λ, else that of x': the expected one-hot vector is the average.
 
     Args:
         own, other: x and x'.
         weight: λ, ``(B,)``.
-        spec: of the inputs; None: they are neither cells of a table nor series.
+        spec: of the inputs; None for other inputs than cells of a table and series.
         generator: decides which categories are swapped; None: the global one.
     """
     if not own.is_floating_point():

@@ -1,4 +1,4 @@
-"""Rows that lose some of their modalities at random, but never all of them."""
+"""Modality dropout: training rows lose some of their modalities at random, but never all."""
 
 # B rows, M modalities
 
@@ -20,8 +20,8 @@ class ModalityDropout:
     """Hides modalities of training rows, so that a model learns to do without them.
 
     As in Neverova et al., "ModDrop: Adaptive Multi-Modal Gesture Recognition", TPAMI 2016, each
-    modality of each row is hidden independently, with a probability of its own. Differs from it in:
-    the model is told what is absent instead of being shown zeros, and no row loses everything
+    modality of each row is hidden independently, at its own rate. Differs from it in: the model
+    gets a mask of absent modalities instead of zeros, and no row loses everything
     (`what_is_left`). Only `Batch.present` changes.
 
     Attributes:
@@ -36,9 +36,9 @@ class ModalityDropout:
         return any(self.rates.values())
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """Return the batch with less, as ``generator`` alone decides, on whatever device it lives.
+        """Return the batch with modalities hidden, a function of batch and ``generator`` alone.
 
-        What is hidden depends on all modalities of the batch, in their order.
+        The draws depend on all modalities of the batch, in their order.
         """
         names = list(batch.inputs)
         if not self.acts or len(names) < 2:
@@ -61,9 +61,9 @@ def presence(batch: Batch, modalities: Sequence[str]) -> Tensor:
 
 
 def with_presence(batch: Batch, modalities: Sequence[str], has: Tensor) -> Batch:
-    """Return the batch whose rows have of ``modalities`` what ``has``, Bool ``(B, M)``, says.
+    """Return the batch with ``has``, Bool ``(B, M)``, as the mask of ``modalities``.
 
-    A modality that all rows have loses its entry, as everywhere.
+    A modality that all rows have gets no entry, as everywhere.
     """
     present = dict(batch.present)
     for name, mask in zip(modalities, has.unbind(dim=1), strict=True):
@@ -74,12 +74,12 @@ def with_presence(batch: Batch, modalities: Sequence[str], has: Tensor) -> Batch
 
 
 def what_is_left(has: Tensor, rates: Tensor, drawn: Tensor) -> Tensor:
-    """Return what rows have left of their modalities, Bool ``(B, M)``; something, if they had any.
+    """Return which modalities remain, Bool ``(B, M)``: at least one of those a row has.
 
-    Modality m is lost where u_m < p_m. A row that would lose all keeps the one of the largest
+    Modality m is lost where u_m < p_m. A row that would lose all keeps the one with the largest
     u_m / p_m: given that all are lost, these are uniform and independent, so that each modality is
-    kept as often as any other. Of M modalities that all rows have, m is lost at the rate
-    p_m − Π p / M. The same draws at higher rates leave a part of what they left at lower ones.
+    kept equally often. Of M modalities that all rows have, m is lost at the rate p_m − Π p / M.
+    The same draws at higher rates leave a subset of what they leave at lower ones.
 
     Args:
         has: what rows have, Bool ``(B, M)``.

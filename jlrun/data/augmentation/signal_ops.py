@@ -1,6 +1,6 @@
-"""Random changes to waveforms, numbers, series and token ids, with draws of each row's own.
+"""Random changes to waveforms, numbers, series and token ids, drawn independently for each row.
 
-What is as large as the input is drawn on its device, from a generator that the given one seeds.
+Noise as large as the input is drawn on its device, from a generator that the given one seeds.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def shift_time(waves: Tensor, share: float, generator: Generator) -> Tensor:
 
 
 def add_noise(waves: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Add white noise to each waveform ``(B, L)``, up to ``strength`` times its own level."""
+    """Add white noise to each waveform ``(B, L)``, up to ``strength`` times its level."""
     level = waves.square().mean(dim=1, keepdim=True).sqrt()
     share = uniform((len(waves), 1), generator, waves.device) * strength
     return waves + level * share.to(waves.dtype) * _normal(waves, generator)
 
 
 def disturb_numbers(x: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Add Gaussian noise to numbers ``(B, ...)``, in units of each one's spread in the batch.
+    """Add Gaussian noise to numbers ``(B, ...)``, in units of each column's spread in the batch.
 
     A missing number (NaN) stays missing, and does not count in the spread.
     """
@@ -59,7 +59,7 @@ def swap_numbers(
     is replaced with probability ``share`` instead of a fixed count of them.
 
     Args:
-        x: numbers, or cells of a table: categories are swapped as they stand.
+        x: numbers, or cells of a table: categories are swapped unchanged.
         share: of the numbers.
         generator: decides which ones.
         present: Bool ``(B,)``, the rows that values are taken from; None: all.

@@ -19,8 +19,7 @@ from jlrun.data.augmentation.colour_ops import (
     solarize,
     to_grayscale,
 )
-from jlrun.data.augmentation.image_ops import flip, uniform
-from jlrun.data.augmentation.resized_crop import random_resized_crop
+from jlrun.data.augmentation.image_ops import flip, random_resized_crop, uniform
 from jlrun.data.augmentation.signal_ops import (
     add_noise,
     change_gain,
@@ -34,7 +33,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.specs import NO_SPECS, SeriesSpec, Spec, TabularSpec
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
 
-# Rows of fewer floats are plain numbers, whose order means nothing, and not a waveform.
+# Rows with fewer floats are unordered numbers, not a waveform.
 SHORTEST_WAVE = 64
 _SMALLEST_SIGMA, _LARGEST_SIGMA = 0.1, 2.0  # of the blur, in pixels, as in SimCLR
 
@@ -49,13 +48,13 @@ class Views:
     and not 8 %, colours change as much as at the paper's strength 0.5, and the order of the four
     colour changes is drawn once for a batch. Of digits and letters ``flip=0`` keeps the meaning.
 
-    Cells of tables and series are known by their specs. What another input is, is seen from its
-    tensor: images float ``(B, C, H, W)`` in [0, 1], waveforms float ``(B, L)`` with L at least 64,
-    texts integer ``(B, T)``; other floats are plain numbers.
+    Cells of tables and series are recognised by their specs, other inputs by their tensors: images
+    are float ``(B, C, H, W)`` in [0, 1], waveforms float ``(B, L)`` with L at least 64, texts
+    integer ``(B, T)``; other floats are plain numbers.
 
     Attributes:
         crop: smallest share of an image's area that a crop covers, before it is enlarged to the
-            image's size (`jlrun.data.augmentation.resized_crop`); 1: no crop.
+            image's size (`jlrun.data.augmentation.image_ops`); 1: no crop.
         flip: probability of a horizontal flip.
         jitter: probability of the changes of brightness, contrast, saturation and hue together.
         brightness: largest change of the factor of the brightness from 1.
@@ -67,9 +66,9 @@ class Views:
         solarize: probability that pixels of 0.5 and above are inverted.
         gain_db: largest change of a waveform's loudness, either way, in decibels.
         time_shift: largest shift of a waveform, either way, as a share of its length.
-        noise: largest level of white noise in a waveform, as a multiple of its own level; noise in
-            plain numbers, in those of a table and of series, in units of each one's spread in the
-            batch. What is missing stays missing.
+        noise: largest level of white noise in a waveform, as a multiple of the waveform's level;
+            for plain numbers, those of tables and of series, noise in units of each column's spread
+            in the batch. Missing values stay missing.
         swap: share of plain numbers, and of the cells of a table, that are replaced by those of
             other rows.
         mask_tokens: share of a text's tokens that become unknown, and of the steps of a series
@@ -96,10 +95,10 @@ class Views:
     def __call__(
         self, batch: Batch, generator: Generator, specs: Mapping[str, Spec] = NO_SPECS
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """Return two views of ``batch.inputs``, as ``generator`` alone decides.
+        """Return two views of ``batch.inputs``, a function of batch and ``generator`` alone.
 
-        ``specs`` says of each modality what its rows are. The generator may live on the CPU
-        whatever the device of the batch: then every device gets the same crops and colours.
+        ``specs`` has the spec of each modality. The generator may be on the CPU for batches on any
+        device: then every device gets the same crops and colours.
         """
         return self._view(batch, generator, specs), self._view(batch, generator, specs)
 

@@ -1,4 +1,4 @@
-"""A blurred image of a digit and the same digit, spoken in noise."""
+"""Audio-visual digits: a blurred image of a digit and the same digit, spoken in noise."""
 
 # N rows, K components, L samples
 
@@ -41,8 +41,8 @@ def load_av_digits(
 ) -> Dataset:
     """Return digits of MNIST, each paired with a recording of the same digit.
 
-    In the manner of AV-MNIST (Vielzeuf et al., "CentralNet", ECCV workshop 2018), but with noise
-    and pairs of our own: figures on that set do not compare with these. Images keep their
+    Similar to AV-MNIST (Vielzeuf et al., "CentralNet", ECCV workshop 2018), but with other noise
+    and pairs: figures on that set are not comparable with these. Images keep their
     first principal components, fitted to MNIST's training images; recordings are those of the Free
     Spoken Digit Dataset in white noise, whose strength is drawn for each row. The official test
     split pairs MNIST's test images with recordings 0 to 4. A fifth of the training images
@@ -53,17 +53,16 @@ def load_av_digits(
     Args:
         root: the folder above ``MNIST/raw`` and ``fsdd`` (as `load_torchvision` and `load_fsdd`
             take them).
-        num_components: K; fewer make images harder to tell apart.
-        snr_db: lowest and highest power of a recording, while it lasts, over that of the noise, in
-            decibels.
+        num_components: K; fewer make images harder to distinguish.
+        snr_db: lowest and highest signal-to-noise ratio of a recording while it lasts, in decibels.
         seconds: length that recordings are cut to, or padded to; noise fills all of it.
         num_train: training rows, drawn from the images; None: one for each image.
         num_val: validation rows, likewise.
         num_test: test rows, likewise.
         missing_image: share of the rows, of all splits, that have no image.
         missing_audio: share of the rows that have no sound; no row lacks both.
-        seed: of the division, the pairs, the noise and what is missing.
-        download: whether to download what is missing of MNIST.
+        seed: of the division, the pairs, the noise and the missing modalities.
+        download: whether to download missing files of MNIST.
 
     Returns:
         image uint8 ``(1, 28, 28)``, audio float32 ``(8000 * seconds,)``; tasks ``digit`` and

@@ -1,4 +1,4 @@
-"""CelebA: forty yes-or-no questions about a face."""
+"""CelebA: faces with forty binary attributes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
 
 FOLDER = "celeba"
@@ -31,7 +31,7 @@ def load_celeba(root: str, size: PositiveInt = 64) -> Dataset:
     Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015: aligned and cropped images
     with the official splits, in the layout of torchvision: ``root/celeba`` holds
     ``list_attr_celeba.txt``, ``list_eval_partition.txt`` and ``img_align_celeba/*.jpg``. Images are
-    decoded when they are needed. Multi-task papers (from Sener & Koltun, NeurIPS 2018, on) squeeze
+    decoded on demand. Multi-task papers (from Sener & Koltun, NeurIPS 2018, on) squeeze
     the 178 x 218 pixels to 64 x 64; here the largest centred square is resized.
 
     Args:
@@ -81,7 +81,7 @@ def _check_images(folder: Path, first: str) -> None:
 
 
 def _read_attributes(path: Path) -> pd.DataFrame:
-    """Return image -> attribute -> 1 or -1: a count, a line of names, a line for each image."""
+    """Return image -> attribute -> 1 or -1; the file has a count, names, a line for each image."""
     table = _read(path, skiprows=1)
     if len(table) == 0:
         raise _damaged(path, "it lists no images")
@@ -106,7 +106,7 @@ def _read_partition(path: Path, images: pd.Index) -> pd.Series:
 
 
 def _read(path: Path, **options: int | None) -> pd.DataFrame:
-    require_regular(path)
+    check_regular(path)
     try:
         return pd.read_csv(path, sep=r"\s+", **options)  # pyright: ignore[reportCallIssue,reportArgumentType]
     except (OSError, ValueError) as error:

@@ -27,17 +27,17 @@ def load_coloured_mnist(
     seed: int = 0,
     download: bool = True,
 ) -> Dataset:
-    """Return MNIST's digits in red or green, with a label that tells low from high digits.
+    """Return MNIST's digits in red or green, with a label for low or high digits.
 
     Section 5.2 of Arjovsky et al., "Invariant Risk Minimization", arXiv 2019. The ``label`` is 1
     for 0 to 4, but flipped in a quarter of the rows, at random; the ``colour`` is green (1) where
     the label is 1, but flipped with probability ``e``. Training domains of the paper have e = 0.1
     and 0.2, the test domain 0.9; DomainBed names them by their agreement, +90 %, +80 % and -90 %.
     Give domains different parts, so that no image is in two of them. An image has the same label in
-    every domain, and one that is flipped to the other colour at some ``e`` is so at larger ones.
+    every domain, and one whose colour is flipped at some ``e`` stays flipped at larger ones.
 
     Differs from it in: 28 x 28 pixels as in DomainBed (the paper has every second one); a third,
-    blue channel that is 0, for encoders of RGB images; the official test split stays one.
+    blue channel that is 0, for encoders of RGB images; the official test split stays separate.
 
     Args:
         root: the folder that torchvision's MNIST takes: the files are in ``root/MNIST/raw``.
@@ -46,14 +46,14 @@ def load_coloured_mnist(
         part: which part of the images, from 0.
         parts: how many parts there are; 1: all images.
         seed: of the flips.
-        download: whether to download what is missing.
+        download: whether to download missing files.
 
     Returns:
         image uint8 ``(3, 28, 28)``; tasks ``label``, ``colour``, ``digit`` and ``parity``, int64.
 
     Raises:
-        UserError: for a part that there is not; if files of MNIST are missing and can't be
-            downloaded, or are damaged.
+        UserError: for a part out of range; if files of MNIST are missing and can't be downloaded,
+            or are damaged.
     """
     splits = load_mnist_part(root, download, part, parts)
     train, test = (_coloured(splits[s], e, label_noise, s, seed) for s in ("train", "test"))

@@ -1,4 +1,4 @@
-"""Real handwritten digits that come with scikit-learn, so that a first run needs no network."""
+"""Digits: real handwritten digits bundled with scikit-learn; a first run needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A damaged image of a digit, the tone of its telephone key in noise, and its name."""
+"""Digits with DTMF tones: a damaged image, the tone of the telephone key in noise, the name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.digits import DIGITS, PARITIES, digit_images
-from jlrun.data.datasets.dtmf import TOLERANCE, key_frequencies, tones
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
@@ -24,6 +23,13 @@ RMS = 0.2
 FIRST_TOKEN = 2  # after padding and unknown
 
 
+ROW_HZ = (697.0, 770.0, 852.0, 941.0)
+COLUMN_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
+KEYPAD = ("123A", "456B", "789C", "*0#D")
+# Q.23 lets each transmitted frequency be off by this share.
+TOLERANCE = 0.018
+
+
 def load_digits_dtmf(
     image_noise: NonNegativeFloat = 0.4,
     occlusion: Annotated[int, Ge(0), Le(8)] = 2,
@@ -33,18 +39,17 @@ def load_digits_dtmf(
 ) -> Dataset:
     """Return the 1,797 rows of `jlrun.data.datasets.digits`, damaged, each with a sound and a word.
 
-    How badly a row's ``image`` and ``audio`` are damaged is drawn for each of them, so they fail in
+    The damage to a row's ``image`` and to its ``audio`` is drawn independently, so they fail in
     different rows and a model of both can beat either. ``text``, the digit's name, gives the answer
-    away: it is for trying three modalities or missing ones, not for comparing. Each image occurs in
+    away: use it to try three modalities or missing ones, not for comparisons. Each image occurs in
     one row, so splits share none; there is no official test split.
 
     Args:
         image_noise: largest standard deviation of Gaussian noise on the pixels, where white is 1.
         occlusion: side of a black square at a random place, in pixels of 8.
-        snr_db: lowest and highest power of the tone, while it lasts, over that of the white noise,
-            in decibels.
+        snr_db: lowest and highest signal-to-noise ratio of the tone while it lasts, in decibels.
         seconds: length of the sound. The tone lasts at least 0.04 s and at most all of it.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(1, 8, 8)``, audio float32 ``(8000 * seconds,)`` at 8 kHz, text int64
@@ -76,7 +81,7 @@ def key_sounds(
     """Return the key tone of each digit in white noise, float32 ``(N, num_samples)`` at 8 kHz.
 
     Phases, start, length and an error of the frequencies within the standard's tolerance are drawn;
-    then each row is brought to one loudness, and to [-1, 1].
+    then each row is scaled to equal loudness, and to [-1, 1].
     """
     count = len(digit)
     nominal = torch.tensor([key_frequencies(key) for key in DIGITS])[digit]
@@ -109,3 +114,23 @@ def _noisy(images: Tensor, most: float, generator: Generator) -> Tensor:
     row_std = most * torch.rand((len(images), 1, 1, 1), generator=generator)
     noise = torch.randn(images.shape, generator=generator) * row_std
     return (images + 255 * noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def key_frequencies(key: str) -> tuple[float, float]:
+    """Return the low and the high frequency of a key, in Hz."""
+    row = next(index for index, keys in enumerate(KEYPAD) if key in keys)
+    return ROW_HZ[row], COLUMN_HZ[KEYPAD[row].index(key)]
+
+
+def tones(frequencies: Tensor, phases: Tensor, num_samples: int, sample_rate: int) -> Tensor:
+    """Return sums of two sines of amplitude 1, so of power 1, float32 ``(N, num_samples)``.
+
+    Args:
+        frequencies: in Hz, ``(N, 2)``.
+        phases: in radians, ``(N, 2)``.
+        num_samples: length.
+        sample_rate: in Hz.
+    """
+    seconds = torch.arange(num_samples, dtype=torch.float64) / sample_rate
+    angle = 2 * math.pi * frequencies.double()[:, :, None] * seconds + phases.double()[:, :, None]
+    return angle.sin().sum(dim=1).float()

@@ -1,4 +1,4 @@
-"""Images sorted by domain and, within a domain, by class: folders of classes that domains share."""
+"""Domain folders: images sorted by domain and, within a domain, by class; classes are shared."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _LEFT_BY_ARCHIVES = "__MACOSX"
 def find_folder(
     root: str, above: Sequence[str], names: Sequence[str], holds: str, source: str
 ) -> Path:
-    """Return the first folder that is there of ``root/<above>/<name>``.
+    """Return the first existing folder of ``root/<above>/<name>``.
 
     Args:
         root: as the user gave it.
-        above: folders that a data set may lie in, ``""`` for the root itself.
-        names: what the folder may be called, the usual one first.
-        holds: what is expected in it, for the error.
+        above: folders that may contain the data set, ``""`` for the root itself.
+        names: possible names of the folder, the usual one first.
+        holds: its expected content, for the error.
         source: where to get it, likewise.
 
     Raises:
-        UserError: if there is none.
+        UserError: if none exists.
     """
     base = Path(root).expanduser()
     candidates = [base / place / name for place in above for name in names]
@@ -42,7 +42,7 @@ def find_folder(
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted; hidden ones are passed over.
+    """Return the names of the folders in a folder, sorted, without hidden ones.
 
     Raises:
         UserError: if it can't be listed.
@@ -101,7 +101,7 @@ def listed_rows(
         skip: names in the list to leave out.
 
     Raises:
-        UserError: for a class that there is not; if the list or its first image can't be found.
+        UserError: for an unknown class; if the list or its first image can't be found.
     """
     names = [name for name in read_image_list(path).names if name not in skip]
     label = {name: index for index, name in enumerate(classes)}
@@ -110,7 +110,7 @@ def listed_rows(
         found = Path(name).parent.name
         if found not in label:
             hint = did_you_mean(found, classes)
-            raise UserError.of(str(path), f"'{name}' is of a class without a folder.{hint}")
+            raise UserError.of(str(path), f"the class of '{name}' has no folder.{hint}")
         labels.append(label[found])
     check_first(path, folder, names)
     paths = [folder / name for name in names]
@@ -118,10 +118,10 @@ def listed_rows(
 
 
 def find_lists(folders: Iterable[Path], first: str, second: str) -> tuple[Path, Path] | None:
-    """Return two lists that lie side by side in one of the folders; None if neither is in any.
+    """Return two lists from one of the folders; None if no folder has them.
 
     Raises:
-        UserError: if just one of them is there.
+        UserError: if only one of them exists.
     """
     for folder in folders:
         pair = folder / first, folder / second
@@ -130,15 +130,15 @@ def find_lists(folders: Iterable[Path], first: str, second: str) -> tuple[Path, 
             return pair
         if len(missing) == 1:
             found = next(path.name for path in pair if path not in missing)
-            raise UserError.of(str(missing[0]), f"is missing beside {found}; have both or neither")
+            raise UserError.of(str(missing[0]), f"is missing next to {found}; have both or neither")
     return None
 
 
 def check_first(path: Path, folder: Path, names: Sequence[str]) -> None:
-    """Check that a list's images are where they are looked for.
+    """Check that the images of a list exist.
 
     Raises:
-        UserError: if the first one is not.
+        UserError: if the first one does not.
     """
     if not (folder / names[0]).is_file():
         raise UserError.of(str(path), f"names '{names[0]}', but there is no {folder / names[0]}")
@@ -179,7 +179,7 @@ def _statistic(name: str, values: list[float] | None) -> tuple[float, ...]:
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    """Yield the image files below a folder, in any order; nothing if it is not there."""
+    """Yield the image files below a folder, in any order; none if it does not exist."""
     for path in folder.rglob("*"):
         if is_image_name(path.name) and not path.name.startswith("."):
             yield path

@@ -34,10 +34,10 @@ def load_domainnet(
 
     Peng et al., "Moment Matching for Multi-Source Domain Adaptation", ICCV 2019. The layout is
     ``<domain>/<class>/*.jpg`` below ``root/domainnet`` (or DomainNet, domain_net) or ``root``, with
-    the published lists ``<domain>_train.txt`` and ``<domain>_test.txt`` beside the domains or in
+    the published lists ``<domain>_train.txt`` and ``<domain>_test.txt`` next to the domains or in
     ``splits``: they are the official split. Without them, all images are used and test rows are
-    drawn. The classes are those of all domains that are there; one of them is in no training list
-    of painting.
+    drawn. The classes are those of all domains found; one of them is in no training list of
+    painting.
 
     Args:
         root: the folder above the data set.

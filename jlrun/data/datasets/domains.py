@@ -1,4 +1,4 @@
-"""Your own images in several domains: a folder for each domain, in it one for each class."""
+"""Images of users in several domains: a folder for each domain, in it one for each class."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def load_domains(
     """Return the images of one domain, with the task ``label``: the name of their folder.
 
     The layout is ``root/<domain>/<class>/*``. The classes are those of all domains together, in the
-    order of their names, so that a label means the same in each, whichever a domain has. Images may
-    lie in folders within a class folder. There is no official split.
+    order of their names, so that a label has the same meaning in each. Images may be in folders
+    within a class folder. There is no official split.
 
     Args:
         root: the folder above the domains.
-        domain: name of one of its folders; None is answered with their names.
+        domain: name of one of its folders; None: an error that lists their names.
         size: height and width to which images are cropped and resized.
         mean: of each channel, for values in [0, 1]; None: measured.
         std: likewise.

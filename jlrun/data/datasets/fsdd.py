@@ -1,4 +1,4 @@
-"""The Free Spoken Digit Dataset: which digit is said, and by whom."""
+"""Free Spoken Digit Dataset: recordings labelled by digit and speaker."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_fsdd(root: str, seconds: PositiveFloat = 1.0) -> Dataset:
         audio float32 ``(8000 * seconds,)``; tasks ``digit`` and ``speaker``, int64.
 
     Raises:
-        UserError: naming the folder that is missing, or the file that has another name or format.
+        UserError: naming the missing folder, or the file with another name or format.
     """
     spec = AudioSpec(max(1, round(seconds * SAMPLE_RATE)), SAMPLE_RATE)
     folder = _folder(Path(root).expanduser())

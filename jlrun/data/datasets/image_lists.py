@@ -1,4 +1,4 @@
-"""Text files that name an image and the number of its class in each line."""
+"""Image lists: text files with an image and the number of its class in each line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """What a list says.
+    """Content of a list.
 
     Attributes:
-        names: paths of images, relative to a folder that the list does not tell.
+        names: paths of images, relative to a folder that the list does not name.
         numbers: the class of each.
     """
 
@@ -23,12 +23,12 @@ class ImageList:
 
 
 def read_image_list(path: Path) -> ImageList:
-    """Read lines like ``sketch/dog/1.png 3``; a name may have spaces. Empty lines are passed over.
+    """Read lines like ``sketch/dog/1.png 3``; a name may have spaces. Empty lines are skipped.
 
     Raises:
-        UserError: naming the file, and the line that is not so.
+        UserError: naming the file, and the line of another form.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Images sorted into folders by class: bring your own data."""
+"""Image folder: images of users, sorted into folders by class."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.ranges import PositiveInt
 
 UNLABELLED = "unlabelled"
-LAYOUT = "expected {root}/train/<class>/* with val and test beside train, or {root}/<class>/*"
-# Where the data set stands in a config is not known here; `jlrun.runs.datasets` puts it right.
+LAYOUT = "expected {root}/train/<class>/* with val and test next to train, or {root}/<class>/*"
+# Placeholder for the data set's config path, which `jlrun.runs.datasets` fills in.
 WHERE = "dataset.root"
 _MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
 
@@ -32,11 +32,10 @@ def load_imagefolder(
 
     The layout is ``root/{train,val,test}/<class>/*``, where val and test may be missing, or
     ``root/<class>/*``. Classes are those of the training images, in the order of their names.
-    Images in ``root/unlabelled``, beside those of train or in their place, are training images
-    without a label, as are all where ``train``, or ``root``, has no class folders. The classes then
-    are those of all splits.
-    Images may lie in folders within a class folder; hidden files and files that are no images by
-    their extension are passed over. Nothing is decoded yet.
+    Images in ``root/unlabelled``, with or without ``train``, are training images without a label,
+    as are all where ``train``, or ``root``, has no class folders. The classes then are those of all
+    splits. Images may be in folders within a class folder; hidden files and files without an
+    image's extension are skipped. Nothing is decoded yet.
 
     Args:
         root: the folder.
@@ -82,12 +81,12 @@ def _split_folders(root: Path) -> dict[str, Path]:
         raise _wrong_layout(root, root, found)
     names = _folders(root)
     train = root / "train"
-    # A class may be called "train": then there are images in it, and other classes beside it.
-    beside = {"train", "val", "test", UNLABELLED}
-    if "train" in names and (_folders(train) or not set(names) - beside):
+    # A class may have the name "train": then it has images, and other classes next to it.
+    reserved = {"train", "val", "test", UNLABELLED}
+    if "train" in names and (_folders(train) or not set(names) - reserved):
         for name in _MISTAKEN_FOR_VAL:
             if name in names and "val" not in names:
-                found = f"'{root}' has '{name}' beside train; rename it to val"
+                found = f"'{root}' has '{name}' next to train; rename it to val"
                 raise UserError.of(WHERE, found)
         splits = ("train", "val", "test", UNLABELLED)
         return {split: root / split for split in splits if split in names}
@@ -124,7 +123,7 @@ Images = list[tuple[Path, int | None]]
 
 
 def _without_labels(folders: Mapping[str, Path]) -> list[Path]:
-    """Return the folders of training images that have no class folders, or are not to have any."""
+    """Return the folders of training images without class folders."""
     train = folders["train"]
     bare = train.name != UNLABELLED and not _folders(train) and any(True for _ in _images(train))
     found = [train] if bare or train.name == UNLABELLED else []
@@ -146,7 +145,7 @@ def _columns(images: Images) -> tuple[list[Path], dict[str, torch.Tensor]]:
 
 
 def _masks(images: Images) -> dict[str, torch.Tensor]:
-    """Return which images have a label, if some have none."""
+    """Return the mask of labelled images, if some have no label."""
     known = torch.tensor([label is not None for _, label in images])
     return {} if bool(known.all()) else {"label": known}
 
@@ -181,7 +180,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _images(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield the image files in a folder and below; links are followed, but never in a circle."""
+    """Yield the image files in a folder and below; links are followed, but not in circles."""
     here = os.path.realpath(folder)
     if here in above:
         return

@@ -1,4 +1,4 @@
-"""The digits of MNIST, or a share of them, from which other domains are made."""
+"""Part of MNIST: the digits, or a share of them, from which other domains are made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MnistPart:
     Attributes:
         images: uint8 ``(N, 1, 28, 28)``.
         digit: int64 ``(N,)``.
-        index: place of each image in MNIST's split, int64 ``(N,)``.
+        index: position of each image in MNIST's split, int64 ``(N,)``.
         total: rows of that split.
     """
 
@@ -35,8 +35,8 @@ def load_mnist_part(root: str, download: bool, part: int, parts: int) -> dict[st
     """Return the images ``part``, ``part + parts``, … of MNIST's ``train`` and ``test`` split.
 
     Raises:
-        UserError: for a part that there is not; if files are missing and can't be downloaded, or
-            are damaged.
+        UserError: for a part out of range; if files are missing and can't be downloaded, or are
+            damaged.
     """
     if part >= parts:
         raise UserError.of("part", f"{part}, but parts={parts}; use 0 to {parts - 1}")

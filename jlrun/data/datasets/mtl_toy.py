@@ -1,4 +1,4 @@
-"""Two losses of two numbers: the toy problem on which methods of multi-task learning are compared.
+"""Toy problem of multi-task learning: two losses of two numbers, to compare methods.
 
 Section 5 of Liu et al., "Conflict-Averse Gradient Descent for Multi-task Learning", NeurIPS 2021,
 with the first loss scaled as in Navon et al., "Multi-Task Learning as a Bargaining Game", ICML
@@ -52,19 +52,19 @@ def _positive_part(x: Tensor) -> Tensor:
 
 
 def load_mtl_toy(steps_per_epoch: PositiveInt = 100) -> Dataset:
-    """Return rows without content, for a model whose output is the point itself.
+    """Return empty rows, for a model whose output is the point itself.
 
     Args:
         steps_per_epoch: number of training rows, for batches of one row.
 
     Returns:
-        point float32 ``(1,)``, always 0; tasks ``f1`` and ``f2``, whose targets mean nothing.
+        point float32 ``(1,)``, always 0; tasks ``f1`` and ``f2``, whose targets are ignored.
     """
     return Dataset(
         train=_empty_rows(steps_per_epoch),
         val=_empty_rows(1),
         test=_empty_rows(1),
-        # One silent sample: the least that an input can be.
+        # One silent sample: the smallest possible input.
         modalities={"point": AudioSpec(num_samples=1, sample_rate=1)},
         classes=dict.fromkeys(TASKS, ()),
     )
@@ -97,7 +97,7 @@ class ToyTask(Task):
         return logits
 
     def decide(self, probabilities: Tensor) -> Tensor:
-        """Return the loss of each row: there is nothing to predict."""
+        """Return the loss of each row, as there is nothing to predict."""
         return self.loss(probabilities, probabilities[:, 0])
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:

@@ -1,4 +1,4 @@
-"""The metric of the toy problem, kept apart because importing torchmetrics takes long."""
+"""Metric of the toy problem, in a separate module because importing torchmetrics takes long."""
 
 from __future__ import annotations
 

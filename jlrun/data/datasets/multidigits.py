@@ -1,4 +1,4 @@
-"""Two handwritten digits on one canvas: a small MultiMNIST that needs no download."""
+"""MultiDigits: two handwritten digits on one canvas, a small MultiMNIST without a download."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def load_multidigits(
 
 
 def divide_singles(digit: Tensor, seed: int) -> dict[str, Tensor]:
-    """Return which single digits make up the pairs of ``train``, ``val`` and ``test``.
+    """Return the single digits that make up the pairs of ``train``, ``val`` and ``test``.
 
     Disjoint index tensors into ``digit``, an int64 ``(N,)``, each with every class in proportion.
     With equal seeds, those of ``test`` are the default test split of `jlrun.data.datasets.digits`,

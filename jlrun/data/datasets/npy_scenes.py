@@ -1,7 +1,7 @@
-"""Scenes with maps of targets, one ``.npy`` file for each row and kind of map.
+"""Scenes with maps as targets, one ``.npy`` file for each row and kind of map.
 
-The form that MTAN (Liu et al., "End-to-End Multi-Task Learning with Attention", CVPR 2019) gave
-NYUv2 and Cityscapes, and that LibMTL reads: ``{train,val}/{image,label,depth,normal}/{i}.npy``.
+The format of NYUv2 and Cityscapes in MTAN (Liu et al., "End-to-End Multi-Task Learning with
+Attention", CVPR 2019) and LibMTL: ``{train,val}/{image,label,depth,normal}/{i}.npy``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
 from jlrun.tasks.segmentation import wrong_labels
 
-# Of ImageNet: natural images, and measuring would read all files before each run.
+# Those of ImageNet, which has natural images too: measuring would read all files before each run.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 UNLABELLED = 255
@@ -65,7 +65,7 @@ def read_scenes(folder: Path, maps: Mapping[str, str], classes: Sequence[str]) -
 
 @dataclass(frozen=True)
 class SceneReader:
-    """Reads the files of a row; may be sent to other processes.
+    """Reader for the files of a row, which can be sent to other processes.
 
     Attributes:
         folder: of the split.
@@ -122,10 +122,10 @@ class SceneReader:
 
 
 def scene_folder(root: str, name: str) -> Path:
-    """Return ``root/name``, or ``root`` itself if the data set lies right in it.
+    """Return ``root/name``, or ``root`` itself if it is the data set's folder.
 
     Raises:
-        UserError: if neither holds ``train`` and ``val``.
+        UserError: if neither has ``train`` and ``val``.
     """
     base = Path(root).expanduser()
     for folder in (base / name, base):

@@ -45,8 +45,8 @@ def load_office31(
         UserError: naming the folder that is missing, empty or laid out in another way.
     """
     folder = _domain_folder(root, [domain], f"Office-31 is at {OFFICE_31}")
-    beside = [_inner(folder.parent / name) for name in DOMAINS_31]
-    return _load(_inner(folder), beside, size, mean, std)
+    domains = [_inner(folder.parent / name) for name in DOMAINS_31]
+    return _load(_inner(folder), domains, size, mean, std)
 
 
 def load_office_home(
@@ -79,12 +79,12 @@ def load_office_home(
 
 def _load(
     folder: Path,
-    beside: Sequence[Path],
+    domains: Sequence[Path],
     size: int,
     mean: list[float] | None,
     std: list[float] | None,
 ) -> Dataset:
-    classes = shared_classes(domain for domain in beside if domain.is_dir())
+    classes = shared_classes(domain for domain in domains if domain.is_dir())
     rows = folder_rows(folder, classes, size)
     return labelled_photos((rows, None, None), classes, size, mean, std)
 

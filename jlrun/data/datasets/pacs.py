@@ -19,7 +19,7 @@ SOURCE = "https://dali-dl.github.io/project_iccv2017.html"
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 FOLDERS = ("PACS/kfold", "PACS", "pacs/images", "pacs", "kfold", "")
 LISTS = ("pacs_label", "splits", "Train val splits and h5py files pre-read", "")
-# Other readers of the published lists leave this one out as faulty, too.
+# A faulty image, which other readers of the published lists leave out, too.
 FAULTY = frozenset({"sketch/dog/n02103406_4068-1.png"})
 
 
@@ -35,9 +35,10 @@ def load_pacs(
     Li et al., "Deeper, Broader and Artier Domain Generalization", ICCV 2017. The layout is
     ``<domain>/<class>/*`` below ``root/PACS/kfold`` (as published), ``root/PACS``, ``root/kfold``
     or ``root``. Where the published lists ``<domain>_train_kfold.txt`` and ``_crossval_kfold.txt``
-    are beside the domains, or in ``pacs_label`` or ``splits`` there or one folder above, they tell
-    the training and validation rows. The published list for tests names all images of a domain, as
-    it is for one that is not trained on; so test rows are drawn from the training rows instead.
+    are next to the domains, or in ``pacs_label`` or ``splits`` there or one folder above, they
+    define the training and validation rows. The published list for tests has all images of a
+    domain, for models trained on other domains; so test rows are drawn from the training rows
+    instead.
 
     Args:
         root: the folder above the data set.

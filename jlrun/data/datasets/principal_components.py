@@ -1,4 +1,4 @@
-"""The first principal components of images."""
+"""Principal components of images, in chunks of rows and float64."""
 
 # N images, P pixels, K components
 
@@ -21,7 +21,7 @@ class PrincipalComponents:
     Attributes:
         mean: of each pixel, float64 ``(P,)``.
         directions: orthonormal, by falling variance, float64 ``(P, K)``.
-        energy: share of the images' variance that they have, in [0, 1].
+        energy: share of the images' variance that they explain, in [0, 1].
     """
 
     mean: Tensor
@@ -50,7 +50,7 @@ class PrincipalComponents:
         return cls(mean, directions.flip(1)[:, :count], energy)
 
     def kept(self, images: Tensor) -> Tensor:
-        """Return images, uint8 ``(N, C, H, W)``, with nothing but the mean and the components."""
+        """Return images, uint8 ``(N, C, H, W)``, projected onto the mean and the components."""
         chunks = [self._kept(chunk) for chunk in images.split(_ROWS_AT_ONCE)]
         return torch.cat(chunks).view(images.shape)
 

@@ -1,10 +1,12 @@
-"""Printed digits: another domain than the handwritten ones, made anywhere without a download."""
+"""Printed digits: a domain next to handwritten ones, rendered without a download."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 from annotated_types import Ge, Le, Lt
 from torch import Generator, Tensor
@@ -12,13 +14,23 @@ from torch.nn import functional as F
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.digits import DIGITS, PARITIES
-from jlrun.data.datasets.glyphs import digit_glyphs
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from jlrun.seeding import derive_seed
 
 GLYPH_SIZE = 64
+
+
+# The bundled fonts whose glyphs of "0" to "9" are upright or slanted digits of one height; the
+# others have symbols, or digits of uneven height (cmmi10).
+FONTS = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+)
 
 
 def load_printed_digits(
@@ -32,13 +44,12 @@ def load_printed_digits(
     thicken: NonNegativeInt = 2,
     seed: int = 0,
 ) -> Dataset:
-    """Return digits rendered from Matplotlib's bundled fonts, each with an affine map of its own.
+    """Return digits rendered from Matplotlib's bundled fonts, each with a random affine map.
 
-    Every row draws its font, the map (uniformly up to the bounds below) and the stroke's thickness.
+    Font, map (uniform up to the bounds below) and thickness of the stroke are drawn for every row.
     White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official
-    test split,
-    and a font may occur in all splits: scores on it say how well printed digits are learned, not
-    how well unseen fonts are.
+    test split, and a font may occur in all splits: scores measure how well printed digits are
+    learned, not how well a model does on unseen fonts.
 
     Args:
         per_class: rows per digit.
@@ -49,7 +60,7 @@ def load_printed_digits(
         scale: largest change of width and of height, each drawn on its own.
         shift: largest shift along each axis, as a share of the size.
         thicken: largest width added to the strokes, in 64ths of the size.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(1, size, size)``; tasks ``digit`` and ``parity``, int64.
@@ -104,3 +115,29 @@ def _render(glyphs: Tensor, theta: Tensor, size: int) -> Tensor:
     grid = F.affine_grid(theta, [len(glyphs), 1, size * block, size * block], align_corners=False)
     images = F.avg_pool2d(F.grid_sample(glyphs, grid, align_corners=False), block)
     return (images * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def digit_glyphs(size: int) -> Tensor:
+    """Return every digit in every font, float32 ``(len(FONTS), 10, size, size)``, 0 to 1.
+
+    White on black, as high as the image, in the proportions of the font, centred.
+    """
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    glyphs = [[_glyph(folder / f"{font}.ttf", d, size) for d in "0123456789"] for font in FONTS]
+    return torch.from_numpy(np.array(glyphs, dtype=np.float32) / 255)
+
+
+def _glyph(font_file: Path, character: str, size: int) -> np.ndarray:
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(font_file, 2 * size)
+    left, top, right, bottom = map(round, font.getbbox(character))
+    large = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(large).text((-left, -top), character, fill=255, font=font)
+    large = large.crop(large.getbbox())
+    width = min(size, round(large.width * size / large.height))
+    glyph = Image.new("L", (size, size))
+    glyph.paste(large.resize((width, size), Image.Resampling.LANCZOS), ((size - width) // 2, 0))
+    return np.asarray(glyph)

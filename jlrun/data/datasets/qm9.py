@@ -44,15 +44,15 @@ def load_qm9(
     length: PositiveInt | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Return the molecules as SMILES strings, with 11 properties to be predicted.
+    """Return the molecules as SMILES strings, with 11 properties to predict.
 
     Ramakrishnan et al., "Quantum chemistry structures and properties of 134 kilo molecules",
     Scientific Data 2014, in the form of MoleculeNet (Wu et al., Chemical Science 2018): the table
     ``root/qm9/qm9.csv``. There are no official splits; these follow from the seed.
 
-    Targets are standardised: the mean of the training rows is subtracted, and what is left divided
-    by their standard deviation. So mean absolute errors are in standard deviations of the training
-    rows: multiply them by those of `load_scales` for the units of the table.
+    Targets are standardised by mean and standard deviation of the training rows. So mean absolute
+    errors are in standard deviations of the training rows: multiply them by those of `load_scales`
+    for the units of the table.
 
     Differs from the multi-task literature (such as Navon et al., "Multi-Task Learning as a
     Bargaining Game", ICML 2022) in: the input is a string, not a graph with coordinates, so errors
@@ -98,7 +98,7 @@ def load_scales(
 ) -> dict[str, tuple[float, float]]:
     """Return task -> mean and standard deviation of the training rows, in the unit of `UNITS`.
 
-    With the arguments that `load_qm9` was given.
+    Takes the same arguments as `load_qm9`.
     """
     path = Path(root).expanduser() / FILE
     table = _read(path)
@@ -106,7 +106,7 @@ def load_scales(
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Return the table with all columns that are needed, properties as finite float64."""
+    """Return the table with all required columns, properties as finite float64."""
     if not path.is_file():
         raise UserError.of(
             f"data_root={path.parents[1]}",

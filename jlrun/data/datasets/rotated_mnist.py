@@ -27,21 +27,21 @@ def load_rotated_mnist(
     ICCV 2015, as in DomainBed (Gulrajani & Lopez-Paz, "In Search of Lost Domain Generalization",
     ICLR 2021): 0, 15, 30, 45, 60 and 75 degrees, bilinear, and no image in two domains: for that,
     give the domains ``parts=6`` and the parts 0 to 5. Differs from it in: the official test split
-    stays one, and parts are every sixth image, not a random sixth of all 70,000.
+    stays separate, and parts are every sixth image, not a random sixth of all 70,000.
 
     Args:
         root: the folder that torchvision's MNIST takes: the files are in ``root/MNIST/raw``.
         angle: in degrees, counter-clockwise.
         part: which part of the images, from 0.
         parts: how many parts there are; 1: all images.
-        download: whether to download what is missing.
+        download: whether to download missing files.
 
     Returns:
         image uint8 ``(1, 28, 28)``; tasks ``digit`` and ``parity``, int64.
 
     Raises:
-        UserError: for a part that there is not; if files of MNIST are missing and can't be
-            downloaded, or are damaged.
+        UserError: for a part out of range; if files of MNIST are missing and can't be downloaded,
+            or are damaged.
     """
     splits = load_mnist_part(root, download, part, parts)
     return Dataset(

@@ -1,4 +1,4 @@
-"""Draw one flat shape per image, antialiased."""
+"""Drawing of one flat, antialiased shape per image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ assert tuple(_INSIDE) == SHAPES
 
 
 def coverage(shape: Tensor, centre: Tensor, radius: Tensor, size: int) -> Tensor:
-    """Return which share of each pixel a shape covers, float32 ``(N, 1, size, size)``.
+    """Return the share of each pixel that a shape covers, float32 ``(N, 1, size, size)``.
 
     Args:
         shape: index into `SHAPES`, ``(N,)``.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from jlrun.data.datasets.dtmf import tones
+from jlrun.data.datasets.digits_dtmf import tones
 from jlrun.data.specs import AudioSpec
 
 AUDIO_SPEC = AudioSpec(num_samples=2048, sample_rate=8_000)
@@ -49,8 +49,7 @@ def beeps(
         draws: ``detune``, ``phase``, ``overtone phase``, ``start`` and ``snr`` -> numbers in
             [0, 1), ``(N,)``.
         noise: of variance 1, ``(N, 2048)``.
-        snr_db: lowest and highest power of the tone, while it lasts, over that of the noise, in
-            decibels.
+        snr_db: lowest and highest signal-to-noise ratio of the tone while it lasts, in decibels.
     """
     off = 1 + DETUNING * (2 * draws["detune"] - 1)
     pitch = torch.tensor(list(PITCHES_HZ.values()))[colour] * off

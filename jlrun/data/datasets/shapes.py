@@ -1,4 +1,4 @@
-"""Scenes of one coloured shape with a caption and a sound, made anywhere without a download."""
+"""Shapes: scenes of one coloured shape with a caption and a sound, made without a download."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from annotated_types import Ge, Le
 from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.shape_captions import TEXT_SPEC, WORDS, caption, remark
+from jlrun.data.datasets.shape_captions import (
+    OBJECTS,
+    TEXT_SPEC,
+    WORDS,
+    caption,
+    held_out_objects,
+    remark,
+)
 from jlrun.data.datasets.shape_drawing import SHAPES, coverage, hsv_to_rgb
-from jlrun.data.datasets.shape_objects import OBJECTS, held_out_objects
 from jlrun.data.datasets.shape_sounds import AUDIO_SPEC, PITCHES_HZ, RHYTHMS, beeps
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import TensorRows
@@ -52,7 +58,7 @@ def load_shapes(
     size: Annotated[int, Ge(16), Le(256)] = 32,
     noise: NonNegativeFloat = 0.05,
     snr_db: tuple[float, float] = (-5.0, 10.0),
-    told: Probability = 1.0,
+    mentioned: Probability = 1.0,
     held_out: list[str] | Annotated[int, Ge(0), Le(18)] = 0,
     test: Literal["all", "seen", "held_out"] = "all",
     main: Literal["shape", "colour", "size", "position", "object"] = "shape",
@@ -61,12 +67,12 @@ def load_shapes(
     """Return images of a shape, captions that describe them, and sounds.
 
     A scene has one of 6 shapes, 6 colours, 3 sizes and 5 positions. Its ``image`` shows it on gray;
-    its ``text`` says all four, in one of many wordings; its ``audio`` is a beep whose rhythm tells
-    the shape and whose pitch tells the colour. The 36 combinations of colour and shape take turns;
-    all else of a row is drawn from a seed of its own, so that it does not depend on the number of
-    rows. Combinations that are held out are in no training row, and so in none for validation, but
-    keep their place among the classes: how a model does on them is compositional generalisation,
-    or zero-shot learning.
+    its ``text`` mentions all four, in one of many wordings; its ``audio`` is a beep whose rhythm
+    stands for the shape and whose pitch for the colour. The 36 combinations of colour and shape
+    alternate; all else is drawn from a separate seed for each row, so that it does not depend on
+    the number of rows. Held-out combinations are in no training or validation row, but keep their
+    place among the classes: scores on them measure compositional generalisation, or zero-shot
+    learning.
 
     Args:
         num_train: rows for training and validation.
@@ -74,13 +80,13 @@ def load_shapes(
         size: height and width of the images in pixels.
         noise: standard deviation of Gaussian noise on the pixels, where white is 1.
         snr_db: lowest and highest power of the beeps over that of the white noise, in decibels.
-        told: probability with which a caption says an attribute. Where it is less than 1, captions
-            are the words of what they say, and no modality gives all answers away.
+        mentioned: probability with which a caption mentions an attribute. Below 1, captions are
+            lists of words, and no modality gives all answers away.
         held_out: combinations like ``red circle``, or how many are drawn. Every colour and every
             shape stays in the training rows.
         test: which combinations the test rows have.
         main: the task whose classes can be chosen by name, and of which there are shots.
-        seed: of all that is drawn.
+        seed: of all draws.
 
     Returns:
         image uint8 ``(3, size, size)``, text int64 ``(14,)``, audio float32 ``(2048,)`` at 8 kHz;
@@ -96,7 +102,7 @@ def load_shapes(
     if test == "held_out" and not without:
         raise UserError.of("test", "'held_out', but none are; set held_out, such as held_out=6")
     tested = {"all": list(range(len(OBJECTS))), "seen": seen, "held_out": sorted(without)}[test]
-    making = _Making(size, noise, snr_db, told, main, seed)
+    making = _Making(size, noise, snr_db, mentioned, main, seed)
     return Dataset(
         train=making.rows("train", num_train, seen),
         test=making.rows("test", num_test, tested),
@@ -114,21 +120,21 @@ def _tasks(main: str) -> tuple[str, ...]:
 
 
 class _Making:
-    """Makes rows of given combinations."""
+    """Generator of rows with given combinations."""
 
     def __init__(
         self,
         size: int,
         noise: float,
         snr_db: tuple[float, float],
-        told: float,
+        mentioned: float,
         main: str,
         seed: int,
     ) -> None:
         self._size = size
         self._noise = noise
         self._snr_db = snr_db
-        self._told = told
+        self._mentioned = mentioned
         self._main = main
         self._seed = seed
 
@@ -159,15 +165,17 @@ class _Making:
         return inputs, targets
 
     def _say(self, split: str, indices: Tensor) -> list[list[str]] | None:
-        """Return for each row the attributes that its caption says; None: all of them."""
-        if self._told == 1:
+        """Return for each row the attributes that its caption mentions; None: all of them."""
+        if self._mentioned == 1:
             return None
-        said, generator = [], Generator()
+        mentions, generator = [], Generator()
         for index in indices.tolist():
             generator.manual_seed(derive_seed(self._seed, "shapes", "told", split, index))
             drawn = torch.rand(len(WORDS), generator=generator).tolist()
-            said.append([a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._told])
-        return said
+            mentions.append(
+                [a for a, draw in zip(WORDS, drawn, strict=True) if draw < self._mentioned]
+            )
+        return mentions
 
     def _draw(self, split: str, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return numbers in [0, 1), ``(N, len(DRAWS))``, and noise for sounds and for images."""
@@ -210,7 +218,7 @@ def _picture(targets: dict[str, Tensor], draws: dict[str, Tensor], size: int) ->
 
 
 def _texts(
-    targets: dict[str, Tensor], draws: dict[str, Tensor], said: list[list[str]] | None
+    targets: dict[str, Tensor], draws: dict[str, Tensor], mentions: list[list[str]] | None
 ) -> Tensor:
     """Return a caption of each scene as token ids, ``(N, length)``."""
     columns = {attribute: targets[attribute].tolist() for attribute in WORDS}
@@ -223,6 +231,6 @@ def _texts(
         }
         wording = {name: numbers[row] for name, numbers in picks.items()}
         captions.append(
-            caption(names, wording) if said is None else remark(names, wording, said[row])
+            caption(names, wording) if mentions is None else remark(names, wording, mentions[row])
         )
     return tokenize(captions, TEXT_SPEC)

@@ -1,4 +1,4 @@
-"""What torchvision's classification sets need on disk, and how their splits are asked for."""
+"""Catalogue of torchvision's classification sets: their files, splits, tasks and variants."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _UNDIVIDED = {"train": {}}
 
 @dataclass(frozen=True)
 class Derived:
-    """A task whose class follows from that of the main task.
+    """A task whose classes are groups of the main task's classes.
 
     Attributes:
         name: of the task.
-        members: class -> the main task's classes that belong to it.
+        members: class -> the main task's classes in it.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Derived:
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set.
+    """A data set.
 
     Attributes:
-        splits: of ours -> keyword arguments of the torchvision class.
-        folder: what holds the files, relative to the root; ``{}`` stands for the variant.
-        files: names in it (of files or folders) without which the set is not there.
+        splits: split -> keyword arguments of the torchvision class.
+        folder: folder of the files, relative to the root; ``{}`` stands for the variant.
+        files: required files or folders in it.
         task: name of the main task.
         classes: names of its classes, where torchvision has none or others.
         derived: more tasks.
-        variants: name -> what stands for ``{}`` in ``folder`` and ``files``; empty: just one.
+        variants: name -> value of ``{}`` in ``folder`` and ``files``; empty: only one.
         variant_key: keyword argument of the torchvision class that takes the name.
         downloadable: whether torchvision knows where the files are.
     """
@@ -63,7 +63,7 @@ class Entry:
         return (self.task, *(derived.name for derived in self.derived))
 
     def of_variant(self, variant: str | None) -> Entry:
-        """Return the entry of one variant, which must be known; None where there is just one."""
+        """Return the entry of a known variant; None where there is only one."""
         if variant is None:
             return self
         part = self.variants[variant]
@@ -186,7 +186,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "STL10": Entry(
         _TRAIN_TEST,
         "stl10_binary",
-        # torchvision checks the unlabelled part too, whether it is used or not.
+        # torchvision checks the unlabelled part too, even if it is not used.
         ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "unlabeled_X.bin"),
         classes=(
             *("airplane", "bird", "car", "cat", "deer"),
@@ -229,7 +229,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "country211",
         ("train", "valid", "test"),
     ),
-    # What its authors call val is all there is to test on: validation rows come from train.
+    # Its authors' val split is the only one to test on: validation rows come from train.
     "Imagenette": Entry(
         {"train": {"split": "train"}, "test": {"split": "val"}},
         "imagenette2{}",

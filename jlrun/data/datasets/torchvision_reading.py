@@ -1,7 +1,12 @@
-"""Labels, images and names out of torchvision's data set objects, which keep them in many ways."""
+"""Labels, images and names from torchvision's data set objects, and quiet downloads."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import socket
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,9 @@ from torch import Tensor
 _LABELS = ("targets", "labels", "_labels", "y")
 _PAIRS = ("_samples", "samples")
 _PATHS = ("_image_files", "_images")
+
+
+TIMEOUT_SECONDS = 10.0
 
 
 def is_in_memory(source: Any) -> bool:
@@ -34,7 +42,7 @@ def read_labels(source: Any) -> Tensor:
     """Return the labels of a set in memory, int64 ``(N,)``."""
     found = torch.as_tensor(_first(source, _LABELS)).long()
     if type(source).__name__ == "QMNIST":
-        found = found[:, 0]  # the other columns say who wrote it
+        found = found[:, 0]  # the other columns are about the writer
     if type(source).__name__ == "EMNIST" and source.split == "letters":
         found = found - 1
     return found
@@ -62,7 +70,7 @@ def class_names(source: Any) -> tuple[str, ...]:
 
 
 def _caltech(source: Any) -> list[str]:
-    """Return what Caltech101 and Caltech256 compute in ``__getitem__``."""
+    """Return the paths that Caltech101 and Caltech256 compute in ``__getitem__``."""
     is_101 = type(source).__name__ == "Caltech101"
     folder = Path(source.root) / ("101_ObjectCategories" if is_101 else "256_ObjectCategories")
     return [
@@ -77,3 +85,40 @@ def _caltech(source: Any) -> list[str]:
 
 def _first(source: Any, names: tuple[str, ...]) -> Any:
     return next((getattr(source, name) for name in names if hasattr(source, name)), None)
+
+
+@contextlib.contextmanager
+def quiet_download(timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[None]:
+    """Drop connections that are silent for ``timeout_seconds``; suppress printed output."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(timeout_seconds)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def no_empty_folders_left(folder: Path) -> Iterator[None]:
+    """If the block fails, remove ``folder`` and its parents that it created and left empty."""
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in created:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def reason(error: BaseException) -> str:
+    """Return the error in one line: the last line of its message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1] if lines else type(error).__name__
+    return last.removeprefix("<urlopen error ").removesuffix(">")

@@ -1,4 +1,4 @@
-"""The classification sets of torchvision."""
+"""Classification sets of torchvision."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.downloads import no_empty_folders_left, quiet_download, reason
 from jlrun.data.datasets.torchvision_catalogue import CATALOGUE, Entry
 from jlrun.data.datasets.torchvision_reading import (
     class_names,
     is_in_memory,
+    no_empty_folders_left,
     paths_and_labels,
+    quiet_download,
     read_images,
     read_labels,
+    reason,
 )
 from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.transforms import resize
 from jlrun.errors import UserError, did_you_mean
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
 
 Name = Literal[
@@ -70,14 +72,14 @@ def load_torchvision(
     """Return a classification set with its official splits.
 
     Images are uint8 ``(C, H, W)``. The main task is ``digit`` for sets of digits and ``label`` for
-    others, int64; some sets have more tasks, which follow from it.
+    others, int64; some sets have more tasks, derived from it.
 
     Args:
         name: of the torchvision class.
         root: the folder that torchvision takes.
-        download: whether to download what is missing.
-        size: height and width in pixels; None: as they are, for sets whose images are alike.
-        variant: which one, for sets that have several.
+        download: whether to download missing files.
+        size: height and width in pixels; None: unchanged, for sets with images of one size.
+        variant: name of the variant, for sets that have several.
 
     Raises:
         UserError: if files are missing and can't be downloaded, or are damaged; it names them.
@@ -114,7 +116,7 @@ def _entry(name: str, variant: str | None) -> Entry:
 
 
 def _provide(name: str, entry: Entry, root: Path, download: bool) -> None:
-    """Make sure that the files are there."""
+    """Make sure that the files exist."""
     missing = entry.missing(root)
     if not missing:
         return
@@ -128,7 +130,7 @@ def _provide(name: str, entry: Entry, root: Path, download: bool) -> None:
         with no_empty_folders_left(root / entry.folder), quiet_download():
             for keys in entry.splits.values():
                 _torchvision_class(name)(root, **keys, download=True)
-    except Exception as error:  # whatever the network, an archive and the disk may run into
+    except Exception as error:  # errors of the network, archives and the disk have many types
         raise _at(root, f"{needs}; download failed: {reason(error)}") from error
 
 
@@ -139,9 +141,9 @@ def _read_split(
     for file in entry.files:
         path = root / entry.folder / file
         if path.exists() and not path.is_dir():
-            require_regular(path)
+            check_regular(path)
     try:
-        # One class downloads unless told not to.
+        # One class downloads by default.
         source = _torchvision_class(name)(root, **entry.splits[split], download=False)
         classes = entry.classes or class_names(source)
         if is_in_memory(source):
@@ -152,7 +154,7 @@ def _read_split(
             ), classes
         paths, label = paths_and_labels(source)
         _check(label, len(paths), len(classes))
-    except Exception as error:  # readers raise whatever a damaged file makes them run into
+    except Exception as error:  # readers raise many types of errors for damaged files
         raise _at(
             root,
             f"the {split} split of {name} can't be read ({reason(error)}); delete "

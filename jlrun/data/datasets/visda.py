@@ -41,10 +41,10 @@ def load_visda(
     """Return one domain of VisDA-2017, with the task ``label``: one of 12 kinds of objects.
 
     Peng et al., "VisDA: The Visual Domain Adaptation Challenge", arXiv 2017, classification track:
-    what it calls splits are domains. The layout is that of its archives, ``<domain>/<class>/*``
+    its splits are domains here. The layout is that of its archives, ``<domain>/<class>/*``
     below ``root/visda`` (or visda17, visda2017, visda-2017, VisDA-2017) or ``root``. The archive of
     ``test`` has no classes: its labels are lines like ``trunk01/18ea….jpg 11`` of the published
-    ``image_list.txt``, which is expected in ``test`` or beside it. There is no official split
+    ``image_list.txt``, which is expected in ``test`` or next to it. There is no official split
     within a domain.
 
     Args:

@@ -1,4 +1,4 @@
-"""NumPy files, read after a look at what their headers promise."""
+"""NumPy files: their headers are checked against file size and memory before reading."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from jlrun.errors import UserError
-from jlrun.files.limits import require_room, size_text
-from jlrun.files.regular import require_regular
+from jlrun.files.limits import check_room, size_text
+from jlrun.files.regular import check_regular
 
 _BROKEN = (
     OSError,
@@ -33,22 +33,22 @@ _BROKEN = (
 
 
 class ArrayFileError(ValueError):
-    """The file holds no arrays, or less than its header promises."""
+    """The file has no arrays, or less data than its header states."""
 
 
 def load_array(path: Path) -> np.ndarray:
     """Return the array of a ``.npy`` file; nothing that a file pickles is executed.
 
     Raises:
-        ArrayFileError: if it holds none, or less than its header promises.
-        UserError: if it is no regular file, or takes more memory than there is for files.
+        ArrayFileError: if it has no array, or less data than its header states.
+        UserError: if it is not a regular file, or exceeds the memory budget for files.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         with path.open("rb") as file:
             num_bytes = _promised(file)
-            _refuse_promise(num_bytes, path.stat().st_size - file.tell())
-            require_room(path, num_bytes, "an array")
+            _check_promise(num_bytes, path.stat().st_size - file.tell())
+            check_room(path, num_bytes, "an array")
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
     except UserError:
@@ -63,16 +63,16 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ArrayFileError, UserError: as `load_array`, of all arrays together.
     """
-    require_regular(path)
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(member.file_size for member in archive.infolist())
-            require_room(path, total, "arrays")
+            check_room(path, total, "arrays")
             for member in archive.infolist():
                 with archive.open(member) as opened:
                     file = cast(BinaryIO, opened)
                     num_bytes = _promised(file)
-                    _refuse_promise(num_bytes, member.file_size - file.tell())
+                    _check_promise(num_bytes, member.file_size - file.tell())
         with np.load(path, allow_pickle=False) as found:
             return dict(found)
     except UserError:
@@ -82,23 +82,23 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _promised(file: BinaryIO) -> int:
-    """Return the bytes of the array that a header promises; the file is then at its beginning."""
+    """Return the size in bytes by the header; leaves the file at the start of the data."""
     form: Any = np.lib.format
     version = form.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ArrayFileError(f"unknown version {version}")
-    # Version 3 differs from 2 in its letters only.
+    # Version 3 differs from 2 only in the header's encoding.
     read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
     shape, _, dtype = read(file)
     if dtype.hasobject:
-        raise ArrayFileError("it holds Python objects, which are never read")
+        raise ArrayFileError("it has Python objects, which are never read")
     return math.prod(shape) * dtype.itemsize
 
 
-def _refuse_promise(promised: int, held: int) -> None:
+def _check_promise(promised: int, held: int) -> None:
     if promised < 0 or promised > held:
         raise ArrayFileError(
-            f"its header promises {size_text(promised)}, the file holds {size_text(held)}"
+            f"its header states {size_text(promised)}, the file has {size_text(held)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Open image files: one place for all that reads them."""
+"""Opening of image files, for all readers: formats, and limits on memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from jlrun.files.limits import require_room
-from jlrun.files.regular import require_regular
+from jlrun.files.limits import check_room
+from jlrun.files.regular import check_regular
 
-# Pillow goes by the content: an EPS file called x.png would start Ghostscript.
+# Pillow opens files by content: an EPS file named x.png would start Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # TIFF tags
 # Pillow stores every colour pixel in four bytes.
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1}
 
-# `require_room` stands in its place, which knows how much memory there is.
+# `check_room` replaces that limit by the memory budget.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -26,27 +26,27 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     """Open an image without decoding it; of an animated one, or of several pages, the first.
 
     Raises:
-        UserError: if it is no regular file.
-        OSError, ValueError, …: whatever a damaged header makes Pillow run into.
+        UserError: if it is not a regular file.
+        OSError, ValueError, …: whatever Pillow raises for a damaged header.
     """
-    require_regular(path)
+    check_regular(path)
     with Image.open(path, formats=FORMATS) as image:
         yield image
 
 
 def decoded_bytes(image: Image.Image) -> int:
-    """Return the bytes that an image takes when it is decoded, by its header."""
+    """Return the size of the decoded image in bytes, by its header."""
     per_pixel = 2 if image.mode.startswith("I;16") else _BYTES_PER_PIXEL.get(image.mode, 4)
     return max(image.width * image.height, _tile_pixels(image)) * per_pixel
 
 
-def refuse_large(path: str | Path, image: Image.Image) -> None:
-    """Refuse an image that would take more memory than there is for it.
+def check_decoded_size(path: str | Path, image: Image.Image) -> None:
+    """Check that the decoded image fits in the memory budget.
 
     Raises:
         UserError: naming the file and the budget.
     """
-    require_room(path, decoded_bytes(image), size_of(image))
+    check_room(path, decoded_bytes(image), size_of(image))
 
 
 def size_of(image: Image.Image) -> str:
@@ -55,7 +55,7 @@ def size_of(image: Image.Image) -> str:
 
 
 def _tile_pixels(image: Image.Image) -> int:
-    """Return the pixels of a tile, which a TIFF file may make larger than the image."""
+    """Return the pixels of a tile, which may be larger than the image in TIFF files."""
     tags = getattr(image, "tag_v2", None)
     if tags is None:
         return 0

@@ -1,4 +1,4 @@
-"""Image files as rows: decoded to one size when fetched."""
+"""Image files as rows, decoded to one size when fetched; values of more than 8 bits to 8 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from jlrun.data.reading.image_decoding import decoded_bytes, open_image, size_of
-from jlrun.data.reading.image_values import UnclearValues, to_eight_bits
 from jlrun.data.rows import FileRows
 from jlrun.errors import UserError
 from jlrun.files.limits import room_for
@@ -22,8 +21,12 @@ _NAMES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif",
 EXTENSIONS = tuple(f".{name}" for name in _NAMES)
 
 
+_BITS_PER_SAMPLE = 258  # TIFF tag
+_WHOLE_RANGE = 65_535  # of 16 bits
+
+
 def is_image_name(name: str) -> bool:
-    """Whether a file of that name is taken for an image; case does not matter."""
+    """Whether a file name has an ending of images, in upper or lower case."""
     return Path(name).suffix.lower() in EXTENSIONS
 
 
@@ -45,7 +48,7 @@ def image_rows(
 
 
 class ImageDecoder:
-    """Maps a row index to its image; may be sent to other processes."""
+    """Decoder from row index to image, which can be sent to other processes."""
 
     def __init__(self, paths: Sequence[str], size: int, channels: Channels) -> None:
         self._paths = list(paths)
@@ -68,8 +71,8 @@ def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
     (`to_eight_bits`); of an animation or of several pages the first is read.
 
     Raises:
-        UserError: naming the file, if it is missing, unreadable, damaged or no regular file, takes
-            more memory than there is for it, or has values whose range is unknown.
+        UserError: naming the file, if it is missing, unreadable, damaged or not a regular file,
+            exceeds the memory budget, or has values whose range is unknown.
     """
     mode = "RGB" if channels == 3 else "L"
     try:
@@ -87,7 +90,7 @@ def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
         raise
     except PermissionError as error:
         raise UserError.of(str(path), f"can't be read: {error.strerror}") from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them run into
+    except Exception as error:  # Pillow raises many types of errors for damaged files
         raise UserError.of(
             str(path), f"not a readable image ({_reason(error)}); replace or delete the file"
         ) from error
@@ -100,7 +103,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     image = to_eight_bits(image)
     if image.mode in ("P", "PA") and "transparency" in image.info:
         image = image.convert("RGBA")
-    if image.mode == "LAB":  # of which Pillow makes colours only
+    if image.mode == "LAB":  # Pillow converts it to colour only
         image = image.convert("RGB")
     return image.convert(mode)
 
@@ -115,3 +118,53 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "unknown format"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+class UnclearValues(ValueError):
+    """The file does not define the values of black and white."""
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return the image with values of 8 bits, in a mode that has them.
+
+    - 16-bit gray: the high byte; of 12 bits in 16, as TIFF has them, the highest 8.
+    - floats: from 0 (black) to 1 (white), or to 255 in images that have values above 1.
+    - 32-bit integers: as 16 bits, if some are above 255. Others are an error: their range is not
+      defined, and a guess for each file would make files of one data set differ.
+
+    Raises:
+        UnclearValues: for floats outside [0, 255] or not finite, and for other integers.
+    """
+    if image.mode == "F":
+        return _from_floats(np.asarray(image))
+    if image.mode == "I":
+        # Pillow spreads PGM of more than 8 bits over 16, and gives older PNG files this mode.
+        known = image.format in ("PPM", "PNG")
+        return _from_integers(np.asarray(image), known)
+    if image.mode.startswith("I;16"):
+        tags = getattr(image, "tag_v2", None) or {}
+        bits = tags.get(_BITS_PER_SAMPLE, (16,))
+        return _gray(np.asarray(image).astype(np.uint16) >> (4 if bits == (12,) else 8))
+    return image
+
+
+def _from_floats(values: np.ndarray) -> Image.Image:
+    if not np.isfinite(values).all():
+        raise UnclearValues("has floats that are not finite")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        raise UnclearValues(f"has floats from {low:g} to {high:g}; expected 0 to 1, or to 255")
+    return _gray((values * (255 if high <= 1 else 1)).round())
+
+
+def _from_integers(values: np.ndarray, known: bool) -> Image.Image:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > _WHOLE_RANGE or (0 < high <= 255 and not known):
+        raise UnclearValues(
+            f"has 32-bit integers from {low} to {high}, whose value for white is unknown"
+        )
+    return _gray(values >> 8)
+
+
+def _gray(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Rows to predict, read from what a user has: images, arrays, or a table of files and texts."""
+"""Rows to predict, read from images, arrays, or a table of files and texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import UserError, did_you_mean
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
@@ -30,11 +30,11 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class NamedRows:
-    """Rows to predict, and what to call them.
+    """Rows to predict, with their names.
 
     Attributes:
         names: a file name or a row number for each row.
-        rows: the inputs, in the form that the model takes but for normalisation.
+        rows: the inputs as the model takes them, before normalisation.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
     """Read rows for a model of the given modalities.
 
     Raises:
-        UserError: naming the file, and the row or column, that can't be used.
+        UserError: naming the unusable file, row or column.
     """
     if not path.exists():
         raise UserError.of("--input", f"there is no '{path}'; expected {FORMATS}")
@@ -54,7 +54,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         if not files:
             raise UserError.of("--input", f"the folder '{path}' holds no images")
         return _images(files, specs, [str(file.relative_to(path)) for file in files])
-    require_regular(path, "--input")
+    check_regular(path, "--input")
     if is_image_name(path.name):
         return _images([path], specs, [path.name])
     match path.suffix.lower():

@@ -1,4 +1,4 @@
-"""Measure how bright the pixels of a data set are, to normalise images."""
+"""Pixel statistics of a data set, to normalise its images."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def _measured(spec: ImageSpec, rows: Rows, modality: str) -> ImageSpec:
 def pixel_statistics(rows: Rows, modality: str, channels: int) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel, ``(C,)`` each, of values in [0, 1].
 
-    Over at most `MAX_ROWS` rows, evenly spaced, of those that have the modality. The standard
-    deviation is at least `MIN_STD`, so that a constant channel can be divided by it. Without any
-    image they are 0 and 1.
+    Measured on at most `MAX_ROWS` evenly spaced rows that have the modality. The standard deviation
+    is at least `MIN_STD`, so that a constant channel can be divided by it. Without any image they
+    are 0 and 1.
     """
     count = 0
     total = torch.zeros(channels, dtype=torch.float64)

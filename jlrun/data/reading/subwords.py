@@ -15,7 +15,7 @@ EXTRA = "huggingface"
 def load_tokenizer(name: str, where: str = "tokenizer") -> Any:
     """Return the tokenizer of a local folder, or the published one of that name.
 
-    A published one is downloaded once. Code of its own is never run.
+    A published one is downloaded once. Its code is never run.
 
     Args:
         name: such as ``bert-base-uncased``, or a folder with ``tokenizer.json``.
@@ -30,8 +30,8 @@ def load_tokenizer(name: str, where: str = "tokenizer") -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise UserError.of(
             where,
-            f"'{name}' is neither a folder with a Hugging Face tokenizer nor the name of one that "
-            f"can be had here ({first_sentence(error)})",
+            f"'{name}' is neither a folder with a Hugging Face tokenizer nor the name of an "
+            f"available one ({first_sentence(error)})",
         ) from error
 
 
@@ -41,7 +41,7 @@ def first_sentence(error: Exception) -> str:
 
 
 def special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the ids that a tokenizer sets before and after a text."""
+    """Return the ids that a tokenizer adds before and after a text."""
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)

@@ -26,13 +26,13 @@ Split = Callable[[Sequence[str]], Iterable[Sequence[str]]]
 
 
 class Tokenizer:
-    """Turns texts into ids as a spec says; many at once are faster than one by one.
+    """Tokenizer of a spec: turns texts into ids, many at once faster than one by one.
 
     Args:
         spec: of the texts.
 
     Raises:
-        UserError: if the Hugging Face tokenizer of a spec of subwords can't be had.
+        UserError: if the Hugging Face tokenizer of a subword spec is not available.
     """
 
     def __init__(self, spec: TextSpec) -> None:
@@ -41,7 +41,7 @@ class Tokenizer:
         self._split = _splitter(spec.unit, spec.tokenizer)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Return int64 ``(N, length)``: 1 for a token that is unknown, 0 behind the last one."""
+        """Return int64 ``(N, length)``: 1 for an unknown token, 0 for padding at the end."""
         ids, known = np.zeros((len(texts), self._length), np.int64), self._ids
         for row, tokens in zip(ids, self._split(texts), strict=True):
             found = [known.get(token, 1) for token in islice(tokens, self._length)]
@@ -61,23 +61,23 @@ def fit_text_spec(
     max_size: PositiveInt = 20_000,
     min_count: PositiveInt = 2,
 ) -> TextSpec:
-    """Return the spec of texts whose vocabulary is that of the training texts.
+    """Return the spec of texts, with the vocabulary of the training texts.
 
-    The vocabulary holds the most frequent tokens, the most frequent first and equally frequent ones
-    in the order of their characters. What occurs less than ``min_count`` times is left to the
-    unknown token, which so is trained too.
+    The vocabulary has the most frequent tokens, by falling frequency and then by their characters.
+    Tokens that occur less than ``min_count`` times map to the unknown token, so that it is trained
+    too.
 
     Args:
-        texts: of the training rows that have one; they are gone through once.
-        tokenizer: ``token`` (words and punctuation marks in lower case), ``word`` (what stands
-            between spaces, in lower case), ``character``, or the folder or name of a Hugging Face
+        texts: of the training rows that have one; iterated once.
+        tokenizer: ``token`` (words and punctuation marks in lower case), ``word`` (separated by
+            spaces, in lower case), ``character``, or the folder or name of a Hugging Face
             tokenizer, whose whole vocabulary is taken.
-        max_length: tokens that are read of a text; fewer where all training texts are shorter.
+        max_length: largest number of tokens in a text; fewer if all training texts are shorter.
         max_size: largest number of tokens in the vocabulary.
-        min_count: occurrences that a token of the vocabulary has.
+        min_count: smallest number of occurrences of a token in the vocabulary.
 
     Raises:
-        UserError: if the Hugging Face tokenizer can't be had.
+        UserError: if the Hugging Face tokenizer is not available.
     """
     unit: Unit = "subword"
     for known in get_args(Unit):
@@ -93,13 +93,13 @@ def fit_text_spec(
 
 
 def text_of(ids: Tensor, spec: TextSpec) -> str:
-    """Return what can be read of the ids ``(T,)`` of a text; unknown tokens are ``?``."""
+    """Return the text of ids ``(T,)``; unknown tokens are ``?``."""
     tokens = [spec.vocabulary[i - 2] if i > 1 else "?" for i in ids.tolist() if i]
     return ("" if spec.unit == "character" else " ").join(tokens)
 
 
 def _count(texts: Iterable[str], split: Split, max_length: int) -> tuple[Counter[str], int]:
-    """Return how often each token occurs, and the tokens of the longest text up to the limit."""
+    """Return the count of each token, and the length of the longest text, up to the limit."""
     counts: Counter[str] = Counter()
     longest, source = 0, iter(texts)
     while some := list(islice(source, _TEXTS_AT_ONCE)):
@@ -132,7 +132,7 @@ def _split_subwords(name: str, texts: Sequence[str]) -> Iterable[Sequence[str]]:
 
 
 def _subwords(name: str) -> tuple[str, ...]:
-    """Return the tokens of a tokenizer in the order of their ids, but for padding and unknown."""
+    """Return the tokens of a tokenizer in the order of their ids, without padding and unknown."""
     tokenizer = load_tokenizer(name)
     tokens = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     special = {tokenizer.pad_token, tokenizer.unk_token}

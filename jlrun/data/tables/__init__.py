@@ -1,4 +1,4 @@
-"""A table of one's own as a data set: a CSV, TSV, JSON Lines or Parquet file.
+"""Tables of users as data sets: CSV, TSV, JSON Lines or Parquet files.
 
 `load_table` is imported where it is first asked for: what a table holds is checked without PyTorch.
 """

@@ -1,4 +1,4 @@
-"""The files that a table names: what is in them, and what keeps one from being used."""
+"""Files that the cells of a table name: readers, and checks before training."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_series(path: Path, spec: SeriesSpec) -> Tensor:
 
 
 def checks(specs: Mapping[str, Spec]) -> dict[str, CheckFile]:
-    """Return kind of file -> what tells why such a file can't be used, by reading it."""
+    """Return kind of file -> check that reads such a file and returns why it can't be used."""
     return {kind: _check_of(spec) for kind, spec in specs.items()}
 
 

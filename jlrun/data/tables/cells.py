@@ -1,4 +1,4 @@
-"""The cells of a modality as tensors, read from the columns on disk when they are needed."""
+"""Cells of a modality as tensors, read from the columns on disk on demand."""
 
 from __future__ import annotations
 

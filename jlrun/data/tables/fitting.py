@@ -1,4 +1,4 @@
-"""Fit a table's inputs on its training rows."""
+"""Fitting of a table's inputs on its training rows."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.tables.account import TableAccount
 from jlrun.data.tables.cells import Cells, FileCells, cells_of
+from jlrun.data.tables.column_warnings import find_leaks, unknown_levels
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.target_kinds import Target
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.leaks import find_leaks
 from jlrun.data.tables.learning import column_moments, learn_series, learn_tabular, learn_text
+from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import TableRows
-from jlrun.data.tables.unknown import unknown_levels
 from jlrun.errors import UserError
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is learned of a table, once its training rows are chosen.
+    """Fits the specs of a table's inputs once its training rows are chosen.
 
     Attributes:
         modalities: modality -> its columns.
         kinds: how they are read.
-        folder: that names of files are relative to.
+        folder: file names are relative to it.
         targets: task -> its column and kind.
-        known: modality -> spec that a model has learned already: it is taken over.
+        known: modality -> spec of a trained model, kept as it is.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -42,11 +41,11 @@ class Fitting:
     known: Mapping[str, Spec] = field(default_factory=dict)
 
     def unfitted(self) -> dict[str, Spec]:
-        """Return modality -> spec, as far as it does not depend on training rows."""
+        """Return modality -> spec, without what depends on training rows."""
         return {modality: self.kinds.spec_of(c) for modality, c in self.modalities.items()}
 
     def of(self, dataset: Dataset) -> Dataset:
-        """Return the data set with ways to fit it."""
+        """Return the data set with its ``fit`` and ``adopt``."""
         return replace(
             dataset,
             fit=lambda indices: self._fit(dataset, indices),
@@ -54,9 +53,9 @@ class Fitting:
         )
 
     def _fit(self, dataset: Dataset, indices: Tensor) -> Dataset:
-        rows, account = dataset.train, dataset.account
+        rows, report = dataset.train, dataset.report
         assert isinstance(rows, TableRows)
-        assert isinstance(account, TableAccount)
+        assert isinstance(report, TableReport)
         training = rows.rows[indices.numpy()]
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
         cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
@@ -86,14 +85,15 @@ class Fitting:
             units={task: (scale.mean, scale.std) for task, scale in scales.items()},
             fit=None,
             adopt=None,
-            account=replace(
-                account,
+            report=replace(
+                report,
                 leaks=find_leaks(self.modalities, self.targets, rows.store, training),
                 coarse=tuple(lost),
                 unknown={
                     split: unknown_levels(specs.values(), part.store, part.rows)
                     for split, part in parts.items()
-                    if split != "train" or self.known  # of its own, rare ones are left out
+                    if split != "train"
+                    or self.known  # rare levels of the training rows are left out
                 },
             ),
         )
@@ -125,15 +125,15 @@ class Fitting:
 
 
 def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:
-    """Return the spec that is known, if the table has any of its columns.
+    """Return the known spec, if the table has any of its columns.
 
-    Those that it lacks are missing in every row, and those of its own are left out.
+    Known columns that the table lacks are missing in every row; its other columns are left out.
     """
     numbers = set(own.numbers) & set(known.numbers)
     if not numbers and not set(own.categories) & set(known.categories):
         theirs = ", ".join((*known.numbers, *known.categories))
         raise UserError.of(
-            modality, f"no column is called and used as one that was learned from: {theirs}"
+            modality, f"no column has the name and kind of one that was learned from: {theirs}"
         )
     return known
 

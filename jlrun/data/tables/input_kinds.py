@@ -1,4 +1,4 @@
-"""How the kinds of inputs of a table are read, and what that makes of them."""
+"""Kinds of a table's inputs: their settings, and the specs that follow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jlrun.data.tables.files.settings import (
 
 @dataclass(frozen=True)
 class InputKinds:
-    """How inputs of each kind are read."""
+    """Settings of each kind of input."""
 
     text: TextSettings
     category: CategorySettings
@@ -26,9 +26,9 @@ class InputKinds:
     series: SeriesSettings
 
     def spec_of(self, columns: ColumnsOf) -> Spec:
-        """Return the spec of a modality, as far as it does not depend on training rows.
+        """Return the spec of a modality, without what depends on training rows.
 
-        Settings that are measured of files must be known.
+        Settings that are measured on files must be complete.
         """
         match columns.kind:
             case "image":

@@ -1,4 +1,4 @@
-"""What is learned of a table from its training rows alone: vocabularies, levels, means."""
+"""Vocabularies, levels and means of a table, learned from its training rows alone."""
 
 from __future__ import annotations
 

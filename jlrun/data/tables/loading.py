@@ -1,4 +1,4 @@
-"""Load a table as a data set."""
+"""Loader of tables as data sets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.tables.account import TableAccount
 from jlrun.data.tables.files.kinds import ColumnKind
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.files.outline import outline, told
+from jlrun.data.tables.files.outline import outline, stated_outline
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.same_files import refuse_same_files
+from jlrun.data.tables.files.same_files import check_distinct_files
 from jlrun.data.tables.files.settings import (
     AudioSettings,
     CategorySettings,
@@ -24,8 +23,9 @@ from jlrun.data.tables.files.settings import (
 from jlrun.data.tables.files.target_kinds import Target, TargetKind
 from jlrun.data.tables.fitting import Fitting
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.parts import Part
 from jlrun.data.tables.reader import WHERE, Reader
+from jlrun.data.tables.report import TableReport
+from jlrun.data.tables.rows import Part
 from jlrun.data.written_names import Name
 from jlrun.errors import Problem, UserError
 
@@ -50,20 +50,20 @@ def load_table(
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
-    What is not said is inferred from the file: see `jlrun.data.tables.files.outline`.
-    Vocabularies, levels,
-    means and standard deviations are learned when training rows are chosen; names of classes are
-    those of all rows that training may draw from, so that they are the same for every seed.
+    What the arguments leave open is inferred from the file: see `jlrun.data.tables.files.outline`.
+    Vocabularies, levels, means and standard deviations are learned when training rows are chosen.
+    Classes are those of all rows that training may draw from, so that they are the same for every
+    seed.
 
     Args:
         path: the table.
-        val_path, test_path: further tables with the same columns; None: split off.
+        val_path, test_path: further tables with the same columns; None: rows are split off.
         targets: columns to predict, with a kind each or without.
         columns: kinds of columns; those without one are inferred.
-        split_column: says of each row whether it is for train, val or test.
+        split_column: column with the split of each row: train, val or test.
         group_by: rows with the same cell in this column stay in one split.
-        files_root: folder that names of files are relative to; None: that of the table.
-        on_error: what is done with bad rows: a report, or training without them.
+        files_root: folder that file names are relative to; None: that of the table.
+        on_error: ``fail`` with a report on bad rows, or ``skip`` them.
         reading: how the files are written.
         text, category, image, audio, series: how inputs of these kinds are read.
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
@@ -73,10 +73,9 @@ def load_table(
         categories), of which a row lacks those whose cells are missing.
 
     Raises:
-        UserError: for whatever is wrong with the files, their columns or, unless they are skipped,
-            their rows.
+        UserError: for faults of the files, their columns or, unless skipped, their rows.
     """
-    refuse_same_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
+    check_distinct_files({"path": path, "val_path": val_path, "test_path": test_path}, WHERE)
     kinds = InputKinds(
         text or TextSettings(),
         category or CategorySettings(),
@@ -99,7 +98,9 @@ def load_table(
         audio=kinds.audio,
         series=kinds.series,
     )
-    reader = Reader.of(request, told(request, columns or {}) or outline(request), kinds, cache)
+    reader = Reader.of(
+        request, stated_outline(request, columns or {}) or outline(request), kinds, cache
+    )
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
@@ -111,7 +112,7 @@ def load_table(
     }
     rows, classes = reader.rows_of(wholes)
     if on_error == "fail":
-        _refuse(list(wholes.values()))
+        _check_bad_rows(list(wholes.values()))
     dataset = Dataset(
         train=rows["train"],
         val=rows.get("val"),
@@ -119,7 +120,7 @@ def load_table(
         modalities={},
         classes=classes,
         groups=reader.groups(rows["train"]),
-        account=TableAccount(
+        report=TableReport(
             reader.modalities,
             reader.reading,
             files_root,
@@ -132,7 +133,7 @@ def load_table(
 
 
 def _whole(reader: Reader, split: str, path: Path) -> Part:
-    """Return all good rows of a file; what is wrong with it is told of the key that names it."""
+    """Return all good rows of a file; errors name its key of the config."""
     try:
         return reader.whole(path)
     except UserError as error:
@@ -144,12 +145,12 @@ def _whole(reader: Reader, split: str, path: Path) -> Part:
         raise UserError(problems) from error
 
 
-def _refuse(wholes: Sequence[Part]) -> None:
-    """Refuse files with bad rows, all of them together."""
+def _check_bad_rows(wholes: Sequence[Part]) -> None:
+    """Check that no file has bad rows; one error reports all files."""
     where, problems = f"{WHERE}.on_error", list[Problem]()
     for whole in wholes:
         try:
-            whole.bad.refuse(whole.store.num_read, where, f"{where}=skip")
+            whole.bad.check(whole.store.num_read, where, f"{where}=skip")
         except UserError as error:
             problems += error.problems
     if problems:

@@ -1,4 +1,4 @@
-"""Read rows to predict as the table that a model was trained on."""
+"""New rows for a model that was trained on a table."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jlrun.data.reading.inputs import NamedRows
 from jlrun.data.specs import Spec, TabularSpec
 from jlrun.data.tables.cell_files import checks
 from jlrun.data.tables.cells import Cells, cells_of
+from jlrun.data.tables.column_warnings import UnknownLevels, unknown_levels
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.cache import stored
 from jlrun.data.tables.files.conversion import Wanted
-from jlrun.data.tables.files.file_kinds import MEDIA
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading, place_word
 from jlrun.data.tables.files.request import folder_of
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.rows import TableRows
-from jlrun.data.tables.unknown import UnknownLevels, unknown_levels
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json
 from jlrun.files.atomic import reading as of_a_run
@@ -31,11 +31,11 @@ class NewRows:
     """Rows to predict.
 
     Attributes:
-        named: the good rows, called by their places in the file.
+        named: the good rows, named by their places in the file.
         store: their table.
-        bad: the others.
+        bad: the bad rows.
         absent: columns that the model knows and the file lacks.
-        unknown: columns of categories that the model does not know, in most rows.
+        unknown: columns in which most rows have a category unknown to the model.
     """
 
     named: NamedRows
@@ -44,16 +44,16 @@ class NewRows:
     absent: tuple[str, ...]
     unknown: tuple[UnknownLevels, ...] = ()
 
-    def refuse(self, where: str, skip: str) -> None:
-        """Refuse bad rows.
+    def check(self, where: str, skip: str) -> None:
+        """Check that there are no bad rows.
 
         Raises:
             UserError: if there are any.
         """
-        self.bad.refuse(self.store.num_read, where, skip)
+        self.bad.check(self.store.num_read, where, skip)
 
     def lines(self) -> list[str]:
-        """Return what is to be told of the rows."""
+        """Return log lines on skipped rows, absent columns and unknown categories."""
         lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
         if self.absent:
             lines.append(f"no such column, so missing in every row: {', '.join(self.absent)}")
@@ -63,14 +63,14 @@ class NewRows:
 def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Path) -> NewRows:
     """Read the rows of a table for a model.
 
-    Columns that the model does not know are ignored, and those it knows and the table lacks are
-    missing, as are categories that no training row had, of which `NewRows.unknown` tells.
+    Columns that the model does not know are ignored. Columns that the table lacks are missing in
+    every row, as are categories that no training row had; see `NewRows.unknown`.
 
     Args:
         path: the table.
         table: ``table.json`` of the model's run.
         specs: modality -> what the model takes.
-        cache: an empty folder, needed as long as the rows are.
+        cache: an empty folder, kept as long as the rows are in use.
 
     Raises:
         UserError: if the table can't be read, or has no column that the model takes.
@@ -78,10 +78,10 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     if not path.exists():
         raise UserError.of("--input", f"there is no file '{path}'")
     with of_a_run(table):
-        told = read_json(table)
-        reading = _reading(told["reading"])
-        modalities = {m: _columns(told["modalities"][m]) for m in specs}
-        folder = folder_of(path, told["files_root"])
+        table_json = read_json(table)
+        reading = _reading(table_json["reading"])
+        modalities = {m: _columns(table_json["modalities"][m]) for m in specs}
+        folder = folder_of(path, table_json["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}
@@ -129,9 +129,9 @@ def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, F
     return forms
 
 
-def _columns(told: Mapping[str, Any]) -> ColumnsOf:
-    return ColumnsOf(told["kind"], tuple(told["columns"]), tuple(told["categories"]))
+def _columns(entry: Mapping[str, Any]) -> ColumnsOf:
+    return ColumnsOf(entry["kind"], tuple(entry["columns"]), tuple(entry["categories"]))
 
 
-def _reading(told: Mapping[str, Any]) -> Reading:
-    return Reading(**{**told, "missing": tuple(told["missing"])})
+def _reading(entry: Mapping[str, Any]) -> Reading:
+    return Reading(**{**entry, "missing": tuple(entry["missing"])})

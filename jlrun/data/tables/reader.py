@@ -1,4 +1,4 @@
-"""Read the files of a table, all in the same way."""
+"""Reader for the files of a table, the same for training, validation and test."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ import torch
 from jlrun.data.tables.cell_files import checks
 from jlrun.data.tables.files.cache import cache_folder, stored
 from jlrun.data.tables.files.conversion import Wanted
-from jlrun.data.tables.files.file_kinds import MEDIA
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.outline import Outline
 from jlrun.data.tables.files.request import Request, folder_of
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.store import Form
 from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.parts import Part, divided, groups_of
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.rows import Part, TableRows, divided, groups_of
 from jlrun.data.tables.targets import FORM_OF_TARGET, find_classes, read_targets
 from jlrun.errors import UserError
 from jlrun.files.limits import limit
 
-# Where a table stands in a config is not known here; `jlrun.runs.datasets` puts it right.
+# Placeholder for the table's config path, which `jlrun.runs.datasets` fills in.
 WHERE = "dataset"
 _FORM_OF_COLUMN: dict[str, Form] = {"number": "number", "category": "code"}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What is to be read of each file of a table.
+    """Reader for the files of a table.
 
     Attributes:
-        outline: what the table is.
+        outline: kinds of columns and targets.
         modalities: modality -> its columns.
         kinds: how inputs are read.
         reading: how the files are written.
-        files_root: folder that names of files are relative to; None: that of the table.
+        files_root: folder that file names are relative to; None: that of the table.
         cache: folder of converted tables.
     """
 
@@ -86,7 +85,7 @@ class Reader:
     ) -> tuple[dict[str, TableRows], dict[str, tuple[str, ...]]]:
         """Return split -> rows with their targets, and task -> its classes.
 
-        Rows with a label that no training row has become bad ones.
+        Rows with a label that no training row has become bad rows.
 
         Raises:
             UserError: if there are no rows for training.
@@ -123,13 +122,13 @@ class Reader:
         forms |= {target.column: FORM_OF_TARGET[target.kind] for target in found.targets.values()}
         for column in (found.split_column, found.group_by):
             if column is not None:
-                _refuse_to_divide_by(column, forms)
+                _check_split_column(column, forms)
                 forms[column] = "code"
         return forms
 
 
-def _refuse_to_divide_by(column: str, forms: Mapping[str, Form]) -> None:
-    """Refuse to divide rows by a target that is no class."""
+def _check_split_column(column: str, forms: Mapping[str, Form]) -> None:
+    """Check that the column that divides the rows is not a target of numbers or labels."""
     if forms.get(column, "code") != "code":
         fix = "copy the column under another name"
         raise UserError.of(WHERE, f"'{column}' is a target of numbers or labels too; {fix}")
@@ -140,4 +139,4 @@ def _without_training_rows(whole: Part, column: str | None) -> UserError:
     if not len(whole.rows):
         return UserError(whole.bad.problems())
     seen = ", ".join(whole.store.levels(column)[:10])
-    return UserError.of(f"{WHERE}.split_column", f"'{column}' says train of no row; it has {seen}")
+    return UserError.of(f"{WHERE}.split_column", f"no row has train in '{column}'; it has {seen}")

@@ -1,15 +1,23 @@
-"""Rows of a table: targets in memory, inputs read from the columns on disk when fetched."""
+"""Rows of a table: targets in memory, inputs read from disk when fetched; parts by split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.data.tables.cells import Cells, presences
+from jlrun.data.tables.files.bad_rows import BadRow, BadRows
 from jlrun.data.tables.files.store import Store
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "held_out", "heldout"), "test"),
+}
 
 
 class TableRows:
@@ -20,7 +28,7 @@ class TableRows:
         rows: positions in the store, int64 ``(N,)``.
         targets: task -> target of each row, ``(N,)`` or ``(N, C)``.
         labelled: task -> Bool ``(N,)``, of tasks with unlabelled rows.
-        cells: modality -> its cells; none before a data set is fitted.
+        cells: modality -> its cells; empty until the data set is fitted.
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class TableRows:
         """Return the rows at ``rows``, ``(N,)``.
 
         Raises:
-            UserError: if a file can't be read any more.
+            UserError: if a file can no longer be read.
         """
         places = self.rows[rows.numpy()]
         return Batch(
@@ -80,3 +88,59 @@ class TableRows:
     def reading(self, cells: Mapping[str, Cells]) -> TableRows:
         """Return the same rows with these cells."""
         return TableRows(self.store, self.rows, self._targets, self._labelled, cells)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a table.
+
+    Attributes:
+        store: the table.
+        rows: positions in it, int64 ``(N,)``.
+        bad: the bad rows of its file, shared by all parts of the file.
+    """
+
+    store: Store
+    rows: np.ndarray
+    bad: BadRows
+
+    @classmethod
+    def whole(cls, store: Store) -> Part:
+        """Return all rows of a table."""
+        return cls(store, np.arange(len(store)), store.bad())
+
+    def without(self, mistakes: Mapping[int, BadRow]) -> Part:
+        """Return the part without the rows at these positions, which are added to the bad ones."""
+        self.bad.extend(list(mistakes.values()))
+        kept = np.ones(len(self.rows), dtype=bool)
+        kept[list(mistakes)] = False
+        return replace(self, rows=self.rows[kept])
+
+
+def divided(whole: Part, column: str) -> dict[str, Part]:
+    """Return split -> its rows, by a column of split names; rows with other names are bad."""
+    store = whole.store
+    codes, levels = store.codes(column)[whole.rows], store.levels(column)
+    kinds = np.array([SPLIT_NAMES.get(name.strip().lower(), "") for name in levels] + [""])[codes]
+    wrong = {
+        i: BadRow(
+            int(store.places()[whole.rows[i]]),
+            "unknown split",
+            f"{column} is '{levels[codes[i]] if codes[i] >= 0 else ''}'; expected train, val, test",
+        )
+        for i in np.flatnonzero(kinds == "").tolist()
+    }
+    whole.without(wrong)
+    return {
+        split: replace(whole, rows=whole.rows[kinds == split])
+        for split in ("train", "val", "test")
+        if (kinds == split).any()
+    }
+
+
+def groups_of(rows: TableRows, column: str) -> np.ndarray:
+    """Return the group of each row, int64 ``(N,)``; a row without one forms its own group."""
+    codes = rows.store.codes(column)[rows.rows].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=0) + 1 + np.arange(int(alone.sum()))
+    return codes

@@ -14,7 +14,7 @@ from jlrun.data.tables.files.levels import Levels, level_name
 from jlrun.data.tables.files.numbers import to_numbers
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.files.target_kinds import Target
-from jlrun.data.tables.parts import Part
+from jlrun.data.tables.rows import Part
 
 FORM_OF_TARGET: dict[str, Form] = {
     "multiclass": "code",
@@ -31,7 +31,7 @@ class TargetColumns:
     Attributes:
         targets: task -> ``(N,)`` int64 or float64, or ``(N, C)`` float32.
         labelled: task -> Bool ``(N,)``, of tasks with unlabelled rows.
-        unknown: rows that have a label which is not among the classes, by their position.
+        unknown: position -> row with a label outside the classes.
     """
 
     targets: dict[str, Tensor]
@@ -44,8 +44,8 @@ def find_classes(
 ) -> dict[str, tuple[str, ...]]:
     """Return task -> its classes, numbers in their order; () if none.
 
-    They are the labels of rows that training draws from; of a target whose classes come from
-    elsewhere, those of all ``parts``.
+    They are the labels of rows that training draws from; for a target whose classes are learned on
+    other data, those of all ``parts``.
     """
     every = list(parts)
     return {

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
-from jlrun.files.bounded_text import MOST_SAVED, refuse_expansion
-from jlrun.files.regular import require_regular
+from jlrun.files.bounded_text import MOST_SAVED, check_expansion
+from jlrun.files.regular import check_regular
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
@@ -49,7 +49,7 @@ def read_table(path: Path, classes: Sequence[str], where: str) -> Table:
     """
     if not path.exists():
         raise UserError.of(where, f"there is no file '{path}'")
-    require_regular(path, where)
+    check_regular(path, where)
     try:
         match path.suffix.lower():
             case ".csv":
@@ -108,7 +108,7 @@ def _of_mappings(content: Mapping[str, Any], where: str, what: str) -> Table:
 def _yaml(path: Path, where: str) -> dict[str, Any]:
     import yaml
 
-    refuse_expansion(path, MOST_SAVED)
+    check_expansion(path, MOST_SAVED)
     text, loader = path.read_text(encoding="utf-8"), None
     try:
         loader = yaml.SafeLoader(text)

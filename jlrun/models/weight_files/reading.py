@@ -17,7 +17,7 @@ from torch.serialization import safe_globals
 from jlrun.errors import UserError
 from jlrun.files.bounded_text import DEEPEST, read_json
 from jlrun.files.limits import size_text
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 
@@ -69,7 +69,7 @@ def weight_file(path: Path, where: str) -> Path:
     if path.is_file():
         return path
     if path.exists() and not path.is_dir():
-        require_regular(path, where)
+        check_regular(path, where)
     if not path.exists():
         raise UserError.of(
             where,

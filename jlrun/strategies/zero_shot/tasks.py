@@ -10,8 +10,8 @@ from torch import Tensor
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.methods import Method
 from jlrun.tasks import Multiclass
+from jlrun.tasks.base import check_row_logits
 from jlrun.tasks.classification import class_log_odds
-from jlrun.tasks.row_logits import check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -1,4 +1,4 @@
-"""Scores of classes or labels from exact counts."""
+"""Class counts, and the scores of classes or labels that follow from them."""
 
 # C classes or labels
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How often each class or label was predicted, occurred, and both.
+    """Counts of each class or label: correct predictions, predictions, occurrences.
 
     Attributes:
         hits, predicted, occurring: int64 ``(C,)``.
@@ -46,11 +46,11 @@ class ClassCounts:
         )
 
     def precision(self) -> Tensor:
-        """Return the share of predictions that are right, ``(C,)``; NaN of what never is one."""
+        """Return the share of correct predictions, ``(C,)``; NaN for classes never predicted."""
         return self.hits.double() / self.predicted.double()
 
     def recall(self) -> Tensor:
-        """Return the share of occurrences that are found, ``(C,)``; NaN of what never occurs."""
+        """Return the share of occurrences found, ``(C,)``; NaN for classes that never occur."""
         return self.hits.double() / self.occurring.double()
 
     def f1(self) -> Tensor:
@@ -58,13 +58,13 @@ class ClassCounts:
         return 2 * self.hits.double() / (self.predicted + self.occurring).double()
 
     def weighted_f1(self) -> float:
-        """Return the mean F1, each counting as often as it occurs; NaN if nothing does."""
+        """Return the mean F1, weighted by occurrences; NaN if nothing occurs."""
         occurs = self.occurring > 0
         weights = self.occurring[occurs].double()
         return float((self.f1()[occurs] * weights).sum() / weights.sum())
 
     def by_name(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Return name -> ``precision``, ``recall``, ``f1``, and ``rows``, in which it occurs."""
+        """Return name -> ``precision``, ``recall``, ``f1``, and ``rows``: its occurrences."""
         columns = (self.precision(), self.recall(), self.f1(), self.occurring)
         keys = ("precision", "recall", "f1", "rows")
         values = zip(*(column.tolist() for column in columns), strict=True)
@@ -91,7 +91,7 @@ def label_scores(counts: ClassCounts, num_rows: int) -> dict[str, float]:
     """Return scores of labels that may occur together.
 
     ``accuracy`` is over all labels of all rows. ``macro_f1`` is the mean F1 over the labels that
-    occur, as no model could be right on the others; ``labels_left_out`` counts these, if any.
+    occur, since it is 0 or undefined for the others; ``labels_left_out`` counts these, if any.
     """
     occurs = counts.occurring > 0
     wrong = (counts.predicted + counts.occurring - 2 * counts.hits).sum()

@@ -1,4 +1,4 @@
-"""Scores that depend on the order of predictions alone; equal ones share their ranks."""
+"""Rank-based scores; equal predictions share their mean rank."""
 
 from __future__ import annotations
 

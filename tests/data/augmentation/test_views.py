@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as oracle
 
 from jlrun.data.augmentation import colour_ops as ops
-from jlrun.data.augmentation.resized_crop import random_resized_crop, resized_crop
+from jlrun.data.augmentation.image_ops import random_resized_crop, resized_crop
 from jlrun.data.augmentation.signal_ops import (
     add_noise,
     change_gain,

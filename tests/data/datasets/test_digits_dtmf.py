@@ -7,8 +7,15 @@ import torch
 from torch import Tensor
 
 from jlrun.data.datasets.digits import digit_images
-from jlrun.data.datasets.digits_dtmf import NAMES, SAMPLE_RATE, key_sounds, load_digits_dtmf
-from jlrun.data.datasets.dtmf import TOLERANCE, key_frequencies, tones
+from jlrun.data.datasets.digits_dtmf import (
+    NAMES,
+    SAMPLE_RATE,
+    TOLERANCE,
+    key_frequencies,
+    key_sounds,
+    load_digits_dtmf,
+    tones,
+)
 from jlrun.data.specs import TextSpec
 
 # ITU-T Q.23 (1988), table 1: frequencies of the push-button keys, in Hz.

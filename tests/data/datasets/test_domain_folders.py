@@ -150,7 +150,9 @@ def test_pacs_with_one_of_two_lists(tmp_path: Path) -> None:
     make(tmp_path / "PACS", PACS)
     write_pacs_lists(tmp_path / "PACS" / "pacs_label")
     (tmp_path / "PACS" / "pacs_label" / "photo_train_kfold.txt").unlink()
-    with pytest.raises(UserError, match=r"photo_train_kfold.txt: is missing beside photo_crossval"):
+    with pytest.raises(
+        UserError, match=r"photo_train_kfold.txt: is missing next to photo_crossval"
+    ):
         load_pacs(str(tmp_path), "photo")
 
 
@@ -231,13 +233,13 @@ def test_what_is_wrong_with_the_lists_of_domainnet_is_told(tmp_path: Path) -> No
     write_domainnet_lists(tmp_path)
     train = tmp_path / "clipart_train.txt"
     train.write_text("clipart/zigzga/1.jpg 344\n")
-    with pytest.raises(UserError, match=r"of a class without a folder. Did you mean 'zigzag'"):
+    with pytest.raises(UserError, match=r"has no folder. Did you mean 'zigzag'"):
         load_domainnet(str(tmp_path), "clipart")
     train.write_text("clipart/ant/9.jpg 6\n")
     with pytest.raises(UserError, match=r"names 'clipart/ant/9.jpg', but there is no .*/9.jpg"):
         load_domainnet(str(tmp_path), "clipart")
     train.unlink()
-    with pytest.raises(UserError, match=r"clipart_train.txt: is missing beside clipart_test.txt"):
+    with pytest.raises(UserError, match=r"clipart_train.txt: is missing next to clipart_test.txt"):
         load_domainnet(str(tmp_path), "clipart")
 
 

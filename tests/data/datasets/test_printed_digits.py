@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.datasets.digits import digit_images
-from jlrun.data.datasets.glyphs import FONTS, digit_glyphs
-from jlrun.data.datasets.printed_digits import load_printed_digits
+from jlrun.data.datasets.printed_digits import FONTS, digit_glyphs, load_printed_digits
 
 STILL = {"rotate": 0.0, "shear": 0.0, "width": 1.0, "scale": 0.0, "shift": 0.0, "thicken": 0}
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.shape_captions import TEMPLATES, TEXT_SPEC, WORDS
+from jlrun.data.datasets.shape_captions import OBJECTS, TEMPLATES, TEXT_SPEC, WORDS
 from jlrun.data.datasets.shape_drawing import (
     CROSS_HALF_WIDTH,
     RING_INNER_RADIUS,
@@ -23,7 +23,6 @@ from jlrun.data.datasets.shape_drawing import (
     coverage,
     hsv_to_rgb,
 )
-from jlrun.data.datasets.shape_objects import OBJECTS
 from jlrun.data.datasets.shape_sounds import (
     AUDIO_SPEC,
     DETUNING,
@@ -169,10 +168,10 @@ def test_a_caption_is_read_alike_when_it_is_predicted_from(clear: Dataset) -> No
 
 def test_captions_may_say_some_attributes_alone() -> None:
     whole = load_shapes(num_train=400, num_test=1)
-    some = load_shapes(num_train=400, num_test=1, told=0.5)
-    (inputs, targets), (all_told, _) = columns(some.train), columns(whole.train)
+    some = load_shapes(num_train=400, num_test=1, mentioned=0.5)
+    (inputs, targets), (all_mentioned, _) = columns(some.train), columns(whole.train)
     for modality in ("image", "audio"):
-        assert torch.equal(inputs[modality], all_told[modality])
+        assert torch.equal(inputs[modality], all_mentioned[modality])
     said = sentences(inputs["text"])
     counts = dict.fromkeys(WORDS, 0)
     for row, sentence in enumerate(said):
@@ -183,7 +182,7 @@ def test_captions_may_say_some_attributes_alone() -> None:
             assert not any(f" {o} " in f" {sentence} " for o in others)
     assert all(abs(count - 200) < 50 for count in counts.values())
     assert "a picture" in said
-    nothing = load_shapes(num_train=4, num_test=1, told=0.0)
+    nothing = load_shapes(num_train=4, num_test=1, mentioned=0.0)
     assert sentences(columns(nothing.train)[0]["text"]) == ["a picture"] * 4
 
 
@@ -303,7 +302,7 @@ def test_the_seed_draws_what_is_held_out() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_half_of_the_combinations_can_be_held_out_with_any_seed(seed: int) -> None:
-    from jlrun.data.datasets.shape_objects import held_out_objects
+    from jlrun.data.datasets.shape_captions import held_out_objects
 
     assert len(held_out_objects(18, seed)) == 18
 

@@ -44,7 +44,7 @@ def test_a_header_that_promises_more_than_the_file_holds(
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", content)
     for read, name in ((load_array, "a.npy"), (load_arrays, "a.npz")):
-        with pytest.raises(ArrayFileError, match="its header promises"):
+        with pytest.raises(ArrayFileError, match="its header states"):
             read(tmp_path / name)
 
 

@@ -74,8 +74,8 @@ def trained(path: Path, **values: Any) -> Splits:
 
 
 def new_rows(splits: Splits, path: Path, folder: Path) -> NewRows:
-    assert splits.account is not None
-    write_text(folder / TABLE, splits.account.files()[TABLE])
+    assert splits.report is not None
+    write_text(folder / TABLE, splits.report.files()[TABLE])
     (folder / "cache").mkdir(exist_ok=True)
     return read_new_rows(path, folder / TABLE, splits.modalities, folder / "cache")
 
@@ -111,8 +111,8 @@ def test_files_of_two_formats_make_one_data_set(tmp_path: Path) -> None:
     train = written(tmp_path, "train", frame(60, 1))
     test = written(tmp_path, "test", frame(20, 2))
     splits = trained(train["csv"], test_path=str(test["parquet"]), targets=["on", "y"])
-    assert splits.account is not None
-    assert not splits.account.warnings()
+    assert splits.report is not None
+    assert not splits.report.warnings()
     assert splits.test.targets["on"].tolist() == frame(20, 2)["on"].astype(int).tolist()
 
 
@@ -142,5 +142,5 @@ def test_unknown_categories_in_most_rows_are_told_with_their_count(tmp_path: Pat
     assert "'colour'" in lines[0]
     assert "11 of 20 rows, such as mauve; it knows" in lines[0]
     again = trained(tmp_path / "train.csv", test_path=str(tmp_path / "new.csv"))
-    assert again.account is not None
-    assert "11 of 20 test rows, such as mauve" in again.account.warnings()[0]
+    assert again.report is not None
+    assert "11 of 20 test rows, such as mauve" in again.report.warnings()[0]

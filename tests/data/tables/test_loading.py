@@ -174,7 +174,7 @@ def test_two_ways_to_divide_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_split_column_without_training_rows(tmp_path: Path) -> None:
     path = table(tmp_path, [row | {"part": "test"} for row in rows_of(10)])
-    with pytest.raises(UserError, match="says train of no row; it has test"):
+    with pytest.raises(UserError, match=r"no row has train in '.*'; it has test"):
         load_table(path, targets=["label"], split_column="part")
 
 
@@ -190,8 +190,8 @@ def test_labels_that_no_training_row_has(tmp_path: Path) -> None:
     dataset = load_table(path, targets=["label"], test_path=test, on_error="skip")
     assert dataset.test is not None
     assert len(dataset.test) == 3
-    assert dataset.account is not None
-    assert dataset.account.to_json() == {
+    assert dataset.report is not None
+    assert dataset.report.to_json() == {
         "rows": 44,
         "skipped": 1,
         "reasons": {"unknown label": 1},
@@ -200,10 +200,10 @@ def test_labels_that_no_training_row_has(tmp_path: Path) -> None:
 
 def test_an_input_that_gives_a_target_away_is_told(tmp_path: Path) -> None:
     rows = [row | {"verdict": row["label"].upper()} for row in rows_of(60)]
-    account = splits_of(table(tmp_path, rows), targets=["label"]).account
-    assert account is not None
-    (line,) = account.lines("target")
-    assert "'verdict' alone tells label in 100.0%" in line
+    report = splits_of(table(tmp_path, rows), targets=["label"]).report
+    assert report is not None
+    (line,) = report.lines("target")
+    assert "'verdict' alone determines label in 100.0%" in line
     assert "target.columns={verdict: ignore}" in line
 
 
@@ -268,5 +268,5 @@ def test_a_mark_between_thousands_is_kept_for_new_rows(tmp_path: Path) -> None:
     splits = splits_of(table(tmp_path, rows), targets=["label"])
     assert tabular(splits).numbers == ("age", "price", "income")
     assert 15_000 < tabular(splits).mean[2] < 25_000
-    assert splits.account is not None
-    assert json.loads(splits.account.files()["table.json"])["reading"]["thousands"] == ","
+    assert splits.report is not None
+    assert json.loads(splits.report.files()["table.json"])["reading"]["thousands"] == ","

@@ -8,8 +8,8 @@ import torch
 from jlrun.evaluation.scores import Prediction, Scorer, ensemble
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
+from jlrun.tasks.metrics.kept import regression_scores
 from jlrun.tasks.metrics.ranks import auroc, median
-from jlrun.tasks.metrics.regression import regression_scores
 
 NAMES = ("a", "b", "c")
 

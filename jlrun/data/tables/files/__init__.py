@@ -1,1 +1,1 @@
-"""Files of rows and columns, without PyTorch: what is in them, and what is wrong."""
+"""Files of rows and columns, read without PyTorch: their contents and their bad rows."""

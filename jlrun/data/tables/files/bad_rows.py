@@ -1,4 +1,4 @@
-"""Rows of a table that can't be used: where they stand, and why."""
+"""Bad rows of a table: their places in the file, and why they can't be used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class BadRow:
 
     Attributes:
         place: its line, from 1; in Parquet its number.
-        reason: what kind of mistake it is, such as ``not a number``.
-        detail: the column and what was found there.
+        reason: kind of mistake, such as ``not a number``.
+        detail: the column and its content.
     """
 
     place: int
@@ -31,7 +31,7 @@ class BadRow:
 
 
 class BadRows:
-    """Collects the bad rows of a file.
+    """Bad rows of a file, with all reasons.
 
     Args:
         path: the file.
@@ -42,7 +42,7 @@ class BadRows:
         self._rows: list[BadRow] = []
 
     def add(self, place: int, reason: str, detail: str) -> None:
-        """Add a reason why the row at ``place`` can't be used."""
+        """Add a reason against the row at ``place``."""
         self._rows.append(BadRow(place, reason, detail))
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class BadRows:
 
     @property
     def num_rows(self) -> int:
-        """Number of rows that can't be used, whatever the number of reasons."""
+        """Number of bad rows, each counted once."""
         return len({row.place for row in self._rows})
 
     def counts(self) -> dict[str, int]:
@@ -83,25 +83,25 @@ class BadRows:
         more = f"; … and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
         return f"{count} row{'s' if count > 1 else ''}. {shown}{more}"
 
-    def refuse(self, num_rows: int, where: str, skip: str) -> None:
-        """Refuse a table with bad rows.
+    def check(self, num_rows: int, where: str, skip: str) -> None:
+        """Check that there are no bad rows.
 
         Args:
             num_rows: number of rows in the file.
-            where: option that could let them pass.
-            skip: what to set it to.
+            where: option that allows bad rows.
+            skip: how to set it so that they are skipped.
 
         Raises:
-            UserError: with the first of each reason, if there are any.
+            UserError: with the first bad rows of each reason.
         """
         if self._rows:
             found = f"{self.num_rows} of {num_rows} rows of '{self.path.name}' can't be used"
-            fix = f"{found}; mend them, or go on without them: {skip}"
+            fix = f"{found}; correct them, or skip them: {skip}"
             raise UserError([*self.problems(), Problem(where, fix)])
 
 
 def as_csv(tables: Sequence[BadRows]) -> str:
-    """Return the bad rows of some files as a CSV table."""
+    """Return the bad rows of several files as a CSV table."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "place", "reason", "detail"])

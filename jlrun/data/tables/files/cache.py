@@ -1,4 +1,4 @@
-"""Keep converted tables, so that runs on the same file share them."""
+"""Cache of converted tables, shared by all runs on the same file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from pathlib import Path
 from jlrun.data.tables.files.conversion import Wanted, convert, state_of_files
 from jlrun.data.tables.files.store import DESCRIPTION, Store
 from jlrun.errors import UserError
-from jlrun.files.cache import user_cache
-from jlrun.files.places import FULL
+from jlrun.files.places import FULL, user_cache
 
 # Of the form of converted tables.
 _VERSION = 3
 
 
 def stored(wanted: Wanted, cache: Path, where: str) -> Store:
-    """Return the columns of a table, converted now, or before and unchanged since.
+    """Return the columns of a table, converted now or taken from the cache.
 
     Args:
-        wanted: what is to be read.
-        cache: folder in which converted tables are kept; those of this file as it was before are
-            deleted.
+        wanted: columns to read.
+        cache: folder of converted tables; tables of older versions of this file are deleted.
         where: config path of the data set, for errors.
 
     Raises:
@@ -50,7 +48,7 @@ def stored(wanted: Wanted, cache: Path, where: str) -> Store:
     folder = cache / f"{source}_{now}_{options}"
     if (folder / DESCRIPTION).is_file():
         store = Store(folder)
-        # A file that could not be used may have been mended since.
+        # A bad file may have been corrected since.
         mended = bool(wanted.files) and store.bad().num_rows > 0
         if not mended and store.description["files"] == state_of_files(store, wanted):
             return store
@@ -73,7 +71,7 @@ def stored(wanted: Wanted, cache: Path, where: str) -> Store:
 
 
 def cache_folder(asked: str | None) -> Path:
-    """Return the folder of converted tables: the one asked for, or the user's own."""
+    """Return the folder of converted tables: the given one, or that of the user's cache."""
     if asked is not None:
         return Path(asked).expanduser()
     return user_cache() / "tables"

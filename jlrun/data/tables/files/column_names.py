@@ -1,4 +1,4 @@
-"""Find the column that a user means, and make names of columns."""
+"""Names of columns: match what a user wrote, and turn names into identifiers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jlrun.errors import Problem, UserError, did_you_mean
 
 
 def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
-    """Return the column called ``wanted``, or the only one whose name agrees but for case and
-    marks, or begins with those words.
+    """Return the column ``wanted``: by its exact name, else by its name without case and
+    punctuation, else by its first words.
 
     Raises:
-        UserError: at ``where``, if there is none or several are meant.
+        UserError: at ``where``, if no column matches, or several do.
     """
     found = find_name(wanted, columns, where)
     if found is not None:
@@ -32,7 +32,7 @@ def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
 
 
 def named(wanted: Name, names: Sequence[str], where: str, problems: list[Problem]) -> str | None:
-    """Return `find_column`, or add what is wrong to ``problems``; None of None."""
+    """Return `find_column`, or None after adding to ``problems``; None for None."""
     try:
         return None if wanted is None else find_column(wanted, names, where)
     except UserError as error:
@@ -46,7 +46,7 @@ def slug(name: str) -> str:
 
 
 def distinct_slugs(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> slug, numbered where two would be the same."""
+    """Return name -> slug, numbered where two would be equal."""
     found: dict[str, str] = {}
     for name in names:
         base, number = slug(name) or "column", 2

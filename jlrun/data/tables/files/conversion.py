@@ -1,4 +1,4 @@
-"""Convert a table to columns on disk in one pass, leaving out the rows that can't be used."""
+"""Conversion of a table to columns on disk, in one pass and without bad rows."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from jlrun.data.tables.files.store import DESCRIPTION, PLACES, Form, Store
 from jlrun.data.tables.files.writers import Writer, writer
 from jlrun.errors import UserError
 
-# A table with more is not what it is taken for.
+# More bad rows than this mean that the file is read in a wrong way.
 _MOST_BAD = 1_000_000
 
-# The path of a file -> the reason why it can't be used and what was found; None if it can.
+# path of a file -> reason why it can't be used, and detail; None: it can
 CheckFile = Callable[[Path], tuple[str, str] | None]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be read of a table.
+    """Columns to read from a table.
 
     Attributes:
         path: the file.
         reading: how it is written.
         forms: column -> how it is stored.
-        inputs: columns of which a row must have one.
-        files: column of names of files -> what checks such a file.
-        files_key: what else the checks depend on.
-        folder: that names of files are relative to.
+        inputs: columns of which a row must have at least one.
+        files: column of file names -> check of such a file.
+        files_key: all else that the checks depend on.
+        folder: file names are relative to it.
         optional: whether the file may lack columns.
-        may_lack: columns that the file may lack, whatever else it must have.
+        may_lack: further columns that the file may lack.
     """
 
     path: Path
@@ -78,13 +78,13 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
             for column, form in wanted.forms.items()
         }
         for chunk in read_chunks(wanted.path, wanted.reading, bad, where):
-            _require_columns(wanted, chunk, where)
+            _check_columns(wanted, chunk, where)
             good = _good_rows(wanted, chunk, bad, pool)
             num_rows += len(good)
             places.write(np.array([chunk.places[i] for i in good], np.int64).tobytes())
             _write(columns, chunk, good)
             if len(bad) > _MOST_BAD:
-                bad.refuse(num_rows + bad.num_rows, f"{where}.on_error", f"{where}.on_error=skip")
+                bad.check(num_rows + bad.num_rows, f"{where}.on_error", f"{where}.on_error=skip")
             absent = [column for column in absent if column not in chunk.cells]
         described = {column: column_writer.close() for column, column_writer in columns.items()}
     description = {
@@ -106,8 +106,8 @@ def _describe(folder: Path, description: Mapping[str, object]) -> None:
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
-def _require_columns(wanted: Wanted, chunk: Chunk, where: str) -> None:
-    """Refuse a table without columns that are wanted, where its format has a header."""
+def _check_columns(wanted: Wanted, chunk: Chunk, where: str) -> None:
+    """Check that a table has the wanted columns, where its format has a header."""
     if wanted.optional or wanted.path.suffix.lower() in (".jsonl", ".ndjson"):
         return
     for column in wanted.forms:
@@ -126,7 +126,7 @@ def _write(columns: Mapping[str, Writer], chunk: Chunk, good: Sequence[int]) -> 
 def _good_rows(
     wanted: Wanted, chunk: Chunk, bad: BadRows, pool: ThreadPoolExecutor
 ) -> Sequence[int]:
-    """Return the positions of the rows without any mistake; the others go to ``bad``."""
+    """Return the positions of the good rows; the others go to ``bad``."""
     wrong = set[int]()
     for position, reason, detail in _mistakes(wanted, chunk, pool):
         bad.add(chunk.places[position], reason, detail)
@@ -159,7 +159,7 @@ def _mistakes(
 
 
 def state_of_files(store: Store, wanted: Wanted) -> str | None:
-    """Return what changes with any of the files that a table names; None if it names none."""
+    """Return a hash of names, sizes and times of all files that a table names; None: no files."""
     if not wanted.files:
         return None
     digest = hashlib.sha256()

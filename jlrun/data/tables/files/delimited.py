@@ -1,4 +1,4 @@
-"""CSV and TSV: cells between delimiters, quoted where they hold one."""
+"""CSV and TSV files: cells between delimiters, quoted if they contain one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import TextIO
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.text_files import not_text, refuse_other_content
+from jlrun.data.tables.files.text_files import check_text_start, not_text
 from jlrun.errors import UserError
 
 LONGEST_CELL = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 _FIRST_ROWS = 50
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
-# Bytes that are not text of the encoding stand as these (PEP 383).
+# Undecodable bytes become these characters (PEP 383, surrogateescape).
 _BROKEN = re.compile("[\udc80-\udcff]")
 
 
 def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[Chunk]:
-    """Yield the rows of a CSV or TSV file, of RFC 4180 with any delimiter.
+    """Yield the rows of a CSV or TSV file (RFC 4180, any delimiter).
 
-    A row that is not of the header's width, or whose quotes or bytes are broken, goes to ``bad``.
-    Where a quote that is never closed would swallow the lines that follow, only its own line does.
+    A row with more or fewer cells than the header, broken quotes or broken bytes goes to ``bad``.
+    A quote that is never closed costs its own line, not the lines that follow.
 
     Raises:
         UserError: if the file has no rows, or no header that could name its columns.
@@ -36,7 +36,7 @@ def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> It
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     try:
         yield from _chunks(path, reading, bad, where)
-    except UnicodeError as error:  # encodings of several bytes have no broken ones
+    except UnicodeError as error:  # multi-byte encodings have no surrogateescape
         raise not_text(path, reading, error, where) from error
 
 
@@ -60,7 +60,7 @@ def _chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[
 
 def _open(path: Path, reading: Reading, where: str) -> TextIO:
     encoding = "utf-8-sig" if reading.encoding.lower() in ("utf-8", "utf8") else reading.encoding
-    start = refuse_other_content(path, reading, where)
+    start = check_text_start(path, reading, where)
     if start[:1] in (b"{", b"[") and _is_json(start):
         fix = "save one object on each line, in a file called .jsonl"
         raise UserError.of(str(path), f"holds JSON, not a table of cells; {fix}")
@@ -71,7 +71,7 @@ def _open(path: Path, reading: Reading, where: str) -> TextIO:
 
 
 def _is_json(start: bytes) -> bool:
-    """Whether a file that begins so is JSON: its first line, or a brace alone in it."""
+    """Whether a file with this start is JSON: by its first line, or a lone brace in it."""
     first = start.split(b"\n")[0].strip()
     try:
         return first in (b"{", b"[", b"[{") or isinstance(json.loads(first), dict | list)
@@ -80,7 +80,7 @@ def _is_json(start: bytes) -> bool:
 
 
 class _Lines:
-    """The lines of a file, counted; those of a record can be given back."""
+    """Numbered lines of a file; the lines of the current record can be pushed back."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -104,16 +104,16 @@ class _Lines:
 
     @property
     def several(self) -> bool:
-        """Whether the record has more lines than one, or ends with the file."""
+        """Whether the record has several lines, or ends with the file."""
         return len(self._record) > 1 or not self._record[0].endswith(("\n", "\r"))
 
     def keep_first(self) -> None:
-        """Give all lines of the record back but its first."""
+        """Push back all lines of the record but the first."""
         self._again.extendleft(reversed(self._record[1:]))
         self.number -= len(self._record) - 1
 
     def broken(self) -> str | None:
-        """Return the first byte of the record that is not text; None if all is."""
+        """Return the first undecodable byte of the record; None: all are text."""
         for line in self._record:
             found = None if line.isascii() else _BROKEN.search(line)
             if found:
@@ -122,21 +122,21 @@ class _Lines:
 
 
 class _Records:
-    """The records of a file: fields, and the number of the line they begin at."""
+    """Records of a file: fields, and the number of their first line."""
 
     def __init__(self, lines: _Lines, delimiter: str) -> None:
         self._lines = lines
         self._delimiter = delimiter
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Yield records as they are, until the first that can't be read."""
+        """Yield raw records up to the first unreadable one."""
         try:
             yield from filter(any, self._reader())
         except csv.Error:
             return
 
     def after_header(self, width: int, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
-        """Yield the records of ``width`` fields; all others go to ``bad``."""
+        """Yield the records with ``width`` fields; all others go to ``bad``."""
         reader, lines = self._reader(), self._lines
         while True:
             place = lines.begin()
@@ -166,12 +166,12 @@ class _Records:
 
 
 def _why(error: csv.Error, several: bool) -> tuple[str, str]:
-    """Return the reason and the detail of a row that can't be told apart into cells."""
+    """Return reason and detail for a row that can't be split into cells."""
     if "field limit" in str(error):
         return "cell too long", f"more than {LONGEST_CELL:,} characters in a cell"
     if several:
         return "broken quotes", 'a quote (") is opened and never closed'
-    detail = f'text stands beside a quoted cell ({error}); write " within quotes as ""'
+    detail = f'text next to a quoted cell ({error}); write " within quotes as ""'
     return "broken quotes", detail
 
 
@@ -206,7 +206,7 @@ def _header(path: Path, fields: Sequence[str] | None, where: str) -> list[str]:
 
 
 def _delimiter(path: Path, reading: Reading, where: str) -> str:
-    """Return the delimiter asked for, or the one by which the first rows are the widest table."""
+    """Return the given delimiter, or the one that splits the first rows into the widest table."""
     if reading.delimiter is not None:
         if len(reading.delimiter) != 1:
             expected = "expected one character"
@@ -218,8 +218,8 @@ def _delimiter(path: Path, reading: Reading, where: str) -> str:
 
 
 def _fit(path: Path, reading: Reading, delimiter: str, where: str) -> float:
-    """Return the number of columns, times the share of the first rows that have as many; 0 where
-    the header is not divided."""
+    """Return the number of columns times the share of the first rows with that many cells; 0 for a
+    single column."""
     widths = []
     with _open(path, reading, where) as file:
         try:

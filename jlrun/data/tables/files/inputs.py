@@ -1,4 +1,4 @@
-"""Which columns feed which modality."""
+"""Modalities of a table: the columns that each is made of."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ColumnsOf:
 
     Attributes:
         kind: of the modality.
-        columns: whose cells it has; of ``tabular`` the numbers.
-        categories: of ``tabular``.
+        columns: its columns; for ``tabular``, those of numbers.
+        categories: for ``tabular``, the columns of categories.
     """
 
     kind: str
@@ -34,8 +34,8 @@ class ColumnsOf:
 def modalities_of(columns: Mapping[str, ColumnKind], join_texts: bool) -> dict[str, ColumnsOf]:
     """Return modality -> its columns.
 
-    A modality is called by its kind, or by kind and column where there are several of one kind.
-    Numbers and categories are one, ``tabular``, as are texts, unless they are not to be joined.
+    A modality has the name of its kind, or of kind and column where there are several of one kind.
+    Numbers and categories form one modality, ``tabular``; texts form one if ``join_texts``.
     """
     found: dict[str, ColumnsOf] = {}
     for kind in ("image", "audio", "text", "series"):

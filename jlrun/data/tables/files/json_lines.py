@@ -1,4 +1,4 @@
-"""JSON Lines: an object on each line."""
+"""JSON Lines files: an object on each line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.plain_cells import as_cell
-from jlrun.data.tables.files.text_files import is_wide, not_text, refuse_other_content
+from jlrun.data.tables.files.text_files import check_text_start, is_wide, not_text
 from jlrun.errors import UserError
 
 
@@ -24,7 +23,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
         UserError: if the file has no rows, or is one JSON list.
     """
     missing = Missing(reading.missing)
-    refuse_other_content(path, reading, where)
+    check_text_start(path, reading, where)
     places, rows, empty = list[int](), list[dict[str, str]](), True
     try:
         for place, line in enumerate(_lines(path, reading), start=1):
@@ -48,7 +47,7 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
 
 
 def _lines(path: Path, reading: Reading) -> Iterator[bytes]:
-    """Yield the lines of a file; as UTF-8 where a letter takes several bytes of the encoding."""
+    """Yield the lines of a file, converted to UTF-8 from encodings with wide characters."""
     if not is_wide(reading.encoding):
         with path.open("rb") as file:
             yield from file
@@ -71,7 +70,7 @@ def _row(
     except LookupError as error:
         raise UserError.of(f"{where}.reading.encoding", str(error)) from error
     except RecursionError:
-        bad.add(place, "not JSON", "brackets within brackets, too deep to be read")
+        bad.add(place, "not JSON", "nested too deeply")
         return None
     except ValueError as error:
         bad.add(place, "not JSON", str(error).partition(": line")[0])

@@ -1,4 +1,4 @@
-"""What a column is for a model: inferred from its cells, with the reason."""
+"""Kinds of input columns, inferred from their cells, with the reason."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from jlrun.data.tables.files.file_kinds import MEDIA
+from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.statistics import ColumnStatistics
 
 ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "ignore"]
 COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
 
-# Shares of the cells from which on the others are taken for mistakes.
+# Above these shares of the cells, the other cells count as mistakes.
 _FILES = 0.8
 _NUMBERS = 0.8
 _DATES = 0.9
-# More words than this in a cell are a text; fewer, in as many different ones, a name.
+# Cells with more words than this are texts; with fewer, repeated ones, names.
 _WORDS_OF_A_TEXT = 3.0
 _FEW_ROWS = 50
 _LARGEST_SHARE_OF_LEVELS = 0.5
@@ -26,7 +26,7 @@ _CAMEL_ID = re.compile(r".*[a-z](Id|ID|Key|Code)")
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a column was taken for, and why."""
+    """Kind of a column, and the reason."""
 
     kind: ColumnKind
     why: str
@@ -35,13 +35,13 @@ class Inferred:
 def infer_kind(
     name: str, column: ColumnStatistics, max_levels: int, where: str = "dataset"
 ) -> Inferred:
-    """Return what a column that is no target is taken for.
+    """Return the kind of a column that is not a target.
 
     Args:
         name: of the column.
         column: its cells.
-        max_levels: different cells up to which a column is a category.
-        where: config path of the data set, for what is to be said of it.
+        max_levels: largest number of different cells of a category.
+        where: config path of the data set, for hints.
     """
     if not column.filled:
         return Inferred("ignore", "every cell is missing")
@@ -55,7 +55,7 @@ def infer_kind(
     if question := column.grouping.question(where):
         return Inferred("ignore", question)
     if column.dates >= _DATES * column.sampled:
-        return Inferred("ignore", f"dates, such as {column.examples[0]}: make numbers of them")
+        return Inferred("ignore", f"dates, such as {column.examples[0]}: convert them to numbers")
     return _of_words(name, column, max_levels)
 
 
@@ -89,7 +89,7 @@ def _of_words(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
 
 
 def is_id_name(name: str) -> bool:
-    """Whether a column is called as identifiers are."""
+    """Whether a column has a name typical of identifiers."""
     return bool(_ID_NAME.fullmatch(name) or _CAMEL_ID.fullmatch(name))
 
 

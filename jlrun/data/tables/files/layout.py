@@ -1,4 +1,4 @@
-"""How a file of rows and columns is written."""
+"""Layout of table files: format, delimiter, encoding, marks within numbers, missing values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+from jlrun.data.tables.files.levels import Missing
 from jlrun.data.tables.files.numbers import Marks
 from jlrun.errors import UserError
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None")
 SUFFIXES = {
@@ -25,7 +26,7 @@ SUFFIXES = {
 }
 FORMATS = "CSV (.csv), TSV (.tsv), JSON Lines (.jsonl) or Parquet (.parquet)"
 
-# Names of marks that a shell or Hydra takes for something else.
+# Names for marks that have another meaning for a shell or Hydra.
 _MARKS = {
     "comma": ",",
     "point": ".",
@@ -38,21 +39,24 @@ _MARKS = {
 }
 
 
+ROWS_AT_ONCE = 10_000
+
+
 def _mark(*allowed: str) -> AfterValidator:
-    """Return what turns the name of a mark into it, and refuses all that are not ``allowed``."""
+    """Return a validator that turns the name of a mark into the mark, if it is ``allowed``."""
 
     def mark(text: str) -> str:
         found = _MARKS.get(text.lower(), text)
         if found in allowed:
             return found
         names = ", ".join(name for name, value in _MARKS.items() if value in allowed)
-        raise ValueError(f"is no such mark: write {names.replace(', dot', '')}")
+        raise ValueError(f"unknown mark: write {names.replace(', dot', '')}")
 
     return AfterValidator(mark)
 
 
 def _cell(value: Any) -> Any:
-    """Return a number or the like, which YAML makes of some texts, as the text of a cell."""
+    """Return the text of a cell that YAML has read as a number or the like."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value) if isinstance(value, int | float) else value
@@ -64,15 +68,15 @@ def _delimiter(text: str) -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the cells of a file are told apart and understood.
+    """Reading options: how a file is split into cells, and how they are parsed.
 
     Attributes:
         delimiter: between the cells of a line; None: found from the first lines (a tab in TSV).
         encoding: of the text.
-        decimal: the mark before the fraction of a number: a point or a comma.
-        thousands: the mark between thousands: a comma, point, space or apostrophe; None: found from
-            the numbers, where it can't be mistaken.
-        missing: what stands in a cell that has no value.
+        decimal: decimal separator: a point or a comma.
+        thousands: thousands separator: a comma, point, space or apostrophe; None: inferred from
+            the numbers, where it is unambiguous.
+        missing: contents of cells that count as missing.
     """
 
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
@@ -92,8 +96,8 @@ class Chunk:
     """Some rows of a file.
 
     Attributes:
-        places: for each row the line it begins at, from 1, as an editor shows it; in Parquet, which
-            has no lines, its number.
+        places: for each row its first line, from 1, as an editor shows it; in Parquet, the row
+            number.
         cells: column -> its cells, stripped; empty where missing.
     """
 
@@ -101,14 +105,11 @@ class Chunk:
     cells: dict[str, list[str]]
 
 
-ROWS_AT_ONCE = 10_000
-
-
 def format_of(path: Path, where: str) -> str:
-    """Return the format that a file's name tells: ``delimited``, ``json lines`` or ``parquet``.
+    """Return the format by a file's name: ``delimited``, ``json lines`` or ``parquet``.
 
     Raises:
-        UserError: at ``where``, if there is no such file, or it is none of these.
+        UserError: at ``where``, if the file is missing or has another ending.
     """
     if path.is_dir():
         raise UserError.of(where, f"'{path}' is a folder; name the table: {FORMATS}")
@@ -116,9 +117,9 @@ def format_of(path: Path, where: str) -> str:
         near = sorted(file.name for file in path.parent.glob(f"{path.stem}.*")) or sorted(
             file.name for file in path.parent.glob("*") if file.suffix.lower() in SUFFIXES
         )
-        there = f"; beside it are {', '.join(near[:5])}" if near else ""
+        there = f"; its folder has {', '.join(near[:5])}" if near else ""
         raise UserError.of(where, f"there is no file '{path}'{there}")
-    require_regular(path, where)
+    check_regular(path, where)
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise UserError.of(where, f"'{path.name}' is not {FORMATS}, by its name")
@@ -126,5 +127,30 @@ def format_of(path: Path, where: str) -> str:
 
 
 def place_word(path: Path) -> str:
-    """Return what the places of the rows in a file are called."""
+    """Return the word for a row's place in a file: ``row`` or ``line``."""
     return "row" if SUFFIXES.get(path.suffix.lower()) == "parquet" else "line"
+
+
+def as_cell(value: Any, missing: Missing, reading: Reading) -> str:
+    """Return a typed value as the text of a cell: lists as ``a|b``, None and NaN as ``""``.
+
+    Fractions get the decimal separator with which texts of the table are read.
+
+    Raises:
+        ValueError: for a nested value.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = "" if value != value else repr(value)
+        return "" if text in missing else text.replace(".", reading.decimal)
+    if isinstance(value, list | tuple):
+        return "|".join(as_cell(item, missing, reading) for item in value)
+    if isinstance(value, dict):
+        raise ValueError(f"an object in a cell: {str(value)[:40]}")
+    if isinstance(value, bytes):
+        raise ValueError("bytes in a cell; store files, and name them")
+    text = str(value).strip()
+    return "" if text in missing else text

@@ -1,6 +1,6 @@
-"""Names of categories, classes and labels: one for whatever a format makes of a value.
+"""Names of categories, classes and labels, the same for every file format.
 
-The same table says ``True`` in a CSV that pandas wrote, ``TRUE`` in one from a spreadsheet and
+The same table has ``True`` in a CSV that pandas wrote, ``TRUE`` in one from a spreadsheet and
 ``true`` in JSON and Parquet; ``3`` and ``3.0``, midnight of a day and the day, are one value, too.
 """
 
@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 
 _WHOLE = re.compile(r"([-+]?)(\d+)(?:\.0*)?")
-# As computers write numbers. A bare 1e5 is rather a code, as 2a7 is.
+# Numbers as computers write them. A bare 1e5 is more likely a code, like 2a7.
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]\d+|[-+]?\d+\.\d+[eE]\d+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d{1,3})?")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[-+]\d\d:?\d\d)?")
@@ -51,7 +51,7 @@ def _time_name(cell: str) -> str:
 
 
 class Levels:
-    """Known names, by which those of other data are found.
+    """Index of known names, in which names of other data are looked up.
 
     Args:
         names: distinct.
@@ -61,8 +61,7 @@ class Levels:
         self._position = {name: i for i, name in enumerate(names)}
 
     def find(self, name: str) -> int | None:
-        """Return the position of a name, or of the only one that is the same value; None if there
-        is none.
+        """Return the position of a name, else of the only name with the same value, else None.
 
         Equal numbers are the same (``0.50`` and ``0.5``), and where all names are booleans, or all
         are 0 and 1, booleans are these numbers.
@@ -92,7 +91,7 @@ class Levels:
 
 
 class Missing:
-    """What stands in a cell that has no value; ``-999`` stands for ``-999.0``, too."""
+    """Contents of cells that count as missing; ``-999`` covers ``-999.0``, too."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)

@@ -1,4 +1,4 @@
-"""How large the files are that a table names, by a look at the first of them."""
+"""Sizes of the media files of a table, measured on the first of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from jlrun.data.reading.arrays import load_array
 from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
-from jlrun.files.regular import require_regular
+from jlrun.files.regular import check_regular
 
 GRAY = ("1", "L", "LA", "F")
 LARGEST_SIDE, LONGEST_SECONDS, LONGEST_SERIES = 64, 10.0, 1_000
@@ -21,8 +21,8 @@ _LOOKED_AT = 50
 
 
 def existing(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Return those of the files that are there, at most so many as are looked at."""
-    # A cell may be no name that a file can have: too long, or with a zero.
+    """Return the existing files, up to the number that is measured."""
+    # A cell may be an impossible file name: too long, or with a null character.
     return [path for name in names if os.path.isfile(path := folder / name)][:_LOOKED_AT]
 
 
@@ -36,7 +36,7 @@ def measured_images(settings: ImageSettings, paths: Sequence[Path]) -> ImageSett
             with open_image(path) as image:
                 sides.append(min(image.size))
                 gray = gray and (image.mode in GRAY or image.mode.startswith("I"))
-        except Exception:  # such a file is told of when rows are read
+        except Exception:  # reported when rows are read
             continue
     size = min(round(median(sides)), LARGEST_SIDE) if sides else LARGEST_SIDE
     channels = 1 if sides and gray else 3
@@ -82,7 +82,7 @@ def measured_series(settings: SeriesSettings, paths: Sequence[Path]) -> SeriesSe
 def read_array(path: Path) -> np.ndarray:
     """Return the series in a file, float64 ``(steps, channels)``, NaN where a value is missing.
 
-    A CSV or TSV file has a step in each line; a first line that is no numbers names the channels.
+    A CSV or TSV file has a step in each line; a first line without numbers names the channels.
 
     Raises:
         OSError, ValueError: if it holds no such thing (a `UserError` is a ValueError).
@@ -90,7 +90,7 @@ def read_array(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         array = load_array(path)
     else:
-        require_regular(path)
+        check_regular(path)
         delimiter = "," if path.suffix.lower() == ".csv" else "\t"
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         array = np.array([_step(line, delimiter) for line in lines[_has_names(lines, delimiter) :]])

@@ -1,4 +1,4 @@
-"""Cells as numbers."""
+"""Numbers in cells: parsing with any decimal and thousands separator."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from functools import cached_property
 import numpy as np
 
 _LARGEST = float(np.finfo(np.float32).max)
-# A mark -> all that look like it.
+# mark -> all characters that look like it
 _LIKE = {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}
 _BOOLEANS = {"true": "1", "false": "0"}
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks within numbers.
+    """Separators within numbers.
 
     Attributes:
-        decimal: before the fraction.
-        thousands: between thousands; None: there is none.
+        decimal: decimal separator.
+        thousands: thousands separator; None: none.
     """
 
     decimal: str = "."
     thousands: str | None = None
 
     def plain(self, cell: str) -> str:
-        """Return a cell as Python writes numbers; something that is none, if it is none."""
+        """Return a cell in Python's notation of numbers; other text stays text."""
         if self._separators and any(mark in cell for mark in self._separators):
             if not self.grouped.fullmatch(cell):
                 return "no number"
@@ -40,7 +40,7 @@ class Marks:
 
     @cached_property
     def grouped(self) -> re.Pattern[str]:
-        """What numbers with a mark between thousands look like, or lakhs and crores."""
+        """Pattern of numbers with thousands separators, or those of lakhs and crores."""
         mark, point = f"[{self._separators}]", re.escape(self.decimal)
         return re.compile(rf"[-+]?[1-9]\d{{0,2}}({mark}\d{{2,3}})*{mark}\d{{3}}({point}\d*)?")
 
@@ -55,8 +55,8 @@ POINT = Marks()
 def to_numbers(
     cells: Sequence[str], marks: Marks = POINT, *, booleans: bool = False
 ) -> tuple[np.ndarray, list[int]]:
-    """Return cells as float64 ``(N,)``, NaN where missing, and the positions of those that are no
-    number, or none that float32 can hold.
+    """Return cells as float64 ``(N,)``, NaN where missing, and the positions of cells that are not
+    numbers, or too large for float32.
 
     Args:
         cells: texts, empty where missing.
@@ -67,7 +67,7 @@ def to_numbers(
         cells = [cell and _BOOLEANS[cell.lower()] for cell in cells]
     if marks != POINT:
         cells = [marks.plain(cell) for cell in cells]
-    plain = not any("_" in cell for cell in cells)  # which Python takes for a mark between digits
+    plain = not any("_" in cell for cell in cells)  # Python allows it between digits
     try:
         if plain:
             values = np.array([float(cell) if cell else np.nan for cell in cells])

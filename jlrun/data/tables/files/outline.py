@@ -1,4 +1,4 @@
-"""What a table is, as far as nobody has said it: kinds of columns, tasks, sizes of files."""
+"""Outline of a table: infers what the config leaves open (column kinds, tasks, file sizes)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from jlrun.data.tables.files.asked_targets import find_targets
+from jlrun.data.tables.files.asked_targets import ASKED_FOR, find_targets
 from jlrun.data.tables.files.column_names import named
 from jlrun.data.tables.files.inputs import ColumnsOf, modalities_of
 from jlrun.data.tables.files.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
-from jlrun.data.tables.files.outline_lines import outline_lines
 from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.data.tables.files.statistics import FileStatistics, measure
@@ -23,17 +22,17 @@ from jlrun.errors import Problem, UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Outline:
-    """What a table is.
+    """Outline of a table: kinds of columns, targets, sizes of files.
 
     Attributes:
-        columns: column -> kind, of all that are no targets and do not divide the rows.
+        columns: column -> kind, without targets and columns that divide the rows.
         targets: task -> its column and kind.
-        split_column, group_by: by their whole names.
-        image, audio, series: without gaps, where there are such columns.
-        reading: how the file is written, with the mark between thousands that was found.
-        reasons: column -> why it was taken for what it is.
+        split_column, group_by: their full names.
+        image, audio, series: complete settings, where there are such columns.
+        reading: how the file is written, with the thousands separator that was found.
+        reasons: column -> why it has this kind.
         num_rows: of the file.
-        lines: what was inferred, and why.
+        lines: log lines on what was inferred, and why.
     """
 
     columns: Mapping[str, ColumnKind]
@@ -53,12 +52,15 @@ class Outline:
         return modalities_of(self.columns, join_texts)
 
 
-def told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
-    """Return what the table is, where all of it was said; None where something is to be inferred.
+def stated_outline(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
+    """Return the outline of a table that the config describes in full, without reading the file.
 
     Args:
-        request: what was said.
-        columns: column -> kind, of all columns that matter.
+        request: the table's part of the config.
+        columns: column -> kind, of all inputs.
+
+    Returns:
+        None where something remains to be inferred.
     """
     targets = request.targets if isinstance(request.targets, Mapping) else {}
     whole = {task: target for task, target in targets.items() if isinstance(target, Target)}
@@ -83,10 +85,10 @@ def told(request: Request, columns: Mapping[str, ColumnKind]) -> Outline | None:
 
 
 def outline(request: Request) -> Outline:
-    """Return what the table is.
+    """Return the outline of a table, inferred from its file where the config leaves it open.
 
     Raises:
-        UserError: if it can't be read, or what was said of it does not fit.
+        UserError: if the file can't be read, or the config does not fit it.
     """
     request, table, marked = _measured(request)
     names, where, problems = list(table.columns), request.where, list[Problem]()
@@ -96,21 +98,21 @@ def outline(request: Request) -> Outline:
     targets, reasons = find_targets(request, table, problems)
     for task, target in targets.items():
         if given.get(target.column, "ignore") != "ignore":
-            message = f"'{target.column}' is the target '{task}', and no input; leave it out here"
+            message = f"'{target.column}' is the target '{task}', not an input; leave it out here"
             problems.append(Problem(f"{where}.columns", message))
     if problems:
         raise UserError(problems)
-    apart = {*(target.column for target in targets.values()), split_column, group_by}
+    excluded = {*(target.column for target in targets.values()), split_column, group_by}
     inferred = {
         name: Inferred(given[name], "")
         if name in given
         else infer_kind(name, column, request.max_levels, where)
         for name, column in table.columns.items()
-        if name not in apart
+        if name not in excluded
     }
     columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
     if not any(kind != "ignore" for kind in columns.values()):
-        fix = f"say what is an input by {where}.columns={{name: kind}}"
+        fix = f"set {where}.columns={{name: kind}}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
     lines = [*outline_lines(request, table, inferred, targets, reasons), *marked]
     return _with_sizes(
@@ -134,8 +136,8 @@ def outline(request: Request) -> Outline:
 
 
 def _measured(request: Request) -> tuple[Request, FileStatistics, list[str]]:
-    """Return the request with the mark between thousands, what the columns are like, and a line on
-    the mark where it was found in the file."""
+    """Return the request with the thousands separator, the file's statistics, and a log line if the
+    separator was found in the file."""
     table = measure(request.path, request.reading, request.where)
     if request.reading.thousands is not None:
         return request, table, []
@@ -156,14 +158,14 @@ def _given_kinds(
         name = named(wanted, names, where, problems)
         if kind not in COLUMN_KINDS:
             hint = did_you_mean(str(kind), COLUMN_KINDS)
-            problems.append(Problem(f"{where}.{wanted}", f"'{kind}' is no kind of column.{hint}"))
+            problems.append(Problem(f"{where}.{wanted}", f"unknown column kind '{kind}'.{hint}"))
         elif name is not None:
             given[name] = cast(ColumnKind, kind)
     return given
 
 
 def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outline:
-    """Return the outline with what the first files of each kind show."""
+    """Return the outline with sizes measured on the first files of each kind."""
     paths = {
         kind: [
             path
@@ -188,3 +190,23 @@ def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outl
         if series != found.series:
             lines.append(f"  series of {series.length} steps, {series.channels} numbers each")
     return replace(found, image=image, audio=audio, series=series, lines=tuple(lines))
+
+
+def outline_lines(
+    request: Request,
+    table: FileStatistics,
+    inferred: Mapping[str, Inferred],
+    targets: Mapping[str, Target],
+    reasons: Mapping[str, str],
+) -> list[str]:
+    """Return log lines on what was inferred and why, one for each column."""
+    facts = [(t.column, f"-> {name}", f"{t.kind}: {reasons[name]}") for name, t in targets.items()]
+    facts += [(name, found.kind, found.why) for name, found in inferred.items() if found.why]
+    if not any(reason != ASKED_FOR for reason in reasons.values()):
+        facts = [fact for fact in facts if not fact[1].startswith("-> ")]
+    if not facts:
+        return []
+    first, second = (max(len(fact[i]) for fact in facts) for i in (0, 1))
+    fix = f"{request.where}.columns={{name: kind}} overrides"
+    title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
+    return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]

@@ -1,4 +1,4 @@
-"""Parquet, through pyarrow."""
+"""Parquet files, read through pyarrow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, as_cell
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.plain_cells import as_cell
 from jlrun.errors import UserError
-from jlrun.files.limits import require_room
+from jlrun.files.limits import check_room
 
 
 def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
@@ -32,7 +31,7 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
         with ParquetFile(path) as file:
             groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
             largest = max((group.total_byte_size for group in groups), default=0)
-            require_room(path, largest, "a row group")
+            check_room(path, largest, "a row group")
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                 cells = {
                     name: [as_cell(value, missing, reading) for value in _values(column)]
@@ -52,8 +51,8 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return the values of an array; those of float32 as the shortest number that is the same, as
-    other formats write it: 0.1, and not 0.10000000149011612."""
+    """Return the values of an array; float32 values as the shortest equal number, as other formats
+    write it: 0.1, not 0.10000000149011612."""
     from pyarrow import types
 
     if types.is_dictionary(column.type):

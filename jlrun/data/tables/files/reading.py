@@ -1,4 +1,4 @@
-"""Read a file of rows and columns, some rows at a time."""
+"""Reader of table files of any format, in chunks of rows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from jlrun.data.tables.files.parquet import read_parquet
 
 
 def read_chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[Chunk]:
-    """Yield the rows of a file, in order, in memory that does not depend on how many there are.
+    """Yield the rows of a file in order, in bounded memory.
 
     Args:
-        path: the file; its name tells the format.
+        path: the file; its ending decides the format.
         reading: how it is written.
-        bad: rows that can't be told apart into cells go here.
+        bad: receives rows that can't be split into cells.
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: if the file is missing, empty, or not of its format at all.
+        UserError: if the file is missing, empty, or of another format.
     """
     match format_of(path, f"{where}.path"):
         case "delimited":

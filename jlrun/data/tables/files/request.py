@@ -1,33 +1,56 @@
-"""What a user says of a table."""
+"""Request: a table as the config describes it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
+from jlrun.data.tables.files.settings import (
+    AudioSettings,
+    CategorySettings,
+    ImageSettings,
+    SeriesSettings,
+    TextSettings,
+)
 from jlrun.data.tables.files.target_kinds import Target, TargetKind
 from jlrun.data.written_names import Name
 
 Targets = Sequence[Name] | Mapping[str, TargetKind | Target | None] | None
 
 
+TYPES: dict[str, Any] = {
+    "path": str,
+    "reading": Reading,
+    "columns": dict[str, str],
+    "targets": list[Name] | dict[str, Target | str | None] | None,
+    "split_column": Name,
+    "group_by": Name,
+    "files_root": str | None,
+    "image": ImageSettings,
+    "audio": AudioSettings,
+    "series": SeriesSettings,
+    "text": TextSettings,
+    "category": CategorySettings,
+}
+
+
 @dataclass(frozen=True)
 class Request:
-    """What a user says of a table; the rest is inferred.
+    """A table as the config describes it; the rest is inferred.
 
     Attributes:
         path: the file.
         where: config path of the data set, for errors.
-        columns: column -> its kind, of those that are not to be inferred.
-        targets: columns to predict; with a kind each, or that and the column under another name.
-        split_column, group_by: columns that divide the rows, and are no inputs.
-        files_root: the folder that names of files are relative to; None: that of the table.
+        columns: column -> its kind; kinds of other columns are inferred.
+        targets: columns to predict; or task -> kind, or task -> column and kind.
+        split_column, group_by: columns that divide the rows, and are not inputs.
+        files_root: folder that file names are relative to; None: that of the table.
         join_texts: whether all texts are one modality.
-        max_levels: different cells up to which a column is a category.
-        known: task -> kind of what is learned elsewhere, so that the table needs no labels.
+        max_levels: largest number of different cells of a category.
+        known: task -> kind of tasks learned on other data, for which the table needs no labels.
     """
 
     path: Path
@@ -47,10 +70,10 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """The folder that names of files are relative to."""
+        """Folder that file names are relative to."""
         return folder_of(self.path, self.files_root)
 
 
 def folder_of(path: Path, files_root: str | None) -> Path:
-    """Return the folder that names of files in a table are relative to."""
+    """Return the folder that file names in a table are relative to."""
     return path.parent if files_root is None else Path(files_root).expanduser()

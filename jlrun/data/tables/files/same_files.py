@@ -1,4 +1,4 @@
-"""Refuse a file that is given twice: rows that were trained on can't test."""
+"""Check that training, validation and test files differ: no test on training rows."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from jlrun.errors import Problem, UserError
 _AT_ONCE = 1 << 20
 
 
-def refuse_same_files(paths: Mapping[str, str | None], where: str) -> None:
-    """Refuse keys of a data set that name one file, by whatever path, or files of equal bytes.
+def check_distinct_files(paths: Mapping[str, str | None], where: str) -> None:
+    """Check that the files of a data set differ, by resolved path and by content.
 
     Args:
         paths: key -> path; None: not given.
         where: config path of the data set, for errors.
 
     Raises:
-        UserError: with each pair.
+        UserError: with each pair of equal files.
     """
     given = [(key, Path(path).expanduser()) for key, path in paths.items() if path is not None]
     files = [(key, path) for key, path in given if path.is_file()]
@@ -29,8 +29,8 @@ def refuse_same_files(paths: Mapping[str, str | None], where: str) -> None:
         fault = _same(path, other)
         if fault:
             message = (
-                f"'{other}' {fault} {where}.{key}: its rows would be learned from and reported on; "
-                "name another file, or null for rows that are split off"
+                f"'{other}' {fault} {where}.{key}: a model would be scored on rows that it learns "
+                "from; name another file, or null to split rows off"
             )
             problems.append(Problem(f"{where}.{other_key}", message))
     if problems:

@@ -1,4 +1,4 @@
-"""What a table's node may say of its kinds of inputs."""
+"""Settings of a table's inputs, for each kind."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Literal
 
 from jlrun.ranges import PositiveFloat, PositiveInt
 
+IMAGES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
+AUDIO = ("wav", "flac", "ogg", "mp3")
+SERIES = ("npy", "csv", "tsv")
+MEDIA = ("image", "audio", "series")
+KIND_OF_SUFFIX = {
+    **{f".{suffix}": "image" for suffix in IMAGES},
+    **{f".{suffix}": "audio" for suffix in AUDIO},
+    **{f".{suffix}": "series" for suffix in SERIES},
+}
+
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """Images of a table.
+    """Settings of images.
 
     Attributes:
-        size: height and width they are brought to, in pixels; None: the usual shorter side of
-            those there are, at most 64.
-        channels: 3 or, in gray, 1; None: 1 where all that were looked at are gray.
+        size: height and width after resizing, in pixels; None: the most frequent shorter side of
+            the measured files, at most 64.
+        channels: 3, or 1 for gray; None: 1 if all measured files are gray.
     """
 
     size: PositiveInt | None = None
@@ -24,11 +34,12 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """Recordings of a table.
+    """Settings of recordings.
 
     Attributes:
-        rate: samples per second; None: what most recordings have.
-        seconds: length they are cut or padded to; None: the longest that was looked at, at most 10.
+        rate: samples per second; None: the most frequent rate.
+        seconds: length after cutting or padding; None: that of the longest measured file, at most
+            10.
     """
 
     rate: PositiveInt | None = None
@@ -37,12 +48,12 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class SeriesSettings:
-    """Series of a table, one file for each.
+    """Settings of series, one file for each.
 
     Attributes:
-        length: steps they are cut or padded to; None: of the longest that was looked at, at most
+        length: steps after cutting or padding; None: those of the longest measured file, at most
             1,000.
-        channels: numbers in a step; None: what the first has.
+        channels: numbers in a step; None: as in the first file.
     """
 
     length: PositiveInt | None = None
@@ -51,10 +62,10 @@ class SeriesSettings:
 
 @dataclass(frozen=True)
 class TextSettings:
-    """Texts of a table.
+    """Settings of texts.
 
     Attributes:
-        join: whether several columns of text are one modality, or each one of its own.
+        join: whether all columns of text form one modality.
         tokenizer, max_length, max_size, min_count: see `jlrun.data.reading.texts.fit_text_spec`.
     """
 
@@ -67,11 +78,11 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class CategorySettings:
-    """Categories of a table.
+    """Settings of categories.
 
     Attributes:
-        max_levels: most frequent levels that are kept; the others count as unknown.
-        min_count: training rows that a level must be in to be kept.
+        max_levels: number of levels kept, the most frequent ones; others count as unknown.
+        min_count: training rows with a level from which on it is kept.
     """
 
     max_levels: PositiveInt = 1_000

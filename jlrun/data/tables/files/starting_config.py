@@ -1,4 +1,4 @@
-"""An experiment for a table, as YAML with a comment on everything that was inferred."""
+"""Starting config: an experiment on a table as YAML, with a comment on each inferred value."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PLAIN = re.compile(r"[A-Za-z_][\w ./-]*\w|[A-Za-z]")
 _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "none", "nan"}
 
 _END = """\
-  # split_column: split        # a column that says train, val or test
+  # split_column: split        # a column with train, val or test
   # group_by: speaker          # rows with the same cell here stay in one split
-  # test_path: test.csv        # or rows of their own; val_path likewise
+  # test_path: test.csv        # or a separate file; val_path likewise
   val_fraction: 0.2            # of the rows for training
   test_fraction: 0.2           # of all rows
   on_error: fail               # or skip: train without the rows that can't be used
@@ -45,8 +45,8 @@ def _lines(path: Path, found: Outline) -> Iterator[str]:
     yield f"  path: {_quoted(os.fspath(path))}"
     yield "  targets:               # task: its column; multiclass, binary, regression, multilabel"
     for task, target in found.targets.items():
-        told = f"{{column: {_quoted(target.column)}, kind: {target.kind}}}"
-        yield f"    {_quoted(task)}: {told}  # {found.reasons[target.column]}"
+        target_entry = f"{{column: {_quoted(target.column)}, kind: {target.kind}}}"
+        yield f"    {_quoted(task)}: {target_entry}  # {found.reasons[target.column]}"
     yield "  columns:               # image, audio, series, text, number, category, ignore"
     yield from _columns(found)
     if found.reading.thousands is not None:

@@ -1,4 +1,4 @@
-"""What the cells of a column are like, gathered in one pass over a file."""
+"""Statistics of the columns of a file, gathered in one pass."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.file_kinds import KIND_OF_SUFFIX, MEDIA
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import level_name
 from jlrun.data.tables.files.numbers import Marks, to_numbers
 from jlrun.data.tables.files.reading import read_chunks
+from jlrun.data.tables.files.settings import KIND_OF_SUFFIX, MEDIA
 from jlrun.data.tables.files.thousands import Grouping
 from jlrun.errors import UserError
 
 MOST_DISTINCT = 20_000
-# Of each chunk: what words, dates and file names are judged by.
+# Cells sampled from each chunk, to find words, dates and file names.
 _SAMPLE = 500
 _EXAMPLES = 100
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
@@ -28,19 +28,19 @@ _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{4}"
 
 @dataclass
 class ColumnStatistics:
-    """What a column is like.
+    """Statistics of a column.
 
     Attributes:
-        rows, filled: number of rows, and of those with a cell.
-        numbers, whole: cells that are numbers, and that are whole ones.
+        rows, filled: number of rows, and of rows that are not missing.
+        numbers, whole: number of cells that are numbers, and whole numbers.
         ascending: whether all cells are numbers, each larger than the one before.
-        distinct: the different levels that cells name, up to `MOST_DISTINCT`.
-        counted: filled cells that ``distinct`` is about.
-        sampled, words, dates, listed: of a sample of cells: how many, how many words they have, how
-            many are dates, and how many hold ``|``.
-        files: kind of file -> how many of the sample end in such a name.
+        distinct: distinct levels, up to `MOST_DISTINCT`.
+        counted: filled cells that ``distinct`` covers.
+        sampled, words, dates, listed: over a sample of cells: number of cells, of words, of dates,
+            and of cells with ``|``.
+        files: kind of file -> cells of the sample with such an ending.
         examples: the first cells.
-        grouping: marks between thousands, in a sample of cells.
+        grouping: thousands separators in a sample of cells.
     """
 
     rows: int = 0
@@ -66,12 +66,12 @@ class ColumnStatistics:
 
     @property
     def all_different(self) -> bool:
-        """Whether no cell occurs twice, among those that were compared."""
+        """Whether no cell occurs twice among those counted."""
         return self.counted > 1 and len(self.distinct) == self.counted
 
     @property
     def many(self) -> bool:
-        """Whether there are more different cells than were counted."""
+        """Whether there are more distinct cells than `MOST_DISTINCT`."""
         return len(self.distinct) >= MOST_DISTINCT
 
     def skip(self, rows: int) -> None:
@@ -117,11 +117,11 @@ class ColumnStatistics:
 
 @dataclass(frozen=True)
 class FileStatistics:
-    """What the columns of a file are like.
+    """Statistics of all columns of a file.
 
     Attributes:
         columns: name -> statistics, in the order of the file.
-        num_rows: number of rows that could be told apart into cells.
+        num_rows: number of rows that could be split into cells.
     """
 
     columns: Mapping[str, ColumnStatistics]
@@ -129,7 +129,7 @@ class FileStatistics:
 
 
 def measure(path: Path, reading: Reading, where: str) -> FileStatistics:
-    """Return the statistics of all columns of a file; it is read once in a process.
+    """Return the statistics of all columns of a file; each process reads it only once.
 
     Raises:
         UserError: if it can't be read.
@@ -137,7 +137,7 @@ def measure(path: Path, reading: Reading, where: str) -> FileStatistics:
     try:
         state = path.stat()
     except OSError:
-        return _measured(path, reading, where)  # which tells why
+        return _measured(path, reading, where)  # raises the error
     return _remembered(path, reading, where, state.st_size, state.st_mtime_ns)
 
 

@@ -1,4 +1,4 @@
-"""A table as columns on disk: what is needed of a row is read when it is needed."""
+"""Store of a table: columns on disk, read by row on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jlrun.files.bounded_text import read_json
 Form = Literal["number", "code", "text"]
 DESCRIPTION = "table.json"
 PLACES = "places"
-# Of the names of the files of a column; its codes and numbers have an entry for each row.
+# Endings of the files of a column; codes and numbers have an entry for each row.
 _TYPES: dict[str, Any] = {"number": np.float64, "code": np.int32}
 
 
@@ -25,7 +25,7 @@ class Texts:
     """Texts one after the other.
 
     Attributes:
-        ends: int64 ``(N + 1,)``, where each text begins, and the last one ends.
+        ends: int64 ``(N + 1,)``, the start of each text, and the end of the last.
         content: uint8, UTF-8.
     """
 
@@ -53,7 +53,7 @@ class Store:
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
-        """What `convert` wrote down beside the columns."""
+        """Description of the columns that `convert` wrote."""
         return read_json(self.folder / DESCRIPTION)
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Store:
         return len(self) + self.bad().num_rows
 
     def bad(self) -> BadRows:
-        """Return the rows that could not be used."""
+        """Return the bad rows of the file."""
         found = BadRows(Path(self.description["path"]))
         found.extend([BadRow(*row) for row in self.description["bad"]])
         return found
@@ -79,11 +79,11 @@ class Store:
 
     @property
     def absent(self) -> Sequence[str]:
-        """The columns that no row of the file has."""
+        """Columns that the file lacks."""
         return self.description["absent"]
 
     def places(self) -> np.ndarray:
-        """Return where in the file each row stands, int64 ``(N,)``."""
+        """Return the place of each row in the file, int64 ``(N,)``."""
         return self._mapped(PLACES, "", np.int64)
 
     def numbers(self, column: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a target column is: inferred from its cells, with the reason."""
+"""Kinds of targets, inferred from their cells, with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASK_OF_KIND = {
 }
 
 _NUMBERS = 0.8
-# Whole numbers of at most so many different ones are taken for classes.
+# Up to this many different whole numbers are classes; more are a regression target.
 _MOST_NUMBERED_CLASSES = 20
 _MOST_CLASSES = 2_000
 _LISTED = 0.01
@@ -28,10 +28,10 @@ class Target:
     """A task of a table.
 
     Attributes:
-        column: whose cells are to be predicted.
+        column: the column to predict.
         kind: of the task.
-        optional: whether a file may lack the column, or all labels in it: what is learned comes
-            from elsewhere, and with it the classes.
+        optional: whether a file may lack the column, or all labels in it, since the task and its
+            classes are learned on other data.
     """
 
     column: str
@@ -39,13 +39,13 @@ class Target:
     optional: bool = False
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the target as a config has it."""
+        """Return the target as an entry of a config."""
         plain = {"column": self.column, "kind": self.kind}
         return plain | ({"optional": True} if self.optional else {})
 
 
 def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[TargetKind, str] | str:
-    """Return what a target is taken for and why, or what keeps it from being one."""
+    """Return a target's kind and the reason; or, as a string, why it can't be a target."""
     count = len(column.distinct)
     if not column.filled:
         return "every cell is missing; choose another column"
@@ -69,12 +69,12 @@ def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[Targ
 
 
 def unfit_target(kind: TargetKind, column: ColumnStatistics) -> str:
-    """Say why a column can't be a target of the kind that was asked for; '' if it can."""
+    """Return why a column can't be a target of the given kind; '' if it can."""
     count = len(column.distinct)
     if kind == "regression" and count == 1:
         return f"every row has '{column.examples[0]}': nothing to learn; choose another column"
     if kind == "regression" and not column.numbers:
-        return f"regression needs numbers, and '{column.examples[0]}' is none; use multiclass"
+        return f"regression needs numbers, found '{column.examples[0]}'; use multiclass"
     if kind == "binary" and count != 2:
         return f"binary needs two values, and the column has {count}; use multiclass"
     if kind == "multiclass" and column.many:

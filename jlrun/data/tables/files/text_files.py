@@ -1,4 +1,4 @@
-"""Files of text that are not what the config says: another encoding, another kind of file."""
+"""Checks of text files: the configured encoding, and no other kind of file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jlrun.errors import UserError
 _LOOKED_AT = 4096
 
 
-def refuse_other_content(path: Path, reading: Reading, where: str) -> bytes:
-    """Return how a file of text begins.
+def check_text_start(path: Path, reading: Reading, where: str) -> bytes:
+    """Check the first bytes of a text file, and return them.
 
     Raises:
-        UserError: if that is no text of the encoding: compressed, or two bytes to a letter.
+        UserError: if they are not text of the encoding: compressed, or of another character width.
     """
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
@@ -28,21 +28,21 @@ def refuse_other_content(path: Path, reading: Reading, where: str) -> bytes:
 
 
 def is_wide(encoding: str) -> bool:
-    """Whether a letter takes two or four bytes of an encoding."""
+    """Whether an encoding has two or four bytes for each character."""
     return any(width in encoding for width in ("16", "32"))
 
 
 def not_text(path: Path, reading: Reading, error: UnicodeError, where: str) -> UserError:
-    """Return the error of a file that is not text of the encoding."""
+    """Return the error for a file that is not text of the encoding."""
     reason = getattr(error, "reason", None) or str(error)
     message = f"is not {reading.encoding} text ({reason}); set {where}.reading.encoding"
     return UserError.of(str(path), message)
 
 
 def _wide_encoding(start: bytes) -> str:
-    """Return the encoding of several bytes to a letter that a file begins in; '' if none.
+    """Return the multi-byte encoding in which a file begins; '' if none.
 
-    Without a mark it shows by the zeros: nearly every letter of a table's first line is below 256.
+    Without a byte order mark, zeros reveal it: most characters of a header are below 256.
     """
     if start[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return "utf-32"

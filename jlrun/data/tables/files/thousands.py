@@ -1,4 +1,4 @@
-"""Find the mark between thousands of a table's numbers, where it can't be mistaken."""
+"""Thousands separator of a table's numbers, inferred where it is unambiguous."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _COMMA = re.compile(r"[-+]?\d+,\d+")
 
 @dataclass
 class Grouping:
-    """How the cells of a column look like numbers with marks between thousands.
+    """Counts of a column's cells that are numbers, by thousands separator.
 
     Attributes:
-        plain: cells that are numbers without.
-        grouped: mark -> cells that are numbers with it.
-        evident: mark -> those of them that nothing else can be meant by.
-        commas: cells that are numbers if a comma is the decimal mark.
-        sampled: cells that were looked at.
-        example: the first with a mark.
+        plain: cells that are numbers without a separator.
+        grouped: separator -> cells that are numbers with it.
+        evident: separator -> those of them that are unambiguous.
+        commas: cells that are numbers if a comma is the decimal separator.
+        sampled: cells in the sample.
+        example: the first cell with a separator.
     """
 
     plain: int = 0
@@ -35,7 +35,7 @@ class Grouping:
     example: str = ""
 
     def add(self, cell: str, decimal: str) -> None:
-        """Add a cell that is filled."""
+        """Count a filled cell."""
         self.sampled += 1
         if not to_numbers([cell], Marks(decimal))[1]:
             self.plain += 1
@@ -49,8 +49,7 @@ class Grouping:
             self.evident[mark] = self.evident.get(mark, 0) + _evident(cell, decimal, mark)
 
     def marks(self) -> dict[str, bool]:
-        """Return mark -> whether nothing else can be meant, of those that make numbers of nearly
-        all cells."""
+        """Return separator -> whether it is unambiguous, for those that parse nearly all cells."""
         return {
             mark: self.evident[mark] > 0
             for mark, count in self.grouped.items()
@@ -58,30 +57,30 @@ class Grouping:
         }
 
     def question(self, where: str) -> str:
-        """Return what is to be said of a column whose numbers can't be read yet; '' of others."""
+        """Return a hint for a column of ambiguous numbers; '' for other columns."""
         choices = [f"{where}.reading.thousands={_NAMES[mark]}" for mark in self.marks()]
         if self.commas and self.commas + self.plain >= _NUMBERS * self.sampled:
             choices.append(f"{where}.reading.decimal=comma")
         if not choices:
             return ""
         example = self.example or "12,5"
-        return f"numbers with marks, such as {example}: to read them, say {' or '.join(choices)}"
+        return f"numbers with marks, such as {example}: to read them, set {' or '.join(choices)}"
 
 
 def _evident(cell: str, decimal: str, mark: str) -> bool:
-    """Whether the mark can't be that before a fraction: it stands there twice, before another, or
-    the other is said to be that mark."""
+    """Whether the mark can't be the decimal separator: it occurs twice, comes before another mark,
+    or the config names the other mark."""
     return cell.count(mark) > 1 or decimal in cell or (decimal == "," and mark == ".")
 
 
 def found_thousands(groupings: Iterable[Grouping]) -> str | None:
-    """Return the mark between thousands of a file; None if there is none, or several may be it."""
+    """Return the thousands separator of a file; None if there is none, or it is ambiguous."""
     evident = {m for grouping in groupings for m, sure in grouping.marks().items() if sure}
     return evident.pop() if len(evident) == 1 else None
 
 
 def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
-    """Say which mark was found, and where."""
+    """Return a log line on the separator that was found, and its columns."""
     mark = reading.thousands or ""
     columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
     example = groupings[columns[0]].example

@@ -1,4 +1,4 @@
-"""Write the columns of a table to disk, some rows at a time."""
+"""Writers of a table's columns to disk, in chunks of rows."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jlrun.data.tables.files.store import Form, file_name
 
 
 class Writer(Protocol):
-    """Writes a column."""
+    """Writer of a column."""
 
     def add(self, cells: Sequence[str]) -> None:
         """Add cells, all of them good."""
         ...
 
     def close(self) -> dict[str, Any]:
-        """Complete the files, and return what is to be known of them."""
+        """Complete the files, and return their description."""
         ...
 
 
-# The name of a new file -> the file.
+# name of a new file -> the file, open for writing
 Create = Callable[[str], BinaryIO]
 
 

@@ -123,7 +123,7 @@ def test_files_that_are_no_table(tmp_path: Path, content: bytes, told: str) -> N
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("u.csv", "there is no file .*; beside it are t.csv"), ("t.xlsx", "is not CSV")],
+    [("u.csv", "there is no file .*; its folder has t.csv"), ("t.xlsx", "is not CSV")],
 )
 def test_names_that_are_no_table(tmp_path: Path, name: str, told: str) -> None:
     written(tmp_path, "a\nb\n", "t.csv")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
+from jlrun.data.tables.files.asked_targets import TAKEN, task_name
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.outline import outline
 from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.target_kinds import Target
-from jlrun.data.tables.files.task_names import TAKEN, task_name
 from jlrun.errors import UserError
 from tests.data.tables.files.made import rows_of, with_files, write_csv, write_image
 
@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "regression of words": ({"targets": {"label": "regression"}}, ["needs numbers", "multiclass"]),
     "no such column": ({"columns": {"ages": "number"}}, ["'ages'", "Did you mean 'age'?"]),
     "kind of column": ({"columns": {"age": "numbr"}}, ["'numbr'", "Did you mean 'number'?"]),
-    "target as input": ({"columns": {"label": "category"}}, ["is the target", "no input"]),
+    "target as input": ({"columns": {"label": "category"}}, ["is the target", "not an input"]),
     "split column": ({"split_column": "splt"}, ["dataset.split_column", "'splt'"]),
     "group": ({"group_by": "speaker"}, ["dataset.group_by", "'speaker'"]),
     "two at once": (
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_told_with_the_fix(name: str, tmp_path: Path) -> None:
 
 def test_without_a_target_there_is_a_question(tmp_path: Path) -> None:
     rows = [{"a": str(i), "b": f"word {i % 3}"} for i in range(30)]
-    with pytest.raises(UserError, match=r"what is to be predicted.*targets=\[b\]; there are a, b"):
+    with pytest.raises(UserError, match=r"no target is set.*targets=\[b\]; there are a, b"):
         outline(Request(write_csv(tmp_path / "t.csv", rows)))
 
 

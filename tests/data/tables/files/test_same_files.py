@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.tables.files.same_files import refuse_same_files
+from jlrun.data.tables.files.same_files import check_distinct_files
 from jlrun.errors import UserError
 
 
@@ -36,7 +36,7 @@ def test_one_file_by_any_path_is_refused(
     }.get(how, str(other))
     for key in ("val_path", "test_path"):
         with pytest.raises(UserError, match=rf"dataset\.{key}: .* is the file of dataset\.path"):
-            refuse_same_files({"path": str(table), key: path}, "dataset")
+            check_distinct_files({"path": str(table), key: path}, "dataset")
 
 
 def test_equal_bytes_are_refused_and_others_are_not(table: Path) -> None:
@@ -44,6 +44,6 @@ def test_equal_bytes_are_refused_and_others_are_not(table: Path) -> None:
     shutil.copy(table, copy)
     given = {"path": "absent.csv", "val_path": str(table), "test_path": str(copy)}
     with pytest.raises(UserError, match=r"test_path: .*same content as the file of source\.val"):
-        refuse_same_files(given, "source")
+        check_distinct_files(given, "source")
     copy.write_text("x,y\n1,3\n")
-    refuse_same_files(given | {"path": None}, "source")
+    check_distinct_files(given | {"path": None}, "source")

@@ -1,4 +1,4 @@
-"""What a table has to say of itself in a run."""
+"""Report on a table: skipped rows, suspicious columns, and how to read new rows."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jlrun.data.tables.column_warnings import Leak, UnknownLevels
 from jlrun.data.tables.files.bad_rows import BadRows, as_csv
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.leaks import Leak
-from jlrun.data.tables.unknown import UnknownLevels
 from jlrun.files.run_directory import BAD_ROWS, TABLE
 
 
 @dataclass(frozen=True)
-class TableAccount:
-    """What was read of a table, and how new rows are to be read.
+class TableReport:
+    """Report on the files of a table, and how to read new rows.
 
     Attributes:
         modalities: modality -> its columns.
         reading: how the file is written.
         files_root: as in the config.
-        bad: the bad rows of each file, which were skipped.
+        bad: the bad rows of each file, all of them skipped.
         num_read: number of rows of the files, bad ones included.
         leaks: inputs that give a target away.
-        coarse: columns of numbers that float64 does not tell apart.
-        unknown: split -> categories that most of its rows have and the model does not know.
+        coarse: columns whose numbers are too far from 0 for float64 to keep their differences.
+        unknown: split -> columns in which most rows have a category unknown to the model.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -55,7 +54,7 @@ class TableAccount:
         return [*skipped, *leaks, *self.warnings()]
 
     def warnings(self) -> list[str]:
-        """Return what makes scores doubtful."""
+        """Return lines on what makes scores doubtful."""
         coarse = [
             f"'{column}' lies so far from 0 that float64 (16 digits) loses its spread: subtract a "
             "constant from the column in the file"
