@@ -78,8 +78,11 @@ def assert_same(longer: Path, whole: Path) -> None:
     [
         pytest.param([*MULTITASK, "ema=0.9", "weighting=dwa", "patience=50"], id="multitask"),
         pytest.param(["mode=transfer", *TRANSFER[1:]], id="finetune"),
-        pytest.param([*ADAPT, "terms=[mcc]"], id="adapt"),
-        pytest.param([*MULTITASK, "diagnosis.every=3", "recorder.log_every=3"], id="diagnosis"),
+        pytest.param([*ADAPT, "terms=[mcc]", "baselines=false"], id="adapt"),
+        pytest.param(
+            [*MULTITASK, "baselines=false", "diagnosis.every=3", "recorder.log_every=3"],
+            id="diagnosis",
+        ),
     ],
 )
 def test_more_epochs_are_those_of_a_longer_run(options: list[str], tmp_path: Path) -> None:
