@@ -1,4 +1,4 @@
-"""Every example of ``docs/extending`` runs as its page says: by the command, and from a notebook."""
+"""Every example of ``docs/extending`` runs as its page says: as a command, and in a notebook."""
 
 from __future__ import annotations
 
