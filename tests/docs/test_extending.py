@@ -91,11 +91,11 @@ def test_a_notebook_trains_it_too(
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("weighting={_target_: my_package.maximum.Maximum}", "is not a weighting"),
-        ("fusion={_target_: my_package.row_reader.RowReader}", "is not a fusion"),
-        ("+terms.mine={_target_: my_package.row_reader.RowReader}", "is not a term"),
-        ("backbone.image={_target_: my_package.wine.load_wine}", "is not an encoder"),
-        ("dataset={_target_: my_package.maximum.Maximum}", "is not a data set"),
+        ("weighting._target_=my_package.maximum.Maximum", "is not a weighting"),
+        ("fusion._target_=my_package.row_reader.RowReader", "is not a fusion"),
+        ("+terms.mine._target_=my_package.row_reader.RowReader", "is not a term"),
+        ("backbone.image._target_=my_package.wine.load_wine", "is not an encoder"),
+        ("dataset._target_=my_package.maximum.Maximum", "is not a data set"),
     ],
 )
 def test_a_class_of_another_kind_is_refused_in_one_line(
