@@ -17,7 +17,7 @@ from jlrun.config.trust import VARIABLE
 PAGES = Path(__file__).parents[2] / "docs" / "extending"
 EXAMPLES = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
 FILE = re.compile(r"^`(\S+)`:\n\n```(?:python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PLAIN = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = re.compile(r"jlrun\.run\(\[.*\]\)")
 QUICK = ["epochs=1", "dataset.limit=60", "baselines=false", "missing.evaluate=false"]
 QUICK += ["recorder.tensorboard=false", "recorder.figures=false", "engine.threads=1"]
@@ -27,9 +27,14 @@ def text_of(page: str) -> str:
     return (PAGES / f"{page}.md").read_text(encoding="utf-8")
 
 
+def command_and_output(page: str) -> list[str]:
+    """Return the blocks of the page that are in no language."""
+    return [content for language, content in BLOCK.findall(text_of(page)) if not language]
+
+
 def arguments_of(example: str) -> list[str]:
     """Return the arguments of the page's command, those that make it quick last."""
-    command, *arguments = shlex.split(PLAIN.findall(text_of(example))[0])
+    command, *arguments = shlex.split(command_and_output(example)[0])
     assert command == "jlrun"
     return [*arguments, *QUICK]
 
@@ -65,7 +70,7 @@ def test_the_command_trains_and_prints_what_the_page_shows(
 ) -> None:
     assert main(arguments_of(example)) == 0
     printed = capsys.readouterr().out
-    shown = PLAIN.findall(text_of(example))[1]
+    shown = command_and_output(example)[1]
     labels = re.findall(r"^(?:test|\w+ (?=accuracy)).*?(?=  )", shown, re.MULTILINE)
     assert len(labels) > 1
     for label in labels:
