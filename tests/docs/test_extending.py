@@ -33,10 +33,11 @@ def command_and_output(page: str) -> list[str]:
 
 
 def arguments_of(example: str) -> list[str]:
-    """Return the arguments of the page's command, those that make it quick last."""
+    """Return the arguments of the page's command, with those that make it quick."""
     command, *arguments = shlex.split(command_and_output(example)[0])
     assert command == "jlrun"
-    return [*arguments, *QUICK]
+    keys = {argument.split("=")[0] for argument in QUICK}  # none may be given twice
+    return [*(a for a in arguments if a.split("=")[0] not in keys), *QUICK]
 
 
 @pytest.fixture(autouse=True)
