@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -251,11 +252,12 @@ def train(plan: Plan, path: Path, learners: list[Learner], stops: tuple[int, ...
 
 
 def assert_same(one: Any, two: Any, where: str = "") -> None:
-    """Compare nested values; tensors bit for bit, and what is not a number with itself."""
+    """Compare nested values, tensors to the last digit; NaN equals NaN and nothing else."""
     if isinstance(one, Tensor):
-        assert torch.equal(one.nan_to_num(), two.nan_to_num()), where
+        same = {"rtol": 0, "atol": 0, "equal_nan": True}
+        torch.testing.assert_close(one, two, **same, msg=where)
     elif isinstance(one, Mapping):
-        assert list(one) == list(two), where
+        assert one.keys() == two.keys(), where
         for key in one:
             assert_same(one[key], two[key], f"{where}/{key}")
     elif isinstance(one, list | tuple):
@@ -263,7 +265,7 @@ def assert_same(one: Any, two: Any, where: str = "") -> None:
         for i, (a, b) in enumerate(zip(one, two, strict=True)):
             assert_same(a, b, f"{where}/{i}")
     else:
-        assert one == two or one != one, where
+        assert one == two or (one != one and two != two), where
 
 
 def assert_resumed_is_whole(
@@ -310,6 +312,27 @@ def test_a_resumed_phase_without_a_task_is_the_uninterrupted_one(
     assert before.objectives == ()
     assert supervised.learned
     assert_resumed_is_whole(plan, before.name, option, tmp_path, learners)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("value", [1.0, NAN, INF, "text", None, [1.0, NAN], {"loss": NAN}])
+def test_a_value_equals_itself(value: Any) -> None:
+    assert_same(value, deepcopy(value))
+    if isinstance(value, float):
+        assert_same(torch.tensor([value, 0.0]), torch.tensor([value, 0.0]))
+
+
+@pytest.mark.parametrize("two", [1.0, NAN, -INF, 3.4028234663852886e38])
+@pytest.mark.parametrize("one", [0.0, INF])
+def test_other_values_are_noticed(one: float, two: float) -> None:
+    """Also where one of them is no number, or is the largest float instead of infinite."""
+    for first, second in ((one, two), (two, one)):
+        with pytest.raises(AssertionError):
+            assert_same({"loss": [first]}, {"loss": [second]})
+        with pytest.raises(AssertionError):
+            assert_same(torch.tensor([first]), torch.tensor([second]))
 
 
 @pytest.mark.parametrize("lost", ["average", "terms"])

@@ -3,7 +3,7 @@
 from jlrun.models.encoders.audio_cnn import AudioCNN
 from jlrun.models.encoders.audio_transformer import AudioTransformer
 from jlrun.models.encoders.bag_of_embeddings import BagOfEmbeddings
-from jlrun.models.encoders.base import Encoder, Tokens
+from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.encoders.cnn import CNN
 from jlrun.models.encoders.dilated_resnet import DilatedResNet
 from jlrun.models.encoders.ft_transformer import FTTransformer
@@ -36,6 +36,7 @@ __all__ = [
     "LogMel",
     "Point",
     "SeriesCNN",
+    "Stage",
     "TabularMLP",
     "TextCNN",
     "TextTransformer",

@@ -1,6 +1,6 @@
 """Terms: everything the objective adds to the task losses."""
 
-from jlrun.objective.terms.base import StepView, Term
+from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.terms.confidence import Confidence
 from jlrun.objective.terms.feature_l2 import FeatureL2
 from jlrun.objective.terms.group_lasso import GroupLasso
@@ -16,6 +16,7 @@ __all__ = [
     "FeatureL2",
     "GroupLasso",
     "Orthogonal",
+    "PhaseStart",
     "StepView",
     "Term",
     "TraceNorm",

@@ -45,7 +45,13 @@ def test_held_out_rows_are_training_rows_that_are_not_trained_on() -> None:
 def test_models_of_one_modality_train_on_all_rows() -> None:
     (alone,) = with_held_out(plan(), 0.25).fits[1].phases
     assert len(alone.train["dataset"].rows) == 32
-    assert with_held_out(plan(), 0.0).fits[0].phases[0].train["dataset"].rows is not None
+
+
+def test_a_share_of_zero_holds_nothing_out() -> None:
+    given = plan()
+    for fit, before in zip(with_held_out(given, 0.0).fits, given.fits, strict=True):
+        assert fit.phases == before.phases
+        assert len(fit.phases[0].train["dataset"].rows) == 32
 
 
 @pytest.mark.parametrize("share", [0.001, 0.999])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from jlrun.config.compose import compose
 from jlrun.config.slots import TERM
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
-from jlrun.data.specs import ImageSpec
+from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.streams import Stream
 from jlrun.models.encoders import CNN, MLP
 from jlrun.models.fusions import Concat, Late, Single
@@ -23,6 +24,8 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import StepView, Term
 from jlrun.objective.terms.base import PhaseStart
 from jlrun.objective.terms.cross_modal import add_spaces
+from jlrun.objective.terms.transfer import Distill
+from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from tests.toy import CPU, hard_model
 
@@ -63,15 +66,31 @@ def make(option: str) -> Term:
     terms = compose(["mode=multitask", f"terms=[{option}]"]).config["terms"]
     assert list(terms) == [option]
     # No row of an untrained model is as certain as 0.95.
-    certain = {"threshold": 0.0} if option == "fixmatch" else {}
-    return build({**terms[option], **certain}, TERM)
+    changes = {"fixmatch": {"threshold": 0.0}, "distill": {"run": "teacher", "logits": 1.0}}
+    term = build({**terms[option], **changes.get(option, {})}, TERM)
+    if isinstance(term, Distill):
+        term.find_teachers_with(OneTeacher())
+    return term
+
+
+class OneTeacher:
+    """Access to a model of its own width, whatever run is named."""
+
+    def specs(self, directory: Path) -> Mapping[str, Spec]:
+        return {"image": SPEC}
+
+    def load(self, directory: Path, device: torch.device) -> Teacher:
+        torch.manual_seed(3)
+        heads = {"digit": Linear(5, 3)}
+        made = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
+        digit = {"digit": TASKS["digit"]}
+        return Teacher(made.eval().requires_grad_(False), {"image": SPEC}, digit)
 
 
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
 NEEDS = {option: make(option).needs for option in OPTIONS}
-# These do nothing to the gradient: one changes the statistics of BatchNorm alone, one does nothing
-# without a teacher.
-WITHOUT_GRADIENT = {"adabn", "distill"}
+# Does nothing to the gradient: it changes the statistics of BatchNorm alone.
+WITHOUT_GRADIENT = {"adabn"}
 TRAINING = [option for option in OPTIONS if option not in WITHOUT_GRADIENT]
 # Adversarial terms are minimised by the discriminator, not by the model.
 ADVERSARIAL = {"dann", "cdan", "mdd"}
@@ -130,11 +149,11 @@ def stream(name: str, joint: JointModel, count: int = 12) -> Stream:
     )
 
 
-def begun(option: str, joint: JointModel) -> Term:
+def begun(option: str, joint: JointModel, names: tuple[str, ...] | None = None) -> Term:
     """Return a term at the start of a phase of the kind that it needs."""
     term = make(option)
     torch.manual_seed(1)
-    names = STREAMS[term.needs]
+    names = STREAMS[term.needs] if names is None else names
     heads = (*ON_ALL, "source_letter") if term.needs == "learned weights" else ON_ALL
     term.begin_phase(
         PhaseStart(
@@ -233,9 +252,7 @@ def test_a_finite_scalar_with_a_gradient(option: str, fusion: type[Fusion], coun
 @pytest.mark.parametrize("option", sorted(WITHOUT_GRADIENT & set(OPTIONS)))
 def test_a_term_that_trains_nothing_is_zero(option: str) -> None:
     joint = model(option)
-    term = make(option) if option == "distill" else begun(option, joint)
-    if option == "distill":
-        pytest.skip("without a run it is refused (tests/terms/transfer)")
+    term = begun(option, joint)
     assert float(value_of(term, view(joint, term))) == 0
 
 
@@ -299,8 +316,9 @@ def test_everything_frozen(option: str) -> None:
 @pytest.mark.parametrize("option", [o for o in OPTIONS if NEEDS[o] is None and o in TRAINING])
 def test_several_streams(option: str) -> None:
     joint = model(option)
-    term = begun(option, joint)
-    assert value_of(term, view(joint, term, names=("source", "target"))).isfinite()
+    names = ("source", "target")
+    term = begun(option, joint, names)
+    assert value_of(term, view(joint, term, names=names)).isfinite()
 
 
 @each_training
@@ -328,8 +346,6 @@ def test_strength_is_in_the_config_and_not_in_the_value(option: str) -> None:
 @each
 def test_state_goes_on_in_a_term_that_has_just_begun(option: str) -> None:
     """What resuming does: begin with the weights of the middle of the phase, then restore."""
-    if option == "distill":
-        pytest.skip("without a run it is refused (tests/terms/transfer)")
     joint = model(option)
     term = begun(option, joint)
     moved(joint)

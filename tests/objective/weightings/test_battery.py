@@ -136,7 +136,8 @@ def test_losses_of_zero_stay_finite(name: str) -> None:
         weighting.after_step(lambda: torch.zeros(3))
         weighting.end_epoch()
     state = [t for t in weighting.state_dict().values() if isinstance(t, Tensor)]
-    assert all(torch.isfinite(t).all() or t.isnan().any() == t.isnan().all() for t in state)
+    # A buffer that is NaN throughout has not been set yet.
+    assert all(torch.isfinite(t).all() or t.isnan().all() for t in state)
 
 
 def test_a_task_without_labels_does_not_move_the_others(name: str) -> None:
