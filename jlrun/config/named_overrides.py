@@ -1,7 +1,8 @@
 """Overrides of keys that take names: what looks like a number there stays the text it is.
 
-Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11. In these keys, such words are quoted before
-Hydra sees them; plain whole numbers, which may be positions, are left alone.
+Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11, and no letter beyond ASCII. In these keys,
+such words are quoted before Hydra sees them; plain whole numbers, which may be positions, are left
+alone.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ _KEY = re.compile(
     rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"
 )
 _WORD = re.compile(
-    r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>[^\s,\[\]{}():'"]+)"""
+    r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>[^\s,\[\]{}():'"]+(\ +[^\s,\[\]{}():'"]+)*)"""
 )
+_BEYOND_HYDRA = re.compile(r"[^\\]*[^\w\s/\\+.$%*@?|=~:-][^\\]*", re.ASCII)  # and no escape
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _NUMBER = re.compile(
     r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d[\d_]*)?|true|false|null|[-+]?(nan|inf)",
@@ -51,7 +53,7 @@ def _words(value: str, single: bool) -> Iterator[str]:
             word is None
             or before.count("{") > before.count("}")
             or after.startswith((":", "("))
-            or not _NUMBER.fullmatch(word)
+            or not (_NUMBER.fullmatch(word) or _BEYOND_HYDRA.fullmatch(word))
             or (_WHOLE.fullmatch(word) and not single)
             or (word.lower() == "null" and not inside)
         )
