@@ -17,8 +17,9 @@ _OTHER = ("pretraining.data", "held_out")
 _KEY = re.compile(
     rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"
 )
+_BARE = r"""[^\s,\[\]{}():'"]+"""
 _WORD = re.compile(
-    r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>[^\s,\[\]{}():'"]+(\ +[^\s,\[\]{}():'"]+)*)"""
+    rf"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>{_BARE}(\ +{_BARE})*)"""
 )
 _BEYOND_HYDRA = re.compile(r"[^\\]*[^\w\s/\\+.$%*@?|=~:-][^\\]*", re.ASCII)  # and no escape
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")

@@ -130,7 +130,7 @@ def _said(
         where = f"{path}.tasks.{name}"
         task = same_name(name, tasks, where)
         if task is None and name not in known:
-            hint = did_you_mean(str(name), tasks) or f" It has {', '.join(tasks) or 'none'}."
+            hint = did_you_mean(str(name), tasks)
             problems.append(Problem(where, f"the table has no task '{name}'.{hint}"))
         elif task in said:
             problems.append(Problem(where, f"the task '{task}' is set twice"))

@@ -38,7 +38,7 @@ from jlrun.runs.figures import (
     observers,
     record_spaces,
 )
-from jlrun.runs.fingerprints import Fingerprint, check_unchanged
+from jlrun.runs.fingerprints import Fingerprint, check_unchanged, overlap_lines
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
@@ -147,7 +147,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         fingerprint = assembly.fingerprint
-        notes = _check_data(job, fingerprint) if job.resumed else []
+        notes = _check_data(job, fingerprint) if job.resumed else overlap_lines(fingerprint)
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))

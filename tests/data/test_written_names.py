@@ -107,7 +107,10 @@ def test_two_names_of_one_reading_are_refused() -> None:
         ("dataset.split_column=2020", "dataset.split_column='2020'"),
         ("dataset.reading.missing=[-9.5,NA]", "dataset.reading.missing=['-9.5',NA]"),
         ("dataset.classes=[Bär,Öl]", "dataset.classes=['Bär','Öl']"),
-        ("dataset.classes=[über alles,blue sky,R&B]", "dataset.classes=['über alles',blue sky,'R&B']"),
+        (
+            "dataset.classes=[über alles,blue sky,R&B]",
+            "dataset.classes=['über alles',blue sky,'R&B']",
+        ),
         (r"dataset.classes=[a\,ä]", r"dataset.classes=[a\,'ä']"),
         ("dataset.group_by=größe", "dataset.group_by='größe'"),
         ("optimizer.lr=1e-3", "optimizer.lr=1e-3"),

@@ -17,12 +17,13 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """Return the image with values of 8 bits, in whatever mode has them.
 
     - 16-bit gray: the high byte; of 12 bits in 16, as TIFF has them, the highest 8.
-    - floats: from 0 (black) to 1 (white), or to 255 in images that have values above 1.
+    - floats: from 0 (black) to 1 (white), or to 255 in images that have values of 2 and more.
     - 32-bit integers: those of 16 bits, where some are above 255. Others are refused: no range is
       agreed on, and guessing one for each file would make files of one data set differ.
 
     Raises:
-        UnclearValues: for floats outside [0, 255] or not finite, and for those other integers.
+        UnclearValues: for floats outside [0, 255] or not finite, for those up to a little more than
+            1, which would be all but black, and for those other integers.
     """
     if image.mode == "F":
         return _from_floats(np.asarray(image))
@@ -41,7 +42,7 @@ def _from_floats(values: np.ndarray) -> Image.Image:
     if not np.isfinite(values).all():
         raise UnclearValues("holds floats that are not finite")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
+    if low < 0 or high > 255 or 1 < high < 2:
         raise UnclearValues(f"holds floats from {low:g} to {high:g}; expected 0 to 1, or to 255")
     return _gray((values * (255 if high <= 1 else 1)).round())
 

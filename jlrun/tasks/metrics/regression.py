@@ -53,4 +53,6 @@ def r2(error: Tensor, target: Tensor) -> float:
 
 def _root_mean_square(x: Tensor) -> float:
     scale = x.abs().max()
+    if math.isinf(scale):
+        return math.inf
     return float((x / scale).square().mean().sqrt() * scale) if bool(scale != 0) else 0.0
