@@ -2,7 +2,7 @@
 
 Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11, and no letter beyond ASCII. In these keys,
 such words are quoted before Hydra sees them; plain whole numbers, which may be positions, are left
-alone.
+alone. Marks within a table's numbers are quoted, too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _OTHER = ("pretraining.data", "held_out")
 _KEY = re.compile(
     rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"
 )
+# Keys whose value is a mark, which the shell leaves bare: ``dataset.reading.decimal=,``.
+_MARKS = re.compile(r"[+]{0,2}(.*\.)?reading\.(decimal|thousands|delimiter)")
 _BARE = r"""[^\s,\[\]{}():'"]+"""
 _WORD = re.compile(
     rf"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>{_BARE}(\ +{_BARE})*)"""
@@ -36,6 +38,9 @@ def quoted_names(overrides: Sequence[str]) -> list[str]:
 
 def _quoted(override: str) -> str:
     key, sign, value = override.partition("=")
+    if _MARKS.fullmatch(key) and len(value) == 1 and not value.isalnum():
+        quote = '"' if value == "'" else "'"
+        return f"{key}={quote}{value}{quote}"
     match = _KEY.fullmatch(key)
     if not sign or match is None or "${" in value:
         return override

@@ -24,7 +24,11 @@ def inferred(folder: Path, *overrides: str) -> Inference:
         ("[rating]", "dataset.tasks.Rating.metric=weighted_f1", "rating"),
         ("[Rating]", "dataset.tasks.rating.metric=weighted_f1", "Rating"),
         ("[1e3]", "dataset.tasks={1e3: {metric: weighted_f1}}", "1e3"),
-        ("{stars: {column: Rating}}", "dataset.tasks.stars.metric=weighted_f1", "stars"),
+        (
+            "{stars: {column: Rating, kind: binary}}",
+            "dataset.tasks.stars.metric=weighted_f1",
+            "stars",
+        ),
     ],
 )
 def test_settings_reach_the_task_that_is_meant(
