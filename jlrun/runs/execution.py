@@ -147,7 +147,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         fingerprint = assembly.fingerprint
-        notes = _check_data(job, fingerprint) if job.resumed else overlap_lines(fingerprint)
+        notes = _check_data(job, fingerprint) if job.resumed else _overlap(assembly, fingerprint)
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.directory / "environment.json", _environment(assembly))
@@ -215,6 +215,11 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
 
 def _check_data(job: Job, now: Fingerprint) -> list[str]:
     return check_unchanged(job.directory, now, fix="train a new run", ordered=True)
+
+
+def _overlap(assembly: Assembly, fingerprint: Fingerprint) -> list[str]:
+    unlabelled = ("target",) if assembly.uses_pool else ()
+    return overlap_lines(fingerprint, unlabelled)
 
 
 def _started_from(assembly: Assembly) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from jlrun.runs.fingerprints.fingerprint import Fingerprint
@@ -10,15 +12,20 @@ _MOST = 0.5
 _USUAL = 0.1
 
 
-def overlap_lines(found: Fingerprint) -> list[str]:
+def overlap_lines(found: Fingerprint, unlabelled: Collection[str] = ()) -> list[str]:
     """Return a line for each split of which most rows are training rows, by their inputs.
 
     Where training rows repeat each other, as in tables of a few categories, others repeat them
     without harm: nothing is said of these.
+
+    Args:
+        found: the rows of a run.
+        unlabelled: streams that are learned from without labels; published protocols of
+            adaptation score the very rows that were adapted to.
     """
     lines = []
     for stream, data in found.items():
-        if "train" not in data.splits:
+        if stream in unlabelled or "train" not in data.splits:
             continue
         keys = data.splits["train"].keys
         if len(np.unique(keys)) < (1 - _USUAL) * len(keys):
