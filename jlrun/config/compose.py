@@ -232,6 +232,8 @@ def composition_problem(error: Exception) -> Problem:
     message = lines[0] if lines else type(cause).__name__
     if isinstance(cause, _STUMBLED) and not isinstance(cause, OmegaConfBaseException):
         return Problem(where, f"this can't be composed to a config ({message})")
+    if "Incompatible key type 'NoneType'" in message:
+        return Problem(where, 'null is no key; in a YAML file quote it, as in {"null": …}')
     if "Cannot merge DictConfig with ListConfig" in message:
         return Problem(where, "there is a list where a group of keys is needed, as in {a: 1}")
     return Problem(where, message.rpartition("while resolving interpolation: ")[2].strip('"'))

@@ -1,7 +1,8 @@
 """Overrides that are rewritten before Hydra reads them: names, and lists of data sets.
 
-Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11. In keys that take names, such words are
-quoted; plain whole numbers, which may be positions, are left alone.
+Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11, and no letter beyond ASCII. In keys that take
+names, such words are quoted; plain whole numbers, which may be positions, are left alone. Marks
+within a table's numbers are quoted, too.
 
 ``datasets=[mnist,usps]`` and ``sources=[…]`` are the short form of a choice of several data sets.
 Hydra's own form names each, which lets one data set occur twice with other values::
@@ -21,9 +22,13 @@ _OTHER = ("pretraining.data",)
 _KEY = re.compile(
     rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"
 )
+# Keys whose value is a mark, which the shell leaves bare: ``dataset.reading.decimal=,``.
+_MARKS = re.compile(r"[+]{0,2}(.*\.)?reading\.(decimal|thousands|delimiter)")
+_BARE = r"""[^\s,\[\]{}():'"]+"""
 _WORD = re.compile(
-    r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>[^\s,\[\]{}():'"]+)"""
+    rf"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>{_BARE}(\ +{_BARE})*)"""
 )
+_BEYOND_HYDRA = re.compile(r"[^\\]*[^\w\s/\\+.$%*@?|=~:-][^\\]*", re.ASCII)  # and no escape
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _NUMBER = re.compile(
     r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d[\d_]*)?|true|false|null|[-+]?(nan|inf)",
@@ -43,6 +48,9 @@ def quoted_names(overrides: Sequence[str]) -> list[str]:
 
 def _quoted(override: str) -> str:
     key, sign, value = override.partition("=")
+    if _MARKS.fullmatch(key) and len(value) == 1 and not value.isalnum():
+        quote = '"' if value == "'" else "'"
+        return f"{key}={quote}{value}{quote}"
     match = _KEY.fullmatch(key)
     if not sign or match is None or "${" in value:
         return override
@@ -61,7 +69,7 @@ def _words(value: str, single: bool) -> Iterator[str]:
             word is None
             or before.count("{") > before.count("}")
             or after.startswith((":", "("))
-            or not _NUMBER.fullmatch(word)
+            or not (_NUMBER.fullmatch(word) or _BEYOND_HYDRA.fullmatch(word))
             or (_WHOLE.fullmatch(word) and not single)
             or (word.lower() == "null" and not inside)
         )

@@ -36,16 +36,33 @@ def parse(
             parsed += parser.parse_overrides([text])
         except (HydraException, ValueError) as error:
             reason = str(error).splitlines()[0]
-            key, _, value = text.partition("=")
-            example = f"{key}='\"{value}\"'" if value and not set(value) & set("'\"") else ""
-            fix = "quote a value with special characters, as in " + (
-                example or "data_root='\"my folder\"'"
-            )
-            if key.endswith((".decimal", ".thousands", ".delimiter")):
-                fix += ", or name it: comma, point, semicolon, tab, space"
-            problems.append(Problem(text, f"cannot be read ({reason}): {fix}"))
+            problems.append(Problem(text, f"cannot be read ({reason}): {_fix(parser, text)}"))
     _tell_repeated(parsed, problems)
     return parsed
+
+
+def _fix(parser: OverridesParser, text: str) -> str:
+    """Say how an override is written that can't be read."""
+    key, _, value = text.partition("=")
+    parent, _, last = key.rpartition(".")
+    if parent and not _is_read(parser, f"{key}=1") and _is_read(parser, f"{parent}=1"):
+        return f"'{last}' can't stand in a key on the command line; write '{parent}={{{last}: …}}'"
+    example = "data_root='\"my folder\"'"
+    if value and not set(value) & set("'\""):
+        first = value[1:].partition(",")[0].rstrip("]").strip()
+        example = f"'{key}=[\"{first}\"]'" if value[0] == "[" else f"{key}='\"{value}\"'"
+    fix = f"quote a value with special characters, as in {example}"
+    if key.endswith((".decimal", ".thousands", ".delimiter")):
+        fix += ", or name it: comma, point, semicolon, tab, space"
+    return fix
+
+
+def _is_read(parser: OverridesParser, text: str) -> bool:
+    try:
+        parser.parse_overrides([text])
+    except (HydraException, ValueError):
+        return False
+    return True
 
 
 def _tell_repeated(parsed: Sequence[Override], problems: list[Problem]) -> None:

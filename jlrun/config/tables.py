@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.config.data_nodes import Config, data_nodes, infers
-from jlrun.errors import Problem, UserError
+from jlrun.errors import Problem, UserError, did_you_mean
 
 # Strategies of transfer that learn from a target with a few labels or none.
 _WITHOUT_LABELS = ("adapt", "joint", "generalize")
@@ -105,18 +105,39 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
         given = node.get("reading")
         node["reading"] = {**(given or {}), "thousands": found.reading.thousands}
     node["modalities"] = list(found.modalities(request.join_texts))
+    said = _said(path, node, tuple(found.targets), known)
     node["tasks"] = {
-        task: {**TASK_OF_KIND[target.kind], **_given(node, task)}
+        task: {**TASK_OF_KIND[target.kind], **said.get(task, {})}
         for task, target in found.targets.items()
     }
     return found.lines
 
 
-def _given(node: Mapping[str, Any], task: str) -> Mapping[str, Any]:
-    """Return the keys of a task that the user set."""
-    tasks = node.get("tasks")
-    given = tasks.get(task) if isinstance(tasks, Mapping) else None
-    return given if isinstance(given, Mapping) else {}
+def _said(
+    path: str, node: Mapping[str, Any], tasks: Sequence[str], known: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """Return task -> the keys of it that the user set, whatever the case of its name.
+
+    Raises:
+        UserError: with each task that the table does not have, unless it is ``known`` elsewhere.
+    """
+    from jlrun.data.tables.files.column_names import same_name
+
+    given = node.get("tasks")
+    said, problems = dict[str, Mapping[str, Any]](), list[Problem]()
+    for name, keys in given.items() if isinstance(given, Mapping) else ():
+        where = f"{path}.tasks.{name}"
+        task = same_name(name, tasks, where)
+        if task is None and name not in known:
+            hint = did_you_mean(str(name), tasks)
+            problems.append(Problem(where, f"the table has no task '{name}'.{hint}"))
+        elif task in said:
+            problems.append(Problem(where, f"the task '{task}' is set twice"))
+        elif task is not None and isinstance(keys, Mapping):
+            said[task] = keys
+    if problems:
+        raise UserError(problems)
+    return said
 
 
 def _request(path: str, node: Mapping[str, Any]) -> Any:

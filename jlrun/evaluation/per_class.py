@@ -27,11 +27,14 @@ class PerClassCounts:
         if isinstance(task, Multilabel):
             counts = ClassCounts.of_labels(probabilities, target)
         elif isinstance(task, Multiclass | Binary):
-            counts = ClassCounts.of_classes(task.decide(probabilities), target, len(classes))
+            known = ~probabilities.isnan().any(dim=1)
+            decided = task.decide(probabilities[known])
+            counts = ClassCounts.of_classes(decided, target[known], len(classes))
+            counts = counts.plus(ClassCounts.unpredicted(target[~known], len(classes)))
         else:
             return
-        known = self._found.get(objective.label)
-        total = counts if known is None else known[1].plus(counts)
+        before = self._found.get(objective.label)
+        total = counts if before is None else before[1].plus(counts)
         self._found[objective.label] = objective, total
 
     def finish(self, step: int) -> None:

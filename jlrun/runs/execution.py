@@ -39,7 +39,7 @@ from jlrun.runs.figures import (
     observers,
     record_spaces,
 )
-from jlrun.runs.fingerprints import Fingerprint, check_unchanged
+from jlrun.runs.fingerprints import Fingerprint, check_unchanged, overlap_lines
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
@@ -147,7 +147,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         fingerprint = assembly.fingerprint
-        notes = _check_data(job, fingerprint) if job.resumed else []
+        notes = _check_data(job, fingerprint) if job.resumed else _overlap(assembly, fingerprint)
         header = _rehearse(job, assembly)
         write_inputs()
         write_json(job.files.environment, _environment(assembly))
@@ -220,6 +220,11 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
 
 def _check_data(job: Job, now: Fingerprint) -> list[str]:
     return check_unchanged(job.directory, now, fix="train a new run", ordered=True)
+
+
+def _overlap(assembly: Assembly, fingerprint: Fingerprint) -> list[str]:
+    unlabelled = ("target",) if assembly.uses_pool else ()
+    return overlap_lines(fingerprint, unlabelled)
 
 
 def _started_from(assembly: Assembly) -> list[str]:

@@ -31,20 +31,24 @@ class SegmentationScores(Metric):
 
     Probabilities ``(B, K, h, w)`` against labels ``(B, H, W)``. Their logarithms are brought to the
     size of the target: the same classes win as if it were the logits, also after an ensemble's
-    mean. A class that is neither present nor predicted is left out of the mean.
+    mean. A class that is neither present nor predicted is left out of the mean. With a NaN, as of
+    an overflow, no score has a value.
     """
 
     full_state_update = False
     confusion: Tensor  # true × predicted
+    undefined: Tensor  # values that are NaN
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
         counts = torch.zeros(num_classes, num_classes, dtype=torch.long)
         self.add_state("confusion", counts, dist_reduce_fx="sum")
+        self.add_state("undefined", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         k = self.num_classes
+        self.undefined += probabilities.isnan().sum().cpu()
         tiny = torch.finfo(probabilities.dtype).tiny
         log_p = upsample(probabilities.clamp(min=tiny).log(), target.shape[1:])
         valid = labelled_pixels(target, k)
@@ -54,9 +58,11 @@ class SegmentationScores(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         counts = self.confusion.double()
+        if bool(self.undefined > 0):
+            counts = torch.full_like(counts, torch.nan)
         hits = counts.diagonal()
         union = counts.sum(dim=0) + counts.sum(dim=1) - hits
-        occurs = union > 0
+        occurs = ~(union == 0)
         return {
             "miou": (hits[occurs] / union[occurs]).mean(),
             "pixel_accuracy": hits.sum() / counts.sum(),
@@ -114,7 +120,7 @@ class AngleErrors(Metric):
         valid = pixels_with_normal(target)
         angle = cosines(predictions, target)[valid].clamp(-1, 1).acos().rad2deg()
         self.sums += _totals(angle, *(angle < limit for limit in ANGLES), valid)
-        bins = (angle * BINS_PER_DEGREE).long()
+        bins = (angle[~angle.isnan()] * BINS_PER_DEGREE).long()
         self.histogram += torch.bincount(bins, minlength=NUM_BINS)[:NUM_BINS].cpu()
 
     def compute(self) -> dict[str, Tensor]:
@@ -130,7 +136,7 @@ class AngleErrors(Metric):
         """Return the mean of the two middle angles, each taken as the middle of its bin."""
         ranked = self.histogram.cumsum(dim=0)
         count = int(ranked[-1])
-        if not count:
+        if not count or bool(self.sums[0].isnan()):
             return torch.tensor(float("nan"))
         middle = torch.tensor([(count - 1) // 2, count // 2])
         bins = torch.searchsorted(ranked, middle, right=True)

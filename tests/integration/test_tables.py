@@ -213,6 +213,10 @@ WRONG = {
         ["dataset.path=t.csv", "tasks=[lable]"],
         ["the data set has no task 'lable'", "Did you mean 'label'?"],
     ),
+    "settings of a task": (
+        ["dataset.path=t.csv", "dataset.tasks.lable.label_smoothing=0.1"],
+        ["dataset.tasks.lable: the table has no task 'lable'", "Did you mean 'label'?"],
+    ),
     "modality": (["dataset.path=t.csv", "modalities=[image,text]"], ["no modality 'image'"]),
     "group": (["dataset.path=t.csv", "dataset.group_by=colur"], ["Did you mean 'colour'?"]),
     "type": (["dataset.path=t.csv", "dataset.columns=3"], ["dataset.columns"]),

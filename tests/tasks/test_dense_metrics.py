@@ -13,7 +13,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
 from jlrun.evaluation.scores import Prediction, evaluate, mean_score
 from jlrun.tasks import Depth, Segmentation, SurfaceNormals, Task, TaskSpec
-from jlrun.tasks.dense_metrics import AngleErrors
+from jlrun.tasks.dense_metrics import AngleErrors, SegmentationScores
 from jlrun.tasks.objective import Objective
 from tests.toy import toy_stream
 
@@ -133,3 +133,17 @@ def test_a_primary_metric_of_which_less_is_better_counts_with_a_minus() -> None:
     ]
     scores = {"a": {"miou": 0.5}, "b": {"abs_err": 0.3}}
     assert mean_score(scores, objectives) == pytest.approx(0.1)
+
+
+def test_maps_that_are_no_number_have_no_score() -> None:
+    p = torch.full((1, 2, 2, 2), 0.5)
+    p[0, 0, 0, 0] = torch.nan
+    scores = SegmentationScores(2)
+    scores.update(p, torch.zeros(1, 2, 2, dtype=torch.long))
+    assert all(value.isnan() for value in scores.compute().values())
+    angles = AngleErrors()
+    up = torch.tensor([0.0, 0.0, 1.0])[None, :, None, None].expand(1, 3, 2, 2)
+    angles.update(torch.where(p[:, :1].isnan(), torch.nan, up), up)
+    found = angles.compute()
+    assert found["mean_angle"].isnan()
+    assert found["median_angle"].isnan()

@@ -128,7 +128,8 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """Return the image with values of 8 bits, in a mode that has them.
 
     - 16-bit gray: the high byte; of 12 bits in 16, as TIFF has them, the highest 8.
-    - floats: from 0 (black) to 1 (white), or to 255 in images that have values above 1.
+    - floats: from 0 (black) to 1 (white), or to 255 in images that have values of 2 and more; a
+      maximum just above 1 would be read as nearly black, and is an error.
     - 32-bit integers: as 16 bits, if some are above 255. Others are an error: their range is not
       defined, and a guess for each file would make files of one data set differ.
 
@@ -152,7 +153,7 @@ def _from_floats(values: np.ndarray) -> Image.Image:
     if not np.isfinite(values).all():
         raise UnclearValues("has floats that are not finite")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
+    if low < 0 or high > 255 or 1 < high < 2:
         raise UnclearValues(f"has floats from {low:g} to {high:g}; expected 0 to 1, or to 255")
     return _gray((values * (255 if high <= 1 else 1)).round())
 

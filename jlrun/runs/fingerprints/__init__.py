@@ -2,6 +2,7 @@
 
 from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged
 from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write
+from jlrun.runs.fingerprints.overlap import overlap_lines
 
 __all__ = [
     "Fingerprint",
@@ -9,6 +10,7 @@ __all__ = [
     "check_unchanged",
     "digests",
     "fingerprint_of",
+    "overlap_lines",
     "read",
     "write",
 ]

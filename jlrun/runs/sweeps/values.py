@@ -65,7 +65,7 @@ def _with_ranges(text: str, parser: OverridesParser) -> str:
 
     def written(match: re.Match[str]) -> str:
         found = parser.parse_rule(match[0], "function")
-        if not isinstance(found, RangeSweep) or isinstance(found.range(), range):
+        if not isinstance(found, RangeSweep):
             return match[0]
         assert found.start is not None
         assert found.stop is not None
@@ -75,6 +75,8 @@ def _with_ranges(text: str, parser: OverridesParser) -> str:
             raise UserError.of(override.get_key_element(), f"'{match[0]}' {error}") from error
         if not values:
             raise UserError.of(override.get_key_element(), f"'{match[0]}' has no numbers")
+        if isinstance(found.range(), range):  # of whole numbers
+            return match[0]
         before = text[: match.start()].rstrip()
         among_others = before.count("(") == before.count(")") or "choice(" in before
         return ",".join(values) if among_others else f"choice({','.join(values)})"

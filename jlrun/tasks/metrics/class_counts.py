@@ -37,6 +37,12 @@ class ClassCounts:
         found, true = predicted > 0.5, target > 0.5
         return cls((found & true).sum(dim=0), found.sum(dim=0), true.sum(dim=0))
 
+    @classmethod
+    def unpredicted(cls, target: Tensor, num_classes: int) -> ClassCounts:
+        """Count exclusive classes ``(N,)`` of rows for which nothing was predicted."""
+        occurring = target.long().bincount(minlength=num_classes)
+        return cls(torch.zeros_like(occurring), torch.zeros_like(occurring), occurring)
+
     def plus(self, other: ClassCounts) -> ClassCounts:
         """Return the counts of both."""
         return ClassCounts(

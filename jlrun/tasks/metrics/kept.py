@@ -14,20 +14,28 @@ from jlrun.tasks.metrics.ranks import mean_auroc, median, spearman
 
 
 class _Counts(Metric):
+    """Counts of predictions; with one that is NaN, as of an overflow, no score has a value."""
+
     full_state_update = False
     counts: Tensor  # (3, C): hits, predicted, occurring
     rows: Tensor
+    undefined: Tensor  # rows with NaN
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
         zeros = torch.zeros(3, num_classes, dtype=torch.long)
         self.add_state("counts", zeros, dist_reduce_fx="sum")
-        self.add_state("rows", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        for name in ("rows", "undefined"):
+            self.add_state(name, torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def _add(self, found: ClassCounts, rows: int) -> None:
+    def _add(self, found: ClassCounts, probabilities: Tensor) -> None:
         self.counts += torch.stack([found.hits, found.predicted, found.occurring])
-        self.rows += rows
+        self.rows += len(probabilities)
+        self.undefined += probabilities.isnan().any(dim=1).sum()
+
+    def _defined(self, scores: dict[str, float]) -> dict[str, float]:
+        return dict.fromkeys(scores, math.nan) if bool(self.undefined > 0) else scores
 
 
 class ClassScores(_Counts):
@@ -35,20 +43,20 @@ class ClassScores(_Counts):
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         found = ClassCounts.of_classes(probabilities.argmax(dim=1), target, self.num_classes)
-        self._add(found, len(target))
+        self._add(found, probabilities)
 
     def compute(self) -> dict[str, float]:
-        return class_scores(ClassCounts(*self.counts))
+        return self._defined(class_scores(ClassCounts(*self.counts)))
 
 
 class LabelScores(_Counts):
     """`label_scores` of probabilities ``(B, C)`` against labels ``(B, C)``."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
-        self._add(ClassCounts.of_labels(probabilities, target), len(target))
+        self._add(ClassCounts.of_labels(probabilities, target), probabilities)
 
     def compute(self) -> dict[str, float]:
-        return label_scores(ClassCounts(*self.counts), int(self.rows))
+        return self._defined(label_scores(ClassCounts(*self.counts), int(self.rows)))
 
 
 class _Rows(Metric):
@@ -151,4 +159,6 @@ def r2(error: Tensor, target: Tensor) -> float:
 
 def _root_mean_square(x: Tensor) -> float:
     scale = x.abs().max()
+    if math.isinf(scale):
+        return math.inf
     return float((x / scale).square().mean().sqrt() * scale) if bool(scale != 0) else 0.0

@@ -73,6 +73,10 @@ def with_nan() -> Image.Image:
 REFUSED = {
     "NaN": (with_nan(), "has floats that are not finite"),
     "float_0_256": (Image.fromarray((RAMP * 256).astype("f4")), "has floats from 0 to 256"),
+    "float_a_little_above_1": (
+        Image.fromarray((RAMP * 1.02).astype("f4")),
+        "floats from 0 to 1.02",
+    ),
     "float_below_0": (Image.fromarray((RAMP - 0.5).astype("f4")), "has floats from -0.5 to 0.5"),
     "int32_0_255": (integers(255, "i4"), "32-bit integers from 0 to 255"),
     "int32_whole": (integers(2**31 - 1, "i4"), "32-bit integers from 0 to 2147483647"),

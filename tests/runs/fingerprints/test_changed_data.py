@@ -226,3 +226,27 @@ def test_a_baseline_of_other_rows_is_not_shared(capsys: pytest.CaptureFixture[st
         capsys.readouterr()
         assert main([*shared, f"hydra.run.dir={run}"]) == 0
         assert ("as trained in" in "".join(capsys.readouterr())) is expected, run
+
+
+def test_test_rows_that_are_training_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(Path("data/train"), 10)
+    write_images(Path("data/val"), 4, seed=1)
+    write_images(Path("data/test"), 4, seed=2)
+    images = ["mode=multitask", "dataset=imagefolder", "dataset.root=data", "dataset.size=8"]
+    assert main([*QUICK, *images, "hydra.run.dir=clean"]) == 0
+    assert "are training rows" not in capsys.readouterr().out
+    shutil.rmtree("data/test")
+    shutil.copytree("data/train", "data/test")
+    train(*images)
+    told = "warning: dataset: 20 of 20 test rows are training rows, for example "
+    assert told in Path("run/log.txt").read_text()
+
+
+@pytest.mark.parametrize(("levels", "told"), [(100, True), (4, False)])
+def test_the_training_table_in_another_format(levels: int, told: bool) -> None:
+    lines = [f"{i % levels},{'ab'[i % 2]}" for i in range(100)]
+    Path("t.csv").write_text("\n".join(["x,y", *lines]) + "\n")
+    Path("t.tsv").write_text("\n".join(["x\ty", *lines]).replace(",", "\t") + "\n")
+    table = ["mode=multitask", "dataset=table", "dataset.path=t.csv", "dataset.targets=[y]"]
+    train(*table, "dataset.columns={x: number}", "dataset.test_path=t.tsv")
+    assert ("rows are training rows" in Path("run/log.txt").read_text()) == told

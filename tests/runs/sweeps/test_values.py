@@ -67,7 +67,10 @@ def test_values_of_different_types_are_different() -> None:
     assert settled_values(given) == (given, [])
 
 
-@pytest.mark.parametrize("text", ["range(0.1,1,0)", "range(1.0,0.5,0.1)", "range(0.0,1e9,0.1)"])
+@pytest.mark.parametrize(
+    "text",
+    ["range(0.1,1,0)", "range(1.0,0.5,0.1)", "range(0.0,1e9,0.1)", "range(0,3,0)", "range(3,0)"],
+)
 def test_a_range_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"lambda_.*range"):
         settled_values([f"lambda_={text}"])

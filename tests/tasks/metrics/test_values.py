@@ -144,3 +144,26 @@ def test_the_primary_metric_is_chosen(task: Task, primary: str) -> None:
     logits = torch.randn(2, task.num_outputs(classes))
     target = target.float() if isinstance(task, Regression) else target
     assert primary in scored(task, logits, target, classes)
+
+
+@pytest.mark.parametrize(
+    ("task", "logits", "target"),
+    [
+        (Multiclass(), [[math.nan, 1.0, 2.0], [1.0, 2.0, 3.0]], [0, 2]),
+        (Multiclass(), [[math.inf, 1.0, 2.0], [1.0, 2.0, 3.0]], [0, 2]),
+        (Binary(), [[math.nan], [2.0]], [0, 1]),
+        (Multilabel(), [[math.nan, -9.0, -9.0], [9.0, 9.0, 9.0]], [[0.0, 0, 0], [1, 1, 1]]),
+    ],
+)
+def test_predictions_that_are_no_number_have_no_score(
+    task: Task, logits: list[list[float]], target: list[object]
+) -> None:
+    found = scored(task, torch.tensor(logits), torch.tensor(target), NAMES)
+    assert all(math.isnan(value) for value in found.values())
+
+
+def test_an_infinite_error_is_one() -> None:
+    y = torch.tensor([1.0, 2.0]).double()
+    found = regression_scores(torch.tensor([math.inf, 2.0]).double(), y)
+    assert found["mae"] == found["rmse"] == math.inf
+    assert found["median_error"] == math.inf

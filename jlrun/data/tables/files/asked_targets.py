@@ -14,6 +14,7 @@ from jlrun.data.tables.files.target_kinds import (
     infer_target,
     unfit_target,
 )
+from jlrun.data.written_names import find_name
 from jlrun.errors import Problem, UserError, did_you_mean
 
 ASKED_FOR = "as asked for"
@@ -92,7 +93,9 @@ def _asked(
         lacks = isinstance(column, str) and column in request.known and absent(column, names)
         right = str(column) if lacks else named(column, names, where, problems)
         if right is not None:
-            found[task_name(name if isinstance(name, str) else right)] = right, kind
+            # A key of a mapping may have been a number on its way here: 1e3 is "1000.0".
+            is_column = column is name and find_name(name, names, where) is not None
+            found[task_name(right if is_column else str(name))] = right, kind
     return found
 
 

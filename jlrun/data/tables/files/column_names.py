@@ -31,6 +31,19 @@ def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
     raise UserError.of(where, f"the table has no column '{wanted}'.{hint}")
 
 
+def same_name(wanted: Name, names: Sequence[str], where: str) -> str | None:
+    """Return the name that is ``wanted``, or the only one that agrees but for case and marks.
+
+    Raises:
+        UserError: at ``where``, if several may be meant.
+    """
+    exact = find_name(wanted, names, where)
+    if exact is not None:
+        return names[exact]
+    same = [name for name in names if slug(name) == slug(str(wanted))]
+    return same[0] if len(same) == 1 else None
+
+
 def named(wanted: Name, names: Sequence[str], where: str, problems: list[Problem]) -> str | None:
     """Return `find_column`, or None after adding to ``problems``; None for None."""
     try:

@@ -40,7 +40,9 @@ class Grouping:
         if not to_numbers([cell], Marks(decimal))[1]:
             self.plain += 1
             return
-        self.commas += decimal == "." and bool(_COMMA.fullmatch(cell))
+        if decimal == "." and _has_comma(cell):
+            self.commas += 1
+            self.example = self.example or cell
         for mark in _NAMES:
             if mark == decimal or not Marks(decimal, mark).grouped.fullmatch(cell):
                 continue
@@ -63,8 +65,17 @@ class Grouping:
             choices.append(f"{where}.reading.decimal=comma")
         if not choices:
             return ""
-        example = self.example or "12,5"
-        return f"numbers with marks, such as {example}: to read them, set {' or '.join(choices)}"
+        return (
+            f"numbers with marks, such as {self.example}: to read them, set {' or '.join(choices)}"
+        )
+
+
+def _has_comma(cell: str) -> bool:
+    """Whether a comma can be the mark before the fraction, as in 12,5 or 5.307,65."""
+    if "," not in cell:
+        return False
+    grouped = (Marks(",", mark).grouped for mark in _NAMES if mark != ",")
+    return bool(_COMMA.fullmatch(cell)) or any(form.fullmatch(cell) for form in grouped)
 
 
 def _evident(cell: str, decimal: str, mark: str) -> bool:

@@ -191,6 +191,23 @@ def test_marks_that_may_be_either_are_asked_about(tmp_path: Path, cells: list[st
     assert told.columns["x"] == ("number" if cells[0] == "1,234" else "category")
 
 
+@pytest.mark.parametrize("cell", ["5.307,65", "5'307,65", "-5 307,65"])
+def test_commas_after_other_marks_are_asked_about(tmp_path: Path, cell: str) -> None:
+    rows = [{"x": cell.replace("7", str(i)), "y": str(i % 2)} for i in range(9)]
+    path = write_csv(tmp_path / "t.csv", rows)
+    with pytest.raises(UserError) as caught:
+        outline(Request(path, targets=["x"]))
+    asked = f"such as {rows[0]['x']}: to read them, say dataset.reading.decimal=comma"
+    assert str(caught.value).endswith(asked)
+
+
+def test_keys_that_were_numbers_are_called_like_their_columns(tmp_path: Path) -> None:
+    rows = [{"x": str(i / 3), "1e3": "ab"[i % 2], "10_19": str(i / 7)} for i in range(12)]
+    path = write_csv(tmp_path / "t.csv", rows)
+    found = outline(Request(path, targets={"1000.0": "multiclass", "1019": "regression"}))
+    assert list(found.targets) == ["1e3", "10_19"]
+
+
 @pytest.mark.parametrize("targets", [[], {}])
 def test_targets_of_no_column_are_refused(tmp_path: Path, targets: list[str]) -> None:
     path = write_csv(tmp_path / "t.csv", [{"x": str(i), "label": str(i % 2)} for i in range(9)])
