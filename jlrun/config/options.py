@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+
+LONGEST = 200  # characters of a description
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def describe(path: Path) -> str:
                 return ""
             comment = text.lstrip("#").strip()
             if comment and not comment.startswith("@package"):
-                return comment
+                return textwrap.shorten(comment, LONGEST, placeholder=" …")
     return ""
 
 
