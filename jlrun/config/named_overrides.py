@@ -1,8 +1,8 @@
 """Overrides that are rewritten before Hydra reads them: names, and lists of data sets.
 
-Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11, and no letter beyond ASCII. In keys that take
-names, such words are quoted; plain whole numbers, which may be positions, are left alone. Marks
-within a table's numbers are quoted, too.
+Hydra reads ``dataset.classes=[1_2,1_1]`` as 12 and 11, and no letter beyond ASCII. In keys that
+take names, such words are quoted; plain whole numbers, which may be positions, are left alone.
+Marks within a table's numbers are quoted, too.
 
 ``datasets=[mnist,usps]`` and ``sources=[…]`` are the short form of a choice of several data sets.
 Hydra's own form names each, which lets one data set occur twice with other values::

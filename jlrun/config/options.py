@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+LONGEST = 200  # characters of a description
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def describe(path: Path) -> str:
                 return ""
             comment = text.lstrip("#").strip()
             if comment and not comment.startswith("@package"):
-                return comment
+                return textwrap.shorten(comment, LONGEST, placeholder=" …")
     return ""
 
 

@@ -132,10 +132,10 @@ def _run_longer(job: Job, epochs: int) -> Result:
         write_text(job.files.overrides, to_yaml(list(longer.overrides)))
         write_text(job.files.config, to_yaml(config))
 
-    return _run(replace(longer, inferred=notes), write_inputs, finished=True)
+    return _run(replace(longer, inferred=notes), write_inputs)
 
 
-def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> Result:
+def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
 
     _check_one_process()
     if job.resumed:  # a folder that someone else may have made
@@ -168,9 +168,7 @@ def _run(job: Job, write_inputs: Callable[[], None], finished: bool = False) -> 
         )
         try:
             repaired = _repair(job, assembly)
-            # What a run recorded at its end is forgotten where it goes on: it can't be counted.
-            recorded = {} if finished else _recorded(job, assembly)
-            recorder.rewind(_kept(job, assembly), recorded, finished)
+            recorder.rewind(_kept(job, assembly), _recorded(job, assembly))
             recorder.start(header)
             lines = (
                 *report_lines(assembly.reports),

@@ -107,18 +107,17 @@ class Recorder:
         self,
         keep: Mapping[str, int | None],
         recorded: ByFit = NOTHING,
-        finished: bool = False,
     ) -> None:
         """Forget what a killed run recorded after the checkpoint from which it goes on.
 
-        Called once, before all else; a run that begins keeps nothing.
+        Called once, before all else; a run that begins keeps nothing. What is recorded at the end
+        of a run, the test scores and the figures, is forgotten where the main fit goes on: a run
+        that is made longer had come to its end.
 
         Args:
             keep: fit -> last step to keep; None keeps all of a finished fit. Fits that are not
                 named are forgotten. What is recorded a second time at a kept step counts once.
             recorded: fit -> what `recorded` returned of it at that checkpoint, for some.
-            finished: whether the run had come to its end, and what was recorded there, the test
-                scores and the figures, is forgotten, too, since it goes on.
 
         Raises:
             UserError: if less than that is found in the files.
@@ -180,6 +179,11 @@ OF_THE_END = ("test/", "missing/", "contribution/", "retrieval/test/", "shared_s
 def is_of_the_end(tag: str) -> bool:
     """Return whether numbers of that tag of the main fit are recorded when a run ends."""
     return tag.startswith(OF_THE_END)
+
+
+def main_goes_on(keep: Mapping[str, int | None]) -> bool:
+    """Whether the main fit has a checkpoint and is not finished."""
+    return keep.get(MAIN_FIT) is not None
 
 
 def is_kept(fit: str, step: int, keep: Mapping[str, int | None]) -> bool:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.config.options import describe, package_folder, read_groups, shadowed, user_folders
+from jlrun.config.options import (
+    LONGEST,
+    describe,
+    package_folder,
+    read_groups,
+    shadowed,
+    user_folders,
+)
 
 
 def _write(path: Path, text: str) -> Path:
@@ -58,3 +65,11 @@ def test_own_files_without_effect_are_found(tmp_path: Path) -> None:
     hidden = _write(tmp_path / "optimizer/adamw.yaml", "")
     _write(tmp_path / "optimizer/mine.yaml", "")
     assert shadowed([tmp_path]) == [hidden]
+
+
+def test_an_overlong_description_is_cut(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"# one {'word ' * 1000}\na: 1\n")
+    assert describe(file).startswith("one word")
+    assert describe(file).endswith(" …")
+    assert len(describe(file)) <= LONGEST

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.reliability import children, faults, runs
+from tests.reliability.changed_data import changed_data
 from tests.reliability.faults import Outcome, Workshop
 
 BEGIN, END = "<!-- outcomes: begin -->", "<!-- outcomes: end -->"
@@ -29,7 +30,7 @@ def outcomes(shop: Workshop, long: bool) -> Iterator[Outcome]:
     yield from faults.two_processes(shop)
     yield from faults.bad_places(shop)
     yield from faults.damages(shop, None if long else 30)
-    # Faults of changed data belong here, each a generator of outcomes in a file of its own.
+    yield from changed_data(shop)
 
 
 def main() -> int:

@@ -25,10 +25,9 @@ class Recorders(Recorder):
         self,
         keep: Mapping[str, int | None],
         recorded: ByFit = NOTHING,
-        finished: bool = False,
     ) -> None:
         for part in self.parts:
-            part.rewind(keep, recorded, finished)
+            part.rewind(keep, recorded)
 
     def start(self, header: Header) -> None:
         for part in self.parts:

@@ -12,7 +12,15 @@ from zlib import crc32
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import reading, with_name, write_text
-from jlrun.training.recorder import NOTHING, ByFit, Position, Recorder, is_kept, is_of_the_end
+from jlrun.training.recorder import (
+    NOTHING,
+    ByFit,
+    Position,
+    Recorder,
+    is_kept,
+    is_of_the_end,
+    main_goes_on,
+)
 
 COLUMNS = ("fit", "phase", "epoch", "step", "tag", "value")
 HEADER = ",".join(COLUMNS)
@@ -40,15 +48,15 @@ class MetricsCsvRecorder(Recorder):
         self,
         keep: Mapping[str, int | None],
         recorded: ByFit = NOTHING,
-        finished: bool = False,
     ) -> None:
         known = {fit: tuple(found[self.path.name]) for fit, found in recorded.items()}
         if known and not self.path.exists():
             raise UserError.of(str(self.path), f"is missing; {FIX}")
+        goes_on = main_goes_on(keep)
         rows = [
             row
             for row in read_rows(self.path)
-            if is_kept(row[0], int(row[3]), keep) and not (finished and is_of_the_end(row[4]))
+            if is_kept(row[0], int(row[3]), keep) and not (goes_on and is_of_the_end(row[4]))
         ]
         self._last_step, self._sums = {}, {}
         unseen = {fit: found for fit, found in known.items() if found[0]}

@@ -22,6 +22,7 @@ from jlrun.training.recorder import (
     Recorder,
     is_kept,
     is_of_the_end,
+    main_goes_on,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class TensorBoardRecorder(Recorder):
         self._last_step: dict[str, int] = {}  # of what an earlier process recorded
         self._written: set[str] = set()
         self._newest: dict[str, int] = {}  # tag -> step of its last value
-        self._counts = Counter[str]()  # fit -> number of its values
+        self._counts = Counter[str]()  # fit -> how many numbers it has
         self._hparams: dict[str, Any] = {}
 
     def start(self, header: Header) -> None:
@@ -59,24 +60,25 @@ class TensorBoardRecorder(Recorder):
         self,
         keep: Mapping[str, int | None],
         recorded: ByFit = NOTHING,
-        finished: bool = False,
     ) -> None:
         known = {fit: found[NAME] for fit, found in recorded.items()}
         if known and not self._file.folder.exists():
             raise UserError.of(str(self._file.folder), f"is missing; {FIX}")
         self._last_step, self._newest, self._counts = {}, {}, Counter()
+        goes_on = main_goes_on(keep)
 
         def is_kept_value(tag: str, step: int, is_number: bool) -> bool:
             fit = _fit_of(tag, keep)
             own = tag if fit == MAIN_FIT else tag.removeprefix(f"{BASELINES}{fit}/")
-            if finished and (not is_number or is_of_the_end(own)):
+            if goes_on and (not is_number or is_of_the_end(own)):
                 return False
             if tag.startswith(HPARAMS_TAGS) or tag == OBJECTIVE_TAG:
                 return False  # the end of the run writes them anew
             if self._is_known(tag, step) or not is_kept(fit, step, keep):
                 return False
             self._last_step[tag] = step
-            self._count(fit, tag, step)
+            if is_number:
+                self._count(fit, tag, step)
             return True
 
         def is_whole() -> None:
@@ -139,7 +141,8 @@ class TensorBoardRecorder(Recorder):
         if new:
             self._file.add(step, new)
         for value in new:
-            self._count(fit, value.tag, step)
+            if value.HasField("simple_value"):
+                self._count(fit, value.tag, step)
 
     def _count(self, fit: str, tag: str, step: int) -> None:
         """Count a value, unless `rewind` would find that the tag is further already."""
