@@ -21,9 +21,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from jlrun.config.schema import Settings
+from jlrun.errors import UserError
 from jlrun.files.atomic import copy_folder, read_json
+from jlrun.models import checkpoints
 from jlrun.training.plan import Fit
 
+SCORES = "fit.json"
 ORIGIN_FILE = "origin.json"
 PREDECESSORS = "*.previous"  # of checkpoints, which a finished fit has no use for
 # What influences no fit: records, what else is scored in the end, where things lie, whether
@@ -35,9 +38,15 @@ ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})
 
 
 class Origin(BaseModel):
-    """Schema of ``origin.json``."""
+    """Schema of ``origin.json``.
+
+    Attributes:
+        run: path of the run that trained the fit, relative to the file's folder or run.
+        scores: SHA-256 of the cached ``fit.json``; None in a run's copy.
+    """
 
     run: str
+    scores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,9 @@ class SharedBaselines:
 
         Returns:
             the run that trained it; None if nothing was copied.
+
+        Raises:
+            UserError: if its files are damaged.
         """
         cached = self._place(fit)
         if cached is None or folder.exists() or not (cached / ORIGIN_FILE).is_file():
@@ -100,7 +112,11 @@ class SharedBaselines:
         if cached is None or cached.exists() or (folder / ORIGIN_FILE).exists():
             return
         cached.parent.mkdir(parents=True, exist_ok=True)
-        content = {"run": os.path.relpath(self.run_dir, cached), "depends_on": self.depends_on(fit)}
+        content = {
+            "run": os.path.relpath(self.run_dir, cached),
+            "scores": _digest(folder),
+            "depends_on": self.depends_on(fit),
+        }
         # Named after the run, so that it finds what a kill left behind, and no other run does.
         mine = hashlib.sha256(str(self.run_dir).encode()).hexdigest()[:8]
         partial = cached.with_name(f".{cached.name}.{mine}.new")
@@ -150,6 +166,23 @@ def origins(folders: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _read_origin(cached: Path) -> Path:
-    """Return the run that trained what is cached."""
+    """Return the run that trained a cached fit, whose files are as they were written.
+
+    Raises:
+        UserError: if they are not.
+    """
     fix = f"delete '{cached}', which runs share: the next one trains it anew"
-    return Path(os.path.normpath(cached / read_json(cached / ORIGIN_FILE, Origin, fix)["run"]))
+    origin = read_json(cached / ORIGIN_FILE, Origin, fix)
+    if not (cached / SCORES).is_file() or origin.get("scores") != _digest(cached):
+        raise UserError.of(str(cached / SCORES), f"is damaged (it has another checksum); {fix}")
+    for sums in sorted(cached.rglob(checkpoints.SUMS)):
+        try:
+            checkpoints.verify(sums.parent)
+        except UserError as error:
+            raise UserError.of("baselines_cache", f"{error}; {fix}") from error
+    return Path(os.path.normpath(cached / origin["run"]))
+
+
+def _digest(folder: Path) -> str:
+    """Return the SHA-256 of a fit's scores."""
+    return hashlib.sha256((folder / SCORES).read_bytes()).hexdigest()

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from jlrun.config import checked
 from jlrun.config.schema import Settings
+from jlrun.errors import UserError
+from jlrun.models import checkpoints
 from jlrun.runs import shared_baselines
 from jlrun.runs.assembly import assemble
 from jlrun.runs.shared_baselines import ORIGIN_FILE, SharedBaselines, fingerprint, origins
@@ -163,3 +166,21 @@ def test_without_a_cache_nothing_is_shared(single: tuple[Settings, Fit], tmp_pat
     shared.publish(single[1], _trained(tmp_path / "0" / "a"))
     assert shared.fetch(single[1], tmp_path / "0" / "b") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0"]
+
+
+@pytest.mark.parametrize("name", ["fit.json", "best/model.safetensors"])
+def test_a_damaged_one_is_not_copied(
+    single: tuple[Settings, Fit], tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "0" / "a"
+    checkpoints.save(folder / "best", nn.Linear(2, 2), {})
+    (folder / "fit.json").write_text('{"seconds": 1}')
+    _shared(single, tmp_path, "0").publish(single[1], folder)
+    (cached,) = (tmp_path / "baselines").iterdir()
+    content = bytearray((cached / name).read_bytes())
+    content[-2] ^= 1
+    (cached / name).write_bytes(content)
+    copy = tmp_path / "1" / "checkpoints"
+    with pytest.raises(UserError, match=f"damaged.*delete '{cached}', which runs share"):
+        _shared(single, tmp_path, "1").fetch(single[1], copy)
+    assert not copy.exists()
