@@ -22,7 +22,7 @@ def unfit(found: Any, slot: Slot) -> str:
     if not (own or _at_home(found, slot)):
         return _not(slot)
     if inspect.isclass(found):
-        return "" if _is_one(found, slot) else _not(slot)
+        return _abstract(found) if _is_one(found, slot) else _not(slot)
     if not own and found.__qualname__ != found.__name__:  # a method
         return _not(slot)
     if not own and not slot.bases:
@@ -48,6 +48,11 @@ def demand(made: Any, path: str, slot: Slot) -> Any:
         return made
     message = f"it returned {_kind(made)}, which {_not(slot)}"
     raise UserError.of(path, message)
+
+
+def _abstract(found: type) -> str:
+    missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+    return f"is abstract: it has no {missing}" if missing else ""
 
 
 def _not(slot: Slot) -> str:
