@@ -162,5 +162,5 @@ def test_a_kill_while_it_becomes_longer_leaves_a_run_that_can_go_on(
         assert main(["resume", str(copy), "epochs=4"]) == 130
     assert json.loads((copy / "result.json").read_text())["status"] == "interrupted"
     assert main(["resume", str(copy)]) == 0
-    run(whole, *MULTITASK, *CONSTANT, *ALONE, "epochs=4")
+    run(whole, *MULTITASK, *CONSTANT, "epochs=4")
     assert_same(copy, whole)  # TensorBoard's files, too: no test score of the shorter run is left

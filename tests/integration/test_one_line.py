@@ -235,7 +235,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "utf-16 with tabs": ("x.tsv", lambda p: _utf_16(p, "utf-16-le"), "=utf-16-le"),
     "utf-16 JSON": ("x.jsonl", lambda p: _utf_16(p, "utf-16-le"), "=utf-16-le"),
     "a cell of 5,000 letters": ("x.csv", _long_cell, "photo is 'qqqqq"),
-    "nested": ("x.jsonl", _nested, "too deep to be read"),
+    "nested": ("x.jsonl", _nested, "nested too deeply"),
     "rate 0": ("x.csv", _rate_0, "its header has no rate"),
     "a cell of 3 MB": ("x.csv", _megabytes, "cell too long: 1 row"),
     "JSON": ("x.csv", _json, "holds JSON, not a table"),

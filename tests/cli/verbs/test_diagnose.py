@@ -112,5 +112,5 @@ def test_affinity_needs_an_interval(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mode=multitask", "diagnosis.affinity=true"]) == 2
     assert capsys.readouterr().err == (
         "jlrun: diagnosis.affinity: true needs an interval: set diagnosis.every, the steps between "
-        "two looks\n"
+        "two measurements\n"
     )

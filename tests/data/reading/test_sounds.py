@@ -127,7 +127,7 @@ def test_a_header_that_promises_more_than_there_is_is_refused(
     write_pcm(tmp_path / "a.wav", TONE[:40], 2)
     data = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "b.wav").write_bytes(data[:40] + promised.to_bytes(4, "little") + data[44:])
-    with pytest.raises(UserError, match=r"b.wav: its header promises .*, the file holds 80B"):
+    with pytest.raises(UserError, match=r"b.wav: its header states .*, the file has 80B"):
         read_audio(tmp_path / "b.wav", SPEC)
 
 

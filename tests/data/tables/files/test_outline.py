@@ -197,7 +197,7 @@ def test_commas_after_other_marks_are_asked_about(tmp_path: Path, cell: str) -> 
     path = write_csv(tmp_path / "t.csv", rows)
     with pytest.raises(UserError) as caught:
         outline(Request(path, targets=["x"]))
-    asked = f"such as {rows[0]['x']}: to read them, say dataset.reading.decimal=comma"
+    asked = f"such as {rows[0]['x']}: to read them, set dataset.reading.decimal=comma"
     assert str(caught.value).endswith(asked)
 
 
