@@ -204,7 +204,8 @@ def test_a_teacher_of_several_modalities_teaches_a_student_of_one(
         ),
         (
             ["mode=multimodal", "terms=[clip]", "retrieval.positives=[shap]"],
-            "retrieval.positives: 'shap' is not a target column with classes. Did you mean 'shape'?",
+            "retrieval.positives: 'shap' is not a target column with classes. "
+            "Did you mean 'shape'?",
         ),
         (
             ["mode=multimodal", "terms=[clip]", "retrieval.templates=[a thing]"],
