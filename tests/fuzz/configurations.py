@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from jlrun.config.compose import compose
 from jlrun.config.options import package_folder
 from tests.fuzz.cases import Case
 from tests.fuzz.seeds import write_table_with_files
@@ -50,6 +52,11 @@ _VALUES = _words(
     "str(1) bool(1) json_str(1) interval(0,1) tag(1) 'a~_b' 'a,b' 'a:b' \"'\" \\, \\\\ 1e3 1.0 "
     "4GB 0B -4GB cpu cuda:99 auto digits label equal image"
 )
+_NEAR_GROUPS = _words(
+    "weighting sharing optimizer scheduler backbone/image fusion heads balance terms finetune "
+    "validator sampling"
+)
+_QUOTED = "'%s'"
 _LONG = ("x" * 5000, "[" * 60 + "]" * 60, "[" + ",".join(["1"] * 3000) + "]", "9" * 5000)
 _ODD_KEYS = _words(
     "ü a.b a..b .a a. _x __class__ 1 0 a-b a/b a@b a:b _target_ _args_ _partial_ _recursive_ "
@@ -82,13 +89,19 @@ _SHORT = [
 
 
 def configuration(seed: int, number: int) -> Case:
-    """Return a case of a table of options: mostly checked, sometimes run or swept."""
+    """Return a case of a table of options.
+
+    Those of even numbers are wild, mostly checked; those of odd numbers set values of the right
+    type to what lies near or at an edge, and are mostly run, since many of them are valid.
+    """
     rng = random.Random(f"configuration {seed} {number}")
     beginning = list(rng.choice(_BEGINNINGS))
-    fuzzed = [_override(rng, beginning) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5)))]
+    near, count = bool(number % 2), rng.choice((1, 1, 1, 2, 2, 3, 5))
+    draw = _near_override if near else _override
+    fuzzed = [draw(rng, beginning) for _ in range(count)]
     command = rng.choices(
         ([], ["check"], ["check", "-m"], ["-m"], ["--cfg", "job"], ["--info", "defaults"]),
-        (20, 66, 5, 4, 3, 2),
+        (70, 20, 2, 8, 0, 0) if near else (20, 66, 5, 4, 3, 2),
     )[0]
     short = [*_SHORT, f"{_first_data(beginning)}.limit=24"] if command in ([], ["-m"]) else []
     if command == ["-m"]:
@@ -103,9 +116,10 @@ def _nothing(folder: Path) -> None:
 
 
 def _first_data(beginning: list[str]) -> str:
-    if not beginning or any(word.startswith("mode=transfer") for word in beginning):
+    if not beginning or any("transfer" in word or "adaptation" in word for word in beginning):
         return "++target"
-    return "++dataset" if not any(w.startswith("datasets=") for w in beginning) else "++datasets.x"
+    several = any(word.startswith("datasets=") for word in beginning)
+    return "++datasets.digits" if several else "++dataset"
 
 
 def _override(rng: random.Random, beginning: list[str]) -> str:
@@ -138,6 +152,49 @@ def _override(rng: random.Random, beginning: list[str]) -> str:
             at = rng.randrange(len(path))
             return f"{path[:at]}{rng.choice('xü.@/~=')}{path[at + rng.randrange(2) :]}={value}"
     return rng.choice((value, f"={value}", f"{path}", f"{path}={value}={value}", f"{path}=", "-x"))
+
+
+def _near_override(rng: random.Random, beginning: list[str]) -> str:
+    """Return an override of a key that the config has, or of one of its groups."""
+    if rng.random() < 0.25:
+        group = rng.choice(_NEAR_GROUPS)
+        return f"{group}={_option(rng, group)}"
+    path, value = rng.choice(_leaves(tuple(beginning)))
+    return f"{path}={_near_value(rng, value)}"
+
+
+def _near_value(rng: random.Random, value: Any) -> str:
+    match value:
+        case bool():
+            return str(not value).lower()
+        case int():
+            return str(rng.choice((0, 1, -1, 2, 3, value + 1, value - 1, value * 2, value // 2)))
+        case float():
+            edges = (0.0, 1.0, -1.0, 0.5, 1e-6, 1e-12, 10.0, 1e4, value / 2, value * 2, value * 10)
+            return repr(rng.choice(edges))
+        case None:
+            return rng.choice(("0", "1", "2", "0.5", "0.9", "true", "null"))
+    return rng.choice((_QUOTED % value, "null", "1", "abc"))
+
+
+@cache
+def _leaves(beginning: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """Return path -> value of all plain values of a config, but for where runs are written."""
+    config = compose(list(beginning)).config
+    found = [
+        (path, node)
+        for path, node in _plain(config)
+        if not path.startswith(("engine.threads", "recorder")) and "_target_" not in path
+    ]
+    return sorted(found, key=str)
+
+
+def _plain(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _plain(value, f"{prefix}{key}.")
+        elif not isinstance(value, list):
+            yield f"{prefix}{key}", value
 
 
 def _value(rng: random.Random) -> str:
