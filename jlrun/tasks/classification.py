@@ -104,6 +104,15 @@ def classification_metrics(num_classes: int) -> dict[str, Metric]:
     return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
 
 
+def class_log_probabilities(task: Task, logits: Tensor) -> Tensor:
+    """Return log p ``(B, C)``, float32 at least, of a `Multiclass` or `Binary` task (C = 2)."""
+    z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if isinstance(task, Multiclass):
+        return z.log_softmax(dim=1)
+    assert isinstance(task, Binary)
+    return F.logsigmoid(z.new_tensor([[-1.0, 1.0]]) * z[:, :1])
+
+
 def class_log_odds(logits: Tensor) -> Tensor:
     """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jlrun.objective.terms.adaptation.adversarial import reverse
+from jlrun.objective.terms.adaptation.dann import reverse
 
 
 def leaf() -> Tensor:
