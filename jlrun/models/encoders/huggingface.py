@@ -14,8 +14,7 @@ from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import masked_mean
+from jlrun.models.encoders.base import Encoder, Tokens, masked_mean
 from jlrun.models.encoders.subword_ids import SubwordIds
 
 WHERE = "backbone.text"

@@ -17,8 +17,7 @@ from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
 from jlrun.data.positives import row_keys
 from jlrun.errors import UserError, did_you_mean
-from jlrun.models.joint_model import JointModel
-from jlrun.models.shared_space import SharedSpace
+from jlrun.models.joint_model import JointModel, SharedSpace
 from jlrun.objective.terms.base import (
     Need,
     PhaseStart,

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from jlrun.data.augmentation.modality_dropout import presence, with_presence
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel
-from jlrun.models.shared_space import projection
+from jlrun.models.joint_model import JointModel, projection
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, no_loss, precise, total
 from jlrun.objective.terms.cross_modal.base import feature_widths
 from jlrun.objective.terms.self_supervised.byol import teacher_momentum
