@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from jlrun.engine import holds_float64
-from jlrun.tasks.dense import cosines, labelled_pixels, pixels_with_normal, upsample
+from jlrun.tasks.maps import cosines, labelled_pixels, pixels_with_normal, upsample
 
 DEPTH_RATIO = 1.25
 ANGLES = (11.25, 22.5, 30.0)  # degrees

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, SurfaceNormals, Task
-from jlrun.tasks.dense import upsample
+from jlrun.tasks.maps import upsample
 
 K = 4
 CLASSES = tuple("abcd")
