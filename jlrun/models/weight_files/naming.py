@@ -1,4 +1,4 @@
-"""Common names of layers across libraries.
+"""Names of layers: common ones across libraries, and the part that a file and a model share.
 
 Vision transformers get timm's names, ResNets and DenseNets torchvision's of today.
 """

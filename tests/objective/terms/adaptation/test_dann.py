@@ -1,4 +1,4 @@
-"""The layer that turns gradients round."""
+"""Gradient reversal, the layer of DANN."""
 
 from __future__ import annotations
 

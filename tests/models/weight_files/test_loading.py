@@ -1,4 +1,4 @@
-"""Position embeddings for another grid."""
+"""Fitting tensors to a module: position embeddings for another grid."""
 
 from __future__ import annotations
 
