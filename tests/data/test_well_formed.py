@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from jlrun.data.dataset import Dataset
+from jlrun.data.dataset import Dataset, well_formed
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
-from jlrun.data.well_formed import well_formed
 from jlrun.errors import UserError
 
 IMAGE = ImageSpec(1, 8, 8, (), ())

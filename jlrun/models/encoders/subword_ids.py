@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jlrun.data.reading.subwords import special_tokens
+from jlrun.data.reading.texts import special_tokens
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jlrun.data.datasets.digits import digit_images, load_digits
-from jlrun.data.datasets.multidigits import divide_singles, load_multidigits, overlap
+from jlrun.data.datasets.multimnist import divide_singles, load_multidigits, overlap
 from jlrun.data.rows import Rows
 from jlrun.data.splits import Subset, make_splits
 

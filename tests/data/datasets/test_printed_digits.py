@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.data.datasets.digits import digit_images
-from jlrun.data.datasets.printed_digits import FONTS, digit_glyphs, load_printed_digits
+from jlrun.data.datasets.digits import FONTS, digit_glyphs, digit_images, load_printed_digits
 
 STILL = {"rotate": 0.0, "shear": 0.0, "width": 1.0, "scale": 0.0, "shift": 0.0, "thicken": 0}
 

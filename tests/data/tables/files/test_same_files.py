@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.tables.files.same_files import check_distinct_files
+from jlrun.data.tables.files.request import check_distinct_files
 from jlrun.errors import UserError
 
 
