@@ -13,8 +13,8 @@ from PIL import Image
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.domain_benchmarks import CLASSES as VISDA_CLASSES
 from jlrun.data.datasets.domain_benchmarks import (
+    VISDA_CLASSES,
     load_domainnet,
     load_office31,
     load_office_home,

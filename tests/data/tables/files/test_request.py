@@ -1,4 +1,4 @@
-"""Rows to learn from and to report on come from different files."""
+"""Training, validation and test files differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a data set of one's own returns is looked at before anything is made of it."""
+"""Check of what a user's data set function returns."""
 
 from __future__ import annotations
 

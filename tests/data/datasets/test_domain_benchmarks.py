@@ -1,4 +1,4 @@
-"""Office-31 and Office-Home: small folders of their two layouts."""
+"""Office-31 and Office-Home, in the folders of their archives."""
 
 from __future__ import annotations
 
