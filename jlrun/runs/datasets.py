@@ -16,13 +16,12 @@ from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, reserved_keys, tas
 from jlrun.config.schema import Settings
 from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
 from jlrun.data.augmentation.augment import Augment
-from jlrun.data.dataset import Dataset
+from jlrun.data.dataset import Dataset, well_formed
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.streams import Stream
 from jlrun.data.view import MaskedLabels
-from jlrun.data.well_formed import well_formed
 from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.evaluation.retrieval import Retrieval
