@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
@@ -19,6 +18,7 @@ from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.assembly import Assembly, assemble
 from jlrun.runs.fingerprints import check_other_data, check_unchanged
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups.members import Member
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
@@ -54,7 +54,7 @@ class RunSoup:
 
 
 def soup_of_runs(
-    members: Sequence[Member], settings: Settings, other_data: bool = False
+    members: Sequence[Member], settings: RunSettings, other_data: bool = False
 ) -> RunSoup:
     """Return the greedy soup of runs (`jlrun.models.interpolation.greedy_soup`).
 

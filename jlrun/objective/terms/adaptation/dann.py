@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -61,10 +61,10 @@ class DANN(Term):
         made = Discriminators(start.sources, width, self.hidden, self.dropout, self.per_source)
         self.discriminators = placed(made, start.model)
 
-    @property
-    def spans_phase(self) -> bool:
-        """Whether the ramp rises over the phase."""
-        return self.ramp != "constant"
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the ramp rises over the phase."""
+        return arguments.get("ramp") != "constant"
 
     def forward(self, view: StepView) -> Tensor:
         return mean_over_pairs(self._losses(view), view)
