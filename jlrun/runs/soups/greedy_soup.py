@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
-from jlrun.evaluation.split_scores import Scores
+from jlrun.evaluation.split_scores import Scores, by_task
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.assembly import Assembly, assemble
@@ -21,7 +21,6 @@ from jlrun.runs.fingerprints import check_other_data, check_unchanged
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups.members import Member
 from jlrun.seeding import seed_everything
-from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Fit
 
 
@@ -142,7 +141,7 @@ class _Scoring:
             "val": evaluate(predict, on_val, plan.val),
             "test": evaluate(predict, fit.scored, plan.test),
             "also": {
-                key: _by_task(evaluate(predict, objectives, plan.test), objectives)
+                key: by_task(evaluate(predict, objectives, plan.test), objectives)
                 for key, objectives in fit.also_scored.items()
             },
             "primary": {spec.name: spec.task.primary for spec in self._assembly.tasks},
@@ -151,7 +150,3 @@ class _Scoring:
 
 def _weights(model: JointModel) -> dict[str, Tensor]:
     return dict(model.state_dict())
-
-
-def _by_task(scores: Scores, objectives: Sequence[Objective]) -> dict[str, Mapping[str, float]]:
-    return {o.spec.name: scores[o.label] for o in objectives if o.label in scores}
