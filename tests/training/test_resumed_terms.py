@@ -217,7 +217,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
         model = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
-    monkeypatch.setattr("jlrun.runs.recipe.load_teacher", load)
+    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", load)
 
 
 @pytest.fixture
