@@ -36,7 +36,7 @@ def main(args: list[str]) -> int:
     from jlrun.runs.settings import RunSettings
 
     config = compose_target(parsed.overrides, parsed.config_dir).config
-    from jlrun.runs.ranking.compare import compare
+    from jlrun.runs.ranking.ranking import compare
     from jlrun.runs.ranking.sources import find_sources
 
     sources = find_sources(parsed.runs, parsed.backbones, parsed.resize)

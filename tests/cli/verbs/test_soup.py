@@ -22,7 +22,7 @@ from jlrun.runs.saved_model import load_teacher
 from jlrun.runs.saved_run import load_config
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups import check_compatible, each_run, read_members, soup_of_runs
-from jlrun.runs.soups import compatibility as likeness
+from jlrun.runs.soups import members as likeness
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),

@@ -9,8 +9,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.view import View
 from jlrun.errors import UserError
-from jlrun.runs.ranking.candidates import Candidate, each_candidate
-from jlrun.runs.ranking.embedding import embed
+from jlrun.runs.ranking.candidates import Candidate, each_candidate, embed
 from jlrun.runs.ranking.sources import Backbone, Sources, attributed_to, find_sources
 from jlrun.runs.ranking.target import Target, load_targets
 from jlrun.runs.ranking.target_config import compose_target
