@@ -29,7 +29,7 @@ from jlrun.models.trunk import Trunk
 from jlrun.runs.saved_model import Teacher, load_teacher, read_description
 from jlrun.runs.saved_run import load_run
 from jlrun.runs.settings import ModelSettings, RunSettings, without_weights
-from jlrun.strategies.zero_shot.leakage import learned_classes
+from jlrun.strategies.zero_shot.holdout import learned_classes
 
 COLOUR_CHANNELS = (1, 3)
 
