@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES
+from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES
 from jlrun.errors import UserError
 
 

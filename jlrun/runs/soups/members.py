@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jlrun.config.build import build
-from jlrun.config.data_nodes import reserved_keys
+from jlrun.config.nodes import reserved_keys
 from jlrun.config.slots import DATASET
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError

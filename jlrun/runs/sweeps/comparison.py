@@ -1,4 +1,6 @@
-"""The variants of a sweep against each other: mean ranks and Pareto fronts."""
+"""Comparison of the variants of a sweep: mean ranks, Pareto fronts and the space they dominate."""
+
+# P points, T coordinates; larger is better
 
 from __future__ import annotations
 

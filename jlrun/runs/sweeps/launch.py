@@ -25,7 +25,7 @@ from jlrun.config.compose import (
     plain,
 )
 from jlrun.config.hydra_internals import Hydra
-from jlrun.config.named_overrides import quoted_names
+from jlrun.config.parsing import quoted_names
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files.atomic import reading, write_json
 from jlrun.files.bounded_text import parse_yaml, read_bounded

@@ -1,4 +1,10 @@
-"""Values of a sweep: ranges counted in decimal, no value twice, and points of a simplex."""
+"""Values of a sweep: ranges counted in decimal, no value twice, and points of a simplex.
+
+``weighting.weights=simplex(n)`` sweeps over fixed task weights. Tuned fixed weights are the baseline
+that weightings must beat (Xin et al., "Do Current Multi-Task Optimization Methods in Deep Learning
+Even Help?", NeurIPS 2022; Kurin et al., "In Defense of the Unitary Scalarization for Deep
+Multi-Task Learning", NeurIPS 2022).
+"""
 
 # T tasks, n points along an edge of the simplex
 
@@ -16,7 +22,7 @@ from hydra.core.override_parser.types import Override, QuotedString, RangeSweep,
 from hydra.errors import HydraException
 
 from jlrun.config.compose import compose, hydra_state, make_loader
-from jlrun.config.data_nodes import task_labels, used_nodes
+from jlrun.config.nodes import task_labels, used_nodes
 from jlrun.errors import UserError
 from jlrun.runs.sweeps.variants import variants_of
 
