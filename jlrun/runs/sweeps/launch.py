@@ -26,7 +26,7 @@ from jlrun.config.compose import (
 )
 from jlrun.config.hydra_internals import Hydra
 from jlrun.config.parsing import quoted_names
-from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, Interrupted, RunError, UserError
 from jlrun.files.atomic import reading, write_json
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.lock import Held, held
@@ -35,8 +35,6 @@ from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.runs.faults import fault_lines, note_log
 from jlrun.runs.saved_run import to_yaml
 from jlrun.runs.sweeps.records import REJECTED, JobRecord, read_jobs
-
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:

@@ -1,8 +1,8 @@
 """Values of a sweep: ranges counted in decimal, no value twice, and points of a simplex.
 
-``weighting.weights=simplex(n)`` sweeps over fixed task weights. Tuned fixed weights are the baseline
-that weightings must beat (Xin et al., "Do Current Multi-Task Optimization Methods in Deep Learning
-Even Help?", NeurIPS 2022; Kurin et al., "In Defense of the Unitary Scalarization for Deep
+``weighting.weights=simplex(n)`` sweeps over fixed task weights. Tuned fixed weights are the
+baseline that weightings must beat (Xin et al., "Do Current Multi-Task Optimization Methods in Deep
+Learning Even Help?", NeurIPS 2022; Kurin et al., "In Defense of the Unitary Scalarization for Deep
 Multi-Task Learning", NeurIPS 2022).
 """
 
