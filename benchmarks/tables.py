@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jlrun.runs.sweeps.orders import mean_ranks
+from jlrun.runs.sweeps.comparison import mean_ranks
 
 
 def groups_of(folder: Path) -> list[dict[str, Any]]:

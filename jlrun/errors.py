@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+# Exit codes of the command.
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
 _LONG_WORD = re.compile(r"(\S{100})\S{200,}")
 
 

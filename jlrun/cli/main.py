@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -13,14 +12,22 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
-from jlrun.cli.verbs import VERBS
-from jlrun.errors import Interrupted, Problem, RunError, UserError, did_you_mean, shortened
+from jlrun.cli.verbs import VERBS, OptionParser, run_verb
+from jlrun.errors import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    WRONG,
+    Interrupted,
+    Problem,
+    RunError,
+    UserError,
+    shortened,
+)
 from jlrun.files.names import printable
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 # What is no mistake of the user: a disk that is full or broken, too many open files.
 _FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
-_STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
 
 
 def entrypoint() -> NoReturn:
@@ -125,112 +132,16 @@ def _run(arguments: list[str]) -> int:
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):
         if arguments and arguments[0] in VERBS:
-            return import_module(f"jlrun.cli.verbs.{arguments[0].replace('-', '_')}").main(
-                arguments[1:]
-            )
-        return _experiment(arguments)
+            return run_verb(arguments[0], arguments[1:])
+        return import_module("jlrun.cli.verbs.train").main(arguments)
 
 
 def _take_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Take every ``--trust PACKAGE`` out of the arguments of whatever verb."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = OptionParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--trust", action="append", default=[])
     known, rest = parser.parse_known_args(arguments)
     return known.trust, rest
-
-
-def _experiment(arguments: list[str]) -> int:
-    options = _options(arguments)
-    if options.help:
-        return import_module("jlrun.cli.verbs.help").main([])
-    if options.version:
-        import jlrun
-
-        print(f"jlrun {jlrun.__version__}")
-        return DONE
-    from jlrun.cli.verbs.ls import warn_of_shadowed
-
-    _reject_verbs(options.overrides)
-    if options.cfg or options.info:
-        from jlrun.config import show
-
-        if options.info:
-            return show.info(options.info, options.overrides, options.config_dir)
-        return show.config(
-            options.cfg,
-            options.overrides,
-            options.config_dir,
-            package=options.package,
-            resolve=options.resolve,
-        )
-    warn_of_shadowed(options.config_dir)
-    if options.multirun:
-        from jlrun.runs.sweeps.launch import launch
-
-        return launch(options.overrides, options.config_dir)
-    return _single(options.overrides, options.config_dir)
-
-
-def _single(overrides: list[str], config_dir: str | None) -> int:
-    from jlrun.config import checked
-
-    composed = checked(overrides, config_dir)
-    from jlrun.runs.execution import execute
-
-    return _STATUS[execute(composed).status]
-
-
-def _options(arguments: list[str]) -> argparse.Namespace:
-    """Return what the arguments of a run say.
-
-    Raises:
-        UserError: for options that do not exist.
-    """
-    parser = _parser()
-    options, unknown = parser.parse_known_intermixed_args(arguments)
-    if unknown:
-        known = [name for action in parser._actions for name in action.option_strings]
-        hint = did_you_mean(unknown[0], [*known, "--trust"])
-        raise UserError.of("", f"there is no option '{unknown[0]}'.{hint}")
-    return options
-
-
-def _reject_verbs(overrides: Sequence[str]) -> None:
-    """Check that no override is a misspelt verb, or a verb that does not come first.
-
-    Raises:
-        UserError: if there is one.
-    """
-    from jlrun.config.suggest import nearest
-
-    for position, text in enumerate(overrides):
-        verb = nearest(text, VERBS)
-        if text in VERBS:
-            raise UserError.of(text, f"a verb comes first: jlrun {text} …")
-        if position == 0 and "=" not in text and verb is not None:
-            raise UserError.of(text, f"there is no such verb. Did you mean 'jlrun {verb}'?")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("overrides", nargs="*")
-    parser.add_argument("-h", "--help", action="store_true")
-    parser.add_argument("--version", action="store_true")
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
-    parser.add_argument("-p", "--package")
-    parser.add_argument("--resolve", action="store_true")
-    infos = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
-    parser.add_argument("-i", "--info", choices=infos, nargs="?", const="all")
-    parser.add_argument("--config-dir")
-    return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports what is wrong like every other mistake of the user."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError.of("", f"{message}; `jlrun --help` lists the options")
 
 
 def _traced(code: int) -> int:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
-from jlrun.config.data_nodes import data_nodes, infers, subset_keys
 from jlrun.config.groups import GROUPS, places
 from jlrun.config.messages import shown
 from jlrun.config.names import Names, find_names
+from jlrun.config.nodes import data_nodes, infers, subset_keys
 from jlrun.config.parts import check_parts
 from jlrun.config.tables import with_tables
 from jlrun.errors import Problem, UserError
@@ -87,8 +87,12 @@ def schema_problems(config: dict[str, Any]) -> list[Problem]:
 
 def signature_problems(config: Mapping[str, Any]) -> list[Problem]:
     """Return problems of the nodes that name a class; imports those classes."""
-    from jlrun.config.key_checks import check_batch, check_gradient_options, check_subsets
-    from jlrun.config.signatures import check_place
+    from jlrun.config.signatures import (
+        check_batch,
+        check_gradient_options,
+        check_place,
+        check_subsets,
+    )
 
     problems = [problem for place in places(config) for problem in check_place(place)]
     return [

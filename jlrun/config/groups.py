@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jlrun.config.data_nodes import (
+from jlrun.config.nodes import (
     SEVERAL,
     SINGLE,
     SOURCES,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jlrun.config.backbones import backbone_key, kind_of
-from jlrun.config.data_nodes import (
+from jlrun.config.nodes import (
     SEVERAL,
     SOURCES,
+    backbone_key,
     data_nodes,
     infers,
+    kind_of,
     learned_start,
     task_labels,
     used_nodes,

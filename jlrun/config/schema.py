@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from jlrun.config.data_nodes import START
+from jlrun.config.nodes import START
 from jlrun.data.written_names import Name
 from jlrun.objective.ramps import RampName
 from jlrun.ranges import (

@@ -1,4 +1,7 @@
-"""Check a node with a ``_target_`` against the signature of what it names, without calling it."""
+"""Checks of nodes against the signatures of what they name, without calling it.
+
+Keys of rows, of task gradients and of batches are checked in the same way.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -14,11 +18,16 @@ from pydantic.errors import PydanticUserError
 
 from jlrun.config import trust
 from jlrun.config.fitness import unfit
-from jlrun.config.groups import Place
+from jlrun.config.groups import Place, gradient_keys
 from jlrun.config.messages import problems_of, validate
+from jlrun.config.nodes import data_nodes, subset_keys
 from jlrun.config.slots import PART, Slot
 from jlrun.config.suggest import nearest
+from jlrun.data.splits import Subset
 from jlrun.errors import Problem, UserError
+from jlrun.objective.weightings.base import GradientOptions
+
+_FINITE = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -132,9 +141,6 @@ def coerced(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-_FINITE = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
-
-
 def _adapter(target: Any, parameter: inspect.Parameter) -> TypeAdapter[Any] | None:
     annotation = parameter.annotation
     if annotation is parameter.empty:
@@ -236,3 +242,67 @@ def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) 
         rate = arguments.get("lr")
         return [Problem(f"{path}.lr", f"{rate} is too large: a step with it is not finite")]
     return []
+
+
+def check_subsets(config: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with ``shots``, ``limit`` and the like of each data set."""
+    found = (_wrong(Subset, key, node, subset_keys()) for key, node in data_nodes(config).items())
+    return sorted((p for problems in found for p in problems), key=lambda problem: problem.where)
+
+
+def check_gradient_options(config: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with ``weighting.gradients`` and the like."""
+    node = config.get("weighting")
+    if not isinstance(node, Mapping):
+        return []
+    return sorted(
+        _wrong(GradientOptions, "weighting", node, gradient_keys()),
+        key=lambda problem: problem.where,
+    )
+
+
+def _wrong(
+    owner: type, path: str, node: Mapping[str, Any], keys: frozenset[str]
+) -> Iterator[Problem]:
+    signature = read_signature(owner, 0)
+    for name in keys & node.keys():
+        try:
+            coerced(signature, {name: node[name]})
+        except ValidationError as error:
+            yield from problems_of(f"{path}.{name}", node[name], error)
+
+
+def rows_at_once(config: Mapping[str, Any]) -> int | None:
+    """Return the rows of a stream that pass through the model at once; None if unknown."""
+    size, engine = config.get("batch_size"), config.get("engine")
+    parts = engine.get("accumulate", 1) if isinstance(engine, Mapping) else 1
+    if not isinstance(size, int) or not isinstance(parts, int) or parts < 1:
+        return None
+    return ceil(size / parts)
+
+
+def check_batch(config: Mapping[str, Any]) -> list[Problem]:
+    """Return the terms that would have no other row to compare a row with, and so be 0."""
+    rows, terms = rows_at_once(config), config.get("terms")
+    if rows is None or rows > 1 or not isinstance(terms, Mapping):
+        return []
+    empty = [name for name, node in terms.items() if _compares_rows(node)]
+    if not empty:
+        return []
+    names = ", ".join(empty)
+    if config["batch_size"] > 1:
+        parts = config["engine"]["accumulate"]
+        message = f"{parts} micro-batches have one row each; {names} compares rows: use fewer"
+        return [Problem("engine.accumulate", message)]
+    message = f"1 leaves {names} no other row to compare with, and nothing to learn; use 2 or more"
+    return [Problem("batch_size", message)]
+
+
+def _compares_rows(node: Any) -> bool:
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    if not isinstance(target, str):
+        return False
+    try:
+        return bool(getattr(trust.find(target), "compares_rows", False))
+    except UserError:  # reported elsewhere
+        return False

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jlrun.config.data_nodes import Config, data_nodes, infers
+from jlrun.config.nodes import Config, data_nodes, infers
 from jlrun.errors import Problem, UserError, did_you_mean
 
 # Strategies of transfer that learn from a target with a few labels or none.

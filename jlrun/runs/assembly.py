@@ -27,7 +27,7 @@ from jlrun.runs.settings import RunSettings
 from jlrun.runs.stream_maker import StreamMaker
 from jlrun.runs.target_tasks import check_labels, named_as_target, notes_on_target
 from jlrun.seeding import seed_everything
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.plans import PRETRAINING, make_plan
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from jlrun.config.build import build
-from jlrun.config.data_nodes import reserved_keys, task_labels
+from jlrun.config.nodes import reserved_keys, task_labels
 from jlrun.config.slots import DATASET, TASK
 from jlrun.data.class_matching import Matching
 from jlrun.data.dataset import Dataset, DatasetReport, well_formed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,46 @@ def load_run(directory: Path) -> tuple[RunSettings, tuple[str, ...]]:
         file = RunDirectory(directory).config
         raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
     return RunSettings.parse(config), overrides
+
+
+def load_changed(directory: Path, overrides: Sequence[str]) -> RunSettings:
+    """Return the settings of the run in ``directory`` with the values of ``key=value`` overrides.
+
+    Raises:
+        UserError: if it holds no run, or an override is wrong, or the config is not valid with it.
+    """
+    config = changed(load_config(directory)[0], overrides)
+    if problems := check_values(config):
+        raise UserError(problems)
+    return RunSettings.parse(config)
+
+
+def changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``config`` with the values of ``key=value`` overrides.
+
+    Raises:
+        UserError: for an override without ``=``, or of a key that the config lacks.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    node, problems = OmegaConf.create(config), []
+    OmegaConf.set_struct(node, True)
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        try:
+            if not sign:
+                raise ValueError("expected KEY=VALUE")
+            OmegaConf.update(node, key, yaml.safe_load(text), force_add=False)
+        except (OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+            reason = "there is no such key" if sign else str(error)
+            problems.append(Problem(key, reason))
+    if problems:
+        raise UserError(problems)
+    plain = OmegaConf.to_container(node)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
 
 
 def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jlrun.config.backbones import backbone_of
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, learned_start, used_nodes
+from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
 from jlrun.config.schema import (
     DiagnosisSettings,
     EngineSettings,

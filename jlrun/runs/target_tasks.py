@@ -21,7 +21,7 @@ from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError
 from jlrun.runs.settings import DataSettings, Nodes
-from jlrun.strategies.transfer.baselines import SOURCE_ONLY, TARGET_SUPERVISED
+from jlrun.strategies.plan_parts import SOURCE_ONLY, TARGET_SUPERVISED
 from jlrun.training.plan import Plan
 
 

@@ -11,8 +11,7 @@ from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.evaluation.scores import SplitScores
 from jlrun.files.run_directory import BEST
 from jlrun.strategies.gain import mean_primary, relative_gain
-from jlrun.strategies.plan_context import PlanContext
-from jlrun.strategies.supervised import supervised_fit
+from jlrun.strategies.plan_parts import PlanContext, supervised_fit
 from jlrun.training.plan import CheckpointEnsemble, Comparison, Fit, Plan, Recipe
 from jlrun.training.recorder import MAIN_FIT
 

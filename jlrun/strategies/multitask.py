@@ -12,8 +12,7 @@ from jlrun.evaluation.scores import SplitScores
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import PlanContext
-from jlrun.strategies.supervised import supervised_fit
+from jlrun.strategies.plan_parts import PlanContext, supervised_fit
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Comparison, Fit, Plan
 from jlrun.training.recorder import MAIN_FIT

@@ -23,14 +23,14 @@ from jlrun.evaluation.retrieval import Retrieval
 from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.objective.terms.self_supervised.rows import sample_row
 from jlrun.strategies import multimodal, multitask, transfer
-from jlrun.strategies.plan_context import Begin, PlanContext
+from jlrun.strategies.plan_parts import Begin, PlanContext
 from jlrun.strategies.pretraining import (
     between_modalities,
     only_pretraining,
     with_pretraining,
 )
 from jlrun.strategies.zero_shot.classes import unseen_classes
-from jlrun.strategies.zero_shot.leakage import check_leakage
+from jlrun.strategies.zero_shot.holdout import check_leakage
 from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot
 from jlrun.training.plan import Fit, Phase, Plan
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES
 from jlrun.config.groups import GROUPS
+from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES
 from jlrun.config.options import package_folder, read_groups
 from jlrun.config.schema import Settings
 

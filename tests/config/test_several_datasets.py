@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jlrun.config import checked
-from jlrun.config.data_nodes import data_nodes, task_labels, used_nodes
-from jlrun.config.named_overrides import expand_datasets
+from jlrun.config.nodes import data_nodes, task_labels, used_nodes
+from jlrun.config.parsing import expand_datasets
 from jlrun.errors import UserError
 from jlrun.runs.sweeps.variants import checked_variants
 

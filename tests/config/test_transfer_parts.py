@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jlrun.config import checked
-from jlrun.config.data_nodes import data_nodes, learned_start, used_nodes
+from jlrun.config.nodes import data_nodes, learned_start, used_nodes
 from jlrun.errors import UserError
 
 TWO = "sources=[mnist,usps]"

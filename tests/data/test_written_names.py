@@ -10,7 +10,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf._utils import get_yaml_loader
 
-from jlrun.config.named_overrides import quoted_names
+from jlrun.config.parsing import quoted_names
 from jlrun.data.written_names import Name, find_name, readings
 from jlrun.errors import UserError
 

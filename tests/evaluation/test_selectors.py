@@ -24,7 +24,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.adaptation import AdaBN
 from jlrun.strategies import transfer
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.tasks import Regression, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import WeightAverage

@@ -105,7 +105,7 @@ def warm_up(folder: Path) -> None:
         os.chdir(before)
     import jlrun.cli.verbs.export
     import jlrun.cli.verbs.predict
-    import jlrun.cli.verbs.resume  # noqa: F401
+    import jlrun.cli.verbs.train  # noqa: F401
 
 
 def signal_at_change(number: int, place: Path, count: int) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.runs.wise_ft import ALPHAS, Between, wise_ft
 from jlrun.strategies import transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.training.plan import Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream
 

@@ -20,7 +20,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.strategies import multitask, transfer
 from jlrun.strategies.finetuning import LPFT, Finetuning, Full, Gradual, LoRA, Surgical
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.pretraining import with_pretraining
 from jlrun.training.averaging import WeightAverage
 from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable

@@ -14,7 +14,7 @@ from jlrun.evaluation.validators import InformationMaximization
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import LPFT, Full, Gradual, Surgical
 from jlrun.strategies.gain import mean_primary, relative_gain
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.tasks import Binary, Depth, Multiclass, Regression, Segmentation, TaskSpec
 from jlrun.training.parameter_rules import ParameterRule
 from tests.toy import TASKS, toy_recipe, toy_rows, toy_stream

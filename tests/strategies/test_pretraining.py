@@ -23,7 +23,7 @@ from jlrun.objective.terms.cross_modal import CLIP
 from jlrun.objective.terms.self_supervised import SimCLR
 from jlrun.objective.weightings import PCGrad
 from jlrun.strategies import multimodal, multitask, transfer
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.pretraining import (
     SELF_SUPERVISED,
     between_modalities,

@@ -37,7 +37,7 @@ from jlrun.runs.building import term_makers
 from jlrun.runs.saved_model import SavedTeachers
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.pretraining import between_modalities, with_pretraining
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.training import fit as fitting

@@ -1,4 +1,17 @@
-"""Verbs of the command: ``jlrun VERB`` runs `main` of the module of that name."""
+"""Verbs of the command, and the parsers of their arguments.
+
+``jlrun VERB`` runs `main` of the module of that name, or the function of that name in `SHARED`.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from jlrun.errors import UserError
 
 VERBS = {
     "ls": "groups and their options",
@@ -14,3 +27,49 @@ VERBS = {
     "board": "TensorBoard over outputs/",
     "help": "this text",
 }
+# Verbs whose module has others, too.
+SHARED = {"check": "train", "resume": "train", "ls": "help"}
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Run a verb with its arguments, and return its exit code."""
+    module, function = (SHARED[verb], verb) if verb in SHARED else (verb.replace("-", "_"), "main")
+    return getattr(import_module(f"{__name__}.{module}"), function)(list(arguments))
+
+
+class _Parser(ArgumentParser):
+    """Parser that raises `UserError` for wrong arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError.of(self.prog.removeprefix("jlrun "), message)
+
+
+class OptionParser(ArgumentParser):
+    """Parser of options without a verb that raises `UserError` for wrong ones."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError.of("", f"{message}; `jlrun --help` lists the options")
+
+
+def given_path(text: str) -> Path:
+    """Return an argument as a path.
+
+    Raises:
+        ArgumentTypeError: if it is empty, which would mean the folder that one is in.
+    """
+    if not text.strip():
+        raise ArgumentTypeError("is empty; name a file or folder (. is the one you are in)")
+    return Path(text)
+
+
+def parser(verb: str, description: str) -> ArgumentParser:
+    """Return a parser for ``jlrun <verb>`` that raises `UserError` for wrong arguments."""
+    return _Parser(prog=f"jlrun {verb}", description=description)
+
+
+def names_data(overrides: Sequence[str]) -> bool:
+    """Return whether overrides replace a run's data: its data sets, or the seed of splits."""
+    from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES
+
+    nodes = (*SINGLE, SEVERAL, SOURCES, "data_root", "seed", "zero_shot")
+    return any(override.partition("=")[0].split(".")[0] in nodes for override in overrides)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jlrun.cli.verbs.arguments import parser
+from jlrun.cli.verbs import parser
 from jlrun.errors import UserError
 
 

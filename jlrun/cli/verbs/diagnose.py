@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from jlrun.cli.verbs.arguments import given_path, names_data, parser
+from jlrun.cli.verbs import given_path, names_data, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.places import check_file
@@ -29,17 +29,10 @@ def main(args: list[str]) -> int:
     parsed = _parsed(args)
     if parsed.output is not None:
         check_file(parsed.output, "--output")
-    from jlrun.cli.verbs.evaluate import changed
-    from jlrun.config import check_values
-    from jlrun.runs.saved_run import load_config
-    from jlrun.runs.settings import RunSettings
-
-    config = changed(load_config(parsed.run)[0], parsed.overrides)
-    if problems := check_values(config):
-        raise UserError(problems)
     from jlrun.runs.diagnose import diagnose
+    from jlrun.runs.saved_run import load_changed
 
-    settings = RunSettings.parse(config)
+    settings = load_changed(parsed.run, parsed.overrides)
     other_data = names_data(parsed.overrides)
     found = diagnose(parsed.run, settings, parsed.checkpoint, parsed.batches, parsed.lr, other_data)
     _print(found)

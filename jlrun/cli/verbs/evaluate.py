@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jlrun.cli.verbs.arguments import given_path, names_data, parser
-from jlrun.errors import Problem, UserError
+from jlrun.cli.verbs import given_path, names_data, parser
+from jlrun.errors import UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.names import printable
 from jlrun.files.places import check_file
@@ -81,7 +81,6 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
         UserError: if the run has no selected weights, or an override is wrong, or its model has
             one modality and can miss none.
     """
-    from jlrun.config import check_values
     from jlrun.data.dataset import report_warnings
     from jlrun.engine import session
     from jlrun.evaluation.per_class import PerClassCounts
@@ -89,15 +88,10 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.models import checkpoints
     from jlrun.runs.assembly import assemble
     from jlrun.runs.outcome import missing_scores, score_spaces
-    from jlrun.runs.saved_run import load_config
-    from jlrun.runs.settings import RunSettings
+    from jlrun.runs.saved_run import load_changed
     from jlrun.training.fit import FitFolder
 
-    config = changed(load_config(directory)[0], overrides)
-    problems = check_values(config)
-    if problems:
-        raise UserError(problems)
-    settings = RunSettings.parse(config)
+    settings = load_changed(directory, overrides)
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
@@ -139,31 +133,3 @@ def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) ->
         return check_other_data(directory, assembly.fingerprint)
     fix = "name other data on purpose, as in dataset.root=…"
     return check_unchanged(directory, assembly.fingerprint, fix=fix)
-
-
-def changed(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """Return ``config`` with the values of ``key=value`` overrides.
-
-    Raises:
-        UserError: for an override without ``=``, or of a key that the config lacks.
-    """
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    node, problems = OmegaConf.create(config), []
-    OmegaConf.set_struct(node, True)
-    for override in overrides:
-        key, sign, text = override.partition("=")
-        try:
-            if not sign:
-                raise ValueError("expected KEY=VALUE")
-            OmegaConf.update(node, key, yaml.safe_load(text), force_add=False)
-        except (OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
-            reason = "there is no such key" if sign else str(error)
-            problems.append(Problem(key, reason))
-    if problems:
-        raise UserError(problems)
-    plain = OmegaConf.to_container(node)
-    assert isinstance(plain, dict)
-    return {str(name): value for name, value in plain.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jlrun.cli.verbs.arguments import given_path, parser
+from jlrun.cli.verbs import given_path, parser
 from jlrun.files.lock import held_output
 from jlrun.files.run_directory import BEST, LAST
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from jlrun.cli.verbs.arguments import given_path, parser
+from jlrun.cli.verbs import given_path, parser
 from jlrun.config.options import package_folder
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_text

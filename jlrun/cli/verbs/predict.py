@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from jlrun.cli.verbs.arguments import given_path, parser
+from jlrun.cli.verbs import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.places import check_file

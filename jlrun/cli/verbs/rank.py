@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jlrun.cli.verbs.arguments import given_path, parser
+from jlrun.cli.verbs import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
@@ -19,6 +19,7 @@ from jlrun.runs.ranking import MEAN_RANK, TITLES
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from jlrun.config import Composed
     from jlrun.runs.ranking.ranking import Ranking, Row
 
 SUFFIXES = {"output": (".json", ".csv"), "figure": (".png",)}
@@ -32,12 +33,10 @@ def main(args: list[str]) -> int:
         UserError: for whatever is wrong with the target or a candidate.
     """
     parsed = _parsed(args)
-    from jlrun.runs.ranking.target_config import compose_target
-    from jlrun.runs.settings import RunSettings
-
     config = compose_target(parsed.overrides, parsed.config_dir).config
-    from jlrun.runs.ranking.compare import compare
+    from jlrun.runs.ranking.ranking import compare
     from jlrun.runs.ranking.sources import find_sources
+    from jlrun.runs.settings import RunSettings
 
     sources = find_sources(parsed.runs, parsed.backbones, parsed.resize)
     rankings = compare(sources, RunSettings.parse(config), parsed.by)
@@ -157,3 +156,33 @@ def _draw(rankings: Sequence[Ranking], path: Path) -> None:
     from jlrun.runs.ranking.figure import ranking_figure
 
     FigureFileRecorder(path.parent).figure(path.stem, ranking_figure(rankings), step=0)
+
+
+def compose_target(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
+    """Return the checked config that describes the data set to transfer to.
+
+    ``dataset=NAME`` alone is enough: the rest of the config may be left out.
+
+    Raises:
+        UserError: with all that is wrong.
+    """
+    from jlrun.config import checked
+
+    keys = {text.partition("=")[0].lstrip("+") for text in overrides}
+    names = {key.partition(".")[0] for key in keys}
+    if names & {"dataset", "datasets"} and not names & {"mode", "experiment"}:
+        overrides = ["mode=multitask", *overrides]
+    if "fusion" not in names and _num_modalities(overrides, config_dir) > 1:
+        overrides = [*overrides, "fusion=concat"]
+    return checked(overrides, config_dir)
+
+
+def _num_modalities(overrides: Sequence[str], config_dir: str | None) -> int:
+    from jlrun.config.compose import compose
+
+    try:
+        config = compose(overrides, config_dir).config
+    except UserError:
+        return 0  # the check of the config reports what is wrong
+    node = config.get("dataset") or {}
+    return len(config.get("modalities") or node.get("modalities") or ())

@@ -6,15 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jlrun.cli.verbs.arguments import given_path, names_data, parser
-from jlrun.errors import UserError
+from jlrun.cli.verbs import given_path, names_data, parser
 from jlrun.files.lock import held_output
 from jlrun.reporting.recorders.formats import MISSING, format_score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jlrun.runs.settings import RunSettings
     from jlrun.runs.soups import Member, RunSoup
 
 UNIFORM, SOUP = "mean of all (not tested)", "soup"
@@ -27,6 +25,7 @@ def main(args: list[str]) -> int:
         UserError: if runs are unfinished or incompatible, or the output exists.
     """
     parsed = _parsed(args)
+    from jlrun.runs.saved_run import load_changed
     from jlrun.runs.soups import (
         check_compatible,
         check_output,
@@ -39,7 +38,7 @@ def main(args: list[str]) -> int:
     check_output(parsed.output)
     members = read_members(each_run([Path(run) for run in parsed.runs]))
     check_compatible(members)
-    settings = _settings(members[0], parsed.overrides)
+    settings = load_changed(members[0].directory, parsed.overrides)
     soup = soup_of_runs(members, settings, other_data=names_data(parsed.overrides))
     with held_output(parsed.output, "--output"):
         write_soup(soup, members, parsed.output)
@@ -69,19 +68,6 @@ def _parsed(args: list[str]) -> Namespace:
     parsed.overrides = [text for text in texts if "=" in text and not Path(text).exists()]
     parsed.runs = [text for text in texts if text not in parsed.overrides]
     return parsed
-
-
-def _settings(member: Member, overrides: list[str]) -> RunSettings:
-    """Return the settings by which all runs are scored."""
-    from jlrun.cli.verbs.evaluate import changed
-    from jlrun.config import check_values
-    from jlrun.runs.saved_run import load_config
-    from jlrun.runs.settings import RunSettings
-
-    config = changed(load_config(member.directory)[0], overrides)
-    if problems := check_values(config):
-        raise UserError(problems)
-    return RunSettings.parse(config)
 
 
 def _print(soup: RunSoup, members: Sequence[Member], output: Path) -> None:

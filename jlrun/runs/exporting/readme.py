@@ -1,13 +1,14 @@
-"""The README of an export: what the files are, and how to load them."""
+"""README of an export: what the files are, and the code that loads them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from jlrun.runs.exporting.contents import Export
-from jlrun.runs.exporting.loading import WEIGHTS, loading_code
 
+WEIGHTS = "model.safetensors"  # in an exported folder
 _PLAIN_LOADING = (
     "## Train it further in jlrun",
     "What has the same name and shape in the new model is loaded, and the run lists it:",
@@ -156,3 +157,63 @@ def _cells(spec: Mapping[str, Any]) -> str:
 def _classes(head: Mapping[str, Any]) -> str:
     kind = head["kind"]["_target_"].rpartition(".")[2].lower()
     return f"{kind}, {', '.join(head['classes'])}" if head["classes"] else kind
+
+
+def loading_code(network: Mapping[str, Any]) -> str:
+    """Return Python that builds the network of a description and loads the weights into it."""
+    match network["library"]:
+        case "timm":
+            lines = _timm(network)
+        case "transformers":
+            lines = _transformers(network)
+        case _:
+            lines = _torchvision(network)
+    return "\n".join(lines) + "\n"
+
+
+def _torchvision(network: Mapping[str, Any]) -> list[str]:
+    options = "".join(f", {name}={value!r}" for name, value in network["options"].items())
+    lines = [
+        *(["from torch import nn"] if network["small_stem"] else []),
+        "from safetensors.torch import load_file",
+        "from torchvision import models",
+        "",
+        f"network = models.get_model({json.dumps(network['name'])}, weights=None{options})",
+    ]
+    if network["small_stem"]:
+        lines += [
+            "network.conv1 = nn.Conv2d(3, network.conv1.out_channels, 3, padding=1, bias=False)",
+            "network.maxpool = nn.Identity()",
+        ]
+    last = "only the classifier's last layer is missing: the encoder has none"
+    return [*lines, *_loading(last)]
+
+
+def _timm(network: Mapping[str, Any]) -> list[str]:
+    options = "".join(f", {name}={value!r}" for name, value in network["options"].items())
+    return [
+        "import timm",
+        "from safetensors.torch import load_file",
+        "",
+        f"network = timm.create_model({json.dumps(network['name'])}, num_classes=0{options})",
+        *_loading("nothing is missing: without classes it has no classifier"),
+    ]
+
+
+def _transformers(network: Mapping[str, Any]) -> list[str]:
+    part = ".get_encoder()" if network["encoder_only"] else ""
+    return [
+        "from safetensors.torch import load_file",
+        "from transformers import AutoConfig, AutoModel",
+        "",
+        f"config = AutoConfig.from_pretrained({json.dumps(network['name'])})",
+        f"network = AutoModel.from_config(config){part}",
+        *_loading("only a pooler may be missing: the encoder has none"),
+    ]
+
+
+def _loading(comment: str) -> list[str]:
+    return [
+        f'found = network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
+        f"print(found)  # {comment}",
+    ]

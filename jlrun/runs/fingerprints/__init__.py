@@ -1,8 +1,7 @@
 """Fingerprints: the rows a run was trained, selected and scored on, to detect changed data."""
 
-from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged
+from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged, overlap_lines
 from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write
-from jlrun.runs.fingerprints.overlap import overlap_lines
 
 __all__ = [
     "Fingerprint",

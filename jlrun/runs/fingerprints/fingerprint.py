@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from jlrun.config.data_nodes import reserved_keys
+from jlrun.config.nodes import reserved_keys
 from jlrun.data.file_checks import at_base
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows

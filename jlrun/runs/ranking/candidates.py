@@ -1,10 +1,18 @@
-"""Candidates to transfer from: finished runs, pretrained backbones, and untrained networks."""
+"""Candidates to transfer from, and their embeddings of the target's training rows.
+
+They are finished runs, pretrained backbones, and untrained networks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from jlrun.config.build import build
 from jlrun.config.slots import ENCODER
@@ -22,6 +30,7 @@ from jlrun.runs.ranking.target import Target
 from jlrun.runs.saved_model import load_saved_model
 from jlrun.runs.settings import RunSettings
 from jlrun.seeding import seed_everything
+from jlrun.tasks import Binary, Multiclass
 from jlrun.tasks.objective import Objective
 
 Kind = Literal["run", "backbone", "untrained"]
@@ -153,3 +162,58 @@ def _untrained_name(source: Run | Backbone, trained: Candidate) -> str:
 
 def _encoder_name(node: Mapping[str, Any]) -> str:
     return str(node.get("name") or str(node["_target_"]).rpartition(".")[2].lower())
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Embedding of N rows by a candidate.
+
+    Attributes:
+        features: float32 ``(N, D)``.
+        probabilities: head -> float32 ``(N, Z)``, of heads with Z exclusive classes.
+    """
+
+    features: NDArray[np.float32]
+    probabilities: Mapping[str, NDArray[np.float32]]
+
+    def take(self, rows: NDArray[np.bool_]) -> Embedding:
+        """Return the rows where ``rows``, Bool ``(N,)``, is true."""
+        chosen = {head: p[rows] for head, p in self.probabilities.items()}
+        return Embedding(self.features[rows], chosen)
+
+
+@torch.no_grad()
+def embed(candidate: Candidate, target: Target) -> Embedding:
+    """Return the target's training rows, in their order and not augmented, as the candidate embeds
+    them. Maps are averaged over their pixels.
+
+    Raises:
+        UserError: if the rows cannot be made what the candidate takes, or its features are not
+            finite.
+    """
+    deciding = [o for o in candidate.scored if isinstance(o.spec.task, Multiclass | Binary)]
+    # An untrained network has no heads, and yields the features that all heads would read.
+    heads = [objective.head for objective in candidate.scored] or list(candidate.model.heads)
+    features: list[Tensor] = []
+    probabilities: dict[str, list[Tensor]] = {objective.spec.name: [] for objective in deciding}
+    with attributed_to(candidate.name):
+        for batch in target.stream(candidate.specs).sweep():
+            with target.engine.autocast():
+                outputs = candidate.model(batch, heads)
+            fused = outputs.fused
+            features.append(fused.flatten(2).mean(dim=2) if fused.ndim > 2 else fused)
+            for o in deciding:
+                found = o.spec.task.probabilities(outputs.logits[o.head].float())
+                probabilities[o.spec.name].append(found)
+        embedded = Embedding(_rows(features), {h: _rows(p) for h, p in probabilities.items()})
+        if not all(map(_finite, (embedded.features, *embedded.probabilities.values()))):
+            raise UserError.of("", "its features of the target's rows are not all finite numbers")
+    return embedded
+
+
+def _rows(parts: list[Tensor]) -> NDArray[np.float32]:
+    return torch.cat([part.float().cpu() for part in parts]).numpy()
+
+
+def _finite(values: NDArray[np.float32]) -> bool:
+    return bool(np.isfinite(values).all())

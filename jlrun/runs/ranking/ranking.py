@@ -1,4 +1,4 @@
-"""Candidates on a task, the best first."""
+"""Ranking of sources by what they make of the target's training rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.runs.ranking import MEAN_RANK, TITLES
-from jlrun.runs.sweeps.orders import mean_ranks
+from jlrun.runs.ranking.candidates import each_candidate, embed
+from jlrun.runs.ranking.measures import measure
+from jlrun.runs.ranking.sources import Sources
+from jlrun.runs.ranking.target import Target, load_targets
+from jlrun.runs.settings import RunSettings
+from jlrun.runs.sweeps.comparison import mean_ranks
 
 UNTRAINED = "untrained"
 
@@ -120,3 +126,34 @@ def _with_ranks(rows: Sequence[Row]) -> list[Row]:
     found = mean_ranks(list(zip(*table, strict=True)))
     ranks = {row.name: value for row, value in zip(trained, found, strict=True)}
     return [replace(row, mean_rank=ranks.get(row.name)) for row in rows]
+
+
+def compare(sources: Sources, settings: RunSettings, by: str = "logme") -> list[Ranking]:
+    """Return a ranking for each task of the target; nothing is trained, and nothing written.
+
+    Args:
+        sources: from `jlrun.runs.ranking.sources.find_sources`.
+        settings: the config that describes the target (`compose_target`).
+        by: a measure, or ``mean_rank``.
+
+    Raises:
+        UserError: for whatever is wrong with the target or a candidate.
+    """
+    node = settings.engine
+    with session(threads=node.threads, deterministic=node.deterministic):
+        targets = load_targets(settings)
+        return [found for t in targets for found in _compare_on(t, sources, settings, by)]
+
+
+def _compare_on(target: Target, sources: Sources, settings: RunSettings, by: str) -> list[Ranking]:
+    rows: dict[str, list[Row]] = {task.name: [] for task in target.tasks}
+    for candidate in each_candidate(sources, target, settings):
+        embedding = embed(candidate, target)
+        for task in target.tasks:
+            labelled = embedding.take(target.labelled(task))
+            scores = measure(labelled, target.column(task), task.task)
+            width = embedding.features.shape[1]
+            rows[task.name].append(
+                Row(candidate.name, candidate.kind, width, scores.values, scores.heads)
+            )
+    return [rank(task.name, len(target.column(task)), rows[task.name], by) for task in target.tasks]

@@ -1,8 +1,7 @@
 """Soups: one model from the weights of several runs."""
 
-from jlrun.runs.soups.compatibility import check_compatible
 from jlrun.runs.soups.greedy_soup import RunSoup, soup_of_runs
-from jlrun.runs.soups.members import Member, each_run, read_members
+from jlrun.runs.soups.members import Member, check_compatible, each_run, read_members
 from jlrun.runs.soups.writing import check_output, write_soup
 
 __all__ = [

@@ -60,7 +60,7 @@ def soup_of_runs(
     checkpoint. The test split is read once, for the soup.
 
     Args:
-        members: that `jlrun.runs.soups.compatibility.check_compatible` lets pass.
+        members: that `jlrun.runs.soups.members.check_compatible` lets pass.
         settings: of the first, perhaps on another device.
         other_data: whether other data than that of the runs is meant.
 

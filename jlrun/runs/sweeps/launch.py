@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
     CONFIG_NAME,
+    Composed,
     composition_problem,
     hydra_state,
     load,
     make_loader,
+    plain,
 )
 from jlrun.config.hydra_internals import Hydra
-from jlrun.config.named_overrides import quoted_names
-from jlrun.errors import UserError
-from jlrun.files.atomic import reading
+from jlrun.config.parsing import quoted_names
+from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, Interrupted, RunError, UserError
+from jlrun.files.atomic import reading, write_json
 from jlrun.files.bounded_text import parse_yaml, read_bounded
-from jlrun.files.lock import held
+from jlrun.files.lock import Held, held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.header_lines import short_path
-from jlrun.runs.sweeps.job import run_job
-from jlrun.runs.sweeps.records import JobRecord, read_jobs
-
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+from jlrun.runs.faults import fault_lines, note_log
+from jlrun.runs.saved_run import to_yaml
+from jlrun.runs.sweeps.records import REJECTED, JobRecord, read_jobs
 
 
 def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
@@ -43,8 +47,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
     Raises:
         UserError: if a value of the sweep is wrong, or its folder holds another one; no job runs.
     """
-    from jlrun.runs.sweeps.simplex import expand_simplex
-    from jlrun.runs.sweeps.values import settled_values
+    from jlrun.runs.sweeps.values import expand_simplex, settled_values
     from jlrun.runs.sweeps.variants import checked_variants
 
     overrides = expand_simplex(overrides, config_dir)
@@ -118,3 +121,98 @@ def _exit_code(jobs: Sequence[JobRecord]) -> int:
     if jobs and all(job.status == "completed" for job in jobs):
         return DONE
     return WRONG if jobs and all(job.rejected for job in jobs) else FAILED
+
+
+def run_job(cfg: DictConfig) -> float | None:
+    """Train one job, or resume it.
+
+    Errors are printed and recorded, and do not stop the other jobs.
+
+    Returns:
+        The job's objective, for sweepers that search; None if it failed.
+    """
+    hydra = HydraConfig.get()
+    overrides = [str(text) for text in OmegaConf.to_container(hydra.overrides.task) or []]
+    directory = Path(str(hydra.runtime.output_dir))
+    print(f"\njob {hydra.job.num}: {' '.join(overrides)}", flush=True)
+    try:
+        return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise KeyboardInterrupt from error
+    except Held:
+        raise  # another process writes there
+    except UserError as error:
+        _record(directory, cfg, overrides, str(error), rejected=True)
+    except RunError as error:
+        _record(directory, cfg, overrides, str(error), rejected=False)
+    except Exception as error:
+        note_log(error, RunDirectory(directory).result)
+        lines = fault_lines(error)
+        _record(directory, cfg, overrides, traceback.format_exc(), rejected=False, lines=lines)
+    return None
+
+
+def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
+    from jlrun.config import check_values
+    from jlrun.config.options import chose_batch_size
+    from jlrun.config.tables import with_tables
+    from jlrun.reporting.result import read_result
+    from jlrun.runs.execution import execute, resume
+
+    config = plain(cfg)
+    if config.get("baselines_cache") is None:
+        config["baselines_cache"] = str(RunDirectory(sweep).baselines)
+    tables = with_tables(config)
+    config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
+    if problems:
+        raise UserError(problems)
+    if not _begun(directory, config):
+        own = chose_batch_size(overrides, HydraConfig.get())
+        job = Composed(config, overrides, directory, tables.lines, own_batch_size=own)
+        return _value(execute(job).objective)
+    before = read_result(directory)
+    if before is not None and before["status"] == "completed":
+        print(f"complete already in {directory}", flush=True)
+        return _value(before["objective"])
+    return _value(resume(directory).objective)
+
+
+def _begun(directory: Path, config: dict[str, Any]) -> bool:
+    """Return whether an earlier launch of the sweep began this very job."""
+    file = RunDirectory(directory).config
+    return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
+
+
+def _value(objective: Mapping[str, Any] | None) -> float | None:
+    return None if objective is None else float(objective["value"])
+
+
+def _record(
+    directory: Path,
+    cfg: DictConfig,
+    overrides: list[str],
+    error: str,
+    *,
+    rejected: bool,
+    lines: str = "",
+) -> None:
+    """Print an error and write it to ``result.json``, which an early failure leaves unwritten."""
+    from jlrun.reporting.result import read_result
+
+    message = lines.removeprefix("jlrun: ") or error
+    print(f"jlrun: job in {directory} failed: {message}", file=sys.stderr, flush=True)
+    try:
+        before = read_result(directory) or {}
+    except UserError:
+        return  # damaged, as the error says; it is for the user to delete
+    if before.get("status") == "completed":
+        return  # another run's, which was in the way
+    content: dict[str, Any] = dict(before) or {
+        "schema": 1,
+        "mode": cfg.get("mode"),
+        "seed": cfg.get("seed"),
+        "overrides": overrides,
+    }
+    content |= {"status": "failed", "error": error, REJECTED: rejected}
+    with suppress(OSError):  # a full disk, which the error already reports
+        write_json(RunDirectory(directory).result, content)

@@ -11,12 +11,14 @@ from jlrun.evaluation.scores import SplitScores
 from jlrun.evaluation.selectors import ByValidator, SelectByValidation, Selector
 from jlrun.evaluation.validators import Validator
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
-from jlrun.strategies.transfer.baselines import (
-    INDEPENDENT_OF,
+from jlrun.strategies.plan_parts import (
     SOURCE_ONLY,
+    TARGET_INDEPENDENT_OF,
     TARGET_SUPERVISED,
+    Begin,
+    PlanContext,
     on_target_alone,
+    one_after_the_other,
 )
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.leave_one_out import WHERE as LEAVE_ONE_OUT
@@ -194,7 +196,9 @@ def _baselines(
     )
     if not any(domains.target.num_labels("train").values()):
         return (source_only,)
-    labelled = on_target_alone(TARGET_SUPERVISED, domains.target, phases, context, INDEPENDENT_OF)
+    labelled = on_target_alone(
+        TARGET_SUPERVISED, domains.target, phases, context, TARGET_INDEPENDENT_OF
+    )
     return (source_only, labelled)
 
 

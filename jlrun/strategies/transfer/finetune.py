@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from jlrun.evaluation.scores import SplitScores
 from jlrun.strategies.finetuning import Finetuning
 from jlrun.strategies.gain import relative_gain
-from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
-from jlrun.strategies.transfer.baselines import (
-    INDEPENDENT_OF,
+from jlrun.strategies.plan_parts import (
     SCRATCH,
     SOURCE_ONLY,
+    TARGET_INDEPENDENT_OF,
+    Begin,
+    PlanContext,
     on_target_alone,
+    one_after_the_other,
 )
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.training.plan import CheckpointEnsemble, Comparison, Fit, Phase, Plan
@@ -63,7 +65,7 @@ def plan_finetune(
         else ()
     )
     scratch = (
-        (on_target_alone(SCRATCH, domains.target, phases, context, INDEPENDENT_OF),)
+        (on_target_alone(SCRATCH, domains.target, phases, context, TARGET_INDEPENDENT_OF),)
         if context.baselines
         else ()
     )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other
-from jlrun.strategies.transfer.baselines import INDEPENDENT_OF, SCRATCH, on_target_alone
+from jlrun.strategies.plan_parts import (
+    SCRATCH,
+    TARGET_INDEPENDENT_OF,
+    Begin,
+    PlanContext,
+    on_target_alone,
+    one_after_the_other,
+)
 from jlrun.strategies.transfer.domains import Domains
 from jlrun.strategies.transfer.finetune import over_scratch
 from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.training.recorder import MAIN_FIT
 
 # Here λ weighs the target; elsewhere the terms, which matter.
-JOINT_INDEPENDENT_OF = INDEPENDENT_OF | {"lambda_", "lambda_ramp"}
+JOINT_INDEPENDENT_OF = TARGET_INDEPENDENT_OF | {"lambda_", "lambda_ramp"}
 
 
 def plan_joint(

@@ -12,7 +12,7 @@ from jlrun.errors import UserError
 from jlrun.evaluation.scores import SplitScores
 from jlrun.evaluation.selectors import SelectByValidation
 from jlrun.strategies.gain import mean_primary
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.transfer.domains import Domains, domain
 from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Comparison, Fit, Phase

@@ -15,7 +15,7 @@ from jlrun.errors import UserError
 from jlrun.evaluation.scores import Predict, SplitScores
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
-from jlrun.strategies.plan_context import Begin, PlanContext
+from jlrun.strategies.plan_parts import Begin, PlanContext
 from jlrun.strategies.zero_shot import (
     ESZSL,
     AllClasses,

@@ -18,7 +18,7 @@ from jlrun.models.encoders import Torchvision
 from jlrun.models.lora import merge_lora
 from jlrun.models.weight_files import load_weights
 from jlrun.runs.exporting import Export, loading_code, readme
-from jlrun.runs.exporting.networks import describe_network
+from jlrun.runs.exporting.contents import describe_network
 from jlrun.runs.saved_model import load_teacher
 
 QUICK = [

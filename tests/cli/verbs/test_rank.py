@@ -13,10 +13,10 @@ import torch
 from torchvision.models import resnet18
 
 from jlrun.cli.main import main
+from jlrun.cli.verbs.rank import compose_target
 from jlrun.runs.ranking.candidates import each_candidate
 from jlrun.runs.ranking.sources import find_sources
 from jlrun.runs.ranking.target import load_targets
-from jlrun.runs.ranking.target_config import compose_target
 from jlrun.runs.settings import RunSettings
 
 TINY = [

@@ -14,15 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from jlrun.cli.main import main
-from jlrun.cli.verbs.evaluate import changed
 from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
 from jlrun.models.lora import merge_lora
 from jlrun.runs.saved_model import load_teacher
-from jlrun.runs.saved_run import load_config
+from jlrun.runs.saved_run import changed, load_config
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups import check_compatible, each_run, read_members, soup_of_runs
-from jlrun.runs.soups import compatibility as likeness
+from jlrun.runs.soups import members as likeness
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),

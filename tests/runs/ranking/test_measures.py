@@ -10,11 +10,16 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import BayesianRidge
 
-from jlrun.runs.ranking.h_score import h_scores, ledoit_wolf_shrinkage
-from jlrun.runs.ranking.label_measures import leep, nce, one_hot
-from jlrun.runs.ranking.logme import logme
-from jlrun.runs.ranking.spectrum import spectrum
-from jlrun.runs.ranking.transrate import coding_rate, transrate
+from jlrun.runs.ranking.feature_measures import (
+    coding_rate,
+    h_scores,
+    ledoit_wolf_shrinkage,
+    logme,
+    one_hot,
+    spectrum,
+    transrate,
+)
+from jlrun.runs.ranking.measures import leep, nce
 
 Array = NDArray[np.float64]
 

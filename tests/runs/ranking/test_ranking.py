@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 
 from jlrun.errors import UserError
 from jlrun.runs.ranking import TITLES
-from jlrun.runs.ranking.embedding import Embedding
+from jlrun.runs.ranking.candidates import Embedding
+from jlrun.runs.ranking.feature_measures import logme
 from jlrun.runs.ranking.figure import ranking_figure
-from jlrun.runs.ranking.label_measures import leep
-from jlrun.runs.ranking.logme import logme
-from jlrun.runs.ranking.measures import measure
+from jlrun.runs.ranking.measures import leep, measure
 from jlrun.runs.ranking.ranking import Row, rank
 from jlrun.tasks import Multiclass, Multilabel, Regression
 

@@ -6,14 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from jlrun.cli.verbs.rank import compose_target
 from jlrun.data.batch import Batch
 from jlrun.data.view import View
 from jlrun.errors import UserError
-from jlrun.runs.ranking.candidates import Candidate, each_candidate
-from jlrun.runs.ranking.embedding import embed
+from jlrun.runs.ranking.candidates import Candidate, each_candidate, embed
 from jlrun.runs.ranking.sources import Backbone, Sources, attributed_to, find_sources
 from jlrun.runs.ranking.target import Target, load_targets
-from jlrun.runs.ranking.target_config import compose_target
 from jlrun.runs.settings import RunSettings
 
 CPU = ["engine.device=cpu", "engine.threads=1"]

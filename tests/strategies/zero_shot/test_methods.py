@@ -7,11 +7,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.strategies.zero_shot import ALE, CLIP, ESZSL, DeViSE
-from jlrun.strategies.zero_shot.eszsl import solve
-from jlrun.strategies.zero_shot.methods import Method
+from jlrun.errors import UserError
+from jlrun.models.class_vectors import class_vectors
+from jlrun.models.fusions import Single
+from jlrun.models.heads import Linear
+from jlrun.strategies.zero_shot import ALE, CLIP, ESZSL, ClassSplit, ClosedForm, DeViSE, SolveEszsl
+from jlrun.strategies.zero_shot.methods import Method, solve
+from tests.toy import ToyEncoder, hard_model, toy_stream
 
 METHODS = [CLIP(), DeViSE(0.3), ALE(0.7), ESZSL()]
+METHOD = ESZSL(gamma=0.7, lambda_=0.3)
+CLASSES = tuple("0123")
+TABLE = {"0": [1, 0, 0], "1": [0, 1, 0], "2": [1, 1, 0], "3": [1, 1, 1]}
+SPLIT = ClassSplit(CLASSES, seen=(0, 1, 2, 3), unseen=())
+CLOSED_FORM = ESZSL(gamma=0.5, lambda_=0.2, negative=-0.4)
 
 
 def rows(count: int = 7, classes: int = 5) -> tuple[Tensor, Tensor]:
@@ -79,9 +88,6 @@ def problem() -> tuple[Tensor, Tensor, Tensor]:
     return x, y, torch.randn(3, 5, generator=generator, dtype=torch.float64)
 
 
-METHOD = ESZSL(gamma=0.7, lambda_=0.3)
-
-
 def objective(v: Tensor, x: Tensor, y: Tensor, s: Tensor) -> Tensor:
     gamma, lambda_ = METHOD.gamma, METHOD.lambda_
     return (
@@ -123,3 +129,50 @@ def test_without_strength_a_singular_problem_still_has_a_finite_solution() -> No
     # Where S has independent rows, least squares on features is what is left.
     expected = torch.linalg.lstsq(x[:, :3], y).solution
     torch.testing.assert_close((v @ s.T)[:3], expected)
+
+
+def make_head() -> ClosedForm:
+    return ClosedForm(6, 4, *CLASSES, attributes=TABLE)
+
+
+def test_it_classifies_in_training_and_scores_by_the_solution_in_evaluation() -> None:
+    head, x = make_head(), torch.randn(3, 6)
+    torch.testing.assert_close(head.train()(x), head.classifier(x))
+    assert (head.eval()(x) == 0).all()
+    head.solution.normal_()
+    vectors = F.normalize(class_vectors(TABLE, CLASSES, "x").values)
+    torch.testing.assert_close(head(x), x @ head.solution @ vectors.T)
+    assert {"solution", "class_vectors"} <= head.state_dict().keys()
+
+
+def test_every_parameter_trains() -> None:
+    head = make_head().train()
+    head(torch.randn(1, 6)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+def test_the_solution_is_that_of_all_training_rows_at_once() -> None:
+    torch.manual_seed(0)
+    encoder = ToyEncoder()
+    model = hard_model({"x": encoder}, Single({"x": 6}), {"largest": make_head()}).eval()
+    stream = toy_stream(batch=7)
+    term = SolveEszsl("largest", "dataset", "largest", SPLIT, CLOSED_FORM)
+    term.check(model)
+    term.before_evaluation(model, {"dataset": stream})
+    rows = stream.rows.fetch(torch.arange(len(stream.rows)))
+    x = encoder(rows.inputs["x"]).double().detach()
+    y = torch.where(F.one_hot(rows.targets["largest"], 4) == 1, 1.0, -0.4).double()
+    s = F.normalize(class_vectors(TABLE, CLASSES, "x").values).double()
+    left = torch.linalg.inv(x.T @ x + 0.5 * torch.eye(6))
+    right = torch.linalg.inv(s.T @ s + 0.2 * torch.eye(3))
+    head = model.heads["largest"]
+    assert isinstance(head, ClosedForm)
+    torch.testing.assert_close(
+        head.solution.double(), left @ x.T @ y @ s @ right, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_another_head_is_refused() -> None:
+    model = hard_model({"x": ToyEncoder()}, Single({"x": 6}), {"largest": Linear(6, 4)})
+    with pytest.raises(UserError, match=r"zero_shot\.head: zero_shot=eszsl solves for a head"):
+        SolveEszsl("largest", "dataset", "largest", SPLIT, CLOSED_FORM).check(model)

@@ -18,7 +18,7 @@ from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.fusions import Single
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import PhaseStart, StepView
-from jlrun.strategies.plan_context import PlanContext
+from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.pretraining import SELF_SUPERVISED, with_pretraining
 from jlrun.strategies.zero_shot import (
     CLIP,

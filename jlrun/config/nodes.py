@@ -1,10 +1,10 @@
-"""Data sets of a config: their nodes, and the names of their tasks."""
+"""Nodes of a config: data sets with the names of their tasks, and the encoders of modalities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from jlrun.config.options import package_folder
 
@@ -15,6 +15,8 @@ SEVERAL = "datasets"
 SOURCES = "sources"
 # Keys of ``source`` that take weights from elsewhere, instead of training on a data set.
 START = ("run", "weights")
+KINDS = ("image", "audio", "text", "tabular", "series")
+Node = TypeVar("Node")
 
 
 def data_nodes(config: Config) -> dict[str, Config]:
@@ -92,3 +94,23 @@ def keys_in_file(file: str) -> frozenset[str]:
     if not file:
         return frozenset()
     return frozenset(yaml.safe_load((package_folder() / file).read_text(encoding="utf-8")))
+
+
+def kind_of(modality: str) -> str:
+    """Return the kind of inputs that a modality has, by its name.
+
+    A modality is called by its kind (``image``), or, where a data set has several of one kind, by
+    the kind and a suffix: ``image_front``, ``image_back``.
+    """
+    kind = modality.partition("_")[0]
+    return kind if kind in KINDS else modality
+
+
+def backbone_key(backbone: Mapping[str, object], modality: str) -> str:
+    """Return the key of a modality's encoder in ``backbone``: its own name, or its kind."""
+    return modality if modality in backbone else kind_of(modality)
+
+
+def backbone_of(backbone: Mapping[str, Node], modality: str) -> Node:
+    """Return the node of a modality's encoder."""
+    return backbone[backbone_key(backbone, modality)]

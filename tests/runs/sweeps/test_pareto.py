@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from jlrun.reporting.recorders.figure_files import png_bytes
 from jlrun.runs.sweeps.comparison import Comparison, compare
-from jlrun.runs.sweeps.figure import BASELINE, FRONT, OTHERS, pareto
-from jlrun.runs.sweeps.groups import Group, group_by_overrides
-from jlrun.runs.sweeps.records import JobRecord
+from jlrun.runs.sweeps.pareto import BASELINE, FRONT, OTHERS, pareto
+from jlrun.runs.sweeps.records import Group, JobRecord, group_by_overrides
 
 
 def comparison(*scores: Sequence[float], metric: str = "accuracy") -> Comparison:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.cli.verbs.ls import main
+from jlrun.cli.verbs.help import ls
 
 
 @pytest.fixture(autouse=True)
@@ -15,17 +15,17 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_group_is_listed_with_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["optimizer"]) == 0
+    assert ls(["optimizer"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "optimizer"
     assert "  adam   Adam (Kingma & Ba, 2015)" in lines
 
 
 def test_parts_of_a_group_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["backbone"]) == 0
+    assert ls(["backbone"]) == 0
     shown = capsys.readouterr().out
     assert "backbone/image\n" in shown
-    assert main(["backbone/image/"]) == 0
+    assert ls(["backbone/image/"]) == 0
     assert capsys.readouterr().out in shown
 
 
@@ -36,7 +36,7 @@ def test_own_options_are_listed_and_shadowed_ones_told(
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text("# my own\n")
     (own / "adam.yaml").write_text("# my adam\n")
-    assert main([]) == 0
+    assert ls([]) == 0
     told = capsys.readouterr()
     assert "mine   my own" in told.out
     assert "my adam" not in told.out

@@ -21,7 +21,7 @@ from jlrun.data.specs import (
 )
 from jlrun.models.encoders import HuggingFace, Timm
 from jlrun.runs.exporting import Export, loading_code, readme
-from jlrun.runs.exporting.networks import describe_network, network_of
+from jlrun.runs.exporting.contents import describe_network, network_of
 from tests.models.encoders.tiny_bert import tiny_bert
 
 IMAGE = ImageSpec(3, 32, 32, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
