@@ -33,6 +33,9 @@ def unfit(found: Any, slot: Slot) -> str:
     fix = f"def {found.__name__}(…) -> {what}"
     if "return" not in getattr(found, "__annotations__", {}):
         return f"does not say that it returns {slot.what} ({slot.demanded}): write {fix}"
+    returned = returned_class(found)
+    if returned is not None:
+        return f"is a function that returns {returned.__name__}, which {_not(slot)}"
     return f"{_not(slot)}: let the function say that it returns one, {fix}"
 
 

@@ -8,6 +8,7 @@ and so may set none of it to more than Hydra and its installed plugins define.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,9 +19,10 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from jlrun.config.trust import VARIABLE, trusted_packages
-from jlrun.errors import Problem, UserError
+from jlrun.errors import Problem, UserError, did_you_mean
 
 _BUILT = ("launcher", "sweeper", "callbacks")
+_INSTANTIATE = frozenset({"_target_", "_recursive_", "_convert_", "_partial_", "_args_"})
 _LOGGING = ("job_logging", "hydra_logging")
 _CALLBACKS = "hydra.experimental.callbacks."
 # Settings of plugins that are commands, code, or places that send code.
@@ -66,6 +68,7 @@ def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
             problems += _logging(path, raw, asked)
         elif raw is not None:
             problems += _built(path, raw, _targets(key))
+            problems += _unknown(path, raw)
             problems += _commands(path, raw, _defaults(key), asked)
     problems += _environment(cfg, asked)
     if problems:
@@ -148,6 +151,21 @@ def _built(path: str, raw: Any, allowed: frozenset[str]) -> Iterator[Problem]:
                 continue
             message = f"{_shown(value)} is not of Hydra or an installed plugin of it"
             yield Problem(where, message)
+
+
+def _unknown(path: str, raw: Any) -> Iterator[Problem]:
+    """Yield the keys that a plugin does not take."""
+    target = str(raw.get("_target_")) if isinstance(raw, Mapping) else ""
+    plugin = Plugins.instance().class_name_to_class.get(target)
+    if plugin is None:
+        return
+    parameters = inspect.signature(plugin).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for key in raw.keys() - parameters.keys() - _INSTANTIATE:
+        takes = did_you_mean(str(key), parameters) if parameters else " It takes none."
+        name = target.rpartition(".")[2]
+        yield Problem(f"{path}.{key}", f"{name} has no key '{key}'.{takes}")
 
 
 def _targets(key: str) -> frozenset[str]:

@@ -89,8 +89,12 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     from jlrun.data.tables.files.outline import outline
     from jlrun.data.tables.files.request import check_distinct_files
 
-    request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}
+    for key, file in files.items():
+        if isinstance(file, str) and not file.strip():
+            fix = "name the table" if key == "path" else "name a table, or leave it out"
+            raise UserError.of(f"{path}.{key}", f"is empty; {fix}")
+    request = replace(_request(path, node), known=known)
     check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):

@@ -36,7 +36,10 @@ def writable(where: str, place: Path) -> Iterator[None]:
         if not _concerns(error, place):  # a file that was read
             raise UserError.of(str(error.filename), str(error.strerror)) from error
         fix = "free some space" if error.errno in FULL else "choose a place that can be written"
-        raise UserError.of(where, f"{described(error, place)}; {fix}") from error
+        found = described(error, place)
+        if error.errno == errno.ENOENT and not place.exists():  # as in /proc
+            found = f"'{place}': '{_existing(place)}' takes no new files or folders"
+        raise UserError.of(where, f"{found}; {fix}") from error
 
 
 def is_of_disk(error: OSError) -> bool:
@@ -90,18 +93,24 @@ def check_folder(path: Path, where: str) -> None:
 
 def _probe(folder: Path) -> None:
     """Write to the folder, or to the existing one above it."""
-    folder = folder.absolute()
-    while True:
-        try:
-            os.stat(folder)
-            break
-        except FileNotFoundError:
-            folder = folder.parent
+    folder = _existing(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the existing one above it."""
+    folder = folder.absolute()
+    while True:
+        try:
+            os.stat(folder)
+        except FileNotFoundError:
+            folder = folder.parent
+        else:
+            return folder
 
 
 def _concerns(error: OSError, place: Path) -> bool:

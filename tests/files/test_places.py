@@ -33,6 +33,10 @@ def test_files_that_can_not_be_written(tmp_path: Path, place: str, expected: str
 def test_a_file_system_that_takes_no_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--output: '/proc"):
         check_file(Path("/proc/x.csv"), "--output")
+    with pytest.raises(
+        UserError, match="'/proc/x/y': '/proc' takes no new files or folders; choose"
+    ):
+        check_folder(Path("/proc/x/y"), "hydra.run.dir")
     with pytest.raises(UserError, match="/dev/null' is no regular file"):
         check_file(Path("/dev/null"), "--output")
 

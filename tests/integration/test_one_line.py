@@ -76,6 +76,14 @@ CHECKED: dict[str, tuple[list[str], list[str]]] = {
         ["mode=transfer", "source.augment=null"],
         ["source.augment: null is not a group"],
     ),
+    "an empty path": (
+        ["mode=multitask", "dataset=table", 'dataset.path=""'],
+        ["dataset.path: is empty; name the table"],
+    ),
+    "an empty path of a second table": (
+        ["mode=multitask", "dataset=table", "dataset.path=t.csv", 'dataset.test_path=""'],
+        ["dataset.test_path: is empty; name a table, or leave it out"],
+    ),
     "no task": (
         [*MULTITASK, "dataset.tasks.digit=null"],
         ["dataset.tasks.digit: null", "~dataset.tasks.digit"],
@@ -165,7 +173,7 @@ def test_check_says_it(name: str, here: Path, capsys: Capture) -> None:
             "untold",
             "does not say that it returns a data set (jlrun.data.dataset.Dataset): write def",
         ),
-        ("other", "let the function say that it returns one, def other(…) -> Dataset"),
+        ("other", "is a function that returns tuple, which is not a data set (jlrun.data.dataset"),
         (
             "pair",
             "own_parts.pair: it returned a tuple, which is not a data set (jlrun.data.dataset",

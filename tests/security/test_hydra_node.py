@@ -149,6 +149,8 @@ def test_foreign_parts_are_refused(
         ("hydra.launcher._target_=evil.Launcher", "hydra.launcher._target_"),
         ("++hydra.sweeper.x={_target_:evil.run}", "hydra.sweeper.x._target_"),
         ("++hydra.job_logging.root.handlers=[ext://evil.run]", "hydra.job_logging.root.handlers.0"),
+        ("+hydra.launcher.foo=3", "hydra.launcher.foo: BasicLauncher has no key 'foo'"),
+        ("+hydra.sweeper.max_batch=3", "Did you mean 'max_batch_size'?"),
         ("++hydra.job.env_set.JLRUN_TRUST=evil", "hydra.job.env_set"),
         ("hydra.searchpath=[pkg://evil]", "hydra.searchpath"),
         ("hydra.searchpath=[pkg://evil.conf]", "hydra.searchpath"),
