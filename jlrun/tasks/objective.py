@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jlrun.tasks import TaskSpec
+from jlrun.tasks.base import TaskSpec
 
 
 @dataclass(frozen=True)

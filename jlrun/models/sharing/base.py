@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.errors import UserError
 from jlrun.models.trunk import Encoded, Trunk
 
 MakeTrunk = Callable[[], Trunk]
@@ -107,6 +108,10 @@ class FeatureSharing(Sharing, ABC):
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
         encoded = self.trunk(batch)
         by_task = self.distribute(encoded.fused, tasks)
+        missing = set(tasks).difference(by_task)
+        if missing:
+            name = type(self).__name__
+            raise UserError.of("sharing", f"{name} returned no features for {sorted(missing)}")
         return Representation(encoded.features, encoded.fused, by_task)
 
     def cut(self, fused: Tensor, tasks: Collection[str]) -> Cut:

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from jlrun.errors import UserError
+from jlrun.errors import UserError, check_shape
 from jlrun.ranges import PositiveInt
 
 GradientSource = Literal["features", "parameters"]
@@ -159,7 +159,9 @@ class GramianWeighting(GradientWeighting, ABC):
         weights = torch.zeros(len(self.tasks), dtype=torch.float64)
         if len(rows):
             losses = gradients.losses.double().cpu()[rows]
-            weights[rows] = self.weigh(gradients.gramian[rows][:, rows], losses)
+            found = self.weigh(gradients.gramian[rows][:, rows], losses)
+            check_shape("weighting", self, found, (len(rows),))
+            weights[rows] = found
         self.last_weights = weights.to(self.last_weights)
         return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
 
