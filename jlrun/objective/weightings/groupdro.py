@@ -23,7 +23,7 @@ class GroupDRO(LossWeighting):
 
     Args:
         tasks: names of the groups.
-        eta: η, step size of the weights; DomainBed's 0.01 by default.
+        eta: η, step size of the weights.
     """
 
     def __init__(self, tasks: tuple[str, ...], eta: PositiveFloat = 0.01) -> None:
