@@ -13,7 +13,8 @@ from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.balance.base import TAG, BalanceStart, MicroBatchView
 from jlrun.objective.labelled_rows import narrowed, objective_loss
-from jlrun.tasks import Binary, Multiclass, Multilabel, Task
+from jlrun.tasks import Multilabel, Task
+from jlrun.tasks.classification import has_classes
 
 if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
@@ -115,11 +116,6 @@ def loss_readings(
 def coefficient_readings(coefficients: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:
     """Return tag -> coefficient of each modality, of ``(M,)``."""
     return {f"{TAG}{m}": coefficients[i] for i, m in enumerate(modalities)}
-
-
-def has_classes(task: Task) -> bool:
-    """Whether a task predicts class probabilities; regression does not."""
-    return isinstance(task, Multiclass | Binary | Multilabel)
 
 
 def require_classes(objectives: Sequence[Objective], method: str) -> None:
