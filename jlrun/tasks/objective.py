@@ -9,7 +9,7 @@ from jlrun.tasks.base import TaskSpec
 
 @dataclass(frozen=True)
 class Objective:
-    """A task learned or scored on a stream.
+    """Task learned or scored on a stream.
 
     Attributes:
         label: its name in records and results, for example ``digit`` or ``source.digit``.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """A number: squared error on one output, target float ``(B,)``.
+    """Number: squared error on one output, target float ``(B,)``.
 
     With known moments of the target (`in_units`), outputs and losses are standardised, comparable
     with those of other tasks; predictions and metrics stay in the units of the target.

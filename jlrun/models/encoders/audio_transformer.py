@@ -1,4 +1,4 @@
-"""A small transformer on log-mel spectrograms."""
+"""Small transformer on log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
 class AudioTransformer(Encoder):
-    """A vision transformer whose image is a clip's spectrogram.
+    """Vision transformer whose image is a clip's spectrogram.
 
     Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. Differs from it in: it is
     small and starts from nothing; patches do not overlap; each clip's spectrogram is brought to

@@ -1,4 +1,4 @@
-"""A small transformer over the words of a text."""
+"""Small transformer over the words of a text."""
 
 # B rows, T tokens, D width
 

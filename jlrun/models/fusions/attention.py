@@ -101,7 +101,7 @@ class TokenSequence:
 
 
 class TokenEmbedding(nn.Module):
-    """Projects the tokens of each modality to one width, with embeddings of modality and position.
+    """Tokens of each modality, projected to one width, with embeddings of modality and position.
 
     Each is projected, normalised (the bias of its norm is the modality's embedding) and gets the
     sinusoidal embedding of its position (Vaswani et al., "Attention Is All You Need", NeurIPS 2017,

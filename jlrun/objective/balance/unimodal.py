@@ -25,6 +25,9 @@ class UnimodalHeads(nn.Module):
 
     Objectives that share a head of the model share one here.
 
+    Args:
+        start: of the phase: widths D_m of the features, and the objectives.
+
     Raises:
         UserError: if a task has a value for each pixel.
     """

@@ -94,7 +94,7 @@ class PhaseStart:
 
 
 class Term(nn.Module, ABC):
-    """An extra loss term R_j with its strength α_j (``weight``).
+    """Extra loss term R_j with its strength α_j (``weight``).
 
     The objective adds λ Σ_j α_j R_j to the weighted task losses. State (queues, teachers, learned
     scales) lives in buffers and parameters, so that checkpoints hold it; parameters that require
