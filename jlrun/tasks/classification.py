@@ -99,7 +99,7 @@ class Binary(Task):
 
 def classification_metrics(num_classes: int) -> dict[str, Metric]:
     """Metrics of a target with ``num_classes`` exclusive classes."""
-    from jlrun.tasks.metrics.kept import ClassAUROC, ClassScores
+    from jlrun.tasks.metrics.accumulators import ClassAUROC, ClassScores
 
     return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
 
@@ -182,7 +182,7 @@ class Multilabel(Task):
         return (probabilities > 0.5).float()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.tasks.metrics.kept import LabelAUROC, LabelScores
+        from jlrun.tasks.metrics.accumulators import LabelAUROC, LabelScores
 
         return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
 

@@ -54,7 +54,7 @@ class Regression(Task):
         return probabilities[:, 0]
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.tasks.metrics.kept import RegressionScores
+        from jlrun.tasks.metrics.accumulators import RegressionScores
 
         return {"numbers": RegressionScores()}
 
