@@ -10,7 +10,7 @@ from torch import Tensor
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.encoders.log_mel import log_mel_of, standardised
-from jlrun.models.encoders.transformer import check_heads
+from jlrun.models.encoders.transformer_blocks import check_heads
 from jlrun.models.encoders.vit import ViT
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
+from jlrun.models.encoders.transformer_blocks import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.models.encoders.base import Tokens
-from jlrun.models.encoders.transformer import (
+from jlrun.models.encoders.transformer_blocks import (
     LAYER_NORM_EPS,
     MLP_RATIO,
     Perceptron,

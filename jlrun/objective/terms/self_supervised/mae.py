@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.models.encoders.transformer import Block
+from jlrun.models.encoders.transformer_blocks import Block
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, no_loss, precise
