@@ -54,6 +54,26 @@ class RunError(RuntimeError):
     number): reported without a traceback, exit code 1."""
 
 
+def check_shape(where: str, maker: object, found: object, shape: Sequence[int]) -> None:
+    """Check that an object, perhaps of a user's class, returned a tensor of a shape.
+
+    Args:
+        where: config path of the object.
+        maker: the object.
+        found: what it returned.
+        shape: expected; empty: a scalar.
+
+    Raises:
+        UserError: if it is no tensor, or one of another shape.
+    """
+    actual = getattr(found, "shape", None)
+    if actual is not None and tuple(actual) == tuple(shape):
+        return
+    returned = f"a {type(found).__name__}" if actual is None else f"a tensor of shape {(*actual,)}"
+    wanted = f"of shape {(*shape,)}" if shape else "a scalar tensor"
+    raise UserError.of(where, f"{type(maker).__name__} returned {returned}, not {wanted}")
+
+
 def did_you_mean(found: str, valid: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` with a leading space, or what there is if nothing is near."""
     names = [str(name) for name in valid]

@@ -47,10 +47,22 @@ def demand(made: Any, path: str, slot: Slot) -> Any:
     """
     from jlrun.errors import UserError
 
-    if _is_one(type(made), slot):
-        return made
-    message = f"it returned {_kind(made)}, which {_not(slot)}"
-    raise UserError.of(path, message)
+    if not _is_one(type(made), slot):
+        raise UserError.of(path, f"it returned {_kind(made)}, which {_not(slot)}")
+    if _is_unprepared_module(made):
+        raise UserError.of(path, "its constructor does not call super().__init__()")
+    for name, meaning in slot.attributes.items():
+        if not hasattr(made, name):
+            raise UserError.of(
+                path, f"its constructor does not set self.{name}, {meaning}, as {slot.what} must"
+            )
+    return made
+
+
+def _is_unprepared_module(made: Any) -> bool:
+    """Return whether ``made`` is a module of PyTorch whose constructor was not called."""
+    modules = (c for c in type(made).__mro__ if c.__module__ == "torch.nn.modules.module")
+    return any(modules) and "_modules" not in vars(made)
 
 
 def _abstract(found: type) -> str:

@@ -111,6 +111,8 @@ def arguments_of(node: Mapping[str, Any], reserved: frozenset[str]) -> dict[str,
 def read_signature(target: Any, given: int) -> Signature:
     """Return what a config may pass to ``target``, whose first ``given`` parameters it may not."""
     parameters = list(inspect.signature(target).parameters.values())
+    if getattr(getattr(target, "__init__", None), "__module__", "") == "torch.nn.modules.module":
+        parameters = []  # that of `torch.nn.Module` accepts arguments only to refuse them
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     at_run_time = tuple(p.name for p in positional[:given])
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)

@@ -22,6 +22,7 @@ class Slot:
         home: module of jlrun with the objects that have no base, or are made by a function.
         given: names of the first parameters, which the run fills in.
         parts: key -> what its node describes, for keys whose objects are made at run time, too.
+        attributes: name -> meaning, of attributes that its constructor must set.
     """
 
     what: str
@@ -31,6 +32,7 @@ class Slot:
     home: str = ""
     given: tuple[str, ...] = ()
     parts: Mapping[str, Slot] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def demanded(self) -> str:
@@ -43,10 +45,17 @@ _MODULE = ("torch.nn.Module",)
 _NETWORKS = ("torch.nn.modules", "torchvision.models", "torchvision.ops", "timm.models")
 _NETWORKS += ("timm.layers",)
 
-ENCODER = Slot("an encoder", _MODULE, _NETWORKS, given=("spec",))
+_WIDTH = {"out_features": "the width of what it returns"}
+
+ENCODER = Slot("an encoder", _MODULE, _NETWORKS, given=("spec",), attributes=_WIDTH)
 SAMPLING = Slot("a sampling", ("jlrun.data.sampling.Sampling",))
-SHARING = Slot("a way of sharing", ("jlrun.models.sharing.Sharing",), given=("make_trunk", "tasks"))
-FUSION = Slot("a fusion", ("jlrun.models.fusions.Fusion",), given=("features",))
+SHARING = Slot(
+    "a way of sharing",
+    ("jlrun.models.sharing.Sharing",),
+    given=("make_trunk", "tasks"),
+    attributes=_WIDTH,
+)
+FUSION = Slot("a fusion", ("jlrun.models.fusions.Fusion",), given=("features",), attributes=_WIDTH)
 HEAD = Slot("a head", _MODULE, _NETWORKS, given=("in_features", "out_features"))
 WEIGHTING = Slot(
     "a weighting",
@@ -59,7 +68,9 @@ GRADIENT_WEIGHTING = Slot(
 BALANCE = Slot(
     "a balance", ("jlrun.objective.balance.Balance",), parts={"weighting": GRADIENT_WEIGHTING}
 )
-TERM = Slot("a term", ("jlrun.objective.terms.Term",))
+TERM = Slot(
+    "a term", ("jlrun.objective.terms.Term",), attributes={"weight": "its factor in the objective"}
+)
 OPTIMIZER = Slot(
     "an optimizer", ("torch.optim.Optimizer",), ("torch.optim", "timm.optim"), given=("params",)
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jlrun.data.dataset import Dataset
     from jlrun.data.rows import FileRows, Rows, TensorRows
     from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+    from jlrun.data.streams import Stream
 
 __all__ = [
     "AudioSpec",
@@ -24,12 +25,13 @@ __all__ = [
     "Rows",
     "SeriesSpec",
     "Spec",
+    "Stream",
     "TabularSpec",
     "TensorRows",
     "TextSpec",
 ]
 
-_HOMES = {"Batch": "batch", "Dataset": "dataset"} | dict.fromkeys(
+_HOMES = {"Batch": "batch", "Dataset": "dataset", "Stream": "streams"} | dict.fromkeys(
     ("FileRows", "Rows", "TensorRows"), "rows"
 )
 

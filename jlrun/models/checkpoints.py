@@ -29,7 +29,7 @@ _TRIES = 20  # of reading a checkpoint that a run may replace meanwhile
 
 
 class DamagedCheckpoint(UserError):
-    """The files of a checkpoint are not those that were written, or some are missing."""
+    """Checkpoint whose files are not those that were written, or of which some are missing."""
 
 
 def save(

@@ -30,7 +30,7 @@ class Outputs:
 
 
 class JointModel(nn.Module):
-    """A body (encoders, fusion, and how tasks share them) and a head per task.
+    """Body (encoders, fusion, and how tasks share them) and a head per task.
 
     Terms between modalities add spaces (`jlrun.models.joint_model`) that the features of
     modalities are projected into, in ``spaces``, by name.
@@ -102,7 +102,7 @@ def encoder_parameters(model: JointModel, modality: str) -> tuple[nn.Parameter, 
 
 
 class SharedSpace(nn.Module):
-    """A projection head per modality, from its features to vectors of one width.
+    """Projection head per modality, from its features to vectors of one width.
 
     It is part of the model, so that checkpoints, exports and later runs have it.
 

@@ -153,7 +153,7 @@ class _AdaptedWeight(_Adapted):
 
 
 class LoRALinear(_AdaptedWeight, nn.Linear):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A linear layer with an adapter."""
+    """Linear layer with an adapter."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``(..., outputs)`` of ``(..., inputs)``."""
@@ -176,19 +176,19 @@ class _LoRAConv(_AdaptedWeight):
 
 
 class LoRAConv1d(_LoRAConv, nn.Conv1d):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A convolution with an adapter."""
+    """Convolution with an adapter."""
 
 
 class LoRAConv2d(_LoRAConv, nn.Conv2d):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A convolution with an adapter."""
+    """Convolution with an adapter."""
 
 
 class LoRAConv3d(_LoRAConv, nn.Conv3d):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A convolution with an adapter."""
+    """Convolution with an adapter."""
 
 
 class LoRAOutputProjection(_AdaptedWeight, NonDynamicallyQuantizableLinear):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """The last layer of ``nn.MultiheadAttention``, which reads its weight only, with an adapter."""
+    """Last layer of ``nn.MultiheadAttention``, which reads its weight only, with an adapter."""
 
 
 class LoRAAttention(_Adapted, nn.MultiheadAttention):

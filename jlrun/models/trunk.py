@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.errors import check_shape
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.fusions.base import Fusion, TokenFusion
 from jlrun.models.module_state import running_statistics
@@ -49,7 +50,11 @@ class Trunk(nn.Module):
         self.out_features = fusion.out_features
 
     def forward(self, batch: Batch) -> Encoded:
-        """Encode the present rows of each modality, and fuse."""
+        """Encode the present rows of each modality, and fuse.
+
+        Raises:
+            UserError: if an encoder or the fusion returns something of another width than its own.
+        """
         rows = self.present_rows(batch)
         if isinstance(self.fusion, TokenFusion) and not self.pooled:
             return self._attend(rows, batch, self.fusion)
@@ -57,6 +62,7 @@ class Trunk(nn.Module):
         for modality, x in rows.items():
             with self._lone_row(modality, x):
                 encoded[modality] = self.encoders[modality](x)
+            self._check_features(modality, encoded[modality], len(x))
         return self.join(encoded, batch)
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
@@ -85,7 +91,7 @@ class Trunk(nn.Module):
         """Scatter the features ``(B_m, D_m)`` of the present rows into the batch, and fuse."""
         features = {m: self._placed(m, encoded, batch) for m in self.encoders}
         present = {m: mask for m, mask in batch.present.items() if m in features}
-        return Encoded(features, self.fusion(features, present))
+        return self._fused(features, self.fusion(features, present))
 
     def _attend(self, rows: Mapping[str, Tensor], batch: Batch, fusion: TokenFusion) -> Encoded:
         tokens = {}
@@ -96,7 +102,17 @@ class Trunk(nn.Module):
         features = {m: self._placed(m, pooled, batch) for m in self.encoders}
         placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}
         present = {m: mask for m, mask in batch.present.items() if m in features}
-        return Encoded(features, fusion.attend(placed, present))
+        return self._fused(features, fusion.attend(placed, present))
+
+    def _fused(self, features: Mapping[str, Tensor], fused: Tensor) -> Encoded:
+        rows = len(next(iter(features.values())))
+        check_shape("fusion", self.fusion, fused, (rows, self.out_features, *fused.shape[2:]))
+        return Encoded(features, fused)
+
+    def _check_features(self, modality: str, found: Tensor, num_rows: int) -> None:
+        encoder = self.encoders[modality]
+        shape = (num_rows, cast(int, encoder.out_features), *found.shape[2:])
+        check_shape(f"backbone.{modality}", encoder, found, shape)
 
     def _lone_row(self, modality: str, x: Tensor) -> AbstractContextManager[None]:
         """Let the encoder of a modality that one row has normalise without that row's variance."""

@@ -15,7 +15,7 @@ from jlrun.models.weight_files import LoadReport, load_weights
 
 
 class PretrainedInit:
-    """Loads the weights of a file into a new model wherever names and shapes match.
+    """Loader of the weights of a file into a new model wherever names and shapes match.
 
     Args:
         key: ``run`` or ``weights``, for errors.

@@ -1,1 +1,1 @@
-"""The objective: how losses become an update."""
+"""Objective: how losses become an update."""

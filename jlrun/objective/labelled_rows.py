@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
+from jlrun.errors import UserError, check_shape
 from jlrun.tasks import Task
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
     rows = batch.labelled.get(column, slice(None))
     z, target = logits[rows], batch.targets[column][rows]
     losses = task.loss(z, target)
+    check_shape(f"tasks.{column}", task, losses, (len(target),))
     if batch.mix_weight is None or column not in batch.mixed_targets:
         return losses
     weight = batch.mix_weight[rows]
@@ -44,8 +46,18 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
     """Return the sum of the losses of labelled rows, a scalar, and their number.
 
     Without a labelled row the loss is 0 and has no gradient.
+
+    Raises:
+        UserError: if the head or the task returns something of another shape than it must.
     """
-    losses = row_losses(objective.spec.task, logits.float(), batch, objective.spec.column)
+    spec = objective.spec
+    if logits.shape[1:2] != (spec.num_outputs,):
+        raise UserError.of(
+            "heads",
+            f"the head of '{spec.name}' yields logits of shape {tuple(logits.shape)}, and the task "
+            f"takes {spec.num_outputs} for each row",
+        )
+    losses = row_losses(spec.task, logits.float(), batch, spec.column)
     return losses.sum(), len(losses)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from jlrun.data.specs import spec_to_json
 from jlrun.files.atomic import write_json
 from jlrun.files.run_directory import RunDirectory
-from jlrun.models.class_vectors.kept import keep
+from jlrun.models.class_vectors.snapshot import keep
 from jlrun.runs.assembly import Assembly
 from jlrun.tasks import TaskSpec
 

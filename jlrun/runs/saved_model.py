@@ -18,7 +18,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import RESTORE, read_json, reading
 from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
-from jlrun.models.class_vectors.kept import with_kept
+from jlrun.models.class_vectors.snapshot import with_kept
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.runs.building import make_engine, make_model

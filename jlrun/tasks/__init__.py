@@ -7,6 +7,7 @@ Heads yield logits of shape ``(B, num_outputs)``; those of dense tasks, maps
 from jlrun.tasks.base import SMALLER_IS_BETTER, Task, TaskSpec
 from jlrun.tasks.classification import Binary, Multiclass, Multilabel, classification_metrics
 from jlrun.tasks.dense import Depth, Segmentation, SurfaceNormals
+from jlrun.tasks.objective import Objective
 from jlrun.tasks.regression import Regression
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Depth",
     "Multiclass",
     "Multilabel",
+    "Objective",
     "Regression",
     "Segmentation",
     "SurfaceNormals",

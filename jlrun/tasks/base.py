@@ -101,7 +101,7 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task on a data set whose classes are known.
+    """Task on a data set whose classes are known.
 
     Attributes:
         name: its name in results, unique on a data set.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.ranges import Fraction
-from jlrun.tasks.base import Task, check_row_logits
+from jlrun.tasks.base import Task, TaskSpec, check_row_logits
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -99,9 +99,24 @@ class Binary(Task):
 
 def classification_metrics(num_classes: int) -> dict[str, Metric]:
     """Metrics of a target with ``num_classes`` exclusive classes."""
-    from jlrun.tasks.metrics.kept import ClassAUROC, ClassScores
+    from jlrun.tasks.metrics.accumulators import ClassAUROC, ClassScores
 
     return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
+
+
+def has_classes(task: Task) -> bool:
+    """Whether a row has one of several classes, or some of several labels."""
+    return isinstance(task, Multiclass | Binary | Multilabel)
+
+
+def has_exclusive_classes(task: Task) -> bool:
+    """Whether a row has one of several classes."""
+    return isinstance(task, Multiclass | Binary)
+
+
+def num_classes(spec: TaskSpec) -> int:
+    """Return C of a task with exclusive classes; 2 if it is `Binary`."""
+    return 2 if isinstance(spec.task, Binary) else len(spec.classes)
 
 
 def class_log_probabilities(task: Task, logits: Tensor) -> Tensor:
@@ -167,7 +182,7 @@ class Multilabel(Task):
         return (probabilities > 0.5).float()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.tasks.metrics.kept import LabelAUROC, LabelScores
+        from jlrun.tasks.metrics.accumulators import LabelAUROC, LabelScores
 
         return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
 

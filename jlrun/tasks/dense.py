@@ -94,7 +94,7 @@ def wrong_labels(target: Tensor, num_classes: int) -> str:
 
 
 class Depth(Task):
-    """A depth (or disparity) for each pixel: absolute error over the valid pixels of the batch.
+    """Depth (or disparity) for each pixel: absolute error over the valid pixels of the batch.
 
     Target: float32 ``(B, H, W)``, 0 or below where unknown. Logits ``(B, 1, h, w)``.
 
@@ -144,7 +144,7 @@ class Depth(Task):
 
 
 class SurfaceNormals(Task):
-    """A unit vector for each pixel: 1 − cosine over the valid pixels of the batch.
+    """Unit vector for each pixel: 1 − cosine over the valid pixels of the batch.
 
     Target: float32 ``(B, 3, H, W)``, unit vectors, zero where there is none. Logits
     ``(B, 3, h, w)``, normalised after they are resized to the target.

@@ -33,6 +33,9 @@ class SegmentationScores(Metric):
     size of the target: the same classes win as if it were the logits, also after an ensemble's
     mean. A class that is neither present nor predicted is left out of the mean. With a NaN, as of
     an overflow, no score has a value.
+
+    Args:
+        num_classes: K.
     """
 
     full_state_update = False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jlrun.tasks import TaskSpec
+from jlrun.tasks.base import TaskSpec
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A task learned or scored on a stream.
+    """Task learned or scored on a stream.
 
     Attributes:
         label: its name in records and results, for example ``digit`` or ``source.digit``.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """A number: squared error on one output, target float ``(B,)``.
+    """Number: squared error on one output, target float ``(B,)``.
 
     With known moments of the target (`in_units`), outputs and losses are standardised, comparable
     with those of other tasks; predictions and metrics stay in the units of the target.
@@ -54,7 +54,7 @@ class Regression(Task):
         return probabilities[:, 0]
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        from jlrun.tasks.metrics.kept import RegressionScores
+        from jlrun.tasks.metrics.accumulators import RegressionScores
 
         return {"numbers": RegressionScores()}
 

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
+from jlrun.errors import UserError, check_shape
 from jlrun.models.joint_model import JointModel, Outputs, encoder_parameters
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
@@ -206,7 +207,11 @@ class StepForward:
             counts=self._usable,
             progress=self.progress,
         )
-        return self.learner.balance.measure(view)
+        measured = self.learner.balance.measure(view)
+        if not isinstance(measured, Measured):
+            name, found = type(self.learner.balance).__name__, type(measured).__name__
+            raise UserError.of("balance", f"{name}.measure returned a {found}, not a Measured")
+        return measured
 
     def _whole(self, micro_batch: MicroBatch) -> dict[str, Outputs]:
         model, heads = self.learner.model, self.phase.heads
@@ -271,7 +276,10 @@ class StepForward:
                 if o.stream in micro_batch
             },
         )
-        return torch.stack([term(view).float() for term in self.learner.terms.values()])
+        values = {name: term(view) for name, term in self.learner.terms.items()}
+        for name, value in values.items():
+            check_shape(f"terms.{name}", self.learner.terms[name], value, ())
+        return torch.stack([value.float() for value in values.values()])
 
     def _penalties(self, terms: Tensor) -> Tensor:
         own = self.learner.model.body.penalty()

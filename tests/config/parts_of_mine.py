@@ -36,7 +36,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.spec, self.width, self.sizes, self.folder = spec, width, sizes, folder
-        self.inner = inner
+        self.inner, self.out_features = inner, width
         if width == 13:
             raise ValueError("13 brings bad luck")
 

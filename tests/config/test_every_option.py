@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
+import yaml
 
 from jlrun.config import check_values
 from jlrun.config.check import signature_problems
@@ -58,3 +63,47 @@ def test_every_default_of_our_own_classes_shows(group: str, option: str) -> None
             signature = read_signature(find(target), len(place.slot.given))
             shown = arguments_of(place.node, place.reserved).keys()
             assert shown == signature.parameters.keys(), place.path
+
+
+def nodes_of(content: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the nodes with a ``_target_`` of a YAML file, nested ones too."""
+    if isinstance(content, Mapping):
+        if "_target_" in content:
+            yield content
+        content = list(content.values())
+    for item in content if isinstance(content, list) else ():
+        yield from nodes_of(item)
+
+
+def differs(shown: Any, default: Any, annotation: Any) -> bool:
+    """Whether a value of a YAML file is another one than the default of the signature."""
+    if isinstance(shown, str) and shown.startswith("${"):
+        return False
+    if isinstance(shown, Mapping) and "_target_" in shown:
+        return find(shown["_target_"]) is not default
+    settings = next(filter(is_dataclass, get_args(annotation)), None)
+    if default is None and settings is not None:
+        default = asdict(settings())
+    elif default is None and shown == {}:
+        return False
+    return shown != json.loads(json.dumps(default))  # a tuple is a list there
+
+
+def test_yaml_and_signature_have_the_same_defaults() -> None:
+    """A class has one YAML file at least with its defaults; others of it are named variants."""
+    different: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted(package_folder().rglob("*.yaml")):
+        for node in nodes_of(yaml.safe_load(file.read_text(encoding="utf-8"))):
+            target = find(node["_target_"])
+            if not node["_target_"].startswith("jlrun."):
+                continue
+            hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+            other = {
+                name: (node[name], parameter.default)
+                for name, parameter in inspect.signature(target).parameters.items()
+                if name in node and parameter.default is not parameter.empty
+                if differs(node[name], parameter.default, hints.get(name))
+            }
+            different.setdefault(node["_target_"], []).append(other)
+    assert len(different) > 150
+    assert {name: each for name, each in different.items() if all(each)} == {}

@@ -54,9 +54,8 @@ def test_a_modality_absent_from_a_whole_batch_is_not_encoded() -> None:
 def test_content_of_an_absent_modality_does_not_matter() -> None:
     joint, mask = model().eval(), torch.tensor([True, False, True, True])
     first = batch({"right": mask})
-    other = Batch(
-        {**first.inputs, "right": torch.where(mask[:, None], 1.0, 99.0)}, present={"right": mask}
-    )
+    right = torch.where(mask[:, None], 1.0, 99.0).expand(4, 2)
+    other = Batch({**first.inputs, "right": right}, present={"right": mask})
     torch.testing.assert_close(joint(first).logits["a"], joint(other).logits["a"])
 
 

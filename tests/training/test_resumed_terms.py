@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -274,10 +275,9 @@ def assert_resumed_is_whole(
     whole = train(plan, path / "whole", learners, ())
     assert [option in learner.terms for learner in learners][number], "the term acts"
     tag = f"train/{option}/loss"
-    values = {
-        value for (phase, _, name), value in whole.values.items() if (phase, name) == (acting, tag)
-    }
+    values = [v for (phase, _, name), v in whole.values.items() if (phase, name) == (acting, tag)]
     assert values, "the term is recorded"
+    assert all(map(math.isfinite, values)), values
     learners.clear()
     parts = train(plan, path / "parts", learners, (first + 1, first + 4))
     assert_same(whole.result, parts.result, "result")

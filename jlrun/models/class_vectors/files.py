@@ -22,7 +22,7 @@ FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
 @dataclass(frozen=True)
 class Table:
-    """The content of a file.
+    """Content of a file.
 
     Attributes:
         classes: names of the rows.

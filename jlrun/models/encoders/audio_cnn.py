@@ -1,4 +1,4 @@
-"""A small convolutional network on log-mel spectrograms."""
+"""Small convolutional network on log-mel spectrograms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small transformer on log-mel spectrograms."""
+"""Small transformer on log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.encoders.log_mel import log_mel_of, standardised
-from jlrun.models.encoders.transformer import check_heads
+from jlrun.models.encoders.transformer_blocks import check_heads
 from jlrun.models.encoders.vit import ViT
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
 class AudioTransformer(Encoder):
-    """A vision transformer whose image is a clip's spectrogram.
+    """Vision transformer whose image is a clip's spectrogram.
 
     Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. Differs from it in: it is
     small and starts from nothing; patches do not overlap; each clip's spectrogram is brought to

@@ -10,7 +10,7 @@ from jlrun.ranges import Fraction, PositiveInt
 
 
 class BagOfEmbeddings(Encoder):
-    """The mean of learned token embeddings, padding left out; zeros for a text without tokens.
+    """Mean of learned token embeddings, padding left out; zeros for a text without tokens.
 
     The text part of Joulin et al., "Bag of Tricks for Efficient Text Classification", EACL 2017,
     without its n-grams.

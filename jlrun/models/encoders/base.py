@@ -38,7 +38,7 @@ class Stage:
 
 
 class Encoder(nn.Module, ABC):
-    """Maps the inputs of one modality to features.
+    """Encoder: maps the inputs of one modality to features.
 
     Constructors take the modality's spec first, then what the config may set. ``out_features`` is
     the width D of the features.

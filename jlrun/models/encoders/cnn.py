@@ -1,4 +1,4 @@
-"""The textbook convolutional network, at any image size."""
+"""Textbook convolutional network, at any image size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ResNet whose last two stages keep their resolution: maps for dense tasks."""
+"""ResNet whose last two stages keep their resolution: maps for dense tasks."""
 
 from __future__ import annotations
 

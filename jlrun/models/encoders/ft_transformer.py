@@ -1,4 +1,4 @@
-"""A transformer whose tokens are the columns of a table."""
+"""Transformer whose tokens are the columns of a table."""
 
 # B rows, N numbers, C categories, T = 1 + N + C tokens, D width
 
@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from jlrun.data.specs import TabularSpec
 from jlrun.models.encoders.base import Encoder, Tokens
 from jlrun.models.encoders.tabular_mlp import CategoryEmbedding, read_numbers
-from jlrun.models.encoders.transformer import Attention, check_heads
+from jlrun.models.encoders.transformer_blocks import Attention, check_heads
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 
 
 class FTTransformer(Encoder):
-    """A token for each column and one for the row, through pre-norm blocks with ReGLU.
+    """Token for each column and one for the row, through pre-norm blocks with ReGLU.
 
     Section 3.3 of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS
     2021, up to its last linear layer, with the defaults of its authors' package for three blocks:
@@ -111,7 +111,16 @@ class ColumnTokens(nn.Module):
 
 
 class ColumnBlock(nn.Module):
-    """Attention and a ReGLU layer, each on normalised tokens (but the first) and added to them."""
+    """Attention and a ReGLU layer, each on normalised tokens (but the first) and added to them.
+
+    Args:
+        width: of the tokens.
+        heads: of the attention; they divide ``width``.
+        hidden: units of the ReGLU layer.
+        attention_dropout: share of the attention weights that are dropped in training.
+        dropout: share of the hidden units that are dropped in training.
+        first: whether it is the first block, whose attention reads tokens as they are.
+    """
 
     def __init__(
         self,

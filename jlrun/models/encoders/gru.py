@@ -1,4 +1,4 @@
-"""A recurrent network over the steps of a series."""
+"""Recurrent network over the steps of a series."""
 
 from __future__ import annotations
 

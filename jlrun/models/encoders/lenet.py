@@ -1,4 +1,4 @@
-"""The LeNet of the MultiMNIST experiments."""
+"""LeNet of the MultiMNIST experiments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A convolutional network over the steps of a series."""
+"""Convolutional network over the steps of a series."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def read_numbers(x: Tensor, spec: TabularSpec) -> tuple[Tensor, Tensor]:
 
 
 class CategoryEmbedding(nn.Module):
-    """A vector for each level of each categorical column, and for a missing or unknown one.
+    """Vector for each level of each categorical column, and for a missing or unknown one.
 
     All lie in one table; those of a column begin at its offset.
 

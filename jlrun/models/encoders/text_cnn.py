@@ -1,4 +1,4 @@
-"""A convolutional network over the words of a text."""
+"""Convolutional network over the words of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small transformer over the words of a text."""
+"""Small transformer over the words of a text."""
 
 # B rows, T tokens, D width
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import TextSpec
 from jlrun.models.encoders.base import PADDING, Encoder, Tokens, masked_mean, padding_of
-from jlrun.models.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
+from jlrun.models.encoders.transformer_blocks import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
 
 

@@ -26,7 +26,7 @@ PUBLISHED = "pretrained"
 
 
 class Timm(Encoder):
-    """A model of timm without its classifier.
+    """Model of timm without its classifier.
 
     Gray images are repeated to three channels; images of another number of channels pass a learned
     1×1 convolution. Images are enlarged to 32 pixels, or to the one size that the model takes. With

@@ -28,7 +28,7 @@ from jlrun.ranges import PositiveInt
 
 
 class Torchvision(Encoder):
-    """A torchvision model without its classifier.
+    """Torchvision model without its classifier.
 
     Gray images are repeated to three channels; images of another number of channels pass a learned
     1×1 convolution. Images smaller than the model can take are enlarged, and for vision

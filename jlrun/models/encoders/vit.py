@@ -1,4 +1,4 @@
-"""A small vision transformer for small images."""
+"""Small vision transformer for small images."""
 
 # B rows, N patches, T tokens (N, and one more with a class token), K patches kept, D width
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
+from jlrun.models.encoders.transformer_blocks import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
 
 
@@ -129,7 +129,13 @@ class ViT(Encoder):
 
 
 class PatchEmbedding(nn.Module):
-    """A linear map of each patch: a convolution whose stride is its kernel size."""
+    """Linear map of each patch: a convolution whose stride is its kernel size.
+
+    Args:
+        channels: of the images.
+        patch: side in pixels.
+        width: D of the tokens.
+    """
 
     def __init__(self, channels: int, patch: int, width: int) -> None:
         super().__init__()

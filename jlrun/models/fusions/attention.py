@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.models.encoders.base import Tokens
-from jlrun.models.encoders.transformer import (
+from jlrun.models.encoders.transformer_blocks import (
     LAYER_NORM_EPS,
     MLP_RATIO,
     Perceptron,
@@ -101,7 +101,7 @@ class TokenSequence:
 
 
 class TokenEmbedding(nn.Module):
-    """Projects the tokens of each modality to one width, with embeddings of modality and position.
+    """Tokens of each modality, projected to one width, with embeddings of modality and position.
 
     Each is projected, normalised (the bias of its norm is the modality's embedding) and gets the
     sinusoidal embedding of its position (Vaswani et al., "Attention Is All You Need", NeurIPS 2017,

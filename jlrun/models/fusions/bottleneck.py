@@ -12,7 +12,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from jlrun.models.encoders.base import Tokens
-from jlrun.models.encoders.transformer import Block, check_heads
+from jlrun.models.encoders.transformer_blocks import Block, check_heads
 from jlrun.models.fusions.attention import TokenEmbedding, TokenSequence, learned_tokens
 from jlrun.models.fusions.base import TokenFusion, require_several
 from jlrun.ranges import Fraction, PositiveInt

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.encoders.base import Tokens
-from jlrun.models.encoders.transformer import check_heads
+from jlrun.models.encoders.transformer_blocks import check_heads
 from jlrun.models.fusions.attention import CrossBlock, TokenEmbedding, TokenSequence, learned_tokens
 from jlrun.models.fusions.base import TokenFusion, require_several
 from jlrun.ranges import Fraction, PositiveInt

@@ -43,7 +43,7 @@ class Late(Fusion):
 
 
 class LateHead(nn.Module):
-    """The heads of one task on the representation of `Late`: ``(B, Σ D_m + M)`` -> ``(B, K)``.
+    """Heads of one task on the representation of `Late`: ``(B, Σ D_m + M)`` -> ``(B, K)``.
 
     Args:
         parts: modality -> head on its features ``(B, D_m)``, in the order of the packing.

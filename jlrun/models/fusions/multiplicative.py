@@ -68,7 +68,13 @@ class Multiplicative(Fusion):
 
 
 class Product(nn.Module):
-    """The bilinear map of two features, each unit's matrix of rank K: ``(B, W)``."""
+    """Bilinear map of two features, each unit's matrix of rank K: ``(B, W)``.
+
+    Args:
+        left, right: widths D_m and D_n of the features.
+        width: W.
+        factors: K.
+    """
 
     def __init__(self, left: int, right: int, width: int, factors: int) -> None:
         super().__init__()

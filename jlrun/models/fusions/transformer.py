@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.encoders.base import Tokens
-from jlrun.models.encoders.transformer import Block, check_heads
+from jlrun.models.encoders.transformer_blocks import Block, check_heads
 from jlrun.models.fusions.attention import TokenEmbedding, learned_tokens
 from jlrun.models.fusions.base import TokenFusion, require_several
 from jlrun.ranges import Fraction, PositiveInt

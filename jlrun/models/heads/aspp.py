@@ -1,4 +1,4 @@
-"""The head of DeepLabV3, for dense tasks."""
+"""Head of DeepLabV3, for dense tasks."""
 
 from __future__ import annotations
 

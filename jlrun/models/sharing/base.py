@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.errors import UserError
 from jlrun.models.trunk import Encoded, Trunk
 
 MakeTrunk = Callable[[], Trunk]
@@ -33,7 +34,7 @@ class Representation:
 
 @dataclass(frozen=True)
 class Cut:
-    """A graph that was cut at the shared features.
+    """Graph that was cut at the shared features.
 
     Attributes:
         leaves: task -> the leaf ``(B, D)`` its loss flows to; tasks may have the same one.
@@ -45,7 +46,7 @@ class Cut:
 
 
 class Sharing(nn.Module, ABC):
-    """The body of a model: everything below the heads, and how tasks share it.
+    """Body of a model: everything below the heads, and how tasks share it.
 
     Constructors take ``make_trunk``, which returns another freshly initialised trunk at each call,
     and ``tasks``, the names of the T tasks (of heads), first, then what the config may set.
@@ -89,6 +90,10 @@ class FeatureSharing(Sharing, ABC):
     cost no pass through the trunk. Modules above the cut, shared experts too, then get the
     gradient of Σ L_i, or of Σ w_i L_i, as heads do. Where gradients are of the parameters, shared
     experts are among the shared ones.
+
+    Args:
+        make_trunk: returns a freshly initialised trunk.
+        tasks: names of the T tasks.
     """
 
     def __init__(self, make_trunk: MakeTrunk, tasks: tuple[str, ...]) -> None:
@@ -104,6 +109,10 @@ class FeatureSharing(Sharing, ABC):
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
         encoded = self.trunk(batch)
         by_task = self.distribute(encoded.fused, tasks)
+        missing = set(tasks).difference(by_task)
+        if missing:
+            name = type(self).__name__
+            raise UserError.of("sharing", f"{name} returned no features for {sorted(missing)}")
         return Representation(encoded.features, encoded.fused, by_task)
 
     def cut(self, fused: Tensor, tasks: Collection[str]) -> Cut:
@@ -120,6 +129,10 @@ class TrunkSharing(Sharing, ABC):
 
     There are no features that all tasks have in common: task gradients are those of the shared
     parameters.
+
+    Args:
+        trunks: name -> trunk.
+        tasks: names of the T tasks.
     """
 
     def __init__(self, trunks: Mapping[str, Trunk], tasks: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from jlrun.ranges import Probability
 
 
 class CrossStitch(TrunkSharing):
-    """A trunk for each task; after every stage each reads a learned mixture of all.
+    """Trunk for each task; after every stage each reads a learned mixture of all.
 
     Misra et al., "Cross-stitch Networks for Multi-task Learning", CVPR 2016, eq. (1), for any
     number of tasks. Stages are those of the encoders; fusions are the tasks' own.

@@ -69,7 +69,7 @@ class MixStyle(FeatureSharing):
 
 
 class StyleMixingTrunk(Trunk):
-    """A trunk that mixes styles between the stages of its encoders, in training.
+    """Trunk that mixes styles between the stages of its encoders, in training.
 
     Args:
         trunk: its encoders and fusion are taken over.

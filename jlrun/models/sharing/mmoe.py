@@ -73,7 +73,12 @@ class Experts(nn.Module):
 
 
 class Gate(nn.Module):
-    """The share of each of n experts: softmax(V x), ``(B, n)``, of features ``(B, D)`` or maps."""
+    """Share of each of n experts: softmax(V x), ``(B, n)``, of features ``(B, D)`` or maps.
+
+    Args:
+        in_features: D.
+        count: n.
+    """
 
     def __init__(self, in_features: int, count: int) -> None:
         super().__init__()

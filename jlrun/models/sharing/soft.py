@@ -15,7 +15,7 @@ from jlrun.ranges import NonNegativeFloat
 
 
 class Soft(TrunkSharing):
-    """A trunk for each task, tied to the others by a penalty on their distance.
+    """Trunk for each task, tied to the others by a penalty on their distance.
 
     - ``l2``: Σ ‖θ_s − θ_t‖² over pairs of tasks and all parameters; for two tasks that of Duong et
       al., "Low Resource Dependency Parsing: Cross-lingual Parameter Sharing in a Neural Network

@@ -75,7 +75,7 @@ class TaskLoRA(TrunkSharing):
 
 
 class LowRankChange(nn.Module):
-    """The change (α / r) B A of a weight.
+    """Change (α / r) B A of a weight.
 
     Args:
         shape: of the weight.

@@ -105,7 +105,7 @@ def fit_weights(
 
 @dataclass(frozen=True)
 class _Pairing:
-    """A file and a model under common names.
+    """Pairing of a file and a model under common names.
 
     Attributes:
         own: name in common -> name in the model.

@@ -133,7 +133,7 @@ def common_names(names: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Named:
-    """A tensor under its common name.
+    """Tensor under its common name.
 
     Attributes:
         tensor: parts that are separate in the file are concatenated.

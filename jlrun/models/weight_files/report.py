@@ -13,7 +13,7 @@ Kind = Literal["unknown", "shape", "elsewhere"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """A tensor of the file that was not loaded.
+    """Tensor of the file that was not loaded.
 
     Attributes:
         name: in the file.

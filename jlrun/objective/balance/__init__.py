@@ -1,7 +1,15 @@
 """Ways of balancing modalities in training."""
 
 from jlrun.objective.balance.agm import AGM
-from jlrun.objective.balance.base import Balance, NoBalance
+from jlrun.objective.balance.base import (
+    Balance,
+    BalanceStart,
+    EpochView,
+    Measured,
+    MicroBatchView,
+    NoBalance,
+    StepDone,
+)
 from jlrun.objective.balance.gradient_blend import GradientBlend
 from jlrun.objective.balance.mmpareto import MMPareto, Pareto
 from jlrun.objective.balance.ogm_ge import OGMGE
@@ -13,9 +21,14 @@ __all__ = [
     "OGMGE",
     "PMR",
     "Balance",
+    "BalanceStart",
+    "EpochView",
     "GradientBlend",
     "MMPareto",
+    "Measured",
+    "MicroBatchView",
     "NoBalance",
     "Pareto",
+    "StepDone",
     "Uniform",
 ]

@@ -17,11 +17,11 @@ from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroB
 from jlrun.objective.balance.unimodal import (
     check_no_dense_tasks,
     coefficient_readings,
-    has_classes,
     require_classes,
 )
 from jlrun.objective.labelled_rows import usable
 from jlrun.ranges import NonNegativeFloat
+from jlrun.tasks.classification import has_classes
 
 MOST_MODALITIES = 4  # 2^M − 1 more forward passes
 LEAST_PROBABILITY = 1e-8

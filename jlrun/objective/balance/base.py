@@ -87,7 +87,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A training step whose gradients are in ``.grad``, before clipping and the optimizer.
+    """Training step whose gradients are in ``.grad``, before clipping and the optimizer.
 
     Attributes:
         model: the model being trained.
@@ -127,7 +127,7 @@ class EpochView:
 
 
 class Balance(nn.Module, ABC):
-    """Balances how fast modalities learn; acts in phases with two or more modalities.
+    """Balance of how fast modalities learn; acts in phases with two or more modalities.
 
     State lives in buffers and parameters, so that checkpoints hold it; parameters are trained with
     the model, without weight decay. Randomness comes from PyTorch's global generators, which are

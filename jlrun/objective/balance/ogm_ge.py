@@ -18,13 +18,13 @@ from jlrun.objective.balance.unimodal import (
     UnimodalHeads,
     check_no_dense_tasks,
     coefficient_readings,
-    has_classes,
     loss_readings,
     require_classes,
     right_probability,
 )
 from jlrun.objective.labelled_rows import usable
 from jlrun.ranges import NonNegativeFloat
+from jlrun.tasks.classification import has_classes
 
 
 class OGMGE(Balance):

@@ -18,7 +18,7 @@ from jlrun.objective.balance.unimodal import (
 )
 from jlrun.objective.labelled_rows import usable
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
-from jlrun.tasks import Binary, Multiclass
+from jlrun.tasks.classification import has_exclusive_classes, num_classes
 
 if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
@@ -159,10 +159,8 @@ def ratios(scores: Tensor) -> Tensor:
 
 def _num_classes(objective: Objective) -> int:
     """Return the number of exclusive classes; 0 where a task has none."""
-    task = objective.spec.task
-    if isinstance(task, Binary):
-        return 2
-    return objective.spec.num_outputs if isinstance(task, Multiclass) else 0
+    spec = objective.spec
+    return num_classes(spec) if has_exclusive_classes(spec.task) else 0
 
 
 class Prototypes(nn.Module):

@@ -13,7 +13,8 @@ from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.balance.base import TAG, BalanceStart, MicroBatchView
 from jlrun.objective.labelled_rows import narrowed, objective_loss
-from jlrun.tasks import Binary, Multiclass, Multilabel, Task
+from jlrun.tasks import Multilabel, Task
+from jlrun.tasks.classification import has_classes
 
 if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
@@ -23,6 +24,9 @@ class UnimodalHeads(nn.Module):
     """Logits ``(B, outputs)`` of features ``(B, D_m)``, for M modalities and K objectives.
 
     Objectives that share a head of the model share one here.
+
+    Args:
+        start: of the phase: widths D_m of the features, and the objectives.
 
     Raises:
         UserError: if a task has a value for each pixel.
@@ -115,11 +119,6 @@ def loss_readings(
 def coefficient_readings(coefficients: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:
     """Return tag -> coefficient of each modality, of ``(M,)``."""
     return {f"{TAG}{m}": coefficients[i] for i, m in enumerate(modalities)}
-
-
-def has_classes(task: Task) -> bool:
-    """Whether a task predicts class probabilities; regression does not."""
-    return isinstance(task, Multiclass | Binary | Multilabel)
 
 
 def require_classes(objectives: Sequence[Objective], method: str) -> None:

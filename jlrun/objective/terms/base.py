@@ -93,15 +93,9 @@ class PhaseStart:
         """Streams other than the target, of those with outputs."""
         return tuple(name for name in self.observed if name != TARGET)
 
-    @property
-    def shared_heads(self) -> tuple[str, ...]:
-        """Heads that are computed on every source and on the target."""
-        first, *others = self.observed.values()
-        return tuple(head for head in first if all(head in heads for heads in others))
-
 
 class Term(nn.Module, ABC):
-    """An extra loss term R_j with its strength α_j (``weight``).
+    """Extra loss term R_j with its strength α_j (``weight``).
 
     The objective adds λ Σ_j α_j R_j to the weighted task losses. State (queues, teachers, learned
     scales) lives in buffers and parameters, so that checkpoints hold it; parameters that require

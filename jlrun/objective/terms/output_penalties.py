@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from jlrun.objective.terms.base import StepView, Term, check_heads, no_loss, precise, total
 from jlrun.ranges import NonNegativeFloat
-from jlrun.tasks import Binary, Multiclass, Multilabel, Task
+from jlrun.tasks import Multiclass, Task
+from jlrun.tasks.classification import has_classes
 
 
 class Confidence(Term):
@@ -40,13 +41,9 @@ class Confidence(Term):
             _entropy(view.tasks[head], precise(logits)).mean()
             for output in view.outputs.values()
             for head, logits in output.logits.items()
-            if (self.tasks is None or head in self.tasks) and _has_entropy(view.tasks[head])
+            if (self.tasks is None or head in self.tasks) and has_classes(view.tasks[head])
         )
         return -total(entropies, view)
-
-
-def _has_entropy(task: Task) -> bool:
-    return isinstance(task, Multiclass | Binary | Multilabel)
 
 
 def _entropy(task: Task, logits: Tensor) -> Tensor:

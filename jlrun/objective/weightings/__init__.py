@@ -3,6 +3,7 @@
 from jlrun.objective.weightings.aligned_mtl import AlignedMTL
 from jlrun.objective.weightings.auto_lambda import AutoLambda
 from jlrun.objective.weightings.base import (
+    GradientSource,
     GradientWeighting,
     GramianWeighting,
     LossWeighting,
@@ -61,6 +62,7 @@ __all__ = [
     "GradDrop",
     "GradNorm",
     "GradVac",
+    "GradientSource",
     "GradientWeighting",
     "GramianWeighting",
     "GroupDRO",

@@ -14,7 +14,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
 class AutoLambda(GradientWeighting):
-    """Learn weights under which a training step lowers the primary tasks' losses on other rows.
+    """Learned weights under which a training step lowers the primary tasks' losses on other rows.
 
     After a step θ' = θ − η Σ_i λ_i ∇L_i on one half of the batch, the primary tasks' loss on the
     other half changes with λ_i at the rate −η ⟨∇L_i(first), Σ_primary ∇L_j(second)⟩. Adam follows

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from jlrun.errors import UserError
+from jlrun.errors import UserError, check_shape
 from jlrun.ranges import PositiveInt
 
 GradientSource = Literal["features", "parameters"]
@@ -19,7 +19,7 @@ GradientSource = Literal["features", "parameters"]
 
 @dataclass(frozen=True)
 class TaskLosses:
-    """The losses of one training step.  (T tasks)
+    """Losses of one training step.  (T tasks)
 
     Attributes:
         names: task names, in the order of ``values``.
@@ -35,7 +35,7 @@ class TaskLosses:
 
 @dataclass(frozen=True)
 class TaskGradients:
-    """The task gradients of one training step.  (T tasks, N shared coordinates)
+    """Task gradients of one training step.  (T tasks, N shared coordinates)
 
     Attributes:
         names: task names, in the order of the rows.
@@ -64,12 +64,15 @@ class TaskGradients:
 
 
 class Weighting(nn.Module):
-    """Turns the losses of T tasks into the update; subclass one of the three kinds below.
+    """Weighting of the losses of T tasks into the update; subclass one of the three kinds below.
 
     Constructors take ``tasks``, the names of the T tasks, first, then what the config may set.
     State is in buffers, learned weights may be parameters: checkpoints hold both, and parameters
     are trained by the run's optimizer without weight decay. Randomness comes from PyTorch's global
     generator on the CPU, which is seeded before each step.
+
+    Args:
+        tasks: names of the T tasks.
 
     Attributes:
         last_weights: buffer ``(T,)``, the weights of the last step, for the records.
@@ -121,6 +124,9 @@ class LossWeighting(Weighting, ABC):
 class GradientWeighting(Weighting, ABC):
     """Weighting by task gradients with respect to shared features or parameters.
 
+    Args:
+        tasks: names of the T tasks.
+
     Attributes:
         sources: where the gradients may be taken. Features are of other rows in each step, so
             comparing gradients of different steps or samples needs ``parameters``.
@@ -152,14 +158,16 @@ class GradientWeighting(Weighting, ABC):
 
 
 class GramianWeighting(GradientWeighting, ABC):
-    """The update is Σ_i w_i g_i with w a function of the active tasks' Gramian and losses."""
+    """Weighting by the Gramian: the update is Σ_i w_i g_i, w a function of it and the losses."""
 
     def forward(self, gradients: TaskGradients) -> Tensor:
         rows = gradients.active.cpu().nonzero().flatten()
         weights = torch.zeros(len(self.tasks), dtype=torch.float64)
         if len(rows):
             losses = gradients.losses.double().cpu()[rows]
-            weights[rows] = self.weigh(gradients.gramian[rows][:, rows], losses)
+            found = self.weigh(gradients.gramian[rows][:, rows], losses)
+            check_shape("weighting", self, found, (len(rows),))
+            weights[rows] = found
         self.last_weights = weights.to(self.last_weights)
         return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
 

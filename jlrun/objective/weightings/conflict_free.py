@@ -10,7 +10,7 @@ from jlrun.objective.weightings.gramian import RANK_TOLERANCE, on_nonzero, unit_
 
 
 class ConFIG(GramianWeighting):
-    """Go along the direction of equal cosines with all task gradients, as far as they reach in it.
+    """Direction of equal cosines with all task gradients, as far as they reach in it.
 
     Liu, Chu & Thuerey, "ConFIG: Towards Conflict-free Training of Physics Informed Neural
     Networks", ICLR 2025, eq. (2): with U the unit gradients, u = U⁺1 / ‖U⁺1‖, and the update is

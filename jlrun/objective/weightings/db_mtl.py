@@ -13,7 +13,7 @@ _EPSILON = 1e-8
 
 
 class DBMTL(GradientWeighting):
-    """Sum gradients of log-losses, averaged over steps and scaled to the largest of their norms.
+    """Sum of gradients of log-losses, averaged over steps and scaled to the largest of their norms.
 
     In step k, ĝ_i ← β_k ĝ_i + (1 − β_k) ∇log(L_i + ε) with β_k = β / k^σ, from ĝ_i = 0; the update
     is Σ_i α_i ĝ_i with α_i = max_j ‖ĝ_j‖ / ‖ĝ_i‖.

@@ -12,7 +12,7 @@ from jlrun.ranges import NonNegativeFloat
 
 
 class DualCone:
-    """Projects Σ u_i g_i on {d: g_i·d ≥ 0 for all i}.
+    """Projection of Σ u_i g_i on {d: g_i·d ≥ 0 for all i}.
 
     Quinton & Rey, "Jacobian Descent For Multi-Objective Optimization", 2024, proposition 1: the
     projection is Σ w_i g_i with w the minimum of wᵀGw over w ≥ u. With A Aᵀ = G, w = u + x where
@@ -39,7 +39,7 @@ class DualCone:
 
 
 class DualProj(GramianWeighting):
-    """Project the mean gradient on the cone of updates along which no task's loss rises.
+    """Mean gradient, projected on the cone of updates along which no task's loss rises.
 
     Lopez-Paz & Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017, eq. (11),
     for tasks in place of memories, as in Quinton & Rey, "Jacobian Descent For Multi-Objective
@@ -67,7 +67,7 @@ class DualProj(GramianWeighting):
 
 
 class UPGrad(GramianWeighting):
-    """Project each task's gradient so that it hurts no task, and take the mean.
+    """Mean of the task gradients, each projected so that it hurts no task.
 
     Quinton & Rey, "Jacobian Descent For Multi-Objective Optimization", 2024. Differs from
     it in: what `DualCone` does to G; ``norm_eps`` is 1e-4 in their library, under which gradients

@@ -10,7 +10,7 @@ from jlrun.ranges import PositiveFloat
 
 
 class DWA(LossWeighting):
-    """Weigh tasks by how slowly their mean loss of an epoch falls.
+    """Weights by how slowly a task's mean loss of an epoch falls.
 
     w = T softmax(r / τ), r_i = L̄_i(t−1) / L̄_i(t−2), and w = 1 in the first two epochs.
 

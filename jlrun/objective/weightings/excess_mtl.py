@@ -13,7 +13,7 @@ _EPSILON = 1e-7
 
 
 class ExcessMTL(GradientWeighting):
-    """Weigh tasks by how far their loss is above the least it can be, estimated from gradients.
+    """Weights by how far a task's loss is above the least it can be, estimated from gradients.
 
     With S_i the sum of g_i² over the steps, one for each coordinate, the excess risk of a task is
     e_i = Σ_n g_in² / √(S_in + ε), relative to its first value. Then w_i ← w_i exp(η e_i), with the

@@ -19,7 +19,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
 class FAMO(LossWeighting):
-    """Weigh tasks so that their losses fall at the same relative rate.
+    """Weights under which the losses of all tasks fall at the same relative rate.
 
     Minimises c Σ_i z_i log D_i with c = 1 / Σ_i (z_i / D_i) held constant: the weights c z_i / D_i
     sum to 1. After the step ξ follows (∂z/∂ξ)ᵀ δ by Adam with weight decay γ, which takes weight

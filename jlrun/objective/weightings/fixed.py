@@ -13,7 +13,7 @@ from jlrun.ranges import NonNegativeFloat
 
 
 class Equal(LossWeighting):
-    """The plain sum Σ L_i."""
+    """Plain sum Σ L_i."""
 
     additive = True
 
@@ -22,7 +22,7 @@ class Equal(LossWeighting):
 
 
 class Static(LossWeighting):
-    """The fixed weighted sum Σ w_i L_i.
+    """Fixed weighted sum Σ w_i L_i.
 
     Args:
         tasks: names of the tasks.

@@ -15,7 +15,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 
 class GO4Align(LossWeighting):
-    """Give tasks of similar progress one weight: the mean of their group's indicators.
+    """One weight for tasks of similar progress: the mean of their group's indicators.
 
     γ_i = q_i (Σ_j L_j) / L_i with q_i ∝ exp(−β Σ_steps L_i); K-means puts the γ_i in K groups, and
     a task's weight is its group's mean. The first factor carries the history of the risks, the

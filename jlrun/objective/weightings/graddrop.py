@@ -10,7 +10,7 @@ from jlrun.ranges import Probability
 
 
 class GradDrop(GradientWeighting):
-    """Keep only the gradients of one sign at each coordinate, the sign drawn by its share.
+    """Gradients of one sign alone at each coordinate, the sign drawn by its share.
 
     With the positive sign purity P = ½ (1 + Σ_i g_i / Σ_i |g_i|) and U uniform in [0, 1), positive
     entries stay where U < P and negative ones where U ≥ P; of the others the share ``leak`` stays.

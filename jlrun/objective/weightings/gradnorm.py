@@ -13,7 +13,7 @@ _EPSILON = 1e-8
 
 
 class GradNorm(GradientWeighting):
-    """Weigh tasks so that their gradients have comparable norms, larger for tasks that lag behind.
+    """Weights that give gradients comparable norms, larger for tasks that lag behind.
 
     w = T softmax(v); the weighted norms are n_i = w_i ‖g_i‖ with mean n̄; inverse training rates
     are r_i = (L_i / L_i⁰) / mean_j(L_j / L_j⁰), with the first losses L⁰. After each step v

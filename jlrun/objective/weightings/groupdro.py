@@ -13,7 +13,7 @@ from jlrun.ranges import PositiveFloat
 
 
 class GroupDRO(LossWeighting):
-    """Minimise Σ_i q_i L_i, with q_i ← q_i exp(η L_i) before each step, and Σ q = 1.
+    """Loss Σ_i q_i L_i, with q_i ← q_i exp(η L_i) before each step, and Σ q = 1.
 
     Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020, algorithm
     1. The groups are the phase's losses: one for each source and task. Differs from it in: a group
@@ -23,7 +23,7 @@ class GroupDRO(LossWeighting):
 
     Args:
         tasks: names of the groups.
-        eta: η, step size of the weights; DomainBed's 0.01 by default.
+        eta: η, step size of the weights.
     """
 
     def __init__(self, tasks: tuple[str, ...], eta: PositiveFloat = 0.01) -> None:

@@ -54,7 +54,7 @@ class IMTL(GramianWeighting):
 
 
 class IMTLG(GramianWeighting):
-    """Make the projections of the update on all task gradients equal.
+    """Update whose projections on all task gradients are equal.
 
     Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021, the gradient balance: g·g_i /
     ‖g_i‖ is the same for all i and Σ w_i = 1, so that w = v / Σ v_i with G v = (‖g_i‖)_i. Differs
@@ -93,7 +93,7 @@ def impartial_solution(gramian: np.ndarray) -> np.ndarray:
 
 
 class IMTLL(LossWeighting):
-    """Minimise Σ e^(s_i) L_i − s_i with learned scales s_i, which draws each e^(s_i) L_i to 1.
+    """Loss Σ e^(s_i) L_i − s_i with learned scales s_i, which draws each e^(s_i) L_i to 1.
 
     Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021, the loss balance (IMTL-L) with
     base e. Differs from it in: L + 1e-8 stands for L, so that s_i has an optimum, −log L_i, where

@@ -17,7 +17,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
 class LDCMTL(LossWeighting):
-    """Draw the weighted losses of neighbouring tasks together.
+    """Weights that draw the weighted losses of neighbouring tasks together.
 
     Minimises Σ_i u_i / sg(Σ_i w_i) + λ Σ_i |u_i − u_(i+1)| over the model and v, with w = σ(v).
 

@@ -9,7 +9,7 @@ from jlrun.objective.weightings.base import LossWeighting, TaskLosses, positive
 
 
 class Log(LossWeighting):
-    """Minimise Σ log L_i, whose update does not depend on the losses' scales.
+    """Loss Σ log L_i, whose update does not depend on the losses' scales.
 
     The scale-invariant baseline (SI) of Navon et al., "Multi-Task Learning as a Bargaining Game",
     ICML 2022. Differs from it in: L + 1e-8 stands for L. Losses must not be negative.
@@ -25,7 +25,7 @@ class Log(LossWeighting):
 
 
 class Geometric(LossWeighting):
-    """Minimise the geometric mean (Π L_i)^(1/T) = exp(mean_i log L_i).
+    """Geometric mean of the losses, (Π L_i)^(1/T) = exp(mean_i log L_i).
 
     Chennupati et al., "MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy
     for Multi-Task Learning", CVPR workshops 2019. Differs from it in: L + 1e-8 stands for L; the

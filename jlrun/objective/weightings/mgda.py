@@ -13,7 +13,7 @@ from jlrun.objective.weightings.gramian import factor, nonnegative_least_squares
 
 
 class MGDA(GramianWeighting):
-    """Minimise ‖Σ w_i g_i‖ over w ≥ 0, Σ w_i = 1: no task's loss rises along the update.
+    """Update of least norm ‖Σ w_i g_i‖ over w ≥ 0, Σ w_i = 1: no task's loss rises along it.
 
     Désidéri, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization", Comptes
     Rendus Mathématique 2012; Sener & Koltun, "Multi-Task Learning as Multi-Objective Optimization",

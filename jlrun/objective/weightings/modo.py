@@ -11,7 +11,7 @@ from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 
 class MoDo(GradientWeighting):
-    """Let the weights descend slowly to those of the least norm, without bias from the sampling.
+    """Weights that descend slowly to those of the least norm, without bias from the sampling.
 
     λ ← Π(λ − γ (J₁ J₂ᵀ + ρ I) λ) on the simplex, with the Jacobians of the two halves of the batch;
     the update is Jᵀλ with that of the whole batch. λ sums to 1.

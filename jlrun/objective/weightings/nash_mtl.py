@@ -12,7 +12,7 @@ from jlrun.ranges import NonNegativeFloat
 
 
 class NashMTL(GramianWeighting):
-    """The update on which tasks agree that bargain over it: max Σ log g_i·d in a ball.
+    """Update on which tasks that bargain over it agree: max Σ log g_i·d in a ball.
 
     Navon et al., "Multi-Task Learning as a Bargaining Game", ICML 2022, claim 3.1: G w = 1/w,
     w > 0, the minimum of ½ wᵀGw − Σ log w_i. Differs from it in: solved by Newton's method to full

@@ -9,7 +9,7 @@ from jlrun.objective.weightings.base import GramianWeighting
 
 
 class PCGrad(GramianWeighting):
-    """Project each task's gradient onto the normal plane of those it conflicts with, and sum.
+    """Sum of task gradients, each projected onto the normal plane of those it conflicts with.
 
     Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, algorithm 1. Everything
     happens in the span of the task gradients, so only their Gramian is needed. Differs from it in:

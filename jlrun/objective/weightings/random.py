@@ -14,7 +14,7 @@ Distribution = Literal["normal", "uniform", "dirichlet"]
 
 
 class Random(LossWeighting):
-    """Draw new weights in every step.
+    """New weights, drawn in every step.
 
     w = A softmax(x), x ~ N(0, I), over the A tasks with labels in the step.
 

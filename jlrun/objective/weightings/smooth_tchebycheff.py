@@ -13,7 +13,7 @@ from jlrun.ranges import NonNegativeInt, PositiveFloat
 
 
 class STCH(LossWeighting):
-    """Minimise a smooth maximum of the tasks' log-losses relative to a reference.
+    """Smooth maximum of the tasks' log-losses relative to a reference.
 
     A μ log Σ_i exp(log(L_i / n_i) / μ), with n the mean losses of epoch ``warmup_epochs`` + 1. Up
     to the end of that epoch it is Σ_i log L_i that is minimised.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class GradientMemory(nn.Module):
-    """A buffer ``(T, N)`` that begins as zeros of the first Jacobian's size, device and dtype.
+    """Buffer ``(T, N)`` that begins as zeros of the first Jacobian's size, device and dtype.
 
     N is not known when a weighting is made; a checkpoint brings its own.
 

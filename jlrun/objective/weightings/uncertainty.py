@@ -11,12 +11,15 @@ from jlrun.ranges import PositiveFloat
 
 
 class Uncertainty(LossWeighting):
-    """Minimise Σ ½ e^(−s_i) L_i + ½ s_i with learned log-variances s_i.
+    """Loss Σ ½ e^(−s_i) L_i + ½ s_i with learned log-variances s_i.
 
     Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018,
     eq. (7), with s = log σ². Differs from it in: the ½ stands before every loss, of classification
     too, as in the authors' later practice. A task without labels in a step adds nothing; the
     optimizer's momentum may still move its s_i.
+
+    Args:
+        tasks: names of the tasks.
     """
 
     def __init__(self, tasks: tuple[str, ...]) -> None:
@@ -31,7 +34,7 @@ class Uncertainty(LossWeighting):
 
 
 class UncertaintySoft(LossWeighting):
-    """Weigh tasks by the softmax of their inverse losses.
+    """Weights by the softmax of the inverse losses.
 
     w = softmax(1 / (τ sg[L])), where sg stops the gradient: uncertainty weighting with its
     variances at their optimum, made milder by τ. The weights sum to 1.

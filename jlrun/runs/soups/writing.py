@@ -13,7 +13,7 @@ from jlrun.files.atomic import write_json
 from jlrun.files.places import check_folder
 from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
-from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
+from jlrun.models.class_vectors.snapshot import NAME as CLASS_VECTORS
 from jlrun.reporting.result import Result
 from jlrun.runs.description import describe_environment
 from jlrun.runs.soups.greedy_soup import RunSoup

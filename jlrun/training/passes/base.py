@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
 from jlrun.training.forward import MicroBatchLosses, StepForward
 
@@ -85,7 +86,9 @@ class TaskGradientPasses(Passes):
         self.weighting.last_active = gradients.active
         self.weighting.last_gramian = gradients.gramian.to(self.weighting.last_gramian)
         with torch.no_grad():
-            return self.weighting(gradients)
+            update = self.weighting(gradients)
+        check_shape("weighting", self.weighting, update, gradients.jacobian.shape[1:])
+        return update
 
     def weighted_sum(self, losses: MicroBatchLosses) -> Tensor:
         """Return Σ w_i L_i of a micro-batch, by the last weights."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import LossWeighting, TaskLosses
 from jlrun.seeding import preserved_randomness
 from jlrun.training.forward import MicroBatchLosses, StepForward
@@ -32,7 +33,7 @@ class ScalarPasses(Passes):
         for micro_batch in forward.micro_batches:
             losses = forward.run(micro_batch)
             if coefficients is None:
-                loss = self._weighting(self._losses(losses.values)) + losses.penalties
+                loss = self._weighed(losses.values) + losses.penalties
                 total = total + loss.detach()
             else:
                 loss = (coefficients * losses.values).sum() + losses.penalties
@@ -51,11 +52,14 @@ class ScalarPasses(Passes):
         """
         with preserved_randomness():
             values = self.forward.values_now()
-            total = self._weighting(self._losses(values.requires_grad_()))
+            total = self._weighed(values.requires_grad_())
         (total * self.scale).backward()
         assert values.grad is not None
         return values.grad / self.scale, total.detach()
 
-    def _losses(self, values: Tensor) -> TaskLosses:
+    def _weighed(self, values: Tensor) -> Tensor:
+        """Return the weighting's scalar of the losses ``(T,)``."""
         names = tuple(o.label for o in self.forward.phase.objectives)
-        return TaskLosses(names, values, self.forward.num_labelled > 0)
+        scalar = self._weighting(TaskLosses(names, values, self.forward.num_labelled > 0))
+        check_shape("weighting", self._weighting, scalar, ())
+        return scalar

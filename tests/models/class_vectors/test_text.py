@@ -10,7 +10,7 @@ import torch
 
 from jlrun.errors import UserError
 from jlrun.models.class_vectors import class_vectors
-from jlrun.models.class_vectors.kept import keep, with_kept
+from jlrun.models.class_vectors.snapshot import keep, with_kept
 from tests.models.encoders.tiny_bert import SUBWORDS, save_tokenizer, tiny_bert
 
 WHERE = "zero_shot.attributes"

@@ -122,8 +122,12 @@ def test_tasks_share_it_in_any_way(option: str, sharing: str) -> None:
     squared(outputs.logits).backward()
     fusions = [m.fusion for m in model.modules() if isinstance(m, Trunk)]
     assert fusions
-    for fusion in fusions:
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in fusion.parameters())
+    parameters = [list(fusion.parameters()) for fusion in fusions]
+    assert all(p.grad is not None and p.grad.isfinite().all() for ps in parameters for p in ps)
+    reached = [[bool(p.grad.any()) for p in ps if p.grad is not None] for ps in parameters]
+    # The branches of LTB are chosen by chance: each of a kind is on some way.
+    enough = any if sharing == "ltb" else all
+    assert all(enough(copies) for copies in zip(*reached, strict=True))
     model.eval()
     whole = model(rows).logits
     some = model(rows.select(torch.arange(20))).logits

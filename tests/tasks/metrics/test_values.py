@@ -8,7 +8,7 @@ import torch
 from jlrun.evaluation.scores import Prediction, Scorer, ensemble
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
-from jlrun.tasks.metrics.kept import regression_scores
+from jlrun.tasks.metrics.accumulators import regression_scores
 from jlrun.tasks.metrics.ranks import auroc, median
 
 NAMES = ("a", "b", "c")

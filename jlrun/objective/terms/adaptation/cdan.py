@@ -19,14 +19,13 @@ from jlrun.objective.terms.adaptation.dann import Discriminators, domain_loss, r
 from jlrun.objective.terms.adaptation.domains import (
     entropies,
     feature_rows,
-    num_classes,
     paired_class_heads,
     sum_over_heads,
 )
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
-from jlrun.tasks.classification import class_log_probabilities
+from jlrun.tasks.classification import class_log_probabilities, num_classes
 
 
 class CDAN(Term):

@@ -13,7 +13,8 @@ from torch import Tensor
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, precise, total
-from jlrun.tasks import Binary, Multiclass, Task, TaskSpec
+from jlrun.tasks import Task
+from jlrun.tasks.classification import has_exclusive_classes
 
 
 def target_pairs(view: StepView) -> list[tuple[str, Outputs, Outputs]]:
@@ -69,7 +70,7 @@ def sum_over_heads(view: StepView, loss: PairLoss) -> Tensor:
     found: dict[str, list[Tensor]] = {}
     for name, source, target in target_pairs(view):
         for head in source.logits:
-            if head in target.logits and _has_classes(view.tasks[head]):
+            if head in target.logits and has_exclusive_classes(view.tasks[head]):
                 found.setdefault(head, []).append(loss(head, name, source, target))
     return precise(total((torch.stack(losses).mean() for losses in found.values()), view))
 
@@ -81,7 +82,7 @@ def target_class_logits(view: StepView) -> Iterator[tuple[Task, Tensor]]:
     """
     logits: Mapping[str, Tensor] = view.outputs[TARGET].logits if TARGET in view.outputs else {}
     for head, z in logits.items():
-        if _has_classes(view.tasks[head]) and len(z):
+        if has_exclusive_classes(view.tasks[head]) and len(z):
             yield view.tasks[head], z
 
 
@@ -107,18 +108,13 @@ def paired_class_heads(start: PhaseStart, term: str) -> tuple[str, ...]:
     return _checked(heads, start, term, missing)
 
 
-def num_classes(spec: TaskSpec) -> int:
-    """Return C of a task with exclusive classes; 2 if it is `Binary`."""
-    return 2 if isinstance(spec.task, Binary) else len(spec.classes)
-
-
 def entropies(log_p: Tensor) -> Tensor:
     """Return H of each row of log p ``(B, C)``, ``(B,)``."""
     return -(log_p.exp() * log_p).sum(dim=1)
 
 
 def _checked(heads: Sequence[str], start: PhaseStart, term: str, missing: str) -> tuple[str, ...]:
-    found = tuple(head for head in heads if _has_classes(start.tasks[head].task))
+    found = tuple(head for head in heads if has_exclusive_classes(start.tasks[head].task))
     if not found:
         raise UserError.of(
             f"terms.{term}",
@@ -126,7 +122,3 @@ def _checked(heads: Sequence[str], start: PhaseStart, term: str, missing: str) -
             "binary task. For other tasks use dann, mmd or coral",
         )
     return found
-
-
-def _has_classes(task: Task) -> bool:
-    return isinstance(task, Multiclass | Binary)

@@ -18,14 +18,13 @@ from jlrun.objective.ramps import RampName, ramp
 from jlrun.objective.terms.adaptation.dann import reverse
 from jlrun.objective.terms.adaptation.domains import (
     feature_rows,
-    num_classes,
     paired_class_heads,
     sum_over_heads,
 )
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, precise
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from jlrun.tasks.classification import class_log_probabilities
+from jlrun.tasks.classification import class_log_probabilities, num_classes
 
 
 class MDD(Term):

@@ -50,7 +50,7 @@ class Pair:
 
 
 class CrossModal(Term):
-    """A loss of the projections of two modalities of the same rows: the mean over pairs.
+    """Loss of the projections of two modalities of the same rows: the mean over pairs.
 
     Rows that lack one of two modalities are left out of the pair, pairs with fewer than two rows
     out of the mean; R is 0 where none is left. The rows are those of the step, of all streams; with

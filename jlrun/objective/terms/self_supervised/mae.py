@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.models.encoders.transformer import Block
+from jlrun.models.encoders.transformer_blocks import Block
 from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, no_loss, precise
@@ -28,7 +28,7 @@ _STD = 0.02  # of tokens and positions at the start
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """An encoder of images that can leave patches out (`jlrun.models.encoders.ViT`)."""
+    """Encoder of images that can leave patches out (`jlrun.models.encoders.ViT`)."""
 
     patch: int
     grid: tuple[int, int]
@@ -175,7 +175,7 @@ def _one_patch(image: Tensor, is_vit: bool) -> str:
 
 
 class TokenDecoder(nn.Module):
-    """A small transformer over the visible tokens and a learned token at each hidden patch.
+    """Small transformer over the visible tokens and a learned token at each hidden patch.
 
     Args:
         in_features: D.

@@ -14,8 +14,7 @@ from jlrun.errors import UserError
 from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term, precise, total
 from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
-from jlrun.tasks import Binary, Multiclass, Task
-from jlrun.tasks.classification import class_log_probabilities
+from jlrun.tasks.classification import class_log_probabilities, has_exclusive_classes, num_classes
 
 
 class CoTuning(Term):
@@ -48,11 +47,11 @@ class CoTuning(Term):
             UserError: if the target has no task with classes, or no source has its own head with
                 classes.
         """
-        sources = [h for h in own_source_heads(start) if _has_classes(start.tasks[h].task)]
+        sources = [h for h in own_source_heads(start) if has_exclusive_classes(start.tasks[h].task)]
         targets = [
             head
             for head in start.observed.get(TARGET, ())
-            if head not in own_source_heads(start) and _has_classes(start.tasks[head].task)
+            if head not in own_source_heads(start) and has_exclusive_classes(start.tasks[head].task)
         ]
         if TARGET in start.observed and not (sources and targets):
             raise UserError.of(
@@ -69,8 +68,8 @@ class CoTuning(Term):
     def _relations(self, start: PhaseStart, sources: list[str], target: str) -> dict[str, Tensor]:
         """Return source head -> p(s | t), ``(C_t, C_s)``, on the target's training rows."""
         model, like = FrozenModel(start.model), next(start.model.parameters())
-        size = _num_classes(start, target)
-        sums = {s: like.new_zeros(size, _num_classes(start, s)) for s in sources}
+        size = num_classes(start.tasks[target])
+        sums = {s: like.new_zeros(size, num_classes(start.tasks[s])) for s in sources}
         counts = like.new_zeros(size)
         for batch, labels in _labelled_batches(start, target):
             logits = model(batch, sources).logits
@@ -125,15 +124,6 @@ def _normalised(sums: Tensor, counts: Tensor) -> Tensor:
     overall = sums.sum(dim=0) if counts.any() else torch.ones_like(sums[0])
     means = sums / counts.clamp(min=1)[:, None]
     return torch.where(counts[:, None] > 0, means, overall / overall.sum())
-
-
-def _has_classes(task: Task) -> bool:
-    return isinstance(task, Multiclass | Binary)
-
-
-def _num_classes(start: PhaseStart, head: str) -> int:
-    spec = start.tasks[head]
-    return 2 if isinstance(spec.task, Binary) else len(spec.classes)
 
 
 def _key(source: str, target: str) -> str:

@@ -14,7 +14,7 @@ from jlrun.objective.terms.base import TARGET, PhaseStart
 
 
 class FrozenModel(nn.Module):
-    """A copy of a model that neither trains nor leaves evaluation mode.
+    """Copy of a model that neither trains nor leaves evaluation mode.
 
     Its weights are state: a resumed phase begins with other ones, and restores these.
 

@@ -56,7 +56,7 @@ class Teachers(Protocol):
 
 
 class TeacherAdapter:
-    """The model of a finished run, fed with the batches of a phase.
+    """Model of a finished run, fed with the batches of a phase.
 
     Images are resized and their channels converted to what the teacher takes. Images, tables and
     series stay normalised by the statistics of their own data set, as they would be in the
@@ -133,7 +133,11 @@ def _as_it_is(spec: Spec) -> Spec:
 
 @contextmanager
 def located_at(where: str) -> Iterator[None]:
-    """Prefix errors with the config key."""
+    """Prefix errors with the config key.
+
+    Raises:
+        UserError: if the block raises one.
+    """
     try:
         yield
     except UserError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.models.class_vectors.kept import keep, with_kept
+from jlrun.models.class_vectors.snapshot import keep, with_kept
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.YAML", "table.npy"])

@@ -82,6 +82,9 @@ class ClassAUROC(_Rows):
 
     A class without a positive row counts as 0 in torchmetrics, which is a property of the sample
     and not of the model.
+
+    Args:
+        num_classes: C.
     """
 
     takes_log_odds = True  # probabilities near 1 are equal in floating point

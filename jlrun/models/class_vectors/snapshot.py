@@ -1,4 +1,4 @@
-"""Copies of the class vectors that a model was built with, kept in its run."""
+"""Snapshot of the class vectors that a model was built with, in the files of its run."""
 
 from __future__ import annotations
 

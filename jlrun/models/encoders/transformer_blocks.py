@@ -37,7 +37,13 @@ def check_heads(where: str, width: int, heads: int) -> None:
 
 
 class Block(nn.Module):
-    """Attention and an MLP, each on normalised tokens and added to them."""
+    """Attention and an MLP, each on normalised tokens and added to them.
+
+    Args:
+        width: D of the tokens.
+        heads: of the attention; they divide ``width``.
+        dropout: share of what is added that is dropped in training.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -97,7 +103,12 @@ def deterministic_attention(tokens: Tensor) -> AbstractContextManager[object]:
 
 
 class Perceptron(nn.Module):
-    """Two linear layers with a GELU between them."""
+    """Two linear layers with a GELU between them.
+
+    Args:
+        width: D of what it reads and returns.
+        hidden: units between the layers.
+    """
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
