@@ -57,7 +57,8 @@ def test_a_tab_in_tsv_and_the_delimiter_that_was_asked_for(tmp_path: Path) -> No
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
-    chunks = read_chunks(written(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n"), Reading(), None, "d")  # pyright: ignore
+    path = written(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n")
+    chunks = read_chunks(path, Reading(), BadRows(path), "d")
     assert list(next(chunks).cells) == ["a", "b"]
 
 
