@@ -201,7 +201,7 @@ def _delimiter(path: Path, start: bytes, reading: Reading, where: str) -> str:
         found = reading.delimiter
         if len(found) != 1 or not found.isascii() or found in '"\r\n\0':
             expected = 'expected one ASCII character, no quote (") or line end'
-            raise UserError.of(f"{where}.reading.delimiter", f"'{found}': {expected}")
+            raise UserError.of(f"{where}.reading.delimiter", f"{found!r}: {expected}")
         return found
     if path.suffix.lower() in (".tsv", ".tab"):
         return "\t"
