@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -154,3 +155,16 @@ def tasks_with_maps(rows: Rows) -> list[str]:
 def _stacked(decode: Callable[[int], Mapping[str, Tensor]], rows: Tensor) -> dict[str, Tensor]:
     decoded = [decode(int(row)) for row in rows]
     return {name: torch.stack([row[name] for row in decoded]) for name in decoded[0]}
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """Rows to predict, with their names.
+
+    Attributes:
+        names: a file name or a row number for each row.
+        rows: the inputs as the model takes them, before normalisation.
+    """
+
+    names: tuple[str, ...]
+    rows: Rows

@@ -17,8 +17,10 @@ LENGTH = 600  # of a recording, in samples
 
 def write_av_digits(folder: Path) -> Path:
     """Write random images, and a tone of its own for each recording; return ``folder``."""
-    images = np.random.default_rng(0).integers(0, 256, (TRAIN + TEST, 28, 28), dtype=np.uint8)
-    write_mnist(folder, images[:TRAIN], images[TRAIN:])
+    images = np.random.default_rng(0).integers(0, 256, (TRAIN, 28, 28), dtype=np.uint8)
+    halves = images // 2
+    # Means of two images each lie in the span of their principal components.
+    write_mnist(folder, images, halves[:TEST] + halves[1 : TEST + 1])
     for digit in range(10):
         for speaker, name in enumerate(SPEAKERS):
             for index in (*TEST_CLIPS, *TRAIN_CLIPS):

@@ -11,7 +11,7 @@ from jlrun.data.datasets.domain_folders import read_image_list
 from jlrun.data.reading.arrays import load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.image_files import read_image
-from jlrun.data.reading.inputs import read_inputs
+from jlrun.data.rows_to_predict import read_inputs
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.layout import Reading

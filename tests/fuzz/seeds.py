@@ -10,7 +10,9 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
+from pyarrow import parquet
 
 from tests.data.idx_files import write_mnist
 from tests.data.tables.files.made import rows_of, with_files, write_csv
@@ -59,14 +61,9 @@ def json_lines_bytes() -> bytes:
 
 
 def parquet_bytes() -> bytes:
-    """Return the same table as Parquet; as CSV where pyarrow is absent."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        return csv_bytes()
+    """Return the same table as Parquet."""
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(plain_rows()), sink)
+    parquet.write_table(pa.Table.from_pylist(plain_rows()), sink)
     return sink.getvalue()
 
 

@@ -20,7 +20,7 @@ from jlrun.files.run_directory import RunDirectory
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jlrun.data.reading.inputs import NamedRows
+    from jlrun.data.rows import NamedRows
     from jlrun.data.specs import Spec
     from jlrun.runs.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
@@ -70,7 +70,7 @@ def main(args: list[str]) -> int:
 @contextmanager
 def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> Iterator[NamedRows]:
     """Read rows by the columns of the table that the run learned from, or by modalities."""
-    from jlrun.data.reading.inputs import read_inputs
+    from jlrun.data.rows_to_predict import read_inputs
     from jlrun.data.tables.files.layout import SUFFIXES
     from jlrun.data.tables.new_rows import read_new_rows
 

@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.digits import DIGITS
 from jlrun.data.datasets.fsdd import LAST_TEST_INDEX, SAMPLE_RATE, load_fsdd
-from jlrun.data.datasets.principal_components import PrincipalComponents
 from jlrun.data.datasets.torchvision_sets import load_torchvision
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec
@@ -21,8 +22,12 @@ from jlrun.errors import UserError
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 from jlrun.seeding import derive_seed
 
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
+
 VAL_SHARE = 0.2  # of training images, and of training clips
 RMS = 0.2
+_ROWS_AT_ONCE = 4096
 FEWEST_CLIPS = 2  # of a digit and speaker: one to train, one to validate
 
 
@@ -85,7 +90,7 @@ def load_av_digits(
     images, clips, speakers = _images(mnist.train), _clips(fsdd.train), fsdd.classes["speaker"]
     train_images, val_images = _divided(images, images.digit, _generator(seed, "images"))
     train_clips, val_clips = _divided(clips, _voices(clips, speakers), _generator(seed, "clips"))
-    components = PrincipalComponents.of(images.content, num_components)
+    components = fitted_components(images.content, num_components)
 
     def rows(split: str, images: _Part, clips: _Part, count: int | None) -> TensorRows:
         generator = _generator(seed, split)
@@ -93,7 +98,7 @@ def load_av_digits(
         partners = _partners(chosen.digit, clips, split, generator)
         sounds = _in_noise(partners.content, snr_db, generator)
         return TensorRows(
-            {"image": components.kept(chosen.content), "audio": sounds},
+            {"image": kept(components, chosen.content), "audio": sounds},
             {"digit": chosen.digit, "speaker": partners.speaker},
             _present(len(sounds), missing_image, missing_audio, generator),
         )
@@ -108,6 +113,35 @@ def load_av_digits(
         },
         classes={"digit": DIGITS, "speaker": speakers},
     )
+
+
+def fitted_components(images: Tensor, count: int) -> PCA:
+    """Return the first ``count`` principal components of images, uint8 ``(N, C, H, W)``.
+
+    There are no more of them than images.
+
+    Raises:
+        UserError: if there are more components than pixels.
+    """
+    from sklearn.decomposition import PCA
+
+    size = images[0].numel()
+    if count > size:
+        message = f"{count}, but an image has {size} pixels; use {size} or less"
+        raise UserError.of("dataset.num_components", message)
+    components = PCA(min(count, len(images)), svd_solver="covariance_eigh")
+    with np.errstate(invalid="ignore"):  # equal images have no variance to be explained
+        return components.fit(images.flatten(1).double().numpy())
+
+
+def kept(components: PCA, images: Tensor) -> Tensor:
+    """Return images, uint8 ``(N, C, H, W)``, projected onto the mean and the components."""
+    chunks = []
+    for chunk in images.flatten(1).split(_ROWS_AT_ONCE):
+        scores = components.transform(chunk.double().numpy())
+        pixels = torch.from_numpy(components.inverse_transform(scores))
+        chunks.append(pixels.round().clamp(0, 255).to(torch.uint8))
+    return torch.cat(chunks).view(images.shape)
 
 
 @dataclass(frozen=True)

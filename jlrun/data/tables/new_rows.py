@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jlrun.data.reading.inputs import NamedRows
+from jlrun.data.rows import NamedRows
 from jlrun.data.specs import Spec, TabularSpec
 from jlrun.data.tables.cells import Cells, cells_of, checks
 from jlrun.data.tables.files.bad_rows import BadRows

@@ -13,8 +13,8 @@ import yaml
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.qm9 import UNITS, load_qm9, load_scales
-from jlrun.data.reading.inputs import read_inputs
 from jlrun.data.rows import Rows
+from jlrun.data.rows_to_predict import read_inputs
 from jlrun.data.specs import TextSpec, spec_from_json, spec_to_json
 from jlrun.errors import UserError
 

@@ -30,8 +30,8 @@ from jlrun.data.datasets.shape_media import (
     hsv_to_rgb,
 )
 from jlrun.data.datasets.shapes import CENTRES, HUES, RADII, load_shapes
-from jlrun.data.reading.inputs import tokens
 from jlrun.data.rows import Rows
+from jlrun.data.rows_to_predict import tokens
 from jlrun.data.splits import Subset, make_splits
 from jlrun.errors import UserError
 

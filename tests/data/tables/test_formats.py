@@ -18,7 +18,6 @@ from jlrun.data.tables.new_rows import NewRows, read_new_rows
 from jlrun.files.atomic import write_text
 from jlrun.files.run_directory import TABLE
 
-pytest.importorskip("pyarrow")
 FORMATS = ("csv", "spreadsheet.tsv", "jsonl", "parquet", "dictionary.parquet")
 CATEGORIES = ("flag", "perhaps", "grade_id", "whole", "half", "small", "colour", "day")
 

@@ -1,16 +1,20 @@
-"""CSV and TSV files: cells between delimiters, quoted if they contain one."""
+"""CSV and TSV files: cells between delimiters, quoted if they contain one; read by pyarrow."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
 from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.framing import Framing, Records, broken_byte, read_start
 from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, check_text_start, not_text
 from jlrun.data.tables.files.levels import Missing
 from jlrun.errors import UserError
@@ -19,12 +23,12 @@ LONGEST_CELL = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 _FIRST_ROWS = 50
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
-# Undecodable bytes become these characters (PEP 383, surrogateescape).
-_BROKEN = re.compile("[\udc80-\udcff]")
+_LARGEST_BLOCK = 2**31 - 1  # of pyarrow
+_PLACES = "places"
 
 
 def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[Chunk]:
-    """Yield the rows of a CSV or TSV file (RFC 4180, any delimiter).
+    """Yield the rows of a CSV or TSV file (RFC 4180, any delimiter in ASCII).
 
     A row with more or fewer cells than the header, broken quotes or broken bytes goes to ``bad``.
     A quote that is never closed costs its own line, not the lines that follow.
@@ -32,28 +36,27 @@ def read_delimited(path: Path, reading: Reading, bad: BadRows, where: str) -> It
     Raises:
         UserError: if the file has no rows, or no header that could name its columns.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     try:
         yield from _chunks(path, reading, bad, where)
     except UnicodeError as error:  # multi-byte encodings have no surrogateescape
         raise not_text(path, reading, error, where) from error
+    except pa.ArrowException as error:
+        raise UserError.of(str(path), f"not a readable table ({_reason(error)})") from error
 
 
 def _chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[Chunk]:
     with _open(path, reading, where) as file:
-        records = _Records(_Lines(file), _delimiter(path, reading, where))
-        header = _header(path, next(iter(records), None), where)
-        missing, empty = Missing(reading.missing), True
-        places, rows = list[int](), list[list[str]]()
-        for place, fields in records.after_header(len(header), bad):
-            places.append(place)
-            rows.append(fields)
-            if len(rows) == ROWS_AT_ONCE:
-                yield _chunk(header, places, rows, missing)
-                places, rows, empty = [], [], False
-        if rows:
-            yield _chunk(header, places, rows, missing)
-        elif empty and not bad.num_rows:
+        start = read_start(file)
+        delimiter = _delimiter(path, start, reading, where)
+        header, end = _header(path, start, delimiter, where)
+        framing, missing, empty = Framing(delimiter, len(header)), Missing(reading.missing), True
+        line = 1 + len(re.findall(rb"\r\n?|\n", start[:end]))
+        pieces = framing.read(file, start[end:], line)
+        tables = (_split(piece, len(header), delimiter, framing, bad) for piece in pieces)
+        for table in _in_chunks(tables):
+            empty = False
+            yield _chunk(header, table, missing)
+        if empty and not bad.num_rows:
             raise UserError.of(f"{where}.path", f"'{path}' has a header and no rows")
 
 
@@ -78,122 +81,110 @@ def _is_json(start: bytes) -> bool:
         return first.startswith((b'{"', b'[{"'))
 
 
-class _Lines:
-    """Numbered lines of a file; the lines of the current record can be pushed back."""
+def _read(
+    content: bytes, delimiter: str, names: Sequence[str] | None, wrong: list[int]
+) -> pa.Table:
+    """Return the cells of records as texts; ``names`` None: as any type, by the first record.
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._again: deque[str] = deque()
-        self._record: list[str] = []
-        self.number = 0
+    Positions of records with another number of cells are added to ``wrong``.
+    """
 
-    def __iter__(self) -> _Lines:
-        return self
+    def skip(row: csv.InvalidRow) -> str:
+        wrong.append(row.number - 1)
+        return "skip"
 
-    def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._file)
-        self.number += 1
-        self._record.append(line)
-        return line
-
-    def begin(self) -> int:
-        """Begin a record, and return the number of its first line."""
-        self._record.clear()
-        return self.number + 1
-
-    @property
-    def several(self) -> bool:
-        """Whether the record has several lines, or ends with the file."""
-        return len(self._record) > 1 or not self._record[0].endswith(("\n", "\r"))
-
-    def keep_first(self) -> None:
-        """Push back all lines of the record but the first."""
-        self._again.extendleft(reversed(self._record[1:]))
-        self.number -= len(self._record) - 1
-
-    def broken(self) -> str | None:
-        """Return the first undecodable byte of the record; None: all are text."""
-        for line in self._record:
-            found = None if line.isascii() else _BROKEN.search(line)
-            if found:
-                return f"byte 0x{ord(found[0]) - 0xDC00:02x}"
-        return None
+    return csv.read_csv(
+        pa.BufferReader(content),
+        csv.ReadOptions(
+            use_threads=False,  # with threads, invalid rows have no number
+            block_size=min(len(content) + 1, _LARGEST_BLOCK),
+            column_names=names,
+            autogenerate_column_names=names is None,
+        ),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip),
+        csv.ConvertOptions(
+            check_utf8=names is not None,
+            column_types=dict.fromkeys(names or (), pa.string()),
+            strings_can_be_null=False,
+        ),
+    )
 
 
-class _Records:
-    """Records of a file: fields, and the number of their first line."""
-
-    def __init__(self, lines: _Lines, delimiter: str) -> None:
-        self._lines = lines
-        self._delimiter = delimiter
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """Yield raw records up to the first unreadable one."""
-        try:
-            yield from filter(any, self._reader())
-        except csv.Error:
-            return
-
-    def after_header(self, width: int, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
-        """Yield the records with ``width`` fields; all others go to ``bad``."""
-        reader, lines = self._reader(), self._lines
-        while True:
-            place = lines.begin()
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                bad.add(place, *_why(error, lines.several))
-                lines.keep_first()
-                reader = self._reader()
-                continue
-            while len(fields) > width and not fields[-1]:
-                fields.pop()
-            byte = lines.broken()
-            if byte is not None:
-                bad.add(place, "not decodable text", f"{byte}; see reading.encoding")
-            elif len(fields) == width:
-                yield place, fields
-            elif fields:
-                found = f"{len(fields)} cells, and the header has {width}"
-                bad.add(place, "wrong number of cells", found)
-                lines.keep_first()
-
-    def _reader(self) -> Iterator[list[str]]:
-        return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
+def _split(
+    records: Records, width: int, delimiter: str, framing: Framing, bad: BadRows
+) -> pa.Table:
+    """Return the cells of good records, with their places as the last column."""
+    bad.extend(records.bad)
+    places, names, wrong = records.places, [str(i) for i in range(width)], list[int]()
+    if not len(places):
+        return pa.table({name: pa.array([], pa.string()) for name in names} | {_PLACES: places})
+    table = _read(records.content, delimiter, names, wrong)
+    fitted = {i: cut for i in wrong if (cut := framing.fitted(records[i])) is not None}
+    for i in wrong:
+        if i not in fitted:
+            bad.add(int(places[i]), "wrong number of cells", framing.wrong_width(records[i]))
+    rows = np.delete(np.arange(len(places)), wrong)
+    if fitted:
+        further = _read(b"\n".join(fitted.values()), delimiter, names, [])
+        rows = np.append(rows, list(fitted))
+        table = pa.concat_tables([table, further]).take(np.argsort(rows))
+        rows.sort()
+    table = table.append_column(_PLACES, pa.array(places[rows]))
+    longest = int((records.spans[:, 1] - records.spans[:, 0]).max())
+    return _without_long_cells(table, bad) if longest > LONGEST_CELL else table
 
 
-def _why(error: csv.Error, several: bool) -> tuple[str, str]:
-    """Return reason and detail for a row that can't be split into cells."""
-    if "field limit" in str(error):
-        return "cell too long", f"more than {LONGEST_CELL:,} characters in a cell"
-    if several:
-        return "broken quotes", 'a quote (") is opened and never closed'
-    detail = f'text next to a quoted cell ({error}); write " within quotes as ""'
-    return "broken quotes", detail
+def _without_long_cells(table: pa.Table, bad: BadRows) -> pa.Table:
+    rows = zip(*(column.to_pylist() for column in table.columns[:-1]), strict=True)
+    long = np.array([max(map(len, cells)) > LONGEST_CELL for cells in rows])
+    for place in table[_PLACES].to_numpy()[long].tolist():
+        bad.add(place, "cell too long", f"more than {LONGEST_CELL:,} characters in a cell")
+    return table.filter(pa.array(~long))
 
 
-def _chunk(
-    header: Sequence[str],
-    places: Sequence[int],
-    rows: Sequence[Sequence[str]],
-    missing: Missing,
-) -> Chunk:
-    columns = zip(*rows, strict=True)
+def _in_chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of tables anew, `ROWS_AT_ONCE` in each but the last."""
+    pending, count = list[pa.Table](), 0
+    for table in tables:
+        pending.append(table)
+        count += table.num_rows
+        if count >= ROWS_AT_ONCE:
+            whole, full = pa.concat_tables(pending), count - count % ROWS_AT_ONCE
+            yield from (whole.slice(i, ROWS_AT_ONCE) for i in range(0, full, ROWS_AT_ONCE))
+            pending, count = [whole.slice(full)], count - full
+    if count:
+        yield pa.concat_tables(pending)
+
+
+def _chunk(header: Sequence[str], table: pa.Table, missing: Missing) -> Chunk:
+    columns = (column.to_numpy().tolist() for column in table.columns[:-1])
     cells = {
         name: ["" if cell in missing else cell for cell in map(str.strip, column)]
         for name, column in zip(header, columns, strict=True)
     }
-    return Chunk(places, cells)
+    return Chunk(table[_PLACES].to_pylist(), cells)
 
 
-def _header(path: Path, fields: Sequence[str] | None, where: str) -> list[str]:
-    if fields is None:
-        raise UserError.of(f"{where}.path", f"'{path}' is empty, or its first line can't be read")
-    if _BROKEN.search("".join(fields)):
-        fix = f"set {where}.reading.encoding, such as latin-1"
-        raise UserError.of(str(path), f"the names of the columns are not decodable text; {fix}")
+def _header(path: Path, start: bytes, delimiter: str, where: str) -> tuple[list[str], int]:
+    """Return the names of the columns, and where their record ends: the first that isn't empty."""
+    framing, end = Framing(delimiter), 0
+    while end < len(start):
+        record = framing.first(start, end)
+        if record is None:
+            break
+        end += len(record)
+        if broken_byte(record):
+            fix = f"set {where}.reading.encoding, such as latin-1"
+            raise UserError.of(str(path), f"the names of the columns are not decodable text; {fix}")
+        if record.strip(b"\r\n"):
+            names = [str(i) for i in range(framing.num_cells(record))]
+            (fields,) = _read(record, delimiter, names, []).to_pylist()
+            if any(fields.values()):
+                return _names(path, list(fields.values())), end
+    raise UserError.of(f"{where}.path", f"'{path}' is empty, or its first line can't be read")
+
+
+def _names(path: Path, fields: Sequence[str]) -> list[str]:
     names = [name.strip() or f"column {i}" for i, name in enumerate(fields, start=1)]
     if all(_NUMBER.fullmatch(name) for name in names):
         found = ", ".join(names[:5])
@@ -204,32 +195,34 @@ def _header(path: Path, fields: Sequence[str] | None, where: str) -> list[str]:
     return names
 
 
-def _delimiter(path: Path, reading: Reading, where: str) -> str:
+def _delimiter(path: Path, start: bytes, reading: Reading, where: str) -> str:
     """Return the given delimiter, or the one that splits the first rows into the widest table."""
     if reading.delimiter is not None:
-        if len(reading.delimiter) != 1:
-            expected = "expected one character"
-            raise UserError.of(f"{where}.reading.delimiter", f"'{reading.delimiter}': {expected}")
-        return reading.delimiter
+        found = reading.delimiter
+        if len(found) != 1 or not found.isascii() or found in '"\r\n\0':
+            expected = 'expected one ASCII character, no quote (") or line end'
+            raise UserError.of(f"{where}.reading.delimiter", f"{found!r}: {expected}")
+        return found
     if path.suffix.lower() in (".tsv", ".tab"):
         return "\t"
-    return max(_DELIMITERS, key=lambda delimiter: _fit(path, reading, delimiter, where))
+    # A handler of invalid rows is not called for one whose text is undecodable.
+    text = start.decode("utf-8", "surrogatepass").encode("utf-8", "replace")
+    return max(_DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
 
 
-def _fit(path: Path, reading: Reading, delimiter: str, where: str) -> float:
+def _fit(start: bytes, delimiter: str) -> float:
     """Return the number of columns times the share of the first rows with that many cells; 0 for a
     single column."""
-    widths = []
-    with _open(path, reading, where) as file:
-        try:
-            for fields in csv.reader(file, delimiter=delimiter):
-                widths += [len(fields)] if fields else []
-                if len(widths) == _FIRST_ROWS:
-                    break
-        except csv.Error:
-            pass
-        except UnicodeError as error:
-            raise not_text(path, reading, error, where) from error
-    if not widths or widths[0] == 1:
+    wrong = list[int]()
+    try:
+        table = _read(start, delimiter, None, wrong)
+    except pa.ArrowException:
         return 0.0
-    return widths[0] * widths.count(widths[0]) / len(widths)
+    num_rows = min(table.num_rows + len(wrong), _FIRST_ROWS)
+    if table.num_columns == 1 or not num_rows:
+        return 0.0
+    return table.num_columns * (1 - sum(row < _FIRST_ROWS for row in wrong) / num_rows)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())

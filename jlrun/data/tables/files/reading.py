@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyarrow import ArrowException, types
+from pyarrow.parquet import ParquetFile
 
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.delimited import read_delimited
@@ -127,14 +129,8 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
     """Yield the rows of a Parquet file; their places are row numbers from 1.
 
     Raises:
-        UserError: if pyarrow is missing, the file is not Parquet, or a column has nested values.
+        UserError: if the file is not Parquet, or a column has nested values.
     """
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        fix = 'install it with: pip install "jlrun[parquet]"'
-        raise UserError.of(f"{where}.path", f"Parquet files need pyarrow; {fix}") from error
     missing, place = Missing(reading.missing), 1
     try:
         with ParquetFile(path) as file:
@@ -162,8 +158,6 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
 def _values(column: Any) -> list[Any]:
     """Return the values of an array; float32 values as the shortest equal number, as other formats
     write it: 0.1, not 0.10000000149011612."""
-    from pyarrow import types
-
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     values = column.to_pylist()

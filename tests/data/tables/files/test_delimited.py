@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.delimited import LONGEST_CELL
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Reading
 from jlrun.data.tables.files.reading import read_chunks
 from jlrun.errors import UserError
 
@@ -56,8 +57,28 @@ def test_a_tab_in_tsv_and_the_delimiter_that_was_asked_for(tmp_path: Path) -> No
     assert read(path, Reading(delimiter=","))[0] == [(2, "1", "1\t2")]
 
 
+@pytest.mark.parametrize("delimiter", ["§", '"', "", "ab", "\n"])
+def test_a_delimiter_that_pyarrow_does_not_know(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(UserError, match=r"reading\.delimiter: .*expected one ASCII character"):
+        read(written(tmp_path, "a,b\n1,2\n"), Reading(delimiter=delimiter))
+
+
+def test_cells_that_are_too_long(tmp_path: Path) -> None:
+    path = written(tmp_path, f'a,b\n1,"{"é" * LONGEST_CELL}"\n2,{"x" * LONGEST_CELL}y\n3,z\n')
+    rows, bad = read(path)
+    assert [row[:2] for row in rows] == [(2, "1"), (4, "3")]
+    assert [(row.place, row.reason) for row in bad.rows] == [(3, "cell too long")]
+
+
+def test_chunks_are_of_equal_size_whatever_is_read_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b\n" + "1,xy\n" * (2 * ROWS_AT_ONCE + 5))
+    chunks = read_chunks(path, Reading(), BadRows(path), "dataset")
+    assert [len(chunk.places) for chunk in chunks] == [ROWS_AT_ONCE, ROWS_AT_ONCE, 5]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
-    chunks = read_chunks(written(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n"), Reading(), None, "d")  # pyright: ignore
+    path = written(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n")
+    chunks = read_chunks(path, Reading(), BadRows(path), "d")
     assert list(next(chunks).cells) == ["a", "b"]
 
 

@@ -55,7 +55,6 @@ def test_no_json_lines(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     path = tmp_path / "t.parquet"
     table = pd.DataFrame({"a": [1.0, None, 3.5], "b": ["x", "y", None], "c": [[1, 2], [3], []]})
     table.to_parquet(path)
@@ -65,7 +64,6 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_no_parquet(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     path = tmp_path / "t.parquet"
     path.write_bytes(b"PAR1 but not really")
     with pytest.raises(UserError, match="not a readable Parquet file"):

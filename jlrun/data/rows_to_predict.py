@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +15,21 @@ from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.image_files import is_image_name, read_image
 from jlrun.data.reading.texts import tokenize
-from jlrun.data.rows import Rows, TensorRows
+from jlrun.data.rows import NamedRows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.delimited import read_delimited
+from jlrun.data.tables.files.layout import Reading
 from jlrun.data.transforms import fit_length, resize, to_channels
-from jlrun.errors import UserError, did_you_mean
+from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.files.regular import check_regular
 
+_READING = Reading(delimiter=",", missing=("",))
+_ENCODING = re.compile(r"(see|set) (input\.)?reading\.encoding(=[-\w]+|, such as latin-1)?")
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
     "column per modality: paths of images and sounds relative to the table, or text)"
 )
-
-
-@dataclass(frozen=True)
-class NamedRows:
-    """Rows to predict, with their names.
-
-    Attributes:
-        names: a file name or a row number for each row.
-        rows: the inputs as the model takes them, before normalisation.
-    """
-
-    names: tuple[str, ...]
-    rows: Rows
 
 
 def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
@@ -147,33 +138,48 @@ def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:
 
 
 def _table(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            lines, columns = list(reader), reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError.of(str(path), f"not a readable table ({error})") from error
+    columns, places = _columns(path)
     if not any(name in columns for name in specs):
+        found = ", ".join(columns)
         raise UserError.of(
-            str(path), f"needs a column for at least one of: {', '.join(specs)}; found {columns}"
+            str(path), f"needs a column for at least one of: {', '.join(specs)}; found {found}"
         )
-    if not lines:
-        raise UserError.of(str(path), "the table has no rows")
     inputs, present = {}, {}
     for name, spec in specs.items():
-        cells = [(line.get(name) or "").strip() for line in lines]
+        cells = columns.get(name, [""] * len(places))
         read = _cell_reader(path.parent, spec)
         filler = _absent(spec, 1)[0]
         inputs[name] = torch.stack([read(cell) if cell else filler for cell in cells])
         mask = torch.tensor([bool(cell) for cell in cells])
         if not bool(mask.all()):
             present[name] = mask
-    empty = torch.stack([present.get(n, torch.ones(len(lines)).bool()) for n in specs]).any(dim=0)
+    empty = torch.stack([present.get(n, torch.ones(len(places)).bool()) for n in specs]).any(dim=0)
     if not bool(empty.all()):
         row = int((~empty).nonzero()[0, 0])
-        raise UserError.of(f"{path}: row {row + 1}", "has none of the model's modalities")
-    names = tuple(str(i) for i in range(len(lines)))
+        raise UserError.of(f"{path}: line {places[row]}", "has none of the model's modalities")
+    names = tuple(str(i) for i in range(len(places)))
     return NamedRows(names, TensorRows(inputs, {}, present))
+
+
+def _columns(path: Path) -> tuple[dict[str, list[str]], list[int]]:
+    """Return the cells of each column of a CSV file, and the line of each row."""
+    bad, columns, places = BadRows(path), dict[str, list[str]](), list[int]()
+    try:
+        for chunk in read_delimited(path, _READING, bad, "input"):
+            places += chunk.places
+            for name, cells in chunk.cells.items():
+                columns.setdefault(name, []).extend(cells)
+    except UserError as error:
+        raise UserError([_without_options(problem) for problem in error.problems]) from error
+    if bad.num_rows:
+        raise UserError([_without_options(problem) for problem in bad.problems()])
+    return columns, places
+
+
+def _without_options(problem: Problem) -> Problem:
+    """Return a problem of a table without the options of a data set that could solve it."""
+    message = _ENCODING.sub("save it as UTF-8", problem.message)
+    return Problem("--input" if problem.where == "input.path" else problem.where, message)
 
 
 def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:

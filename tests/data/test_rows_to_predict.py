@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jlrun.data.reading.inputs import read_inputs
+from jlrun.data.rows_to_predict import read_inputs
 from jlrun.data.specs import AudioSpec, ImageSpec, TextSpec
 from jlrun.errors import UserError
 
@@ -89,6 +89,8 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
     (folder / "missing.csv").write_text("image\nnowhere.png\n")
     (folder / "norows.csv").write_text("image\n")
     (folder / "blank.csv").write_text("image,text\n,\n")
+    (folder / "ragged.csv").write_text('image,text\na.png,"one\ntwo"\na.png,x,y\n')
+    (folder / "latin.csv").write_bytes(b"image,text\na.png,caf\xe9\n")
     (folder / "rows.docx").write_bytes(b"")
     (folder / "noise.wav").write_bytes(b"RIFF but no more")
     (folder / "noise.csv").write_text("audio\nnoise.wav\n")
@@ -104,8 +106,10 @@ def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
         "lengths": (folder / "lengths.npz", ALL, "same number of rows"),
         "columns": (folder / "columns.csv", image, "needs a column"),
         "missing file": (folder / "missing.csv", image, "nowhere.png"),
-        "no rows": (folder / "norows.csv", image, "has no rows"),
-        "a row of nothing": (folder / "blank.csv", ALL, "row 1"),
+        "no rows": (folder / "norows.csv", image, "a header and no rows"),
+        "ragged": (folder / "ragged.csv", ALL, "line 4: 3 cells, and the header has 2"),
+        "latin": (folder / "latin.csv", ALL, "line 2: byte 0xe9; save it as UTF-8"),
+        "a row of nothing": (folder / "blank.csv", ALL, "line 2"),
         "format": (folder / "rows.docx", image, "is not an image"),
         "no sound": (folder / "noise.csv", ALL, "noise.wav: not a readable sound file"),
         "images for several": (folder, ALL, "give a .npz or .csv"),
