@@ -41,7 +41,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.weightings import GradientWeighting
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner

@@ -15,7 +15,7 @@ from jlrun.config.messages import problems_of
 from jlrun.config.signatures import coerced, read_signature
 from jlrun.data.splits import Subset
 from jlrun.errors import Problem, UserError
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 
 
 def check_subsets(config: Mapping[str, Any]) -> list[Problem]:

@@ -70,3 +70,8 @@ def ramp(name: RampName) -> Ramp:
         "sigmoid": Sigmoid(),
     }
     return made[name]
+
+
+def annealed(progress: float, share: float, factor: float) -> float:
+    """Return 1 in the first ``share`` of the phase, and ``factor`` after it."""
+    return 1.0 if progress < share else factor

@@ -22,7 +22,7 @@ from jlrun.errors import UserError
 from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import PretrainedInit
-from jlrun.objective.terms.self_supervised.samples import sample_row
+from jlrun.objective.terms.self_supervised.rows import sample_row
 from jlrun.runs.building import body_blocks, make_engine, make_model
 from jlrun.runs.datasets import (
     also_carried,

@@ -14,7 +14,7 @@ from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.reporting.task_relations import read_relations
 from jlrun.reporting.task_relations_text import summarise
 from jlrun.runs.assembly import assemble

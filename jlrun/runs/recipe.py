@@ -19,7 +19,7 @@ from jlrun.objective.ramps import ramp
 from jlrun.objective.terms.base import Term
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.teacher import Teacher
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.runs.saved_model import load_teacher, read_specs
 from jlrun.training.averaging import NoAverage, WeightAverage
 from jlrun.training.plan import Recipe

@@ -10,7 +10,7 @@ from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.sampling import All, Alone, Sampling
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.supervised import supervised_fit

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.base import Need, Term
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Recipe
 

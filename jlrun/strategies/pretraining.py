@@ -13,7 +13,7 @@ from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.evaluation.selectors import ByRepresentation
 from jlrun.objective.terms.cross_modal import CrossModal
 from jlrun.objective.weightings import Equal
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
 
 SELF_SUPERVISED = "self_supervised"

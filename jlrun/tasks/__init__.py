@@ -5,12 +5,9 @@ Heads yield logits of shape ``(B, num_outputs)``; those of dense tasks, maps
 """
 
 from jlrun.tasks.base import SMALLER_IS_BETTER, Task, TaskSpec
-from jlrun.tasks.classification import Binary, Multiclass, classification_metrics
-from jlrun.tasks.depth import Depth
-from jlrun.tasks.multilabel import Multilabel
+from jlrun.tasks.classification import Binary, Multiclass, Multilabel, classification_metrics
+from jlrun.tasks.dense import Depth, Segmentation, SurfaceNormals
 from jlrun.tasks.regression import Regression
-from jlrun.tasks.segmentation import Segmentation
-from jlrun.tasks.surface_normals import SurfaceNormals
 
 __all__ = [
     "SMALLER_IS_BETTER",

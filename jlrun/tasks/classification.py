@@ -1,4 +1,4 @@
-"""Classification: tasks with exclusive classes."""
+"""Classification: exclusive classes, and labels that may occur together."""
 
 from __future__ import annotations
 
@@ -104,6 +104,15 @@ def classification_metrics(num_classes: int) -> dict[str, Metric]:
     return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
 
 
+def class_log_probabilities(task: Task, logits: Tensor) -> Tensor:
+    """Return log p ``(B, C)``, float32 at least, of a `Multiclass` or `Binary` task (C = 2)."""
+    z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if isinstance(task, Multiclass):
+        return z.log_softmax(dim=1)
+    assert isinstance(task, Binary)
+    return F.logsigmoid(z.new_tensor([[-1.0, 1.0]]) * z[:, :1])
+
+
 def class_log_odds(logits: Tensor) -> Tensor:
     """Return z_k − log Σ_{j≠k} exp(z_j) of logits z ``(B, C)``, infinite for a single class.
 
@@ -125,3 +134,44 @@ def _outside(targets: Tensor, num_classes: int) -> str:
         f"{len(wrong)} labels are outside 0..{num_classes - 1}, for example {int(wrong[0])} "
         f"at row {int((targets == wrong[0]).nonzero()[0, 0])}"
     )
+
+
+class Multilabel(Task):
+    """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``.
+
+    Args:
+        metric: primary metric, for selection and Δm; None: macro F1.
+    """
+
+    primary = "macro_f1"
+
+    def __init__(
+        self, metric: Literal["accuracy", "macro_f1", "weighted_f1", "auroc"] | None = None
+    ) -> None:
+        self.prefer(metric)
+
+    def num_outputs(self, classes: tuple[str, ...]) -> int:
+        return len(classes)
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        check_row_logits(logits)
+        return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def log_odds(self, logits: Tensor) -> Tensor | None:
+        return logits
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        return (probabilities > 0.5).float()
+
+    def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
+        from jlrun.tasks.metrics.kept import LabelAUROC, LabelScores
+
+        return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
+
+    def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
+        if targets.ndim != 2 or targets.shape[1] != len(classes):
+            return f"expected {len(classes)} labels per row, found shape {tuple(targets.shape)}"
+        return "" if ((targets == 0) | (targets == 1)).all() else "labels must be 0 or 1"

@@ -18,7 +18,7 @@ from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoder_gradients import EncoderGradients
-from jlrun.objective.task_loss import objective_loss
+from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
 from jlrun.training.plan import Phase

@@ -18,8 +18,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import Constant, Ramp
 from jlrun.objective.terms.base import TARGET, Need, Term
-from jlrun.objective.weightings.base import Weighting
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions, Weighting
 from jlrun.tasks import TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import Average, NoAverage

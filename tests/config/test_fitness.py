@@ -8,7 +8,7 @@ from jlrun.config.fitness import unfit
 from jlrun.config.slots import FUSION, TERM, WEIGHTING
 from jlrun.config.trust import also_trusting
 from jlrun.objective.terms import StepView, Term
-from jlrun.objective.terms.l2 import L2
+from jlrun.objective.terms.weight_penalties import L2
 from jlrun.objective.weightings import GramianWeighting
 
 

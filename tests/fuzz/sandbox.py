@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tests.fuzz.cases import Case
 
@@ -96,7 +96,7 @@ def _child(case: Case, folder: Path, log: Path, prepare: Callable[[], None]) -> 
         sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process
         os.chdir(folder)
         os.environ["HOME"] = os.environ["JLRUN_CACHE"] = str(folder / "home")
-        socket.socket.connect = _no_network  # type: ignore[method-assign]
+        _without_network()
         prepare()
         case.prepare(folder)
         _limit()
@@ -111,8 +111,17 @@ def _child(case: Case, folder: Path, log: Path, prepare: Callable[[], None]) -> 
         os._exit(code)
 
 
-def _no_network(*_: object) -> NoReturn:
-    raise OSError("the network is not reachable")
+def _without_network() -> None:
+    """Refuse connections to other machines; workers of a data loader hand tensors over a socket
+    of this one."""
+    connect = socket.socket.connect
+
+    def local_only(one: socket.socket, address: Any) -> None:
+        if one.family != socket.AF_UNIX:
+            raise OSError("the network is not reachable")
+        connect(one, address)
+
+    socket.socket.connect = local_only  # type: ignore[method-assign]
 
 
 def _limit() -> None:

@@ -17,7 +17,7 @@ from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, predictor
 from jlrun.objective.weightings import GradientWeighting
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import Multiclass, Regression, TaskSpec
 from jlrun.tasks.objective import Objective

@@ -26,7 +26,7 @@ from jlrun.objective.weightings import (
     TaskGradients,
     Weighting,
 )
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.passes import num_samples, passes_of

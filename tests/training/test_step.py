@@ -11,7 +11,7 @@ from jlrun.engine import Engine
 from jlrun.objective.terms import L2, Term
 from jlrun.objective.terms.base import StepView
 from jlrun.objective.weightings import Equal, PCGrad, Uncertainty, Weighting
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.forward import objective_loss
 from jlrun.training.learner import build_learner
 from jlrun.training.parameter_rules import body_and_head

@@ -19,7 +19,7 @@ from jlrun.data.reading.arrays import ArrayFileError, load_array
 from jlrun.data.rows import FileRows, deferred_column
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
-from jlrun.tasks.segmentation import wrong_labels
+from jlrun.tasks.dense import wrong_labels
 
 # Those of ImageNet, which has natural images too: measuring would read all files before each run.
 MEAN = (0.485, 0.456, 0.406)

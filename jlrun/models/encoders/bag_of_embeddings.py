@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from jlrun.data.specs import TextSpec
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import PADDING, masked_mean, padding_of
+from jlrun.models.encoders.base import PADDING, Encoder, Tokens, masked_mean, padding_of
 from jlrun.ranges import Fraction, PositiveInt
 
 

@@ -9,8 +9,7 @@ from math import ceil, prod
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders.base import Encoder, Stage, Tokens
-from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
+from jlrun.models.encoders.base import Encoder, Stage, Tokens, maps_of_tokens, tokens_of_maps
 from jlrun.models.module_state import running_statistics
 from jlrun.ranges import Fraction, PositiveInt
 

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders.architectures import build_features
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.pretrained import load_pretrained
-from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
-from jlrun.models.encoders.torchvision_model import renormalise
+from jlrun.models.encoders.base import Encoder, Tokens, maps_of_tokens, tokens_of_maps
+from jlrun.models.encoders.pretrained import load_pretrained, published_moments, renormalise
 from jlrun.models.module_state import running_statistics
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ class DilatedResNet(Encoder):
         scale, shift = torch.ones(3), torch.zeros(3)
         if weights is not None:
             load_pretrained(self.network, name, weights)
-            scale, shift = renormalise(name, spec)
+            scale, shift = renormalise(spec, *published_moments(name))
         self.register_buffer("scale", scale[:, None, None])
         self.register_buffer("shift", shift[:, None, None])
         _dilate(self.network.layer3, 2)

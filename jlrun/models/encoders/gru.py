@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.specs import SeriesSpec
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import read_steps
+from jlrun.models.encoders.base import Encoder, Tokens, read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 

@@ -1,6 +1,6 @@
 """Text encoders of Hugging Face's transformers."""
 
-# B rows, L subwords of a text, D width
+# B rows, T token ids of a text, L subwords of a text with special ones, D width
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer
+from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer, special_tokens
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import masked_mean
-from jlrun.models.encoders.subword_ids import SubwordIds
+from jlrun.models.encoders.base import Encoder, Tokens, masked_mean
 
 WHERE = "backbone.text"
+NONE = -1  # in the place of a subword: padding
 
 
 class HuggingFace(Encoder):
     """Model of transformers' ``AutoModel``, from a local folder or by its name.
 
-    A data set whose texts are in subwords of the same tokenizer is read as the model was trained;
-    words of another vocabulary are spelt in its subwords, without the words that the vocabulary
-    lacks. Only safetensors are loaded, and no code from a model repository is run. Of models that
-    also decode, the encoder is taken.
+    The texts of the data set must be in subwords of the model's tokenizer, so that they are read as
+    in its training. Only safetensors are loaded, and no code from a model repository is run. Of
+    models that also decode, the encoder is taken.
 
     Args:
         spec: token ids ``(T,)``.
@@ -37,8 +35,8 @@ class HuggingFace(Encoder):
         frozen: whether the model stays as it is: its parameters do not train, nothing is dropped.
 
     Raises:
-        UserError: if transformers is not installed, the model can't be had, or the texts are in
-            subwords of another tokenizer.
+        UserError: if transformers is not installed, the model can't be had, or the texts are not
+            in subwords of its tokenizer.
     """
 
     def __init__(
@@ -51,10 +49,11 @@ class HuggingFace(Encoder):
     ) -> None:
         super().__init__()
         tokenizer = load_tokenizer(name, f"{WHERE}.name")
+        _check_subwords(spec, tokenizer, name)
         self.network: Any = _load(name, fresh=weights is None)
         config = self.network.config
         limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", 2**20))
-        self.ids = SubwordIds(spec, tokenizer, limit, WHERE)
+        self.ids = SubwordIds(spec, tokenizer, limit)
         self.out_features = int(config.hidden_size)
         self.pooling = pool
         self.frozen = frozen
@@ -79,6 +78,79 @@ class HuggingFace(Encoder):
         if self.frozen:
             self.network.eval()
         return self
+
+
+class SubwordIds(nn.Module):
+    """Token ids of a data set as ids of the model's tokenizer, with the special ones around a text.
+
+    Args:
+        spec: of the texts, in subwords of the tokenizer.
+        tokenizer: of the model.
+        limit: largest number of subwords of a text with the special ones; longer texts are cut.
+    """
+
+    table: Tensor
+    before: Tensor
+    after: Tensor
+
+    def __init__(self, spec: TextSpec, tokenizer: Any, limit: int) -> None:
+        super().__init__()
+        before, after = special_tokens(tokenizer)
+        known = tokenizer.get_vocab()
+        ids = {"table": [NONE, _unknown(tokenizer), *(known[token] for token in spec.vocabulary)]}
+        for name, values in {**ids, "before": before, "after": after}.items():
+            # Not in checkpoints: they follow from the spec and the tokenizer.
+            found = torch.tensor(values, dtype=torch.long)
+            self.register_buffer(name, found, persistent=False)
+        self.filler = tokenizer.pad_token_id or 0
+        self.room = max(1, limit - len(before) - len(after))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ids ``(B, L)`` of token ids ``(B, T)``, and which are padding: Bool ``(B, L)``.
+
+        L is that of the longest text of the batch.
+        """
+        body = self.table[x[:, : self.room]]
+        parts = (self.before.expand(len(x), -1), body, self.after.expand(len(x), -1))
+        ids = _padded_at_the_end(torch.cat(parts, dim=1))
+        padding = ids == NONE
+        padding[:, 0] = False  # a text without tokens, of a tokenizer without special ones
+        return ids.masked_fill(ids == NONE, self.filler), padding
+
+
+def _padded_at_the_end(ids: Tensor) -> Tensor:
+    """Return ids ``(B, L)`` with `NONE` moved to the end, and cut to the longest."""
+    absent = ids == NONE
+    order = absent.int().argsort(dim=1, stable=True)
+    longest = max(1, int((~absent).sum(dim=1).max()))
+    return ids.gather(1, order)[:, :longest]
+
+
+def _unknown(tokenizer: Any) -> int:
+    known = (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id, 0)
+    return next(i for i in known if i is not None)
+
+
+def _check_subwords(spec: TextSpec, tokenizer: Any, name: str) -> None:
+    """Check that texts are in subwords of the model's tokenizer.
+
+    Raises:
+        UserError: if they are words, characters, or subwords of another tokenizer.
+    """
+    known = tokenizer.get_vocab()
+    foreign = next((token for token in spec.vocabulary if token not in known), None)
+    if spec.unit == "subword" and foreign is None:
+        return
+    found = (
+        f"subwords of '{spec.tokenizer}', which its tokenizer does not have ('{foreign}')"
+        if spec.unit == "subword"
+        else f"{spec.unit}s of the data set's own vocabulary, without the rest of the text"
+    )
+    raise UserError.of(
+        f"{WHERE}.name",
+        f"'{name}' knows texts only in subwords of its own tokenizer, but these are {found}; set "
+        f"dataset.text.tokenizer={name} (dataset=table), or choose backbone/text=text_transformer",
+    )
 
 
 def _load(name: str, fresh: bool) -> nn.Module:

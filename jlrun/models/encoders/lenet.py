@@ -8,9 +8,8 @@ from math import ceil, prod
 from torch import Tensor, nn
 
 from jlrun.data.specs import ImageSpec
-from jlrun.models.encoders.base import Encoder, Stage, Tokens
+from jlrun.models.encoders.base import Encoder, Stage, Tokens, maps_of_tokens, tokens_of_maps
 from jlrun.models.encoders.cnn import MAX_POSITIONS, average_down, convolution_stages
-from jlrun.models.encoders.sequences import maps_of_tokens, tokens_of_maps
 from jlrun.ranges import Fraction, PositiveInt
 
 SMALLEST_UNPADDED = 16

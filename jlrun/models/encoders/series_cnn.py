@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.data.specs import SeriesSpec
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import masked_max, masked_mean, read_steps
+from jlrun.models.encoders.base import Encoder, Tokens, masked_max, masked_mean, read_steps
 from jlrun.ranges import Fraction, PositiveInt
 
 

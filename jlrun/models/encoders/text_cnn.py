@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.data.specs import TextSpec
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import PADDING, masked_max, padding_of
+from jlrun.models.encoders.base import PADDING, Encoder, Tokens, masked_max, padding_of
 from jlrun.ranges import Fraction, PositiveInt
 
 

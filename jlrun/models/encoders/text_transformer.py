@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.specs import TextSpec
-from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.sequences import PADDING, masked_mean, padding_of
+from jlrun.models.encoders.base import PADDING, Encoder, Tokens, masked_mean, padding_of
 from jlrun.models.encoders.transformer import LAYER_NORM_EPS, Block, check_heads
 from jlrun.ranges import Fraction, PositiveInt
 

@@ -14,8 +14,7 @@ from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError, did_you_mean
 from jlrun.extras import import_extra
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.colour_input import ColourInput
-from jlrun.models.encoders.pretrained import load_file
+from jlrun.models.encoders.pretrained import ColourInput, load_file
 from jlrun.models.module_state import running_statistics
 from jlrun.models.weight_files import LoadReport
 from jlrun.models.weight_files.reading import first_line

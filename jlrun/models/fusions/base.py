@@ -1,12 +1,14 @@
-"""Base classes of fusions."""
+"""Base classes of fusions, the presence of modalities in a row, and no fusion."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
+from jlrun.errors import UserError
 from jlrun.models.encoders.base import Tokens
 
 
@@ -57,3 +59,58 @@ class TokenFusion(Fusion, ABC):
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
         """Return the representation ``(B, D)`` where each modality has one token, ``(B, W_m)``."""
         return self.attend({m: Tokens(x[:, None]) for m, x in features.items()}, present)
+
+
+def require_several(name: str, features: Mapping[str, int]) -> None:
+    """Check that there are at least two modalities.
+
+    Raises:
+        UserError: if there are fewer than two modalities.
+    """
+    if len(features) < 2:
+        found = f"only '{next(iter(features))}'" if features else "no modality"
+        raise UserError.of(
+            "fusion",
+            f"'{name}' fuses two modalities or more, but the run has {found}. "
+            "Set fusion=none, or choose a data set with more modalities.",
+        )
+
+
+def presence(features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    """Return the present modalities of each row, Bool ``(B, M)``, in the order of ``features``."""
+    columns = [
+        present[modality] if modality in present else x.new_ones(len(x), dtype=torch.bool)
+        for modality, x in features.items()
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def zero_absent(x: Tensor, mask: Tensor) -> Tensor:
+    """Return ``x`` ``(B, D)`` with zeros in the rows where ``mask``, Bool ``(B,)``, is false."""
+    return x.masked_fill(~mask[:, None], 0.0)
+
+
+class Single(Fusion):
+    """Identity on the features ``(B, D)`` of the only modality.
+
+    Args:
+        features: the modality's name and width D.
+
+    Raises:
+        UserError: if there is not exactly one modality.
+    """
+
+    def __init__(self, features: Mapping[str, int]) -> None:
+        super().__init__()
+        if len(features) != 1:
+            names = ", ".join(features) or "none"
+            first = next(iter(features), "image")
+            raise UserError.of(
+                "fusion",
+                f"'none' takes exactly one modality, but the run has {len(features)}: {names}. "
+                f"Set fusion=gated, or keep one: modalities=[{first}].",
+            )
+        ((self.modality, self.out_features),) = features.items()
+
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        return features[self.modality]

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from jlrun.models.encoders.base import Tokens
 from jlrun.models.encoders.transformer import Block, check_heads
-from jlrun.models.fusions.attention import learned_tokens
-from jlrun.models.fusions.base import TokenFusion
-from jlrun.models.fusions.presence import require_several
-from jlrun.models.fusions.token_embedding import TokenEmbedding, TokenSequence
+from jlrun.models.fusions.attention import TokenEmbedding, TokenSequence, learned_tokens
+from jlrun.models.fusions.base import TokenFusion, require_several
 from jlrun.ranges import Fraction, PositiveInt
 
 

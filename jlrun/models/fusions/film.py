@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError, did_you_mean
-from jlrun.models.fusions.base import Fusion
-from jlrun.models.fusions.presence import presence, require_several, zero_absent
+from jlrun.models.fusions.base import Fusion, presence, require_several, zero_absent
 from jlrun.ranges import Fraction, PositiveInt
 
 

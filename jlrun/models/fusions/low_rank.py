@@ -9,8 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from jlrun.models.fusions.base import Fusion
-from jlrun.models.fusions.presence import presence, require_several
+from jlrun.models.fusions.base import Fusion, presence, require_several
 from jlrun.ranges import Fraction, PositiveInt
 
 

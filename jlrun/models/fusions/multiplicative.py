@@ -10,8 +10,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from jlrun.models.fusions.base import Fusion
-from jlrun.models.fusions.presence import presence, require_several, zero_absent
+from jlrun.models.fusions.base import Fusion, presence, require_several, zero_absent
 from jlrun.ranges import Fraction, PositiveInt
 
 

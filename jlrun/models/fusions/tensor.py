@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError
-from jlrun.models.fusions.base import Fusion
-from jlrun.models.fusions.presence import presence, require_several, zero_absent
+from jlrun.models.fusions.base import Fusion, presence, require_several, zero_absent
 from jlrun.ranges import Fraction
 
 MAX_MODALITIES = 3

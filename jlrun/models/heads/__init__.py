@@ -1,9 +1,7 @@
 """Heads: the fused features to one task's logits."""
 
 from jlrun.models.heads.aspp import ASPP
-from jlrun.models.heads.cosine import Cosine
 from jlrun.models.heads.embedding import Embedding
-from jlrun.models.heads.linear import Linear
-from jlrun.models.heads.mlp import MLP
+from jlrun.models.heads.vectors import MLP, Cosine, Linear
 
 __all__ = ["ASPP", "MLP", "Cosine", "Embedding", "Linear"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from jlrun.models.heads.shapes import check_maps
+from jlrun.errors import UserError
 from jlrun.models.module_state import running_statistics
 from jlrun.ranges import Fraction, PositiveInt
 
@@ -62,3 +62,17 @@ class ASPP(nn.Module):
         single_pixel = features.shape[2:].numel() == 1
         with running_statistics(self if single_pixel else self.pyramid.convs[-1]):
             return self.output(self.pyramid(features))
+
+
+def check_maps(features: Tensor) -> None:
+    """Check that features are maps ``(B, C, h, w)``.
+
+    Raises:
+        UserError: if they are vectors, as other encoders than those of dense tasks yield them.
+    """
+    if features.ndim != 4:
+        raise UserError.of(
+            "heads",
+            f"aspp reads maps, but the backbone yields a vector of {features.shape[-1]} for each "
+            "row. Use backbone/image=dilated_resnet for dense tasks, or heads=linear for others",
+        )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from jlrun.errors import UserError
 from jlrun.models.class_vectors import Normalization, check_distinct, class_vectors, normalized
-from jlrun.models.heads.shapes import check_vectors
+from jlrun.models.heads.vectors import check_vectors
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 WHERE = "heads.attributes"

@@ -1,9 +1,15 @@
 """Sharing: the parts of a model that tasks share."""
 
-from jlrun.models.sharing.base import Cut, FeatureSharing, Representation, Sharing, TrunkSharing
+from jlrun.models.sharing.base import (
+    Cut,
+    FeatureSharing,
+    Hard,
+    Representation,
+    Sharing,
+    TrunkSharing,
+)
 from jlrun.models.sharing.cross_stitch import CrossStitch
 from jlrun.models.sharing.dselect_k import DSelectK
-from jlrun.models.sharing.hard import Hard
 from jlrun.models.sharing.ltb import LTB
 from jlrun.models.sharing.mixstyle import MixStyle
 from jlrun.models.sharing.mmoe import MMoE

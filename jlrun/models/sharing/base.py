@@ -1,4 +1,4 @@
-"""Base classes of sharing architectures: from a batch to the inputs of the heads."""
+"""Base classes of sharing architectures, from a batch to the heads, and hard sharing."""
 
 from __future__ import annotations
 
@@ -153,3 +153,21 @@ class TrunkSharing(Sharing, ABC):
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.stack(tuple(tensors)).mean(dim=0)
+
+
+class Hard(FeatureSharing):
+    """All heads see the same features.
+
+    Caruana, "Multitask Learning", Machine Learning 28, 1997.
+    """
+
+    def distribute(self, fused: Tensor, tasks: Collection[str]) -> Mapping[str, Tensor]:
+        return dict.fromkeys(tasks, fused)
+
+    def cut(self, fused: Tensor, tasks: Collection[str]) -> Cut:
+        # A leaf for each task: one backward pass of the sum then yields all task gradients.
+        leaves = {task: fused.detach().requires_grad_() for task in tasks}
+        return Cut(leaves, leaves)
+
+    def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
+        return self.trunk.fusion.build_head(make_head)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.sharing.base import FeatureSharing, MakeTrunk
-from jlrun.models.sharing.experts import Experts, mix, summary
+from jlrun.models.sharing.mmoe import Experts, mix, summary
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 # n experts, k selectors of one expert each, m = ⌈log2 n⌉ bits of an expert's number,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.sharing.base import FeatureSharing, MakeTrunk
-from jlrun.models.sharing.experts import Experts, Gate, mix
+from jlrun.models.sharing.mmoe import Experts, Gate, mix
 from jlrun.ranges import PositiveInt
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.models.joint_model import JointModel, Outputs, widths
-from jlrun.objective.balance.rows import num_usable
+from jlrun.objective.labelled_rows import num_usable
 from jlrun.objective.weightings.base import Weighting
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from jlrun.objective.balance.base import (
     MicroBatchView,
     StepDone,
 )
-from jlrun.objective.balance.rows import num_usable
 from jlrun.objective.balance.unimodal import UnimodalHeads, loss_readings
-from jlrun.objective.task_loss import objective_loss
+from jlrun.objective.labelled_rows import num_usable, objective_loss
 from jlrun.ranges import PositiveInt, ProperShare
 
 # A loss that did not overfit at all would have all the weight, by whatever little it improved.

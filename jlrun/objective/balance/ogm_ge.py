@@ -14,14 +14,16 @@ from jlrun.models.fusions.late import LateHead
 from jlrun.models.joint_model import JointModel, encoder_parameters, widths
 from jlrun.models.sharing import Hard
 from jlrun.objective.balance.base import Balance, BalanceStart, Measured, MicroBatchView, StepDone
-from jlrun.objective.balance.rows import usable
-from jlrun.objective.balance.scores import has_classes, require_classes, right_probability
 from jlrun.objective.balance.unimodal import (
     UnimodalHeads,
     check_no_dense_tasks,
     coefficient_readings,
+    has_classes,
     loss_readings,
+    require_classes,
+    right_probability,
 )
+from jlrun.objective.labelled_rows import usable
 from jlrun.ranges import NonNegativeFloat
 
 

@@ -1,4 +1,4 @@
-"""A linear head for each modality and objective, on the features of the modality alone."""
+"""Predictions of a modality alone: linear heads, their losses, the probability they give."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.balance.base import TAG, BalanceStart, MicroBatchView
-from jlrun.objective.balance.rows import narrowed
-from jlrun.objective.task_loss import objective_loss
+from jlrun.objective.labelled_rows import narrowed, objective_loss
+from jlrun.tasks import Binary, Multiclass, Multilabel, Task
 
 if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
@@ -115,3 +115,37 @@ def loss_readings(
 def coefficient_readings(coefficients: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:
     """Return tag -> coefficient of each modality, of ``(M,)``."""
     return {f"{TAG}{m}": coefficients[i] for i, m in enumerate(modalities)}
+
+
+def has_classes(task: Task) -> bool:
+    """Whether a task predicts class probabilities; regression does not."""
+    return isinstance(task, Multiclass | Binary | Multilabel)
+
+
+def require_classes(objectives: Sequence[Objective], method: str) -> None:
+    """Check that some task has classes.
+
+    Raises:
+        UserError: if none has.
+    """
+    if not any(has_classes(objective.spec.task) for objective in objectives):
+        names = ", ".join(objective.spec.name for objective in objectives)
+        raise UserError.of(
+            "balance",
+            f"{method} compares modalities by the probability of the right class, and {names} "
+            "has no classes; use balance=uniform, mmpareto or gradient_blend",
+        )
+
+
+def right_probability(task: Task, logits: Tensor, target: Tensor) -> Tensor:
+    """Return the probability of the right answer, ``(B,)``; the mean over the labels of several.
+
+    Args:
+        task: one that `has_classes`.
+        logits: ``(B, outputs)``.
+        target: in the task's format.
+    """
+    probabilities = task.probabilities(logits)
+    if isinstance(task, Multilabel):
+        return torch.where(target > 0.5, probabilities, 1 - probabilities).mean(dim=1)
+    return probabilities.gather(1, target.long()[:, None])[:, 0]

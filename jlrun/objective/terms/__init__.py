@@ -1,13 +1,9 @@
 """Terms: everything the objective adds to the task losses."""
 
 from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.confidence import Confidence
-from jlrun.objective.terms.feature_l2 import FeatureL2
-from jlrun.objective.terms.group_lasso import GroupLasso
-from jlrun.objective.terms.l1 import L1
-from jlrun.objective.terms.l2 import L2
-from jlrun.objective.terms.orthogonal import Orthogonal
-from jlrun.objective.terms.trace_norm import TraceNorm
+from jlrun.objective.terms.head_penalties import GroupLasso, TraceNorm
+from jlrun.objective.terms.output_penalties import Confidence, FeatureL2
+from jlrun.objective.terms.weight_penalties import L1, L2, Orthogonal
 
 __all__ = [
     "L1",

@@ -1,20 +1,23 @@
-"""Base class of extra loss terms, and the views of phases and steps that they get."""
+"""Base class of extra loss terms, what they see of phases and steps, and sums of their parts."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.errors import UserError, did_you_mean
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Task, TaskSpec
 
 if TYPE_CHECKING:
     from jlrun.data.streams import Stream
+
 
 TARGET = "target"  # the stream of the target; all others of a phase are sources
 
@@ -55,6 +58,15 @@ class StepView:
     def sources(self) -> tuple[str, ...]:
         """Streams other than the target, of those with outputs."""
         return tuple(name for name in self.outputs if name != TARGET)
+
+    @property
+    def labelled_sources(self) -> Mapping[str, Mapping[str, str]]:
+        """Head -> source stream -> target column, of the sources in the step."""
+        found: dict[str, dict[str, str]] = {}
+        for stream in self.sources:
+            for head, column in self.columns.get(stream, {}).items():
+                found.setdefault(head, {})[stream] = column
+        return found
 
 
 @dataclass(frozen=True)
@@ -154,3 +166,38 @@ class Term(nn.Module, ABC):
 
         What it changes in the model's buffers is scored and saved.
         """
+
+
+def check_heads(model: nn.Module, heads: Sequence[str] | None) -> None:
+    """Check that the model has the named heads.
+
+    Raises:
+        UserError: if it lacks one.
+    """
+    names = list(cast(JointModel, model).heads)
+    for name in heads or ():
+        if name not in names:
+            raise UserError.of(
+                "terms", f"tasks: the model has no head '{name}'.{did_you_mean(name, names)}"
+            )
+
+
+def total(values: Iterable[Tensor], view: StepView) -> Tensor:
+    """Return the sum of scalars; a zero on the step's device if there are none."""
+    scalars = list(values)
+    return torch.stack(scalars).sum() if scalars else no_loss(view)
+
+
+def no_loss(view: StepView) -> Tensor:
+    """Return 0 on the step's device, for a term without rows or weights to measure."""
+    return next(view.model.parameters()).new_zeros(())
+
+
+def precise(x: Tensor) -> Tensor:
+    """Return ``x`` in float32 at least: sums of squares and logarithms overflow half precision."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """Return the context in which matrix products of tensors like ``x`` keep their precision."""
+    return torch.autocast(x.device.type, enabled=False)

@@ -13,13 +13,12 @@ from jlrun.objective.weightings.base import (
 from jlrun.objective.weightings.cagrad import CAGrad
 from jlrun.objective.weightings.conflict_free import ConFIG
 from jlrun.objective.weightings.db_mtl import DBMTL
-from jlrun.objective.weightings.dualproj import DualProj
+from jlrun.objective.weightings.dual_cone import DualProj, UPGrad
 from jlrun.objective.weightings.dwa import DWA
 from jlrun.objective.weightings.excess_mtl import ExcessMTL
 from jlrun.objective.weightings.fairgrad import FairGrad
 from jlrun.objective.weightings.famo import FAMO
 from jlrun.objective.weightings.fixed import Equal, Static
-from jlrun.objective.weightings.geometric import Geometric
 from jlrun.objective.weightings.go4align import GO4Align
 from jlrun.objective.weightings.graddrop import GradDrop
 from jlrun.objective.weightings.gradnorm import GradNorm
@@ -27,7 +26,7 @@ from jlrun.objective.weightings.gradvac import GradVac
 from jlrun.objective.weightings.groupdro import GroupDRO
 from jlrun.objective.weightings.imtl import IMTL, IMTLG, IMTLL
 from jlrun.objective.weightings.ldc_mtl import LDCMTL
-from jlrun.objective.weightings.log import Log
+from jlrun.objective.weightings.log_losses import Geometric, Log
 from jlrun.objective.weightings.mgda import MGDA
 from jlrun.objective.weightings.moco import MoCo
 from jlrun.objective.weightings.modo import MoDo
@@ -38,7 +37,6 @@ from jlrun.objective.weightings.sdmgrad import SDMGrad
 from jlrun.objective.weightings.smooth_tchebycheff import STCH
 from jlrun.objective.weightings.torchjd import TorchJD
 from jlrun.objective.weightings.uncertainty import Uncertainty, UncertaintySoft
-from jlrun.objective.weightings.upgrad import UPGrad
 
 __all__ = [
     "DBMTL",

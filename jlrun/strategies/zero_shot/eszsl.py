@@ -16,10 +16,9 @@ from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.models.class_vectors import Normalization
 from jlrun.models.heads.embedding import described
-from jlrun.models.heads.shapes import check_vectors
+from jlrun.models.heads.vectors import check_vectors
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import no_loss
+from jlrun.objective.terms.base import PhaseStart, StepView, Term, no_loss
 from jlrun.ranges import PositiveInt
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.methods import ESZSL

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.objective.terms.totals import precise
+from jlrun.objective.terms.base import precise
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 
 

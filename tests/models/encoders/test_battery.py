@@ -15,7 +15,7 @@ from jlrun.config.slots import ENCODER
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.models.encoders import DilatedResNet
 from jlrun.models.encoders.base import Encoder, Tokens
-from tests.models.encoders.tiny_bert import tiny_bert
+from tests.models.encoders.tiny_bert import SUBWORDS, tiny_bert
 
 CONF = Path(__file__).parents[3] / "conf" / "backbone"
 # Slow for their size; the others stand for them when only fast tests run.
@@ -53,6 +53,8 @@ def make(modality: str, option: str, spec: Spec) -> Encoder:
         folder = Path(tempfile.mkdtemp())
         tiny_bert(folder)
         config["backbone"]["text"]["name"] = str(folder)
+        # Its texts are in subwords of its own tokenizer.
+        spec = TextSpec(tuple(SUBWORDS[2:]), 1, "subword", str(folder))
     return build(config["backbone"][modality], ENCODER, spec)
 
 

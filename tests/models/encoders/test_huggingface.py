@@ -44,31 +44,20 @@ def test_subwords_give_what_transformers_gives(tmp_path: Path, pool: str) -> Non
     torch.testing.assert_close(found, wanted)
 
 
-def test_words_are_spelt_in_subwords(tmp_path: Path) -> None:
-    model = tiny_bert(tmp_path)
-    spec = fit_text_spec(TEXTS, "token", min_count=1)
-    encoder = HuggingFace(spec, str(tmp_path), pool="cls").eval()
-    wanted = torch.stack([row[0] for row in expected(tmp_path, model)])
-    torch.testing.assert_close(encoder(tokenize(TEXTS, spec)), wanted)
-    ids, padding = encoder.ids(tokenize(["unhappy dog"], spec))
-    # a word outside the vocabulary is the unknown token
-    assert [SUBWORDS[i] for i in ids[0]] == ["[CLS]", "un", "##happy", "[UNK]", "[SEP]"]
-    assert not padding.any()
-
-
 def test_long_texts_are_cut_with_their_end_kept(tmp_path: Path) -> None:
     tiny_bert(tmp_path, max_position_embeddings=5)
-    spec = TextSpec(("cats", "a"), 6, "token")
+    spec = fit_text_spec(TEXTS, str(tmp_path))
     encoder = HuggingFace(spec, str(tmp_path))
-    ids, _ = encoder.ids(torch.tensor([[2, 2, 2, 3, 3, 3], [3, 0, 0, 0, 0, 0]]))
+    ids, padding = encoder.ids(tokenize(["cats cats, cats", "a dog", "a"], spec))
     assert [SUBWORDS[i] for i in ids[0]] == ["[CLS]", "cat", "##s", "cat", "[SEP]"]
-    assert [SUBWORDS[i] for i in ids[1]] == ["[CLS]", "a", "[SEP]", "[PAD]", "[PAD]"]
+    assert [SUBWORDS[i] for i in ids[1]] == ["[CLS]", "a", "[UNK]", "[SEP]", "[PAD]"]
+    assert padding.sum(dim=1).tolist() == [0, 1, 2]
     assert encoder(torch.ones(2, 6, dtype=torch.long)).isfinite().all()
 
 
 def test_frozen_stays_as_it_is(tmp_path: Path) -> None:
     tiny_bert(tmp_path)
-    spec = TextSpec(("cat",), 2, "token")
+    spec = TextSpec(("cat",), 2, "subword", str(tmp_path))
     encoder = HuggingFace(spec, str(tmp_path), frozen=True).train()
     assert not any(p.requires_grad for p in encoder.parameters())
     x = torch.tensor([[2, 1]])
@@ -79,7 +68,7 @@ def test_frozen_stays_as_it_is(tmp_path: Path) -> None:
 def test_fresh_weights_need_no_weights_file(tmp_path: Path) -> None:
     tiny_bert(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    spec = TextSpec(("cat",), 2, "token")
+    spec = TextSpec(("cat",), 2, "subword", str(tmp_path))
     assert HuggingFace(spec, str(tmp_path), weights=None)(torch.tensor([[2, 1]])).shape == (1, 8)
     with pytest.raises(UserError, match=r"backbone\.text\.name: .*neither a folder"):
         HuggingFace(spec, str(tmp_path))
@@ -97,19 +86,28 @@ def test_a_decoder_without_special_tokens(tmp_path: Path) -> None:
     )
     config = GPT2Config(vocab_size=4, n_positions=8, n_embd=8, n_layer=1, n_head=2)
     GPT2Model(config).save_pretrained(tmp_path)
-    spec = TextSpec(("cat", "sat"), 3, "word")
+    spec = fit_text_spec(["cat sat dog"], str(tmp_path))
     encoder = HuggingFace(spec, str(tmp_path)).eval()
     ids, padding = encoder.ids(tokenize(["cat sat dog", "cat", ""], spec))
-    assert ids[0].tolist() == [1, 3, 0]
+    assert ids[0].tolist() == [2, 3, 0]
     assert padding.tolist() == [[False] * 3, [False, True, True], [False, True, True]]
     assert encoder(tokenize(["cat sat", ""], spec)).isfinite().all()
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "token", "character"])
+def test_texts_in_a_vocabulary_of_their_own_are_refused(tmp_path: Path, tokenizer: str) -> None:
+    tiny_bert(tmp_path)
+    spec = fit_text_spec(["a a"], tokenizer)  # also where the tokenizer has all of the words
+    refused = rf"backbone\.text\.name: .*{tokenizer}s .*set dataset\.text\.tokenizer={tmp_path}"
+    with pytest.raises(UserError, match=refused):
+        HuggingFace(spec, str(tmp_path))
 
 
 def test_subwords_of_another_tokenizer_are_refused(tmp_path: Path) -> None:
     tiny_bert(tmp_path / "one")
     save_tokenizer(tmp_path / "two", [*SUBWORDS, "dog"])
     spec = fit_text_spec(["dog"], str(tmp_path / "two"))
-    with pytest.raises(UserError, match=r"backbone\.text\.name: .*'dog' and others"):
+    with pytest.raises(UserError, match=r"backbone\.text\.name: .*two.* \('dog'\)"):
         HuggingFace(spec, str(tmp_path / "one"))
 
 

@@ -7,7 +7,7 @@ import torch
 
 from jlrun.data.specs import SeriesSpec
 from jlrun.models.encoders import GRU, SeriesCNN
-from jlrun.models.encoders.sequences import read_steps
+from jlrun.models.encoders.base import read_steps
 
 SPEC = SeriesSpec(6, 2, (0.0, 0.0), (1.0, 1.0))
 NAN = torch.nan

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from jlrun.models.encoders.base import Tokens
 from jlrun.models.fusions import Bottleneck, CrossAttention
-from jlrun.models.fusions.attention import CrossAttending
-from jlrun.models.fusions.token_embedding import TokenSequence, positions
+from jlrun.models.fusions.attention import CrossAttending, TokenSequence, positions
 
 WIDTHS = {"image": 5, "audio": 3}
 

@@ -17,7 +17,7 @@ from jlrun.models.sharing import FeatureSharing
 from jlrun.objective.terms import L1, L2, Confidence, FeatureL2, GroupLasso, Orthogonal, TraceNorm
 from jlrun.objective.terms.base import StepView, Term
 from jlrun.objective.weightings import Equal, GramianWeighting, PCGrad, Weighting
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Phase
 from jlrun.training.step import train_step

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from jlrun.models.sharing import PLE, DSelectK, MMoE
 from jlrun.models.sharing.dselect_k import SelectionGate, smooth_step
-from jlrun.models.sharing.experts import Experts, Gate, mix
+from jlrun.models.sharing.mmoe import Experts, Gate, mix
 from jlrun.models.trunk import Trunk
 from tests.models.sharing.small import batch_of, small_model, trunk_of
 

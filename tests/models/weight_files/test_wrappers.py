@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from jlrun.errors import UserError
 from jlrun.models import checkpoints
 from jlrun.models.weight_files import LoadReport, load_weights
-from jlrun.models.weight_files.alignment import SAME, Roots, align
+from jlrun.models.weight_files.naming import SAME, Roots, align
 from tests.toy import toy_model
 
 State = dict[str, Tensor]

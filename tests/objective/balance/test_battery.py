@@ -26,7 +26,7 @@ from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.terms import FeatureL2
 from jlrun.objective.weightings import PCGrad, Uncertainty
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.tasks import Depth, Multilabel, Regression, TaskSpec
 from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage

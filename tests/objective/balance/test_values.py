@@ -18,15 +18,14 @@ from jlrun.models.module_state import evaluating
 from jlrun.objective.balance import MMPareto, Pareto
 from jlrun.objective.balance import agm as agm_module
 from jlrun.objective.balance import ogm_ge as ogm_module
+from jlrun.objective.balance.agm import logits_by_modality, shapley_values
 from jlrun.objective.balance.encoder_gradients import flat
 from jlrun.objective.balance.gradient_blend import GradientBlend, blended
 from jlrun.objective.balance.mmpareto import rescaled
 from jlrun.objective.balance.ogm_ge import is_separable, own_logits
-from jlrun.objective.balance.pmr import PMR, ratios
-from jlrun.objective.balance.prototypes import Prototypes
-from jlrun.objective.balance.rows import usable
-from jlrun.objective.balance.scores import right_probability
-from jlrun.objective.balance.shapley import logits_by_modality, shapley_values
+from jlrun.objective.balance.pmr import PMR, Prototypes, ratios
+from jlrun.objective.balance.unimodal import right_probability
+from jlrun.objective.labelled_rows import usable
 from jlrun.objective.weightings import MGDA, CAGrad, Equal, PCGrad, SDMGrad, TaskGradients
 from jlrun.tasks import Binary, Multiclass, Multilabel
 from jlrun.training.learner import Learner

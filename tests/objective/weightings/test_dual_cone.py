@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jlrun.objective.weightings import DualProj, UPGrad
-from jlrun.objective.weightings.gramian import DualCone
+from jlrun.objective.weightings.dual_cone import DualCone
 from tests.objective.weightings.gramians import KINDS, NAMES, jacobians, relative, weights_of
 
 

@@ -15,7 +15,7 @@ from jlrun.errors import Interrupted
 from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
-from jlrun.objective.weightings.gradient_options import GradientOptions
+from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
 from jlrun.training.fit import FitFolder, FitRun

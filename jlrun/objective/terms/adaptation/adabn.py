@@ -16,8 +16,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term, precise, total
 
 
 class AdaBN(Term):

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.ramps import RampName, ramp
-from jlrun.objective.terms.adaptation.adversarial import Discriminators, domain_loss, reverse
-from jlrun.objective.terms.adaptation.classes import (
+from jlrun.objective.terms.adaptation.dann import Discriminators, domain_loss, reverse
+from jlrun.objective.terms.adaptation.domains import (
     entropies,
+    feature_rows,
     num_classes,
     paired_class_heads,
     sum_over_heads,
 )
-from jlrun.objective.terms.adaptation.pairs import feature_rows
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveInt
+from jlrun.tasks.classification import class_log_probabilities
 
 
 class CDAN(Term):

@@ -10,14 +10,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from jlrun.models.joint_model import Outputs
-from jlrun.objective.terms.adaptation.pairs import (
+from jlrun.objective.terms.adaptation.domains import (
     feature_rows,
     mean_over_pairs,
     source_pairs,
     target_pairs,
 )
-from jlrun.objective.terms.base import Need, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import full_precision
+from jlrun.objective.terms.base import Need, StepView, Term, full_precision
 from jlrun.ranges import NonNegativeFloat
 
 

@@ -5,24 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from jlrun.data.augmentation.image_ops import affine, box_mask, uniform
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.adaptation.classes import target_class_heads
-from jlrun.objective.terms.adaptation.strong import strongly_augmented
-from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
+from jlrun.objective.terms.adaptation.domains import target_class_heads
+from jlrun.objective.terms.base import TARGET, Need, PhaseStart, StepView, Term, precise, total
 from jlrun.objective.terms.transfer.frozen import FrozenModel
 from jlrun.ranges import Fraction, NonNegativeFloat, Probability
+from jlrun.tasks.classification import class_log_probabilities
+
+_CHANGES = 2  # per image
+_LARGEST_FACTOR = 0.9  # of contrast and saturation, from 1
+_LARGEST_BRIGHTNESS = 0.4  # share of the range of values
+_LARGEST_ROTATION = 30.0  # degrees
+_LARGEST_SHIFT = 0.3  # share of the side
+_CUTOUT = 0.5  # side of the square, as a share of the image's
+
+# images (B, C, H, W), magnitudes in [−1, 1) (B, 1, 1, 1), generator -> images
+Change = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
 class FixMatch(Term):
@@ -30,9 +39,8 @@ class FixMatch(Term):
 
     Eq. (4) of Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and
     Confidence", NeurIPS 2020. The weak augmentation is that of the target's stream, the strong one
-    `jlrun.objective.terms.adaptation.strong`. Differs from it in: the unlabelled rows are the
-    target's alone,
-    the strong ones pass through the model on their own, and q may be a slow teacher's. The heads
+    `strongly_augmented`. Differs from it in: the unlabelled rows are the target's alone, the
+    strong ones pass through the model on their own, and q may be a slow teacher's. The heads
     are those of the target with exclusive classes. It takes another forward pass over the target.
 
     Args:
@@ -149,3 +157,81 @@ class MeanTeacher(nn.Module):
     def forward(self, batch: Batch, heads: Collection[str]) -> Mapping[str, Tensor]:
         """Return head -> logits, without a graph."""
         return self.copy(batch, heads).logits
+
+
+@torch.no_grad()
+def strongly_augmented(images: Tensor, generator: Generator) -> Tensor:
+    """Return images ``(B, C, H, W)`` with two changes each, and a square cut out.
+
+    After RandAugment (Cubuk et al., 2020) as FixMatch uses it, then Cutout (DeVries & Taylor,
+    2017). Differs from it in: the changes are brightness, contrast, saturation (of three channels),
+    rotation, shifts and none, with FixMatch's ranges where an operation is the same; there are no
+    mirror images, which letters and digits don't survive. The normalisation of the inputs need not
+    be known: contrast is about each image's own mean, values stay between the extremes of the
+    batch, and what is uncovered or cut out is 0, the mean colour.
+
+    Args:
+        images: float, normalised.
+        generator: source of all randomness.
+    """
+    dims = (0, 2, 3)
+    low, high = images.amin(dims, keepdim=True), images.amax(dims, keepdim=True)
+    changed = images
+    for _ in range(_CHANGES):
+        changed = _some_change(changed, high - low, generator).clamp(low, high)
+    return _cut_out(changed, generator)
+
+
+def _some_change(images: Tensor, spread: Tensor, generator: Generator) -> Tensor:
+    changes: tuple[Change, ...] = (_keep, _brighten(spread), _contrast, _saturate, _rotate, _shift)
+    rows = len(images)
+    # Drawn where the generator lives: the choice of changes needs no transfer from the device.
+    kinds = torch.randint(len(changes), (rows,), generator=generator, device=generator.device)
+    magnitudes = uniform((rows, 1, 1, 1), generator, images.device).to(images.dtype) * 2 - 1
+    result = images.clone()
+    for i, change in enumerate(changes):
+        chosen = (kinds == i).nonzero().flatten().to(images.device)
+        if len(chosen):
+            result[chosen] = change(images[chosen], magnitudes[chosen], generator)
+    return result
+
+
+def _keep(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+    return images
+
+
+def _brighten(spread: Tensor) -> Change:
+    def change(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+        return images + _LARGEST_BRIGHTNESS * magnitudes * spread
+
+    return change
+
+
+def _contrast(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return mean + (1 + _LARGEST_FACTOR * magnitudes) * (images - mean)
+
+
+def _saturate(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+    if images.shape[1] != 3:
+        return images
+    gray = images.mean(dim=1, keepdim=True)
+    return gray + (1 + _LARGEST_FACTOR * magnitudes) * (images - gray)
+
+
+def _rotate(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+    return affine(images, 0.0, _LARGEST_ROTATION, generator)
+
+
+def _shift(images: Tensor, magnitudes: Tensor, generator: Generator) -> Tensor:
+    return affine(images, _LARGEST_SHIFT, 0.0, generator)
+
+
+def _cut_out(images: Tensor, generator: Generator) -> Tensor:
+    """Set a square around a random pixel to 0, as far as it is inside."""
+    rows, _, height, width = images.shape
+    y, x = uniform((2, rows), generator, images.device)
+    half = _CUTOUT * min(height, width) / 2
+    top, left = (y * height - half).round(), (x * width - half).round()
+    inside = box_mask(top, top + 2 * half, left, left + 2 * half, height, width)
+    return images.masked_fill(inside, 0)

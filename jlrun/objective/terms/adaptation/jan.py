@@ -11,17 +11,21 @@ import torch
 from torch import Tensor
 
 from jlrun.models.joint_model import Outputs
-from jlrun.objective.terms.adaptation.classes import paired_class_heads, sum_over_heads
-from jlrun.objective.terms.adaptation.kernels import (
+from jlrun.objective.terms.adaptation.domains import (
+    feature_rows,
+    paired_class_heads,
+    sum_over_heads,
+)
+from jlrun.objective.terms.adaptation.mmd import (
+    HALVINGS,
+    Widths,
     gaussian_kernel,
     gaussian_kernels,
     mean_discrepancy,
 )
-from jlrun.objective.terms.adaptation.mmd import HALVINGS, Widths
-from jlrun.objective.terms.adaptation.pairs import feature_rows
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
+from jlrun.tasks.classification import class_log_probabilities
 
 
 class JAN(Term):

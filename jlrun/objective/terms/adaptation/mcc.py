@@ -9,15 +9,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from jlrun.objective.terms.adaptation.classes import (
+from jlrun.objective.terms.adaptation.domains import (
     entropies,
     target_class_heads,
     target_class_logits,
 )
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, precise, total
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
+from jlrun.tasks.classification import class_log_probabilities
 
 
 class MCC(Term):

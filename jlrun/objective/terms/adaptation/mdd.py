@@ -14,14 +14,17 @@ from torch.nn import functional as F
 from jlrun.models.heads import MLP
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.ramps import RampName, ramp
-from jlrun.objective.terms.adaptation.adversarial import reverse
-from jlrun.objective.terms.adaptation.classes import num_classes, paired_class_heads, sum_over_heads
-from jlrun.objective.terms.adaptation.pairs import feature_rows
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
+from jlrun.objective.terms.adaptation.dann import reverse
+from jlrun.objective.terms.adaptation.domains import (
+    feature_rows,
+    num_classes,
+    paired_class_heads,
+    sum_over_heads,
+)
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, precise
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.totals import precise
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from jlrun.tasks.classification import class_log_probabilities
 
 
 class MDD(Term):

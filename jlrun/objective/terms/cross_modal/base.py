@@ -17,13 +17,18 @@ from jlrun.data.augmentation.modality_dropout import presence
 from jlrun.data.batch import Batch
 from jlrun.data.positives import row_keys
 from jlrun.errors import UserError, did_you_mean
-from jlrun.models.joint_model import JointModel
-from jlrun.models.shared_space import SharedSpace
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import full_precision
+from jlrun.models.joint_model import JointModel, SharedSpace
+from jlrun.objective.terms.base import (
+    Need,
+    PhaseStart,
+    StepView,
+    Term,
+    full_precision,
+    no_loss,
+    precise,
+)
 from jlrun.objective.terms.self_supervised.projector import any_trunk, placed
-from jlrun.objective.terms.self_supervised.samples import sample_row
-from jlrun.objective.terms.totals import no_loss, precise
+from jlrun.objective.terms.self_supervised.rows import sample_row
 
 
 @dataclass(frozen=True)

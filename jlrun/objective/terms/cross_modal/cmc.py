@@ -14,11 +14,10 @@ from torch.nn import functional as F
 
 from jlrun.data.positives import positives
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import PhaseStart, StepView
+from jlrun.objective.terms.base import PhaseStart, StepView, precise
 from jlrun.objective.terms.cross_modal.base import CrossModal, Pair, Rows, rows_of
 from jlrun.objective.terms.cross_modal.losses import spread_cross_entropy
 from jlrun.objective.terms.self_supervised.projector import placed
-from jlrun.objective.terms.totals import precise
 from jlrun.objective.terms.transfer.frozen import FrozenModel, follow
 from jlrun.ranges import (
     NonNegativeFloat,

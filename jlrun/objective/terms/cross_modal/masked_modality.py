@@ -14,14 +14,12 @@ from torch.nn import functional as F
 
 from jlrun.data.augmentation.modality_dropout import presence, with_presence
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel
-from jlrun.models.shared_space import projection
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
+from jlrun.models.joint_model import JointModel, projection
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, no_loss, precise, total
 from jlrun.objective.terms.cross_modal.base import feature_widths
 from jlrun.objective.terms.self_supervised.byol import teacher_momentum
-from jlrun.objective.terms.self_supervised.encoding import encode
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.totals import no_loss, precise, total
+from jlrun.objective.terms.self_supervised.rows import encode
 from jlrun.objective.terms.transfer.frozen import FrozenModel, follow
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 

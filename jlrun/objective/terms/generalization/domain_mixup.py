@@ -14,9 +14,7 @@ from jlrun.data.augmentation.mixing import average
 from jlrun.data.batch import Batch
 from jlrun.data.specs import NO_SPECS, Spec
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.generalization.source_losses import labelled_sources
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.base import PhaseStart, StepView, Term, precise, total
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.tasks import Task
 
@@ -77,7 +75,7 @@ def _losses(
     view: StepView, one: str, two: str, share: float, specs: Mapping[str, Spec]
 ) -> Iterator[Tensor]:
     """Yield the mean loss of each head that both sources are labelled for."""
-    columns = {h: c for h, c in labelled_sources(view).items() if one in c and two in c}
+    columns = {h: c for h, c in view.labelled_sources.items() if one in c and two in c}
     if not columns:
         return
     batches = view.batches[one], view.batches[two]

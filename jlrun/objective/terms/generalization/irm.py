@@ -10,13 +10,9 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.generalization.source_losses import (
-    annealed,
-    labelled_sources,
-    row_losses,
-)
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.labelled_rows import row_losses
+from jlrun.objective.ramps import annealed
+from jlrun.objective.terms.base import StepView, Term, precise, total
 from jlrun.ranges import Fraction, NonNegativeFloat
 from jlrun.tasks import Task
 
@@ -64,7 +60,7 @@ class IRM(Term):
         return factor * precise(total(self._penalties(view), view))
 
     def _penalties(self, view: StepView) -> Iterator[Tensor]:
-        for head, columns in labelled_sources(view).items():
+        for head, columns in view.labelled_sources.items():
             for stream, column in columns.items():
                 slopes = scale_slopes(
                     view.tasks[head],

@@ -9,13 +9,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.generalization.source_losses import (
-    annealed,
-    labelled_sources,
-    row_losses,
-)
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.labelled_rows import row_losses
+from jlrun.objective.ramps import annealed
+from jlrun.objective.terms.base import StepView, Term, precise, total
 from jlrun.ranges import Fraction, NonNegativeFloat
 
 
@@ -57,10 +53,13 @@ class VREx(Term):
 
 
 def _variances(view: StepView) -> Iterator[Tensor]:
-    for head, columns in labelled_sources(view).items():
+    for head, columns in view.labelled_sources.items():
         losses = (
             row_losses(
-                view.tasks[head], view.outputs[stream].logits[head], view.batches[stream], column
+                view.tasks[head],
+                precise(view.outputs[stream].logits[head]),
+                view.batches[stream],
+                column,
             )
             for stream, column in columns.items()
         )

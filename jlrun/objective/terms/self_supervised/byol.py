@@ -14,10 +14,17 @@ from torch.nn import functional as F
 
 from jlrun.models.joint_model import JointModel
 from jlrun.models.module_state import unchanged_buffers
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode_views, full_precision
+from jlrun.objective.terms.base import (
+    Need,
+    PhaseStart,
+    StepView,
+    Term,
+    full_precision,
+    no_loss,
+    precise,
+)
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
-from jlrun.objective.terms.totals import no_loss, precise
+from jlrun.objective.terms.self_supervised.rows import encode_views
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 
 

@@ -11,11 +11,9 @@ from torch.nn import functional as F
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import encode, plain_rows
+from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term, no_loss, precise
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed
-from jlrun.objective.terms.self_supervised.samples import find_images
-from jlrun.objective.terms.totals import no_loss, precise
+from jlrun.objective.terms.self_supervised.rows import encode, find_images, plain_rows
 from jlrun.ranges import NonNegativeFloat
 
 

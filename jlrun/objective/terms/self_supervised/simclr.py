@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import compare_views
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
+from jlrun.objective.terms.self_supervised.rows import compare_views
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 

@@ -12,9 +12,8 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError, did_you_mean
 from jlrun.objective.terms.base import Need, PhaseStart, StepView, Term
-from jlrun.objective.terms.self_supervised.encoding import compare_views, rows_with_views
 from jlrun.objective.terms.self_supervised.projector import fused_width, placed, projector
-from jlrun.objective.terms.self_supervised.samples import sample_row
+from jlrun.objective.terms.self_supervised.rows import compare_views, rows_with_views, sample_row
 from jlrun.objective.terms.self_supervised.simclr import contrastive_loss
 from jlrun.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.totals import no_loss, precise
+from jlrun.objective.terms.base import StepView, Term, no_loss, precise
 from jlrun.ranges import NonNegativeFloat, PositiveInt
 
 

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities
+from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term, precise, total
 from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 from jlrun.tasks import Binary, Multiclass, Task
+from jlrun.tasks.classification import class_log_probabilities
 
 
 class CoTuning(Term):

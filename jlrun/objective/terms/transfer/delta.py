@@ -13,8 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from jlrun.data.batch import Batch
 from jlrun.models.joint_model import JointModel
 from jlrun.models.trunk import Trunk
-from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.base import PhaseStart, StepView, Term, precise, total
 from jlrun.objective.terms.transfer.frozen import FrozenModel
 from jlrun.ranges import NonNegativeFloat
 

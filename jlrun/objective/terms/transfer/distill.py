@@ -1,5 +1,7 @@
 """Distillation: features and predictions of another run's model."""
 
+# T temperature, z the student's logits, z′ the teacher's
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -10,12 +12,11 @@ from torch.nn import functional as F
 
 from jlrun.errors import UserError
 from jlrun.models.joint_model import Outputs
-from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import no_loss, precise, total
-from jlrun.objective.terms.transfer.divergence import divergence
+from jlrun.objective.terms.base import PhaseStart, StepView, Term, no_loss, precise, total
 from jlrun.objective.terms.transfer.frozen import FrozenModel
 from jlrun.objective.terms.transfer.teacher import TeacherAdapter, Teachers, located_at
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
+from jlrun.tasks import Binary, Multiclass, Multilabel, Segmentation, Task
 
 WHERE = "terms.distill.run"
 
@@ -137,3 +138,35 @@ def _widths(start: PhaseStart, adapter: TeacherAdapter) -> tuple[int, int]:
                 WHERE, f"the features of {who} are maps; distil between models that pool them"
             )
     return found[0].shape[1], found[1].shape[1]
+
+
+def divergence(task: Task, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return T² KL(p′ ‖ p) of each row, ``(B,)``, p and p′ from logits divided by T.
+
+    Section 2 of Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015, minus
+    the teacher's entropy, which has no gradient: 0 is perfect. T² keeps the size of the gradient.
+    Binary outputs have the divergence of two Bernoulli distributions, averaged over the labels of a
+    multilabel task; real-valued outputs the mean squared difference, without T. Maps are averaged
+    over their positions.
+
+    Args:
+        task: what the logits mean.
+        student: ``(B, outputs, ...)``.
+        teacher: of the same shape, without a graph.
+        temperature: T, above 0.
+    """
+    z, teachers = precise(student), precise(teacher)
+    if isinstance(task, Multiclass | Segmentation):
+        log_p, log_q = ((x / temperature).log_softmax(dim=1) for x in (z, teachers))
+        values = temperature**2 * (log_q.exp() * (log_q - log_p)).sum(dim=1)
+    elif isinstance(task, Binary | Multilabel):
+        values = temperature**2 * _coins(z / temperature, teachers / temperature).mean(dim=1)
+    else:
+        values = (z - teachers).square().mean(dim=1)
+    return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
+
+
+def _coins(z: Tensor, teacher: Tensor) -> Tensor:
+    q = teacher.sigmoid()
+    heads = q * (F.logsigmoid(teacher) - F.logsigmoid(z))
+    return heads + (1 - q) * (F.logsigmoid(-teacher) - F.logsigmoid(-z))

@@ -7,8 +7,7 @@ import re
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import PhaseStart, StepView, Term
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.base import PhaseStart, StepView, Term, precise, total
 from jlrun.ranges import NonNegativeFloat
 
 

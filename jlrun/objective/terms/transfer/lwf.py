@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from jlrun.errors import UserError
-from jlrun.objective.terms.base import TARGET, PhaseStart, StepView, Term
-from jlrun.objective.terms.head_weights import check_heads
-from jlrun.objective.terms.totals import precise, total
-from jlrun.objective.terms.transfer.divergence import divergence
+from jlrun.objective.terms.base import (
+    TARGET,
+    PhaseStart,
+    StepView,
+    Term,
+    check_heads,
+    precise,
+    total,
+)
+from jlrun.objective.terms.transfer.distill import divergence
 from jlrun.objective.terms.transfer.frozen import FrozenModel, own_source_heads
 from jlrun.ranges import NonNegativeFloat, PositiveFloat
 

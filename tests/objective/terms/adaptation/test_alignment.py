@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.models.joint_model import Outputs
 from jlrun.objective.terms.adaptation import CORAL, JAN, MMD, SourceCORAL
 from jlrun.objective.terms.adaptation.coral import coral_distance
-from jlrun.objective.terms.adaptation.kernels import (
+from jlrun.objective.terms.adaptation.mmd import (
     gaussian_kernel,
     gaussian_kernels,
     mean_discrepancy,

@@ -17,8 +17,7 @@ from jlrun.data.streams import Stream
 from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.objective.terms.adaptation import FixMatch
-from jlrun.objective.terms.adaptation.fixmatch import MeanTeacher
-from jlrun.objective.terms.adaptation.strong import strongly_augmented
+from jlrun.objective.terms.adaptation.fixmatch import MeanTeacher, strongly_augmented
 from jlrun.objective.terms.base import PhaseStart, StepView
 from tests.objective.terms.adaptation.domains import (
     DIGIT,

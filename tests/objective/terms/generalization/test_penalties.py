@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from jlrun.data.batch import Batch
+from jlrun.objective.labelled_rows import row_losses
 from jlrun.objective.terms.base import Term
 from jlrun.objective.terms.generalization import IRM, VREx
 from jlrun.objective.terms.generalization.irm import scale_slopes
-from jlrun.objective.terms.generalization.source_losses import row_losses
 from jlrun.tasks import Binary, Multiclass
 from tests.objective.terms.generalization.sources import (
     risk,

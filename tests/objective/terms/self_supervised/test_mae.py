@@ -12,7 +12,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.models.encoders import MLP, ViT
 from jlrun.objective.terms.base import StepView
 from jlrun.objective.terms.self_supervised import MAE
-from jlrun.objective.terms.self_supervised.mae_decoders import (
+from jlrun.objective.terms.self_supervised.mae import (
     TokenDecoder,
     hide_patches,
     padded,

@@ -20,8 +20,8 @@ from jlrun.models.sharing import CrossStitch
 from jlrun.models.trunk import Trunk
 from jlrun.objective.terms.base import StepView, Term
 from jlrun.objective.terms.self_supervised import MAE, Rotation, SupCon
-from jlrun.objective.terms.self_supervised.encoding import encode_views
 from jlrun.objective.terms.self_supervised.projector import projector
+from jlrun.objective.terms.self_supervised.rows import encode_views
 from tests.objective.terms.self_supervised.phase import (
     ENCODERS,
     OF_IMAGES,

@@ -23,7 +23,7 @@ from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
-from jlrun.objective.terms.transfer.divergence import divergence
+from jlrun.objective.terms.transfer.distill import divergence
 from jlrun.objective.terms.transfer.teacher import Teacher, TeacherAdapter
 from jlrun.runs.recipe import SavedTeachers
 from jlrun.runs.saved_model import load_saved_model, load_teacher

@@ -15,8 +15,9 @@ from jlrun.data.rows import TensorRows
 from jlrun.errors import UserError
 from jlrun.objective.terms.base import PhaseStart
 from jlrun.objective.terms.transfer import CoTuning, LwF
-from jlrun.objective.terms.transfer.divergence import class_log_probabilities, divergence
+from jlrun.objective.terms.transfer.distill import divergence
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Segmentation
+from jlrun.tasks.classification import class_log_probabilities
 from tests.objective.terms.transfer.small import (
     SPECS,
     batch_of,

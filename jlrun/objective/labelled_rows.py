@@ -1,4 +1,4 @@
-"""Usable rows: those with a modality and a label of the task."""
+"""Labelled rows: their losses, and those that also have a modality."""
 
 from __future__ import annotations
 
@@ -10,9 +10,43 @@ import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
+from jlrun.tasks import Task
 
 if TYPE_CHECKING:
     from jlrun.tasks.objective import Objective
+
+
+def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
+    """Return the losses of the labelled rows, ``(N,)``; N may be 0.
+
+    The loss of a row that was mixed with another one is that of both targets, in their shares.
+
+    Args:
+        task: what is learned.
+        logits: of all rows of the batch, ``(B, outputs)``, float32 or float64.
+        batch: with the target.
+        column: name of the target.
+    """
+    rows = batch.labelled.get(column, slice(None))
+    z, target = logits[rows], batch.targets[column][rows]
+    losses = task.loss(z, target)
+    if batch.mix_weight is None or column not in batch.mixed_targets:
+        return losses
+    weight = batch.mix_weight[rows]
+    # A row that nothing was mixed with has a partner without a label, whose target is a
+    # placeholder.
+    mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
+    other = torch.where(mixed, batch.mixed_targets[column][rows], target)
+    return weight * losses + (1 - weight) * task.loss(z, other)
+
+
+def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """Return the sum of the losses of labelled rows, a scalar, and their number.
+
+    Without a labelled row the loss is 0 and has no gradient.
+    """
+    losses = row_losses(objective.spec.task, logits.float(), batch, objective.spec.column)
+    return losses.sum(), len(losses)
 
 
 def usable(objective: Objective, batch: Batch, modality: str) -> Tensor:

@@ -1,15 +1,14 @@
-"""Confidence penalty."""
+"""Penalties on outputs: confident predictions, the norm of features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jlrun.objective.terms.base import StepView, Term
-from jlrun.objective.terms.head_weights import check_heads
-from jlrun.objective.terms.totals import precise, total
+from jlrun.objective.terms.base import StepView, Term, check_heads, no_loss, precise, total
 from jlrun.ranges import NonNegativeFloat
 from jlrun.tasks import Binary, Multiclass, Multilabel, Task
 
@@ -57,3 +56,23 @@ def _entropy(task: Task, logits: Tensor) -> Tensor:
         return -(log_p.exp() * log_p).sum(dim=1)
     p = logits.sigmoid()
     return -(p * F.logsigmoid(logits) + (1 - p) * F.logsigmoid(-logits))
+
+
+class FeatureL2(Term):
+    """R = mean over all rows of ‖z‖², the squared norm of the fused features z.
+
+    Under late fusion z holds the features of all modalities side by side, and their presence.
+
+    Args:
+        weight: strength α of the term.
+    """
+
+    def __init__(self, weight: NonNegativeFloat = 1e-4) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, view: StepView) -> Tensor:
+        if not view.outputs:
+            return no_loss(view)
+        rows = torch.cat([output.fused for output in view.outputs.values()])
+        return precise(rows).square().sum(dim=1).mean()

@@ -1,11 +1,11 @@
-"""The layer that turns gradients round."""
+"""Gradient reversal, the layer of DANN."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from jlrun.objective.terms.adaptation.adversarial import reverse
+from jlrun.objective.terms.adaptation.dann import reverse
 
 
 def leaf() -> Tensor:

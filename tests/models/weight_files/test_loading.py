@@ -1,4 +1,4 @@
-"""Position embeddings for another grid."""
+"""Fitting tensors to a module: position embeddings for another grid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders import ViT
 from jlrun.models.weight_files import load_weights
-from jlrun.models.weight_files.positions import fit_positions
+from jlrun.models.weight_files.loading import fit_positions
 
 BOTH, NEITHER = (True, True), (False, False)
 

@@ -1,4 +1,4 @@
-"""Features of a step's rows, for self-supervised terms."""
+"""Rows of self-supervised terms: views of a step, their features, and sample rows of a phase."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.data.streams import Stream
+from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import StepView
-from jlrun.objective.terms.totals import no_loss, precise
+from jlrun.objective.terms.base import PhaseStart, StepView, full_precision, no_loss, precise
+from jlrun.objective.terms.self_supervised.projector import any_trunk
 
 
 def rows_with_views(view: StepView) -> Mapping[str, Batch]:
@@ -73,6 +75,32 @@ def plain_rows(view: StepView, modality: str) -> Batch | None:
     return Batch.concatenate(found) if found else None
 
 
-def full_precision(x: Tensor) -> torch.autocast:
-    """Return the context in which matrix products of tensors like ``x`` keep their precision."""
-    return torch.autocast(x.device.type, enabled=False)
+def sample_row(stream: Stream) -> Batch:
+    """Return the first row of a stream as the model sees it."""
+    return next(iter(stream.take(torch.tensor([0])).sweep(1)))
+
+
+def find_images(start: PhaseStart, term: str, reason: str) -> tuple[str, Tensor] | None:
+    """Return the model's first modality of images, and an image ``(1, C, H, W)``.
+
+    None if there are images, and the model does not take them: a baseline of other modalities.
+
+    Args:
+        start: of the phase.
+        term: name of the term that asks, for the error.
+        reason: why it needs images, for the error.
+
+    Raises:
+        UserError: if there are no images.
+    """
+    inputs = sample_row(next(iter(start.streams.values()))).inputs
+    images = {m: x for m, x in inputs.items() if x.ndim == 4 and x.is_floating_point()}
+    if not images:
+        raise UserError.of(
+            f"terms.{term}",
+            f"{reason}, and the data has none, only {', '.join(inputs)}; "
+            "choose simclr, barlow, vicreg, byol or lejepa, which take every kind of input",
+        )
+    trunk = any_trunk(start.model)
+    taken = images if trunk is None else trunk.encoders
+    return next(((m, images[m]) for m in taken if m in images), None)
