@@ -117,7 +117,7 @@ def our_step(name: str, num_tasks: int, device: torch.device, source: str | None
     recipe = Recipe(
         make_optimizer=torch.optim.Adam,  # pyright: ignore[reportArgumentType]
         make_weighting=lambda tasks: build(node, WEIGHTING, tasks),
-        make_terms=dict,
+        terms={},
         schedule=Constant(),
         term_scale=1.0,
         patience=None,

@@ -24,7 +24,7 @@ from jlrun.objective.weightings import Equal, Weighting
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.loop import TrainContext
-from jlrun.training.plan import Phase, Recipe
+from jlrun.training.plan import Phase, Recipe, TermMaker
 from jlrun.training.recorder import NullRecorder, Recorder
 from jlrun.training.schedules import Cosine
 
@@ -95,7 +95,13 @@ def toy_recipe(
     terms: Callable[[], Mapping[str, Term]] = dict,
     patience: int | None = None,
 ) -> Recipe:
-    return Recipe(sgd, weighting, terms, Cosine(), 1.0, patience)
+    return Recipe(sgd, weighting, makers(terms), Cosine(), 1.0, patience)
+
+
+def makers(terms: Callable[[], Mapping[str, Term]]) -> dict[str, TermMaker]:
+    """Return what makes each of ``terms`` afresh."""
+    kinds = {name: type(term) for name, term in terms().items()}
+    return {name: TermMaker(kind, lambda n=name: terms()[n]) for name, kind in kinds.items()}
 
 
 def toy_phase(name: str = "train", recipe: Recipe | None = None, epochs: int = 4) -> Phase:

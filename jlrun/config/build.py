@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from jlrun.config import trust
-from jlrun.config.fitness import demand, unfit
+from jlrun.config.fitness import demand, returned_class, unfit
 from jlrun.config.messages import problems_of
 from jlrun.config.signatures import Signature, coerced, read_signature, unknown_keys
 from jlrun.config.slots import PART, Slot
 from jlrun.errors import UserError
+
+T = TypeVar("T")
 
 
 def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> Any:
@@ -65,10 +67,27 @@ def _check_complete(path: str, target: Any, args: Any, built: Mapping[str, Any])
         raise UserError.of(path, str(error)) from error
 
 
-def builds(node: Mapping[str, Any], base: type) -> bool:
-    """Return whether the target of ``node`` is a class derived from ``base``."""
+def class_of(node: Mapping[str, Any], base: type[T]) -> type[T]:
+    """Return the class of what ``node`` describes, which states what it needs; nothing is built.
+
+    Of a function that is the class in its annotation. It is ``base`` where it is not derived from
+    that, or not known.
+    """
     target = trust.find(str(node["_target_"]))
-    return inspect.isclass(target) and issubclass(target, base)
+    found = target if inspect.isclass(target) else returned_class(target)
+    return found if found is not None and issubclass(found, base) else base
+
+
+def builds(node: Mapping[str, Any], base: type) -> bool:
+    """Return whether the class of what ``node`` describes is derived from ``base``."""
+    return issubclass(class_of(node, object), base)
+
+
+def arguments_with_defaults(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword -> argument of the target of ``node``, the defaults of its signature too."""
+    parameters = inspect.signature(trust.find(str(node["_target_"]))).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return defaults | {key: value for key, value in node.items() if key != "_target_"}
 
 
 def takes_class_names(node: Mapping[str, Any]) -> bool:

@@ -95,15 +95,27 @@ def _called_with(kind: type, count: int) -> bool:
 
 def _returns_one(function: Any, slot: Slot) -> bool:
     """Return whether the annotation of what a function returns names what the slot demands."""
+    returned = returned_class(function)
+    if returned is not None:
+        return _is_one(returned, slot)
+    text = getattr(function, "__annotations__", {}).get("return")
+    names = {base.rpartition(".")[2] for base in slot.bases}
+    return isinstance(text, str) and text.rpartition(".")[2] in names
+
+
+def returned_class(function: Any) -> type | None:
+    """Return the class in the annotation of what a function returns.
+
+    None if there is no annotation, or it names something that is imported for type checkers alone.
+    """
     returned = getattr(function, "__annotations__", {}).get("return")
     if isinstance(returned, str):
         module = sys.modules.get(function.__module__)
         try:
             returned = eval(returned, dict(vars(module)) if module else {})
-        except Exception:  # imported for type checkers alone
-            names = {base.rpartition(".")[2] for base in slot.bases}
-            return returned.rpartition(".")[2] in names
-    return inspect.isclass(returned) and _is_one(returned, slot)
+        except Exception:
+            return None
+    return returned if inspect.isclass(returned) else None
 
 
 def _class(path: str) -> type:

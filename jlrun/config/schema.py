@@ -31,6 +31,7 @@ from jlrun.ranges import (
 )
 
 Mode = Literal["transfer", "multitask", "multimodal"]
+Strategy = Literal["finetune", "joint", "adapt", "generalize", "zero_shot"]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 # Upper bound, to catch typos.
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
@@ -263,7 +264,7 @@ class Settings(_Section):
     sources: dict[str, Node] = {}
     source_weights: dict[str, NonNegativeFloat] = {}
     sampling: Node | None = None
-    strategy: Literal["finetune", "joint", "adapt", "generalize", "zero_shot"] | None = None
+    strategy: Strategy | None = None
     finetune: Node | None = None
     pretrain_epochs: Annotated[int, Ge(0), Le(1_000_000)] | None = None
     validator: Node | None = None

@@ -67,7 +67,7 @@ def with_tables(config: dict[str, Any]) -> Inference:
 
 def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, Any]:
     """Return task -> kind of what a target need not have labels for, since its sources do."""
-    from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
+    from jlrun.data.tables.files.kinds import TASK_OF_KIND
 
     if path != "target" or config.get("strategy") not in _WITHOUT_LABELS:
         return {}
@@ -84,10 +84,10 @@ def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, 
 
 def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Complete a table's node from its file, and return lines on what was inferred."""
+    from jlrun.data.tables.files.kinds import TASK_OF_KIND
     from jlrun.data.tables.files.layout import format_of
     from jlrun.data.tables.files.outline import outline
-    from jlrun.data.tables.files.same_files import check_distinct_files
-    from jlrun.data.tables.files.target_kinds import TASK_OF_KIND
+    from jlrun.data.tables.files.request import check_distinct_files
 
     request = replace(_request(path, node), known=known)
     files = {key: node.get(key) for key in ("path", "val_path", "test_path")}

@@ -36,8 +36,8 @@ def summarise(measured: Sequence[GradientMeasurement]) -> dict[str, Any]:
     affinities = [seen.affinity for seen in measured if seen.affinity is not None]
     return {
         "tasks": list(tasks),
-        "loss": _by_task(tasks, _mean(losses)),
-        "gradient_norm": _by_task(tasks, _mean(norms)),
+        "loss": _known_by_task(tasks, _mean(losses)),
+        "gradient_norm": _known_by_task(tasks, _mean(norms)),
         "cosine": _by_pair(tasks, _mean(cosines)),
         "opposed": _by_pair(tasks, _mean(opposed)),
         "affinity": _by_pair(tasks, _mean(affinities)),
@@ -89,10 +89,10 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
     return torch.where(stacked.isfinite(), stacked, torch.nan).nanmean(dim=0)
 
 
-def _by_task(tasks: Sequence[str], values: Tensor) -> dict[str, float | None]:
+def _known_by_task(tasks: Sequence[str], values: Tensor) -> dict[str, float | None]:
     known = [None if math.isnan(value) else value for value in values.tolist()]
     return dict(zip(tasks, known, strict=True))
 
 
 def _by_pair(tasks: Sequence[str], values: Tensor) -> dict[str, dict[str, float | None]]:
-    return {task: _by_task(tasks, row) for task, row in zip(tasks, values, strict=True)}
+    return {task: _known_by_task(tasks, row) for task, row in zip(tasks, values, strict=True)}

@@ -1,23 +1,34 @@
-"""Build the parts of a run that need no data: engine, model and recipe."""
+"""Build what needs no data of a run: engine, model, and the recipe of its optimisation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import torch
 
-from jlrun.config import trust
-from jlrun.config.backbones import backbone_of
-from jlrun.config.build import build, builds, takes_class_names
-from jlrun.config.schema import Settings
+from jlrun.config.build import (
+    arguments_with_defaults,
+    build,
+    builds,
+    class_of,
+    takes_class_names,
+)
+from jlrun.config.schema import EngineSettings
 from jlrun.config.slots import (
+    BALANCE,
     ENCODER,
     FUSION,
     HEAD,
+    OPTIMIZER,
+    SCHEDULER,
     SHARING,
     TERM,
+    WEIGHTING,
 )
+from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.specs import Spec
 from jlrun.engine import Engine, find_device
 from jlrun.errors import UserError
@@ -25,39 +36,47 @@ from jlrun.files.limits import bound_files
 from jlrun.models.blocks import blocks
 from jlrun.models.fusions import Single, TokenFusion
 from jlrun.models.joint_model import JointModel
-from jlrun.models.sharing import Hard
+from jlrun.models.sharing import Hard, Sharing
 from jlrun.models.trunk import Trunk, token_features
+from jlrun.objective.balance import Balance, NoBalance
+from jlrun.objective.ramps import ramp
+from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
+from jlrun.objective.terms.transfer import Distill
+from jlrun.objective.terms.transfer.teacher import Teachers
+from jlrun.objective.weightings.base import GradientOptions
+from jlrun.runs.settings import ModelSettings, Node, Nodes, RecipeSettings
 from jlrun.tasks import TaskSpec
+from jlrun.training.averaging import NoAverage, WeightAverage
+from jlrun.training.plan import Recipe, TermMaker
 
 
-def make_engine(settings: Settings) -> Engine:
+def make_engine(settings: EngineSettings) -> Engine:
     """Return the engine that the config describes; its memory budget bounds files from now on.
 
     Raises:
         UserError: if this machine lacks the device, or the device the precision.
     """
-    node = settings.engine
-    bound_files(node.memory_budget)
-    device = find_device(node.device)
-    if node.precision == "fp16" and device.type == "cpu":
+    bound_files(settings.memory_budget)
+    device = find_device(settings.device)
+    if settings.precision == "fp16" and device.type == "cpu":
         raise UserError.of(
             "engine.precision", "fp16 needs a GPU; on a CPU use engine.precision=bf16 or fp32"
         )
     return Engine(
         device=device,
-        precision=node.precision,
-        channels_last=node.channels_last,
-        compile=node.compile,
-        accumulate=node.accumulate,
-        clip_norm=node.clip_norm,
-        memory_budget=node.memory_budget,
-        workers=node.workers,
+        precision=settings.precision,
+        channels_last=settings.channels_last,
+        compile=settings.compile,
+        accumulate=settings.accumulate,
+        clip_norm=settings.clip_norm,
+        memory_budget=settings.memory_budget,
+        workers=settings.workers,
     )
 
 
 def make_model(
-    settings: Settings,
+    settings: ModelSettings,
     specs: Mapping[str, Spec],
     modalities: Sequence[str],
     heads: Mapping[str, TaskSpec],
@@ -70,27 +89,26 @@ def make_model(
     """
 
     def make_trunk() -> Trunk:
-        encoders = {
-            m: build(backbone_of(settings.backbone, m), ENCODER, specs[m]) for m in modalities
-        }
+        encoders = {m: build(settings.encoder(m), ENCODER, specs[m]) for m in modalities}
         widths = {m: encoder.out_features for m, encoder in encoders.items()}
         if len(modalities) == 1:
             return Trunk(encoders, Single(widths))
-        if attends(settings.fusion) and not pooled:
+        if builds(settings.fusion, TokenFusion) and not pooled:
             widths = {m: token_features(encoder) for m, encoder in encoders.items()}
         return Trunk(encoders, build(settings.fusion, FUSION, widths), pooled)
 
-    pooled = shares and works_between_stages(settings.sharing)
+    # A sharing architecture that acts between stages leaves a fusion no tokens.
+    pooled = shares and class_of(settings.sharing, Sharing).between_stages
     names = tuple(heads)
     body = (
         build(settings.sharing, SHARING, make_trunk, names) if shares else Hard(make_trunk, names)
     )
 
-    node = head_node(settings)
-
     def head(spec: TaskSpec) -> torch.nn.Module:
-        names = spec.classes if takes_class_names(node) else ()
-        return body.build_head(lambda width: build(node, HEAD, width, spec.num_outputs, *names))
+        names = spec.classes if takes_class_names(settings.head) else ()
+        return body.build_head(
+            lambda width: build(settings.head, HEAD, width, spec.num_outputs, *names)
+        )
 
     model = JointModel(body, {name: head(spec) for name, spec in heads.items()})
     between = (node for node in settings.terms.values() if builds(node, CrossModal))
@@ -98,35 +116,108 @@ def make_model(
     return model
 
 
-def attends(fusion: Mapping[str, Any]) -> bool:
-    """Return whether a fusion takes tokens."""
-    return builds(fusion, TokenFusion)
-
-
-def works_between_stages(sharing: Mapping[str, Any]) -> bool:
-    """Return whether a sharing architecture acts between stages, leaving a fusion no tokens."""
-    return getattr(trust.find(str(sharing["_target_"])), "between_stages", False)
-
-
-def head_node(settings: Settings) -> dict[str, Any]:
-    """Return what every task's head is built from."""
-    return settings.heads if settings.zero_shot is None else settings.zero_shot.head
-
-
 def body_blocks(
-    settings: Settings,
+    settings: ModelSettings,
     specs: Mapping[str, Spec],
     modalities: Sequence[str],
     heads: Mapping[str, TaskSpec],
 ) -> list[list[str]]:
     """Return the blocks of the model's body (`jlrun.models.blocks`), parts of tasks included."""
-    untrained = settings.model_copy(update={"backbone": without_weights(settings.backbone)})
-    return blocks(make_model(untrained, specs, modalities, heads))
+    return blocks(make_model(settings.without_weights(), specs, modalities, heads))
 
 
-def without_weights(backbone: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return encoder nodes that read no pretrained weights."""
-    return {
-        modality: {key: None if key == "weights" else value for key, value in node.items()}
-        for modality, node in backbone.items()
+def make_recipe(settings: RecipeSettings, modalities: Sequence[str], teachers: Teachers) -> Recipe:
+    """Return how phases optimise.
+
+    Args:
+        settings: of the recipe.
+        modalities: those in use.
+        teachers: access to the models of finished runs, for terms that learn from them.
+    """
+    hidden = settings.modality_dropout
+    rates = hidden if isinstance(hidden, Mapping) else dict.fromkeys(modalities, hidden)
+    weighting, gradient_options = _divided(settings.weighting)
+    return Recipe(
+        make_optimizer=lambda groups: build(settings.optimizer, OPTIMIZER, groups),
+        make_weighting=lambda tasks: build(weighting, WEIGHTING, tasks),
+        terms=term_makers(settings.terms, teachers),
+        schedule=build(settings.scheduler, SCHEDULER),
+        term_scale=settings.term_scale,
+        ramp=ramp(settings.ramp),
+        make_average=NoAverage
+        if settings.ema is None
+        else lambda decay=settings.ema: WeightAverage(decay),
+        patience=settings.patience,
+        modality_dropout=ModalityDropout(rates),
+        gradient_options=gradient_options,
+        make_balance=NoBalance if settings.balance is None else balance_maker(settings.balance),
+    )
+
+
+def balance_maker(node: Node) -> Callable[[], Balance]:
+    """Return what makes the balance; it makes its weightings itself, one for each encoder."""
+    parts = {
+        key: lambda tasks, part=node[key], slot=slot: build(part, slot, tasks)
+        for key, slot in BALANCE.parts.items()
+        if isinstance(node.get(key), Mapping)
     }
+    rest = {key: value for key, value in node.items() if key not in parts}
+    return lambda: build(rest, BALANCE, **parts)
+
+
+def held_out_by_balance(node: Node | None) -> float:
+    """Return the share of the training rows that a balance measures instead."""
+    if node is None:
+        return 0.0
+    return class_of(node, Balance).held_out(arguments_with_defaults(node))
+
+
+def _divided(node: Node) -> tuple[dict[str, Any], GradientOptions]:
+    """Return the node of a weighting without the keys that choose where its gradients come from."""
+    keys = {field.name for field in fields(GradientOptions)}
+    gradient_options = GradientOptions(**{key: value for key, value in node.items() if key in keys})
+    return {key: value for key, value in node.items() if key not in keys}, gradient_options
+
+
+def term_makers(nodes: Nodes, teachers: Teachers) -> dict[str, TermMaker]:
+    """Return what makes each term, with what its class states."""
+    return {name: _term_maker(name, node, teachers) for name, node in nodes.items()}
+
+
+def _term_maker(name: str, node: Node, teachers: Teachers) -> TermMaker:
+    kind = class_of(node, Term)
+    spans_phase = kind.spans_phase(arguments_with_defaults(node))
+    return TermMaker(kind, partial(_make_term, name, node, kind, teachers), spans_phase)
+
+
+def _make_term(name: str, node: Node, kind: type[Term], teachers: Teachers) -> Term:
+    term: Term = build(node, TERM)
+    if term.needs != kind.needs:  # a function whose annotation names a base class
+        message = f"the function returned a {type(term).__name__}: let its annotation say so"
+        raise UserError.of(f"terms.{name}", message)
+    if isinstance(term, Distill):
+        term.find_teachers_with(teachers)
+    return term
+
+
+def also_carried(
+    terms: Nodes, teachers: Teachers, offered: Iterable[Mapping[str, Spec]]
+) -> dict[str, Spec]:
+    """Return the modalities that batches carry for terms, such as those of a teacher.
+
+    Those that a data set lacks are left out: the term reports them itself.
+
+    Args:
+        terms: name -> node.
+        teachers: access to the models of finished runs.
+        offered: modality -> spec, of each data set.
+    """
+    wanted = {
+        modality
+        for node in terms.values()
+        for modality in class_of(node, Term).other_modalities(
+            arguments_with_defaults(node), teachers
+        )
+    }
+    first, *others = offered
+    return {m: s for m, s in first.items() if m in wanted and all(m in o for o in others)}

@@ -1,58 +1,74 @@
-"""The data sets of a config: loaded, divided, and made into streams."""
+"""Data sets of a run: loaded, checked and divided."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from functools import partial
+from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
-
 from jlrun.config.build import build
-from jlrun.config.data_nodes import SEVERAL, SINGLE, SOURCES, reserved_keys, task_labels, used_nodes
-from jlrun.config.schema import Settings
-from jlrun.config.slots import AUGMENT, DATASET, TASK, VIEWS
-from jlrun.data.augmentation.augment import Augment
-from jlrun.data.dataset import Dataset
-from jlrun.data.labelled_streams import LabelledStreams
+from jlrun.config.data_nodes import reserved_keys, task_labels
+from jlrun.config.slots import DATASET, TASK
+from jlrun.data.class_matching import Matching
+from jlrun.data.dataset import Dataset, DatasetReport, well_formed
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.splits import Splits, Subset, make_splits
-from jlrun.data.streams import Stream
-from jlrun.data.view import MaskedLabels
-from jlrun.data.well_formed import well_formed
-from jlrun.engine import Engine
 from jlrun.errors import Problem, UserError, did_you_mean
-from jlrun.evaluation.retrieval import Retrieval
 from jlrun.files.names import name_problems
-from jlrun.models.class_vectors import ClassVectors, class_vectors
-from jlrun.objective.terms.base import Term
-from jlrun.strategies.zero_shot.classes import ClassSplit
+from jlrun.runs.settings import DataSettings
+from jlrun.runs.target_tasks import match_target
+from jlrun.strategies.zero_shot.classes import unseen_classes
 from jlrun.strategies.zero_shot.holdout import hold_out
 from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
 
 
-def dataset_nodes(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    """Return stream name -> data set node: its config path, of those that are in use."""
-    keys = (*SINGLE, SEVERAL, SOURCES, "tasks", "strategy")
-    return used_nodes({key: getattr(settings, key) for key in keys})
+@dataclass(frozen=True)
+class LoadedData:
+    """Data sets of a run, loaded and divided.
+
+    Attributes:
+        modalities: those in use.
+        splits: stream -> rows of its data set.
+        specs: modality -> what the model takes.
+        matching: how the target's classes were found among those of its sources.
+    """
+
+    modalities: tuple[str, ...]
+    splits: Mapping[str, Splits]
+    specs: Mapping[str, Spec]
+    matching: Matching
+
+    @property
+    def reports(self) -> dict[str, DatasetReport]:
+        """Stream -> report of its data set, if it has one."""
+        return {name: s.report for name, s in self.splits.items() if s.report is not None}
 
 
-def leading(nodes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the stream whose inputs the model takes as they are: the target's, or the first."""
-    return "target" if "target" in nodes else next(iter(nodes))
+def load_data(settings: DataSettings, known: Mapping[str, Spec]) -> LoadedData:
+    """Load and divide all data sets of a run.
+
+    Args:
+        settings: of the data.
+        known: modality -> spec that the model begins with.
+
+    Raises:
+        UserError: as `load_splits`, or if the target has no task that a source teaches.
+    """
+    modalities = choose_modalities(settings)
+    splits = load_every_split(settings, known)
+    splits, matching = match_target(settings, splits)
+    taken = splits[settings.leading].modalities
+    return LoadedData(modalities, splits, {m: taken[m] for m in modalities}, matching)
 
 
-def choose_modalities(
-    settings: Settings, nodes: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, ...]:
+def choose_modalities(settings: DataSettings) -> tuple[str, ...]:
     """Return the modalities in use: those asked for, or those that all data sets have."""
     shared = [
         modality
-        for modality in nodes[leading(nodes)]["modalities"]
-        if all(modality in node["modalities"] for node in nodes.values())
+        for modality in settings.nodes[settings.leading]["modalities"]
+        if all(modality in node["modalities"] for node in settings.nodes.values())
     ]
     chosen = shared if settings.modalities is None else list(settings.modalities)
     for modality in chosen:
@@ -63,47 +79,44 @@ def choose_modalities(
     return tuple(chosen)
 
 
-def load_every_split(
-    settings: Settings, nodes: Mapping[str, Mapping[str, Any]], known: Mapping[str, Spec]
-) -> dict[str, Splits]:
+def load_every_split(settings: DataSettings, known: Mapping[str, Spec]) -> dict[str, Splits]:
     """Load and split all data sets, the target last.
 
     What is learned of the inputs of one, as a vocabulary, is taken over by those that come later.
 
     Args:
-        settings: of the run.
-        nodes: stream name -> data set node.
+        settings: of the data.
         known: modality -> spec that the model begins with.
 
     Raises:
         UserError: as `load_splits`.
     """
     found = dict[str, Splits]()
-    for name in sorted(nodes, key=lambda name: name == "target"):
-        found[name] = load_splits(settings, name, nodes[name], known)
+    for name in sorted(settings.nodes, key=lambda name: name == "target"):
+        found[name] = load_splits(settings, name, known)
         known = {**found[name].modalities, **known}
-    return {name: found[name] for name in nodes}
+    return {name: found[name] for name in settings.nodes}
 
 
 def load_splits(
-    settings: Settings, name: str, node: Mapping[str, Any], known: Mapping[str, Spec] | None = None
+    settings: DataSettings, name: str, known: Mapping[str, Spec] | None = None
 ) -> Splits:
     """Load a data set and split it.
 
     Args:
-        settings: of the run.
-        name: of its stream, its config path.
-        node: what it is built from.
+        settings: of the data.
+        name: of the stream, its config path.
         known: modality -> spec that it is to take over, where it learns one; None: nothing.
 
     Raises:
         UserError: if files are missing or wrong, or targets are out of range.
     """
+    node = settings.nodes[name]
     own = {k: v for k, v in node.items() if k not in reserved_keys()}
     with placed_errors(name):
         found = build(own, DATASET)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)
-    learned_elsewhere = name == "target" and settings.strategy in ("adapt", "generalize")
+    learned_elsewhere = name == "target" and settings.hides_target_labels
     if dataset.incomplete is not None and not learned_elsewhere:
         with placed_errors(name):
             raise UserError([dataset.incomplete])
@@ -115,8 +128,8 @@ def load_splits(
     splits = make_splits(dataset, subset, settings.seed, where=name)
     if settings.zero_shot is None:
         return splits
-    task = _zero_shot_task(settings, node)
-    split, _ = unseen_classes(settings, splits.classes[task])
+    task = next(iter(settings.tasks or node["tasks"]))  # that asked for, or the main one
+    split, _ = unseen_classes(settings.zero_shot, splits.classes[task])
     unmeasured = {
         m: dataset.modalities[m] if isinstance(spec, ImageSpec) else spec
         for m, spec in splits.modalities.items()
@@ -212,125 +225,3 @@ def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
 def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
     task: Task = build(node["tasks"][name], TASK)
     return task.in_units(*splits.units[name]) if name in splits.units else task
-
-
-def make_labelled_streams(
-    settings: Settings,
-    engine: Engine,
-    name: str,
-    node: Mapping[str, Any],
-    splits: Splits,
-    specs: Mapping[str, Spec],
-    with_views: bool,
-) -> LabelledStreams:
-    stream = _stream_maker(settings, engine, splits, specs)
-    augment: Augment = build(node["augment"], AUGMENT)
-    views = build(settings.pretraining.views, VIEWS) if with_views else None
-    # The tasks asked for are those of the target; a source without any of them keeps its own.
-    chosen = settings.tasks
-    if (
-        name != "target"
-        and "target" in dataset_nodes(settings)
-        and not set(chosen or ()) & set(node["tasks"])
-    ):
-        chosen = None
-    return LabelledStreams(
-        name=name,
-        train=stream(
-            name, splits.train, batch_size=settings.batch_size, augment=augment, views=views
-        ),
-        val=stream(name, splits.val, batch_size=settings.engine.evaluation_batch),
-        test=stream(name, splits.test, batch_size=settings.engine.evaluation_batch),
-        pool=stream(
-            name,
-            splits.pool,
-            batch_size=settings.batch_size,
-            augment=replace(augment, mixup=0.0, cutmix=0.0),
-            views=views,
-            labelled=False,
-        ),
-        tasks=task_specs(name, node, splits, chosen),
-    )
-
-
-def _stream_maker(
-    settings: Settings, engine: Engine, splits: Splits, specs: Mapping[str, Spec]
-) -> Callable[..., Stream]:
-    return partial(
-        Stream,
-        specs={m: splits.modalities[m] for m in specs},
-        model_specs=specs,
-        seed=settings.seed,
-        device=engine.device,
-        memory_budget=engine.memory_budget,
-        workers=engine.workers,
-        channels_last=engine.channels_last,
-    )
-
-
-def pretrained_on(
-    settings: Settings, labelled: tuple[LabelledStreams, ...]
-) -> tuple[LabelledStreams, ...]:
-    """Return the data sets that self-supervised terms learn from."""
-    names = [streams.name.rpartition(".")[2] for streams in labelled]
-    for name in settings.pretraining.data or ():
-        if name not in names:
-            hint = did_you_mean(name, names)
-            raise UserError.of("pretraining.data", f"the run has no data set '{name}'.{hint}")
-    chosen = names if settings.pretraining.data is None else settings.pretraining.data
-    return tuple(streams for streams, name in zip(labelled, names, strict=True) if name in chosen)
-
-
-def pretraining_stream(
-    settings: Settings,
-    engine: Engine,
-    name: str,
-    splits: Splits,
-    specs: Mapping[str, Spec],
-    with_views: bool,
-) -> Stream:
-    """Return all training rows; those have labels that the run may learn from.
-
-    Without views the rows are augmented as in training, but not mixed.
-    """
-    adapted = name == "target" and settings.strategy in ("adapt", "generalize")
-    augment: Augment = build(dataset_nodes(settings)[name]["augment"], AUGMENT)
-    in_use = torch.isin(splits.pool.indices, splits.train.indices)
-    return _stream_maker(settings, engine, splits, specs)(
-        name,
-        splits.pool if bool(in_use.all()) else MaskedLabels(splits.pool, in_use),
-        batch_size=settings.batch_size,
-        views=build(settings.pretraining.views, VIEWS) if with_views else None,
-        augment=None if with_views else replace(augment, mixup=0.0, cutmix=0.0),
-        labelled=not adapted,
-    )
-
-
-def also_carried(terms: Iterable[object], splits: Iterable[Splits]) -> dict[str, Spec]:
-    """Return the modalities that batches carry for terms, such as those of a teacher.
-
-    Those that a data set lacks are left out: the term reports them itself.
-    """
-    wanted = {m for t in terms if isinstance(t, Term) for m in t.other_modalities()}
-    first, *others = (each.modalities for each in splits)
-    return {m: s for m, s in first.items() if m in wanted and all(m in o for o in others)}
-
-
-def retrieval_options(settings: Settings) -> Retrieval:
-    """Return how shared spaces are scored."""
-    node = settings.retrieval
-    return Retrieval(node.positives or (), node.templates, node.rows)
-
-
-def _zero_shot_task(settings: Settings, node: Mapping[str, Any]) -> str:
-    """Return the task whose classes are seen or unseen: that asked for, or the main one."""
-    return next(iter(settings.tasks or node["tasks"]))
-
-
-def unseen_classes(settings: Settings, classes: Sequence[str]) -> tuple[ClassSplit, ClassVectors]:
-    """Return which classes are unseen, and what describes all of them."""
-    node = settings.zero_shot
-    assert node is not None
-    vectors = class_vectors(node.attributes, classes, "zero_shot.attributes")
-    seed, where = node.unseen_seed, "zero_shot.unseen"
-    return ClassSplit.choose(classes, node.unseen, seed, vectors, where), vectors

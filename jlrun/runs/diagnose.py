@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jlrun.config.schema import Settings
 from jlrun.data.sampling import All, joint_batches
 from jlrun.engine import session
 from jlrun.errors import UserError
@@ -19,6 +18,7 @@ from jlrun.reporting.task_relations import read_relations
 from jlrun.reporting.task_relations_text import summarise
 from jlrun.runs.assembly import assemble
 from jlrun.runs.fingerprints import check_unchanged
+from jlrun.runs.settings import RunSettings
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.training.diagnosis.gradients import shared_parameters
 from jlrun.training.diagnosis.measure import Diagnosis, measure_gradients
@@ -31,7 +31,7 @@ ALL = Diagnosis(every=1, gradients="parameters", affinity=True)
 
 def diagnose(
     directory: Path,
-    settings: Settings,
+    settings: RunSettings,
     checkpoint: Checkpoint,
     num_batches: int,
     lr: float | None,
@@ -44,7 +44,7 @@ def diagnose(
 
     Args:
         directory: the run.
-        settings: its config.
+        settings: of the run.
         checkpoint: whose weights: the selected ones, or those from which the run goes on.
         num_batches: at least 1.
         lr: of the step ahead; None: that of the config. The factor of a group of parameters counts
@@ -69,7 +69,7 @@ def diagnose(
         recipe = replace(
             phase.recipe,
             make_weighting=Equal,
-            make_terms=dict,
+            terms={},
             gradient_options=GradientOptions(),
             make_balance=NoBalance,
         )

@@ -15,6 +15,7 @@ from jlrun.training.recorder import Position, Recorder
 
 
 def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[Observer]:
+    """Return what draws the scored rows of the test split, if it is asked for."""
     if not job.settings.recorder.figures:
         return ()
     # Matplotlib takes half a second to import.
@@ -23,9 +24,17 @@ def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[O
     return test_observers(assembly.tasks, assembly.specs, context.recorder)
 
 
-def draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
+def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorder) -> None:
+    """Draw the records and the result of a run, if it is asked for."""
     if not job.settings.recorder.figures:
         return
+    _draw_records(job, assembly, recorder)
+    _draw_curve(result, recorder)
+    _draw_missing(result, recorder)
+    _draw_per_class(result, recorder)
+
+
+def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
     from jlrun.reporting.figures.cosines import gradient_cosines
     from jlrun.reporting.figures.curves import curves
     from jlrun.reporting.figures.weights import weights
@@ -58,9 +67,9 @@ def record_spaces(assembly: Assembly, found: Findings, at: Position, recorder: R
             recorder.figure(f"retrieval/{space}/{way.replace(' ', '_')}", figure, at.step)
 
 
-def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
+def _draw_curve(result: Result, recorder: Recorder) -> None:
     points = result.extra.get("wise_ft", ())
-    if not job.settings.recorder.figures or not points or not points[0]["source"]:
+    if not points or not points[0]["source"]:
         return
     from jlrun.reporting.figures.wise_ft import wise_ft as draw
 
@@ -79,9 +88,9 @@ def draw_curve(job: Job, result: Result, recorder: Recorder) -> None:
             recorder.figure(f"wise_ft/{task}", draw(shown, metric), step=0)
 
 
-def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
+def _draw_missing(result: Result, recorder: Recorder) -> None:
     found = result.extra.get("missing")
-    if not job.settings.recorder.figures or not found:
+    if not found:
         return
     from jlrun.reporting.figures.contribution import contribution
     from jlrun.reporting.figures.missing import missing
@@ -91,9 +100,9 @@ def draw_missing(job: Job, result: Result, recorder: Recorder) -> None:
         recorder.figure("contribution", contribution(result.extra["contribution"]), step=0)
 
 
-def draw_per_class(job: Job, result: Result, recorder: Recorder) -> None:
+def _draw_per_class(result: Result, recorder: Recorder) -> None:
     found = result.extra.get("per_class")
-    if not job.settings.recorder.figures or not found:
+    if not found:
         return
     from jlrun.reporting.figures.per_class import per_class
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jlrun.config.schema import Settings
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.settings import RunSettings
 from jlrun.training.fit import FitFolder
 from jlrun.training.recorder import MAIN_FIT
 
@@ -16,7 +16,7 @@ class Job:
     """A run to be done: its settings, where it goes, what the user typed, what else was
     inferred from the data, and whether the batch size must stay as it is."""
 
-    settings: Settings
+    settings: RunSettings
     directory: Path
     overrides: tuple[str, ...]
     resumed: bool = False

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.config import check_values
-from jlrun.config.schema import Settings
+from jlrun.config.build import class_of
 from jlrun.errors import Problem, UserError
 from jlrun.models import checkpoints
-from jlrun.runs.assembly import Assembly
+from jlrun.models.sharing import Sharing
+from jlrun.objective.balance import Balance
 from jlrun.runs.job import Job
 from jlrun.runs.saved_run import load_config
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.shared_baselines import ORIGIN_FILE
 from jlrun.training.fit import FitFolder
 from jlrun.training.plan import Fit, Phase, Plan
@@ -30,7 +32,7 @@ def lengthened(job: Job, epochs: int) -> tuple[Job, dict[str, Any], tuple[str, .
     Raises:
         UserError: if there are not more epochs, or the config is not valid with them.
     """
-    old, (config, _) = job.settings.epochs, load_config(job.directory)
+    old, (config, _) = job.settings.strategy.epochs, load_config(job.directory)
     if epochs <= old:
         fix = "give more, or leave epochs out to go on with a run that has not come to its end"
         raise UserError.of("epochs", f"the run has {old} epochs already, not fewer; {fix}")
@@ -45,19 +47,21 @@ def lengthened(job: Job, epochs: int) -> tuple[Job, dict[str, Any], tuple[str, .
     others = tuple(text for text in job.overrides if text.lstrip("+").partition("=")[0] != "epochs")
     at = next((i for i, o in enumerate(job.overrides) if o.startswith("epochs=")), len(others))
     overrides = (*others[:at], f"epochs={epochs}", *others[at:])
-    longer = replace(job, settings=Settings.parse(config), overrides=overrides)
+    longer = replace(job, settings=RunSettings.parse(config), overrides=overrides)
     return longer, config, tuple(notes)
 
 
-def check_longer(job: Job, before: Assembly, after: Plan) -> list[str]:
+def check_longer(job: Job, before: Plan, after: Plan) -> list[str]:
     """Return the names of the fits that become longer.
 
     Raises:
         UserError: with the reasons why the steps that were taken would have been others.
     """
-    by_name = {fit.name: fit for fit in before.plan.fits}
+    by_name = {fit.name: fit for fit in before.fits}
     longer, problems = list[str](), list[Problem]()
-    if before.new_model(before.plan.fits[0]).body.spans_phase:
+    balance = job.settings.recipe.balance
+    balance_spans = balance is not None and class_of(balance, Balance).spans_phase
+    if class_of(job.settings.model.sharing, Sharing).spans_phase:
         problems.append(Problem("sharing", f"goes by the share of the phase that is done; {_ANEW}"))
     for fit in after.fits:
         old = by_name.get(fit.name)
@@ -65,7 +69,7 @@ def check_longer(job: Job, before: Assembly, after: Plan) -> list[str]:
             continue
         longer.append(fit.name)
         if not _copied(job.folder(fit.name)):
-            problems += _obstacles(job.folder(fit.name), old, fit)
+            problems += _obstacles(job.folder(fit.name), old, fit, balance_spans)
     if not longer:
         raise UserError.of("epochs", "no phase of this run becomes longer by it")
     if problems:
@@ -91,7 +95,7 @@ def _copied(folder: FitFolder) -> bool:
     return (folder.path / ORIGIN_FILE).is_file()
 
 
-def _obstacles(folder: FitFolder, old: Fit, new: Fit) -> Iterator[Problem]:
+def _obstacles(folder: FitFolder, old: Fit, new: Fit, balance_spans: bool) -> Iterator[Problem]:
     """Yield why a fit can't go on to be the longer one."""
     if _steps(old)[:-1] != _steps(new)[:-1]:
         names = ", ".join(f"'{phase.name}'" for phase in old.phases[:-1])
@@ -109,6 +113,9 @@ def _obstacles(folder: FitFolder, old: Fit, new: Fit) -> Iterator[Problem]:
             yield Problem(str(folder.last), f"{found}; {_ANEW}")
         return
     yield from _changed_past(old, new, unfinished["state"])
+    if balance_spans:
+        where = f"phase '{old.phases[-1].name}' ({old.name})"
+        yield Problem("balance", f"goes by the share of {where} that is done; {_ANEW}")
 
 
 def _changed_past(old: Fit, new: Fit, state: Mapping[str, Any]) -> Iterator[Problem]:
@@ -131,11 +138,9 @@ def _changed_past(old: Fit, new: Fit, state: Mapping[str, Any]) -> Iterator[Prob
     )
     if any(a != b for a, b in ramps):
         yield Problem("lambda_ramp", f"λ grows over all of {where}; {_ANEW}")
-    for name, term in recipe.make_terms().items():
-        if term.spans_phase and (term.needs is None or term.needs in before.offers):
+    for name, term in recipe.terms.items():
+        if term.spans_phase and term.acts_in(before.offers):
             yield Problem(f"terms.{name}", f"goes by the share of {where} that is done; {_ANEW}")
-    if recipe.make_balance().spans_phase:
-        yield Problem("balance", f"goes by the share of {where} that is done; {_ANEW}")
 
 
 def _first_other_rate(before: Phase, after: Phase, done: int) -> int | None:

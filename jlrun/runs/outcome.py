@@ -15,7 +15,6 @@ from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
-from jlrun.runs.datasets import retrieval_options
 from jlrun.runs.job import Job
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
@@ -63,7 +62,7 @@ def make_result(
     return Result(
         directory=job.directory,
         status="completed",
-        mode=job.settings.mode,
+        mode=job.settings.strategy.mode,
         seed=job.settings.seed,
         overrides=job.overrides,
         test=main.test,
@@ -163,7 +162,7 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
 
 def _data(assembly: Assembly) -> dict[str, Any]:
     """Return the reports of data sets."""
-    found = {name: report.to_json() for name, report in assembly.reports.items()}
+    found = {name: report.to_json() for name, report in assembly.data.reports.items()}
     return {"data": found} if found else {}
 
 
@@ -194,7 +193,7 @@ def score_spaces(folder: FitFolder, assembly: Assembly) -> Findings:
         return Findings()
     model = assembly.new_model(fit)
     checkpoints.load_model(folder.selected(fit, phase), model)
-    options = retrieval_options(assembly.settings)
+    options = assembly.settings.retrieval
     return measure_spaces(model, assembly.engine, assembly.leading, assembly.specs, options)
 
 

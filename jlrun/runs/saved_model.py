@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 from pydantic import BaseModel
 
 from jlrun.config.build import build
-from jlrun.config.schema import Settings
 from jlrun.config.slots import FINETUNING, TASK
 from jlrun.data.specs import Spec, spec_from_json
 from jlrun.engine import Engine
@@ -22,8 +21,9 @@ from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import with_kept
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer.teacher import Teacher
-from jlrun.runs.building import make_engine, make_model, without_weights
+from jlrun.runs.building import make_engine, make_model
 from jlrun.runs.saved_run import load_config, load_run
+from jlrun.runs.settings import ModelSettings, RunSettings
 from jlrun.tasks import Task, TaskSpec
 from jlrun.tasks.objective import Objective
 
@@ -45,7 +45,7 @@ class SavedModel:
     scored: tuple[Objective, ...]
 
 
-def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
+def load_saved_model(directory: Path, settings: RunSettings) -> SavedModel:
     """Return the selected model of the run in ``directory``.
 
     Raises:
@@ -53,8 +53,8 @@ def load_saved_model(directory: Path, settings: Settings) -> SavedModel:
     """
     content = _described(directory)
     specs, heads = _specs(content), _heads(content)
-    engine = make_engine(settings)
-    model = engine.prepare(_untrained(directory, settings, specs, heads))
+    engine = make_engine(settings.engine)
+    model = engine.prepare(_untrained(directory, settings.model, specs, heads))
     checkpoints.load_model(RunDirectory(directory).best, model)
     model.eval()
     scored = tuple(Objective(heads[h].name, "input", heads[h], h) for h in content["scored"])
@@ -75,7 +75,7 @@ def load_teacher(directory: Path, device: torch.device, checkpoint: str = BEST) 
     settings, _ = load_run(directory)
     content = _described(directory, checkpoint)
     specs, heads = _specs(content), _heads(content)
-    model = _untrained(directory, settings, specs, heads)
+    model = _untrained(directory, settings.model, specs, heads)
     checkpoints.load_model(RunDirectory(directory).checkpoints / checkpoint, model)
     return Teacher(model.to(device).requires_grad_(False).eval(), specs, heads)
 
@@ -88,6 +88,18 @@ def read_specs(directory: Path) -> dict[str, Spec]:
     """
     load_config(directory)
     return _specs(_described(directory))
+
+
+class SavedTeachers:
+    """Teachers from run directories (`jlrun.objective.terms.transfer.teacher.Teachers`)."""
+
+    def specs(self, directory: Path) -> Mapping[str, Spec]:
+        """Return modality -> what the selected model of the run in ``directory`` takes."""
+        return read_specs(directory)
+
+    def load(self, directory: Path, device: torch.device) -> Teacher:
+        """Return the selected model of the run in ``directory``."""
+        return load_teacher(directory, device)
 
 
 def _described(directory: Path, checkpoint: str = BEST) -> dict[str, Any]:
@@ -148,25 +160,16 @@ def _task(entry: Mapping[str, Any]) -> Task:
 
 def _untrained(
     directory: Path,
-    settings: Settings,
+    settings: ModelSettings,
     specs: Mapping[str, Spec],
     heads: Mapping[str, TaskSpec],
 ) -> JointModel:
-    """Return the run's model; pretrained weights are not read, as those of the run follow."""
-    plain = _with_own_class_vectors(settings, directory).model_copy(
-        update={"backbone": without_weights(settings.backbone)}
-    )
+    """Return the run's model; pretrained weights are not read, as those of the run follow.
+
+    Its heads read the run's copy of a file of class vectors.
+    """
+    plain = replace(settings.without_weights(), head=with_kept(settings.head, directory))
     model = make_model(plain, specs, tuple(specs), heads)
     if settings.finetune is not None:
         build(settings.finetune, FINETUNING).begin(model)
     return model
-
-
-def _with_own_class_vectors(settings: Settings, directory: Path) -> Settings:
-    """Return settings whose heads read the run's copy of a file of class vectors."""
-    update: dict[str, Any] = {"heads": with_kept(settings.heads, directory)}
-    zero_shot = settings.zero_shot
-    if zero_shot is not None:
-        head = with_kept(zero_shot.head, directory)
-        update["zero_shot"] = zero_shot.model_copy(update={"head": head})
-    return settings.model_copy(update=update)

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from jlrun.config import check_values
-from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.settings import RunSettings
 
 
-def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
+def load_run(directory: Path) -> tuple[RunSettings, tuple[str, ...]]:
     """Return the settings and overrides of the run in ``directory``, checked like any others.
 
     Raises:
@@ -28,7 +28,7 @@ def load_run(directory: Path) -> tuple[Settings, tuple[str, ...]]:
     if problems:
         file = RunDirectory(directory).config
         raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
-    return Settings.parse(config), overrides
+    return RunSettings.parse(config), overrides
 
 
 def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -20,10 +20,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jlrun.config.schema import Settings
 from jlrun.errors import UserError
 from jlrun.files.atomic import copy_folder, read_json
 from jlrun.models import checkpoints
+from jlrun.runs.settings import RunSettings
 from jlrun.training.plan import Fit
 
 SCORES = "fit.json"
@@ -56,21 +56,21 @@ class SharedBaselines:
     Attributes:
         cache: its folder; None: nothing is shared.
         run_dir: the run.
-        settings: its config.
+        config: plain values of its config.
         device_type: where it computes, such as ``cuda``.
         data: stream -> what changes with its rows.
     """
 
     cache: Path | None
     run_dir: Path
-    settings: Settings
+    config: Mapping[str, Any]
     device_type: str
     data: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
-        settings: Settings,
+        settings: RunSettings,
         run_dir: Path,
         device_type: str,
         data: Mapping[str, str] | None = None,
@@ -78,7 +78,7 @@ class SharedBaselines:
         """Return the cache that the config names."""
         path = settings.baselines_cache
         cache = None if path is None else Path(path).expanduser().absolute()
-        return cls(cache, run_dir.absolute(), settings, device_type, data or {})
+        return cls(cache, run_dir.absolute(), settings.config, device_type, data or {})
 
     def fetch(self, fit: Fit, folder: Path) -> Path | None:
         """Copy a finished fit to ``folder``, unless something of the run's own is there.
@@ -124,7 +124,7 @@ class SharedBaselines:
 
     def depends_on(self, fit: Fit) -> dict[str, Any]:
         """Return all that the outcome of a fit depends on, the rows of its data sets included."""
-        settings = self.settings.model_dump(mode="json")
+        settings = self.config
         ignored = NEVER_MATTERS | (fit.independent_of or frozenset())
         engine = {k: v for k, v in settings["engine"].items() if k not in ENGINE_NEVER_MATTERS}
         kept = {name: value for name, value in settings.items() if name not in ignored}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jlrun.config.build import build
-from jlrun.config.schema import Settings
+from jlrun.config.schema import Strategy
 from jlrun.config.slots import TASK
 from jlrun.data.class_matching import (
     Learned,
@@ -20,14 +20,13 @@ from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
 from jlrun.errors import Problem, UserError
-from jlrun.strategies.transfer.baselines import TARGET_SUPERVISED
+from jlrun.runs.settings import DataSettings, Nodes
+from jlrun.strategies.transfer.baselines import SOURCE_ONLY, TARGET_SUPERVISED
 from jlrun.training.plan import Plan
-
-Nodes = Mapping[str, Mapping[str, Any]]
 
 
 def match_target(
-    settings: Settings, nodes: Nodes, splits: Mapping[str, Splits]
+    settings: DataSettings, splits: Mapping[str, Splits]
 ) -> tuple[dict[str, Splits], Matching]:
     """Return the splits, the target's in the classes of its sources, and how they were found.
 
@@ -36,10 +35,10 @@ def match_target(
     Raises:
         UserError: if no source teaches any task of the target, with the reasons.
     """
-    strategy, found = settings.strategy, dict(splits)
+    strategy, nodes, found = settings.strategy, settings.nodes, dict(splits)
     if "target" not in nodes or strategy not in ("adapt", "generalize", "joint"):
         return found, Matching()
-    tasks = dict(_tasks(settings, nodes["target"], splits["target"]))
+    tasks = dict(_tasks(settings, splits["target"]))
     if strategy == "joint":
         tasks = {name: task for name, task in tasks.items() if _lacks(splits["target"], name)}
     learned = [each for path in nodes if path != "target" for each in _learned(path, nodes, splits)]
@@ -53,11 +52,9 @@ def match_target(
     return found, matching
 
 
-def _tasks(
-    settings: Settings, node: Mapping[str, Any], splits: Splits
-) -> Iterator[tuple[str, Any]]:
-    """Yield the tasks in use that have exclusive classes."""
-    for name, task_node in node["tasks"].items():
+def _tasks(settings: DataSettings, splits: Splits) -> Iterator[tuple[str, Any]]:
+    """Yield the target's tasks in use that have exclusive classes."""
+    for name, task_node in settings.nodes["target"]["tasks"].items():
         if settings.tasks is None or name in settings.tasks:
             task = build(task_node, TASK)
             if has_classes(splits, name, task):
@@ -82,41 +79,41 @@ def named_as_target(
     return tuple(f if f.name == "target" else renamed(f, matching.called) for f in labelled)
 
 
-def check_labels(settings: Settings, labelled: Sequence[LabelledStreams]) -> None:
+def check_labels(strategy: Strategy | None, labelled: Sequence[LabelledStreams]) -> None:
     """Check that every task to train has labelled rows.
 
     Raises:
         UserError: for a target that is fine-tuned or learned jointly.
     """
     target = next((streams for streams in labelled if streams.name == "target"), None)
-    if target is None or settings.strategy not in ("finetune", "joint"):
+    if target is None or strategy not in ("finetune", "joint"):
         return
     if not any(target.num_labels("train").values()):
         raise UserError.of(
             "target",
-            f"no training row has a label, which strategy={settings.strategy} learns from; "
+            f"no training row has a label, which strategy={strategy} learns from; "
             "strategy=adapt needs none",
         )
 
 
 def notes_on_target(
-    settings: Settings, plan: Plan, labelled: Sequence[LabelledStreams], matching: Matching
+    strategy: Strategy | None,
+    plan: Plan,
+    labelled: Sequence[LabelledStreams],
+    matching: Matching,
 ) -> tuple[str, ...]:
     """Return lines on how the target is learned and scored, where that is not as usual."""
     target = next((streams for streams in labelled if streams.name == "target"), None)
-    if target is None or settings.strategy not in ("adapt", "generalize", "joint"):
+    if target is None or strategy not in ("adapt", "generalize", "joint"):
         return ()
     lines = [*matching.lines]
-    if settings.strategy != "joint":
+    if strategy != "joint":
         lines += _left_out(plan, labelled, target, matching)
     labels = {split: target.num_labels(split) for split in ("train", "val", "test")}
-    if settings.strategy == "adapt" and settings.baselines:
-        names = {fit.name for fit in plan.fits}
-        if TARGET_SUPERVISED not in names:
-            lines.append(
-                f"no baseline {TARGET_SUPERVISED}: no training row of the target has a label"
-            )
-    if settings.strategy == "joint" and not any(labels["val"].values()):
+    names = {fit.name for fit in plan.fits}
+    if strategy == "adapt" and SOURCE_ONLY in names and TARGET_SUPERVISED not in names:
+        lines.append(f"no baseline {TARGET_SUPERVISED}: no training row of the target has a label")
+    if strategy == "joint" and not any(labels["val"].values()):
         lines.append(
             "target: no validation row has a label, so the last epoch is kept; a larger "
             "target.val_fraction may give some"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import Need, Term
+from jlrun.objective.terms.base import Need
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.tasks import TaskSpec
@@ -27,6 +27,7 @@ class PlanContext:
         baselines: whether baselines are trained.
         pretrained: whether encoders begin with weights that were learned elsewhere.
         needs: what the terms need of a phase to act in it.
+        held_out: share of the training rows that the balance measures instead.
         blocks: heads of a model -> names of its body's parameters, in blocks from the input up.
     """
 
@@ -36,19 +37,16 @@ class PlanContext:
     baselines: bool
     pretrained: bool = False
     needs: frozenset[Need | None] = frozenset()
+    held_out: float = 0.0
     blocks: Callable[[Mapping[str, TaskSpec]], Sequence[Sequence[str]]] = lambda heads: ()
 
     def plain_recipe(self) -> Recipe:
         """Return the recipe with equal weights, and without terms that need more than labels."""
-
-        def make_terms() -> dict[str, Term]:
-            made = self.recipe.make_terms()
-            return {name: t for name, t in made.items() if getattr(t, "needs", None) is None}
-
+        plain = {n: t for n, t in self.recipe.terms.items() if t.kind.needs is None}
         return replace(
             self.recipe,
             make_weighting=Equal,
-            make_terms=make_terms,
+            terms=plain,
             gradient_options=GradientOptions(),
         )
 

@@ -44,8 +44,8 @@ def with_pretraining(
         retrieval: how shared spaces are scored.
     """
     main, *others = plan.fits
-    terms = recipe.make_terms().values()
-    has_space = len(main.modalities) > 1 and any(isinstance(t, CrossModal) for t in terms)
+    terms = recipe.terms.values()
+    has_space = len(main.modalities) > 1 and any(issubclass(t.kind, CrossModal) for t in terms)
     phase = Phase(
         name=SELF_SUPERVISED,
         train=streams,

@@ -15,13 +15,12 @@ from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import Observer, evaluate, predictor
-from jlrun.evaluation.split_scores import SavedScores, Scores, SplitScores
+from jlrun.evaluation.split_scores import SavedScores, Scores, SplitScores, by_task
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
-from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import PhaseRun, TrainContext, train
 from jlrun.training.parameter_rules import rule_for
@@ -228,7 +227,7 @@ class FitRun:
             val=evaluate(predict, scored_on_val, val),
             test=evaluate(predict, self.fit.scored, test, (*observers, per_class)),
             also={
-                key: _by_task(evaluate(predict, objectives, test), objectives)
+                key: by_task(evaluate(predict, objectives, test), objectives)
                 for key, objectives in self.fit.also_scored.items()
             },
             selected=saved["selected"],
@@ -368,9 +367,3 @@ def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
         "score": state.best.score,
         "criterion": phase.selector.criterion,
     }
-
-
-def _by_task(
-    scores: Mapping[str, Mapping[str, float]], objectives: Sequence[Objective]
-) -> dict[str, Mapping[str, float]]:
-    return {o.spec.name: scores[o.label] for o in objectives if o.label in scores}

@@ -23,6 +23,8 @@ from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
 
+REHEARSED_ROWS = 2  # enough for shapes
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -109,12 +111,21 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
-    """Return the learner of a phase: frozen parameters set aside, the others in named groups."""
+def build_learner(
+    model: JointModel, phase: Phase, engine: Engine, *, rehearsal: bool = False
+) -> Learner:
+    """Return the learner of a phase: frozen parameters set aside, the others in named groups.
+
+    Args:
+        model: on the device.
+        phase: to be trained.
+        engine: where and how to compute.
+        rehearsal: whether nothing will be trained: terms then measure a few rows alone.
+    """
     recipe = phase.recipe
     weighting = recipe.make_weighting(_task_names(phase)).to(engine.device)
     groups, frozen_names = _groups(model, phase.rules)
-    terms = _terms(model, phase).to(engine.device)
+    terms = _terms(model, phase, rehearsal).to(engine.device)
     balance = _balance(model, phase, weighting).to(engine.device)
     for name, module in (("weighting", weighting), ("terms", terms), ("balance", balance)):
         parameters = [p for p in module.parameters() if p.requires_grad]
@@ -139,25 +150,25 @@ def build_learner(model: JointModel, phase: Phase, engine: Engine) -> Learner:
     )
 
 
-def _terms(model: JointModel, phase: Phase) -> nn.ModuleDict:
+def _terms(model: JointModel, phase: Phase, rehearsal: bool) -> nn.ModuleDict:
     """Return the terms that act in the phase, begun."""
-    made: Mapping[str, Term] = phase.recipe.make_terms()
-    acting = {
-        name: term
-        for name, term in made.items()
-        if getattr(term, "needs", None) is None or term.needs in phase.offers
-    }
+    makers = phase.recipe.terms.items()
+    acting = {name: maker.make() for name, maker in makers if maker.acts_in(phase.offers)}
+    few = {name: _first_rows(stream) for name, stream in phase.train.items()}
     start = PhaseStart(
         model=model,
         tasks=phase.specs,
         observed=phase.heads,
-        streams=phase.train,
+        streams=few if rehearsal else phase.train,
         num_steps=phase.num_steps,
     )
     for term in acting.values():
-        if isinstance(term, Term):  # a module of the user's own has no such hook
-            term.begin_phase(start)
+        term.begin_phase(start)
     return nn.ModuleDict(acting)
+
+
+def _first_rows(stream: Stream) -> Stream:
+    return stream.take(torch.arange(min(REHEARSED_ROWS, len(stream.rows))))
 
 
 def _balance(model: JointModel, phase: Phase, weighting: Weighting) -> Balance:

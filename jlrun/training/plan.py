@@ -34,13 +34,32 @@ def leave_as_it_is(model: JointModel) -> None:
 
 
 @dataclass(frozen=True)
+class TermMaker:
+    """Maker of a term, afresh in every phase; its class states what the term needs.
+
+    Attributes:
+        kind: class of the term.
+        make: () -> the term.
+        spans_phase: whether the term depends on progress (`Term.spans_phase`).
+    """
+
+    kind: type[Term]
+    make: Callable[[], Term]
+    spans_phase: bool = False
+
+    def acts_in(self, offers: frozenset[Need]) -> bool:
+        """Return whether the term acts in a phase with these `Phase.offers`."""
+        return self.kind.needs is None or self.kind.needs in offers
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Recipe of a phase's optimisation; every method starts afresh in every phase.
 
     Attributes:
         make_optimizer: parameter groups -> optimizer.
         make_weighting: objective labels -> weighting.
-        make_terms: () -> term name -> term.
+        terms: term name -> what makes the term.
         schedule: learning-rate schedule.
         term_scale: λ, which multiplies all terms.
         patience: epochs without a better validation score before a phase stops; None: never.
@@ -53,7 +72,7 @@ class Recipe:
 
     make_optimizer: Callable[[list[dict[str, object]]], Optimizer]
     make_weighting: Callable[[tuple[str, ...]], Weighting]
-    make_terms: Callable[[], Mapping[str, Term]]
+    terms: Mapping[str, TermMaker]
     schedule: Schedule
     term_scale: float
     patience: int | None

@@ -13,17 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.coloured_mnist import load_coloured_mnist
+from jlrun.data.datasets.mnist_domains import load_coloured_mnist, load_rotated_mnist
 from jlrun.data.datasets.mnist_m import (
     NUM_TEXTURES,
     cut_patches,
     difference,
     draw_textures,
     load_mnist_m,
+    load_published_mnist_m,
     read_photos,
 )
-from jlrun.data.datasets.mnist_m_published import load_published_mnist_m
-from jlrun.data.datasets.rotated_mnist import load_rotated_mnist
 from jlrun.data.rows import Rows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.datasets.image_lists import read_image_list
+from jlrun.data.datasets.domain_folders import read_image_list
 from jlrun.data.reading.arrays import load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.image_files import read_image

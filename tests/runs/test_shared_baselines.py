@@ -9,11 +9,11 @@ import pytest
 from torch import nn
 
 from jlrun.config import checked
-from jlrun.config.schema import Settings
 from jlrun.errors import UserError
 from jlrun.models import checkpoints
 from jlrun.runs import shared_baselines
 from jlrun.runs.assembly import assemble
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.shared_baselines import ORIGIN_FILE, SharedBaselines, fingerprint, origins
 from jlrun.training.plan import Fit
 
@@ -25,14 +25,14 @@ MODES = {
 }
 
 
-def fits_of(*overrides: str) -> tuple[Settings, tuple[Fit, ...]]:
-    settings = Settings.parse(checked(list(overrides)).config)
+def fits_of(*overrides: str) -> tuple[RunSettings, tuple[Fit, ...]]:
+    settings = RunSettings.parse(checked(list(overrides)).config)
     return settings, assemble(settings).plan.fits
 
 
 def fingerprints(mode: str, *overrides: str) -> dict[str, str]:
     settings, fits = fits_of(*MODES[mode], *overrides)
-    shared = SharedBaselines(None, Path("/run"), settings, "cpu")
+    shared = SharedBaselines(None, Path("/run"), settings.config, "cpu")
     return {
         fit.name: fingerprint(shared.depends_on(fit))
         for fit in fits
@@ -84,7 +84,7 @@ def test_the_main_fit_is_never_shared() -> None:
 
 
 @pytest.fixture(scope="module")
-def single() -> tuple[Settings, Fit]:
+def single() -> tuple[RunSettings, Fit]:
     settings, (_, fit, *_) = fits_of("mode=multitask")
     return settings, fit
 
@@ -96,12 +96,12 @@ def _trained(folder: Path, text: str = "{}") -> Path:
     return folder
 
 
-def _shared(single: tuple[Settings, Fit], tmp_path: Path, run: str) -> SharedBaselines:
-    return SharedBaselines(tmp_path / "baselines", tmp_path / run, single[0], "cpu")
+def _shared(single: tuple[RunSettings, Fit], tmp_path: Path, run: str) -> SharedBaselines:
+    return SharedBaselines(tmp_path / "baselines", tmp_path / run, single[0].config, "cpu")
 
 
 def test_what_one_run_publishes_another_fetches(
-    single: tuple[Settings, Fit], tmp_path: Path
+    single: tuple[RunSettings, Fit], tmp_path: Path
 ) -> None:
     folder = _trained(tmp_path / "0" / "a")
     _shared(single, tmp_path, "0").publish(single[1], folder)
@@ -121,7 +121,7 @@ def test_what_one_run_publishes_another_fetches(
 
 
 def test_the_run_that_finishes_first_is_kept(
-    single: tuple[Settings, Fit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    single: tuple[RunSettings, Fit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (_shared(single, tmp_path, run) for run in "01")
     own = _trained(tmp_path / "1" / "a", "2")
@@ -139,7 +139,7 @@ def test_the_run_that_finishes_first_is_kept(
 
 
 def test_a_run_killed_while_copying_copies_again(
-    single: tuple[Settings, Fit], tmp_path: Path
+    single: tuple[RunSettings, Fit], tmp_path: Path
 ) -> None:
     shared = _shared(single, tmp_path, "1")
     _shared(single, tmp_path, "0").publish(single[1], _trained(tmp_path / "0" / "a"))
@@ -152,7 +152,7 @@ def test_a_run_killed_while_copying_copies_again(
 
 
 def test_what_the_run_has_begun_itself_it_goes_on_with(
-    single: tuple[Settings, Fit], tmp_path: Path
+    single: tuple[RunSettings, Fit], tmp_path: Path
 ) -> None:
     _shared(single, tmp_path, "0").publish(single[1], _trained(tmp_path / "0" / "a"))
     folder = tmp_path / "1" / "checkpoints"
@@ -161,7 +161,7 @@ def test_what_the_run_has_begun_itself_it_goes_on_with(
     assert not (folder / "fit.json").exists()
 
 
-def test_without_a_cache_nothing_is_shared(single: tuple[Settings, Fit], tmp_path: Path) -> None:
+def test_without_a_cache_nothing_is_shared(single: tuple[RunSettings, Fit], tmp_path: Path) -> None:
     shared = SharedBaselines.of(single[0], tmp_path / "0", "cpu")
     shared.publish(single[1], _trained(tmp_path / "0" / "a"))
     assert shared.fetch(single[1], tmp_path / "0" / "b") is None
@@ -170,7 +170,7 @@ def test_without_a_cache_nothing_is_shared(single: tuple[Settings, Fit], tmp_pat
 
 @pytest.mark.parametrize("name", ["fit.json", "best/model.safetensors"])
 def test_a_damaged_one_is_not_copied(
-    single: tuple[Settings, Fit], tmp_path: Path, name: str
+    single: tuple[RunSettings, Fit], tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "0" / "a"
     checkpoints.save(folder / "best", nn.Linear(2, 2), {})

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from jlrun.config import checked
-from jlrun.config.schema import Settings
 from jlrun.data.streams import Stream
 from jlrun.objective.terms.self_supervised import SupCon
 from jlrun.runs.assembly import assemble
+from jlrun.runs.settings import RunSettings
 
 QUICK = ["engine.threads=1", "engine.device=cpu", "baselines=false", "pretraining.views.flip=0"]
 SOURCE = ["dataset@source=digits", "source.limit=300", "batch_size=16"]
 
 
 def pretraining(*overrides: str) -> dict[str, Stream]:
-    assembly = assemble(Settings.parse(checked([*QUICK, *overrides]).config))
+    assembly = assemble(RunSettings.parse(checked([*QUICK, *overrides]).config))
     phase = assembly.plan.fits[0].phases[0]
     assert phase.name == "self_supervised"
     return dict(phase.train)

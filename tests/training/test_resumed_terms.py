@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from jlrun.config.build import build
+from jlrun.config.build import build, class_of
 from jlrun.config.slots import TERM
 from jlrun.data.augmentation.views import Views
 from jlrun.data.labelled_streams import LabelledStreams
@@ -33,7 +33,8 @@ from jlrun.objective.terms import Term
 from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.objective.weightings import Equal
-from jlrun.runs.recipe import make_terms as build_terms
+from jlrun.runs.building import term_makers
+from jlrun.runs.saved_model import SavedTeachers
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import Full
 from jlrun.strategies.plan_context import PlanContext
@@ -71,7 +72,7 @@ def node(option: str) -> dict[str, Any]:
 
 
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
-NEEDS = {option: build(node(option), TERM).needs for option in OPTIONS}
+NEEDS = {option: class_of(node(option), Term).needs for option in OPTIONS}
 ALONE = [option for option in OPTIONS if NEEDS[option] in ("views", "several modalities")]
 
 
@@ -137,13 +138,8 @@ def plan_for(option: str, beside: bool = True) -> Plan:
     Or, not ``beside`` a task, in a phase before.
     """
     term, needs = node(option), NEEDS[option]
-
-    def make_terms() -> Mapping[str, Term]:
-        return build_terms({option: term})
-
-    recipe = Recipe(
-        sgd, Equal, make_terms, Cosine(), 1.0, None, make_average=lambda: WeightAverage(0.9)
-    )
+    terms = term_makers({option: term}, SavedTeachers())
+    recipe = Recipe(sgd, Equal, terms, Cosine(), 1.0, None, make_average=lambda: WeightAverage(0.9))
     parts = PlanContext(recipe, ("image",), epochs=2, baselines=False, needs=frozenset({needs}))
     adaptation = transfer.Adaptation(InformationMaximization(), 0, joined=True, oracle=True)
     match needs:
@@ -221,7 +217,7 @@ def _taught(monkeypatch: pytest.MonkeyPatch) -> None:
         model = hard_model({"image": MLP(SPEC, hidden=[5])}, Single({"image": 5}), heads)
         return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
-    monkeypatch.setattr("jlrun.runs.recipe.load_teacher", load)
+    monkeypatch.setattr("jlrun.runs.saved_model.load_teacher", load)
 
 
 @pytest.fixture

@@ -31,15 +31,15 @@ def main(args: list[str]) -> int:
         check_file(parsed.output, "--output")
     from jlrun.cli.verbs.evaluate import changed
     from jlrun.config import check_values
-    from jlrun.config.schema import Settings
     from jlrun.runs.saved_run import load_config
+    from jlrun.runs.settings import RunSettings
 
     config = changed(load_config(parsed.run)[0], parsed.overrides)
     if problems := check_values(config):
         raise UserError(problems)
     from jlrun.runs.diagnose import diagnose
 
-    settings = Settings.parse(config)
+    settings = RunSettings.parse(config)
     other_data = names_data(parsed.overrides)
     found = diagnose(parsed.run, settings, parsed.checkpoint, parsed.batches, parsed.lr, other_data)
     _print(found)

@@ -78,7 +78,6 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one modality and can miss none.
     """
     from jlrun.config import check_values
-    from jlrun.config.schema import Settings
     from jlrun.data.dataset import report_warnings
     from jlrun.engine import session
     from jlrun.evaluation.per_class import PerClassCounts
@@ -87,17 +86,18 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.runs.assembly import assemble
     from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_config
+    from jlrun.runs.settings import RunSettings
     from jlrun.training.fit import FitFolder
 
     config = changed(load_config(directory)[0], overrides)
     problems = check_values(config)
     if problems:
         raise UserError(problems)
-    settings = Settings.parse(config)
+    settings = RunSettings.parse(config)
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
         assembly = assemble(settings)
-        for line in report_warnings(assembly.reports):
+        for line in report_warnings(assembly.data.reports):
             print(line, file=sys.stderr)
         for line in check_data(directory, assembly, overrides):
             print(line)

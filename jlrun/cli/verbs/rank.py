@@ -32,15 +32,15 @@ def main(args: list[str]) -> int:
         UserError: for whatever is wrong with the target or a candidate.
     """
     parsed = _parsed(args)
-    from jlrun.config.schema import Settings
     from jlrun.runs.ranking.target_config import compose_target
+    from jlrun.runs.settings import RunSettings
 
     config = compose_target(parsed.overrides, parsed.config_dir).config
     from jlrun.runs.ranking.compare import compare
     from jlrun.runs.ranking.sources import find_sources
 
     sources = find_sources(parsed.runs, parsed.backbones, parsed.resize)
-    rankings = compare(sources, Settings.parse(config), parsed.by)
+    rankings = compare(sources, RunSettings.parse(config), parsed.by)
     _print(rankings)
     if parsed.output is not None:
         _write(rankings, parsed.output)

@@ -14,7 +14,7 @@ from jlrun.reporting.recorders.formats import MISSING, format_score
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jlrun.config.schema import Settings
+    from jlrun.runs.settings import RunSettings
     from jlrun.runs.soups import Member, RunSoup
 
 UNIFORM, SOUP = "mean of all (not tested)", "soup"
@@ -71,17 +71,17 @@ def _parsed(args: list[str]) -> Namespace:
     return parsed
 
 
-def _settings(member: Member, overrides: list[str]) -> Settings:
+def _settings(member: Member, overrides: list[str]) -> RunSettings:
     """Return the settings by which all runs are scored."""
     from jlrun.cli.verbs.evaluate import changed
     from jlrun.config import check_values
-    from jlrun.config.schema import Settings
     from jlrun.runs.saved_run import load_config
+    from jlrun.runs.settings import RunSettings
 
     config = changed(load_config(member.directory)[0], overrides)
     if problems := check_values(config):
         raise UserError(problems)
-    return Settings.parse(config)
+    return RunSettings.parse(config)
 
 
 def _print(soup: RunSoup, members: Sequence[Member], output: Path) -> None:

@@ -10,16 +10,18 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Generator, Tensor
 
-from jlrun.data.augmentation.colour_ops import (
+from jlrun.data.augmentation.image_ops import (
     adjust_brightness,
     adjust_contrast,
     adjust_hue,
     adjust_saturation,
+    flip,
     gaussian_blur,
+    random_resized_crop,
     solarize,
     to_grayscale,
+    uniform,
 )
-from jlrun.data.augmentation.image_ops import flip, random_resized_crop, uniform
 from jlrun.data.augmentation.signal_ops import (
     add_noise,
     change_gain,

@@ -1,13 +1,22 @@
-"""Digits: real handwritten digits bundled with scikit-learn; a first run needs no network."""
+"""Digits, handwritten (bundled with scikit-learn) or printed in many fonts; no downloads."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
 import torch
-from torch import Tensor
+from annotated_types import Ge, Le, Lt
+from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
+from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jlrun.seeding import derive_seed
 
 DIGITS = tuple("0123456789")
 PARITIES = ("even", "odd")
@@ -37,3 +46,127 @@ def digit_images() -> tuple[Tensor, Tensor]:
     sixteenths, digit = bundled(return_X_y=True)
     pixels = torch.as_tensor(sixteenths).reshape(-1, 1, 8, 8)  # values are 0 to 16
     return (pixels * (255 / 16)).round().to(torch.uint8), torch.as_tensor(digit).long()
+
+
+GLYPH_SIZE = 64
+
+
+# The bundled fonts whose glyphs of "0" to "9" are upright or slanted digits of one height; the
+# others have symbols, or digits of uneven height (cmmi10).
+FONTS = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+)
+
+
+def load_printed_digits(
+    per_class: PositiveInt = 300,
+    size: Annotated[int, Ge(4), Le(GLYPH_SIZE)] = 8,
+    rotate: Annotated[float, Ge(0), Lt(90)] = 15.0,
+    shear: NonNegativeFloat = 0.2,
+    width: PositiveFloat = 0.8,
+    scale: Fraction = 0.25,
+    shift: Fraction = 0.12,
+    thicken: NonNegativeInt = 2,
+    seed: int = 0,
+) -> Dataset:
+    """Return digits rendered from Matplotlib's bundled fonts, each with a random affine map.
+
+    Font, map (uniform up to the bounds below) and thickness of the stroke are drawn for every row.
+    White on black, as high as the image, like `jlrun.data.datasets.digits`. There is no official
+    test split, and a font may occur in all splits: scores measure how well printed digits are
+    learned, not how well a model does on unseen fonts.
+
+    Args:
+        per_class: rows per digit.
+        size: height and width of the images in pixels.
+        rotate: largest rotation in degrees, either way.
+        shear: largest sideways slant, as a share of the height.
+        width: of the glyphs, against that of the font; handwritten digits are narrower.
+        scale: largest change of width and of height, each drawn on its own.
+        shift: largest shift along each axis, as a share of the size.
+        thicken: largest width added to the strokes, in 64ths of the size.
+        seed: of all draws.
+
+    Returns:
+        image uint8 ``(1, size, size)``; tasks ``digit`` and ``parity``, int64.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "printed_digits"))
+    glyphs = digit_glyphs(GLYPH_SIZE)
+    images = []
+    for digit in range(len(DIGITS)):
+        font = torch.randint(len(glyphs), (per_class,), generator=generator)
+        drawn = _thickened(glyphs[font, digit][:, None], thicken, generator)
+        bounds = (rotate, shear, scale, shift)
+        theta = _random_affine(per_class, bounds, width, generator)
+        images.append(_render(drawn, theta, size))
+    digit = torch.arange(len(DIGITS)).repeat_interleave(per_class)
+    return Dataset(
+        train=TensorRows({"image": torch.cat(images)}, {"digit": digit, "parity": digit % 2}),
+        modalities={"image": ImageSpec(1, size, size, mean=(), std=())},
+        classes={"digit": DIGITS, "parity": PARITIES},
+    )
+
+
+def _thickened(glyphs: Tensor, most: int, generator: Generator) -> Tensor:
+    """Widen the strokes of each image ``(N, 1, S, S)`` by 0 to ``most`` pixels."""
+    width = torch.randint(most + 1, (len(glyphs),), generator=generator)
+    thick = glyphs.clone()
+    for added in range(1, most + 1):
+        chosen = width == added
+        padding = [added // 2, (added + 1) // 2] * 2
+        thick[chosen] = F.max_pool2d(F.pad(glyphs[chosen], padding), added + 1, stride=1)
+    return thick
+
+
+def _random_affine(
+    count: int, bounds: tuple[float, float, float, float], width: float, generator: Generator
+) -> Tensor:
+    """Return maps from output to input coordinates in [-1, 1], ``(count, 2, 3)``."""
+    rotate, shear, scale, shift = bounds
+    u = torch.rand((6, count), generator=generator) * 2 - 1
+    angle = u[0] * math.radians(rotate)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1)
+    slant = torch.eye(2).repeat(count, 1, 1)
+    slant[:, 0, 1] = u[1] * shear
+    zoom = torch.tensor([width, 1.0]) * (1 + scale * u[2:4].T)
+    linear = torch.diag_embed(1 / zoom) @ slant @ rotation.view(count, 2, 2)
+    return torch.cat([linear, 2 * shift * u[4:6].T[:, :, None]], dim=2)
+
+
+def _render(glyphs: Tensor, theta: Tensor, size: int) -> Tensor:
+    """Return the mapped glyphs, uint8 ``(N, 1, size, size)``."""
+    # Antialiased like the handwritten digits, whose pixels are counts of black ones in a block.
+    block = GLYPH_SIZE // size
+    grid = F.affine_grid(theta, [len(glyphs), 1, size * block, size * block], align_corners=False)
+    images = F.avg_pool2d(F.grid_sample(glyphs, grid, align_corners=False), block)
+    return (images * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def digit_glyphs(size: int) -> Tensor:
+    """Return every digit in every font, float32 ``(len(FONTS), 10, size, size)``, 0 to 1.
+
+    White on black, as high as the image, in the proportions of the font, centred.
+    """
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    glyphs = [[_glyph(folder / f"{font}.ttf", d, size) for d in "0123456789"] for font in FONTS]
+    return torch.from_numpy(np.array(glyphs, dtype=np.float32) / 255)
+
+
+def _glyph(font_file: Path, character: str, size: int) -> np.ndarray:
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(font_file, 2 * size)
+    left, top, right, bottom = map(round, font.getbbox(character))
+    large = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(large).text((-left, -top), character, fill=255, font=font)
+    large = large.crop(large.getbbox())
+    width = min(size, round(large.width * size / large.height))
+    glyph = Image.new("L", (size, size))
+    glyph.paste(large.resize((width, size), Image.Resampling.LANCZOS), ((size - width) // 2, 0))
+    return np.asarray(glyph)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.image_lists import read_image_list
 from jlrun.data.reading.image_files import EXTENSIONS, image_rows, is_image_name
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError, did_you_mean
+from jlrun.files.regular import check_regular
+from jlrun.ranges import PositiveInt
 
 CHANNELS = 3
 _LEFT_BY_ARCHIVES = "__MACOSX"
@@ -183,3 +185,79 @@ def _images(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         if is_image_name(path.name) and not path.name.startswith("."):
             yield path
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Content of a list.
+
+    Attributes:
+        names: paths of images, relative to a folder that the list does not name.
+        numbers: the class of each.
+    """
+
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+
+def read_image_list(path: Path) -> ImageList:
+    """Read lines like ``sketch/dog/1.png 3``; a name may have spaces. Empty lines are skipped.
+
+    Raises:
+        UserError: naming the file, and the line of another form.
+    """
+    check_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError.of(str(path), f"can't be read: {error}") from error
+    names, numbers = [], []
+    for place, line in enumerate(lines, start=1):
+        parts = line.strip().rsplit(maxsplit=1)
+        if not parts:
+            continue
+        if len(parts) == 1 or not parts[1].isdecimal():
+            raise UserError.of(
+                f"{path}: line {place}", f"'{line}'; expected a path and a number, 'dog/1.png 3'"
+            )
+        names.append(parts[0])
+        numbers.append(int(parts[1]))
+    if not names:
+        raise UserError.of(str(path), "names no images; get the list anew")
+    return ImageList(tuple(names), tuple(numbers))
+
+
+def load_domains(
+    root: str,
+    domain: str | None = None,
+    size: PositiveInt = 64,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+) -> Dataset:
+    """Return the images of one domain, with the task ``label``: the name of their folder.
+
+    The layout is ``root/<domain>/<class>/*``. The classes are those of all domains together, in the
+    order of their names, so that a label has the same meaning in each. Images may be in folders
+    within a class folder. There is no official split.
+
+    Args:
+        root: the folder above the domains.
+        domain: name of one of its folders; None: an error that lists their names.
+        size: height and width to which images are cropped and resized.
+        mean: of each channel, for values in [0, 1]; None: measured.
+        std: likewise.
+
+    Raises:
+        UserError: naming the folder that is missing or empty.
+    """
+    base = Path(root).expanduser()
+    names = subfolders(base)
+    if domain not in names:
+        hint = did_you_mean(str(domain), names) or " It has no folders."
+        raise UserError.of(
+            f"domain={'null' if domain is None else domain}",
+            f"expected the name of a folder in {base}, one per domain with classes in it.{hint}",
+        )
+    classes = shared_classes(base / name for name in names)
+    rows = folder_rows(base / domain, classes, size)
+    return labelled_photos((rows, None, None), classes, size, mean, std)

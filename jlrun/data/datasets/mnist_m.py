@@ -1,4 +1,4 @@
-"""MNIST-M, made anew: digits of MNIST blended with patches of colour pictures."""
+"""MNIST-M, digits of MNIST blended with patches of colour pictures: made anew, or as published."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Generator, Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.digits import DIGITS, PARITIES
-from jlrun.data.datasets.mnist_part import SIZE, MnistPart, load_mnist_part
+from jlrun.data.datasets.domain_folders import read_image_list
+from jlrun.data.datasets.mnist_domains import SIZE, MnistPart, load_mnist_part
 from jlrun.data.file_checks import read_each
-from jlrun.data.reading.image_files import is_image_name, read_image
-from jlrun.data.rows import TensorRows
+from jlrun.data.reading.image_files import image_rows, is_image_name, read_image
+from jlrun.data.rows import FileRows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
 from jlrun.ranges import NonNegativeInt, PositiveInt
@@ -44,7 +45,7 @@ def load_mnist_m(
     of a pixel is ``|patch - digit|``, of a patch at a random place of a random photo (theirs are
     those of BSDS500). Without ``photos`` the patches are of seeded textures, made without any file:
     results on them are comparable with each other, but not with published ones. For the published
-    images, see `jlrun.data.datasets.mnist_m_published`.
+    images, see `jlrun.data.datasets.mnist_m`.
 
     Differs from it in: 28 x 28 pixels, not 32 x 32; test rows have other pictures than training
     rows.
@@ -157,3 +158,48 @@ def cut_patches(pictures: Tensor, size: int, draws: Tensor) -> Tensor:
     rows = top[:, None, None] + torch.arange(size)[:, None]
     columns = left[:, None, None] + torch.arange(size)
     return pictures[which[:, None, None], :, rows, columns].permute(0, 3, 1, 2).contiguous()
+
+
+SOURCE = "http://yaroslav.ganin.net"
+
+
+def load_published_mnist_m(root: str, size: PositiveInt = 32) -> Dataset:
+    """Return the 59,001 training and 9,001 test images of MNIST-M, with their official split.
+
+    Ganin & Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", ICML 2015. In
+    ``root/mnist_m``, the images are in ``mnist_m_{train,test}``, and
+    ``mnist_m_{train,test}_labels.txt`` has lines like ``00000000.png 5``.
+
+    Args:
+        root: the folder above ``mnist_m``.
+        size: height and width to which images are resized; they have 32.
+
+    Returns:
+        image uint8 ``(3, size, size)``; tasks ``digit`` and ``parity``, int64.
+
+    Raises:
+        UserError: naming what is missing, or the line of a list that is wrong.
+    """
+    folder = Path(root).expanduser() / "mnist_m"
+    if not folder.is_dir():
+        raise UserError.of(
+            f"data_root={root}",
+            f"has no folder 'mnist_m' with mnist_m_train and mnist_m_train_labels.txt; it is at "
+            f"{SOURCE}. dataset=mnist_m makes the like from MNIST",
+        )
+    return Dataset(
+        train=_split(folder, "train", size),
+        test=_split(folder, "test", size),
+        modalities={"image": ImageSpec(3, size, size, mean=(), std=())},
+        classes={"digit": DIGITS, "parity": PARITIES},
+    )
+
+
+def _split(folder: Path, split: str, size: int) -> FileRows:
+    labels = folder / f"mnist_m_{split}_labels.txt"
+    listed = read_image_list(labels)
+    digit = torch.tensor(listed.numbers)
+    if int(digit.max()) >= len(DIGITS):
+        raise UserError.of(str(labels), f"has the label {int(digit.max())}; expected 0 to 9")
+    paths = [folder / f"mnist_m_{split}" / name for name in listed.names]
+    return image_rows(paths, {"digit": digit, "parity": digit % 2}, size, channels=3)

@@ -1,14 +1,19 @@
-"""MultiMNIST: two digits of MNIST on one canvas, each to be read."""
+"""Two digits on one canvas, each to be read.
+
+MultiMNIST is made of MNIST; MultiDigits, small, of handwritten digits that need no download.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Le
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.digits import DIGITS
-from jlrun.data.datasets.multidigits import overlap
+from jlrun.data.datasets.digits import DIGITS, digit_images
 from jlrun.data.datasets.torchvision_sets import load_torchvision
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import ImageSpec
@@ -16,10 +21,103 @@ from jlrun.data.strata import draw_share
 from jlrun.ranges import PositiveInt
 from jlrun.seeding import derive_seed
 
+VAL_SHARE = 0.2
+TEST_SHARE = 0.2
+
+
+def load_multidigits(
+    num_train: PositiveInt = 6_000,
+    num_val: PositiveInt = 1_200,
+    num_test: PositiveInt = 1_500,
+    canvas: Annotated[int, Ge(8), Le(16)] = 10,
+    seed: int = 0,
+) -> Dataset:
+    """Return pairs of `jlrun.data.datasets.digits` that overlap; the tasks are to read each of the
+    two.
+
+    Built like the MultiMNIST of Sener & Koltun, "Multi-Task Learning as Multi-Objective
+    Optimization", NeurIPS 2018: one digit at the top left, one at the bottom right, the brighter
+    pixel wins. Differs from it in: digits of 8 x 8 pixels, and no scaling down of the canvas.
+
+    The single digits are divided first, stratified: 60 % occur in training pairs only, 20 % in
+    validation pairs only, 20 % in test pairs only. So there are official splits.
+
+    Args:
+        num_train: training pairs.
+        num_val: validation pairs.
+        num_test: test pairs.
+        canvas: height and width in pixels; from 8, where both digits lie upon each other, to 16,
+            where they touch at a corner.
+        seed: of the division and the pairs.
+
+    Returns:
+        image uint8 ``(1, canvas, canvas)``; tasks ``left`` and ``right``, int64 digits.
+    """
+    images, digit = digit_images()
+    parts = divide_singles(digit, seed)
+    train, val, test = (
+        _pairs(images[part], digit[part], count, canvas, _generator(seed, name))
+        for (name, part), count in zip(parts.items(), (num_train, num_val, num_test), strict=True)
+    )
+    return Dataset(
+        train=train,
+        val=val,
+        test=test,
+        modalities={"image": ImageSpec(1, canvas, canvas, mean=(), std=())},
+        classes={"left": DIGITS, "right": DIGITS},
+    )
+
+
+def divide_singles(digit: Tensor, seed: int) -> dict[str, Tensor]:
+    """Return the single digits that make up the pairs of ``train``, ``val`` and ``test``.
+
+    Disjoint index tensors into ``digit``, an int64 ``(N,)``, each with every class in proportion.
+    With equal seeds, those of ``test`` are the default test split of `jlrun.data.datasets.digits`,
+    so that neither data set, as the source, holds test rows of the other as the target.
+    """
+    test_generator = torch.Generator().manual_seed(derive_seed(seed, "test split"))
+    test = draw_share(digit, round(TEST_SHARE * len(digit)), test_generator)
+    rest = _without(torch.arange(len(digit)), test)
+    val_count = round(VAL_SHARE * len(digit))
+    val = rest[draw_share(digit[rest], val_count, _generator(seed, "val singles"))]
+    return {"train": _without(rest, val), "val": val, "test": test}
+
+
+def _without(rows: Tensor, others: Tensor) -> Tensor:
+    return rows[~torch.isin(rows, others)]
+
+
+def _pairs(
+    images: Tensor, digit: Tensor, count: int, canvas: int, generator: Generator
+) -> TensorRows:
+    left, right = torch.randint(len(images), (2, count), generator=generator)
+    return TensorRows(
+        {"image": overlap(images[left], images[right], canvas)},
+        {"left": digit[left], "right": digit[right]},
+    )
+
+
+def overlap(left: Tensor, right: Tensor, canvas: int) -> Tensor:
+    """Put images ``(N, C, H, W)`` in opposite corners of a canvas; the brighter pixel wins.
+
+    Returns:
+        ``(N, C, canvas, canvas)``, ``left`` at the top left and ``right`` at the bottom right.
+    """
+    count, channels, height, width = left.shape
+    both = torch.zeros((2, count, channels, canvas, canvas), dtype=left.dtype)
+    both[0, :, :, :height, :width] = left
+    both[1, :, :, canvas - height :, canvas - width :] = right
+    return both.amax(dim=0)
+
+
+def _generator(seed: int, name: str) -> Generator:
+    return torch.Generator().manual_seed(derive_seed(seed, "multidigits", name))
+
+
 CANVAS = 36
 SPAN = 34  # of both digits: the right one begins at pixel 6
 SIZE = 28
-VAL_SHARE = 1 / 6  # 10,000 of MNIST's 60,000
+MNIST_VAL_SHARE = 1 / 6  # 10,000 of MNIST's 60,000
 _PAIRS_AT_ONCE = 4096
 
 
@@ -62,14 +160,14 @@ def load_multimnist(
     mnist = load_torchvision("MNIST", root, download)
     assert mnist.test is not None
     images, digit = _all(mnist.train)
-    val_count = max(1, round(VAL_SHARE * len(digit)))
-    val = draw_share(digit, val_count, _generator(seed, "val singles"))
+    val_count = max(1, round(MNIST_VAL_SHARE * len(digit)))
+    val = draw_share(digit, val_count, _mnist_generator(seed, "val singles"))
     rest = torch.ones(len(digit), dtype=torch.bool)
     rest[val] = False
     return Dataset(
-        train=_pairs(images[rest], digit[rest], num_train, _generator(seed, "train")),
-        val=_pairs(images[val], digit[val], num_val, _generator(seed, "val")),
-        test=_pairs(*_all(mnist.test), num_test, _generator(seed, "test")),
+        train=_mnist_pairs(images[rest], digit[rest], num_train, _mnist_generator(seed, "train")),
+        val=_mnist_pairs(images[val], digit[val], num_val, _mnist_generator(seed, "val")),
+        test=_mnist_pairs(*_all(mnist.test), num_test, _mnist_generator(seed, "test")),
         modalities={"image": ImageSpec(1, SIZE, SIZE, mean=(), std=())},
         classes={"left": DIGITS, "right": DIGITS},
     )
@@ -88,7 +186,9 @@ def on_one_canvas(left: Tensor, right: Tensor) -> Tensor:
     return (canvas[:, :, nearest][:, :, :, nearest] * scale + 0.5).to(torch.uint8)
 
 
-def _pairs(images: Tensor, digit: Tensor, count: int | None, generator: Generator) -> TensorRows:
+def _mnist_pairs(
+    images: Tensor, digit: Tensor, count: int | None, generator: Generator
+) -> TensorRows:
     singles = len(images)
     count = singles if count is None else count
     order = torch.randperm(singles, generator=generator)
@@ -104,5 +204,5 @@ def _all(rows: Rows) -> tuple[Tensor, Tensor]:
     return batch.inputs["image"], batch.targets["digit"]
 
 
-def _generator(seed: int, name: str) -> Generator:
+def _mnist_generator(seed: int, name: str) -> Generator:
     return torch.Generator().manual_seed(derive_seed(seed, "multimnist", name))

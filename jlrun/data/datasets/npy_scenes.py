@@ -212,3 +212,59 @@ def _load(path: Path) -> np.ndarray:
 
 def _wrong_shape(path: Path, array: np.ndarray, expected: str) -> UserError:
     return UserError.of(str(path), f"expected an array {expected}, found {array.shape}")
+
+
+NYUV2_CLASSES = (
+    "bed",
+    "books",
+    "ceiling",
+    "chair",
+    "floor",
+    "furniture",
+    "objects",
+    "picture",
+    "sofa",
+    "table",
+    "tv",
+    "wall",
+    "window",
+)
+NYUV2_MAPS = {"segmentation": "label", "depth": "depth", "normal": "normal"}
+
+
+def load_nyuv2(root: str) -> Dataset:
+    """Return NYUv2 as preprocessed for MTAN: 795 images to train on and 654 to test on.
+
+    Silberman et al., "Indoor Segmentation and Support Inference from RGBD Images", ECCV 2012, with
+    the 13 classes of Couprie et al., "Indoor Semantic Segmentation using Depth Information", ICLR
+    2013. Files and tasks: `jlrun.data.datasets.npy_scenes`.
+
+    Args:
+        root: holds ``nyuv2/{train,val}/{image,label,depth,normal}/{i}.npy``, or what is in nyuv2.
+
+    Raises:
+        UserError: naming what is missing or of another form.
+    """
+    return read_scenes(scene_folder(root, "nyuv2"), NYUV2_MAPS, NYUV2_CLASSES)
+
+
+CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
+
+
+def load_cityscapes(root: str) -> Dataset:
+    """Return Cityscapes as preprocessed for MTAN: 2,975 images to train on and 500 to test on.
+
+    Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016, with
+    its 7 categories; ``depth`` is the disparity, inverse to the distance. Files and tasks:
+    `jlrun.data.datasets.npy_scenes`.
+
+    Args:
+        root: holds ``cityscapes/{train,val}/{image,label_7,depth}/{i}.npy``, or what is in
+            cityscapes; ``label`` may stand for ``label_7``.
+
+    Raises:
+        UserError: naming what is missing or of another form.
+    """
+    folder = scene_folder(root, "cityscapes")
+    label = "label_7" if (folder / "train" / "label_7").is_dir() else "label"
+    return read_scenes(folder, {"segmentation": label, "depth": "depth"}, CITYSCAPES_CLASSES)

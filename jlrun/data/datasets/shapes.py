@@ -18,8 +18,15 @@ from jlrun.data.datasets.shape_captions import (
     held_out_objects,
     remark,
 )
-from jlrun.data.datasets.shape_drawing import SHAPES, coverage, hsv_to_rgb
-from jlrun.data.datasets.shape_sounds import AUDIO_SPEC, PITCHES_HZ, RHYTHMS, beeps
+from jlrun.data.datasets.shape_media import (
+    AUDIO_SPEC,
+    PITCHES_HZ,
+    RHYTHMS,
+    SHAPES,
+    beeps,
+    coverage,
+    hsv_to_rgb,
+)
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec

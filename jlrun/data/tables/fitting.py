@@ -1,8 +1,8 @@
-"""Fitting of a table's inputs on its training rows."""
+"""Fitting of a table's inputs on its training rows: settings, vocabularies, levels and means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,16 +10,139 @@ import numpy as np
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.tables.cells import Cells, FileCells, cells_of
-from jlrun.data.tables.column_warnings import find_leaks, unknown_levels
-from jlrun.data.tables.files.inputs import ColumnsOf
-from jlrun.data.tables.files.target_kinds import Target
-from jlrun.data.tables.input_kinds import InputKinds
-from jlrun.data.tables.learning import column_moments, learn_series, learn_tabular, learn_text
-from jlrun.data.tables.report import TableReport
+from jlrun.data.moments import Moments, moments
+from jlrun.data.reading.texts import fit_text_spec
+from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.tables.cells import Cells, FileCells, cells_of, texts_of
+from jlrun.data.tables.files.inputs import (
+    AudioSettings,
+    CategorySettings,
+    ColumnsOf,
+    ImageSettings,
+    SeriesSettings,
+    TextSettings,
+)
+from jlrun.data.tables.files.kinds import Target
+from jlrun.data.tables.files.store import Store
+from jlrun.data.tables.report import TableReport, find_leaks, unknown_levels
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
+
+
+@dataclass(frozen=True)
+class InputKinds:
+    """Settings of each kind of input."""
+
+    text: TextSettings
+    category: CategorySettings
+    image: ImageSettings
+    audio: AudioSettings
+    series: SeriesSettings
+
+    def spec_of(self, columns: ColumnsOf) -> Spec:
+        """Return the spec of a modality, without what depends on training rows.
+
+        Settings that are measured on files must be complete.
+        """
+        match columns.kind:
+            case "image":
+                return self._image()
+            case "audio":
+                return self._audio()
+            case "series":
+                return self._series()
+            case "text":
+                return TextSpec((), 1)
+            case _:
+                count = len(columns.columns)
+                levels = ((),) * len(columns.categories)
+                zeros, ones = (0.0,) * count, (1.0,) * count
+                return TabularSpec(columns.columns, zeros, ones, columns.categories, levels)
+
+    def _image(self) -> ImageSpec:
+        size, channels = self.image.size, self.image.channels
+        assert size is not None
+        assert channels is not None
+        return ImageSpec(channels, size, size, (), ())
+
+    def _audio(self) -> AudioSpec:
+        rate, seconds = self.audio.rate, self.audio.seconds
+        assert rate is not None
+        assert seconds is not None
+        return AudioSpec(max(1, round(seconds * rate)), rate)
+
+    def _series(self) -> SeriesSpec:
+        length, channels = self.series.length, self.series.channels
+        assert length is not None
+        assert channels is not None
+        return SeriesSpec(length, channels, (0.0,) * channels, (1.0,) * channels)
+
+
+_ROWS_AT_ONCE = 10_000
+_SERIES_ROWS = 2_000
+
+
+def learn_text(
+    store: Store, columns: Sequence[str], rows: np.ndarray, settings: TextSettings
+) -> TextSpec:
+    """Return the vocabulary of the training rows that have a text."""
+    texts = (text for some in _parts(rows) for text in texts_of(store, columns, some) if text)
+    return fit_text_spec(
+        texts,
+        tokenizer=settings.tokenizer,
+        max_length=settings.max_length,
+        max_size=settings.max_size,
+        min_count=settings.min_count,
+    )
+
+
+def learn_tabular(
+    store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
+) -> TabularSpec:
+    """Return means, standard deviations and levels of the training rows."""
+    found = [column_moments(store, column, rows) for column in columns.columns]
+    return TabularSpec(
+        numbers=columns.columns,
+        mean=tuple(each.mean for each in found),
+        std=tuple(each.std for each in found),
+        categories=columns.categories,
+        levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
+    )
+
+
+def column_moments(store: Store, column: str, rows: np.ndarray) -> Moments:
+    """Return mean and standard deviation of a column of numbers over ``rows``."""
+    numbers = store.numbers(column)
+    return moments(numbers[some] for some in _parts(rows))
+
+
+def _levels(
+    store: Store, column: str, rows: np.ndarray, settings: CategorySettings
+) -> tuple[str, ...]:
+    names = store.levels(column)
+    codes = store.codes(column)[rows]
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    kept = [name for name, count in zip(names, counts, strict=True) if count >= settings.min_count]
+    count_of = dict(zip(names, counts, strict=True))
+    kept.sort(key=lambda name: (-count_of[name], name))
+    return tuple(kept[: settings.max_levels])
+
+
+def learn_series(cells: FileCells, store: Store, rows: np.ndarray, spec: SeriesSpec) -> SeriesSpec:
+    """Return ``spec`` with means and standard deviations of at most 2,000 training rows."""
+    filled = rows[store.filled(cells.column)[rows]]
+    chosen = np.linspace(0, len(filled) - 1, min(len(filled), _SERIES_ROWS)).round().astype(int)
+    if not len(filled):
+        return spec
+    values = cells.read(store, filled[chosen]).numpy().reshape(-1, spec.channels)
+    found = [moments([channel]) for channel in values.T]
+    mean, std = tuple(each.mean for each in found), tuple(each.std for each in found)
+    return SeriesSpec(spec.length, spec.channels, mean, std)
+
+
+def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield rows[start : start + _ROWS_AT_ONCE]
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.tables.files.kinds import ColumnKind
-from jlrun.data.tables.files.layout import Reading
-from jlrun.data.tables.files.outline import outline, stated_outline
-from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.same_files import check_distinct_files
-from jlrun.data.tables.files.settings import (
+from jlrun.data.tables.files.inputs import (
     AudioSettings,
     CategorySettings,
+    ColumnKind,
     ImageSettings,
     SeriesSettings,
     TextSettings,
 )
-from jlrun.data.tables.files.target_kinds import Target, TargetKind
-from jlrun.data.tables.fitting import Fitting
-from jlrun.data.tables.input_kinds import InputKinds
+from jlrun.data.tables.files.kinds import Target, TargetKind
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.outline import outline, stated_outline
+from jlrun.data.tables.files.request import Request, check_distinct_files
+from jlrun.data.tables.fitting import Fitting, InputKinds
 from jlrun.data.tables.reader import WHERE, Reader
 from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import Part

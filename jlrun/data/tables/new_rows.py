@@ -9,17 +9,15 @@ from typing import Any
 
 from jlrun.data.reading.inputs import NamedRows
 from jlrun.data.specs import Spec, TabularSpec
-from jlrun.data.tables.cell_files import checks
-from jlrun.data.tables.cells import Cells, cells_of
-from jlrun.data.tables.column_warnings import UnknownLevels, unknown_levels
+from jlrun.data.tables.cells import Cells, cells_of, checks
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.cache import stored
 from jlrun.data.tables.files.conversion import Wanted
-from jlrun.data.tables.files.inputs import ColumnsOf
+from jlrun.data.tables.files.inputs import MEDIA, ColumnsOf
 from jlrun.data.tables.files.layout import Reading, place_word
 from jlrun.data.tables.files.request import folder_of
-from jlrun.data.tables.files.settings import MEDIA
 from jlrun.data.tables.files.store import Form, Store
+from jlrun.data.tables.report import UnknownLevels, unknown_levels
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json

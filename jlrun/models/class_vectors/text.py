@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer
+from jlrun.data.reading.texts import EXTRA, first_sentence, load_tokenizer
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 from jlrun.models.class_vectors.files import Table

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from jlrun.data.reading.subwords import EXTRA, first_sentence, load_tokenizer, special_tokens
+from jlrun.data.reading.texts import EXTRA, first_sentence, load_tokenizer, special_tokens
 from jlrun.data.specs import TextSpec
 from jlrun.errors import UserError
 from jlrun.extras import import_extra

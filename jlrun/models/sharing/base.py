@@ -50,11 +50,13 @@ class Sharing(nn.Module, ABC):
     Constructors take ``make_trunk``, which returns another freshly initialised trunk at each call,
     and ``tasks``, the names of the T tasks (of heads), first, then what the config may set.
     ``out_features`` is the width of a head's input. One that works ``between_stages`` of the
-    encoders, which end in pooled features, has no tokens for a fusion.
+    encoders, which end in pooled features, has no tokens for a fusion. One that ``spans_phase``
+    depends on the progress of the phase: one that has begun can't be extended.
     """
 
     out_features: int
     between_stages: ClassVar[bool] = False
+    spans_phase: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: Batch, tasks: Collection[str]) -> Representation:
@@ -71,11 +73,6 @@ class Sharing(nn.Module, ABC):
     def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
         """Return a head, made of ``make_head(width)``."""
         return make_head(self.out_features)
-
-    @property
-    def spans_phase(self) -> bool:
-        """Whether `begin_step` depends on the progress; as `Term.spans_phase`."""
-        return False
 
     def begin_step(self, progress: float) -> None:
         """Called before each training step; ``progress`` is the share of the phase that is done."""

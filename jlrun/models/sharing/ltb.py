@@ -36,6 +36,7 @@ class LTB(TrunkSharing):
     """
 
     between_stages = True
+    spans_phase = True  # warm-up and temperature follow its progress
 
     def __init__(
         self,
@@ -57,11 +58,6 @@ class LTB(TrunkSharing):
             self.parents[modality] = nn.ModuleList(Choice(count, count) for _ in later)
         self.ends = Choice(len(tasks), count)
         self.begin_step(0.0)
-
-    @property
-    def spans_phase(self) -> bool:
-        """True: warm-up and temperature follow the progress of the phase."""
-        return True
 
     def begin_step(self, progress: float) -> None:
         start, end = self.temperatures

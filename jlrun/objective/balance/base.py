@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -135,18 +135,25 @@ class Balance(nn.Module, ABC):
     step as one batch.
 
     Attributes:
-        held_out: share of the training rows held out for `after_epoch`.
         has_encoder_losses: whether `measure` returns ``encoder_losses``.
         spans_phase: whether its effect depends on the progress of the phase.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
 
-    held_out: float = 0.0
     has_encoder_losses: ClassVar[bool] = False
     spans_phase: ClassVar[bool] = False
     modalities: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
+
+    @classmethod
+    def held_out(cls, arguments: Mapping[str, Any]) -> float:
+        """Return the share of the training rows that is held out for `after_epoch`.
+
+        Args:
+            arguments: keyword -> argument of the constructor.
+        """
+        return 0.0
 
     def begin_phase(self, start: BalanceStart) -> None:
         """Build what depends on the model, before the optimizer is made; again on resume.

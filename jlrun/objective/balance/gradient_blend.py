@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from jlrun.ranges import PositiveInt, ProperShare
 
 # A loss that did not overfit at all would have all the weight, by whatever little it improved.
 LEAST_OVERFITTING = 1e-3
+HELD_OUT = 0.1
 
 
 class GradientBlend(Balance):
@@ -44,12 +46,15 @@ class GradientBlend(Balance):
         held_out: share of the training rows that is held out.
     """
 
-    def __init__(self, super_epochs: PositiveInt = 10, held_out: ProperShare = 0.1) -> None:
+    def __init__(self, super_epochs: PositiveInt = 10, held_out: ProperShare = HELD_OUT) -> None:
         super().__init__()
-        self.super_epochs = super_epochs
-        self.held_out = held_out
+        self.super_epochs = super_epochs  # rows are held out by the plan, which asks the class
         self.weights: Tensor
         self.start: Tensor
+
+    @classmethod
+    def held_out(cls, arguments: Mapping[str, Any]) -> float:
+        return float(arguments.get("held_out", HELD_OUT))
 
     def begin_phase(self, start: BalanceStart) -> None:
         super().begin_phase(start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from jlrun.tasks import Task, TaskSpec
 
 if TYPE_CHECKING:
     from jlrun.data.streams import Stream
+    from jlrun.objective.terms.transfer.teacher import Teachers
 
 
 TARGET = "target"  # the stream of the target; all others of a phase are sources
@@ -106,6 +107,8 @@ class Term(nn.Module, ABC):
     scales) lives in buffers and parameters, so that checkpoints hold it; parameters that require
     gradients are trained with the model.
 
+    What a term needs, its class states, so that it is known before any term is built.
+
     ``needs`` lists what a phase must have for the term to act in it; other phases leave the term
     out, and a run in which no phase has it is an error.
 
@@ -117,10 +120,27 @@ class Term(nn.Module, ABC):
     needs: ClassVar[Need | None] = None
     compares_rows: ClassVar[bool] = False
 
-    @property
-    def spans_phase(self) -> bool:
-        """Whether the term depends on progress; a phase that has begun then can't be extended."""
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the term depends on progress; a phase that has begun can't be extended.
+
+        Args:
+            arguments: keyword -> argument of the constructor.
+        """
         return False
+
+    @classmethod
+    def other_modalities(cls, arguments: Mapping[str, Any], teachers: Teachers) -> Collection[str]:
+        """Return the modalities that batches must have for the term, taken by the model or not.
+
+        Args:
+            arguments: keyword -> argument of the constructor.
+            teachers: access to the models of finished runs.
+
+        Raises:
+            UserError: if they are unknown, as without a teacher.
+        """
+        return ()
 
     @abstractmethod
     def forward(self, view: StepView) -> Tensor:
@@ -135,14 +155,6 @@ class Term(nn.Module, ABC):
         Raises:
             UserError: if a name or pattern of the term matches nothing of ``model``.
         """
-
-    def other_modalities(self) -> Collection[str]:
-        """Return the modalities that batches must have for the term, taken by the model or not.
-
-        Raises:
-            UserError: if they are unknown, as without a teacher.
-        """
-        return ()
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Build what depends on the model: discriminators, copies of the first weights, statistics.

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from jlrun import __version__
-from jlrun.config.backbones import backbone_of
-from jlrun.config.schema import Settings
 from jlrun.data.specs import spec_to_json
 from jlrun.errors import UserError, did_you_mean
 from jlrun.files.run_directory import RunDirectory
@@ -22,10 +20,10 @@ from jlrun.models.lora import merge_lora
 from jlrun.models.sharing import Soft
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.models.trunk import Trunk
-from jlrun.runs.building import head_node, without_weights
 from jlrun.runs.exporting.networks import describe_network, network_of
 from jlrun.runs.saved_model import Teacher, load_teacher, read_description
 from jlrun.runs.saved_run import load_run
+from jlrun.runs.settings import ModelSettings, RunSettings, without_weights
 from jlrun.strategies.zero_shot.leakage import learned_classes
 
 
@@ -62,7 +60,7 @@ def export_model(directory: Path, checkpoint: str) -> Export:
     description = {
         **_origin(directory, loaded.settings, checkpoint, "model"),
         **read_description(directory),
-        "architecture": _architecture(loaded.settings, tuple(loaded.teacher.specs)),
+        "architecture": _architecture(loaded.settings.model, tuple(loaded.teacher.specs)),
         "merged_adapters": list(loaded.merged),
     }
     return Export(_plain(loaded.teacher.model), description)
@@ -83,12 +81,12 @@ def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
     teacher, (trunk, _, modality) = loaded.teacher, encoder.rpartition("/")
     module = _find(teacher.model, trunk, modality)
     network, spec = network_of(module), teacher.specs[modality]
-    node = backbone_of(loaded.settings.backbone, modality)
+    node = loaded.settings.model.encoder(modality)
     description = {
         **_origin(directory, loaded.settings, checkpoint, "encoder"),
         "modality": modality,
         "spec": spec_to_json(spec),
-        "architecture": _architecture(loaded.settings, (modality,))["backbone"],
+        "architecture": _architecture(loaded.settings.model, (modality,))["backbone"],
         "out_features": module.out_features,
         "merged_adapters": list(_under(loaded.merged, teacher.model, network)),
         **describe_network(module, spec, node),
@@ -98,7 +96,7 @@ def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:
 
 @dataclass(frozen=True)
 class _Loaded:
-    settings: Settings
+    settings: RunSettings
     teacher: Teacher
     merged: tuple[str, ...]
 
@@ -113,7 +111,7 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
     return {name: t.detach().contiguous().clone() for name, t in module.state_dict().items()}
 
 
-def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> dict[str, Any]:
+def _origin(directory: Path, settings: RunSettings, checkpoint: str, kind: str) -> dict[str, Any]:
     """Return where the weights come from; no absolute path, since files are given to others."""
     state = checkpoints.load_state(RunDirectory(directory).checkpoints / checkpoint)
     heads = read_description(directory)["heads"]
@@ -122,8 +120,8 @@ def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> 
         "jlrun": __version__,
         "run": {
             "name": directory.resolve().name,
-            "mode": settings.mode,
-            "strategy": settings.strategy,
+            "mode": settings.strategy.mode,
+            "strategy": settings.strategy.name,
             "seed": settings.seed,
             "checkpoint": checkpoint,
             "selected": state.get("selected"),
@@ -132,14 +130,13 @@ def _origin(directory: Path, settings: Settings, checkpoint: str, kind: str) -> 
     }
 
 
-def _architecture(settings: Settings, modalities: tuple[str, ...]) -> dict[str, Any]:
+def _architecture(model: ModelSettings, modalities: tuple[str, ...]) -> dict[str, Any]:
     """Return the nodes that the model was built from, without paths of weights."""
-    backbone = without_weights({m: backbone_of(settings.backbone, m) for m in modalities})
     return {
-        "backbone": backbone,
-        "fusion": settings.fusion if len(modalities) > 1 else None,
-        "sharing": settings.sharing,
-        "heads": head_node(settings),
+        "backbone": {m: without_weights(model.encoder(m)) for m in modalities},
+        "fusion": model.fusion if len(modalities) > 1 else None,
+        "sharing": model.sharing,
+        "heads": model.head,
     }
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
-from jlrun.config.schema import Settings
 from jlrun.config.slots import ENCODER
 from jlrun.data.specs import Spec, spec_to_json
 from jlrun.engine import Engine
@@ -22,6 +20,7 @@ from jlrun.runs.building import make_model
 from jlrun.runs.ranking.sources import Backbone, Run, Sources, attributed_to
 from jlrun.runs.ranking.target import Target
 from jlrun.runs.saved_model import load_saved_model
+from jlrun.runs.settings import RunSettings
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 
@@ -47,7 +46,7 @@ class Candidate:
     scored: tuple[Objective, ...] = ()
 
 
-def each_candidate(sources: Sources, target: Target, settings: Settings) -> Iterator[Candidate]:
+def each_candidate(sources: Sources, target: Target, settings: RunSettings) -> Iterator[Candidate]:
     """Yield each candidate, and after the first of an architecture its network before any training.
 
     They are loaded one at a time.
@@ -79,27 +78,23 @@ def each_candidate(sources: Sources, target: Target, settings: Settings) -> Iter
         )
 
 
-def _trained(source: Run | Backbone, target: Target, settings: Settings) -> Candidate:
+def _trained(source: Run | Backbone, target: Target, settings: RunSettings) -> Candidate:
     if isinstance(source, Backbone):
         model = _ready(_backbone_model(source, target, settings.seed), target.engine)
         return Candidate(source.name, "backbone", model, {"image": target.specs["image"]})
-    here = source.settings.model_copy(update={"engine": settings.engine})
+    here = replace(source.settings, engine=settings.engine)
     saved = load_saved_model(source.directory, here)
     return Candidate(source.name, "run", saved.model, saved.specs, saved.scored)
 
 
 def _untrained(
-    source: Run | Backbone, trained: Candidate, target: Target, settings: Settings
+    source: Run | Backbone, trained: Candidate, target: Target, settings: RunSettings
 ) -> JointModel:
     if isinstance(source, Backbone):
         fresh = replace(source, weights=None)
         return _ready(_backbone_model(fresh, target, settings.seed), target.engine)
-    nodes = {
-        modality: {**node, "weights": None} if "weights" in node else node
-        for modality, node in source.settings.backbone.items()
-    }
     heads = {objective.head: objective.spec for objective in trained.scored}
-    without_weights = source.settings.model_copy(update={"backbone": nodes})
+    without_weights = source.settings.model.without_weights()
     seed_everything(settings.seed, "rank", "untrained")
     return _ready(
         make_model(without_weights, trained.specs, tuple(trained.specs), heads), target.engine
@@ -152,7 +147,7 @@ def _architecture(candidate: Candidate) -> tuple[object, ...]:
 def _untrained_name(source: Run | Backbone, trained: Candidate) -> str:
     if isinstance(source, Backbone):
         return f"untrained {source.model}"
-    nodes = [backbone_of(source.settings.backbone, modality) for modality in trained.specs]
+    nodes = [source.settings.model.encoder(modality) for modality in trained.specs]
     return "untrained " + "+".join(map(_encoder_name, nodes))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.runs.ranking.candidates import each_candidate
 from jlrun.runs.ranking.embedding import embed
@@ -10,9 +9,10 @@ from jlrun.runs.ranking.measures import measure
 from jlrun.runs.ranking.ranking import Ranking, Row, rank
 from jlrun.runs.ranking.sources import Sources
 from jlrun.runs.ranking.target import Target, load_targets
+from jlrun.runs.settings import RunSettings
 
 
-def compare(sources: Sources, settings: Settings, by: str = "logme") -> list[Ranking]:
+def compare(sources: Sources, settings: RunSettings, by: str = "logme") -> list[Ranking]:
     """Return a ranking for each task of the target; nothing is trained, and nothing written.
 
     Args:
@@ -29,7 +29,7 @@ def compare(sources: Sources, settings: Settings, by: str = "logme") -> list[Ran
         return [found for t in targets for found in _compare_on(t, sources, settings, by)]
 
 
-def _compare_on(target: Target, sources: Sources, settings: Settings, by: str) -> list[Ranking]:
+def _compare_on(target: Target, sources: Sources, settings: RunSettings, by: str) -> list[Ranking]:
     rows: dict[str, list[Row]] = {task.name: [] for task in target.tasks}
     for candidate in each_candidate(sources, target, settings):
         embedding = embed(candidate, target)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from jlrun.config.schema import Settings
 from jlrun.errors import Problem, UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.encoders.architectures import check_name
 from jlrun.runs.saved_model import read_description
 from jlrun.runs.saved_run import load_run
+from jlrun.runs.settings import RunSettings
 
 PUBLISHED = "DEFAULT"  # torchvision's name of the weights that it recommends for a model
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Run:
 
     name: str
     directory: Path
-    settings: Settings
+    settings: RunSettings
     modalities: tuple[str, ...]
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jlrun.config.schema import Settings
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.runs.building import make_engine
-from jlrun.runs.datasets import choose_modalities, dataset_nodes, load_splits, task_specs
+from jlrun.runs.datasets import choose_modalities, load_splits, task_specs
+from jlrun.runs.settings import RunSettings
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, TaskSpec
 
 RANKED = (Multiclass, Binary, Multilabel, Regression)
@@ -74,25 +74,26 @@ class Target:
         return self.rows.targets[task.column].numpy()[self.labelled(task)]
 
 
-def load_targets(settings: Settings) -> list[Target]:
+def load_targets(settings: RunSettings) -> list[Target]:
     """Return the data sets to transfer to: in mode=transfer the target, else all of the config's.
 
     Raises:
         UserError: for whatever is wrong with the data, too few rows or classes, or tasks with maps.
     """
-    engine = make_engine(settings)
-    nodes = {name: node for name, node in dataset_nodes(settings).items() if name != "source"}
-    modalities = choose_modalities(settings, nodes)
+    engine = make_engine(settings.engine)
+    nodes = {name: node for name, node in settings.data.nodes.items() if name != "source"}
+    data = replace(settings.data, nodes=nodes)
+    modalities = choose_modalities(data)
     found = []
     for name, node in nodes.items():
-        splits = load_splits(settings, name, node)
+        splits = load_splits(data, name)
         target = Target(
             where=name,
             rows=splits.train,
             specs={m: splits.modalities[m] for m in modalities},
-            tasks=task_specs(name, node, splits, settings.tasks),
+            tasks=task_specs(name, node, splits, data.tasks),
             engine=engine,
-            batch_size=settings.engine.evaluation_batch,
+            batch_size=data.evaluation_batch,
         )
         for task in target.tasks:
             _check_rankable(target, task)

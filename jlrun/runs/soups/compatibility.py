@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jlrun.config.backbones import backbone_of
 from jlrun.config.build import build
 from jlrun.config.data_nodes import reserved_keys
 from jlrun.config.slots import DATASET
 from jlrun.data.dataset import Dataset
 from jlrun.errors import UserError
-from jlrun.runs.building import head_node
-from jlrun.runs.datasets import dataset_nodes
 from jlrun.runs.soups.members import Member
 
 # What changes training alone: neither which rows there are nor how they are scored.
@@ -42,28 +39,28 @@ def check_compatible(members: Sequence[Member]) -> None:
 
 def _data(member: Member) -> dict[str, Any]:
     """Return what decides which rows a run was trained, selected and scored on."""
-    settings, zero_shot = member.settings, member.settings.zero_shot
+    data, strategy = member.settings.data, member.settings.strategy
     chosen = None
-    if zero_shot is not None:
-        chosen = zero_shot.model_dump(include={"unseen", "unseen_seed", "attributes"})
+    if data.zero_shot is not None:
+        chosen = data.zero_shot.model_dump(include={"unseen", "unseen_seed", "attributes"})
     return {
-        "mode": settings.mode,
-        "strategy": settings.strategy,
-        **dataset_nodes(settings),
+        "mode": strategy.mode,
+        "strategy": strategy.name,
+        **data.nodes,
         "zero_shot": chosen,
-        "validator": settings.validator,
+        "validator": strategy.validator,
     }
 
 
 def _architecture(member: Member) -> dict[str, Any]:
     """Return what decides which weights a model has, and what they mean."""
-    settings, modalities = member.settings, tuple(member.description["modalities"])
+    model, modalities = member.settings.model, tuple(member.description["modalities"])
     return {
         "model.json": {key: member.description[key] for key in ("modalities", "heads", "scored")},
-        "backbone": {m: backbone_of(settings.backbone, m) for m in modalities},
-        "fusion": settings.fusion if len(modalities) > 1 else None,
-        "sharing": settings.sharing,
-        "heads": head_node(settings),
+        "backbone": {m: model.encoder(m) for m in modalities},
+        "fusion": model.fusion if len(modalities) > 1 else None,
+        "sharing": model.sharing,
+        "heads": model.head,
     }
 
 
@@ -90,7 +87,7 @@ def _difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] 
 
 
 def _check_same_validation_rows(first: Member, other: Member) -> None:
-    for name, node in dataset_nodes(first.settings).items():
+    for name, node in first.settings.data.nodes.items():
         own = {k: v for k, v in node.items() if k not in reserved_keys()}
         dataset: Dataset = build(own, DATASET)
         if dataset.val is None:

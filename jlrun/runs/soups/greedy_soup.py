@@ -10,18 +10,17 @@ from typing import Any
 
 from torch import Tensor
 
-from jlrun.config.schema import Settings
 from jlrun.engine import session
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import evaluate, mean_score, predictor
-from jlrun.evaluation.split_scores import Scores
+from jlrun.evaluation.split_scores import Scores, by_task
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.assembly import Assembly, assemble
 from jlrun.runs.fingerprints import check_other_data, check_unchanged
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups.members import Member
 from jlrun.seeding import seed_everything
-from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Fit
 
 
@@ -54,7 +53,7 @@ class RunSoup:
 
 
 def soup_of_runs(
-    members: Sequence[Member], settings: Settings, other_data: bool = False
+    members: Sequence[Member], settings: RunSettings, other_data: bool = False
 ) -> RunSoup:
     """Return the greedy soup of runs (`jlrun.models.interpolation.greedy_soup`).
 
@@ -142,7 +141,7 @@ class _Scoring:
             "val": evaluate(predict, on_val, plan.val),
             "test": evaluate(predict, fit.scored, plan.test),
             "also": {
-                key: _by_task(evaluate(predict, objectives, plan.test), objectives)
+                key: by_task(evaluate(predict, objectives, plan.test), objectives)
                 for key, objectives in fit.also_scored.items()
             },
             "primary": {spec.name: spec.task.primary for spec in self._assembly.tasks},
@@ -151,7 +150,3 @@ class _Scoring:
 
 def _weights(model: JointModel) -> dict[str, Tensor]:
     return dict(model.state_dict())
-
-
-def _by_task(scores: Scores, objectives: Sequence[Objective]) -> dict[str, Mapping[str, float]]:
-    return {o.spec.name: scores[o.label] for o in objectives if o.label in scores}

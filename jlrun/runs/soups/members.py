@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jlrun.config.schema import Settings
 from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
@@ -19,6 +18,7 @@ from jlrun.models.lora import is_lora_parameter, merge_lora
 from jlrun.reporting.result import read_result
 from jlrun.runs.saved_model import load_teacher, read_description
 from jlrun.runs.saved_run import load_run
+from jlrun.runs.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Member:
     """
 
     directory: Path
-    settings: Settings
+    settings: RunSettings
     description: Mapping[str, Any]
     result: Mapping[str, Any]
 
@@ -94,7 +94,7 @@ def _read(directory: Path) -> Member:
         )
     if not RunDirectory(directory).model.exists():
         raise UserError.of(str(directory), "model.json is missing; leave this run out")
-    if settings.pretraining.only:
+    if settings.strategy.pretraining.only:
         message = "this run learned no task to choose a soup by (pretraining.only); leave it out"
         raise UserError.of(str(directory), message)
     return Member(directory, settings, read_description(directory), result)

@@ -15,7 +15,7 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.class_vectors.kept import NAME as CLASS_VECTORS
 from jlrun.reporting.result import Result
-from jlrun.runs.environment import describe_environment
+from jlrun.runs.description import describe_environment
 from jlrun.runs.soups.greedy_soup import RunSoup
 from jlrun.runs.soups.members import Member
 
@@ -88,7 +88,7 @@ def _result(
     return Result(
         directory=directory,
         status="completed",
-        mode=best.settings.mode,
+        mode=best.settings.strategy.mode,
         seed=best.settings.seed,
         overrides=tuple(best.result["overrides"]),
         test=soup.test,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from jlrun.config.schema import ZeroShotSettings
 from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
-from jlrun.models.class_vectors import ClassVectors
+from jlrun.models.class_vectors import ClassVectors, class_vectors
 from jlrun.seeding import derive_seed
 
 MAX_DRAWS = 1_000
@@ -145,6 +146,19 @@ class ClassSplit:
                 f"({lost}), so no method can separate them. Choose other unseen classes, or add "
                 "attributes",
             )
+
+
+def unseen_classes(
+    settings: ZeroShotSettings, classes: Sequence[str]
+) -> tuple[ClassSplit, ClassVectors]:
+    """Return which classes are unseen, and what describes all of them.
+
+    Raises:
+        UserError: as `ClassSplit.choose`, or if a class is not described.
+    """
+    vectors = class_vectors(settings.attributes, classes, "zero_shot.attributes")
+    seed, where = settings.unseen_seed, "zero_shot.unseen"
+    return ClassSplit.choose(classes, settings.unseen, seed, vectors, where), vectors
 
 
 def _position(name: Name, names: Sequence[str], where: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from jlrun.data.reading.pixels import measure_missing_statistics
+from jlrun.data.moments import measure_missing_statistics
 from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits, View
 from jlrun.data.strata import class_column

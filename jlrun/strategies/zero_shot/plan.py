@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -15,7 +16,6 @@ from jlrun.evaluation.scores import Predict
 from jlrun.evaluation.split_scores import SplitScores
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
-from jlrun.objective.terms.base import Term
 from jlrun.strategies.plan_context import Begin, PlanContext
 from jlrun.strategies.zero_shot import (
     ESZSL,
@@ -31,7 +31,7 @@ from jlrun.strategies.zero_shot import (
 from jlrun.strategies.zero_shot.protocol import chance
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
-from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe
+from jlrun.training.plan import Comparison, Fit, Phase, Plan, Recipe, TermMaker
 from jlrun.training.recorder import MAIN_FIT
 
 CALIBRATION = "calibration"
@@ -167,13 +167,9 @@ class _Making:
         method, recipe = self.method, self.context.recipe
         if not isinstance(method, ESZSL):
             return recipe
-
-        def make_terms() -> dict[str, Term]:
-            head, stream, column = head_name(self.spec), self.target.name, self.spec.column
-            solving = SolveEszsl(head, stream, column, split, method)
-            return {**recipe.make_terms(), "eszsl": solving}
-
-        return replace(recipe, make_terms=make_terms)
+        head, stream, column = head_name(self.spec), self.target.name, self.spec.column
+        solving = partial(SolveEszsl, head, stream, column, split, method)
+        return replace(recipe, terms={**recipe.terms, "eszsl": TermMaker(SolveEszsl, solving)})
 
 
 def _only_task(target: LabelledStreams, method: Method) -> TaskSpec:

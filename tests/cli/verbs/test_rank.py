@@ -13,11 +13,11 @@ import torch
 from torchvision.models import resnet18
 
 from jlrun.cli.main import main
-from jlrun.config.schema import Settings
 from jlrun.runs.ranking.candidates import each_candidate
 from jlrun.runs.ranking.sources import find_sources
 from jlrun.runs.ranking.target import load_targets
 from jlrun.runs.ranking.target_config import compose_target
+from jlrun.runs.settings import RunSettings
 
 TINY = [
     *("mode=multitask", "dataset=printed_digits", "dataset.size=12", "batch_size=32"),
@@ -109,7 +109,7 @@ def test_backbones_have_the_weights_of_their_file(
     assert all((row["features"], row["leep"]) == (512, None) for row in rows)
     assert len({row["logme"] for row in rows}) == 2
     assert "200 training rows" in capsys.readouterr().out
-    settings = Settings.parse(compose_target(FEW).config)
+    settings = RunSettings.parse(compose_target(FEW).config)
     (target,) = load_targets(settings)
     loaded, fresh = each_candidate(find_sources([], [source]), target, settings)
     expected = torch.load(weights)["layer4.1.conv2.weight"]

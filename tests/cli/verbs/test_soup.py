@@ -15,12 +15,12 @@ from torch import Tensor
 
 from jlrun.cli.main import main
 from jlrun.cli.verbs.evaluate import changed
-from jlrun.config.schema import Settings
 from jlrun.data.datasets.digits import load_digits
 from jlrun.errors import UserError
 from jlrun.models.lora import merge_lora
 from jlrun.runs.saved_model import load_teacher
 from jlrun.runs.saved_run import load_config
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.soups import check_compatible, each_run, read_members, soup_of_runs
 from jlrun.runs.soups import compatibility as likeness
 
@@ -154,7 +154,7 @@ def test_runs_of_other_data_or_architecture_are_refused(
     first, other, *_ = read_members(runs)
     config = changed(load_config(other.directory)[0], [what])
     with pytest.raises(UserError, match=message) as caught:
-        check_compatible([first, replace(other, settings=Settings.parse(config))])
+        check_compatible([first, replace(other, settings=RunSettings.parse(config))])
     assert caught.value.problems[0].where == str(other.directory)
 
 
@@ -162,7 +162,7 @@ def test_what_only_training_sees_may_differ(runs: list[Path]) -> None:
     first, other, *_ = read_members(runs)
     what = ["target.augment.flip=0.5", "target.tasks.digit.label_smoothing=0.1", "epochs=9"]
     config = changed(load_config(other.directory)[0], [*what, "optimizer.lr=0.1"])
-    check_compatible([first, replace(other, settings=Settings.parse(config))])
+    check_compatible([first, replace(other, settings=RunSettings.parse(config))])
 
 
 def test_runs_of_other_tasks_are_refused(runs: list[Path]) -> None:
@@ -189,7 +189,7 @@ def test_seeds_may_differ_where_the_validation_split_is_official(
     runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = read_members(runs)[0]
-    other = replace(first, settings=first.settings.model_copy(update={"seed": 1}))
+    other = replace(first, settings=replace(first.settings, seed=1))
     with pytest.raises(ValueError, match="no official validation split"):
         check_compatible([first, other])
     data = load_digits()

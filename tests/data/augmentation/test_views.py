@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as oracle
 
-from jlrun.data.augmentation import colour_ops as ops
+from jlrun.data.augmentation import image_ops as ops
 from jlrun.data.augmentation.image_ops import random_resized_crop, resized_crop
 from jlrun.data.augmentation.signal_ops import (
     add_noise,

@@ -1,11 +1,19 @@
-"""The bundled handwritten digits."""
+"""Digits, handwritten and printed."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from sklearn.datasets import load_digits as bundled
+from torch import Tensor
 
-from jlrun.data.datasets.digits import load_digits
+from jlrun.data.datasets.digits import (
+    FONTS,
+    digit_glyphs,
+    digit_images,
+    load_digits,
+    load_printed_digits,
+)
 
 COUNTS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # UCI: optdigits.tes, class sizes
 
@@ -34,3 +42,76 @@ def test_pixels_span_black_to_white() -> None:
 def test_no_official_splits() -> None:
     assert load_digits().val is None
     assert load_digits().test is None
+
+
+STILL = {"rotate": 0.0, "shear": 0.0, "width": 1.0, "scale": 0.0, "shift": 0.0, "thicken": 0}
+
+
+def images(**options: float) -> Tensor:
+    rows = load_printed_digits(**options).train  # pyright: ignore[reportArgumentType]
+    return rows.fetch(torch.arange(len(rows))).inputs["image"]
+
+
+def test_classes_are_balanced() -> None:
+    targets = load_printed_digits(per_class=12).train.targets
+    assert targets["digit"].bincount().tolist() == [12] * 10
+    assert torch.equal(targets["parity"], targets["digit"] % 2)
+
+
+def test_default_is_3000_rows_of_8_by_8() -> None:
+    assert images().shape == (3000, 1, 8, 8)
+
+
+@pytest.mark.parametrize("size", [4, 8, 28, 64])
+def test_any_size(size: int) -> None:
+    assert images(per_class=2, size=size).shape == (20, 1, size, size)
+
+
+def test_no_image_is_blank_and_ink_is_like_handwriting() -> None:
+    ink = images().float().mean(dim=(1, 2, 3)) / 255
+    assert ink.min() > 0.05
+    handwritten = digit_images()[0].float().mean() / 255
+    assert abs(ink.mean() - handwritten) < 0.15
+
+
+def test_without_distortion_rows_of_a_digit_are_the_fonts_glyphs() -> None:
+    glyphs = digit_glyphs(64).permute(1, 0, 2, 3)
+    expected = (glyphs.unflatten(2, (8, 8)).unflatten(4, (8, 8)).mean(dim=(3, 5)) * 255).round()
+    drawn = images(per_class=20, **STILL).float().view(10, 20, 64)
+    distance = torch.cdist(drawn, expected.flatten(2), p=torch.inf).amin(dim=2)
+    assert distance.max() <= 1  # rounding
+
+
+@pytest.mark.parametrize("option", ["rotate", "shear", "scale", "shift", "thicken"])
+def test_every_distortion_changes_images(option: str) -> None:
+    amount = {"rotate": 30.0, "thicken": 6}.get(option, 0.3)
+    still = images(per_class=30, **STILL).float()
+    moved = images(per_class=30, **{**STILL, option: amount}).float()
+    assert (still - moved).abs().mean() > 1
+    if option == "thicken":
+        assert moved.mean() > 1.1 * still.mean()
+
+
+def test_width_narrows_the_glyphs() -> None:
+    columns = images(per_class=50, **{**STILL, "width": 0.5}).float().mean(dim=(0, 1, 2))
+    assert columns[[0, 1, 6, 7]].max() < 0.02 * columns.max()
+    assert images(per_class=50, **STILL).float().mean(dim=(0, 1, 2))[[1, 6]].min() > 20
+
+
+def test_every_glyph_fills_the_height_and_fonts_differ() -> None:
+    glyphs = digit_glyphs(64)
+    assert glyphs.shape == (len(FONTS), 10, 64, 64)
+    rows = glyphs.amax(dim=3)
+    assert rows[:, :, [0, -1]].min() > 0.1
+    assert len(glyphs.flatten(1).unique(dim=0)) == len(FONTS)
+    digits = glyphs.mean(dim=0).flatten(1)
+    assert len(digits.unique(dim=0)) == 10
+
+
+def test_digits_of_a_font_are_told_apart_by_the_mean_of_the_other_fonts() -> None:
+    # A font without the right glyphs (a symbol font, boxes for missing ones) would fail this.
+    glyphs = digit_glyphs(32).flatten(2)
+    for index, font in enumerate(FONTS):
+        others = torch.cat([glyphs[:index], glyphs[index + 1 :]]).mean(dim=0)
+        nearest = torch.cdist(glyphs[index], others).argmin(dim=1)
+        assert (nearest == torch.arange(10)).sum() >= 8, font

@@ -13,13 +13,15 @@ from PIL import Image
 from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Dataset
-from jlrun.data.datasets.domainnet import load_domainnet
-from jlrun.data.datasets.domains import load_domains
-from jlrun.data.datasets.image_lists import read_image_list
-from jlrun.data.datasets.office import load_office31, load_office_home
-from jlrun.data.datasets.pacs import load_pacs
-from jlrun.data.datasets.visda import CLASSES as VISDA_CLASSES
-from jlrun.data.datasets.visda import load_visda
+from jlrun.data.datasets.domain_benchmarks import (
+    VISDA_CLASSES,
+    load_domainnet,
+    load_office31,
+    load_office_home,
+    load_pacs,
+    load_visda,
+)
+from jlrun.data.datasets.domain_folders import load_domains, read_image_list
 from jlrun.data.rows import Rows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.splits import Subset, make_splits

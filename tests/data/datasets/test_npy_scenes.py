@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from jlrun.data.augmentation.augment import Augment
-from jlrun.data.datasets.cityscapes import load_cityscapes
-from jlrun.data.datasets.nyuv2 import load_nyuv2
+from jlrun.data.datasets.npy_scenes import load_cityscapes, load_nyuv2
 from jlrun.data.sources import load_all
 from jlrun.data.splits import Subset, make_splits
 from jlrun.data.streams import Stream

@@ -15,21 +15,19 @@ from jlrun.config import checked
 from jlrun.config.schema import Settings
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.shape_captions import OBJECTS, TEMPLATES, TEXT_SPEC, WORDS
-from jlrun.data.datasets.shape_drawing import (
-    CROSS_HALF_WIDTH,
-    RING_INNER_RADIUS,
-    SHAPES,
-    SQUARE_HALF_SIDE,
-    coverage,
-    hsv_to_rgb,
-)
-from jlrun.data.datasets.shape_sounds import (
+from jlrun.data.datasets.shape_media import (
     AUDIO_SPEC,
+    CROSS_HALF_WIDTH,
     DETUNING,
     PITCHES_HZ,
     RHYTHM_SHARE,
     RHYTHMS,
+    RING_INNER_RADIUS,
     RMS,
+    SHAPES,
+    SQUARE_HALF_SIDE,
+    coverage,
+    hsv_to_rgb,
 )
 from jlrun.data.datasets.shapes import CENTRES, HUES, RADII, load_shapes
 from jlrun.data.reading.inputs import tokens

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.torchvision_catalogue import CATALOGUE
-from jlrun.data.datasets.torchvision_reading import quiet_download
-from jlrun.data.datasets.torchvision_sets import Name, load_torchvision
+from jlrun.data.datasets.torchvision_sets import Name, load_torchvision, quiet_download
 from jlrun.data.rows import Rows
 from jlrun.data.sources import load_all
 from jlrun.data.specs import ImageSpec

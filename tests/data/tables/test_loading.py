@@ -13,7 +13,7 @@ import torch
 from jlrun.data.specs import ImageSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.tables import load_table
-from jlrun.data.tables.files.settings import CategorySettings, TextSettings
+from jlrun.data.tables.files.inputs import CategorySettings, TextSettings
 from jlrun.data.transforms import InputTransform
 from jlrun.errors import UserError
 from jlrun.runs.datasets import task_specs

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from jlrun.config import checked
-from jlrun.config.schema import Settings
 from jlrun.config.trust import also_trusting
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec, TextSpec
@@ -20,6 +19,7 @@ from jlrun.models.fusions import TokenFusion
 from jlrun.models.joint_model import JointModel
 from jlrun.models.trunk import Trunk
 from jlrun.runs.building import make_model
+from jlrun.runs.settings import ModelSettings, RunSettings
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from tests.models.fusions.test_battery import SEVERAL, attending, node
 from tests.models.sharing.small import NODES, squared
@@ -59,14 +59,13 @@ def _trusting_encoders_of_tests() -> Iterator[None]:
 
 
 @cache
-def defaults() -> Settings:
-    return Settings.parse(checked(["mode=multimodal"]).config)
+def defaults() -> ModelSettings:
+    return RunSettings.parse(checked(["mode=multimodal"]).config).model
 
 
-def settings_with(fusion: Mapping[str, Any], sharing: Mapping[str, Any]) -> Settings:
+def settings_with(fusion: Mapping[str, Any], sharing: Mapping[str, Any]) -> ModelSettings:
     small = {"hidden": [7]} if "hidden" in sharing else {}
-    parts = {"fusion": dict(fusion), "sharing": {**sharing, **small}, "backbone": BACKBONE}
-    return defaults().model_copy(update=parts)
+    return replace(defaults(), fusion=fusion, sharing={**sharing, **small}, backbone=BACKBONE)
 
 
 def model_with(option: str, sharing: str = "hard") -> JointModel:

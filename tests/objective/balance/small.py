@@ -25,7 +25,7 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.balance import Balance
 from jlrun.objective.weightings import Equal
-from jlrun.runs.recipe import balance_maker
+from jlrun.runs.building import balance_maker
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import Learner, build_learner
@@ -130,7 +130,7 @@ def phase(
     made = Recipe(
         make_optimizer=sgd,
         make_weighting=Equal,
-        make_terms=dict,
+        terms={},
         schedule=Cosine(),
         term_scale=1.0,
         patience=None,

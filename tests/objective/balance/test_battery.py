@@ -51,7 +51,7 @@ from tests.objective.balance.small import (
     step,
     stream,
 )
-from tests.toy import CPU, StopAt, never, toy_surroundings
+from tests.toy import CPU, StopAt, makers, never, toy_surroundings
 from tests.training.test_resumed_terms import Numbers, assert_same
 
 acting = pytest.mark.parametrize("option", ACTING)
@@ -171,7 +171,7 @@ def test_state_goes_on_after_a_round_trip(option: str) -> None:
 
 @acting
 def test_it_works_beside_terms_a_learned_weighting_and_bf16(option: str) -> None:
-    recipe = {"make_weighting": Uncertainty, "make_terms": lambda: {"f": FeatureL2(0.1)}}
+    recipe = {"make_weighting": Uncertainty, "terms": makers(lambda: {"f": FeatureL2(0.1)})}
     the_phase = phase(option, recipe=recipe)
     learner = begun(the_phase, model("gated"))
     rough = Engine(CPU, precision="bf16", accumulate=2)

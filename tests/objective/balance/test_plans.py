@@ -13,7 +13,7 @@ import torch
 from jlrun.cli.main import main
 from jlrun.config.check import checked
 from jlrun.errors import UserError
-from jlrun.strategies.balance_holdout import with_held_out
+from jlrun.strategies.plans import with_held_out
 from jlrun.training.plan import Comparison, Fit, Plan
 from tests.objective.balance.small import MODALITIES, TASKS, phase, rows, stream
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from jlrun.config.schema import Settings
 from jlrun.data.batch import Batch
 from jlrun.data.view import View
 from jlrun.errors import UserError
@@ -15,12 +14,13 @@ from jlrun.runs.ranking.embedding import embed
 from jlrun.runs.ranking.sources import Backbone, Sources, attributed_to, find_sources
 from jlrun.runs.ranking.target import Target, load_targets
 from jlrun.runs.ranking.target_config import compose_target
+from jlrun.runs.settings import RunSettings
 
 CPU = ["engine.device=cpu", "engine.threads=1"]
 
 
-def settings_of(*overrides: str) -> Settings:
-    return Settings.parse(compose_target([*overrides, *CPU]).config)
+def settings_of(*overrides: str) -> RunSettings:
+    return RunSettings.parse(compose_target([*overrides, *CPU]).config)
 
 
 def target_of(*overrides: str) -> Target:
@@ -28,7 +28,7 @@ def target_of(*overrides: str) -> Target:
     return target
 
 
-def untrained(target: Target, settings: Settings) -> Candidate:
+def untrained(target: Target, settings: RunSettings) -> Candidate:
     """An untrained ResNet-18, alone."""
     fresh = Backbone("fresh", "resnet18", weights=None, resize=None)
     return next(each_candidate(Sources((), (fresh,)), target, settings))

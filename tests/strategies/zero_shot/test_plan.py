@@ -88,10 +88,10 @@ def test_chance_stands_beside_the_scores() -> None:
 
 def test_eszsl_is_solved_for_in_every_fit() -> None:
     for fit in make(method=ESZSL()).fits:
-        term = fit.phases[0].recipe.make_terms()["eszsl"]
+        term = fit.phases[0].recipe.terms["eszsl"].make()
         assert isinstance(term, SolveEszsl)
         assert term.split.seen == fit.phases[0].objectives[0].spec.task.split.seen  # pyright: ignore
-    assert "eszsl" not in make().fits[0].phases[0].recipe.make_terms()
+    assert "eszsl" not in make().fits[0].phases[0].recipe.terms
 
 
 def biased(scale: float, against: Sequence[int]) -> Predict:
@@ -186,7 +186,7 @@ def test_a_self_supervised_phase_goes_before_calibrating_models_too() -> None:
 
 
 def test_the_closed_form_rests_in_a_phase_without_its_head() -> None:
-    term = make(method=ESZSL()).fits[0].phases[0].recipe.make_terms()["eszsl"]
+    term = make(method=ESZSL()).fits[0].phases[0].recipe.terms["eszsl"].make()
     model = hard_model({"x": ToyEncoder()}, Single({"x": 6}), {})
     term.begin_phase(PhaseStart(model, {}, {}, {"target": feed().pool}, 4))
     assert term(StepView(model, {}, {}, 0.0)).item() == 0

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from jlrun.data.tables.files.column_names import find_column, named, slug
-from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.statistics import FileStatistics
-from jlrun.data.tables.files.target_kinds import (
+from jlrun.data.tables.files.kinds import (
     TARGET_KINDS,
     Target,
     TargetKind,
     infer_target,
     unfit_target,
 )
+from jlrun.data.tables.files.request import Request
+from jlrun.data.tables.files.statistics import FileStatistics
 from jlrun.data.written_names import find_name
 from jlrun.errors import Problem, UserError, did_you_mean
 

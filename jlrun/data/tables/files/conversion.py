@@ -18,8 +18,7 @@ from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.layout import Chunk, Reading
 from jlrun.data.tables.files.numbers import to_numbers
 from jlrun.data.tables.files.reading import read_chunks
-from jlrun.data.tables.files.store import DESCRIPTION, PLACES, Form, Store
-from jlrun.data.tables.files.writers import Writer, writer
+from jlrun.data.tables.files.store import DESCRIPTION, PLACES, Form, Store, Writer, writer
 from jlrun.errors import UserError
 
 # More bad rows than this mean that the file is read in a wrong way.

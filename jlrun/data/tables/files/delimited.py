@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading
+from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, check_text_start, not_text
 from jlrun.data.tables.files.levels import Missing
-from jlrun.data.tables.files.text_files import check_text_start, not_text
 from jlrun.errors import UserError
 
 LONGEST_CELL = 1 << 20

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from jlrun.data.reading.arrays import load_array
-from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
+from jlrun.data.tables.files.inputs import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.files.regular import check_regular
 
 GRAY = ("1", "L", "LA", "F")

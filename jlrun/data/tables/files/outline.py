@@ -8,15 +8,20 @@ from typing import cast
 
 from jlrun.data.tables.files.asked_targets import ASKED_FOR, find_targets
 from jlrun.data.tables.files.column_names import named
-from jlrun.data.tables.files.inputs import ColumnsOf, modalities_of
-from jlrun.data.tables.files.kinds import COLUMN_KINDS, ColumnKind, Inferred, infer_kind
+from jlrun.data.tables.files.inputs import (
+    AudioSettings,
+    ColumnKind,
+    ColumnsOf,
+    ImageSettings,
+    SeriesSettings,
+    modalities_of,
+)
+from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
+from jlrun.data.tables.files.numbers import MARK_NAMES, Grouping, found_thousands
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.settings import AudioSettings, ImageSettings, SeriesSettings
 from jlrun.data.tables.files.statistics import FileStatistics, measure
-from jlrun.data.tables.files.target_kinds import Target
-from jlrun.data.tables.files.thousands import found_thousands, thousands_line
 from jlrun.errors import Problem, UserError, did_you_mean
 
 
@@ -210,3 +215,12 @@ def outline_lines(
     fix = f"{request.where}.columns={{name: kind}} overrides"
     title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
     return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]
+
+
+def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
+    """Return a log line on the separator that was found, and its columns."""
+    mark = reading.thousands or ""
+    columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
+    example = groupings[columns[0]].example
+    where = ", ".join(columns)
+    return f"  numbers have a {MARK_NAMES[mark]} between thousands, such as {example}: {where}"

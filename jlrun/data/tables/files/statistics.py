@@ -11,12 +11,11 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.inputs import KIND_OF_SUFFIX, MEDIA
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import level_name
-from jlrun.data.tables.files.numbers import Marks, to_numbers
+from jlrun.data.tables.files.numbers import Grouping, Marks, to_numbers
 from jlrun.data.tables.files.reading import read_chunks
-from jlrun.data.tables.files.settings import KIND_OF_SUFFIX, MEDIA
-from jlrun.data.tables.files.thousands import Grouping
 from jlrun.errors import UserError
 
 MOST_DISTINCT = 20_000

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -97,10 +98,10 @@ class CDAN(Term):
         self.maps = placed(maps, start.model)
         self.discriminators = placed(discriminators, start.model)
 
-    @property
-    def spans_phase(self) -> bool:
-        """Whether the ramp rises over the phase."""
-        return self.ramp != "constant"
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the ramp rises over the phase."""
+        return arguments.get("ramp") != "constant"
 
     def forward(self, view: StepView) -> Tensor:
         return sum_over_heads(view, partial(self._loss, view))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
@@ -63,10 +63,10 @@ class DANN(Term):
         made = Discriminators(start.sources, width, self.hidden, self.dropout, self.per_source)
         self.discriminators = placed(made, start.model)
 
-    @property
-    def spans_phase(self) -> bool:
-        """Whether the ramp rises over the phase."""
-        return self.ramp != "constant"
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the ramp rises over the phase."""
+        return arguments.get("ramp") != "constant"
 
     def forward(self, view: StepView) -> Tensor:
         return mean_over_pairs(self._losses(view), view)

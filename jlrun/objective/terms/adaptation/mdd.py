@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -78,10 +79,10 @@ class MDD(Term):
         }
         self.adversaries = placed(nn.ModuleDict(heads), start.model)
 
-    @property
-    def spans_phase(self) -> bool:
-        """Whether the ramp rises over the phase."""
-        return self.ramp != "constant"
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return whether the ramp rises over the phase."""
+        return arguments.get("ramp") != "constant"
 
     def forward(self, view: StepView) -> Tensor:
         return sum_over_heads(view, partial(self._loss, view))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -68,9 +68,9 @@ class MaskedModality(Term):
         no_heads = {name: nn.Identity() for name in model.heads}
         self.teacher = FrozenModel(JointModel(model.body, no_heads))
 
-    @property
-    def spans_phase(self) -> bool:
-        """True: the teacher's momentum grows over the phase."""
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return True: the teacher's momentum grows over the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:

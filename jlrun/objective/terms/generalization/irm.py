@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,9 +51,9 @@ class IRM(Term):
         self.anneal_share = anneal_share
         self.unbiased = unbiased
 
-    @property
-    def spans_phase(self) -> bool:
-        """True: annealing follows the progress of the phase."""
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return True: annealing follows the progress of the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:

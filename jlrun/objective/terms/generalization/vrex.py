@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,9 +43,9 @@ class VREx(Term):
         self.penalty_weight = penalty_weight
         self.anneal_share = anneal_share
 
-    @property
-    def spans_phase(self) -> bool:
-        """True: annealing follows the progress of the phase."""
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return True: annealing follows the progress of the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:

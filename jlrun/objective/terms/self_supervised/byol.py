@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,9 +76,9 @@ class BYOL(Term):
         self.teacher = JointModel(copy.deepcopy(model.body), no_heads).requires_grad_(False)
         self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
-    @property
-    def spans_phase(self) -> bool:
-        """True: the teacher's momentum grows over the phase."""
+    @classmethod
+    def spans_phase(cls, arguments: Mapping[str, Any]) -> bool:
+        """Return True: the teacher's momentum grows over the phase."""
         return True
 
     def forward(self, view: StepView) -> Tensor:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,11 +64,11 @@ class Distill(Term):
         """Set the access to the models of runs; called once, before any other method."""
         self._teachers = teachers
 
-    def other_modalities(self) -> Collection[str]:
-        directory = self._directory()
-        assert self._teachers is not None, "find_teachers_with comes first"
+    @classmethod
+    def other_modalities(cls, arguments: Mapping[str, Any], teachers: Teachers) -> Collection[str]:
+        directory = _directory(arguments.get("run"))
         with located_at(WHERE):
-            return tuple(self._teachers.specs(directory))
+            return tuple(teachers.specs(directory))
 
     def begin_phase(self, start: PhaseStart) -> None:
         """Load the teacher.
@@ -79,7 +80,7 @@ class Distill(Term):
             return
         like = next(start.model.parameters())
         streams = {name: start.streams[name] for name in start.observed}
-        directory = self._directory()
+        directory = _directory(self.run)
         assert self._teachers is not None, "find_teachers_with comes first"
         adapter = TeacherAdapter.of(directory, self._teachers, streams, like.device, WHERE)
         own, other = _widths(start, adapter)
@@ -118,12 +119,13 @@ class Distill(Term):
         )
         return precise(total(gaps, view))
 
-    def _directory(self) -> Path:
-        if self.run is None:
-            raise UserError.of(
-                WHERE, "null: a teacher is needed; name the directory of a finished run of jlrun"
-            )
-        return Path(self.run).expanduser()
+
+def _directory(run: str | None) -> Path:
+    if run is None:
+        raise UserError.of(
+            WHERE, "null: a teacher is needed; name the directory of a finished run of jlrun"
+        )
+    return Path(run).expanduser()
 
 
 def _widths(start: PhaseStart, adapter: TeacherAdapter) -> tuple[int, int]:

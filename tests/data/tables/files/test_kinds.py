@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.tables.files.kinds import infer_kind
+from jlrun.data.tables.files.kinds import infer_kind, infer_target
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.numbers import Marks
 from jlrun.data.tables.files.statistics import ColumnStatistics, measure
-from jlrun.data.tables.files.target_kinds import infer_target
 
 N = 120
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from jlrun.data.tables.files.asked_targets import TAKEN, task_name
+from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.outline import outline
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.target_kinds import Target
 from jlrun.errors import UserError
 from tests.data.tables.files.made import rows_of, with_files, write_csv, write_image
 

@@ -25,8 +25,7 @@ from jlrun.models.joint_model import JointModel
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.distill import divergence
 from jlrun.objective.terms.transfer.teacher import Teacher, TeacherAdapter
-from jlrun.runs.recipe import SavedTeachers
-from jlrun.runs.saved_model import load_saved_model, load_teacher
+from jlrun.runs.saved_model import SavedTeachers, load_saved_model, load_teacher
 from jlrun.runs.saved_run import load_run
 from jlrun.tasks import Multiclass, TaskSpec
 from tests.objective.terms.transfer.small import (

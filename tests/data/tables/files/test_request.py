@@ -1,4 +1,4 @@
-"""Rows to learn from and to report on come from different files."""
+"""Training, validation and test files differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jlrun.data.tables.files.same_files import check_distinct_files
+from jlrun.data.tables.files.request import check_distinct_files
 from jlrun.errors import UserError
 
 

@@ -1,4 +1,4 @@
-"""What a data set of one's own returns is looked at before anything is made of it."""
+"""Check of what a user's data set function returns."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from jlrun.data.dataset import Dataset
+from jlrun.data.dataset import Dataset, well_formed
 from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
-from jlrun.data.well_formed import well_formed
 from jlrun.errors import UserError
 
 IMAGE = ImageSpec(1, 8, 8, (), ())

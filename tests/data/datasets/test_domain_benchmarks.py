@@ -1,4 +1,4 @@
-"""Office-31 and Office-Home: small folders of their two layouts."""
+"""Office-31 and Office-Home, in the folders of their archives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from jlrun.config import checked
 from jlrun.config.schema import Settings
-from jlrun.data.datasets.office import load_office31, load_office_home
+from jlrun.data.datasets.domain_benchmarks import load_office31, load_office_home
 from jlrun.data.splits import Subset, make_splits
 from jlrun.errors import UserError
 

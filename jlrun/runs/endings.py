@@ -1,0 +1,85 @@
+"""Ends of a run: whatever happens, its result is written, and one line states what to do."""
+
+from __future__ import annotations
+
+import shlex
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.files.places import FULL, Reserve, described, is_of_disk
+from jlrun.reporting.result import Result, Status
+from jlrun.runs.faults import note_log
+from jlrun.runs.job import Job
+from jlrun.training.recorder import Recorder
+
+
+@contextmanager
+def recorded_end(job: Job, recorder: Recorder) -> Iterator[None]:
+    """Write the result of a run that does not come to its end, and close the recorder.
+
+    Disk space is kept in reserve for it.
+
+    Raises:
+        Interrupted: for an interruption, with the command that goes on.
+        RunError: if a disk is full or broken.
+        Exception: whatever else happened, as it was.
+    """
+    reserve = Reserve(job.directory)
+    reserve.take()
+    try:
+        yield
+    # A KeyboardInterrupt is the second Ctrl-C, which does not wait for a checkpoint.
+    except (Interrupted, KeyboardInterrupt) as error:
+        _end(job, recorder, "interrupted", None)
+        raise Interrupted(f"interrupted; to go on: {_resume(job.directory)}") from error
+    except (UserError, RunError) as error:
+        _end(job, recorder, "failed", str(error))
+        raise
+    except OSError as error:
+        reserve.free()
+        if not is_of_disk(error):
+            _end(job, recorder, "failed", traceback.format_exc())
+            raise
+        message = _disk_message(error, job.directory)
+        _end(job, recorder, "failed", message)
+        raise RunError(message) from error
+    except Exception as error:
+        _end(job, recorder, "failed", traceback.format_exc())
+        note_log(error, job.files.log)
+        raise
+    finally:
+        reserve.free()
+        recorder.close()
+
+
+def unfinished(job: Job, status: Status, error: str | None) -> Result:
+    """Return the result of a run that has not come to its end."""
+    return Result(
+        directory=job.directory,
+        status=status,
+        mode=job.settings.strategy.mode,
+        seed=job.settings.seed,
+        overrides=job.overrides,
+        error=error,
+    )
+
+
+def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:
+    result = unfinished(job, status, error)
+    with suppress(OSError):  # on a full disk there may be no room for it
+        result.save()
+    with suppress(OSError):
+        recorder.finish(result.to_json())
+
+
+def _disk_message(error: OSError, directory: Path) -> str:
+    fix = "free some space" if error.errno in FULL else "repair it"
+    go_on = f"go on from the last checkpoint: {_resume(directory)}"
+    return f"{described(error, directory)}; {fix}, then {go_on}"
+
+
+def _resume(directory: Path) -> str:
+    return f"jlrun resume {shlex.quote(str(directory))}"

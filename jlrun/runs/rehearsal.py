@@ -1,0 +1,123 @@
+"""Rehearsal of a run: what is wrong with it shows before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jlrun.config.groups import GROUPS
+from jlrun.engine import describe_device
+from jlrun.errors import UserError
+from jlrun.objective.terms import Term
+from jlrun.runs.assembly import Assembly
+from jlrun.runs.job import Job
+from jlrun.training.fit import count_trainable
+from jlrun.training.learner import build_learner
+from jlrun.training.plan import Fit, Plan
+from jlrun.training.recorder import Header
+
+_LACKING = {
+    "learned weights": "it is about weights that were learned before, by a source (mode=transfer), "
+    "source.run, source.weights, backbone weights or a self-supervised term",
+    "target": "it brings sources and a target together, as in strategy=adapt or strategy=joint",
+    "several sources": "it compares several sources, as in strategy=generalize sources=[a,b]",
+    "views": "it learns from augmented views, which no phase has",
+    "several modalities": "it brings modalities together, and the model takes one alone; choose "
+    "several, such as modalities=[image,text]",
+}
+
+
+def rehearse(job: Job, assembly: Assembly) -> Header:
+    """Build what every phase of the main fit needs once; nothing is trained, no data swept.
+
+    Raises:
+        UserError: if a part of the config does not suit the model, or would do nothing.
+    """
+    fit = assembly.plan.fits[0]
+    model = assembly.new_model(fit)
+    objectives = [objective for phase in fit.phases for objective in phase.objectives]
+    known = {name for o in objectives for name in (o.spec.name, o.label)}
+    for phase in fit.phases:
+        assert phase.num_steps > 0
+        learner = build_learner(model, phase, assembly.engine, rehearsal=True)
+        learner.weighting.check(known)
+        phase.recipe.gradient_options.check(learner.weighting)
+        for term in learner.terms.values():
+            assert isinstance(term, Term)
+            term.check(model)
+    _check_terms_act(fit)
+    return Header(
+        run_dir=job.directory,
+        mode=job.settings.strategy.mode,
+        device=describe_device(assembly.engine.device),
+        parameters=model.num_parameters(),
+        trainable=max(count_trainable(model, phase) for phase in fit.phases),
+        data={
+            streams.name: {
+                name: len(getattr(streams, name).rows) for name in ("train", "val", "test")
+            }
+            for streams in assembly.labelled
+        },
+        changed=_changed(job.overrides),
+        settings=_choices(job.settings.config),
+        resumed=job.resumed,
+    )
+
+
+def _check_terms_act(fit: Fit) -> None:
+    """Check that every term acts in some phase of the main fit."""
+    offered = frozenset().union(*(phase.offers for phase in fit.phases))
+    for name, term in fit.phases[-1].recipe.terms.items():
+        if not term.acts_in(offered):
+            why = _LACKING[str(term.kind.needs)]
+            raise UserError.of(f"terms.{name}", f"would do nothing in this run: {why}")
+
+
+def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what runs are compared by: the numbers and names that people change."""
+    plain = ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
+    groups = (group for group in GROUPS if group.slot and not group.many)
+    nodes = {key: config[key] for group in groups for key in group.keys}
+    targets = {
+        name: node["_target_"].split(".")[-1]
+        for name, node in nodes.items()
+        if node and "_target_" in node  # neither several data sets nor a source of weights
+    }
+    chosen = {name: config[name] for name in plain}
+    return {**chosen, **targets, "optimizer.lr": config["optimizer"].get("lr")}
+
+
+def _changed(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (override.split("=", 1) for override in overrides if "=" in override)
+    changed = {key.lstrip("+~"): value for key, value in pairs}
+    return {k: v for k, v in changed.items() if k != "mode" and not k.startswith("hydra.")}
+
+
+def fitted_batches(plan: Plan, own: bool) -> list[str]:
+    """Return a line on each data set that has fewer training rows than a batch.
+
+    Args:
+        plan: of the run, with all baselines.
+        own: whether the user chose the batch size, which is then refused instead.
+
+    Raises:
+        UserError: if the user's choice does not fit.
+    """
+    smaller, size = dict[str, int](), 0
+    for stream in (s for fit in plan.fits for phase in fit.phases for s in phase.train.values()):
+        rows = len(stream.rows)
+        if rows < stream.batch_size:
+            smaller[stream.name] = min(rows, smaller.get(stream.name, rows))
+            size = stream.batch_size
+    if own and smaller:
+        raise UserError.of("batch_size", _refusal(size, smaller))
+    return [
+        f"{name}: {rows} training rows are fewer than batch_size={size}: each step takes all of "
+        "them"
+        for name, rows in smaller.items()
+    ]
+
+
+def _refusal(size: int, smaller: Mapping[str, int]) -> str:
+    each = " and ".join(f"the {rows} training rows of '{name}'" for name, rows in smaller.items())
+    return f"{size} is more than {each}; choose batch_size={min(smaller.values())} or less"
