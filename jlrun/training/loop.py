@@ -150,6 +150,9 @@ def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]
     order = derive_seed(seed, phase.name, "sampling")
     drop = phase.recipe.modality_dropout
     steps = joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
+    if not drop.acts:
+        yield from steps
+        return
     for step, batches in enumerate(steps, start):
         seeds = {n: derive_seed(seed, phase.name, n, "modality_dropout", step) for n in batches}
         yield {
