@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.config import checked
-from jlrun.config.schema import Settings
 from jlrun.data.sources import load_all
 from jlrun.data.specs import ImageSpec, Spec
 from jlrun.data.streams import Stream
 from jlrun.runs.assembly import Assembly, assemble
+from jlrun.runs.settings import RunSettings
 from jlrun.tasks import Binary, TaskSpec
 from jlrun.training.plan import Fit
 
@@ -39,7 +39,7 @@ class Case:
     def assemble(self, *more: str) -> Assembly:
         """Return what the run is made of, under ``more`` overrides."""
         composed = checked([*self.overrides, *more, "hydra.run.dir=unused"])
-        return assemble(Settings.parse(composed.config))
+        return assemble(RunSettings.parse(composed.config))
 
 
 CASES = {
@@ -73,7 +73,7 @@ class PlainLoop:
     """
 
     def __init__(self, assembly: Assembly, order: Callable[[int], Tensor] | None = None) -> None:
-        fit, settings = assembly.plan.fits[0], assembly.settings
+        fit = assembly.plan.fits[0]
         (stream,) = fit.phases[-1].train.values()
         (val,) = fit.phases[-1].val.values()
         model = assembly.new_model(fit)  # channels-last where jlrun's is: the faster of the two
@@ -81,9 +81,7 @@ class PlainLoop:
         self._tasks = tasks_of(fit)
         self._train, self._val = _Rows(stream, assembly), _Rows(val, assembly)
         self._order = order or (lambda _: torch.randperm(self._train.count))
-        self._optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.optimizer["lr"], weight_decay=0.01
-        )
+        self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.01)
         self._size = stream.rows_per_step
         self.steps_per_epoch = stream.steps_per_epoch
         self._epoch, self._step = 0, 0
