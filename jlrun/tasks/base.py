@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from jlrun.errors import UserError
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 SMALLER_IS_BETTER = frozenset(
     {
@@ -26,6 +23,18 @@ SMALLER_IS_BETTER = frozenset(
         "labels_left_out",
     },
 )
+
+
+class Metric(Protocol):
+    """Metric over batches; those of torchmetrics are, and so is anything with these methods."""
+
+    def update(self, *args: Any) -> None:
+        """Take in the probabilities of a batch's rows, and their targets."""
+        ...
+
+    def compute(self) -> Any:
+        """Return the score of all rows, or name -> score: numbers, or tensors with one."""
+        ...
 
 
 class Task(ABC):

@@ -20,8 +20,8 @@ from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
+from jlrun.optimizers import keep_out_of_compile, stepper, update_together
 from jlrun.training.averaging import Average
-from jlrun.training.optimizers import keep_out_of_compile, stepper, update_together
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
 

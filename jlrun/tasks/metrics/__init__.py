@@ -1,5 +1,4 @@
 """Metrics of tasks with one target per row: exact counts, and sums in float64 over all rows.
 
-`ranks` and `class_counts` are functions of tensors; `kept` has metrics of torchmetrics. They are
-not imported by `jlrun.tasks`, since importing torchmetrics takes longer than a small run's epoch.
+`ranks` and `class_counts` are functions of tensors; `kept` has the metrics that use them.
 """

@@ -1,8 +1,7 @@
 """Steps of optimizers: PyTorch's own, to the last digit, without what serves `torch.compile` alone.
 
-Making one, and each of its steps, imports `torch._dynamo`, which takes a second and which nothing
-here needs. Where PyTorch does not work as it does today, all this is left out and nothing changes
-but the time.
+A step imports `torch._dynamo`, which takes a second or two and which nothing here needs. Where
+PyTorch does not work as it does today, all this is left out and nothing changes but the time.
 """
 
 from __future__ import annotations
@@ -19,7 +18,11 @@ MAX_TOGETHER = 2**20
 
 
 def keep_out_of_compile() -> None:
-    """Let optimizers be made, cleared and loaded without the compiler that they are hidden from."""
+    """Let optimizers be made and loaded without `torch._dynamo`, from which PyTorch hides that.
+
+    To hide it, it imports that compiler, which takes a second or two. Where it does so in another
+    way than today, nothing changes.
+    """
     for name in ("add_param_group", "zero_grad", "load_state_dict", "state_dict"):
         hidden = getattr(getattr(Optimizer, name), "__wrapped__", None)
         if hidden is not None and not hasattr(hidden, "__dynamo_disable"):
