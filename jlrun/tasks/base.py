@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -26,15 +27,18 @@ SMALLER_IS_BETTER = frozenset(
 
 
 class Metric(Protocol):
-    """Metric over batches; those of torchmetrics are, and so is anything with these methods."""
+    """Metric over batches: one of torchmetrics, or anything else with these methods.
 
-    def update(self, *args: Any) -> None:
-        """Take in the probabilities of a batch's rows, and their targets."""
-        ...
+    Attributes:
+        update: takes in the probabilities of a batch's rows, and their targets.
+        compute: returns the score of all rows, or name -> score: numbers, or tensors of one.
+    """
 
-    def compute(self) -> Any:
-        """Return the score of all rows, or name -> score: numbers, or tensors with one."""
-        ...
+    @property
+    def update(self) -> Callable[..., Any]: ...
+
+    @property
+    def compute(self) -> Callable[[], Any]: ...
 
 
 class Task(ABC):

@@ -44,8 +44,8 @@ def digit_images() -> tuple[Tensor, Tensor]:
     """Return the images, uint8 ``(1797, 1, 8, 8)``, and the digits they show, int64 ``(1797,)``."""
     # Read without importing scikit-learn, which takes as long as training on them for an epoch.
     found = find_spec("sklearn")
-    assert found is not None and found.origin is not None, "a dependency"
-    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    assert found is not None, "a dependency"
+    file = Path(str(found.origin)).parent / "datasets" / "data" / "digits.csv.gz"
     rows = torch.as_tensor(np.loadtxt(file, delimiter=","))  # 64 pixels of 0 to 16, and the digit
     pixels = rows[:, :-1].reshape(-1, 1, 8, 8)
     return (pixels * (255 / 16)).round().to(torch.uint8), rows[:, -1].long()
