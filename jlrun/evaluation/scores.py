@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -241,3 +241,22 @@ def _labelled_rows(
     if mask is None or bool(mask.all()):
         return batch, prediction
     return batch.select(mask.nonzero()[:, 0]), prediction.of_rows(mask)
+
+
+Scores = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores by task and metric on the validation and test splits."""
+
+    val: Scores
+    test: Scores
+
+
+SavedScores = dict[str, dict[str, Any]]
+
+
+def by_task(scores: Scores, objectives: Sequence[Objective]) -> dict[str, Mapping[str, float]]:
+    """Return task -> metric -> score, of scores by the labels of objectives."""
+    return {o.spec.name: scores[o.label] for o in objectives if o.label in scores}

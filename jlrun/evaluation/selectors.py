@@ -1,10 +1,11 @@
-"""Selectors: model selection and records without the labels of the target."""
+"""Selectors: what scores a model at the end of an epoch, with or without labels of the target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,9 +17,8 @@ from jlrun.engine import Engine
 from jlrun.errors import UserError
 from jlrun.evaluation.probes import representation_scores
 from jlrun.evaluation.retrieval.embedded import embed
-from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.ranks import RECALL, recall_between
-from jlrun.evaluation.selection import Selection
+from jlrun.evaluation.retrieval.report import Retrieval
 from jlrun.evaluation.validators import (
     BNM,
     SND,
@@ -31,6 +31,45 @@ from jlrun.evaluation.validators import (
 from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.tasks import Binary, Multiclass
 from jlrun.tasks.objective import Objective
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Verdict of a selector on a model.
+
+    Attributes:
+        score: larger is better; None: the mean validation score counts.
+        shown: those of the values that are shown after each epoch.
+        values: tag -> value, for the records.
+    """
+
+    score: float | None = None
+    shown: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Selector(Protocol):
+    """Scores a model at the end of an epoch without looking at the target's labels.
+
+    ``criterion`` is what its score is called in results.
+    """
+
+    @property
+    def criterion(self) -> str: ...
+
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
+        """Judge ``model``, in evaluation mode, after ``epoch`` epochs of the phase."""
+        ...
+
+
+class SelectByValidation:
+    """The validation score selects."""
+
+    criterion = "val/mean_score"
+
+    def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
+        return Selection()
+
 
 SAMPLE = 2000  # rows that are read of a training split
 

@@ -14,8 +14,7 @@ from jlrun.models import checkpoints
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.base import GradientOptions
-from jlrun.reporting.task_relations import read_relations
-from jlrun.reporting.task_relations_text import summarise
+from jlrun.reporting.task_relations import read_relations, summarise
 from jlrun.runs.assembly import assemble
 from jlrun.runs.fingerprints import check_unchanged
 from jlrun.runs.settings import RunSettings

@@ -17,7 +17,7 @@ from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
-from jlrun.reporting.recorders.choose import make_recorder
+from jlrun.reporting.recorders.chosen import make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints

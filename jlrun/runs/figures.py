@@ -57,8 +57,7 @@ def record_spaces(assembly: Assembly, found: Findings, at: Position, recorder: R
     recorder.scalars(at, found.values())
     if not assembly.settings.recorder.figures:
         return
-    from jlrun.reporting.figures.retrieval import retrieval
-    from jlrun.reporting.figures.retrieved import queries_of
+    from jlrun.reporting.figures.retrieval import queries_of, retrieval
 
     stream = assembly.leading.test.sample(assembly.settings.retrieval.rows)
     for space, rows in found.rows.items():
@@ -92,8 +91,7 @@ def _draw_missing(result: Result, recorder: Recorder) -> None:
     found = result.extra.get("missing")
     if not found:
         return
-    from jlrun.reporting.figures.contribution import contribution
-    from jlrun.reporting.figures.missing import missing
+    from jlrun.reporting.figures.missing import contribution, missing
 
     recorder.figure("missing", missing(found), step=0)
     if result.extra["contribution"]:
@@ -104,7 +102,7 @@ def _draw_per_class(result: Result, recorder: Recorder) -> None:
     found = result.extra.get("per_class")
     if not found:
         return
-    from jlrun.reporting.figures.per_class import per_class
+    from jlrun.reporting.figures.classes import per_class
 
     for task, classes in found.items():
         figure = per_class(classes, f"{task}, test split")

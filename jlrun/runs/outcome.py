@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun.evaluation.missing.report import score_missing
-from jlrun.evaluation.missing.scored_model import ScoredModel
+from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.retrieval import Findings, measure_spaces
-from jlrun.evaluation.scores import Predict, ensemble, evaluate, predictor
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import Predict, SplitScores, ensemble, evaluate, predictor
 from jlrun.files.run_directory import BEST
 from jlrun.models import checkpoints
 from jlrun.reporting.result import Result

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.evaluation.scores import evaluate, mean_score, predictor
-from jlrun.evaluation.split_scores import Scores
+from jlrun.evaluation.scores import Scores, evaluate, mean_score, predictor
 from jlrun.models.interpolation import interpolate
 from jlrun.models.joint_model import JointModel
 from jlrun.training.plan import Fit, Plan

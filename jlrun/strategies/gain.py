@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jlrun.evaluation.split_scores import Scores
+from jlrun.evaluation.scores import Scores
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
 
 

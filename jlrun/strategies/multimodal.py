@@ -8,7 +8,7 @@ from typing import Any
 
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.labelled_streams import LabelledStreams
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
 from jlrun.files.run_directory import BEST
 from jlrun.strategies.gain import mean_primary, relative_gain
 from jlrun.strategies.plan_context import PlanContext

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.sampling import All, Alone, Sampling
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
 from jlrun.objective.weightings import Equal
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.strategies.gain import relative_gain

@@ -14,8 +14,15 @@ from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
-from jlrun.evaluation.scores import Observer, evaluate, predictor
-from jlrun.evaluation.split_scores import SavedScores, Scores, SplitScores, by_task
+from jlrun.evaluation.scores import (
+    Observer,
+    SavedScores,
+    Scores,
+    SplitScores,
+    by_task,
+    evaluate,
+    predictor,
+)
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.sampling import All, Sampling
 from jlrun.data.streams import Stream
-from jlrun.evaluation.selection import SelectByValidation, Selector
-from jlrun.evaluation.split_scores import Scores, SplitScores
+from jlrun.evaluation.scores import Scores, SplitScores
+from jlrun.evaluation.selectors import SelectByValidation, Selector
 from jlrun.models.joint_model import JointModel
 from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.ramps import Constant, Ramp

@@ -9,7 +9,7 @@ from jlrun.data.augmentation.modality_dropout import ModalityDropout
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.sampling import All, Proportional, RoundRobin, Sampling, Uniform
 from jlrun.errors import UserError
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
 from jlrun.evaluation.validators import InformationMaximization
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.finetuning import LPFT, Full, Gradual, Surgical

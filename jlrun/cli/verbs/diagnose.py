@@ -71,7 +71,7 @@ def _parsed(args: list[str]) -> Namespace:
 def _print(found: Mapping[str, Any]) -> None:
     from rich.console import Console
 
-    from jlrun.reporting.task_relations_text import format_affinity, sentence
+    from jlrun.reporting.task_relations import format_affinity, sentence
 
     console, tasks = Console(), found["tasks"]
 

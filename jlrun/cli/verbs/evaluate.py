@@ -40,8 +40,12 @@ def main(args: list[str]) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from jlrun.reporting.recorders.missing_lines import contribution_lines, missing_lines
-    from jlrun.reporting.recorders.shared_space_lines import prompt_lines, retrieval_lines
+    from jlrun.reporting.recorders.closing_lines import (
+        contribution_lines,
+        missing_lines,
+        prompt_lines,
+        retrieval_lines,
+    )
 
     if parsed.output is not None:
         check_file(parsed.output, "--output")

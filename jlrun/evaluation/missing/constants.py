@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.streams import Stream
-from jlrun.evaluation.missing.scored_model import ScoredModel
+from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.tasks import Task
 from jlrun.tasks.objective import Objective
 

@@ -11,9 +11,17 @@ from typing import Any
 from jlrun.data.streams import Stream
 from jlrun.evaluation.missing.constants import constant_logits
 from jlrun.evaluation.missing.contribution import contribution
-from jlrun.evaluation.missing.scenarios import Scenario, Subset, at_rate, only, subset_name, subsets
-from jlrun.evaluation.missing.scored_model import ScoredModel
-from jlrun.evaluation.missing.scoring import Scored, score_under
+from jlrun.evaluation.missing.scoring import (
+    Scenario,
+    Scored,
+    ScoredModel,
+    Subset,
+    at_rate,
+    only,
+    score_under,
+    subset_name,
+    subsets,
+)
 from jlrun.evaluation.scores import Predict
 from jlrun.tasks import SMALLER_IS_BETTER
 from jlrun.tasks.objective import Objective

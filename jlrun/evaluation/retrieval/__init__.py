@@ -1,8 +1,7 @@
 """Scores of shared spaces: retrieval, zero-shot classification, transfer across modalities."""
 
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
-from jlrun.evaluation.retrieval.options import Retrieval
 from jlrun.evaluation.retrieval.ranks import recall_between
-from jlrun.evaluation.retrieval.report import Findings, measure_spaces
+from jlrun.evaluation.retrieval.report import Findings, Retrieval, measure_spaces
 
 __all__ = ["Embedded", "Findings", "Retrieval", "embed", "measure_spaces", "recall_between"]

@@ -7,22 +7,48 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from jlrun.data.batch import Batch
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import Spec, TextSpec
 from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.classes import (
     by_class_vectors,
     centroid_accuracies,
+    class_vectors,
     knn_accuracies,
     linear_accuracies,
     modality_gap,
 )
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
-from jlrun.evaluation.retrieval.options import Retrieval
-from jlrun.evaluation.retrieval.prompts import class_vectors
 from jlrun.evaluation.retrieval.ranks import recall_between
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.cross_modal.base import check_column
 from jlrun.tasks import Binary, Multiclass, TaskSpec
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Options of the config group ``retrieval``.
+
+    Attributes:
+        positives: target columns; rows with equal labels in all of them are right answers for each
+            other. Empty: rows with equal text are.
+        templates: sentences with one ``{}`` for the name of a class.
+        rows: at most this many rows of a split are embedded.
+    """
+
+    positives: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ("{}",)
+    rows: int = 5000
+
+    def check(self, batch: Batch) -> None:
+        """Check that rows have what `positives` names.
+
+        Raises:
+            UserError: if one is no target column with classes.
+        """
+        for name in self.positives:
+            check_column("retrieval.positives", name, batch)
 
 
 @dataclass(frozen=True)

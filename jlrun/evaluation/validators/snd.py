@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.evaluation.validators.base import Evidence, Validator, limited, usable
-from jlrun.evaluation.validators.predictions import probabilities
+from jlrun.evaluation.validators.base import Evidence, Validator, limited, probabilities, usable
 from jlrun.ranges import PositiveFloat, PositiveInt
 
 ROWS_AT_ONCE = 256  # of the T × T similarities

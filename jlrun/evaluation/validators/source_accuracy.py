@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jlrun.evaluation.validators.base import Evidence, Validator, usable
-from jlrun.evaluation.validators.predictions import class_logits
+from jlrun.evaluation.validators.base import Evidence, Validator, class_logits, usable
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.specs import Spec
 from jlrun.evaluation.scores import Observer
-from jlrun.reporting.figures.confusion import confusion
-from jlrun.reporting.figures.contents import content_of
-from jlrun.reporting.figures.samples import Sample, samples
+from jlrun.reporting.figures.classes import confusion
+from jlrun.reporting.figures.samples import Sample, content_of, samples
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import Recorder

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jlrun.reporting.recorders.formats import format_count, format_score, format_seconds
+from jlrun.reporting.recorders.formats import (
+    MISSING,
+    format_count,
+    format_difference,
+    format_score,
+    format_seconds,
+)
 from jlrun.reporting.recorders.header_lines import fact_lines, short_path
-from jlrun.reporting.recorders.missing_lines import contribution_lines, missing_lines
-from jlrun.reporting.recorders.result_table import primary_metric, score_of
-from jlrun.reporting.recorders.shared_space_lines import prompt_lines, retrieval_lines
+from jlrun.reporting.recorders.result_table import ResultTable, primary_metric, score_of
 
 LEAVE_ONE_OUT = "leave_one_domain_out"
 
@@ -145,3 +149,76 @@ def _generalised(found: Mapping[str, Any]) -> str:
 
 def _score(found: Mapping[str, Any], name: str) -> str:
     return format_score(found.get(name))
+
+
+def retrieval_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a line per pair of modalities of each space: recall at 1, 5, 10 both ways."""
+    found = result.get("retrieval") or {}
+    lines = []
+    for space, pairs in found.items():
+        prefix = f"{space}, " if len(found) > 1 else ""
+        for directions in pairs.values():
+            lines += [f"{prefix}{way}: {_recalls(scores)}" for way, scores in directions.items()]
+    return lines
+
+
+def prompt_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a line per task and modality: accuracy of classification by class names."""
+    found = result.get("shared_space") or {}
+    lines = []
+    for space, content in found.items():
+        prefix = f"{space}, " if len(found) > 1 else ""
+        for task, modalities in content["prompts"].items():
+            rows = {m: scores for m, scores in modalities.items() if isinstance(scores, Mapping)}
+            for modality, scores in rows.items():
+                text = ", ".join(_accuracies(scores))
+                lines.append(f"{prefix}{task} by {modality}: {text}")
+    return lines
+
+
+def _recalls(scores: Mapping[str, float]) -> str:
+    shares = " / ".join(format_score(scores[f"recall_at_{k}"]) for k in (1, 5, 10))
+    median, chance = scores["median_rank"], scores["chance_at_1"]
+    return f"R@1/5/10 {shares}, median rank {median:g} (chance at 1 {format_score(chance)})"
+
+
+def _accuracies(scores: Mapping[str, float]) -> Iterator[str]:
+    yield f"{format_score(scores['accuracy'])} (chance {format_score(scores['chance'])})"
+    if "unseen_accuracy" in scores:
+        yield f"on unseen classes {format_score(scores['unseen_accuracy'])}"
+        among, chance = scores["among_unseen"], scores["chance_among_unseen"]
+        yield f"among these alone {format_score(among)} (chance {format_score(chance)})"
+
+
+def contribution_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a table of ``result.json``'s ``contribution``; nothing for other runs.
+
+    Of each modality: the score with it alone, with all others, and its Shapley value.
+    """
+    rows = []
+    for task, shares in (result.get("contribution") or {}).items():
+        none, every = format_score(shares["none"]), format_score(shares["all"])
+        rows.append((f"{task} {shares['metric']} (none {none}, all {every})", "", "", ""))
+        for modality, value in shares["shapley"].items():
+            scores = map(format_score, (shares["alone"][modality], shares["without"][modality]))
+            rows.append((f"  {modality}", *scores, format_difference(value)))
+    header = ("test", "alone", "without", "adds")
+    return ResultTable(header, tuple(rows)).lines() if rows else []
+
+
+def missing_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a table of ``result.json``'s ``missing``: the scores at each rate, and the worst
+    subset; nothing for other runs.
+    """
+    found = result.get("missing")
+    if not found:
+        return []
+    rates = [f"{100 * point['rate']:g} %" for point in found["rates"]]
+    rows = []
+    for task, summary in found["summary"].items():
+        metric, worst = summary["metric"], summary["worst_subset"]
+        scores = [point["test"].get(task, {}).get(metric) for point in found["rates"]]
+        worst_score = MISSING if worst is None else f"{format_score(summary['worst'])} ({worst})"
+        area = format_score(summary["area"])
+        rows.append((f"{task} {metric}", *map(format_score, scores), area, worst_score))
+    return ResultTable(("lost at random", *rates, "area", "worst"), tuple(rows)).lines()

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from jlrun.engine import session
 from jlrun.errors import UserError
-from jlrun.evaluation.scores import evaluate, mean_score, predictor
-from jlrun.evaluation.split_scores import Scores, by_task
+from jlrun.evaluation.scores import Scores, by_task, evaluate, mean_score, predictor
 from jlrun.models.interpolation import Weights, greedy_soup
 from jlrun.models.joint_model import JointModel
 from jlrun.runs.assembly import Assembly, assemble

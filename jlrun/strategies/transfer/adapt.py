@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from jlrun.errors import UserError
-from jlrun.evaluation.selection import SelectByValidation, Selector
-from jlrun.evaluation.selectors import ByValidator
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
+from jlrun.evaluation.selectors import ByValidator, SelectByValidation, Selector
 from jlrun.evaluation.validators import Validator
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other

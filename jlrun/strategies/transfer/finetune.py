@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
 from jlrun.strategies.finetuning import Finetuning
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.plan_context import Begin, PlanContext, one_after_the_other

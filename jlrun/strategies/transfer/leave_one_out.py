@@ -9,8 +9,8 @@ from dataclasses import replace
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.evaluation.selection import SelectByValidation
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import SplitScores
+from jlrun.evaluation.selectors import SelectByValidation
 from jlrun.strategies.gain import mean_primary
 from jlrun.strategies.plan_context import PlanContext
 from jlrun.strategies.transfer.domains import Domains, domain

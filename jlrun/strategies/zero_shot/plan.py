@@ -12,8 +12,7 @@ from jlrun.data.labelled_streams import LabelledStreams, head_name
 from jlrun.data.strata import class_column
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError
-from jlrun.evaluation.scores import Predict
-from jlrun.evaluation.split_scores import SplitScores
+from jlrun.evaluation.scores import Predict, SplitScores
 from jlrun.models.class_vectors import ClassVectors
 from jlrun.models.joint_model import JointModel
 from jlrun.strategies.plan_context import Begin, PlanContext

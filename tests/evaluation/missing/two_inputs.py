@@ -8,7 +8,7 @@ from torch import Tensor
 from jlrun.data.rows import TensorRows
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.evaluation.missing.scored_model import ScoredModel
+from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.scores import Predict, predictor
 from jlrun.models.fusions import Fusion, Gated
 from jlrun.models.heads import Linear

@@ -13,12 +13,12 @@ from jlrun.engine import Engine
 from jlrun.evaluation.retrieval.classes import (
     by_class_vectors,
     centroid_accuracies,
+    class_vectors,
     knn_accuracies,
     linear_accuracies,
     modality_gap,
 )
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
-from jlrun.evaluation.retrieval.prompts import class_vectors
 from jlrun.objective.terms.cross_modal import CLIP
 from tests.objective.terms.cross_modal.three import TEXT, model_of, rows_of, stream_of
 from tests.toy import CPU

@@ -12,16 +12,9 @@ import yaml
 
 from jlrun.config.build import build
 from jlrun.config.slots import VALIDATOR
-from jlrun.evaluation.validators import (
-    BNM,
-    DEV,
-    SND,
-    Evidence,
-    Validator,
-    density_ratio,
-    predictions,
-    snd,
-)
+from jlrun.evaluation.validators import BNM, DEV, SND, Evidence, Validator, snd
+from jlrun.evaluation.validators import base as predictions
+from jlrun.evaluation.validators import dev as density_ratio
 from tests.evaluation.validators.clusters import K, clusters, shuffled
 
 CONF = Path(__file__).parents[3] / "conf" / "validator"

@@ -20,8 +20,7 @@ from jlrun.evaluation.validators import (
     InformationMaximization,
     SourceAccuracy,
 )
-from jlrun.evaluation.validators.density_ratio import density_ratio, selected_l2
-from jlrun.evaluation.validators.dev import control_variate_risk
+from jlrun.evaluation.validators.dev import control_variate_risk, density_ratio, selected_l2
 from tests.evaluation.validators.clusters import D, K, clusters
 
 QUARTER = 0.75 * math.log(4 / 3) + 0.25 * math.log(4)  # entropy of (3/4, 1/4)

@@ -14,7 +14,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from PIL import Image
 
-from jlrun.reporting.figures.confusion import confusion
+from jlrun.reporting.figures.classes import confusion
 from jlrun.reporting.figures.curves import curves
 from jlrun.reporting.figures.retrieval import Query, retrieval
 from jlrun.reporting.figures.samples import Sample, samples

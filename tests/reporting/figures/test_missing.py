@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from jlrun.reporting.figures.contribution import contribution
-from jlrun.reporting.figures.missing import missing
+from jlrun.reporting.figures.missing import contribution, missing
 from tests.reporting.figures.test_figures import opened, overlapping_titles
 
 

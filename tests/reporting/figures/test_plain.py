@@ -9,7 +9,7 @@ import torch
 from matplotlib.text import Text
 from PIL import Image
 
-from jlrun.reporting.figures.confusion import confusion
+from jlrun.reporting.figures.classes import confusion
 from jlrun.reporting.figures.plain import legend_label, plain_figure
 from jlrun.reporting.figures.samples import Sample, samples
 

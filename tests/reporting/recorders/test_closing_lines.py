@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from jlrun.reporting.recorders.closing_lines import zero_shot_lines
+from typing import Any
+
+from jlrun.reporting.recorders.closing_lines import (
+    contribution_lines,
+    missing_lines,
+    zero_shot_lines,
+)
 
 RESULT = {
     "zero_shot": {
@@ -38,3 +44,62 @@ def test_without_calibration_there_is_no_line_of_it_and_many_names_are_cut() -> 
     lines = zero_shot_lines({"zero_shot": found})
     assert len(lines) == 3
     assert lines[0].endswith("unseen: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …")
+
+
+def at(rate: float, score: float) -> dict[str, Any]:
+    return {"rate": rate, "test": {"digit": {"accuracy": score, "loss": 1.0}}}
+
+
+MISSING_RESULT = {
+    "missing": {
+        "rates": [at(0.0, 0.95), at(0.3, 0.9), at(0.75, 0.8)],
+        "summary": {
+            "digit": {
+                "metric": "accuracy",
+                "mean": 0.7,
+                "worst": 0.5,
+                "worst_subset": "audio",
+                "area": 0.88,
+            },
+            "age": {
+                "metric": "r2",
+                "mean": None,
+                "worst": None,
+                "worst_subset": None,
+                "area": None,
+            },
+        },
+    },
+    "contribution": {
+        "digit": {
+            "metric": "accuracy",
+            "all": 0.95,
+            "none": 0.1,
+            "alone": {"image": 0.8, "audio": 0.5},
+            "without": {"image": 0.5, "audio": 0.8},
+            "shapley": {"image": 0.575, "audio": 0.275},
+        }
+    },
+}
+
+
+def test_contributions_stand_beside_what_they_are_made_of() -> None:
+    assert contribution_lines(MISSING_RESULT) == [
+        "test                                    alone  without    adds",
+        "digit accuracy (none 0.100, all 0.950)",
+        "  image                                 0.800    0.500  +0.575",
+        "  audio                                 0.500    0.800  +0.275",
+    ]
+
+
+def test_scores_at_rates_and_the_worst_subset() -> None:
+    assert missing_lines(MISSING_RESULT) == [
+        "lost at random    0 %   30 %   75 %   area          worst",
+        "digit accuracy  0.950  0.900  0.800  0.880  0.500 (audio)",
+        "age r2              -      -      -      -              -",
+    ]
+
+
+def test_runs_of_one_modality_say_nothing() -> None:
+    assert contribution_lines({}) == missing_lines({}) == []
+    assert contribution_lines({"contribution": {}}) == []

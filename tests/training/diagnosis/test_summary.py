@@ -14,8 +14,7 @@ from jlrun.reporting.figures.weights import weights
 from jlrun.reporting.recorders.figure_files import png_bytes
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.reporting.recorders.verdict import hurt_sentences
-from jlrun.reporting.task_relations import read_relations
-from jlrun.reporting.task_relations_text import format_affinity, sentence, summarise
+from jlrun.reporting.task_relations import format_affinity, read_relations, sentence, summarise
 from jlrun.training.diagnosis.measure import GradientMeasurement
 from jlrun.training.recorder import Position
 

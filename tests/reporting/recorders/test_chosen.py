@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, call
 
 import pytest
 from matplotlib.figure import Figure
 
-from jlrun.reporting.recorders.choose import make_progress, make_recorder
+from jlrun.reporting.recorders.chosen import Recorders, make_progress, make_recorder
 from jlrun.reporting.recorders.live import LiveRecorder
 from jlrun.reporting.recorders.plain import PlainRecorder
 from jlrun.training.recorder import Header, NullRecorder, PhaseInfo, Position, Recorder
@@ -122,3 +124,29 @@ def test_live_gives_the_terminal_back_when_a_run_breaks(monkeypatch: pytest.Monk
 def test_null_recorder_takes_everything(tmp_path: Path) -> None:
     tell_everything(NullRecorder(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+METHODS = {
+    name: function
+    for name, function in inspect.getmembers(Recorder, inspect.isfunction)
+    if not name.startswith("_") and name != "recorded"
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_call_is_passed_on_in_order(name: str) -> None:
+    parts: Any = MagicMock()
+    arguments = [object() for _ in list(inspect.signature(METHODS[name]).parameters)[1:]]
+    getattr(Recorders([parts.first, parts.second]), name)(*arguments)
+    assert parts.mock_calls == [
+        getattr(call.first, name)(*arguments),
+        getattr(call.second, name)(*arguments),
+    ]
+
+
+def test_what_was_recorded_is_that_of_all_parts() -> None:
+    parts: Any = MagicMock()
+    parts.first.recorded.return_value = {"metrics.csv": 3}
+    parts.second.recorded.return_value = {"tb": 4}
+    recorded = Recorders([parts.first, parts.second]).recorded("main")
+    assert recorded == {"metrics.csv": 3, "tb": 4}
