@@ -15,6 +15,8 @@ from torch.optim import Optimizer
 # Elements up to which all parameters are updated kernel by kernel and not one by one: beyond it
 # they no longer lie in the cache between two kernels.
 MAX_TOGETHER = 2**20
+# Keys of a group that do not matter to how its parameters are updated.
+NO_MATTER = frozenset({"params", "param_names", "name", "lr_scale", "base_lr"})
 
 
 def keep_out_of_compile() -> None:
@@ -51,10 +53,30 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
         return optimizer.step
 
     def step() -> None:
-        with torch.no_grad():
-            plain(optimizer)
+        groups = optimizer.param_groups
+        optimizer.param_groups = _joined(groups)
+        try:
+            with torch.no_grad():
+                plain(optimizer)
+        finally:
+            optimizer.param_groups = groups
 
     return step
+
+
+def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups with those as one that are updated together in the same way."""
+    if not all(group.get("foreach") for group in groups):
+        return groups
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for group in groups:
+        way = {key: value for key, value in group.items() if key not in NO_MATTER}
+        same = next((joined for known, joined in found if known == way), None)
+        if same is None:
+            found.append((way, {**group, "params": list(group["params"])}))
+        else:
+            same["params"] += group["params"]
+    return [joined for _, joined in found]
 
 
 def _innermost(function: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -35,7 +35,8 @@ def gradients(step: int) -> list[Tensor]:
 
 def trained(make: Make, ours: bool) -> list[nn.Parameter]:
     found = parameters()
-    optimizer = make([{"params": found[:2]}, {"params": found[2:]}])
+    groups = [{"params": found[:1], "name": "body"}, {"params": found[1:2], "name": "head"}]
+    optimizer = make([*groups, {"params": found[2:], "weight_decay": 0.3}])
     if ours:
         update_together(optimizer)
     step = stepper(optimizer) if ours else optimizer.step
@@ -43,6 +44,7 @@ def trained(make: Make, ours: bool) -> list[nn.Parameter]:
         for parameter, gradient in zip(found, gradients(number), strict=True):
             parameter.grad = gradient
         step()
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 2]
     return found
 
 
