@@ -1,58 +1,90 @@
-"""How long the command takes before there is anything to train.
+"""What a command takes before there is anything to train, and a whole run of the first example.
 
-    python benchmarks/startup.py [REPEATS]
-
-Prints medians of wall-clock seconds, and as a ratio to ``python -c "import hydra"`` measured in
-turns with them, since that is what composing a config cannot do without. What imports PyTorch takes
-seconds more.
-
-Last figures (2 CPU cores, busy with other work; Python 3.11, medians of 7): ``import hydra`` 0.20
-to 0.24 s; ``jlrun`` and ``ls`` 0.35 of that, ``--cfg job`` 1.9, a misspelt key or option 1.9 to
-2.1, a misspelt key and wrong values 2.5 to 2.7.
+Commands that import no PyTorch are compared with ``import hydra``, which composing a config cannot
+do without; the run with ``import torch``. With ``--against CHECKOUT`` each is compared with the
+same command there, for two states of jlrun.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
+import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-REFERENCE = "import hydra"
-COMMANDS = {
-    REFERENCE: ["-c", "import hydra"],
-    "jlrun": ["-m", "jlrun"],
-    "jlrun ls": ["-m", "jlrun", "ls"],
-    "jlrun --cfg job": ["-m", "jlrun", "--cfg", "job"],
-    "a misspelt key": ["-m", "jlrun", "moed=transfer"],
-    "a misspelt option": ["-m", "jlrun", "mode=trasnfer"],
-    "a misspelt key and wrong values": ["-m", "jlrun", "epcohs=3", "seed=-1", "batch_size=x"],
+from benchmarks.alternation import Comparison, Sample
+
+HYDRA, TORCH = "import hydra", "import torch"
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "jlrun": (),
+    "jlrun ls": ("ls",),
+    "jlrun --cfg job": ("--cfg", "job"),
+    "a misspelt key": ("moed=transfer",),
+    "a misspelt option": ("mode=trasnfer",),
+    "a misspelt key and wrong values": ("epcohs=3", "seed=-1", "batch_size=x"),
 }
+RUNS: Mapping[str, tuple[str, ...]] = {"jlrun mode=transfer": ("mode=transfer",)}
+HERE = Path(__file__).parents[1]
 
 
-def main(repeats: int) -> None:
-    """Measure every command ``repeats`` times, in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+def measure(
+    rounds: int, threads: int, names: Sequence[str] = (), against: Path | None = None
+) -> Iterator[Comparison]:
+    """Yield the comparison of each command, or of those with ``names``."""
+    for name, arguments in {**COMMANDS, **RUNS}.items():
+        if names and name not in names:
+            continue
+        reference = TORCH if name in RUNS else HYDRA
+        theirs = ["-c", reference] if against is None else ["-m", "jlrun", *arguments]
+        told = reference if against is None else "the other checkout"
+        comparison = Comparison(name, told, "command")
+        for number in range(rounds + 1):
+            ours = _timed(["-m", "jlrun", *arguments], HERE, threads)
+            other = _timed(theirs, against or HERE, threads)
+            if number:  # the first round warms the disk cache
+                comparison.add(ours, other)
+        yield comparison
+
+
+def breakdown(threads: int, arguments: Sequence[str] = RUNS["jlrun mode=transfer"]) -> str:
+    """Return a Markdown table of the seconds of imports in a run, by package.
+
+    A module's time is its own, without what it imports; what the run takes besides is its work.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(repeats + 1):
-            for name, arguments in COMMANDS.items():
-                seconds[name].append(_time(arguments, folder))
-    # The first round warms the disk cache.
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
-    print(f"{'':34}seconds  ratio")
-    for name, median in medians.items():
-        print(f"{name:34}{median:7.3f}  {median / medians[REFERENCE]:5.2f}")
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "jlrun", *arguments],
+            cwd=folder, env=_environment(HERE, threads), capture_output=True, check=True, text=True,
+        )  # fmt: skip
+    seconds: dict[str, float] = defaultdict(float)
+    for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)", done.stderr, re.M):
+        parts = name.split(".")
+        known = ".".join(parts[:2]) if parts[0] in ("torch", "jlrun") else parts[0]
+        seconds[known] += int(own) / 1e6
+    largest = sorted(seconds.items(), key=lambda pair: -pair[1])[:12]
+    lines = ["| imports of | seconds |", "|---|---|", f"| all | {sum(seconds.values()):.2f} |"]
+    return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for name, value in largest)])
 
 
-def _time(arguments: list[str], folder: str) -> float:
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=os.environ, capture_output=True, check=False
-    )
-    return time.perf_counter() - start
+def _timed(arguments: Sequence[str], checkout: Path, threads: int) -> Sample:
+    with tempfile.TemporaryDirectory() as folder:
+        before, cpu = Sample.now(), _cpu_of_children()
+        subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder, env=_environment(checkout, threads), capture_output=True, check=False,
+        )  # fmt: skip
+        return Sample((Sample.now() - before).wall, _cpu_of_children() - cpu)
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 11)
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _environment(checkout: Path, threads: int) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -81,10 +81,12 @@ class Engine:
         scaler.scale(torch.zeros((), device=self.device))
         return scaler
 
-    def clip(self, parameters: list[nn.Parameter]) -> Tensor:
+    def clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clip gradients in place if asked; return their norm before, a scalar."""
-        limit = float("inf") if self.clip_norm is None else self.clip_norm
-        return nn.utils.clip_grad_norm_(parameters, limit)
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
+        return norm
 
     def reset_peak_memory(self) -> None:
         """Measure from now on, where the system lets a process do so: one may do many runs."""

@@ -30,6 +30,7 @@ from jlrun.training.schedules import Cosine
 
 CPU = torch.device("cpu")
 SPEC = AudioSpec(num_samples=4, sample_rate=8000)  # four plain numbers
+TIMED = ("train/samples_per_second", "data/wait_share")  # tags of times, equal in no two runs
 TASKS = (
     TaskSpec("sign", Binary(), ("minus", "plus")),
     TaskSpec("largest", Multiclass(), ("0", "1", "2", "3")),

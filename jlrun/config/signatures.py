@@ -230,6 +230,9 @@ def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) 
     """Build the optimizer over one number: PyTorch checks ranges there, not in the signature."""
     import torch
 
+    from jlrun.optimizers import keep_out_of_compile, stepper
+
+    keep_out_of_compile()
     number = torch.nn.Parameter(torch.zeros(()))
     try:
         optimizer = target([number], **arguments)
@@ -237,7 +240,7 @@ def _refused_by_optimizer(path: str, target: Any, arguments: Mapping[str, Any]) 
         return [Problem(path, " ".join(str(error).split()))]
     number.grad = torch.ones(())
     try:
-        optimizer.step()
+        stepper(optimizer)()
     except Exception as error:  # one that needs more than a gradient is no mistake
         if "overflow" not in str(error):
             return []

@@ -113,6 +113,9 @@ class Stream:
             UserError: if an input can't be read.
         """
         raw = self._source.batches(_Indices(self, start, stop))
+        if self._augment == NO_AUGMENT and self._make_views is None:
+            yield from (self._transform(to_unit(self._seen(batch))) for batch in raw)
+            return
         for step, batch in enumerate(raw, start):
             seed = derive_seed(self._seed, self.name, "augment", step)
             generator = torch.Generator().manual_seed(seed)

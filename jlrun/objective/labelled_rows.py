@@ -28,12 +28,14 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
         batch: with the target.
         column: name of the target.
     """
-    rows = batch.labelled.get(column, slice(None))
-    z, target = logits[rows], batch.targets[column][rows]
+    z, target = logits, batch.targets[column]
+    if column in batch.labelled:
+        z, target = z[batch.labelled[column]], target[batch.labelled[column]]
     losses = task.loss(z, target)
     check_shape(f"tasks.{column}", task, losses, (len(target),))
     if batch.mix_weight is None or column not in batch.mixed_targets:
         return losses
+    rows = batch.labelled.get(column, slice(None))
     weight = batch.mix_weight[rows]
     # A row that nothing was mixed with has a partner without a label, whose target is a
     # placeholder.

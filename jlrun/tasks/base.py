@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from jlrun.errors import UserError
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 SMALLER_IS_BETTER = frozenset(
     {
@@ -26,6 +24,21 @@ SMALLER_IS_BETTER = frozenset(
         "labels_left_out",
     },
 )
+
+
+class Metric(Protocol):
+    """Metric over batches: one of torchmetrics, or anything else with these methods.
+
+    Attributes:
+        update: takes in the probabilities of a batch's rows, and their targets.
+        compute: returns the score of all rows, or name -> score: numbers, or tensors of one.
+    """
+
+    @property
+    def update(self) -> Callable[..., Any]: ...
+
+    @property
+    def compute(self) -> Callable[[], Any]: ...
 
 
 class Task(ABC):

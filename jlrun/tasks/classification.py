@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.ranges import Fraction
-from jlrun.tasks.base import Task, TaskSpec, check_row_logits
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
-
+from jlrun.tasks.base import Metric, Task, TaskSpec, check_row_logits
 
 _BITS = 40  # of a log-odds
 ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]

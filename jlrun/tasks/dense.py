@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.tasks.base import Task
+from jlrun.tasks.base import Metric, Task
 from jlrun.tasks.maps import (
     check_maps,
     cosines,
@@ -18,10 +18,6 @@ from jlrun.tasks.maps import (
     pixels_with_normal,
     upsample,
 )
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
-
 
 UNLABELLED = (-1, 255)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.tasks.base import Task, check_row_logits
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
+from jlrun.tasks.base import Metric, Task, check_row_logits
 
 
 class Regression(Task):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -53,6 +53,7 @@ class MicroBatchLosses:
         terms: ``(J,)``, R_j.
         penalties: scalar, the micro-batch's share of what is added to the losses: λ Σ_j α_j R_j,
             the penalty of the sharing architecture, and the loss of the balance.
+        penalised: whether anything is.
         balance: what the balance of the modalities measured on the micro-batch.
         cut: where the graph was cut; None where it is whole.
     """
@@ -62,6 +63,7 @@ class MicroBatchLosses:
     counts: Tensor
     terms: Tensor
     penalties: Tensor
+    penalised: bool
     balance: Measured
     cut: CutGraph | None
 
@@ -69,6 +71,10 @@ class MicroBatchLosses:
     def values(self) -> Tensor:
         """The losses as one tensor ``(T,)``."""
         return stacked(self.singles, self.counts)
+
+    def with_penalties(self, loss: Tensor) -> Tensor:
+        """Return ``loss`` with what is added to it."""
+        return loss + self.penalties if self.penalised else loss
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class StepForward:
         micro_batches: of the step's batches, in order.
         samples: of each micro-batch, the equal share of the step's rows that it belongs to, from 0.
         num_labelled: ``(T,)``, labelled rows of the whole step.
+        at_least_one: ``(T,)``, the same where it is not 0, and 1 there.
+        active: Bool ``(T,)``: where it is not 0.
         num_rows: of the whole step, all streams.
         progress: share of the phase's steps that are done.
         apart: gradients that the balance keeps separate, filled by the backward passes.
@@ -91,6 +99,8 @@ class StepForward:
     micro_batches: tuple[MicroBatch, ...]
     samples: tuple[int, ...]
     num_labelled: Tensor
+    at_least_one: Tensor
+    active: Tensor
     num_rows: int
     progress: float
     apart: EncoderGradients = field(default_factory=EncoderGradients)
@@ -113,13 +123,16 @@ class StepForward:
             for i, share in enumerate(shares)
             for micro_batch in _split(share, engine.accumulate)
         ]
+        known = counts_on(_num_labelled(phase, batches), engine.device)
         return cls(
             learner=learner,
             phase=phase,
             engine=engine,
             micro_batches=tuple(micro_batch for _, micro_batch in numbered),
             samples=tuple(i for i, _ in numbered),
-            num_labelled=_num_labelled(phase, batches, engine.device),
+            num_labelled=known.rows,
+            at_least_one=known.at_least_one,
+            active=known.active,
             num_rows=sum(batch.size for batch in batches.values()),
             progress=progress,
             apart=_kept_apart(learner),
@@ -143,17 +156,19 @@ class StepForward:
             else:
                 outputs, graph = self._whole(micro_batch), None
             sums, counts = self._sums(micro_batch, outputs)
-            means = [s / max(n, 1) for s, n in zip(sums, counts, strict=True)]
-            terms = self._terms(micro_batch, outputs, means)
+            terms = self._terms(micro_batch, outputs, sums, counts)
             balance = self._balance(micro_batch, outputs)
-        penalties = self._penalties(terms) * self.share(micro_batch)
-        factors = self._factors.unbind()
+        penalties = self._penalties(terms, micro_batch)
+        if balance.loss is not None:
+            penalties = balance.loss if penalties is None else penalties + balance.loss
+        known = counts_on(counts, self.engine.device)
         return MicroBatchLosses(
-            singles=tuple(total * factor for total, factor in zip(sums, factors, strict=True)),
-            means=stacked([mean.detach() for mean in means], self.num_labelled),
-            counts=self.num_labelled.new_tensor(counts),
+            singles=tuple(s * factor for s, factor in zip(sums, self._factors, strict=True)),
+            means=stacked([s.detach() for s in sums], self.num_labelled) / known.at_least_one,
+            counts=known.rows,
             terms=terms,
-            penalties=penalties if balance.loss is None else penalties + balance.loss,
+            penalties=_nothing(self.engine.device)[0] if penalties is None else penalties,
+            penalised=penalties is not None,
             balance=balance,
             cut=graph,
         )
@@ -184,13 +199,15 @@ class StepForward:
     @cached_property
     def _scales(self) -> Tensor:
         ramp = self.phase.recipe.ramp(self.progress)
-        scales = [o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives]
-        return self.num_labelled.new_tensor(scales)
+        scales = (o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives)
+        return _scales_on(tuple(scales), self.engine.device)
 
     @cached_property
-    def _factors(self) -> Tensor:
-        scales = self._scales * self.learner.balance.task_factor
-        return scales / self.num_labelled.clamp(min=1)
+    def _factors(self) -> tuple[Tensor, ...]:
+        scales, balance = self._scales, self.learner.balance
+        if balance.acts:
+            scales = scales * balance.task_factor
+        return (scales / self.at_least_one).unbind()
 
     @cached_property
     def _usable(self) -> Tensor:
@@ -198,6 +215,8 @@ class StepForward:
         return torch.stack(counts).sum(dim=0)
 
     def _balance(self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]) -> Measured:
+        if not self.learner.balance.acts:
+            return NOT_MEASURED
         view = MicroBatchView(
             model=self.learner.model,
             batches=micro_batch,
@@ -243,7 +262,7 @@ class StepForward:
 
     def _sums(
         self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]
-    ) -> tuple[list[Tensor], list[int]]:
+    ) -> tuple[list[Tensor], tuple[int, ...]]:
         sums, counts = [], []
         for objective in self.phase.objectives:
             loss, count = self.num_labelled.new_zeros(()), 0
@@ -252,13 +271,17 @@ class StepForward:
                 loss, count = objective_loss(objective, logits, micro_batch[objective.stream])
             sums.append(loss)
             counts.append(count)
-        return sums, counts
+        return sums, tuple(counts)
 
     def _terms(
-        self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs], means: Sequence[Tensor]
+        self,
+        micro_batch: MicroBatch,
+        outputs: Mapping[str, Outputs],
+        sums: Sequence[Tensor],
+        counts: Sequence[int],
     ) -> Tensor:
         if not self.learner.terms:
-            return self.num_labelled.new_zeros(0)
+            return _nothing(self.engine.device)[1]
         objectives = self.phase.objectives
         view = StepView(
             model=self.learner.model,
@@ -271,8 +294,8 @@ class StepForward:
                 for name in micro_batch
             },
             losses={
-                o.label: mean
-                for o, mean in zip(objectives, means, strict=True)
+                o.label: total / max(count, 1)
+                for o, total, count in zip(objectives, sums, counts, strict=True)
                 if o.stream in micro_batch
             },
         )
@@ -281,15 +304,51 @@ class StepForward:
             check_shape(f"terms.{name}", self.learner.terms[name], value, ())
         return torch.stack([value.float() for value in values.values()])
 
-    def _penalties(self, terms: Tensor) -> Tensor:
+    def _penalties(self, terms: Tensor, micro_batch: MicroBatch) -> Tensor | None:
         own = self.learner.model.body.penalty()
         if not self.learner.terms:
-            return self.num_labelled.new_zeros(()) if own is None else own
+            return None if own is None else own * self.share(micro_batch)
         alphas = [float(term.weight) for term in self.learner.terms.values()]  # pyright: ignore
         recipe = self.phase.recipe
         strength = recipe.term_scale * recipe.ramp(self.progress)
         weighted = strength * (terms * terms.new_tensor(alphas)).sum()
-        return weighted if own is None else weighted + own
+        return (weighted if own is None else weighted + own) * self.share(micro_batch)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of labelled rows on the device.  (T objectives)
+
+    Attributes:
+        rows: ``(T,)`` float32.
+        at_least_one: ``(T,)``, the same where it is not 0, and 1 there.
+        active: Bool ``(T,)``: where it is not 0.
+    """
+
+    rows: Tensor
+    at_least_one: Tensor
+    active: Tensor
+
+
+NOT_MEASURED = Measured()
+
+
+@lru_cache(maxsize=64)  # nearly all steps have as many rows as the one before
+def counts_on(rows: tuple[int, ...], device: torch.device) -> Counts:
+    """Return numbers of rows on ``device``; nobody may change them."""
+    found = torch.tensor(rows, dtype=torch.float32, device=device)
+    return Counts(found, found.clamp(min=1), found > 0)
+
+
+@lru_cache(maxsize=64)
+def _scales_on(scales: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(scales, dtype=torch.float32, device=device)
+
+
+@lru_cache(maxsize=64)
+def _nothing(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return 0 and no numbers, on ``device``."""
+    return torch.zeros((), device=device), torch.zeros(0, device=device)
 
 
 def stacked(scalars: Sequence[Tensor], like: Tensor) -> Tensor:
@@ -329,14 +388,14 @@ def _kept_apart(learner: Learner) -> EncoderGradients:
     return EncoderGradients({m: encoder_parameters(model, m) for m in modalities})
 
 
-def _num_labelled(phase: Phase, batches: Mapping[str, Batch], device: torch.device) -> Tensor:
+def _num_labelled(phase: Phase, batches: Mapping[str, Batch]) -> tuple[int, ...]:
     counts = []
     for objective in phase.objectives:
         batch = batches.get(objective.stream)
         mask = None if batch is None else batch.labelled.get(objective.spec.column)
         rows = 0 if batch is None else batch.size
         counts.append(rows if mask is None else int(mask.sum()))
-    return torch.tensor(counts, dtype=torch.float32, device=device)
+    return tuple(counts)
 
 
 def _split(batches: Mapping[str, Batch], count: int) -> tuple[MicroBatch, ...]:

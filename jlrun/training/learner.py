@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
+from jlrun.optimizers import keep_out_of_compile, stepper, update_together
 from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
@@ -58,9 +60,20 @@ class Learner:
         for module in self.frozen:
             module.eval()
 
-    def parameters(self) -> list[nn.Parameter]:
+    @cached_property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
         """Parameters the optimizer changes."""
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        return tuple(p for group in self.optimizer.param_groups for p in group["params"])
+
+    @cached_property
+    def step(self) -> Callable[[], Any]:
+        """Does a step of the optimizer."""
+        return stepper(self.optimizer)
+
+    def forget_gradients(self) -> None:
+        """Begin a step without gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
 
     @property
     def loss_scale(self) -> float:
@@ -102,7 +115,11 @@ class Learner:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        together = [group.get("foreach") for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, foreach in zip(self.optimizer.param_groups, together, strict=True):
+            if "foreach" in group:  # that of this machine, not of the one that saved it
+                group["foreach"] = foreach
         self.weighting.load_state_dict(state["weighting"])
         self.terms.load_state_dict(state["terms"])
         self.average.load_state_dict(state["average"])
@@ -132,7 +149,9 @@ def build_learner(
         if parameters:
             # Decay would pull learned weights and scales towards values that mean something.
             groups.append({"name": name, "params": parameters, "weight_decay": 0.0, "lr_scale": 1})
+    keep_out_of_compile()
     optimizer = recipe.make_optimizer(groups)
+    update_together(optimizer)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"] * group["lr_scale"]
     frozen = modules_without_training(model, frozen_names)

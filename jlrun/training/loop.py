@@ -108,8 +108,9 @@ def train(run: PhaseRun, context: TrainContext) -> None:
         return
     if state.step == 0:
         learner.balance.after_epoch(_between_epochs(run, context), 0)
+        clock.skip()
     for batches in _steps(phase, state.step, context.seed):
-        clock.add()  # the wait for the batches
+        clock.add_wait()
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
         seen = _measure(run, context, batches)
         clock.skip()
@@ -150,6 +151,9 @@ def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]
     order = derive_seed(seed, phase.name, "sampling")
     drop = phase.recipe.modality_dropout
     steps = joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
+    if not drop.acts:
+        yield from steps
+        return
     for step, batches in enumerate(steps, start):
         seeds = {n: derive_seed(seed, phase.name, n, "modality_dropout", step) for n in batches}
         yield {
@@ -165,12 +169,18 @@ class _Clock:
         self._state = state
         self._engine = engine
         self._started = time.perf_counter()
-        self._seconds = 0.0
+        self._seconds, self._waited = 0.0, 0.0
         self._samples = 0
 
     def skip(self) -> None:
         """Leave out the time since the last call (scoring, saving, diagnosis)."""
         self._started = time.perf_counter()
+
+    def add_wait(self) -> None:
+        """Count the time since the last call as a wait for the batches of a step."""
+        before = self._seconds
+        self.add()
+        self._waited += self._seconds - before
 
     def add(self, samples: int = 0, wait: bool = False) -> None:
         """Count the time since the last call, in which a step of ``samples`` rows ended.
@@ -188,11 +198,12 @@ class _Clock:
         self._seconds += elapsed
         self._samples += samples
 
-    def rate(self) -> float:
-        """Return samples per second since the last call, and begin anew."""
-        rate = self._samples / max(self._seconds, 1e-9)
-        self._seconds, self._samples = 0.0, 0
-        return rate
+    def values(self) -> dict[str, float]:
+        """Return tag -> samples per second, and the share of the wait, since the last call."""
+        seconds = max(self._seconds, 1e-9)
+        rate, share = self._samples / seconds, self._waited / seconds
+        self._seconds, self._waited, self._samples = 0.0, 0.0, 0
+        return {"train/samples_per_second": rate, "data/wait_share": share}
 
 
 def _observe(
@@ -205,8 +216,7 @@ def _observe(
         values = run.window.means() | _settings(run.learner, run.phase)
         if context.diagnosis.every is None:
             values |= _gradient_values(run.learner.weighting, run.phase)
-        values["train/samples_per_second"] = clock.rate()
-        context.recorder.scalars(run.position(), values)
+        context.recorder.scalars(run.position(), values | clock.values())
         run.window.reset()
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from jlrun.engine import holds_float64
 from jlrun.training.stats import StepStats
 
+MAX_WAITING = 64  # steps
+
 
 class Meter:
     """Running means over steps: losses of tasks and terms, total loss, gradient norm, and readings.
@@ -28,32 +30,46 @@ class Meter:
     def reset(self) -> None:
         """Forget all steps."""
         self.num_steps = 0
+        self._waiting: list[StepStats] = []
         self._tensors: dict[str, Tensor] = {}
         self._readings: dict[str, Tensor] = {}
 
     def add(self, stats: StepStats) -> None:
         """Add a step."""
-        active = stats.active.to(stats.task_losses)
-        seen = {
-            "tasks": stats.task_losses * active,
-            "active": active,
-            "terms": stats.term_losses,
-            "total": stats.total_loss,
-            "grad_norm": stats.grad_norm,
-        }
-        exact = torch.float64 if holds_float64(stats.total_loss.device) else torch.float32
-        for name, value in ((name, value.to(exact)) for name, value in seen.items()):
-            self._tensors[name] = self._tensors[name] + value if name in self._tensors else value
-        for tag, value in stats.readings.items():
-            value = value.detach().to(exact)
-            known = torch.stack([value.nan_to_num(), (~value.isnan()).to(value)])
-            self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
         self.num_steps += 1
+        self._waiting.append(stats)
+        if len(self._waiting) == MAX_WAITING:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Add the steps that wait to the sums, many at once."""
+        if not self._waiting:
+            return
+        steps, self._waiting = self._waiting, []
+        exact = torch.float64 if holds_float64(steps[0].total_loss.device) else torch.float32
+        tasks = torch.stack([step.task_losses for step in steps])
+        active = torch.stack([step.active for step in steps]).to(tasks)
+        seen = {
+            "tasks": tasks * active,
+            "active": active,
+            "terms": torch.stack([step.term_losses for step in steps]),
+            "total": torch.stack([step.total_loss for step in steps]),
+            "grad_norm": torch.stack([step.grad_norm for step in steps]),
+        }
+        for name, values in seen.items():
+            total = values.to(exact).sum(dim=0)
+            self._tensors[name] = self._tensors[name] + total if name in self._tensors else total
+        for tag in dict.fromkeys(tag for step in steps for tag in step.readings):
+            values = torch.stack([s.readings[tag].detach() for s in steps if tag in s.readings])
+            values = values.to(exact)
+            known = torch.stack([values.nan_to_num().sum(), (~values.isnan()).to(values).sum()])
+            self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
 
     def means(self) -> dict[str, float]:
         """Return tag -> mean over the steps; a task without labels in any of them has none."""
         if not self.num_steps:
             return {}
+        self._take_in()
         t = {name: tensor.double().cpu() for name, tensor in self._tensors.items()}
         means = {
             f"train/{task}/loss": float(total / count)
@@ -72,11 +88,13 @@ class Meter:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, for a checkpoint in the middle of an epoch."""
+        self._take_in()
         tensors, readings = self._tensors, self._readings
         return {"num_steps": self.num_steps, "tensors": tensors, "readings": readings}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Restore what `state_dict` returned."""
+        self.reset()
         self.num_steps = state["num_steps"]
         self._tensors = {name: tensor.to(device) for name, tensor in state["tensors"].items()}
         readings = state.get("readings", {})

@@ -33,9 +33,10 @@ class StepStats:
     def finite(self, *, gradients: bool) -> Tensor:
         """Return a Bool scalar on the device: whether losses, and ``gradients``, are finite."""
         device = self.total_loss.device
-        values = [self.task_losses, self.term_losses, self.total_loss]
-        values += [self.grad_norm] if gradients else []
-        return torch.isfinite(torch.cat([v.reshape(-1).to(device) for v in values])).all()
+        scalars = [self.total_loss, self.grad_norm.to(device)] if gradients else [self.total_loss]
+        columns = [torch.stack(scalars), self.task_losses, self.term_losses]
+        # 0 · x is not a number where x is none or infinite, and neither is a sum with it.
+        return (torch.cat([column for column in columns if len(column)]) * 0).sum() == 0
 
     def first_not_finite(self, tasks: Sequence[str], terms: Sequence[str]) -> str:
         """Return in words the first loss that is not a finite number; the gradient if all are."""

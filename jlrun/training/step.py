@@ -49,19 +49,20 @@ def train_step(
         RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
-    learner.optimizer.zero_grad(set_to_none=True)
+    learner.forget_gradients()
     progress = number / phase.num_steps
     learner.model.body.begin_step(progress)
     samples = num_samples(learner.weighting)
     forward = StepForward.of(learner, phase, engine, batches, progress, samples)
     losses, total = passes_of(forward, number).run()
-    readings = learner.balance.after_backward(forward.done(losses))
+    readings = {}
+    if learner.balance.acts:
+        readings = learner.balance.after_backward(forward.done(losses))
     learner.scaler.unscale_(learner.optimizer)
-    grad_norm = engine.clip(learner.parameters()).detach()
+    grad_norm = engine.clip(learner.parameters)
     stats = _stats(forward, losses, total, grad_norm, readings)
     _check_finite(stats, learner, phase)
     _move(learner)
-    learner.scaler.update()
     learner.weighting.after_step(forward.values_now)
     learner.after_step(progress)
     return stats
@@ -74,13 +75,16 @@ def _stats(
     grad_norm: Tensor,
     readings: Mapping[str, Tensor],
 ) -> StepStats:
-    sums = torch.stack([each.means * each.counts for each in losses]).sum(dim=0)
-    shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]
-    terms = [each.terms.detach() * share for each, share in zip(losses, shares, strict=True)]
+    sums, terms = losses[0].means * losses[0].counts, losses[0].terms.detach()
+    if len(losses) > 1:
+        shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]
+        sums = torch.stack([each.means * each.counts for each in losses]).sum(dim=0)
+        each_share = zip(losses, shares, strict=True)
+        terms = torch.stack([each.terms.detach() * share for each, share in each_share]).sum(dim=0)
     return StepStats(
-        task_losses=sums / forward.num_labelled.clamp(min=1),
-        active=forward.num_labelled > 0,
-        term_losses=torch.stack(terms).sum(dim=0),
+        task_losses=sums / forward.at_least_one,
+        active=forward.active,
+        term_losses=terms,
         total_loss=total,
         grad_norm=grad_norm,
         readings=readings,
@@ -98,7 +102,11 @@ def _check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
 
 def _move(learner: Learner) -> None:
     try:
-        learner.scaler.step(learner.optimizer)
+        if learner.scaler.is_enabled():
+            learner.scaler.step(learner.optimizer)
+            learner.scaler.update()
+        else:
+            learner.step()
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise

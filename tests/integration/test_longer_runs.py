@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from jlrun.cli.main import main
+from tests.toy import TIMED
 
 QUICK = ["engine.threads=1", "recorder.progress=none", "recorder.figures=false"]
 SMALL = ["backbone.image.hidden=8", "dataset.limit=80", "batch_size=16", "tasks=[digit,parity]"]
@@ -32,7 +33,7 @@ def run(folder: Path, *arguments: str) -> None:
 
 def numbers(folder: Path) -> list[list[str]]:
     with (folder / "metrics.csv").open() as file:
-        return sorted(r for r in csv.reader(file) if r[4] != "train/samples_per_second")
+        return sorted(r for r in csv.reader(file) if r[4] not in TIMED)
 
 
 def events(folder: Path) -> list[tuple[str, int, float]]:
@@ -42,7 +43,7 @@ def events(folder: Path) -> list[tuple[str, int, float]]:
         for file in files
         for event in EventFileLoader(str(file)).Load()
         for value in event.summary.value
-        if value.tensor.float_val and value.tag != "train/samples_per_second"
+        if value.tensor.float_val and value.tag not in TIMED
     ]
     return sorted(found)
 

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import jlrun
 from jlrun.cli.main import main
 from jlrun.errors import UserError
+from tests.toy import TIMED
 
 QUICK = ["engine.threads=1", "recorder.log_every=4", "recorder.progress=none"]
 RUNS = {
@@ -87,7 +88,7 @@ def test_tensorboard_and_csv_hold_the_same_curves(run: Path) -> None:
     events = EventAccumulator(str(run / "tb"), size_guidance={"scalars": 0}).Reload()
     tags = set(events.Tags()["scalars"])
     assert {"train/total_loss", "train/lr/body", "train/grad_norm", "weight/digit"} <= tags
-    assert {"val/digit/accuracy", "test/digit/accuracy", "train/samples_per_second"} <= tags
+    assert {"val/digit/accuracy", "test/digit/accuracy", *TIMED} <= tags
     assert any(tag.startswith("baselines/") for tag in tags)
     if result_of(run)["mode"] == "multitask":
         assert {"gradient/cosine/digit-parity", "gradient/norm/digit", "train/l2/loss"} <= tags

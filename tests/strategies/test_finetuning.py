@@ -115,7 +115,7 @@ def test_adapters_wait_at_zero_without_labels_too(tmp_path: Path) -> None:
     model = toy_model()
     LoRA(rank=2).begin(model)
     learner = build_learner(model, fit.phases[0], Engine(CPU))
-    trained = {id(p) for p in learner.parameters()}
+    trained = {id(p) for p in learner.parameters}
     adapters = [p for name, p in model.named_parameters() if is_lora_parameter(name)]
     assert adapters
     assert not any(id(p) in trained for p in adapters)

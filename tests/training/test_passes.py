@@ -292,7 +292,7 @@ def test_half_precision_and_clipping(source: str) -> None:
     learner.set_lr(0.1)
     stats = train_step(learner, phase, {"dataset": toy_batch(12)}, engine, 0)
     assert torch.isfinite(stats.total_loss)
-    norm = torch.stack([p.grad.norm() for p in learner.parameters() if p.grad is not None]).norm()
+    norm = torch.stack([p.grad.norm() for p in learner.parameters if p.grad is not None]).norm()
     assert float(norm) <= 0.01001 < float(stats.grad_norm)
 
 

@@ -48,7 +48,7 @@ from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Fit, Plan, Recipe
 from jlrun.training.recorder import Position, Recorder
 from jlrun.training.schedules import Cosine
-from tests.toy import CPU, StopAt, ToyEncoder, hard_model, never, toy_surroundings
+from tests.toy import CPU, TIMED, StopAt, ToyEncoder, hard_model, never, toy_surroundings
 from tests.toy import SPEC as WAVE
 
 CONF = Path(__file__).parents[2] / "conf" / "terms"
@@ -195,8 +195,8 @@ class Numbers(Recorder):
     values: dict[tuple[str, int, str], float] = field(default_factory=dict)
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
-        timed = "train/samples_per_second"
-        self.values |= {(at.phase, at.step, k): v for k, v in values.items() if k != timed}
+        kept = {k: v for k, v in values.items() if k not in TIMED}
+        self.values |= {(at.phase, at.step, k): v for k, v in kept.items()}
 
 
 @dataclass

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
@@ -244,3 +245,27 @@ def test_what_is_not_finite_is_refused_before_anything_moves(
         train_step(learner, phase, {"dataset": batch}, Engine(CPU, accumulate=accumulate), 0)
     assert all(torch.equal(before[name], p) for name, p in learner.model.named_parameters())
     assert not learner.optimizer.state
+
+
+class Readings(TorchDispatchMode):
+    """Counts how often a number is read from the device, which waits for it there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+@pytest.mark.parametrize("terms", [dict, lambda: {"l2": L2()}])
+def test_a_step_reads_one_number_from_the_device(terms, clip_norm: float | None) -> None:
+    phase = toy_phase(recipe=toy_recipe(terms=terms))
+    engine = Engine(CPU, clip_norm=clip_norm)
+    learner = build_learner(toy_model(), phase, engine)
+    train_step(learner, phase, {"dataset": toy_batch()}, engine, 0)  # caches are empty before
+    with Readings() as readings:
+        train_step(learner, phase, {"dataset": toy_batch()}, engine, 1)
+    assert readings.count == 1  # whether all is finite, before anything moves

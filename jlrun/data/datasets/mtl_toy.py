@@ -16,7 +16,7 @@ x₂ ≈ −8.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,9 +26,7 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import AudioSpec
 from jlrun.ranges import PositiveInt
 from jlrun.tasks import Task
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
+from jlrun.tasks.base import Metric
 
 TASKS = ("f1", "f2")
 FLOOR = 5e-6  # keeps the logarithms finite in the valleys

@@ -135,12 +135,14 @@ class Balance(nn.Module, ABC):
     step as one batch.
 
     Attributes:
+        acts: whether there is anything to do in a step.
         has_encoder_losses: whether `measure` returns ``encoder_losses``.
         spans_phase: whether its effect depends on the progress of the phase.
         modalities: names of the M modalities, since `begin_phase`.
         objectives: the K objectives, since then.
     """
 
+    acts: ClassVar[bool] = True
     has_encoder_losses: ClassVar[bool] = False
     spans_phase: ClassVar[bool] = False
     modalities: tuple[str, ...] = ()
@@ -193,6 +195,8 @@ class Balance(nn.Module, ABC):
 
 class NoBalance(Balance):
     """No balancing."""
+
+    acts = False
 
     def count(self, batches: Mapping[str, Batch]) -> Tensor:
         return torch.zeros(0, 0)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from torch import Tensor
 
 # Jacobians are float32, so that a Gramian of unit rows is known to about 1e-7.
@@ -56,6 +55,8 @@ def nonnegative_least_squares(matrix: np.ndarray, target: np.ndarray) -> np.ndar
         return np.zeros(matrix.shape[1])
     norms = np.sqrt(np.einsum("ij,ij->j", matrix, matrix))
     norms[norms == 0] = 1.0
+    from scipy.optimize import nnls  # takes long to import, and most runs do without it
+
     return nnls(matrix / norms, target, maxiter=100 * len(norms))[0] / norms
 
 

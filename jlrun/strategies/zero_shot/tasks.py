@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.methods import Method
 from jlrun.tasks import Multiclass
-from jlrun.tasks.base import check_row_logits
+from jlrun.tasks.base import Metric, check_row_logits
 from jlrun.tasks.classification import class_log_odds
-
-if TYPE_CHECKING:
-    from torchmetrics import Metric
 
 
 class SeenClasses(Multiclass):

@@ -1,5 +1,4 @@
 """Metrics of tasks with one target per row: exact counts, and sums in float64 over all rows.
 
-`ranks` and `class_counts` are functions of tensors; `accumulators` has metrics of torchmetrics.
-They are not imported by `jlrun.tasks`: torchmetrics takes longer to import than a small epoch.
+`ranks` and `class_counts` are functions of tensors; `accumulators` has the metrics that use them.
 """

@@ -1,4 +1,4 @@
-"""Metrics of torchmetrics that accumulate counts or all rows; scores of regression in float64."""
+"""Metrics that accumulate counts or all rows; scores of regression in float64."""
 
 from __future__ import annotations
 
@@ -6,36 +6,27 @@ import math
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from jlrun.tasks.metrics.class_counts import ClassCounts, class_scores, label_scores
 from jlrun.tasks.metrics.ranks import mean_auroc, median, spearman
 
 
-class _Counts(Metric):
+class _Counts:
     """Counts of predictions; with one that is NaN, as of an overflow, no score has a value."""
 
-    full_state_update = False
-    counts: Tensor  # (3, C): hits, predicted, occurring
-    rows: Tensor
-    undefined: Tensor  # rows with NaN
-
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
         self.num_classes = num_classes
-        zeros = torch.zeros(3, num_classes, dtype=torch.long)
-        self.add_state("counts", zeros, dist_reduce_fx="sum")
-        for name in ("rows", "undefined"):
-            self.add_state(name, torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        # (3, C): hits, predicted, occurring
+        self.counts = torch.zeros(3, num_classes, dtype=torch.long)
+        self.rows, self.undefined = 0, 0  # undefined: rows with NaN
 
     def _add(self, found: ClassCounts, probabilities: Tensor) -> None:
         self.counts += torch.stack([found.hits, found.predicted, found.occurring])
         self.rows += len(probabilities)
-        self.undefined += probabilities.isnan().any(dim=1).sum()
+        self.undefined += int(probabilities.isnan().any(dim=1).sum())
 
     def _defined(self, scores: dict[str, float]) -> dict[str, float]:
-        return dict.fromkeys(scores, math.nan) if bool(self.undefined > 0) else scores
+        return dict.fromkeys(scores, math.nan) if self.undefined else scores
 
 
 class ClassScores(_Counts):
@@ -56,25 +47,20 @@ class LabelScores(_Counts):
         self._add(ClassCounts.of_labels(probabilities, target), probabilities)
 
     def compute(self) -> dict[str, float]:
-        return self._defined(label_scores(ClassCounts(*self.counts), int(self.rows)))
+        return self._defined(label_scores(ClassCounts(*self.counts), self.rows))
 
 
-class _Rows(Metric):
-    full_state_update = False
-    predicted: list[Tensor]
-    target: list[Tensor]
-
+class _Rows:
     def __init__(self) -> None:
-        super().__init__()
-        self.add_state("predicted", default=[], dist_reduce_fx="cat")
-        self.add_state("target", default=[], dist_reduce_fx="cat")
+        self._predicted: list[Tensor] = []
+        self._target: list[Tensor] = []
 
     def update(self, predicted: Tensor, target: Tensor) -> None:
-        self.predicted.append(predicted.double())
-        self.target.append(target)
+        self._predicted.append(predicted.double())
+        self._target.append(target)
 
     def _all(self) -> tuple[Tensor, Tensor]:
-        return dim_zero_cat(self.predicted), dim_zero_cat(self.target)
+        return torch.cat(self._predicted), torch.cat(self._target)
 
 
 class ClassAUROC(_Rows):

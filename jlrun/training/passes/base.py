@@ -60,7 +60,7 @@ class TaskGradientPasses(Passes):
 
         A task without labels had the weight 0 then, and might have it forever.
         """
-        unknown = (self.forward.num_labelled > 0) & ~self.weighting.last_active
+        unknown = self.forward.active & ~self.weighting.last_active
         return not bool(unknown.any())
 
     def update(
@@ -73,7 +73,7 @@ class TaskGradientPasses(Passes):
         gradients = TaskGradients(
             names=tuple(o.label for o in self.forward.phase.objectives),
             losses=torch.stack([losses.values.detach() for losses in micro_batches]).sum(dim=0),
-            active=self.forward.num_labelled > 0,
+            active=self.forward.active,
             # A batch of fewer rows than samples is its own sample, several times over.
             samples=samples
             if len(samples) == wanted

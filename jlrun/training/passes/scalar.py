@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from jlrun.errors import check_shape
@@ -26,23 +25,23 @@ class ScalarPasses(Passes):
 
     def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
         done, forward = [], self.forward
-        total = torch.zeros((), device=forward.num_labelled.device)
-        coefficients = None
+        totals, coefficients = list[Tensor](), None
         if len(forward.micro_batches) > 1 and not self._weighting.additive:
             coefficients, total = self._coefficients()
+            totals.append(total)
         for micro_batch in forward.micro_batches:
             losses = forward.run(micro_batch)
             if coefficients is None:
-                loss = self._weighed(losses.values) + losses.penalties
-                total = total + loss.detach()
+                loss = losses.with_penalties(self._weighed(losses.values))
+                totals.append(loss.detach())
             else:
-                loss = (coefficients * losses.values).sum() + losses.penalties
-                total = total + losses.penalties.detach()
+                loss = losses.with_penalties((coefficients * losses.values).sum())
+                totals.append(losses.penalties.detach())
             if losses.balance.encoder_losses:
-                total = total + forward.apart.add(losses.balance.encoder_losses, self.scale)
-            backward_from(loss * self.scale)
+                totals.append(forward.apart.add(losses.balance.encoder_losses, self.scale))
+            backward_from(loss * self.scale if self.scale != 1 else loss)
             done.append(losses)
-        return done, total
+        return done, sum(totals[1:], totals[0])
 
     def _coefficients(self) -> tuple[Tensor, Tensor]:
         """Return ∂S/∂L ``(T,)`` of the weighting's scalar S at the step's losses, and S.
@@ -60,6 +59,6 @@ class ScalarPasses(Passes):
     def _weighed(self, values: Tensor) -> Tensor:
         """Return the weighting's scalar of the losses ``(T,)``."""
         names = tuple(o.label for o in self.forward.phase.objectives)
-        scalar = self._weighting(TaskLosses(names, values, self.forward.num_labelled > 0))
+        scalar = self._weighting(TaskLosses(names, values, self.forward.active))
         check_shape("weighting", self._weighting, scalar, ())
         return scalar

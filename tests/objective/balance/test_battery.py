@@ -62,7 +62,7 @@ LABELS = TaskSpec("labels", Multilabel(), ("a", "b", "c"))
 
 
 def all_finite(learner: Learner) -> bool:
-    gradients = [p.grad for p in learner.parameters() if p.grad is not None]
+    gradients = [p.grad for p in learner.parameters if p.grad is not None]
     return all(bool(t.isfinite().all()) for t in (*gradients, *state_of(learner).values()))
 
 

@@ -25,6 +25,7 @@ from jlrun.training.recorder import Position, Recorder
 from tests.toy import (
     CPU,
     TASKS,
+    TIMED,
     StopAt,
     never,
     toy_model,
@@ -103,7 +104,7 @@ def test_a_diagnosed_run_is_the_one_without_bit_for_bit(
     expected = fitted(tmp_path / "off", weighting, engine=engine, recorder=plain)
     found = fitted(tmp_path / "on", weighting, what, engine=engine, recorder=diagnosed)
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
-    ignored = ("gradient/", "train/samples_per_second")
+    ignored = ("gradient/", *TIMED)
     for key, value in plain.values.items():
         if not key[1].startswith(ignored):
             assert diagnosed.values[key] == value, key

@@ -1,0 +1,1 @@
+"""Measurements: how fast jlrun is against what one writes by hand, and tables of its methods."""

@@ -1,0 +1,106 @@
+"""Optimizers take the steps of PyTorch's own code to the last digit, and without its compiler."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from jlrun.optimizers import MAX_TOGETHER, keep_out_of_compile, stepper, update_together
+
+Make = Callable[..., torch.optim.Optimizer]
+MAKERS = {
+    "adam": lambda p: torch.optim.Adam(p, lr=0.01),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.01),
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+    "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
+}
+
+
+def parameters() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((17, 5), (17,), (3, 17), ())
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+
+def gradients(step: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(100 + step)
+    return [torch.randn(p.shape, generator=generator) for p in parameters()]
+
+
+def trained(make: Make, ours: bool) -> list[nn.Parameter]:
+    found = parameters()
+    groups = [{"params": found[:1], "name": "body"}, {"params": found[1:2], "name": "head"}]
+    optimizer = make([*groups, {"params": found[2:], "weight_decay": 0.3}])
+    if ours:
+        update_together(optimizer)
+    step = stepper(optimizer) if ours else optimizer.step
+    for number in range(5):
+        for parameter, gradient in zip(found, gradients(number), strict=True):
+            parameter.grad = gradient
+        step()
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 2]
+    return found
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_steps_are_those_of_pytorch_to_the_last_digit(name: str) -> None:
+    pairs = zip(trained(MAKERS[name], True), trained(MAKERS[name], False), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_what_the_config_sets_and_large_parameters_are_left_alone() -> None:
+    asked = torch.optim.AdamW(parameters(), foreach=False)
+    large = torch.optim.AdamW([nn.Parameter(torch.zeros(MAX_TOGETHER + 1))])
+    small = torch.optim.AdamW(parameters())
+    for optimizer in (asked, large, small):
+        update_together(optimizer)
+    found = [optimizer.param_groups[0]["foreach"] for optimizer in (asked, large, small)]
+    assert found == [False, None, True]
+
+
+class Twice(torch.optim.SGD):
+    """Optimizer of a user, who has made its step another one."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        super().step(closure)
+        return super().step(closure)
+
+
+def test_step_of_an_optimizer_of_others_is_its_own() -> None:
+    found = parameters()
+    before = [p.detach().clone() for p in found]
+    for parameter, gradient in zip(found, gradients(0), strict=True):
+        parameter.grad = gradient
+    stepper(Twice(found, lr=0.5))()
+    for now, old, gradient in zip(found, before, gradients(0), strict=True):
+        torch.testing.assert_close(now.detach(), old - gradient)
+
+
+def test_optimizers_import_no_compiler() -> None:
+    code = """
+import sys, torch
+from jlrun.optimizers import keep_out_of_compile, stepper
+keep_out_of_compile()
+parameter = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.AdamW([parameter])
+parameter.grad = torch.ones(2)
+stepper(optimizer)()
+optimizer.load_state_dict(optimizer.state_dict())
+assert float(parameter[0]) < 1
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_keeping_out_of_compile_twice_changes_nothing() -> None:
+    keep_out_of_compile()
+    keep_out_of_compile()
+    optimizer = torch.optim.SGD(parameters(), lr=0.1)
+    assert len(optimizer.state_dict()["param_groups"]) == 1

@@ -1,0 +1,58 @@
+"""Means of many steps at once are those of one step after the other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from jlrun.training.meter import MAX_WAITING, Meter
+from jlrun.training.stats import StepStats
+from tests.toy import CPU
+
+
+def stats(number: int) -> StepStats:
+    measured = number % 3 != 0
+    return StepStats(
+        task_losses=torch.tensor([number / 7, 0.5 * measured]),
+        active=torch.tensor([True, measured]),
+        term_losses=torch.tensor([number / 11]),
+        total_loss=torch.tensor(number / 13),
+        grad_norm=torch.tensor(number / 17),
+        readings={"balance/k": torch.tensor(number / 19 if measured else math.nan)},
+    )
+
+
+@pytest.mark.parametrize("count", [1, 5, MAX_WAITING, 2 * MAX_WAITING + 3])
+def test_means_are_over_the_steps_that_measured(count: int) -> None:
+    meter = Meter(["a", "b"], ["l2"])
+    for number in range(1, count + 1):
+        meter.add(stats(number))
+    every, some = range(1, count + 1), [n for n in range(1, count + 1) if n % 3]
+    expected = {
+        "train/a/loss": sum(every) / 7 / count,
+        "train/b/loss": 0.5,
+        "train/l2/loss": sum(every) / 11 / count,
+        "train/total_loss": sum(every) / 13 / count,
+        "train/grad_norm": sum(every) / 17 / count,
+        "balance/k": sum(some) / 19 / len(some),
+    }
+    assert meter.means() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_checkpoint_in_between_changes_no_digit() -> None:
+    whole, first, second = (Meter(["a", "b"], ["l2"]) for _ in range(3))
+    for number in range(1, 21):
+        whole.add(stats(number))
+        (first if number <= 12 else second).add(stats(number))
+        if number == 12:
+            second.load_state_dict(first.state_dict(), CPU)
+    assert second.means() == whole.means()
+
+
+def test_steps_that_wait_are_forgotten_with_the_others() -> None:
+    meter = Meter(["a", "b"], ["l2"])
+    meter.add(stats(1))
+    meter.reset()
+    assert meter.means() == {}
