@@ -43,7 +43,7 @@ from jlrun.runs.fingerprints import Fingerprint, check_unchanged, overlap_lines
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.model_description import describe_model
-from jlrun.runs.outcome import ensemble_scores, make_result, score_spaces
+from jlrun.runs.outcome import ensemble_scores, fit_rows, make_result, score_spaces
 from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.shared_baselines import SharedBaselines
 from jlrun.training.diagnosis.measure import Diagnosis
@@ -368,12 +368,15 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     scores = {name: result.scores for name, result in results.items()}
-    scores |= ensemble_scores(job, assembly)
+    of_ensembles, rows = ensemble_scores(job, assembly)
+    scores |= of_ensembles
+    rows |= fit_rows(job, assembly)
     spaces = score_spaces(job.folder(MAIN_FIT), assembly)
     chosen = results[MAIN_FIT].selected
     at = Position(MAIN_FIT, chosen["phase"], chosen["epoch"], results[MAIN_FIT].steps)
     record_spaces(assembly, spaces, at, context.recorder)
-    return make_result(job, assembly, results[MAIN_FIT], scores, peak_memory, spaces.to_json())
+    main = results[MAIN_FIT]
+    return make_result(job, assembly, main, scores, rows, peak_memory, spaces.to_json())
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:
