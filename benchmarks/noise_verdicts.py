@@ -2,9 +2,9 @@
 
     python benchmarks/noise_verdicts.py --runs 200
 
-Each run is a pair of simulated predictions of the same test rows, of models that are equally good, or
-of which one is better by two standard errors of the paired difference in the primary metric. The
-standard error is measured over other simulated runs.
+Each run is a pair of simulated predictions of the same test rows, of models that are equally good,
+or of which one is better by two standard errors of the paired difference in the primary metric.
+That standard error is measured over other simulated runs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def simulate(
     def model(strength: float) -> RowPredictions:
         z = strength * y + 0.7 * shared + 0.7 * rng.normal(size=y.shape)
         if isinstance(task, Regression):
-            z = z / (1 + strength**2)
+            z = strength * z / (strength**2 + 0.98)  # the best predictor of y
         elif isinstance(task, Multilabel):
             z = 2 * (z - 0.5 * strength)
         if isinstance(task, Binary):

@@ -56,9 +56,9 @@ def interval(values: np.ndarray, num_rows: int) -> tuple[float, float] | None:
     """Return the 95 % interval of a score from its values in the resamples.
 
     The expanded percentile interval of Hesterberg, "What Teachers Should Know About the Bootstrap",
-    The American Statistician 2015, section 4.3: quantiles at Φ(± √(N / (N − 1)) t), so that few rows
-    do not make it too narrow. It stays in the range of the score. BCa corrects for skewness as well,
-    but needs N more evaluations of each metric and is undefined where resamples are all equal.
+    The American Statistician 2015: quantiles at Φ(± √(N / (N − 1)) t), so that few rows do not make
+    it too narrow. It stays in the range of the score. BCa corrects for skewness as well, but needs
+    N more evaluations of each metric and is undefined where resamples are all equal.
 
     Returns:
         None where one resample in ten or more does not define the score.

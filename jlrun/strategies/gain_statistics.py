@@ -79,9 +79,9 @@ def with_statistics(
 ) -> dict[str, Any]:
     """Return a `relative_gain` with what the rows tell of these tasks.
 
-    Adds ``interval``, task -> the 95 % interval of the gain in percent; ``kind``, task -> `kind_of`;
-    ``limit``, task -> the standard errors that it goes by; ``spread``, task -> metric -> the
-    baseline's spread, where differences are in units of it.
+    Adds ``interval``, task -> the 95 % interval of the gain in percent; ``kind``, task ->
+    `kind_of`; ``limit``, task -> the standard errors that it goes by; ``spread``, task -> metric ->
+    the baseline's spread, where differences are in units of it.
     """
     per_metric = {
         spec.name: found[spec.name].per_metric

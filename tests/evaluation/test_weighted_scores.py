@@ -27,6 +27,11 @@ def target_of(name: str, generator: torch.Generator) -> torch.Tensor:
     return torch.randint(3 if name == "multiclass" else 2, (N,), generator=generator)
 
 
+def scores_of(task: Task, rows: RowPredictions) -> dict[str, float]:
+    ones = np.ones((1, len(rows)))
+    return {name: float(f(ones)[0]) for name, f in weighted_scores(task, rows).items()}
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_rows_that_count_several_times_are_repeated_rows(name: str) -> None:
     task, classes, outputs = TASKS[name]
