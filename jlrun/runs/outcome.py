@@ -5,34 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jlrun.evaluation.kept_predictions import KeptPredictions, load_predictions
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.retrieval import Findings, measure_spaces
 from jlrun.evaluation.scores import Predict, SplitScores, ensemble, evaluate, predictor
+from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files.run_directory import BEST
 from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
+from jlrun.runs.row_statistics import score_intervals, with_row_statistics
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
 from jlrun.training.fit import FitFolder, FitResult
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import MAIN_FIT
 
+Rows = dict[str, dict[str, RowPredictions]]
 
-def ensemble_scores(job: Job, assembly: Assembly) -> dict[str, SplitScores]:
-    """Return name -> scores of each ensemble of the plan's checkpoints."""
-    plan, found = assembly.plan, {}
+
+def ensemble_scores(job: Job, assembly: Assembly) -> tuple[dict[str, SplitScores], Rows]:
+    """Return name -> scores, and test predictions, of each ensemble of the plan's checkpoints."""
+    plan, found, rows = assembly.plan, {}, {}
     for each in plan.ensembles:
         takes = [_fit(assembly, name).modalities for name, _ in each.members]
         predict = ensemble([_predictor(job, assembly, *member) for member in each.members], takes)
+        kept = KeptPredictions()
         found[each.name] = SplitScores(
             val=evaluate(predict, each.scored, plan.val),
-            test=evaluate(predict, each.scored, plan.test),
+            test=evaluate(predict, each.scored, plan.test, (kept,)),
         )
-    return found
+        rows[each.name] = kept.by_task()
+    return found, rows
+
+
+def fit_rows(job: Job, assembly: Assembly) -> Rows:
+    """Return fit -> task -> test predictions, of finished fits."""
+    return {fit.name: load_predictions(job.folder(fit.name).path) for fit in assembly.plan.fits}
 
 
 def _predictor(job: Job, assembly: Assembly, fit_name: str, checkpoint: str) -> Predict:
@@ -52,10 +64,12 @@ def make_result(
     assembly: Assembly,
     main: FitResult,
     scores: Mapping[str, SplitScores],
+    rows: Rows,
     peak_memory: int | None,
     spaces: Mapping[str, Any],
 ) -> Result:
-    comparison = assembly.plan.compare(scores)
+    compared, seed = assembly.plan.compare(scores), job.settings.seed
+    comparison = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
     selected_by = main.selected["criterion"], main.selected["score"]
     criterion, value = comparison.objective or selected_by
     return Result(
@@ -81,6 +95,7 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
+            **score_intervals(rows, assembly.tasks, seed),
             **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),

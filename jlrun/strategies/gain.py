@@ -61,8 +61,8 @@ def compared_metrics(task: Task) -> tuple[str, ...]:
 def mean_primary(scores: Scores, tasks: Sequence[TaskSpec]) -> float:
     """Return the mean primary metric over the tasks that have one, s applied; −∞ if none has."""
     metrics = ((spec.name, spec.task.primary) for spec in tasks)
-    found = ((metric, _score(scores, name, metric)) for name, metric in metrics)
-    values = [_sign(metric) * value for metric, value in found if value is not None]
+    found = ((metric, finite_score(scores, name, metric)) for name, metric in metrics)
+    values = [sign(metric) * value for metric, value in found if value is not None]
     return sum(values) / len(values) if values else -math.inf
 
 
@@ -70,9 +70,9 @@ def _gains(main: Scores, baseline: Scores, spec: TaskSpec) -> dict[str, float]:
     """Return metric -> 100 s (M − B) / |B|."""
     gains = {}
     for metric in compared_metrics(spec.task):
-        ours, theirs = (_score(scores, spec.name, metric) for scores in (main, baseline))
+        ours, theirs = (finite_score(scores, spec.name, metric) for scores in (main, baseline))
         if ours is not None and theirs:
-            gains[metric] = 100 * _sign(metric) * (ours - theirs) / abs(theirs)
+            gains[metric] = 100 * sign(metric) * (ours - theirs) / abs(theirs)
     return gains
 
 
@@ -85,11 +85,12 @@ def _standard_error(ours: float, theirs: float, num_rows: int) -> float:
     return 100 * math.sqrt(variance) / theirs
 
 
-def _sign(metric: str) -> int:
+def sign(metric: str) -> int:
+    """Return −1 for a metric of which less is better, else 1."""
     return -1 if metric in SMALLER_IS_BETTER else 1
 
 
-def _score(scores: Scores, task: str, metric: str) -> float | None:
+def finite_score(scores: Scores, task: str, metric: str) -> float | None:
     """Return a score; None where there is none, or it is not a finite number."""
     value = scores.get(task, {}).get(metric)
     return value if value is not None and math.isfinite(value) else None

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
+from jlrun.evaluation.kept_predictions import KeptPredictions, save_predictions
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import (
     Observer,
@@ -229,10 +230,10 @@ class FitRun:
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
         saved = checkpoints.load_state(self._folder.best)
-        per_class = PerClassCounts()
+        per_class, kept = PerClassCounts(), KeptPredictions()
         result = FitResult(
             val=evaluate(predict, scored_on_val, val),
-            test=evaluate(predict, self.fit.scored, test, (*observers, per_class)),
+            test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept)),
             also={
                 key: by_task(evaluate(predict, objectives, test), objectives)
                 for key, objectives in self.fit.also_scored.items()
@@ -249,6 +250,7 @@ class FitRun:
         )
         for observer in observers:
             observer.finish(done.steps)
+        save_predictions(self._folder.path, kept.by_task())
         write_json(self._folder.path / "fit.json", asdict(result))
         checkpoints.forget_previous(self._folder.last)
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from jlrun.evaluation.bootstrap import kind_of
 from jlrun.reporting.recorders.formats import format_percent, format_score
 from jlrun.reporting.recorders.result_table import (
     compared_baseline,
@@ -28,14 +29,14 @@ AGAINST = {
 def verdict(result: Mapping[str, Any]) -> list[str]:
     """Return the sentences, of tasks that gain, that do not, that lose, and why.
 
-    A gain that rounds to 0.0 % is none. One within two standard errors, as far as the size of the
-    test split resolves, is reported as such.
+    A gain that rounds to 0.0 % is none. One that the size of the test split could explain is
+    reported as such (`jlrun.evaluation.bootstrap.kind_of`).
     """
     gain = result.get("gain")
     if not gain:
         return hurt_sentences(result, lost=())
     percents = {task: value for task, value in gain["per_task"].items() if value is not None}
-    kinds = {task: _kind(percent, _error(result, task)) for task, percent in percents.items()}
+    kinds = {task: _kind(gain, task, percent) for task, percent in percents.items()}
     subject = SUBJECT.get(result["mode"], "Learning jointly")
     claims = {
         "won": f"{subject} helps",
@@ -54,12 +55,10 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _kind(percent: float, error: float) -> str:
-    if round(percent, 1) == 0:
-        return "same"
-    if abs(percent) < 2 * error:
-        return "noise"
-    return "won" if percent > 0 else "lost"
+def _kind(gain: Mapping[str, Any], task: str, percent: float) -> str:
+    """Return what the run found; results without it go by two standard errors."""
+    found = (gain.get("kind") or {}).get(task)
+    return found or kind_of(percent, (gain.get("standard_error") or {}).get(task))
 
 
 def _error(result: Mapping[str, Any], task: str) -> float:
@@ -67,7 +66,13 @@ def _error(result: Mapping[str, Any], task: str) -> float:
 
 
 def _with_error(result: Mapping[str, Any], task: str) -> str:
-    percent, error = format_percent(result["gain"]["per_task"][task]), _error(result, task)
+    gain, error = result["gain"], _error(result, task)
+    percent = format_percent(gain["per_task"][task])
+    if task in (gain.get("spread") or {}):
+        percent += " of the baseline's spread"
+    if task in (gain.get("interval") or {}):
+        low, high = gain["interval"][task]
+        return f"{percent}, 95 % interval {low:+.1f} to {high:+.1f}"
     return f"{percent}, ± {error:.1f}" if error else percent
 
 

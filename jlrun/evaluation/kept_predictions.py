@@ -1,0 +1,68 @@
+"""Predictions of the test rows of a fit, kept while it is scored and saved next to its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from jlrun.data.batch import Batch
+from jlrun.errors import UserError
+from jlrun.evaluation.weighted_scores import RowPredictions
+from jlrun.files import atomic
+from jlrun.tasks.objective import Objective
+
+PREDICTIONS = "predictions.safetensors"
+
+
+class KeptPredictions:
+    """Keeps probabilities and targets of tasks without maps, as an `Observer`."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
+
+    def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        if not objective.spec.task.dense:
+            target = batch.targets[objective.spec.column].cpu()
+            self._parts.setdefault(objective.label, []).append((probabilities.cpu(), target))
+
+    def finish(self, step: int) -> None:
+        """Nothing is recorded."""
+
+    def by_task(self) -> dict[str, RowPredictions]:
+        """Return label -> predictions of its labelled rows."""
+        columns = {label: tuple(zip(*parts, strict=True)) for label, parts in self._parts.items()}
+        return {label: RowPredictions(*map(torch.cat, found)) for label, found in columns.items()}
+
+
+def save_predictions(folder: Path, predictions: Mapping[str, RowPredictions]) -> None:
+    """Write the predictions into a fit's folder, atomically."""
+    tensors = {}
+    for label, rows in predictions.items():
+        tensors[f"{label}:probabilities"] = rows.probabilities.contiguous()
+        tensors[f"{label}:target"] = rows.target.contiguous()
+    atomic.replace(folder / PREDICTIONS, safetensors.torch.save(tensors))
+
+
+def load_predictions(folder: Path) -> dict[str, RowPredictions]:
+    """Return label -> predictions; nothing where the fit has none.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    file = folder / PREDICTIONS
+    if not file.is_file():
+        return {}
+    try:
+        tensors = safetensors.torch.load(file.read_bytes())
+        labels = sorted({name.rpartition(":")[0] for name in tensors})
+        return {
+            label: RowPredictions(tensors[f"{label}:probabilities"], tensors[f"{label}:target"])
+            for label in labels
+        }
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise UserError.of(str(file), f"is damaged ({error}); delete the run") from error
