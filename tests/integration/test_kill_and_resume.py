@@ -2,47 +2,16 @@
 if nothing had happened."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.reliability.server import Server, serving
 from tests.toy import TIMED
-
-# Runs commands one after the other, each in a process forked when everything is imported, with a
-# training step that kills its own process at the n-th call (never for null). Prints their ends:
-# exit codes, or negative signal numbers.
-IN_CHILDREN = """
-import json, os, signal, sys
-import torch
-torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what takes long
-import jlrun.runs.execution, jlrun.training.loop, jlrun.tasks.metrics, sklearn.datasets
-from jlrun.cli.main import main
-
-step = jlrun.training.loop.train_step
-
-def child(kill_after, arguments):
-    steps = 0
-    def lethal_step(*args, **kwargs):
-        nonlocal steps
-        if steps == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        steps += 1
-        return step(*args, **kwargs)
-    jlrun.training.loop.train_step = lethal_step
-    os._exit(main(arguments))
-
-ends = []
-for kill_after, arguments in json.loads(sys.argv[1]):
-    pid = os.fork()
-    if pid == 0:
-        child(kill_after, arguments)
-    ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print(json.dumps(ends), file=sys.stderr)
-"""
 
 SMALL = [
     "seed=3",
@@ -74,18 +43,10 @@ RUNS = {
 }
 
 
-def run_commands(cwd: Path, *commands: tuple[int | None, list[str]]) -> list[int]:
-    """Run commands, each with the step after which it is killed, and return how they ended."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", IN_CHILDREN, json.dumps(commands)],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stderr.splitlines()[-1])
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
 
 
 def outcome(run: Path) -> dict:
@@ -103,26 +64,27 @@ def recorded(run: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+def test_killed_and_resumed_equals_uninterrupted(name: str, server: Server, tmp_path: Path) -> None:
     overrides, kills = RUNS[name]
     mode = [] if name in {"joint", "several"} else [f"mode={name}"]
     arguments = [*mode, *overrides, *SMALL]
+    end = server.run(tmp_path, None, [*arguments, "hydra.run.dir=whole"])
+    assert end.code == 0, end.err
     starts = [[*arguments, "hydra.run.dir=parts"], *[["resume", "parts"] for _ in kills]]
-    ends = run_commands(
-        tmp_path,
-        (None, [*arguments, "hydra.run.dir=whole"]),
-        *zip([*kills, None], starts, strict=True),
-    )
-    assert ends == [0, *[-signal.SIGKILL for _ in kills], 0]
+    for kill_after, start in zip(kills, starts[:-1], strict=True):
+        end = server.run(tmp_path, kill_after, start)
+        assert end.code == -signal.SIGKILL, end.err
+    end = server.run(tmp_path, None, starts[-1])
+    assert end.code == 0, end.err
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
     assert recorded(tmp_path / "parts") == recorded(tmp_path / "whole")
 
 
-def test_the_same_command_and_seed_give_the_same_result(tmp_path: Path) -> None:
-    arguments = ["mode=transfer", *TRANSFER, *SMALL]
-    folders = ("first", "second")
-    commands = [(None, [*arguments, f"hydra.run.dir={folder}"]) for folder in folders]
-    assert run_commands(tmp_path, *commands) == [0, 0]
+def test_the_same_command_and_seed_give_the_same_result(server: Server, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        arguments = ["mode=transfer", *TRANSFER, *SMALL, f"hydra.run.dir={folder}"]
+        end = server.run(tmp_path, None, arguments)
+        assert end.code == 0, end.err
     assert outcome(tmp_path / "first") == outcome(tmp_path / "second")
     assert recorded(tmp_path / "first") == recorded(tmp_path / "second")
 

@@ -238,7 +238,7 @@ def test_the_same_in_a_process_of_its_own(case: str, folder: Path) -> None:
     _rejected_by_process(arguments, fragments, folder)
 
 
-@pytest.mark.parametrize("case", ["alias", "missing folder", "missing run of the source"])
+@pytest.mark.parametrize("case", ["alias", "missing run of the source"])
 def test_values_and_input_in_a_process_of_their_own(case: str, folder: Path) -> None:
     _rejected_by_process(*(VALUES | INPUT | TRANSFER)[case], folder)
 

@@ -19,6 +19,14 @@ from tests.reliability import children, faults, runs
 from tests.reliability.changed_data import changed_data
 from tests.reliability.faults import Outcome, Workshop
 
+# One of each kind, done before others are forked.
+COMMANDS = (
+    runs.train("warm"),
+    ["evaluate", "warm"],
+    ["diagnose", "warm", "--batches", "1"],
+    ["rank", "dataset=digits", "dataset.limit=48", "tasks=[digit]", "--runs", "warm"],
+    ["soup", "warm", "warm", "--output", "none"],
+)
 BEGIN, END = "<!-- outcomes: begin -->", "<!-- outcomes: end -->"
 
 
@@ -43,7 +51,7 @@ def main() -> int:
     options = parser.parse_args()
     found = []
     with TemporaryDirectory() as folder:
-        children.warm_up(Path(folder))
+        children.warm_up(Path(folder), COMMANDS)
         runs.write_inputs(Path(folder) / "x.npy")
         shop = Workshop(Path(folder), options.seed)
         some = options.damages

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,10 @@ class End:
         return (len(self.lines) == 1 or bool(block)) and "Traceback" not in self.out + self.err
 
 
+def nothing() -> None:
+    """Prepare nothing."""
+
+
 class Child:
     """A command that runs.
 
@@ -46,7 +49,7 @@ class Child:
     """
 
     def __init__(
-        self, arguments: list[str], cwd: Path, prepare: Callable[[], None] = lambda: None
+        self, arguments: list[str], cwd: Path, prepare: Callable[[], None] = nothing
     ) -> None:
         self._files = [cwd / f".{name}_{len(list(cwd.iterdir()))}" for name in ("out", "err")]
         for file in self._files:
@@ -74,23 +77,15 @@ class Child:
         return End(os.waitstatus_to_exitcode(status), out, err)
 
 
-def run(arguments: list[str], cwd: Path, prepare: Callable[[], None] = lambda: None) -> End:
+def run(arguments: list[str], cwd: Path, prepare: Callable[[], None] = nothing) -> End:
     """Run a command to its end."""
     return Child(arguments, cwd, prepare).end()
 
 
-def warm_up(folder: Path) -> None:
+def warm_up(folder: Path, commands: Sequence[list[str]]) -> None:
     """Import what commands import, so that forked ones need not, by doing each once here."""
     from jlrun.cli.main import main
-    from tests.reliability.runs import train
 
-    commands = [
-        train("warm"),
-        ["evaluate", "warm"],
-        ["diagnose", "warm", "--batches", "1"],
-        ["rank", "dataset=digits", "dataset.limit=48", "tasks=[digit]", "--runs", "warm"],
-        ["soup", "warm", "warm", "--output", "none"],
-    ]
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -180,22 +175,22 @@ def full_from_sync(count: int, error: int) -> Callable[[], None]:
     return prepare
 
 
-def stop_at_step(count: int) -> Callable[[], None]:
-    """Return what has a process stop itself (SIGSTOP) before its n-th step."""
+def signal_at_step(number: int, count: int) -> Callable[[], None]:
+    """Return what has a process send itself a signal after ``count`` steps, before the next."""
 
     def prepare() -> None:
         import jlrun.training.loop
 
-        left, step = count, jlrun.training.loop.train_step
+        done, step = 0, jlrun.training.loop.train_step
 
-        def stopping(*args: object, **kwargs: object) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGSTOP)
+        def signalling(*args: object, **kwargs: object) -> object:
+            nonlocal done
+            if done == count:
+                os.kill(os.getpid(), number)
+            done += 1
             return step(*args, **kwargs)  # pyright: ignore[reportArgumentType]
 
-        jlrun.training.loop.train_step = stopping
+        jlrun.training.loop.train_step = signalling
 
     return prepare
 

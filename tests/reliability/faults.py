@@ -168,7 +168,9 @@ def bad_places(shop: Workshop) -> Iterator[Outcome]:
 def two_processes(shop: Workshop) -> Iterator[Outcome]:
     """Start a second process on a run while the first one is stopped in the middle of training."""
     place = shop.new()
-    first = children.Child(train(place.name), shop.folder, children.stop_at_step(6))
+    first = children.Child(
+        train(place.name), shop.folder, children.signal_at_step(signal.SIGSTOP, 5)
+    )
     first.stopped()
     seconds = {"resume": ["resume", place.name], "train": train(place.name)}
     for verb, command in seconds.items():
@@ -186,7 +188,9 @@ def two_processes(shop: Workshop) -> Iterator[Outcome]:
     yield Outcome("the first of two processes", "goes on", came)
 
     place = shop.new()
-    first = children.Child(train(place.name), shop.folder, children.stop_at_step(6))
+    first = children.Child(
+        train(place.name), shop.folder, children.signal_at_step(signal.SIGSTOP, 5)
+    )
     first.stopped()
     first.send(signal.SIGKILL)
     first.end()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,28 +36,26 @@ def test_a_diagnosed_run_draws_and_tells_what_it_measured(run: Path) -> None:
     assert tags <= set(events.Tags()["scalars"])
 
 
-def test_it_prints_and_writes_who_helps_whom(run: Path, tmp_path: Path) -> None:
+def test_it_prints_and_writes_who_helps_whom(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     output = tmp_path / "found.json"
-    command = [sys.executable, "-m", "jlrun", "diagnose", str(run), "--batches", "3"]
-    done = subprocess.run(
-        [*command, "--lr", "0.01", "--output", str(output), "engine.device=cpu"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    capsys.readouterr()
+    options = ["--batches", "3", "--lr", "0.01", "--output", str(output), "engine.device=cpu"]
+    assert main(["diagnose", str(run), *options]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
     found = json.loads(output.read_text())
     assert (found["batches"], found["lr"], found["tasks"]) == (3, 0.01, ["digit", "parity"])
     for task in found["tasks"]:
         assert found["affinity"][task][task] > 0  # a small step on a task lowers its own loss
-        assert f"{found['loss'][task]:.3f}" in done.stdout
+        assert f"{found['loss'][task]:.3f}" in printed.out
     recorded = json.loads((run / "result.json").read_text())["diagnosis"]["affinity"]
     assert found["affinity_in_training"] == recorded
-    lines = done.stdout.splitlines()
+    lines = printed.out.splitlines()
     assert lines[0] == "3 batches of phase 'train', best weights"
-    assert "mean over the training" in done.stdout
+    assert "mean over the training" in printed.out
     assert [line.split(":")[0] for line in lines[-2:]] == ["digit", "parity"]
     assert "by parity (" in lines[-2]
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before

@@ -47,19 +47,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_trained_source_ranks_above_the_untrained(runs: Path, tmp_path: Path) -> None:
+def test_a_trained_source_ranks_above_the_untrained(
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     before = {p: p.stat().st_mtime_ns for p in runs.rglob("*")}
     output, figure = tmp_path / "found.json", tmp_path / "new" / "found.png"
-    command = [sys.executable, "-m", "jlrun", "rank", "dataset=digits"]
-    done = subprocess.run(
-        [*command, "--runs", "parity", "digits", "--output", str(output), "--figure", str(figure)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=runs,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    monkeypatch.chdir(runs)
+    capsys.readouterr()
+    written = ["--output", str(output), "--figure", str(figure)]
+    assert main(["rank", "dataset=digits", "--runs", "parity", "digits", *written]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
     found = json.loads(output.read_text())
     assert set(found) == {"digit", "parity"}
     rows = found["digit"]["candidates"]
@@ -73,7 +74,7 @@ def test_a_trained_source_ranks_above_the_untrained(runs: Path, tmp_path: Path) 
     assert trained["heads"] == {"leep": "digit", "nce": "digit"}
     assert by_name["parity"]["heads"] == {"leep": "parity", "nce": "parity"}
     assert (trained["mean_rank"], fresh["mean_rank"], fresh["leep"]) == (1, None, None)
-    lines = done.stdout.splitlines()
+    lines = printed.out.splitlines()
     assert lines[0] == "digit: 1150 training rows"
     assert f"{trained['logme']:.3f}" in lines[2]
     assert lines[-2].startswith("digit: by LogME transfer from digits")

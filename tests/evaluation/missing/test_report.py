@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from jlrun.config.build import build
-from jlrun.config.compose import compose
 from jlrun.config.slots import FUSION
 from jlrun.evaluation.missing.report import area_under, missing_values, score_missing
 from jlrun.evaluation.scores import evaluate
@@ -25,13 +24,14 @@ from tests.evaluation.missing.two_inputs import (
     stream,
 )
 from tests.models.fusions.test_battery import SEVERAL
+from tests.options import option_node
 
 RATES, SEEDS = (0.0, 0.4, 0.8), (0, 1)
 HOLES = {"left": torch.arange(ROWS) % 4 > 0}
 
 
 def report(present: Any = None, fusion: str = "gated") -> dict[str, Any]:
-    node = compose(["mode=multitask", f"fusion={fusion}"]).config["fusion"]
+    node = option_node("fusion", fusion)
     made = model(partial(build, node, FUSION))  # pyright: ignore[reportArgumentType]
     test = {"dataset": stream(rows(present, seed=1))}
     return score_missing(predict(made), scored_model(rows()), test, RATES, SEEDS)

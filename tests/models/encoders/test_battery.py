@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from jlrun.config.build import build
-from jlrun.config.compose import compose
 from jlrun.config.slots import ENCODER
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.models.encoders import DilatedResNet
 from jlrun.models.encoders.base import Encoder, Tokens
 from tests.models.encoders.tiny_bert import SUBWORDS, tiny_bert
+from tests.options import option_node
 
 CONF = Path(__file__).parents[3] / "conf" / "backbone"
 # Slow for their size; the others stand for them when only fast tests run.
@@ -48,14 +48,14 @@ def make(modality: str, option: str, spec: Spec) -> Encoder:
     if option in EXTRAS:
         pytest.importorskip(EXTRAS[option])
     torch.manual_seed(0)
-    config = compose(["mode=multitask", f"backbone/{modality}={option}"]).config
+    node = option_node(f"backbone/{modality}", option)
     if option == "huggingface":
         folder = Path(tempfile.mkdtemp())
         tiny_bert(folder)
-        config["backbone"]["text"]["name"] = str(folder)
+        node["name"] = str(folder)
         # Its texts are in subwords of its own tokenizer.
         spec = TextSpec(tuple(SUBWORDS[2:]), 1, "subword", str(folder))
-    return build(config["backbone"][modality], ENCODER, spec)
+    return build(node, ENCODER, spec)
 
 
 def rows(spec: Spec, count: int) -> Tensor:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from jlrun.config.build import build
-from jlrun.config.compose import compose
 from jlrun.config.slots import FUSION
 from jlrun.errors import UserError
 from jlrun.models.encoders.base import Tokens
 from jlrun.models.fusions.base import Fusion, TokenFusion
+from tests.options import option_node
 
 CONF = Path(__file__).parents[3] / "conf" / "fusion"
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
@@ -31,14 +29,9 @@ SUBSETS = torch.tensor([row for row in product([False, True], repeat=3) if any(r
 Inputs = Mapping[str, Tokens]
 
 
-@cache
-def node(option: str) -> Mapping[str, Any]:
-    return compose(["mode=multitask", f"fusion={option}"]).config["fusion"]
-
-
 def make(option: str, widths: Mapping[str, int] = WIDTHS) -> Fusion:
     torch.manual_seed(0)
-    fusion = build(node(option), FUSION, widths)
+    fusion = build(option_node("fusion", option), FUSION, widths)
     for parameter in fusion.parameters():  # what begins at zero would hide mistakes
         if not parameter.any():
             nn.init.normal_(parameter, std=0.5)
@@ -215,10 +208,13 @@ def test_half_precision_features_are_taken(option: str, form: str) -> None:
 @several
 def test_dropout_acts_in_training_only(option: str, form: str) -> None:
     if option == "late":
-        assert "dropout" not in node(option)  # its heads are all it has
+        assert "dropout" not in option_node("fusion", option)  # its heads are all it has
         return
     torch.manual_seed(0)
-    fusion, x = build({**node(option), "dropout": 0.5}, FUSION, WIDTHS), inputs(form)
+    fusion, x = (
+        build({**option_node("fusion", option), "dropout": 0.5}, FUSION, WIDTHS),
+        inputs(form),
+    )
     assert not torch.equal(fuse(fusion, form, x, {}), fuse(fusion, form, x, {}))
     fusion.eval()
     torch.testing.assert_close(fuse(fusion, form, x, {}), fuse(fusion, form, x, {}), rtol=0, atol=0)
@@ -277,7 +273,7 @@ def test_places_in_a_sequence_are_told_apart(option: str) -> None:
 @attending
 def test_heads_divide_the_width(option: str) -> None:
     with pytest.raises(UserError, match=r"^fusion.heads: 3 heads can't share a width of 128"):
-        build({**node(option), "heads": 3}, FUSION, WIDTHS)
+        build({**option_node("fusion", option), "heads": 3}, FUSION, WIDTHS)
 
 
 @pytest.mark.parametrize("option", SEVERAL)

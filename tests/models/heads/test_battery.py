@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.config.build import build, takes_class_names
-from jlrun.config.compose import compose
 from jlrun.config.slots import HEAD
+from tests.options import option_node
 
 CONF = Path(__file__).parents[3] / "conf" / "heads"
 OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
@@ -22,7 +22,7 @@ each = pytest.mark.parametrize("option", OPTIONS)
 
 def make(option: str, outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    node = compose(["mode=multitask", f"heads={option}"]).config["heads"]
+    node = option_node("heads", option)
     names = ("red car", "blue car", "blue bus")[: max(2, outputs)]
     return build(node, HEAD, 5, outputs, *(names if takes_class_names(node) else ()))
 

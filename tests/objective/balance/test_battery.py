@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.config.build import build
-from jlrun.config.compose import compose
 from jlrun.config.slots import SHARING
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
@@ -51,6 +50,7 @@ from tests.objective.balance.small import (
     step,
     stream,
 )
+from tests.options import option_node
 from tests.toy import CPU, StopAt, makers, never, toy_surroundings
 from tests.training.test_resumed_terms import Numbers, assert_same
 
@@ -241,7 +241,7 @@ def test_weightings_of_task_gradients_work_or_are_refused(option: str, source: s
 @acting
 @pytest.mark.parametrize("sharing", ["soft", "cross_stitch", "mmoe", "mtan", "task_lora"])
 def test_every_way_of_sharing_works(option: str, sharing: str) -> None:
-    node = compose(["mode=multitask", f"sharing={sharing}"]).config["sharing"]
+    node = option_node("sharing", sharing)
     torch.manual_seed(0)
 
     def make_trunk() -> Trunk:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.config.build import build
-from jlrun.config.compose import compose
 from jlrun.config.slots import TERM
 from jlrun.data.batch import Batch
 from jlrun.data.rows import TensorRows
@@ -27,6 +26,7 @@ from jlrun.objective.terms.cross_modal import add_spaces
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.teacher import Teacher
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from tests.options import option_node
 from tests.toy import CPU, hard_model
 
 CONF = Path(__file__).parents[3] / "conf" / "terms"
@@ -62,12 +62,14 @@ STREAMS = {
 }
 
 
+OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
+NODES = option_node("terms", f"[{','.join(OPTIONS)}]")
+
+
 def make(option: str) -> Term:
-    terms = compose(["mode=multitask", f"terms=[{option}]"]).config["terms"]
-    assert list(terms) == [option]
     # No row of an untrained model is as certain as 0.95.
     changes = {"fixmatch": {"threshold": 0.0}, "distill": {"run": "teacher", "logits": 1.0}}
-    term = build({**terms[option], **changes.get(option, {})}, TERM)
+    term = build({**NODES[option], **changes.get(option, {})}, TERM)
     if isinstance(term, Distill):
         term.find_teachers_with(OneTeacher())
     return term
@@ -87,7 +89,6 @@ class OneTeacher:
         return Teacher(made.eval().requires_grad_(False), {"image": SPEC}, digit)
 
 
-OPTIONS = sorted(p.stem for p in CONF.glob("*.yaml") if p.stem[0] != "_")
 NEEDS = {option: make(option).needs for option in OPTIONS}
 # Does nothing to the gradient: it changes the statistics of BatchNorm alone.
 WITHOUT_GRADIENT = {"adabn"}
