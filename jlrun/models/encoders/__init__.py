@@ -17,6 +17,7 @@ from jlrun.models.encoders.series_cnn import SeriesCNN
 from jlrun.models.encoders.tabular_mlp import TabularMLP
 from jlrun.models.encoders.text_cnn import TextCNN
 from jlrun.models.encoders.text_transformer import TextTransformer
+from jlrun.models.encoders.tfidf import TfIdf
 from jlrun.models.encoders.timm_model import Timm
 from jlrun.models.encoders.torchvision_model import Torchvision
 from jlrun.models.encoders.vit import ViT
@@ -40,6 +41,7 @@ __all__ = [
     "TabularMLP",
     "TextCNN",
     "TextTransformer",
+    "TfIdf",
     "Timm",
     "Tokens",
     "Torchvision",
