@@ -75,6 +75,8 @@ class TabularSpec:
         mean, std: of each, over the training rows that have it; ``std`` is above 0.
         categories: names of the C categorical columns.
         levels: of each, the names of its levels.
+        edges: of each numeric column, quantiles of its training values, ascending, in the units of
+            the table; empty: not known.
     """
 
     numbers: tuple[str, ...]
@@ -82,6 +84,7 @@ class TabularSpec:
     std: tuple[float, ...]
     categories: tuple[str, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
+    edges: tuple[tuple[float, ...], ...] = ()
 
     @property
     def width(self) -> int:

@@ -16,6 +16,9 @@ from jlrun.data.tables.files.store import Store
 
 _ROWS_AT_ONCE = 10_000
 _SERIES_ROWS = 2_000
+_QUANTILE_ROWS = 100_000
+_MOST_BINS = 32
+_ROWS_OF_A_BIN = 20
 
 
 def learn_text(
@@ -35,7 +38,7 @@ def learn_text(
 def learn_tabular(
     store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
 ) -> TabularSpec:
-    """Return means, standard deviations and levels of the training rows."""
+    """Return means, standard deviations, quantiles and levels of the training rows."""
     found = [column_moments(store, column, rows) for column in columns.columns]
     return TabularSpec(
         numbers=columns.columns,
@@ -43,7 +46,20 @@ def learn_tabular(
         std=tuple(each.std for each in found),
         categories=columns.categories,
         levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
+        edges=tuple(_quantiles(store, column, rows) for column in columns.columns),
     )
+
+
+def _quantiles(store: Store, column: str, rows: np.ndarray) -> tuple[float, ...]:
+    """Return distinct quantiles of a column, of at most 100,000 rows; none of a constant."""
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), _QUANTILE_ROWS)).round().astype(int)
+    numbers = store.numbers(column)[rows[chosen]]
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return ()
+    bins = min(_MOST_BINS, max(1, len(known) // _ROWS_OF_A_BIN))
+    found = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
+    return tuple(found.tolist()) if len(found) > 1 else ()
 
 
 def column_moments(store: Store, column: str, rows: np.ndarray) -> Moments:
