@@ -40,8 +40,8 @@ class TextSpec:
         vocabulary: ``vocabulary[i]`` is the token with id ``i + 2``.
         length: number of ids of a text; longer texts are cut, shorter ones padded at the end.
         unit: kind of token (`jlrun.data.reading.texts`): a ``word`` between spaces, in lower case;
-            a ``token``: a word or punctuation mark, in lower case, or a character of a script without
-            blanks; a ``character``, unchanged; a ``subword`` of ``tokenizer``.
+            a ``token``: a word or punctuation mark, in lower case, or a character of a script
+            without blanks; a ``character``, unchanged; a ``subword`` of ``tokenizer``.
         tokenizer: folder or name of the Hugging Face tokenizer of subwords.
         idf: inverse document frequency of each token of the vocabulary; empty: not known.
         pairs: ids of two tokens that follow each other in several training texts.

@@ -18,8 +18,9 @@ from jlrun.data.reading.subwords import load_tokenizer
 from jlrun.data.specs import TextSpec, Unit
 from jlrun.ranges import PositiveInt
 
-# Scripts whose words stand without blanks between them: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
-_NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Scripts without blanks between words: Thai and Lao, Burmese, Khmer, then Japanese and Chinese.
+_NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_NO_BLANKS += "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Words with their apostrophes and numbers with their digits; any other sign stands alone, as does
 # each character of those scripts.
 _TOKEN = re.compile(rf"[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+(?:['’][^\W{_NO_BLANKS}]+)*|[^\w\s]")

@@ -14,6 +14,8 @@ from jlrun.models.encoders.base import Encoder, Tokens
 from jlrun.ranges import Fraction, PositiveInt
 
 _FIRST_TOKEN = 2  # id; below it are padding and the unknown token
+# Weights of the layer per unit of its parameters, so that a rate of other layers suits it.
+_GAIN = 10.0
 
 
 class TfIdf(Encoder):
@@ -25,6 +27,10 @@ class TfIdf(Encoder):
     of the training texts. Only rows of the first layer that a text uses are read. A text without a
     known token has zeros as inputs.
 
+    The layer's weights of a feature are its parameters times the square root of the share of texts
+    that have it: as Adam moves all parameters alike, it would learn rare features, which each
+    explain a text or two by heart, as fast as frequent ones, and accuracy falls.
+
     Args:
         spec: token ids ``(T,)``, with idf and pairs; without them each idf is 1.
         width: of the hidden layer and of the features ``(B, width)``.
@@ -32,28 +38,30 @@ class TfIdf(Encoder):
     """
 
     idf: Tensor
+    factor: Tensor
     keys: Tensor
     order: Tensor
 
-    def __init__(self, spec: TextSpec, width: PositiveInt = 256, dropout: Fraction = 0.5) -> None:
+    def __init__(self, spec: TextSpec, width: PositiveInt = 128, dropout: Fraction = 0.5) -> None:
         super().__init__()
         self.num_ids, self.vocabulary = spec.num_tokens, len(spec.vocabulary)
         self.none = self.vocabulary + len(spec.pairs)  # index of no feature, of weight 0
-        idf = [*(spec.idf or (1.0,) * self.vocabulary), *spec.pair_idf, 0.0]
+        idf = torch.tensor([*(spec.idf or (1.0,) * self.vocabulary), *spec.pair_idf, 0.0])
         keys = torch.tensor([a * self.num_ids + b for a, b in spec.pairs], dtype=torch.long)
         keys, order = keys.sort()
         # Not in checkpoints: they follow from the spec.
-        self.register_buffer("idf", torch.tensor(idf), persistent=False)
+        self.register_buffer("idf", idf, persistent=False)
+        self.register_buffer("factor", _factors(idf), persistent=False)
         self.register_buffer("keys", keys, persistent=False)
         self.register_buffer("order", order, persistent=False)
         self.layer = nn.Embedding(self.none + 1, width)
         self.bias = nn.Parameter(torch.zeros(width))
-        nn.init.normal_(self.layer.weight, std=0.02)
+        nn.init.normal_(self.layer.weight, std=0.01)
         self.dropout = nn.Dropout(dropout)
         self.out_features = width
 
     def forward(self, x: Tensor) -> Tensor:
-        features, weights = self._weighted(x)
+        features, weights = self._scaled(x)
         summed = F.embedding_bag(
             features, self.layer.weight, mode="sum", per_sample_weights=weights
         )
@@ -61,7 +69,7 @@ class TfIdf(Encoder):
 
     def encode_tokens(self, x: Tensor) -> Tokens:
         """Return a token for each feature of a text: its row of the layer times its weight."""
-        features, weights = self._weighted(x)
+        features, weights = self._scaled(x)
         padding = weights == 0
         padding[:, 0] = False
         return Tokens(self.layer(features) * weights[:, :, None], padding)
@@ -73,6 +81,11 @@ class TfIdf(Encoder):
     def _activate(self, summed: Tensor) -> Tensor:
         return self.dropout(torch.relu(summed + self.bias))
 
+    def _scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features ``(B, L)``, and what their parameters are multiplied by."""
+        features, weights = self._weighted(x)
+        return features, (weights * self.factor[features]).to(self.layer.weight.dtype)
+
     def _weighted(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features ``(B, L)`` of token ids ``(B, T)``, and the weight of each, in order.
 
@@ -82,7 +95,7 @@ class TfIdf(Encoder):
         count = torch.searchsorted(found, found, right=True) - torch.searchsorted(found, found)
         first = F.pad(found[:, 1:] != found[:, :-1], (1, 0), value=True)
         weights = (1 + count.to(self.idf.dtype).log()) * self.idf[found] * first
-        return found, F.normalize(weights, dim=1).to(self.layer.weight.dtype)
+        return found, F.normalize(weights, dim=1)
 
     def _tokens(self, x: Tensor) -> Tensor:
         return torch.where(x < _FIRST_TOKEN, self.none, x - _FIRST_TOKEN)
@@ -95,3 +108,15 @@ class TfIdf(Encoder):
         return torch.where(
             self.keys[place] == wanted, self.vocabulary + self.order[place], self.none
         )
+
+
+def _factors(idf: Tensor) -> Tensor:
+    """Return the layer's weights of each feature per unit of its parameters, of idf ``(F + 1,)``.
+
+    They are in proportion to the root of the share of texts p; with them the squared norm of a text
+    is on average Σ p · idf² · factor² / Σ p · idf² = gain².
+    """
+    share = torch.exp(1 - idf[:-1])  # (1 + df) / (1 + n)
+    weight = share * idf[:-1].square()
+    mean = (weight * share).sum() / weight.sum().clamp(min=1e-12)
+    return _GAIN * F.pad((share / mean.clamp(min=1e-12)).sqrt(), (0, 1))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,20 +46,21 @@ def _known_words(text: str) -> list[str]:
     tokens = text.split()
     every = " ".join(TEXTS).split()
     words = [token for token in tokens if every.count(token) >= 2]
-    pairs = [f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False)]
+    pairs = [f"{a} {b}" for a, b in itertools.pairwise(tokens)]
     return words + [pair for pair in pairs if sum(pair in _pairs(t) for t in TEXTS) >= 2]
 
 
 def _pairs(text: str) -> list[str]:
     tokens = text.split()
-    return [f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False)]
+    return [f"{a} {b}" for a, b in itertools.pairwise(tokens)]
 
 
 def test_features_are_one_layer_on_the_weights() -> None:
     spec = fit_text_spec(TEXTS, "word", max_length=20)
     encoder = TfIdf(spec, width=8).eval()
     inputs = inputs_of(encoder, spec, NEW)
-    wanted = torch.relu(inputs @ encoder.layer.weight[:-1] + encoder.bias)
+    weights = encoder.factor[:-1, None] * encoder.layer.weight[:-1]
+    wanted = torch.relu(inputs @ weights + encoder.bias)
     torch.testing.assert_close(encoder(tokenize(NEW, spec)), wanted)
 
 
@@ -68,6 +72,14 @@ def test_order_counts_by_pairs_alone() -> None:
     alone = TfIdf(TextSpec(spec.vocabulary, spec.length, spec.unit, idf=spec.idf), width=8).eval()
     one, two = alone(tokenize(texts[:2], spec))
     torch.testing.assert_close(one, two)
+
+
+def test_weights_of_rare_words_move_less() -> None:
+    """By the root of the share of texts; here 4 of 4 and, of "mat", 1 of 4, smoothed."""
+    spec = TextSpec(("the", "mat"), 3, idf=(1.0, math.log(5 / 2) + 1))
+    often, rarely, none = TfIdf(spec).factor.tolist()
+    assert rarely / often == pytest.approx((2 / 5) ** 0.5)
+    assert none == 0
 
 
 @pytest.mark.parametrize("text", ["", "unheard"])
