@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
+from jlrun.data.moments import moments
 from jlrun.data.specs import SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.tables.cells import Cells, FileCells, cells_of
 from jlrun.data.tables.column_warnings import find_leaks, unknown_levels
@@ -20,6 +22,7 @@ from jlrun.data.tables.learning import column_moments, learn_series, learn_tabul
 from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
+from jlrun.tasks.target_scales import ScaleName, scale_of, to_scale
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Fitting:
         folder: file names are relative to it.
         targets: task -> its column and kind.
         known: modality -> spec of a trained model, kept as it is.
+        target_transform: scale on which numbers are learned.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -39,6 +43,7 @@ class Fitting:
     folder: Path
     targets: Mapping[str, Target]
     known: Mapping[str, Spec] = field(default_factory=dict)
+    target_transform: ScaleName = "none"
 
     def unfitted(self) -> dict[str, Spec]:
         """Return modality -> spec, without what depends on training rows."""
@@ -60,8 +65,9 @@ class Fitting:
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
         cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
         numbers = {task: t.column for task, t in self.targets.items() if t.kind == "regression"}
-        scales = {t: column_moments(rows.store, c, training) for t, c in numbers.items()}
-        lost = [numbers[task] for task, scale in scales.items() if scale.lost]
+        found = {t: self._units(rows, c, training) for t, c in numbers.items()}
+        units = {task: values for task, (values, _) in found.items()}
+        lost = [numbers[task] for task, (_, lost) in found.items() if lost]
         for spec in specs.values():
             if isinstance(spec, TabularSpec):
                 found = {
@@ -82,13 +88,14 @@ class Fitting:
             val=parts.get("val"),
             test=parts.get("test"),
             modalities=specs,
-            units={task: (scale.mean, scale.std) for task, scale in scales.items()},
+            units=units,
             fit=None,
             adopt=None,
             report=replace(
                 report,
                 leaks=find_leaks(self.modalities, self.targets, rows.store, training),
                 coarse=tuple(lost),
+                scaled={numbers[task]: values[2:] for task, values in units.items()},
                 unknown={
                     split: unknown_levels(specs.values(), part.store, part.rows)
                     for split, part in parts.items()
@@ -97,6 +104,19 @@ class Fitting:
                 },
             ),
         )
+
+    def _units(
+        self, rows: TableRows, column: str, training: np.ndarray
+    ) -> tuple[tuple[float, ...], bool]:
+        """Return a target's mean, standard deviation and scale, and whether float64 loses it."""
+        plain = column_moments(rows.store, column, training)
+        values = torch.from_numpy(rows.store.numbers(column)[training])
+        values = values[values.isfinite()]
+        scale = scale_of(values, self.target_transform)
+        if not scale:
+            return (plain.mean, plain.std), plain.lost
+        on_scale = moments([to_scale(values, scale).numpy()])
+        return (on_scale.mean, on_scale.std, *scale), plain.lost
 
     def _all(self) -> list[tuple[str, ColumnsOf]]:
         return list(self.modalities.items())
