@@ -8,6 +8,7 @@ from jlrun.tasks.base import SMALLER_IS_BETTER, Task, TaskSpec
 from jlrun.tasks.classification import Binary, Multiclass, classification_metrics
 from jlrun.tasks.depth import Depth
 from jlrun.tasks.multilabel import Multilabel
+from jlrun.tasks.ordinal import Ordinal
 from jlrun.tasks.regression import Regression
 from jlrun.tasks.segmentation import Segmentation
 from jlrun.tasks.surface_normals import SurfaceNormals
@@ -18,6 +19,7 @@ __all__ = [
     "Depth",
     "Multiclass",
     "Multilabel",
+    "Ordinal",
     "Regression",
     "Segmentation",
     "SurfaceNormals",

@@ -58,7 +58,8 @@ class Task(ABC):
     def in_units(self, mean: float, std: float, *scale: float) -> Task:
         """Return the task, learned on targets on a scale, standardised by ``mean`` and ``std``.
 
-        Only regression is standardised; other tasks stay the same.
+        Only regression is standardised. Of a task with classes ``scale`` has the weights of its
+        classes. Other tasks stay the same.
         """
         return self
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from jlrun.tasks.base import Task, check_row_logits
+from jlrun.tasks.loss_options import NumberLoss
 from jlrun.tasks.target_scales import from_scale, to_scale
 
 if TYPE_CHECKING:
@@ -25,13 +25,17 @@ class Regression(Task):
 
     Args:
         metric: primary metric, for selection and Δm; None: r2.
+        loss: what takes the place of the squared error; None: nothing.
     """
 
     primary = "r2"
 
     def __init__(
-        self, metric: Literal["r2", "mae", "rmse", "median_error", "spearman"] | None = None
+        self,
+        metric: Literal["r2", "mae", "rmse", "median_error", "spearman"] | None = None,
+        loss: NumberLoss | None = None,
     ) -> None:
+        self.options = loss or NumberLoss()
         self.prefer(metric)
 
     def in_units(self, mean: float, std: float, *scale: float) -> Regression:
@@ -46,7 +50,7 @@ class Regression(Task):
         check_row_logits(logits)
         mean, std = self.units
         target = (to_scale(target, self.scale) - mean) / std
-        return F.mse_loss(logits[:, 0], target.to(logits.dtype), reduction="none")
+        return self.options(logits[:, 0], target.to(logits.dtype))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         mean, std = self.units

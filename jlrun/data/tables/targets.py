@@ -19,6 +19,7 @@ from jlrun.data.tables.rows import Part
 FORM_OF_TARGET: dict[str, Form] = {
     "multiclass": "code",
     "binary": "code",
+    "ordinal": "code",
     "regression": "number",
     "multilabel": "text",
 }

@@ -22,7 +22,8 @@ class TabM(EnsembleHead):
     Parameter-Efficient Ensembling", ICLR 2025: each layer is s_m ⊙ (W (r_m ⊙ x)) + b_m with scales
     r_m, s_m and biases b_m of member m; those of the first inputs begin at random signs, the others
     at 1. Differs from it in: logits are averaged, not probabilities; the features that it reads are
-    those of the model's body, which members share.
+    those of the model's body, which members share; a linear layer on them, which members share too,
+    is added, so that what is linear (as most of what words tell) need not go through the layers.
 
     Args:
         in_features: width of the features ``(B, in_features)``.
@@ -30,6 +31,7 @@ class TabM(EnsembleHead):
         count: M.
         hidden: units of each layer.
         dropout: share of each layer's units that are dropped in training.
+        linear: whether the linear layer is added.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class TabM(EnsembleHead):
         count: PositiveInt = 16,
         hidden: Sequence[PositiveInt] = (128, 128),
         dropout: Fraction = 0.1,
+        linear: bool = True,
     ) -> None:
         super().__init__()
+        self.linear = nn.Linear(in_features, out_features) if linear else None
         widths = [in_features, *hidden]
         self.count = count
         self.layers = nn.ModuleList(
@@ -55,7 +59,8 @@ class TabM(EnsembleHead):
         x = features[:, None].expand(-1, self.count, -1)
         for layer in self.layers:
             x = self.dropout(layer(x).relu())
-        return self.output(x)
+        found = self.output(x)
+        return found if self.linear is None else found + self.linear(features)[:, None]
 
 
 class ScaledLinear(nn.Module):

@@ -25,7 +25,7 @@ def test_a_member_is_a_network_with_scaled_weights() -> None:
         for layer in net.layers:
             matrix = layer.s[m][:, None] * layer.weight * layer.r[m]
             h = F.linear(h, matrix, layer.bias[m]).relu()
-        wanted = h @ net.output.weight[m] + net.output.bias[m]
+        wanted = h @ net.output.weight[m] + net.output.bias[m] + net.linear(x)
         torch.testing.assert_close(net.members(x)[:, m], wanted)
     torch.testing.assert_close(net(x), net.members(x).mean(dim=1))
 
