@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Lt
@@ -28,6 +28,8 @@ class ClassLoss:
         label_smoothing: share of the target spread evenly over the classes of a yes-or-no task.
     """
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is told
+
     class_weights: Literal["auto"] | dict[str, NonNegativeFloat] | None = None
     focal: NonNegativeFloat = 0.0
     label_smoothing: Fraction = 0.0
@@ -45,6 +47,8 @@ class NumberLoss:
         delta: of ``huber``.
         quantile: of ``quantile``.
     """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is told
 
     kind: Literal["squared", "absolute", "huber", "quantile"] = "squared"
     delta: PositiveFloat = 1.0
