@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from jlrun.config.auto_values import with_auto_values
 from jlrun.config.hydra_internals import (
     CachingConfigRepository,
     ConfigLoaderImpl,
@@ -33,6 +34,7 @@ from jlrun.config.hydra_internals import (
     IConfigRepository,
 )
 from jlrun.config.hydra_node import check_origin, check_search_path
+from jlrun.config.nodes import data_nodes, infers
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.config.parsing import expand_datasets, quoted_names
 from jlrun.errors import Problem, UserError
@@ -208,11 +210,14 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved config as plain dicts and lists, without Hydra's node."""
     nodes = {str(key): cfg._get_node(key) for key in cfg if key != "hydra"}
-    return {
+    found = {
         key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else cfg[key]
         for key, node in nodes.items()
         if not OmegaConf.is_missing(cfg, key)
     }
+    # `jlrun.config.tables` chooses by the rows of tables.
+    has_tables = any(infers(node) for node in data_nodes(found).values())
+    return found if has_tables else with_auto_values(found, None)[0]
 
 
 def composition_problem(error: Exception) -> Problem:

@@ -118,7 +118,8 @@ def _missing(path: str, detail: ErrorDetails) -> str:
 
 
 def _unknown(path: str, detail: ErrorDetails) -> str:
-    return "there is no such key" if detail["type"] == "extra_forbidden" else ""
+    extra = ("extra_forbidden", "unexpected_keyword_argument")
+    return "there is no such key" if detail["type"] in extra else ""
 
 
 def _choice(path: str, detail: ErrorDetails) -> str:

@@ -11,10 +11,14 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jlrun.config.auto_values import with_auto_values
 from jlrun.config.nodes import Config, data_nodes, infers
 from jlrun.errors import Problem, UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from jlrun.data.tables.files.outline import Outline
 
 # Strategies of transfer that learn from a target with a few labels or none.
 _WITHOUT_LABELS = ("adapt", "joint", "generalize")
@@ -50,19 +54,25 @@ def with_tables(config: dict[str, Any]) -> Inference:
     """Return the config completed from its tables' files. No PyTorch is imported."""
     paths = [path for path, node in data_nodes(config).items() if infers(node)]
     if not paths:
-        return Inference(config)
+        return Inference(with_auto_values(config, None)[0])
     config = deepcopy(config)
     lines, problems, unknown = list[str](), list[Problem](), list[str]()
+    rows: dict[str, int] = {}
     nodes = data_nodes(config)
     for path, node in sorted(nodes.items(), key=lambda item: item[0] == "target"):
         if path not in paths or node.get("path") in (None, "???"):
             continue
         try:
-            lines += _fill(path, node, _known(path, config, nodes))
+            found = _fill(path, node, _known(path, config, nodes))
+            lines += found.lines
+            rows[path] = found.num_rows
         except UserError as error:
             problems += error.problems
             unknown.append(path)
-    return Inference(config, tuple(lines), tuple(problems), tuple(unknown))
+    config, chosen = with_auto_values(
+        config, sum(rows.values()) if rows.keys() == nodes.keys() else None
+    )
+    return Inference(config, (*lines, *chosen), tuple(problems), tuple(unknown))
 
 
 def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, Any]:
@@ -82,8 +92,8 @@ def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, 
     }
 
 
-def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
-    """Complete a table's node from its file, and return lines on what was inferred."""
+def _fill(path: str, node: Any, known: Mapping[str, Any]) -> Outline:
+    """Complete a table's node from its file, and return the outline with what was inferred."""
     from jlrun.data.tables.files.kinds import TASK_OF_KIND
     from jlrun.data.tables.files.layout import format_of
     from jlrun.data.tables.files.outline import outline
@@ -114,7 +124,7 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
         task: {**TASK_OF_KIND[target.kind], **said.get(task, {})}
         for task, target in found.targets.items()
     }
-    return found.lines
+    return found
 
 
 def _said(

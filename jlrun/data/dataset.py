@@ -55,8 +55,9 @@ class Dataset:
         adopt: specs of a trained model -> the data set, whose ``fit`` keeps these specs for the
             modalities that both have, so that the model can read its rows.
         units: regression task -> mean and standard deviation of its training targets, in whose
-            units it is learned. A task without an entry is learned in its own units, unless its
-            targets are float64, whose range float32 outputs may not cover: then they are measured.
+            units it is learned, then their scale (`jlrun.tasks.target_scales`), if it has one. A
+            task without an entry is learned in its own units, unless its targets are float64, whose
+            range float32 outputs may not cover: then they are measured.
         report: log lines, warnings and files on the data set; None: none.
         incomplete: why no model can be trained on it alone, such as no labels; None: it can.
     """
@@ -69,7 +70,7 @@ class Dataset:
     groups: Tensor | None = None
     fit: Callable[[Tensor], Dataset] | None = None
     adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
-    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    units: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     report: DatasetReport | None = None
     incomplete: Problem | None = None
 

@@ -40,15 +40,21 @@ class TextSpec:
         vocabulary: ``vocabulary[i]`` is the token with id ``i + 2``.
         length: number of ids of a text; longer texts are cut, shorter ones padded at the end.
         unit: kind of token (`jlrun.data.reading.texts`): a ``word`` between spaces, in lower case;
-            a ``token``: a word or punctuation mark, in lower case; a ``character``, unchanged; a
-            ``subword`` of ``tokenizer``.
+            a ``token``: a word or punctuation mark, in lower case, or a character of a script
+            without blanks; a ``character``, unchanged; a ``subword`` of ``tokenizer``.
         tokenizer: folder or name of the Hugging Face tokenizer of subwords.
+        idf: inverse document frequency of each token of the vocabulary; empty: not known.
+        pairs: ids of two tokens that follow each other in several training texts.
+        pair_idf: inverse document frequency of each pair.
     """
 
     vocabulary: tuple[str, ...]
     length: int
     unit: Unit = "word"
     tokenizer: str | None = None
+    idf: tuple[float, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    pair_idf: tuple[float, ...] = ()
 
     @property
     def num_tokens(self) -> int:
@@ -69,6 +75,8 @@ class TabularSpec:
         mean, std: of each, over the training rows that have it; ``std`` is above 0.
         categories: names of the C categorical columns.
         levels: of each, the names of its levels.
+        edges: of each numeric column, quantiles of its training values, ascending, in the units of
+            the table; empty: not known.
     """
 
     numbers: tuple[str, ...]
@@ -76,6 +84,7 @@ class TabularSpec:
     std: tuple[float, ...]
     categories: tuple[str, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
+    edges: tuple[tuple[float, ...], ...] = ()
 
     @property
     def width(self) -> int:

@@ -132,7 +132,7 @@ class Splits:
     pool: View
     modalities: Mapping[str, Spec]
     classes: Mapping[str, tuple[str, ...]]
-    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    units: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     report: DatasetReport | None = None
 
 

@@ -152,7 +152,7 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
                     "resample one data set to the rate of the other",
                 )
         case TextSpec(), TextSpec():
-            if spec != target:
+            if _ids(spec) != _ids(target):
                 raise UserError.of(
                     modality, "data set and model differ in vocabulary or length of texts"
                 )
@@ -166,3 +166,8 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
                 raise UserError.of(modality, "data set and model differ in the shape of series")
         case _:
             pass
+
+
+def _ids(spec: TextSpec) -> tuple[object, ...]:
+    """Return what the token ids of texts depend on."""
+    return spec.vocabulary, spec.length, spec.unit, spec.tokenizer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
 from jlrun.models.encoders.base import Encoder
+from jlrun.models.heads.members import EnsembleHead
 from jlrun.models.sharing.base import Sharing
 from jlrun.models.trunk import Trunk
 
@@ -22,11 +23,13 @@ class Outputs:
         features: modality -> ``(B, D_m)``; zero where the modality is absent.
         fused: ``(B, D)``, the features that tasks share.
         logits: head -> ``(B, outputs)``.
+        members: head -> logits of each member ``(B, M, outputs)``, of heads that are ensembles.
     """
 
     features: Mapping[str, Tensor]
     fused: Tensor
     logits: Mapping[str, Tensor]
+    members: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class JointModel(nn.Module):
@@ -50,7 +53,7 @@ class JointModel(nn.Module):
         """Return the outputs of the named heads (or all)."""
         names = tuple(self.heads) if heads is None else tuple(heads)
         seen = self.body(batch, names)
-        return Outputs(seen.features, seen.fused, self.decide(seen.by_task))
+        return self.outputs(seen.features, seen.fused, seen.by_task)
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the fused features of a batch, ``(B, D)``."""
@@ -66,9 +69,21 @@ class JointModel(nn.Module):
         assert found is None or isinstance(found, SharedSpace)
         return found
 
-    def decide(self, by_task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return head -> logits of the inputs of each head."""
-        return {name: self.heads[name](x) for name, x in by_task.items()}
+    def outputs(
+        self, features: Mapping[str, Tensor], fused: Tensor, by_task: Mapping[str, Tensor]
+    ) -> Outputs:
+        """Return features with the logits of the inputs of each head."""
+        heads = {name: self.heads[name] for name in by_task}
+        members = {
+            name: head.members(by_task[name])
+            for name, head in heads.items()
+            if isinstance(head, EnsembleHead)
+        }
+        logits = {
+            name: members[name].mean(dim=1) if name in members else head(by_task[name])
+            for name, head in heads.items()
+        }
+        return Outputs(features, fused, logits, members)
 
     def encoders(self) -> Iterator[Encoder]:
         """Return the encoders of all modalities, in all trunks."""

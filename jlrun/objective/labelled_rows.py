@@ -24,14 +24,15 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
 
     Args:
         task: what is learned.
-        logits: of all rows of the batch, ``(B, outputs)``, float32 or float64.
+        logits: of all rows of the batch, ``(B, outputs)``, float32 or float64; ``(B, M, outputs)``
+            of M members of an ensemble (`jlrun.models.heads.EnsembleHead`), whose mean loss counts.
         batch: with the target.
         column: name of the target.
     """
     z, target = logits, batch.targets[column]
     if column in batch.labelled:
         z, target = z[batch.labelled[column]], target[batch.labelled[column]]
-    losses = task.loss(z, target)
+    losses = _losses(task, z, target)
     check_shape(f"tasks.{column}", task, losses, (len(target),))
     if batch.mix_weight is None or column not in batch.mixed_targets:
         return losses
@@ -41,7 +42,15 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
     # placeholder.
     mixed = (weight < 1).view(-1, *[1] * (target.ndim - 1))
     other = torch.where(mixed, batch.mixed_targets[column][rows], target)
-    return weight * losses + (1 - weight) * task.loss(z, other)
+    return weight * losses + (1 - weight) * _losses(task, z, other)
+
+
+def _losses(task: Task, logits: Tensor, target: Tensor) -> Tensor:
+    if task.dense or logits.ndim != 3:
+        return task.loss(logits, target)
+    count = logits.shape[1]
+    losses = task.loss(logits.flatten(0, 1), target.repeat_interleave(count, dim=0))
+    return losses.view(-1, count).mean(dim=1)
 
 
 def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
@@ -53,7 +62,8 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
         UserError: if the head or the task returns something of another shape than it must.
     """
     spec = objective.spec
-    if logits.shape[1:2] != (spec.num_outputs,):
+    outputs = 2 if logits.ndim == 3 and not spec.task.dense else 1  # after rows and members
+    if logits.shape[outputs : outputs + 1] != (spec.num_outputs,):
         raise UserError.of(
             "heads",
             f"the head of '{spec.name}' yields logits of shape {tuple(logits.shape)}, and the task "

@@ -21,7 +21,8 @@ from jlrun.runs.settings import DataSettings
 from jlrun.runs.target_tasks import match_target
 from jlrun.strategies.zero_shot.classes import unseen_classes
 from jlrun.strategies.zero_shot.holdout import hold_out
-from jlrun.tasks import Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks.loss_options import balanced_weights, given_weights
 
 
 @dataclass(frozen=True)
@@ -224,4 +225,17 @@ def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
 
 def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
     task: Task = build(node["tasks"][name], TASK)
+    if isinstance(task, Multiclass | Binary) and task.options.class_weights is not None:
+        return task.in_units(0.0, 1.0, *_class_weights(task.options.class_weights, name, splits))
     return task.in_units(*splits.units[name]) if name in splits.units else task
+
+
+def _class_weights(
+    asked: Mapping[str, float] | str, name: str, splits: Splits
+) -> tuple[float, ...]:
+    """Return the weight of each class of a task, in their order."""
+    classes = splits.classes[name]
+    if not isinstance(asked, str):
+        return given_weights(asked, classes, f"tasks.{name}.loss.class_weights")
+    labels, mask = splits.train.targets[name], splits.train.labelled.get(name)
+    return balanced_weights(labels if mask is None else labels[mask], len(classes))

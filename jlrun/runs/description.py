@@ -68,7 +68,7 @@ def describe_model(assembly: Assembly, directory: Path) -> None:
                 "task": spec.name,
                 "kind": _node_of(assembly, spec),
                 "classes": list(spec.classes),
-                "units": list(spec.task.units),
+                "units": [*spec.task.units, *spec.task.scale],
             }
             for head, spec in fit.heads.items()
         },

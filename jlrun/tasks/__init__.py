@@ -8,6 +8,7 @@ from jlrun.tasks.base import SMALLER_IS_BETTER, Task, TaskSpec
 from jlrun.tasks.classification import Binary, Multiclass, Multilabel, classification_metrics
 from jlrun.tasks.dense import Depth, Segmentation, SurfaceNormals
 from jlrun.tasks.objective import Objective
+from jlrun.tasks.ordinal import Ordinal
 from jlrun.tasks.regression import Regression
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Multiclass",
     "Multilabel",
     "Objective",
+    "Ordinal",
     "Regression",
     "Segmentation",
     "SurfaceNormals",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.tasks.target_scales import LINEAR, Scale
 
 SMALLER_IS_BETTER = frozenset(
     {
@@ -49,7 +50,8 @@ class Task(ABC):
     `SMALLER_IS_BETTER` are better when smaller, all others when larger. A task with an option for
     the metric passes it to `prefer`.
 
-    ``units`` are offset and scale of the units of logits and losses.
+    ``units`` are offset and scale of the units of logits and losses, on ``scale``
+    (`jlrun.tasks.target_scales`) of the target.
 
     The targets of ``dense`` tasks are maps with a value for each pixel; their logits are maps
     ``(B, num_outputs, h, w)`` of any size, which loss and metrics resize to that of the target.
@@ -59,16 +61,18 @@ class Task(ABC):
     compared: tuple[str, ...] = ()
     dense: ClassVar[bool] = False
     units: tuple[float, float] = (0.0, 1.0)
+    scale: Scale = LINEAR
 
     def prefer(self, metric: str | None) -> None:
         """Make ``metric`` the primary and the compared one; None: keep those of the class."""
         if metric is not None:
             self.primary, self.compared = metric, (metric,)
 
-    def in_units(self, mean: float, std: float) -> Task:
-        """Return the task, learned on targets standardised by ``mean`` and ``std``.
+    def in_units(self, mean: float, std: float, *scale: float) -> Task:
+        """Return the task, learned on targets on a scale, standardised by ``mean`` and ``std``.
 
-        Only regression is standardised; other tasks stay the same.
+        Only regression is standardised. Of a task with classes ``scale`` has the weights of its
+        classes. Other tasks stay the same.
         """
         return self
 
@@ -140,8 +144,8 @@ class TaskSpec:
     def shares_head_with(self, other: TaskSpec) -> bool:
         """Whether the outputs of both have the same meaning, so that one head can serve both."""
         ours, theirs = self.task, other.task
-        same_kind = type(ours) is type(theirs) and ours.units == theirs.units
-        return same_kind and self.classes == other.classes
+        same_units = (ours.units, ours.scale) == (theirs.units, theirs.scale)
+        return type(ours) is type(theirs) and same_units and self.classes == other.classes
 
 
 def check_row_logits(logits: Tensor) -> None:

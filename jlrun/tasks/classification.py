@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from copy import copy
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,8 +11,10 @@ from torch.nn import functional as F
 
 from jlrun.ranges import Fraction
 from jlrun.tasks.base import Metric, Task, TaskSpec, check_row_logits
+from jlrun.tasks.loss_options import ClassLoss, focal_factor, weighted
 
 _BITS = 40  # of a log-odds
+AnyClassification = TypeVar("AnyClassification", "Multiclass", "Binary")
 ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]
 
 
@@ -21,22 +24,36 @@ class Multiclass(Task):
     Args:
         label_smoothing: share of the target spread evenly over the classes.
         metric: primary metric, for selection and Δm; None: accuracy.
+        loss: class weights and focal loss; None: none.
     """
 
     primary = "accuracy"
 
-    def __init__(self, label_smoothing: Fraction = 0.0, metric: ClassMetric | None = None) -> None:
-        self.label_smoothing = label_smoothing
+    def __init__(
+        self,
+        label_smoothing: Fraction = 0.0,
+        metric: ClassMetric | None = None,
+        loss: ClassLoss | None = None,
+    ) -> None:
+        self.label_smoothing = max(label_smoothing, loss.label_smoothing if loss else 0.0)
+        self.options = loss or ClassLoss()
         self.prefer(metric)
+
+    def in_units(self, mean: float, std: float, *scale: float) -> Multiclass:
+        return _with_weights(self, scale)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return len(classes)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         check_row_logits(logits)
-        return F.cross_entropy(
+        losses = F.cross_entropy(
             logits, target, reduction="none", label_smoothing=self.label_smoothing
         )
+        if self.options.focal:
+            own = logits.log_softmax(dim=1).gather(1, target[:, None])[:, 0]
+            losses = losses * focal_factor(own, self.options.focal)
+        return weighted(losses, target, self.scale)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1)
@@ -51,7 +68,7 @@ class Multiclass(Task):
         return classification_metrics(len(classes))
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
-        return _outside(targets, len(classes))
+        return outside(targets, len(classes))
 
 
 class Binary(Task):
@@ -61,21 +78,30 @@ class Binary(Task):
 
     Args:
         metric: primary metric, for selection and Δm; None: accuracy.
+        loss: class weights, focal loss and label smoothing; None: none.
     """
 
     primary = "accuracy"
 
-    def __init__(self, metric: ClassMetric | None = None) -> None:
+    def __init__(self, metric: ClassMetric | None = None, loss: ClassLoss | None = None) -> None:
+        self.options = loss or ClassLoss()
         self.prefer(metric)
+
+    def in_units(self, mean: float, std: float, *scale: float) -> Binary:
+        return _with_weights(self, scale)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
         return 1
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         check_row_logits(logits)
-        return F.binary_cross_entropy_with_logits(
-            logits[:, 0], target.to(logits.dtype), reduction="none"
+        z, y, smoothing = logits[:, 0], target.to(logits.dtype), self.options.label_smoothing
+        losses = F.binary_cross_entropy_with_logits(
+            z, y * (1 - smoothing) + smoothing / 2 if smoothing else y, reduction="none"
         )
+        if self.options.focal:
+            losses = losses * focal_factor(F.logsigmoid(z * (2 * y - 1)), self.options.focal)
+        return weighted(losses, target.long(), self.scale)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return self.log_odds(logits).sigmoid()
@@ -90,7 +116,14 @@ class Binary(Task):
         return classification_metrics(2)
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
-        return _outside(targets, 2)
+        return outside(targets, 2)
+
+
+def _with_weights(task: AnyClassification, weights: tuple[float, ...]) -> AnyClassification:
+    """Return a task with the weights of its classes."""
+    found = copy(task)
+    found.scale = weights
+    return found
 
 
 def classification_metrics(num_classes: int) -> dict[str, Metric]:
@@ -137,7 +170,8 @@ def class_log_odds(logits: Tensor) -> Tensor:
     return (mantissa * 2**_BITS).round().ldexp(exponent - _BITS)
 
 
-def _outside(targets: Tensor, num_classes: int) -> str:
+def outside(targets: Tensor, num_classes: int) -> str:
+    """Return which labels are no class; an empty string if all are."""
     wrong = targets[(targets < 0) | (targets >= num_classes)]
     if not len(wrong):
         return ""

@@ -256,7 +256,7 @@ class StepForward:
                 context_fn=lambda: (nullcontext(), unchanged_buffers(body.trunk)),
             )
         cut: Cut = body.cut(encoded.fused, heads)
-        outputs = Outputs(encoded.features, encoded.fused, model.decide(cut.by_task))
+        outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
         return {name: outputs}, CutGraph(encoded.fused, leaves)
 
@@ -267,7 +267,8 @@ class StepForward:
         for objective in self.phase.objectives:
             loss, count = self.num_labelled.new_zeros(()), 0
             if objective.stream in micro_batch:
-                logits = outputs[objective.stream].logits[objective.head]
+                found, head = outputs[objective.stream], objective.head
+                logits = found.members.get(head, found.logits[head])
                 loss, count = objective_loss(objective, logits, micro_batch[objective.stream])
             sums.append(loss)
             counts.append(count)
@@ -374,11 +375,17 @@ def _jointly(
         pieces(outputs.features),
         outputs.fused.split(sizes),
         pieces(outputs.logits),
+        pieces(outputs.members),
         strict=True,
     )
     return {
-        name: Outputs(features, fused, {head: logits[head] for head in heads[name]})
-        for name, features, fused, logits in by_stream
+        name: Outputs(
+            features,
+            fused,
+            {head: logits[head] for head in heads[name]},
+            {head: members[head] for head in heads[name] if head in members},
+        )
+        for name, features, fused, logits, members in by_stream
     }
 
 

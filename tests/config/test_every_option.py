@@ -19,6 +19,7 @@ from jlrun.config.compose import compose
 from jlrun.config.groups import places
 from jlrun.config.options import package_folder, read_groups
 from jlrun.config.signatures import arguments_of, read_signature
+from jlrun.config.tables import with_tables
 from jlrun.config.trust import find
 
 GROUPS = read_groups([package_folder()])
@@ -39,7 +40,7 @@ def config_with(group: str, option: str) -> dict[str, Any]:
     if group in NEEDS_STRATEGY:
         return compose([f"strategy={NEEDS_STRATEGY[group]}", choice]).config
     own_mode = group in {"mode", "experiment", "strategy", "finetune"}
-    return compose([choice] if own_mode else ["mode=multitask", choice]).config
+    return with_tables(compose([choice] if own_mode else ["mode=multitask", choice]).config).config
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=IDS)

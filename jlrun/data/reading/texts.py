@@ -13,13 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.data.reading.document_frequencies import DocumentFrequencies
 from jlrun.data.specs import TextSpec, Unit
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 from jlrun.ranges import PositiveInt
 
-# Words with their apostrophes and numbers with their digits; any other sign stands alone.
-_TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+# Scripts without blanks between words: Thai and Lao, Burmese, Khmer, then Japanese and Chinese.
+_NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_NO_BLANKS += "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Words with their apostrophes and numbers with their digits; any other sign stands alone, as does
+# each character of those scripts.
+_TOKEN = re.compile(rf"[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+(?:['’][^\W{_NO_BLANKS}]+)*|[^\w\s]")
 _TEXTS_AT_ONCE = 1024
 
 # texts -> the tokens of each
@@ -62,20 +67,22 @@ def fit_text_spec(
     max_size: PositiveInt = 20_000,
     min_count: PositiveInt = 2,
 ) -> TextSpec:
-    """Return the spec of texts, with the vocabulary of the training texts.
+    """Return the spec of texts, with vocabulary and document frequencies of the training texts.
 
     The vocabulary has the most frequent tokens, by falling frequency and then by their characters.
     Tokens that occur less than ``min_count`` times map to the unknown token, so that it is trained
-    too.
+    too. Pairs of neighbours are kept alike, by the number of texts that contain them.
 
     Args:
         texts: of the training rows that have one; iterated once.
-        tokenizer: ``token`` (words and punctuation marks in lower case), ``word`` (separated by
-            spaces, in lower case), ``character``, or the folder or name of a Hugging Face
-            tokenizer, whose whole vocabulary is taken.
+        tokenizer: ``token`` (words and punctuation marks in lower case; single characters in
+            scripts without blanks between words), ``word`` (separated by spaces, in lower case),
+            ``character``, or the folder or name of a Hugging Face tokenizer, whose whole vocabulary
+            is taken.
         max_length: largest number of tokens in a text; fewer if all training texts are shorter.
-        max_size: largest number of tokens in the vocabulary.
-        min_count: smallest number of occurrences of a token in the vocabulary.
+        max_size: largest number of tokens in the vocabulary, and of pairs.
+        min_count: smallest number of occurrences of a token in the vocabulary, and of texts with a
+            pair.
 
     Raises:
         UserError: if the Hugging Face tokenizer is not available.
@@ -84,13 +91,16 @@ def fit_text_spec(
     for known in get_args(Unit):
         unit = known if known == tokenizer else unit
     source = tokenizer if unit == "subword" else None
-    counts, longest = _count(texts, _splitter(unit, source), max_length)
+    counts, longest, documents = _count(texts, _splitter(unit, source), max_length)
     if source is None:
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         vocabulary = tuple(token for token, count in ranked[:max_size] if count >= min_count)
     else:
         vocabulary = _subwords(source)
-    return TextSpec(vocabulary, max(1, longest), unit, source)
+    ids = {token: i for i, token in enumerate(vocabulary, start=2)}
+    pairs, pair_idf = documents.pairs(ids, max_size, min_count)
+    idf = documents.idf(vocabulary)
+    return TextSpec(vocabulary, max(1, longest), unit, source, idf, pairs, pair_idf)
 
 
 def text_of(ids: Tensor, spec: TextSpec) -> str:
@@ -99,16 +109,21 @@ def text_of(ids: Tensor, spec: TextSpec) -> str:
     return ("" if spec.unit == "character" else " ").join(tokens)
 
 
-def _count(texts: Iterable[str], split: Split, max_length: int) -> tuple[Counter[str], int]:
-    """Return the count of each token, and the length of the longest text, up to the limit."""
+def _count(
+    texts: Iterable[str], split: Split, max_length: int
+) -> tuple[Counter[str], int, DocumentFrequencies]:
+    """Return counts of tokens, the length of the longest text up to the limit, and counts of texts
+    with each token."""
     counts: Counter[str] = Counter()
+    documents = DocumentFrequencies()
     longest, source = 0, iter(texts)
     while some := list(islice(source, _TEXTS_AT_ONCE)):
         for tokens in split(some):
             read = list(islice(tokens, max_length))
             counts.update(read)
+            documents.add(read)
             longest = max(longest, len(read))
-    return counts, longest
+    return counts, longest, documents
 
 
 def _splitter(unit: Unit, tokenizer: str | None) -> Split:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset
@@ -27,6 +28,7 @@ from jlrun.data.tables.files.store import Store
 from jlrun.data.tables.report import TableReport, find_leaks, unknown_levels
 from jlrun.data.tables.rows import TableRows
 from jlrun.errors import UserError
+from jlrun.tasks.target_scales import ScaleName, scale_of, to_scale
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class InputKinds:
 
 _ROWS_AT_ONCE = 10_000
 _SERIES_ROWS = 2_000
+_QUANTILE_ROWS = 100_000
+_MOST_BINS = 32
+_ROWS_OF_A_BIN = 20
 
 
 def learn_text(
@@ -99,7 +104,7 @@ def learn_text(
 def learn_tabular(
     store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
 ) -> TabularSpec:
-    """Return means, standard deviations and levels of the training rows."""
+    """Return means, standard deviations, quantiles and levels of the training rows."""
     found = [column_moments(store, column, rows) for column in columns.columns]
     return TabularSpec(
         numbers=columns.columns,
@@ -107,7 +112,20 @@ def learn_tabular(
         std=tuple(each.std for each in found),
         categories=columns.categories,
         levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
+        edges=tuple(_quantiles(store, column, rows) for column in columns.columns),
     )
+
+
+def _quantiles(store: Store, column: str, rows: np.ndarray) -> tuple[float, ...]:
+    """Return distinct quantiles of a column, of at most 100,000 rows; none of a constant."""
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), _QUANTILE_ROWS)).round().astype(int)
+    numbers = store.numbers(column)[rows[chosen]]
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return ()
+    bins = min(_MOST_BINS, max(1, len(known) // _ROWS_OF_A_BIN))
+    found = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
+    return tuple(found.tolist()) if len(found) > 1 else ()
 
 
 def column_moments(store: Store, column: str, rows: np.ndarray) -> Moments:
@@ -155,6 +173,7 @@ class Fitting:
         folder: file names are relative to it.
         targets: task -> its column and kind.
         known: modality -> spec of a trained model, kept as it is.
+        target_transform: scale on which numbers are learned.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -162,6 +181,7 @@ class Fitting:
     folder: Path
     targets: Mapping[str, Target]
     known: Mapping[str, Spec] = field(default_factory=dict)
+    target_transform: ScaleName = "none"
 
     def unfitted(self) -> dict[str, Spec]:
         """Return modality -> spec, without what depends on training rows."""
@@ -183,8 +203,9 @@ class Fitting:
         specs = {m: self._learned(m, columns, rows, training) for m, columns in self._all()}
         cells = {m: cells_of(c, specs[m], self.folder) for m, c in self._all()}
         numbers = {task: t.column for task, t in self.targets.items() if t.kind == "regression"}
-        scales = {t: column_moments(rows.store, c, training) for t, c in numbers.items()}
-        lost = [numbers[task] for task, scale in scales.items() if scale.lost]
+        found = {t: self._units(rows, c, training) for t, c in numbers.items()}
+        units = {task: values for task, (values, _) in found.items()}
+        lost = [numbers[task] for task, (_, lost) in found.items() if lost]
         for spec in specs.values():
             if isinstance(spec, TabularSpec):
                 found = {
@@ -205,13 +226,14 @@ class Fitting:
             val=parts.get("val"),
             test=parts.get("test"),
             modalities=specs,
-            units={task: (scale.mean, scale.std) for task, scale in scales.items()},
+            units=units,
             fit=None,
             adopt=None,
             report=replace(
                 report,
                 leaks=find_leaks(self.modalities, self.targets, rows.store, training),
                 coarse=tuple(lost),
+                scaled={numbers[task]: values[2:] for task, values in units.items()},
                 unknown={
                     split: unknown_levels(specs.values(), part.store, part.rows)
                     for split, part in parts.items()
@@ -220,6 +242,19 @@ class Fitting:
                 },
             ),
         )
+
+    def _units(
+        self, rows: TableRows, column: str, training: np.ndarray
+    ) -> tuple[tuple[float, ...], bool]:
+        """Return a target's mean, standard deviation and scale, and whether float64 loses it."""
+        plain = column_moments(rows.store, column, training)
+        values = torch.from_numpy(rows.store.numbers(column)[training])
+        values = values[values.isfinite()]
+        scale = scale_of(values, self.target_transform)
+        if not scale:
+            return (plain.mean, plain.std), plain.lost
+        on_scale = moments([to_scale(values, scale).numpy()])
+        return (on_scale.mean, on_scale.std, *scale), plain.lost
 
     def _all(self) -> list[tuple[str, ColumnsOf]]:
         return list(self.modalities.items())

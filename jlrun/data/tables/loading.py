@@ -26,6 +26,7 @@ from jlrun.data.tables.report import TableReport
 from jlrun.data.tables.rows import Part
 from jlrun.data.written_names import Name
 from jlrun.errors import Problem, UserError
+from jlrun.tasks.target_scales import ScaleName
 
 
 def load_table(
@@ -44,6 +45,7 @@ def load_table(
     image: ImageSettings | None = None,
     audio: AudioSettings | None = None,
     series: SeriesSettings | None = None,
+    target_transform: ScaleName = "auto",
     cache: str | None = None,
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
@@ -64,6 +66,8 @@ def load_table(
         on_error: ``fail`` with a report on bad rows, or ``skip`` them.
         reading: how the files are written.
         text, category, image, audio, series: how inputs of these kinds are read.
+        target_transform: scale on which numbers to predict are learned: their logarithm, their
+            normal scores, none, or, ``auto``, the logarithm of very skewed ones.
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
 
     Returns:
@@ -126,7 +130,13 @@ def load_table(
             sum(whole.store.num_read for whole in wholes.values()),
         ),
     )
-    fitting = Fitting(reader.modalities, reader.kinds, request.folder, reader.outline.targets)
+    fitting = Fitting(
+        reader.modalities,
+        reader.kinds,
+        request.folder,
+        reader.outline.targets,
+        target_transform=target_transform,
+    )
     return fitting.of(replace(dataset, modalities=fitting.unfitted()))
 
 

@@ -30,6 +30,7 @@ from jlrun.files.limits import limit
 FORM_OF_TARGET: dict[str, Form] = {
     "multiclass": "code",
     "binary": "code",
+    "ordinal": "code",
     "regression": "number",
     "multilabel": "text",
 }

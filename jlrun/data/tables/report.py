@@ -17,6 +17,7 @@ from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import Levels
 from jlrun.data.tables.files.store import Store
 from jlrun.files.run_directory import BAD_ROWS, TABLE
+from jlrun.tasks.target_scales import Scale
 
 # Share of rows in the majority class of their level, and of all rows in the most frequent class.
 TELLING, MIXED = 0.98, 0.9
@@ -148,6 +149,7 @@ class TableReport:
         num_read: number of rows of the files, bad ones included.
         leaks: inputs that give a target away.
         coarse: columns whose numbers are too far from 0 for float64 to keep their differences.
+        scaled: target -> the scale that it is learned on.
         unknown: split -> columns in which most rows have a category unknown to the model.
     """
 
@@ -158,6 +160,7 @@ class TableReport:
     num_read: int
     leaks: tuple[Leak, ...] = ()
     coarse: tuple[str, ...] = ()
+    scaled: Mapping[str, Scale] = field(default_factory=dict)
     unknown: Mapping[str, Sequence[UnknownLevels]] = field(default_factory=dict)
 
     @property
@@ -173,7 +176,13 @@ class TableReport:
             if bad.num_rows
         ]
         leaks = [leak.line(where) for leak in self.leaks]
-        return [*skipped, *leaks, *self.warnings()]
+        scaled = [
+            f"'{column}' is learned as its {'logarithm' if len(scale) == 1 else 'normal scores'}, "
+            f"scored and predicted in its own units ({where}.target_transform=none: as it is)"
+            for column, scale in self.scaled.items()
+            if scale
+        ]
+        return [*skipped, *leaks, *scaled, *self.warnings()]
 
     def warnings(self) -> list[str]:
         """Return lines on what makes scores doubtful."""

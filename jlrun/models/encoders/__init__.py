@@ -12,11 +12,13 @@ from jlrun.models.encoders.huggingface import HuggingFace
 from jlrun.models.encoders.lenet import LeNet
 from jlrun.models.encoders.log_mel import LogMel
 from jlrun.models.encoders.mlp import MLP
+from jlrun.models.encoders.piecewise_mlp import PiecewiseMLP
 from jlrun.models.encoders.point import Point
 from jlrun.models.encoders.series_cnn import SeriesCNN
 from jlrun.models.encoders.tabular_mlp import TabularMLP
 from jlrun.models.encoders.text_cnn import TextCNN
 from jlrun.models.encoders.text_transformer import TextTransformer
+from jlrun.models.encoders.tfidf import TfIdf
 from jlrun.models.encoders.timm_model import Timm
 from jlrun.models.encoders.torchvision_model import Torchvision
 from jlrun.models.encoders.vit import ViT
@@ -34,12 +36,14 @@ __all__ = [
     "HuggingFace",
     "LeNet",
     "LogMel",
+    "PiecewiseMLP",
     "Point",
     "SeriesCNN",
     "Stage",
     "TabularMLP",
     "TextCNN",
     "TextTransformer",
+    "TfIdf",
     "Timm",
     "Tokens",
     "Torchvision",

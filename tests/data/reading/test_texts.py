@@ -70,3 +70,17 @@ def test_one_tokenizer_serves_many_batches() -> None:
 def test_the_spec_survives_json() -> None:
     spec = fit_text_spec(TEXTS)
     assert spec_from_json(spec_to_json(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("这件衣服 很好 XL码", ["这", "件", "衣", "服", "很", "好", "xl", "码"]),
+        ("とてもよい", list("とてもよい")),
+        ("ดีมาก", list("ดีมาก")),
+        ("정말 좋아요", ["정말", "좋아요"]),  # written with blanks
+    ],
+)
+def test_scripts_without_blanks_are_split_into_characters(text: str, tokens: list[str]) -> None:
+    spec = fit_text_spec([text], min_count=1)
+    assert text_of(tokenize([text], spec)[0], spec).split(" ") == tokens

@@ -213,7 +213,15 @@ def test_audio(option: str, spec: AudioSpec) -> None:
 
 
 @pytest.mark.parametrize("option", options("text"))
-@pytest.mark.parametrize("spec", [TextSpec(("one", "two"), 1), TextSpec(("a",), 7)], ids=str)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TextSpec(("one", "two"), 1),
+        TextSpec(("a",), 7),
+        TextSpec(("a", "b"), 7, idf=(1.0, 2.0), pairs=((3, 2), (2, 2)), pair_idf=(1.5, 2.0)),
+    ],
+    ids=str,
+)
 def test_text(option: str, spec: TextSpec) -> None:
     check(make("text", option, spec), spec)
 

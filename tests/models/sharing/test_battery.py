@@ -204,7 +204,7 @@ def test_the_cut_graph_gives_the_same_outputs_and_gradients(option: str) -> None
         pytest.skip("has no features that all tasks have in common")
     whole = model(batch)
     cut = model.body.cut(whole.fused, TASKS)
-    logits = model.decide(cut.by_task)
+    logits = model.outputs(whole.features, whole.fused, cut.by_task).logits
     torch.testing.assert_close(logits, dict(whole.logits))
     for task in TASKS:
         expected = torch.autograd.grad(whole.logits[task].sum(), whole.fused, retain_graph=True)

@@ -100,12 +100,18 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-TargetKind = Literal["multiclass", "binary", "regression", "multilabel"]
+TargetKind = Literal["multiclass", "binary", "regression", "multilabel", "ordinal"]
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
 TASK_OF_KIND = {
-    "multiclass": {"_target_": "jlrun.tasks.Multiclass", "label_smoothing": 0.0, "metric": None},
-    "binary": {"_target_": "jlrun.tasks.Binary", "metric": None},
-    "regression": {"_target_": "jlrun.tasks.Regression", "metric": None},
+    "multiclass": {
+        "_target_": "jlrun.tasks.Multiclass",
+        "label_smoothing": 0.0,
+        "metric": None,
+        "loss": None,
+    },
+    "binary": {"_target_": "jlrun.tasks.Binary", "metric": None, "loss": None},
+    "regression": {"_target_": "jlrun.tasks.Regression", "metric": None, "loss": None},
+    "ordinal": {"_target_": "jlrun.tasks.Ordinal", "metric": None},
     "multilabel": {"_target_": "jlrun.tasks.Multilabel", "metric": None},
 }
 
@@ -170,7 +176,7 @@ def unfit_target(kind: TargetKind, column: ColumnStatistics) -> str:
         return f"regression needs numbers, found '{column.examples[0]}'; use multiclass"
     if kind == "binary" and count != 2:
         return f"binary needs two values, and the column has {count}; use multiclass"
-    if kind == "multiclass" and column.many:
+    if kind in ("multiclass", "ordinal") and column.many:
         return f"over {count:,} different values are too many for classes; use regression"
     return ""
 

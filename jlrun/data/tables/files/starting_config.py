@@ -21,8 +21,7 @@ _END = """\
   test_fraction: 0.2           # of all rows
   on_error: fail               # or skip: train without the rows that can't be used
 
-epochs: {epochs}
-batch_size: {batch_size}
+# epochs: 30                   # chosen by the rows, as batch_size and patience
 # baselines: false             # without the models that the joint one must beat
 """
 
@@ -52,8 +51,7 @@ def _lines(path: Path, found: Outline) -> Iterator[str]:
     if found.reading.thousands is not None:
         yield f"  reading: {{thousands: {json.dumps(found.reading.thousands)}}}"
     yield from _sizes(found)
-    small = found.num_rows < 2_000
-    yield _END.format(epochs=30 if small else 15, batch_size=32 if small else 64).rstrip()
+    yield _END.rstrip()
 
 
 def _columns(found: Outline) -> Iterator[str]:

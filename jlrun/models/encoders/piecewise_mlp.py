@@ -1,0 +1,122 @@
+"""MLP on a table's cells, with piecewise linear embeddings of the numbers."""
+
+# B rows, N numbers, C categories, T bins of a number at most, W width of a number's embedding
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from jlrun.data.specs import TabularSpec
+from jlrun.models.encoders.base import Encoder, Stage
+from jlrun.models.encoders.tabular_mlp import CategoryEmbedding, read_numbers
+from jlrun.ranges import Fraction, NonNegativeInt, PositiveInt
+
+
+class NumberEmbedding(nn.Module):
+    """Vector for each number: a line, and a slope of its own in each bin.
+
+    Piecewise linear encoding of Gorishniy et al., "On Embeddings for Numerical Features in Tabular
+    Deep Learning", NeurIPS 2022, eq. (1), with bins between quantiles of the training rows, through
+    a linear layer of each number that begins at 0, beside a line. Differs from it in: beyond the
+    outermost quantiles the slopes of bins end, and the line alone goes on.
+
+    Args:
+        spec: of the cells; without edges the embedding is the line.
+        width: W.
+    """
+
+    left: Tensor
+    size: Tensor
+    real: Tensor
+
+    def __init__(self, spec: TabularSpec, width: int) -> None:
+        super().__init__()
+        count = len(spec.numbers)
+        edges = [
+            [(edge - mean) / std for edge in column]
+            for column, mean, std in zip(
+                spec.edges or ((),) * count, spec.mean, spec.std, strict=True
+            )
+        ]
+        bins = max((len(column) - 1 for column in edges), default=0)
+        left, size, real = torch.zeros(3, count, max(bins, 0))
+        size += 1
+        for i, column in enumerate(edges):
+            for t, (start, end) in enumerate(pairwise(column)):
+                left[i, t], size[i, t], real[i, t] = start, end - start, 1.0
+        # Not in checkpoints: they follow from the spec.
+        self.register_buffer("left", left, persistent=False)
+        self.register_buffer("size", size, persistent=False)
+        self.register_buffer("real", real, persistent=False)
+        self.slope = nn.Parameter(torch.randn(count, width))
+        self.offset = nn.Parameter(torch.randn(count, width))
+        self.bins = nn.Parameter(torch.zeros(count, bins, width)) if bins > 0 else None
+
+    def forward(self, numbers: Tensor, missing: Tensor) -> Tensor:
+        """Return ``(B, N, W)`` of standardised numbers ``(B, N)``; 0 where one is missing."""
+        found = numbers[:, :, None] * self.slope + self.offset
+        if self.bins is not None:
+            shares = ((numbers[:, :, None] - self.left) / self.size).clamp(0, 1) * self.real
+            found = found + torch.einsum("bnt,ntw->bnw", shares, self.bins)
+        return found.masked_fill(missing[:, :, None], 0.0)
+
+
+class PiecewiseMLP(Encoder):
+    """Linear layers with ReLU on embedded numbers, flags of missing ones and embedded categories.
+
+    Numbers are embedded by `NumberEmbedding`; a missing number is a vector of zeros, with a flag,
+    and a missing or unknown category has its own embedding.
+
+    Args:
+        spec: cells ``(N + C,)``.
+        numbers: width of a number's embedding; 0: the standardised number itself.
+        hidden: units of each layer; the last is the width of the features ``(B, hidden[-1])``.
+            Without any layer the features are the inputs of the first one.
+        embedding: width of a category's embedding.
+        dropout: share of each layer's units that are dropped in training.
+    """
+
+    def __init__(
+        self,
+        spec: TabularSpec,
+        numbers: NonNegativeInt = 12,
+        hidden: Sequence[PositiveInt] = (256, 256),
+        embedding: PositiveInt = 16,
+        dropout: Fraction = 0.1,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        count = len(spec.numbers)
+        self.numbers = NumberEmbedding(spec, numbers) if count and numbers else None
+        self.categories = CategoryEmbedding(spec, embedding)
+        width = count * (1 + (numbers or 1)) + embedding * len(spec.categories)
+        widths = [width, *hidden]
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout))
+            for before, after in pairwise(widths)
+        )
+        self.out_features = widths[-1]
+        self._widths = widths[1:]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self._read(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def stages(self) -> Sequence[Stage]:
+        """Return the layers, of which the first also reads the cells."""
+        if not self.layers:
+            return super().stages()
+        first, *others = self.layers
+        parts = (lambda x: first(self._read(x)), *others)
+        return tuple(Stage(part, width) for part, width in zip(parts, self._widths, strict=True))
+
+    def _read(self, x: Tensor) -> Tensor:
+        numbers, missing = read_numbers(x, self.spec)
+        embedded = numbers if self.numbers is None else self.numbers(numbers, missing).flatten(1)
+        return torch.cat([embedded, missing.to(x.dtype), self.categories(x).flatten(1)], dim=1)

@@ -1,0 +1,70 @@
+"""Values that follow from the rows of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jlrun.config import checked
+from jlrun.config.auto_values import values_of_rows, with_auto_values
+from jlrun.config.compose import compose
+
+
+def write_table(folder: Path, num_rows: int) -> str:
+    path = folder / "t.csv"
+    lines = (f"{i / 7:.3f},{'ab'[i % 2]}" for i in range(num_rows))
+    path.write_text("\n".join(["number,label", *lines]) + "\n")
+    return f"dataset.path={path}"
+
+
+def of_table(folder: Path, num_rows: int, *overrides: str) -> tuple[dict[str, object], str]:
+    """Return the values of a table's config, and the last line on what was inferred."""
+    path = write_table(folder, num_rows)
+    choice = ["mode=multitask", "dataset=table", path, "dataset.targets=[label]", *overrides]
+    found = checked(choice)
+    keys = ("epochs", "batch_size", "patience")
+    return {key: found.config[key] for key in keys}, found.inferred[-1]
+
+
+def test_small_tables_are_passed_over_more_often(tmp_path: Path) -> None:
+    values, line = of_table(tmp_path, 200)
+    assert values == {"epochs": 100, "batch_size": 64, "patience": 25}
+    told = "epochs=100, batch_size=64, patience=25: by the 200 rows (any value overrides it)"
+    assert line == told
+
+
+def test_values_that_are_given_stay(tmp_path: Path) -> None:
+    values, line = of_table(tmp_path, 2_000, "batch_size=16", "patience=null")
+    assert values == {"epochs": 10, "batch_size": 16, "patience": None}
+    assert line.startswith("epochs=10: by")
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "epochs", "batch_size"),
+    [(1, 100, 64), (5_000, 12, 64), (5_001, 25, 128), (100_000, 10, 256), (10**7, 10, 512)],
+)
+def test_batches_grow_with_the_rows(num_rows: int, epochs: int, batch_size: int) -> None:
+    found = values_of_rows(num_rows)
+    assert (found["epochs"], found["batch_size"]) == (epochs, batch_size)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "epochs"),
+    [(["mode=multitask"], 20), (["mode=multimodal"], 15), (["mode=transfer"], 25)],
+)
+def test_other_data_sets_have_the_usual_values_of_the_mode(
+    overrides: list[str], epochs: int
+) -> None:
+    config = compose(overrides).config
+    batch_size = 32 if "mode=transfer" in overrides else 64
+    assert (config["epochs"], config["batch_size"], config["patience"]) == (
+        epochs,
+        batch_size,
+        None,
+    )
+
+
+def test_without_auto_nothing_changes() -> None:
+    config = {"mode": "multitask", "epochs": 3, "batch_size": 5, "patience": 1}
+    assert with_auto_values(config, 700) == (config, [])
