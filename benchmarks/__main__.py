@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         measure: Callable[..., Iterator[Comparison]] = module.measure
         found: list[Comparison] = []
         for each in measure(options.rounds or NAMES[name], options.threads, options.cases, **known):
-            print(f"{name}: {each.case}: {each.ratio()} of the {each.reference}", flush=True)
+            print(f"{name}: {each.case}: {each.ratio()} of {each.reference}", flush=True)
             found.append(each)
         told = str(module.__doc__).strip()
         if name == "startup" and not options.cases:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="default: as many as the benchmark needs")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch; default: %(default)s")
     parser.add_argument("--cases", nargs="+", default=(), help="default: all of the benchmark")
-    parser.add_argument("--against", type=Path, help="startup: another checkout of jlrun")
+    parser.add_argument("--against", help="startup: interpreter of another installation")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder; default: %(default)s")
     return parser
 

@@ -20,7 +20,7 @@ from jlrun.config import checked
 from jlrun.engine import session
 from jlrun.runs.execution import execute
 
-REFERENCE = "plain loop with validation"
+REFERENCE = "a plain loop with validation"
 SHORT = 4  # epochs
 STEPS = {"MLP, one task": 1500, "MLP, two tasks": 1500, "CNN": 500}
 

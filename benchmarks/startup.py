@@ -1,8 +1,8 @@
 """What a command takes before there is anything to train, and a whole run of the first example.
 
 Commands that import no PyTorch are compared with ``import hydra``, which composing a config cannot
-do without; the run with ``import torch``. With ``--against CHECKOUT`` each is compared with the
-same command there, for two states of jlrun.
+do without; the run with ``import torch``. With ``--against PYTHON``, the interpreter of another
+installation, each is compared with the same command there, for two states of jlrun.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from benchmarks.alternation import Comparison, Sample
 
@@ -29,11 +28,10 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "a misspelt key and wrong values": ("epcohs=3", "seed=-1", "batch_size=x"),
 }
 RUNS: Mapping[str, tuple[str, ...]] = {"jlrun mode=transfer": ("mode=transfer",)}
-HERE = Path(__file__).parents[1]
 
 
 def measure(
-    rounds: int, threads: int, names: Sequence[str] = (), against: Path | None = None
+    rounds: int, threads: int, names: Sequence[str] = (), against: str | None = None
 ) -> Iterator[Comparison]:
     """Yield the comparison of each command, or of those with ``names``."""
     for name, arguments in {**COMMANDS, **RUNS}.items():
@@ -41,11 +39,12 @@ def measure(
             continue
         reference = TORCH if name in RUNS else HYDRA
         theirs = ["-c", reference] if against is None else ["-m", "jlrun", *arguments]
-        told = reference if against is None else "the other checkout"
+        told = reference if against is None else "other installation"
         comparison = Comparison(name, told, "command")
         for number in range(rounds + 1):
-            ours = _timed(["-m", "jlrun", *arguments], HERE, threads)
-            other = _timed(theirs, against or HERE, threads)
+            may_fail = name not in RUNS
+            ours = _timed(sys.executable, ["-m", "jlrun", *arguments], threads, may_fail)
+            other = _timed(against or sys.executable, theirs, threads, may_fail)
             if number:  # the first round warms the disk cache
                 comparison.add(ours, other)
         yield comparison
@@ -59,7 +58,7 @@ def breakdown(threads: int, arguments: Sequence[str] = RUNS["jlrun mode=transfer
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "jlrun", *arguments],
-            cwd=folder, env=_environment(HERE, threads), capture_output=True, check=True, text=True,
+            cwd=folder, env=_environment(threads), capture_output=True, check=True, text=True,
         )  # fmt: skip
     seconds: dict[str, float] = defaultdict(float)
     for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)", done.stderr, re.M):
@@ -71,12 +70,12 @@ def breakdown(threads: int, arguments: Sequence[str] = RUNS["jlrun mode=transfer
     return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for name, value in largest)])
 
 
-def _timed(arguments: Sequence[str], checkout: Path, threads: int) -> Sample:
+def _timed(python: str, arguments: Sequence[str], threads: int, may_fail: bool) -> Sample:
     with tempfile.TemporaryDirectory() as folder:
         before, cpu = Sample.now(), _cpu_of_children()
         subprocess.run(
-            [sys.executable, *arguments],
-            cwd=folder, env=_environment(checkout, threads), capture_output=True, check=False,
+            [python, *arguments],
+            cwd=folder, env=_environment(threads), capture_output=True, check=not may_fail,
         )  # fmt: skip
         return Sample((Sample.now() - before).wall, _cpu_of_children() - cpu)
 
@@ -86,5 +85,5 @@ def _cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _environment(checkout: Path, threads: int) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
+def _environment(threads: int) -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": str(threads)}

@@ -20,7 +20,7 @@ from jlrun.training.loop import PhaseRun, TrainContext, train
 from jlrun.training.recorder import Recorder
 from jlrun.training.state import PhaseState
 
-REFERENCE = "plain loop"
+REFERENCE = "a plain loop"
 WARM_UP = 2  # rounds
 
 

@@ -62,8 +62,10 @@ class Engine:
                 encoder.compile()
             # Weightings of task gradients go back through one graph several times.
             from torch._functorch import config
+            from torch._inductor import config as inductor
 
             config.donated_buffer = False
+            inductor.deterministic = torch.are_deterministic_algorithms_enabled()
         return model
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -135,21 +137,22 @@ def find_device(name: str) -> torch.device:
 def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     """Set the process-wide switches of PyTorch for a run, and put them back as they were."""
     before_threads = torch.get_num_threads()
-    before_deterministic = torch.are_deterministic_algorithms_enabled()
-    before_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    before_deterministic = torch.get_deterministic_debug_mode()
     before_benchmark = torch.backends.cudnn.benchmark
     # cuBLAS reads this when it starts; without it deterministic matrix products are refused.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if threads is not None:
         torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # Unlike `use_deterministic_algorithms` this does not import the compiler, to tell it so:
+    # `Engine.prepare` does where models are compiled.
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic
     try:
         with preserved_randomness():
             yield
     finally:
         torch.set_num_threads(before_threads)
-        torch.use_deterministic_algorithms(before_deterministic, warn_only=before_warn_only)
+        torch.set_deterministic_debug_mode(before_deterministic)
         torch.backends.cudnn.benchmark = before_benchmark
 
 
