@@ -82,6 +82,8 @@ def differs(shown: Any, default: Any, annotation: Any) -> bool:
         return False
     if isinstance(shown, Mapping) and "_target_" in shown:
         return find(shown["_target_"]) is not default
+    if shown is default is None:
+        return False
     settings = next(filter(is_dataclass, get_args(annotation)), None)
     if default is None and settings is not None:
         default = asdict(settings())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from jlrun.tasks.metrics.kept import regression_scores
 
 from jlrun.evaluation.bootstrap import critical, kind_of
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.strategies.gain import relative_gain
 from jlrun.strategies.gain_statistics import task_gain, with_statistics
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks.metrics.accumulators import regression_scores
 from tests.evaluation.test_weighted_scores import scores_of
 
 TASKS: dict[str, tuple[Task, tuple[str, ...]]] = {

@@ -21,8 +21,9 @@ from jlrun.models.trunk import Trunk
 from jlrun.runs.building import make_model
 from jlrun.runs.settings import ModelSettings, RunSettings
 from jlrun.tasks import Binary, Multiclass, TaskSpec
-from tests.models.fusions.test_battery import SEVERAL, attending, node
+from tests.models.fusions.test_battery import SEVERAL, attending
 from tests.models.sharing.small import NODES, squared
+from tests.options import option_node
 
 SPECS = {"image": ImageSpec(1, 4, 4, (0.5,), (0.5,)), "text": TextSpec(("a", "b", "c"), length=3)}
 TASKS = {
@@ -70,7 +71,7 @@ def settings_with(fusion: Mapping[str, Any], sharing: Mapping[str, Any]) -> Mode
 
 def model_with(option: str, sharing: str = "hard") -> JointModel:
     torch.manual_seed(0)
-    settings = settings_with(node(option), NODES[sharing])
+    settings = settings_with(option_node("fusion", option), NODES[sharing])
     model = make_model(settings, SPECS, list(SPECS), TASKS)
     model.body.begin_step(0.5)
     return model
