@@ -41,7 +41,7 @@ from jlrun.objective.weightings import (
     Weighting,
 )
 from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE
-from jlrun.reporting.recorders.curves import read_curves
+from jlrun.reporting.recorders.metrics_csv import read_curves
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 WEIGHTINGS = (

@@ -38,8 +38,8 @@ def with_auto_values(
         return {**config, **{key: usual[key] for key in asked}}, []
     found = values_of_rows(num_rows, config.get("batch_size"))
     chosen = {key: found[key] for key in asked}
-    told = ", ".join(f"{key}={value}" for key, value in chosen.items())
-    lines = [f"{told}: by the {num_rows:,} rows (any value overrides it)"] if chosen else []
+    values = ", ".join(f"{key}={value}" for key, value in chosen.items())
+    lines = [f"{values}: by the {num_rows:,} rows (any value overrides it)"] if chosen else []
     return {**config, **chosen}, lines
 
 

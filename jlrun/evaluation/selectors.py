@@ -18,7 +18,7 @@ from jlrun.errors import UserError
 from jlrun.evaluation.probes import representation_scores
 from jlrun.evaluation.retrieval.embedded import embed
 from jlrun.evaluation.retrieval.ranks import RECALL, recall_between
-from jlrun.evaluation.retrieval.report import Retrieval
+from jlrun.evaluation.retrieval.spaces import Retrieval
 from jlrun.evaluation.validators import (
     BNM,
     SND,

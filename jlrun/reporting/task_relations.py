@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.gramian import cosines_of
-from jlrun.reporting.recorders.curves import Curve, read_curves
 from jlrun.reporting.recorders.formats import MISSING
+from jlrun.reporting.recorders.metrics_csv import Curve, read_curves
 from jlrun.training.diagnosis.measure import GradientMeasurement
 from jlrun.training.diagnosis.tags import DESCENT, NORM, affinity_tag, cosine_tag
 from jlrun.training.recorder import MAIN_FIT

@@ -28,7 +28,7 @@ class ClassLoss:
         label_smoothing: share of the target spread evenly over the classes of a yes-or-no task.
     """
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is told
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is refused
 
     class_weights: Literal["auto"] | dict[str, NonNegativeFloat] | None = None
     focal: NonNegativeFloat = 0.0
@@ -48,7 +48,7 @@ class NumberLoss:
         quantile: of ``quantile``.
     """
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is told
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is refused
 
     kind: Literal["squared", "absolute", "huber", "quantile"] = "squared"
     delta: PositiveFloat = 1.0

@@ -26,7 +26,7 @@ from jlrun.data.tables.files.inputs import (
 from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.files.store import Store
 from jlrun.data.tables.report import TableReport, find_leaks, unknown_levels
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import UserError
 from jlrun.tasks.target_scales import ScaleName, scale_of, to_scale
 

@@ -23,7 +23,7 @@ from jlrun.data.tables.files.request import Request, check_distinct_files
 from jlrun.data.tables.fitting import Fitting, InputKinds
 from jlrun.data.tables.reader import WHERE, Reader
 from jlrun.data.tables.report import TableReport
-from jlrun.data.tables.rows import Part
+from jlrun.data.tables.table_rows import Part
 from jlrun.data.written_names import Name
 from jlrun.errors import Problem, UserError
 from jlrun.tasks.target_scales import ScaleName

@@ -18,7 +18,7 @@ from jlrun.data.tables.files.layout import Reading, place_word
 from jlrun.data.tables.files.request import folder_of
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.report import UnknownLevels, unknown_levels
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json
 from jlrun.files.atomic import reading as of_a_run

@@ -23,7 +23,7 @@ from jlrun.data.tables.files.outline import Outline
 from jlrun.data.tables.files.request import Request, folder_of
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.fitting import InputKinds
-from jlrun.data.tables.rows import Part, TableRows, divided, groups_of
+from jlrun.data.tables.table_rows import Part, TableRows, divided, groups_of
 from jlrun.errors import UserError
 from jlrun.files.limits import limit
 

@@ -2,6 +2,6 @@
 
 from jlrun.evaluation.retrieval.embedded import Embedded, embed
 from jlrun.evaluation.retrieval.ranks import recall_between
-from jlrun.evaluation.retrieval.report import Findings, Retrieval, measure_spaces
+from jlrun.evaluation.retrieval.spaces import Findings, Retrieval, measure_spaces
 
 __all__ = ["Embedded", "Findings", "Retrieval", "embed", "measure_spaces", "recall_between"]

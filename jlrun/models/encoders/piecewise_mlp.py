@@ -21,7 +21,7 @@ class NumberEmbedding(nn.Module):
 
     Piecewise linear encoding of Gorishniy et al., "On Embeddings for Numerical Features in Tabular
     Deep Learning", NeurIPS 2022, eq. (1), with bins between quantiles of the training rows, through
-    a linear layer of each number that begins at 0, beside a line. Differs from it in: beyond the
+    a linear layer of each number that begins at 0, next to a line. Differs from it in: beyond the
     outermost quantiles the slopes of bins end, and the line alone goes on.
 
     Args:

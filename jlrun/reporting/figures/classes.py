@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.canvas import plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, shorten
 
 if TYPE_CHECKING:

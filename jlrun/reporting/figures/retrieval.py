@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.canvas import plain_figure
 from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jlrun.reporting.figures.plain import legend_label, plain_figure
+from jlrun.reporting.figures.canvas import legend_label, plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
-from jlrun.reporting.recorders.curves import Curve, read_curves
+from jlrun.reporting.recorders.metrics_csv import Curve, read_curves
 from jlrun.training.diagnosis.tags import WEIGHT
 from jlrun.training.recorder import MAIN_FIT
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from jlrun.reporting.figures.plain import plain_figure
+from jlrun.reporting.figures.canvas import plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.tasks import SMALLER_IS_BETTER
 

@@ -18,7 +18,7 @@ from jlrun.data.file_checks import at_base
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.splits import Splits
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import UserError
 from jlrun.files.atomic import replace
 from jlrun.files.run_directory import RunDirectory

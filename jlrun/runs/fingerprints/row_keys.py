@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import FileRows, Rows, TensorRows
 from jlrun.data.tables.cells import FileCells
-from jlrun.data.tables.rows import TableRows
+from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import UserError
 
 _ROWS_AT_ONCE = 1024

@@ -2,7 +2,7 @@
 
 from jlrun.runs.soups.greedy_soup import RunSoup, soup_of_runs
 from jlrun.runs.soups.members import Member, check_compatible, each_run, read_members
-from jlrun.runs.soups.writing import check_output, write_soup
+from jlrun.runs.soups.soup_run import check_output, write_soup
 
 __all__ = [
     "Member",

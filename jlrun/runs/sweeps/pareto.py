@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jlrun.reporting.figures.plain import legend_label, plain_figure
+from jlrun.reporting.figures.canvas import legend_label, plain_figure
 from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import torch
 from matplotlib.text import Text
 from PIL import Image
 
+from jlrun.reporting.figures.canvas import legend_label, plain_figure
 from jlrun.reporting.figures.classes import confusion
-from jlrun.reporting.figures.plain import legend_label, plain_figure
 from jlrun.reporting.figures.samples import Sample, samples
 
 FORMULAS = [
