@@ -79,7 +79,8 @@ def with_statistics(
 ) -> dict[str, Any]:
     """Return a `relative_gain` with what the rows tell of these tasks.
 
-    Adds ``interval``, task -> the 95 % interval of the gain in percent; ``kind``, task ->
+    Adds ``interval``, task -> the 95 % interval of the gain in percent, wide enough that those of
+    all tasks hold together, so that it contains 0 just where the kind is noise; ``kind``, task ->
     `kind_of`; ``limit``, task -> the standard errors that it goes by; ``spread``, task -> metric ->
     the baseline's spread, where differences are in units of it.
     """
@@ -98,7 +99,7 @@ def with_statistics(
         name: kind_of(percent, errors.get(name), limits.get(name, 2.0))
         for name, percent in per_task.items()
     }
-    widths = {name: critical(found[name].rows) * error for name, error in known.items()}
+    widths = {name: limits[name] * error for name, error in known.items()}
     return {
         **gain,
         "delta_m_percent": sum(per_task.values()) / len(per_task) if per_task else None,

@@ -81,3 +81,29 @@ def test_near_zero_r2_differs_in_units_of_the_spread() -> None:
     gain = with_statistics(relative_gain(ours, theirs, [spec], {"t": 20}), {"t": found}, [spec])
     assert gain["per_task"]["t"] == found.per_metric["r2"]
     assert (gain["kind"]["t"] == "lost") == ("t" in gain["negative_transfer"])
+
+
+def test_an_interval_contains_zero_just_where_a_gain_of_several_tasks_is_noise() -> None:
+    tasks = [TaskSpec(f"t{i}", *TASKS["binary"]) for i in range(3)]
+    seen = set[bool]()
+    for strength in (1.0, 1.6, 2.2, 2.8, 5.0):
+        pairs = [pair_of("binary", seed, (strength, 1.0)) for seed in range(3)]
+        ours, theirs = (
+            {
+                spec.name: scores_of(spec.task, pair[i])
+                for spec, pair in zip(tasks, pairs, strict=True)
+            }
+            for i in (0, 1)
+        )
+        found = {
+            spec.name: task_gain(spec, ours, theirs, pair, seed=0)
+            for spec, pair in zip(tasks, pairs, strict=True)
+        }
+        known = {name: each for name, each in found.items() if each is not None}
+        gain = with_statistics(
+            relative_gain(ours, theirs, tasks, dict.fromkeys(known, 60)), known, tasks
+        )
+        for name, (low, high) in gain["interval"].items():
+            assert (low <= 0 <= high) == (gain["kind"][name] == "noise")
+            seen.add(low <= 0 <= high)
+    assert seen == {True, False}
