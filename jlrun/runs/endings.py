@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.errors import Interrupted, RunError, UserError, shortened
 from jlrun.files.places import FULL, Reserve, described, is_of_disk
 from jlrun.reporting.result import Result, Status
 from jlrun.runs.faults import note_log
@@ -24,7 +24,7 @@ def recorded_end(job: Job, recorder: Recorder) -> Iterator[None]:
 
     Raises:
         Interrupted: for an interruption, with the command that goes on.
-        RunError: if a disk is full or broken.
+        RunError: if a disk is full or broken, or PyTorch's compiler fails.
         Exception: whatever else happened, as it was.
     """
     reserve = Reserve(job.directory)
@@ -48,6 +48,8 @@ def recorded_end(job: Job, recorder: Recorder) -> Iterator[None]:
         raise RunError(message) from error
     except Exception as error:
         _end(job, recorder, "failed", traceback.format_exc())
+        if _is_of_compiler(error):
+            raise RunError(_compiler_message(error, job.directory)) from error
         note_log(error, job.files.log)
         raise
     finally:
@@ -79,6 +81,26 @@ def _disk_message(error: OSError, directory: Path) -> str:
     fix = "free some space" if error.errno in FULL else "repair it"
     go_on = f"go on from the last checkpoint: {_resume(directory)}"
     return f"{described(error, directory)}; {fix}, then {go_on}"
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    """Return whether PyTorch's compiler raised an error; does not import it."""
+    modules = [kind.__module__ for kind in type(error).__mro__]
+    return any(name.startswith(("torch._dynamo", "torch._inductor")) for name in modules)
+
+
+def _compiler_message(error: Exception, directory: Path) -> str:
+    """Return one line; a compiler killed at work may leave files that fail each later run."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    lines = str(error).strip().splitlines()
+    what = shortened(lines[0][:300]) if lines else type(error).__name__
+    folder = shlex.quote(str(cache_dir()))
+    return (
+        f"PyTorch could not compile the model ({what}); run without it (engine.compile=false), or "
+        f"delete its cache, which a killed process may have left broken (rm -r {folder}), then go "
+        f"on: {_resume(directory)}"
+    )
 
 
 def _resume(directory: Path) -> str:
