@@ -96,10 +96,10 @@ class _Statistics:
         found = {}
         for spec in self.tasks:
             rows = self._of(name, spec.name)
-            values = {} if rows is None else self.resample(spec.task, rows, self.seed)
-            ends = (
-                {m: interval(v, len(rows)) for m, v in values.items()} if rows is not None else {}
-            )
+            if rows is None:
+                continue
+            values = self.resample(spec.task, rows, self.seed)
+            ends = {metric: interval(v, len(rows)) for metric, v in values.items()}
             if ends:
                 found[spec.name] = {metric: list(pair) for metric, pair in ends.items() if pair}
         return found

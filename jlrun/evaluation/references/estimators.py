@@ -104,18 +104,14 @@ def _boosted(
 
     number = isinstance(spec.task, Regression)
     kind = HistGradientBoostingRegressor if number else HistGradientBoostingClassifier
-    iterations = max(10, min(_ITERATIONS, _MOST_TREES // num_targets(spec)))
+    options: dict[str, Any] = {
+        "max_iter": max(10, min(_ITERATIONS, _MOST_TREES // num_targets(spec))),
+        "categorical_features": list(categories) or None,
+        "early_stopping": False,
+        "random_state": 0,
+    }
     for rate in _LEARNING_RATES:
-        yield (
-            {"learning_rate": rate},
-            lambda rate=rate: kind(
-                learning_rate=rate,
-                max_iter=iterations,
-                categorical_features=list(categories) or None,
-                early_stopping=False,
-                random_state=0,
-            ),
-        )
+        yield {"learning_rate": rate}, lambda rate=rate: kind(learning_rate=rate, **options)
 
 
 def _linear(spec: TaskSpec) -> Iterator[tuple[dict[str, float], Callable[[], Any]]]:

@@ -84,16 +84,16 @@ def _tfidf(
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    options: dict[str, Any] = {
+        "tokenizer": tokens_of,
+        "token_pattern": None,
+        "lowercase": False,
+        "ngram_range": (1, 2),
+        "max_features": max_features,
+        "sublinear_tf": True,
+    }
     for min_df in (2, 1):
-        vectorizer = TfidfVectorizer(
-            tokenizer=tokens_of,
-            token_pattern=None,
-            lowercase=False,
-            ngram_range=(1, 2),
-            min_df=min_df,
-            max_features=max_features,
-            sublinear_tf=True,
-        )
+        vectorizer = TfidfVectorizer(min_df=min_df, **options)
         try:
             vectorizer.fit(texts())
         except ValueError:  # no token is left

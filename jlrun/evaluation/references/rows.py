@@ -67,11 +67,9 @@ class SplitRows:
 
 def most_rows(inputs: TableInputs) -> int:
     """Return how many rows are within the bounds, at least 1,000."""
-    bounds = (
-        _MOST_CELLS // max(inputs.num_cells, 1),
-        int(_MOST_TEXT / max(inputs.bytes_of_text(), 1.0)),
-    )
-    return max(1_000, min(MOST_ROWS, *bounds))
+    by_cells = _MOST_CELLS // max(inputs.num_cells, 1)
+    by_text = int(_MOST_TEXT / max(inputs.bytes_of_text(), 1.0))
+    return max(1_000, min(MOST_ROWS, by_cells, by_text))
 
 
 @dataclass(frozen=True)

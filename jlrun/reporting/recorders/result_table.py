@@ -14,7 +14,6 @@ from jlrun.reporting.recorders.formats import (
 )
 
 WIDTH = 80  # of a terminal
-_INTERVAL = " ± 95 %"  # half of the interval
 MODEL_COLUMN = {"transfer": "transfer", "multitask": "joint", "multimodal": "fused"}
 
 
@@ -78,11 +77,9 @@ def _by_importance(result: Mapping[str, Any]) -> list[str]:
 def _table(result: Mapping[str, Any], with_intervals: frozenset[str], short: bool) -> ResultTable:
     """Return the table; a ``short`` one has gains in percent only."""
     tables = {"": result["test"], **(result.get("baselines") or {})}
-    names = {**{name: name for name in tables}, "": MODEL_COLUMN.get(result["mode"], "model")}
-    header = (
-        "test",
-        *(names[n] + (_INTERVAL if n in with_intervals else "") for n in tables),
-    )
+    _, *baselines = tables
+    columns = (MODEL_COLUMN.get(result["mode"], "model"), *baselines)
+    header = ("test, ± 95 %" if with_intervals else "test", *columns)
     gain, rows = result.get("gain"), []
     for task in result["test"]:
         metric = primary_metric(result, task)
