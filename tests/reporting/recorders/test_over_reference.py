@@ -74,7 +74,7 @@ def test_the_sentence_follows_those_on_other_baselines() -> None:
     ],
 )
 def test_intervals_of_baselines_where_they_fit(name: str, with_interval: list[str]) -> None:
-    baselines = dict.fromkeys(("text", "tabular", "reference"), {name: {"accuracy": 0.64}})
+    baselines = {key: {name: {"accuracy": 0.64}} for key in ("text", "tabular", "reference")}
     ends = {name: {"accuracy": [0.58, 0.68]}}
     result = {
         "mode": "multimodal",
