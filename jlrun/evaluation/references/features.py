@@ -15,6 +15,7 @@ from jlrun.evaluation.references.inputs import TableInputs
 
 # Levels that boosted trees tell apart; the rest of a column, its rarest levels, are one.
 _MOST_LEVELS = 255
+_FARTHEST = 1e6  # standard deviations, so that no number of a new row is infinite
 _ROWS_AT_ONCE = 10_000
 
 # kind of inputs, `cells` for trees or `linear_…`, -> features of some rows, dense or sparse
@@ -117,7 +118,8 @@ def _for_linear(cells: np.ndarray, inputs: TableInputs) -> Any:
     spec, split = inputs.tabular.spec, inputs.num_numbers
     numbers = (cells[:, :split] - np.array(spec.mean)) / np.array(spec.std)
     lacking = np.isnan(numbers)
-    parts = [csr_matrix(np.where(lacking, 0.0, numbers)), csr_matrix(lacking.astype(float))]
+    bounded = np.clip(np.where(lacking, 0.0, numbers), -_FARTHEST, _FARTHEST)
+    parts = [csr_matrix(bounded), csr_matrix(lacking.astype(float))]
     for column, count in zip(cells[:, split:].T, inputs.num_levels, strict=True):
         rows = np.flatnonzero(~np.isnan(column))
         at = (rows, column[rows].astype(int))

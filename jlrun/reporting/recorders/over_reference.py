@@ -24,7 +24,7 @@ def over_reference(result: Mapping[str, Any]) -> list[str]:
         return [f"Better than the best reference model on every task: {percent} on average."]
     return [
         *_sentence(result, "A reference model is better", lost),
-        *_sentence(result, "Not better than the reference model, beyond noise,", equal),
+        *_sentence(result, "Not better than the reference model beyond noise", equal),
     ]
 
 

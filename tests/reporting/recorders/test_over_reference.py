@@ -8,6 +8,7 @@ import pytest
 
 from jlrun.reporting.recorders.result_table import WIDTH, result_table
 from jlrun.reporting.recorders.verdict import verdict
+from jlrun.runs.sweeps.records import scores_of
 
 SCORES = {"grade": {"accuracy": 0.6}, "price": {"r2": 0.25}}
 BEST = {"grade": {"accuracy": 0.64}, "price": {"r2": 0.2}}
@@ -45,7 +46,7 @@ def test_noise_is_no_victory() -> None:
     lost, equal = said(grade="lost", price="noise")
     assert lost.startswith("A reference model is better")
     assert equal == (
-        "Not better than the reference model, beyond noise, on 1 of 2 tasks: "
+        "Not better than the reference model beyond noise on 1 of 2 tasks: "
         "price r2 0.250 vs 0.200 with mean (+25.0 % of the reference's spread)."
     )
 
@@ -88,6 +89,12 @@ def test_intervals_of_baselines_where_they_fit(name: str, with_interval: list[st
     columns = dict(zip(table.header, table.rows[0], strict=True))
     assert [name for name, cell in columns.items() if cell.endswith(" ± 0.050")] == with_interval
     assert table.header[0] == ("test, ± 95 %" if with_interval else "test")
+
+
+def test_sweeps_compare_the_gain_over_references() -> None:
+    scores = scores_of({**RESULT, "gain": {**RESULT["gain"], "over_reference": OVER}})
+    assert scores["gain/over_reference_percent"] == 9.4
+    assert scores["baseline/grade/accuracy"] == 0.64
 
 
 def test_without_intervals_the_table_is_as_it_was() -> None:
