@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,13 +62,13 @@ def test_an_interrupted_run_with_references_goes_on(monkeypatch: pytest.MonkeyPa
     def stopped(candidate: Any, *rest: Any) -> Any:
         calls.append(candidate.model)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return fit(candidate, *rest)
 
     monkeypatch.setattr(fitting, "fit", stopped)
     with pytest.raises(Interrupted):
         run("mode=multitask", "dataset.targets=[label,price]")
-    assert result()["status"] == "interrupted"
+    assert (len(calls), result()["status"]) == (3, "interrupted")
     resume(Path("run").absolute())
     found = result()
     assert list(found["baselines"]) == ["single_task", "reference"]

@@ -21,7 +21,7 @@ _PENALTIES = (0.1, 1.0, 10.0, 100.0)  # α of ridge regression
 _LEARNING_RATES = (0.03, 0.1)
 _ITERATIONS = 100
 _MOST_TREES = 1_000
-_SOLVER_STEPS = 200
+_SOLVER_STEPS = 100
 _MOST_TARGETS = 1_000  # classes or labels; tasks with more get the class frequencies alone
 _LEAST = 1e-15  # probability
 

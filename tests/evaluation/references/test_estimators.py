@@ -53,7 +53,7 @@ def predicted(
 def test_probabilities_of_classes(task: Task, classes: tuple[str, ...], y: np.ndarray) -> None:
     spec = TaskSpec("t", task, classes)
     found = predicted(task, classes, chosen(spec, "linear_cells", C=10.0), y)
-    model = LogisticRegression(C=10.0, max_iter=200).fit(X, y)
+    model = LogisticRegression(C=10.0, max_iter=100).fit(X, y)
     assert found == pytest.approx(model.predict_proba(NEW), abs=1e-9)
     found = predicted(task, classes, chosen(spec, "boosted_cells", learning_rate=0.1), y)
     model = HistGradientBoostingClassifier(early_stopping=False, random_state=0).fit(X, y)
@@ -67,7 +67,7 @@ def test_probabilities_of_labels_one_of_which_no_row_has() -> None:
     spec = TaskSpec("t", Multilabel(), NAMES)
     found = predicted(spec.task, NAMES, chosen(spec, "linear_cells", C=1.0), y)
     for column in (0, 1):
-        model = LogisticRegression(max_iter=200).fit(X, y[:, column])
+        model = LogisticRegression(max_iter=100).fit(X, y[:, column])
         assert found[:, column] == pytest.approx(model.predict_proba(NEW)[:, 1], abs=1e-9)
     assert found[:, 2] == pytest.approx(0, abs=1e-9)
 
@@ -95,7 +95,7 @@ def test_classes_are_weighted_as_in_the_loss() -> None:
     found = predicted(task, NAMES, chosen(spec, "linear_cells", C=1.0), GRADES)
     kept = GRADES < 2
     of_rows = np.array(weights)[GRADES[kept]]
-    model = LogisticRegression(max_iter=200).fit(X[kept], GRADES[kept], sample_weight=of_rows)
+    model = LogisticRegression(max_iter=100).fit(X[kept], GRADES[kept], sample_weight=of_rows)
     assert found[:, :2] == pytest.approx(model.predict_proba(NEW), abs=1e-9)
 
 
