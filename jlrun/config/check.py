@@ -31,7 +31,7 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         if names.problems:
             raise UserError(distinct([*names.problems, *_other_problems(names)]))
         composed = as_composed(load(loader, names.overrides), overrides)
-    tables = with_tables(composed.config)
+    tables = with_tables(composed.config, overrides)
     composed = replace(composed, config=tables.config, inferred=tables.lines)
     problems = _cheap_problems(composed.config, names.overrides)
     named = not any(_NO_SUCH_KEY in p.message for p in problems)
@@ -53,7 +53,7 @@ def _other_problems(names: Names) -> list[Problem]:
         config = resolved(names.preview())
     except UserError as error:
         return list(error.problems)
-    tables = with_tables(config)
+    tables = with_tables(config, names.overrides)
     config = tables.config
     problems = check_parts(config, names.overrides)
     if names.values:

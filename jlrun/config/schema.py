@@ -225,6 +225,7 @@ class Settings(_Section):
             ``sampling``.
         tasks, modalities: None: all of the data set's.
         modality_dropout: probability of hiding each modality of a training row, or one for each.
+        references: whether models of scikit-learn are baselines of tables, if there are any.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """
 
@@ -235,6 +236,7 @@ class Settings(_Section):
     tasks: Names | None
     modalities: Names | None
     baselines: bool
+    references: bool = True
     baselines_cache: str | None = None
     lambda_: NonNegativeFloat
     lambda_ramp: RampName

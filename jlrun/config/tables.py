@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jlrun.config.auto_values import with_auto_values
+from jlrun.config.default_fusion import with_fusion
 from jlrun.config.nodes import Config, data_nodes, infers
 from jlrun.errors import Problem, UserError, did_you_mean
 
@@ -50,11 +51,16 @@ class Inference:
         return [*self.problems, *(p for p in others if not f"{p.where}.".startswith(places))]
 
 
-def with_tables(config: dict[str, Any]) -> Inference:
-    """Return the config completed from its tables' files. No PyTorch is imported."""
+def with_tables(config: dict[str, Any], overrides: Sequence[str] = ()) -> Inference:
+    """Return the config completed from its tables' files. No PyTorch is imported.
+
+    Args:
+        config: resolved.
+        overrides: those of the user, whose choices stay as they are.
+    """
     paths = [path for path, node in data_nodes(config).items() if infers(node)]
     if not paths:
-        return Inference(with_auto_values(config, None)[0])
+        return _completed(config, None, overrides)
     config = deepcopy(config)
     lines, problems, unknown = list[str](), list[Problem](), list[str]()
     rows: dict[str, int] = {}
@@ -69,10 +75,16 @@ def with_tables(config: dict[str, Any]) -> Inference:
         except UserError as error:
             problems += error.problems
             unknown.append(path)
-    config, chosen = with_auto_values(
-        config, sum(rows.values()) if rows.keys() == nodes.keys() else None
-    )
-    return Inference(config, (*lines, *chosen), tuple(problems), tuple(unknown))
+    num_rows = sum(rows.values()) if rows.keys() == nodes.keys() else None
+    found = _completed(config, num_rows, overrides)
+    return Inference(found.config, (*lines, *found.lines), tuple(problems), tuple(unknown))
+
+
+def _completed(config: Config, num_rows: int | None, overrides: Sequence[str]) -> Inference:
+    """Return a config with values that follow from its rows and modalities."""
+    chosen, lines = with_auto_values(config, num_rows)
+    fused, more = with_fusion(chosen, overrides)
+    return Inference(fused, (*lines, *more))
 
 
 def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,8 @@ from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
 from jlrun.seeding import derive_seed
 from jlrun.tasks import Task
 
+# task, predictions, seed -> metric -> its value in each resample
+Resample = Callable[[Task, RowPredictions, int], dict[str, np.ndarray]]
 Kind = Literal["won", "same", "noise", "lost"]
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -50,6 +52,18 @@ def resampled(task: Task, rows: RowPredictions, seed: int) -> dict[str, np.ndarr
         return {}
     blocks = [{name: f(w) for name, f in functions.items()} for w in resamples(len(rows), seed)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in functions}
+
+
+class Resampled:
+    """`resampled`, computed once for each object of predictions."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[RowPredictions, dict[str, np.ndarray]]] = {}
+
+    def __call__(self, task: Task, rows: RowPredictions, seed: int) -> dict[str, np.ndarray]:
+        if id(rows) not in self._found:  # kept with the predictions, so that the id stays theirs
+            self._found[id(rows)] = rows, resampled(task, rows, seed)
+        return self._found[id(rows)][1]
 
 
 def interval(values: np.ndarray, num_rows: int) -> tuple[float, float] | None:

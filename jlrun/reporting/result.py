@@ -60,7 +60,10 @@ class Result:
             how the tasks of the last phase got along, where their gradients were measured;
             ``per_class``, task -> class -> ``precision``, ``recall``, ``f1`` on the test split and
             ``rows``, in which it occurs there;
-            ``intervals``, task -> metric -> the ends of its 95 % interval over the test rows;
+            ``intervals``, under ``test`` task -> metric -> the ends of its 95 % interval over the
+            test rows, under ``baselines`` the same of each;
+            ``reference_models``, task -> the model of scikit-learn that validation chose, and
+            settings and scores of all;
             ``missing`` and ``contribution`` of several modalities
             (`jlrun.evaluation.missing.report`).
     """

@@ -29,6 +29,7 @@ from jlrun.runs.fingerprints import check_unchanged, overlap_lines
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.outcome import ensemble_scores, fit_rows, make_result, score_spaces
+from jlrun.runs.references import make_references
 from jlrun.runs.rehearsal import fitted_batches, rehearse
 from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.settings import RunSettings
@@ -250,13 +251,15 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         results[fit.name] = done
     main = results[MAIN_FIT]
     scores = {name: result.scores for name, result in results.items()}
+    references = make_references(assembly, context.interrupted, context.recorder)
     of_ensembles, rows = ensemble_scores(job, assembly)
     scores |= of_ensembles
     rows |= fit_rows(job, assembly)
     spaces = score_spaces(job.folder(MAIN_FIT), assembly)
     at = Position(MAIN_FIT, main.selected["phase"], main.selected["epoch"], main.steps)
     record_spaces(assembly, spaces, at, context.recorder)
-    return make_result(job, assembly, main, scores, rows, peak_memory, spaces.to_json())
+    extra = {**spaces.to_json(), **references.to_json()}
+    return make_result(job, assembly, main, scores, rows, references, peak_memory, extra)
 
 
 def _train(

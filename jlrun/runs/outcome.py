@@ -17,7 +17,8 @@ from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
-from jlrun.runs.row_statistics import score_intervals, with_row_statistics
+from jlrun.runs.references import REFERENCE, References
+from jlrun.runs.row_statistics import with_row_statistics
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
 from jlrun.training.fit import FitFolder, FitResult
@@ -65,11 +66,14 @@ def make_result(
     main: FitResult,
     scores: Mapping[str, SplitScores],
     rows: Rows,
+    references: References,
     peak_memory: int | None,
-    spaces: Mapping[str, Any],
+    more: Mapping[str, Any],
 ) -> Result:
     compared, seed = assembly.plan.compare(scores), job.settings.seed
-    comparison = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
+    compared = references.compared(compared, main.test, assembly.tasks)
+    rows = {**rows, REFERENCE: references.rows}
+    comparison, intervals = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
     selected_by = main.selected["criterion"], main.selected["score"]
     criterion, value = comparison.objective or selected_by
     return Result(
@@ -95,12 +99,12 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
-            **score_intervals(rows, assembly.tasks, seed),
+            **intervals,
             **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),
             **comparison.extra,
-            **spaces,
+            **more,
             **assembly.plan.report(lambda fit: _predictor(job, assembly, fit, BEST)),
             **_origins(job, assembly),
             **_missing(job, assembly),

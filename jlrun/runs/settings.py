@@ -134,6 +134,7 @@ class RunSettings:
         engine: where and how to compute.
         recorder, diagnosis: what is recorded, and measured of gradients.
         retrieval, missing: what else is scored in the end.
+        references: whether models of scikit-learn are baselines of tables, if there are any.
         baselines_cache: folder of baselines that runs share; None: no such.
     """
 
@@ -149,6 +150,7 @@ class RunSettings:
     diagnosis: DiagnosisSettings
     retrieval: Retrieval
     missing: MissingSettings
+    references: bool
     baselines_cache: str | None
 
     @classmethod
@@ -172,6 +174,7 @@ class RunSettings:
             diagnosis=s.diagnosis,
             retrieval=_retrieval(s),
             missing=s.missing,
+            references=s.references,
             baselines_cache=s.baselines_cache,
         )
 

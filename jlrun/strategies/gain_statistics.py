@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jlrun.evaluation.bootstrap import critical, kind_of, resampled, standard_error
+from jlrun.evaluation.bootstrap import Resample, critical, kind_of, resampled, standard_error
 from jlrun.evaluation.scores import Scores
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.strategies.gain import compared_metrics, finite_score, sign
@@ -42,6 +42,7 @@ def task_gain(
     baseline: Scores,
     rows: tuple[RowPredictions, RowPredictions],
     seed: int,
+    resample: Resample = resampled,
 ) -> TaskGain | None:
     """Return the gain of a task, paired over the rows that both predict.
 
@@ -54,8 +55,9 @@ def task_gain(
         main, baseline: test scores M and B by task.
         rows: predictions of both, of the same rows.
         seed: of the resampling.
+        resample: gives the values of metrics in the resamples.
     """
-    ours, theirs = (resampled(spec.task, each, seed) for each in rows)
+    ours, theirs = (resample(spec.task, each, seed) for each in rows)
     count, per_metric, spreads, draws = len(rows[0]), {}, {}, []
     for metric in compared_metrics(spec.task):
         m, b = (finite_score(scores, spec.name, metric) for scores in (main, baseline))

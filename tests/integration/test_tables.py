@@ -442,7 +442,7 @@ def test_reviews_of_clothes() -> None:
 def test_several_modalities_without_a_fusion(tmp_path: Path, capsys: Capture) -> None:
     write_csv(tmp_path / "t.csv", rows_of(COUNT))
     arguments = ["mode=multitask", "dataset=table", "dataset.path=t.csv", "dataset.targets=[label]"]
-    assert main(arguments) == 2
+    assert main([*arguments, "fusion=none"]) == 2
     assert "choose fusion=concat or another, or modalities=[text]" in capsys.readouterr().err
 
 

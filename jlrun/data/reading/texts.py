@@ -126,12 +126,17 @@ def _count(
     return counts, longest, documents
 
 
+def tokens_of(text: str) -> list[str]:
+    """Return lower-case words, punctuation marks, and characters of scripts without blanks."""
+    return _TOKEN.findall(text.lower())
+
+
 def _splitter(unit: Unit, tokenizer: str | None) -> Split:
     match unit:
         case "word":
             return lambda texts: (text.lower().split() for text in texts)
         case "token":
-            return lambda texts: (_TOKEN.findall(text.lower()) for text in texts)
+            return lambda texts: map(tokens_of, texts)
         case "character":
             return lambda texts: texts
         case "subword":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from jlrun.reporting.recorders.formats import (
     format_score,
 )
 
+WIDTH = 80  # of a terminal
 MODEL_COLUMN = {"transfer": "transfer", "multitask": "joint", "multimodal": "fused"}
 
 
@@ -23,9 +24,19 @@ class ResultTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @property
+    def widths(self) -> list[int]:
+        """Width of each column."""
+        return [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+
+    @property
+    def width(self) -> int:
+        """Number of characters of a line."""
+        return sum(self.widths) + 2 * (len(self.header) - 1)
+
     def lines(self) -> list[str]:
         """Return the table as aligned text."""
-        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+        widths = self.widths
         return [
             "  ".join(
                 cell.rjust(width) if i else cell.ljust(width)
@@ -36,22 +47,63 @@ class ResultTable:
 
 
 def result_table(result: Mapping[str, Any]) -> ResultTable:
-    """Return one row per task with the test scores of the model and its baselines, and the gain."""
-    baselines = result.get("baselines") or {}
-    gain = result.get("gain")
-    header = ("test", MODEL_COLUMN.get(result["mode"], "model"), *baselines)
-    rows = []
+    """Return one row per task with the test scores of the model and its baselines, and the gain.
+
+    Scores have the half width of their 95 % interval, where it is known and 80 columns have room:
+    first those of the model, then of the baseline that it is compared with, then of the others.
+    Gains are in percent only where that makes room.
+    """
+    tables = list(_tables(result))
+    return next((table for table in tables if table.width <= WIDTH), tables[-1])
+
+
+def _tables(result: Mapping[str, Any]) -> Iterator[ResultTable]:
+    """Yield tables of less and less width, those with intervals of two columns or more first."""
+    shown = _by_importance(result)
+    for counts in (range(len(shown), 1, -1), (1,), (0,)):
+        for short in (False, True):
+            for count in counts:
+                yield _table(result, frozenset(shown[:count]), short)
+
+
+def _by_importance(result: Mapping[str, Any]) -> list[str]:
+    """Return the columns with intervals, the model's own, named ``""``, first."""
+    intervals, against = result.get("intervals") or {}, (result.get("gain") or {}).get("against")
+    of_baselines = [n for n in result.get("baselines") or {} if n in intervals.get("baselines", {})]
+    others = sorted(of_baselines, key=lambda name: (name != against, name != "reference"))
+    return ["", *others] if intervals.get("test") else []
+
+
+def _table(result: Mapping[str, Any], with_intervals: frozenset[str], short: bool) -> ResultTable:
+    """Return the table; a ``short`` one has gains in percent only."""
+    tables = {"": result["test"], **(result.get("baselines") or {})}
+    _, *baselines = tables
+    columns = (MODEL_COLUMN.get(result["mode"], "model"), *baselines)
+    header = ("test, ± 95 %" if with_intervals else "test", *columns)
+    gain, rows = result.get("gain"), []
     for task in result["test"]:
         metric = primary_metric(result, task)
-        scores = [score_of(table, task, metric) for table in (result["test"], *baselines.values())]
-        row = (f"{task} {metric}", *map(format_score, scores))
-        rows.append((*row, _gain_cell(result, task)) if gain else row)
+        cells = [
+            format_score(score_of(table, task, metric))
+            + (_half_width(result, name, task, metric) if name in with_intervals else "")
+            for name, table in tables.items()
+        ]
+        row = (f"{task} {metric}", *cells)
+        rows.append((*row, _gain_cell(result, task, short)) if gain else row)
     if not gain:
         return ResultTable(header, tuple(rows))
     if len(rows) > 1 and gain.get("delta_m_percent") is not None:
         blanks = ("",) * len(header[1:])
         rows.append(("mean (delta_m)", *blanks, format_percent(gain["delta_m_percent"])))
     return ResultTable((*header, "gain"), tuple(rows))
+
+
+def _half_width(result: Mapping[str, Any], name: str, task: str, metric: str) -> str:
+    """Return half of the interval of a score, blanks where there is none."""
+    intervals = result["intervals"]
+    of_name = intervals["baselines"].get(name, {}) if name else intervals["test"]
+    ends = of_name.get(task, {}).get(metric)
+    return " " * 8 if ends is None else f" ± {format_score((ends[1] - ends[0]) / 2)}"
 
 
 def primary_metric(result: Mapping[str, Any], task: str) -> str:
@@ -76,11 +128,12 @@ def num_compared(result: Mapping[str, Any], task: str) -> int:
     return len((result["gain"].get("per_metric") or {}).get(task, ()))
 
 
-def _gain_cell(result: Mapping[str, Any], task: str) -> str:
+def _gain_cell(result: Mapping[str, Any], task: str, short: bool) -> str:
     percent = result["gain"]["per_task"].get(task)
     if percent is None:
         return MISSING
-    if num_compared(result, task) > 1:  # no difference of one metric explains it
+    # No difference of one metric explains the mean of several.
+    if short or num_compared(result, task) > 1:
         return format_percent(percent)
     metric = primary_metric(result, task)
     ours = score_of(result["test"], task, metric)

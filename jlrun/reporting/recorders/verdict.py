@@ -7,6 +7,7 @@ from typing import Any
 
 from jlrun.evaluation.bootstrap import kind_of
 from jlrun.reporting.recorders.formats import format_percent, format_score
+from jlrun.reporting.recorders.over_reference import REFERENCE, over_reference
 from jlrun.reporting.recorders.result_table import (
     compared_baseline,
     num_compared,
@@ -35,6 +36,8 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     gain = result.get("gain")
     if not gain:
         return hurt_sentences(result, lost=())
+    if gain["against"] == REFERENCE:  # there is nothing else to compare with
+        return [*over_reference(result), *hurt_sentences(result, lost=())]
     percents = {task: value for task, value in gain["per_task"].items() if value is not None}
     kinds = {task: _kind(gain, task, percent) for task, percent in percents.items()}
     subject = SUBJECT.get(result["mode"], "Learning jointly")
@@ -52,6 +55,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
         *(_sentence(result, claim, tasks) for claim, tasks in sentences if tasks),
         *hurt_sentences(result, [task for task, kind in kinds.items() if kind == "lost"]),
         *_over_ensemble(gain),
+        *over_reference(result),
     ]
 
 

@@ -162,7 +162,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     config = plain(cfg)
     if config.get("baselines_cache") is None:
         config["baselines_cache"] = str(RunDirectory(sweep).baselines)
-    tables = with_tables(config)
+    tables = with_tables(config, overrides)
     config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
     if problems:
         raise UserError(problems)

@@ -65,8 +65,8 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
     ``val/mean_score``, the objective; ``val/<task>/<metric>`` and ``baseline/<task>/<metric>`` of
     the main metric of a task, ``test/<task>/<metric>`` of all, that one first;
     ``retrieval/test/<space>/<direction>/recall_at_1``; ``gain/delta_m_percent`` and
-    ``gain/<task>_percent``, larger is better; ``cost/train_seconds`` and
-    ``cost/peak_memory_bytes`` of the model without its baselines.
+    ``gain/<task>_percent``, larger is better, as ``gain/over_reference_percent``;
+    ``cost/train_seconds`` and ``cost/peak_memory_bytes`` of the model without its baselines.
     """
     scores: dict[str, Any] = {}
     objective, gain = result.get("objective") or {}, result.get("gain") or {}
@@ -84,6 +84,8 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, float]:
             name = f"retrieval/test/{space}/{way.replace(' ', '_')}/recall_at_1"
             scores[name] = found["recall_at_1"]
     scores["gain/delta_m_percent"] = gain.get("delta_m_percent")
+    over_reference = gain.get("over_reference") or {}
+    scores["gain/over_reference_percent"] = over_reference.get("delta_m_percent")
     for name in ("train_seconds", "peak_memory_bytes"):
         scores[f"cost/{name}"] = (result.get("cost") or {}).get(name)
     return {name: float(value) for name, value in scores.items() if value is not None}
