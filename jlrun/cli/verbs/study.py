@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 
 from jlrun.cli.verbs import parser
+from jlrun.errors import DONE, FAILED
 
 
 def main(args: list[str]) -> int:
-    """Run a study of a data set and print its answers.
+    """Run a study of a data set and print its answers; return 1 if one of its runs failed.
 
     Raises:
         UserError: if the data or an override is wrong; nothing is trained then.
@@ -41,4 +42,6 @@ def main(args: list[str]) -> int:
         say("")
         for sentence in sentences(answers):
             say(textwrap.fill(sentence, 100, subsequent_indent="  "))
-    return 0
+        if answers.failed:
+            say(f"{answers.failed} runs failed; study.md states why")
+    return FAILED if answers is not None and answers.failed else DONE

@@ -49,6 +49,7 @@ class Answers:
         groupings: number of models -> the best division of the tasks among at most so many.
         predicted: by gradients.
         seconds: arm -> mean of its runs.
+        failed: number of cells that did.
     """
 
     tasks: tuple[str, ...]
@@ -57,6 +58,7 @@ class Answers:
     groupings: Mapping[int, Grouping]
     predicted: Predicted
     seconds: Mapping[str, float]
+    failed: int
 
     def of(self, question: Question) -> list[Answer]:
         """Return the answers to a question, those without runs left out."""
@@ -101,6 +103,7 @@ def answers_of(study: Study) -> Answers:
         groupings,
         _predicted(study, gains),
         {arm: fmean(each) for arm, each in seconds.items()},
+        len(study.finished) - len(completed),
     )
 
 

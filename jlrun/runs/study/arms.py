@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -17,6 +17,9 @@ _QUIET = ("baselines=false", "recorder.figures=false", "recorder.progress=none")
 _MEASURED = ("diagnosis.every=20", "diagnosis.affinity=true")
 
 
+_FEWEST_ROWS = 10
+
+
 @dataclass(frozen=True)
 class Subject:
     """Data set of a study, and the budget that each of its fits has.
@@ -26,7 +29,7 @@ class Subject:
         modalities: their names.
         overrides: those of the user, without ``mode`` and the study's own.
         epochs: of every fit.
-        batch_size: of every fit.
+        batch_size: of every fit, if there are so many rows.
         patience: as text; null: none.
         train_rows: rows of the training split.
     """
@@ -44,7 +47,7 @@ class Subject:
         """Overrides that give each fit the same budget."""
         return (
             f"epochs={self.epochs}",
-            f"batch_size={self.batch_size}",
+            f"batch_size={min(self.batch_size, self.train_rows)}",
             f"patience={self.patience}",
         )
 
@@ -154,23 +157,30 @@ def _few(subject: Subject, settings: StudySettings) -> Iterator[Arm]:
         if len(others) > 1:
             yield Arm(source, "few", others, _run(subject, others))
         for share in settings.shares:
-            rows = max(2, round(share * subject.train_rows))
-            scratch = (*_run(subject, (task,)), f"dataset.limit={rows}")
-            yield Arm(few(task, share, False), "few", (task,), scratch)
-            begun = (*_after(subject, task), f"target.limit={rows}")
+            fewer = _limited(subject, max(_FEWEST_ROWS, round(share * subject.train_rows)))
+            yield Arm(few(task, share, False), "few", (task,), _run(fewer, (task,)))
+            begun = _after(fewer, task)
             yield Arm(few(task, share, True), "few", (task,), begun, source=source)
+
+
+def _limited(subject: Subject, rows: int) -> Subject:
+    others = [text for text in subject.overrides if not text.startswith("dataset.limit=")]
+    overrides = (*others, f"dataset.limit={rows}")
+    return replace(subject, overrides=overrides, train_rows=rows)
 
 
 def _run(subject: Subject, tasks: Sequence[str], modality: str | None = None) -> tuple[str, ...]:
     several = len(subject.modalities) > 1 and modality is None
-    chosen = (f"modalities={_listed([modality])}", "fusion=none") if modality is not None else ()
+    chosen = subject.modalities if modality is None else (modality,)
+    unfused = () if modality is None else ("fusion=none",)
     return (
         f"mode={'multimodal' if several else 'multitask'}",
         *subject.overrides,
         f"tasks={_listed(tasks)}",
+        f"modalities={_listed(chosen)}",
         *subject.fixed,
         *_QUIET,
-        *chosen,
+        *unfused,
     )
 
 
@@ -187,6 +197,7 @@ def _after(subject: Subject, task: str) -> tuple[str, ...]:
         *renamed,
         *fusion,
         f"tasks={_listed([task])}",
+        f"modalities={_listed(subject.modalities)}",
         *subject.fixed,
         *_QUIET,
     )

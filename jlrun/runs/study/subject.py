@@ -52,11 +52,13 @@ def read_subject(overrides: Sequence[str]) -> tuple[Subject, dict[str, Task]]:
 
 
 def _check_kept(overrides: Sequence[str]) -> None:
-    """Check that no override is about what a study varies itself.
+    """Check that there is a data set, and no override about what a study varies itself.
 
     Raises:
-        UserError: if one is.
+        UserError: if not.
     """
+    if not any(_root(text) in {"dataset", "experiment"} for text in overrides):
+        raise UserError.of("dataset", "name what to study, as in dataset=digits or dataset=table")
     for text in overrides:
         if _root(text) in _DECIDED - {"tasks", "modalities", "epochs"}:
             message = f"'{text}': a study chooses this for each of its runs; leave it out"
