@@ -23,6 +23,7 @@ VERBS = {
     "predict": "predict the rows of a file or folder with a run's best checkpoint",
     "export": "write a run's weights as safetensors, for other programs and runs",
     "soup": "average the weights of several runs, as long as validation gains by it",
+    "study": "which tasks and modalities help which on a data set, at equal budget, with seeds",
     "rank": "which run or pretrained model to transfer from, before training anything",
     "board": "TensorBoard over outputs/",
     "help": "this text",
