@@ -19,6 +19,7 @@ from jlrun.runs.building import (
     make_engine,
     make_model,
     make_recipe,
+    other_modalities,
 )
 from jlrun.runs.datasets import LoadedData, load_data
 from jlrun.runs.fingerprints import Fingerprint, fingerprint_of
@@ -94,14 +95,15 @@ def assemble(settings: RunSettings) -> Assembly:
     """
     engine, teachers = make_engine(settings.engine), SavedTeachers()
     start = PretrainedInit.of(settings.start)
-    data = load_data(settings.data, {} if start is None else start.specs())
+    others = other_modalities(settings.recipe.terms, teachers)
+    data = load_data(settings.data, {} if start is None else start.specs(), others)
     recipe = make_recipe(settings.recipe, data.modalities, teachers)
     context = _context(settings, data, recipe)
     uses_pool = settings.data.hides_target_labels or bool(context.needs & PRETRAINING)
     if uses_pool:
         check_files(each.pool for each in data.splits.values())
     offered = [each.modalities for each in data.splits.values()]
-    carried = {**data.specs, **also_carried(settings.recipe.terms, teachers, offered)}
+    carried = {**data.specs, **also_carried(others, offered)}
     streams = StreamMaker(settings.data, engine, data.splits, carried)
     with_views = "views" in context.needs
     in_all_phases = with_views and settings.strategy.pretraining.epochs == 0

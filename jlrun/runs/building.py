@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -200,24 +200,30 @@ def _make_term(name: str, node: Node, kind: type[Term], teachers: Teachers) -> T
     return term
 
 
-def also_carried(
-    terms: Nodes, teachers: Teachers, offered: Iterable[Mapping[str, Spec]]
-) -> dict[str, Spec]:
-    """Return the modalities that batches carry for terms, such as those of a teacher.
-
-    Those that a data set lacks are left out: the term reports them itself.
+def other_modalities(terms: Nodes, teachers: Teachers) -> frozenset[str]:
+    """Return the modalities that terms need next to the model's own, such as those of a teacher.
 
     Args:
         terms: name -> node.
         teachers: access to the models of finished runs.
-        offered: modality -> spec, of each data set.
     """
-    wanted = {
+    return frozenset(
         modality
         for node in terms.values()
         for modality in class_of(node, Term).other_modalities(
             arguments_with_defaults(node), teachers
         )
-    }
+    )
+
+
+def also_carried(wanted: Collection[str], offered: Iterable[Mapping[str, Spec]]) -> dict[str, Spec]:
+    """Return the modalities that batches carry for terms.
+
+    Those that a data set lacks are left out: the term reports them itself.
+
+    Args:
+        wanted: by terms.
+        offered: modality -> spec, of each data set.
+    """
     first, *others = offered
     return {m: s for m, s in first.items() if m in wanted and all(m in o for o in others)}

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 from jlrun.config import checked
+from jlrun.config.messages import validate
 from jlrun.data.reading.image_decoding import frames_beyond_first
 from jlrun.data.reading.image_files import in_mode, read_picture, square
 from jlrun.data.specs import spec_from_json, spec_to_json
+from jlrun.data.tables.files.inputs import ImageSettings
 from jlrun.data.tables.files.outline import outline
 from jlrun.data.tables.files.request import Request
 from jlrun.errors import UserError
@@ -130,17 +133,18 @@ def test_a_saved_model_keeps_how_its_images_are_read() -> None:
     assert spec_from_json(spec_to_json(spec)) == spec
 
 
-@pytest.mark.parametrize("data", ["imagefolder", "domains", "table"])
-def test_what_is_no_colour_or_way_is_refused(data: str, tmp_path: Path) -> None:
-    at = "dataset.image" if data == "table" else "dataset"
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    given = ["mode=multitask", f"dataset={data}", f"{at}.background=whit", f"{at}.resize=pat"]
-    needed = {"table": [f"dataset.path={tmp_path}/a.csv"], "domains": ["dataset.domain=a"]}
+def test_what_is_no_colour_or_way_is_refused() -> None:
+    data = ["dataset@source=domains", "source.domain=a", "dataset@target=imagefolder"]
+    places = ("source", "target")
+    wrong = [f"{at}.{fault}" for at in places for fault in ("background=whit", "resize=pat")]
     with pytest.raises(UserError) as caught:
-        checked([*given, *needed.get(data, []), "data_root=."])
+        checked(["mode=transfer", *data, *wrong, "data_root=."])
     problems = {problem.where: problem.message for problem in caught.value.problems}
-    assert problems[f"{at}.background"].startswith("'whit' is no opaque colour; expected white")
-    assert "Did you mean 'pad'?" in problems[f"{at}.resize"]
+    for at in places:
+        assert problems[f"{at}.background"].startswith("'whit' is no opaque colour; expected white")
+        assert "Did you mean 'pad'?" in problems[f"{at}.resize"]
+    with pytest.raises(ValidationError, match="no opaque colour"):
+        validate(TypeAdapter(ImageSettings), {"background": "whit"})
 
 
 def test_the_first_of_several_frames_is_read_and_that_is_said(tmp_path: Path) -> None:
