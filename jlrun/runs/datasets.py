@@ -128,8 +128,8 @@ def load_splits(
         in_use = {"modalities": tuple(sorted(read))} if takes(node, "modalities") else {}
         found = build(own, DATASET, **in_use)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)
-    learned_elsewhere = name == "target" and settings.hides_target_labels
-    if dataset.incomplete is not None and not learned_elsewhere:
+    needs_none = settings.inputs_alone or (name == "target" and settings.hides_target_labels)
+    if dataset.incomplete is not None and not needs_none:
         with placed_errors(name):
             raise UserError([dataset.incomplete])
     if known and dataset.adopt is not None:

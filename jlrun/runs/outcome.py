@@ -106,6 +106,7 @@ def make_result(
             **_missing(job, assembly),
             **_data(assembly),
             **_unscored(assembly, main),
+            **_unknown_classes(assembly),
             **_relations(job),
         },
     )
@@ -185,6 +186,12 @@ def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
     missing = [spec.name for spec in assembly.tasks if spec.name not in main.test]
     why = "no row of the test split has a label"
     return {"unscored": dict.fromkeys(missing, why)} if missing else {}
+
+
+def _unknown_classes(assembly: Assembly) -> dict[str, Any]:
+    """Return the classes of the target that no source has, which no score counts."""
+    found = {task: list(names) for task, names in assembly.data.matching.unknown.items()}
+    return {"unknown_classes": found} if found else {}
 
 
 def _relations(job: Job) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class DataSettings:
         strategy: of a transfer, which decides which labels of the target are learned from.
         zero_shot: which classes have no training rows; None: all classes are seen.
         views: node of what makes augmented views.
+        inputs_alone: whether no task is learned, so that no label is needed.
     """
 
     nodes: Nodes
@@ -53,6 +54,7 @@ class DataSettings:
     strategy: Strategy | None
     zero_shot: ZeroShotSettings | None
     views: Node
+    inputs_alone: bool = False
 
     @property
     def leading(self) -> str:
@@ -193,6 +195,7 @@ def _data(s: Settings) -> DataSettings:
         strategy=s.strategy,
         zero_shot=s.zero_shot,
         views=s.pretraining.views,
+        inputs_alone=s.pretraining.only,
     )
 
 
