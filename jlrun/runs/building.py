@@ -45,6 +45,7 @@ from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.teacher import Teachers
 from jlrun.objective.weightings.base import GradientOptions
+from jlrun.runs.auto_dropout import AUTO
 from jlrun.runs.settings import ModelSettings, Node, Nodes, RecipeSettings
 from jlrun.tasks import TaskSpec
 from jlrun.training.averaging import NoAverage, WeightAverage
@@ -135,6 +136,7 @@ def make_recipe(settings: RecipeSettings, modalities: Sequence[str], teachers: T
         teachers: access to the models of finished runs, for terms that learn from them.
     """
     hidden = settings.modality_dropout
+    assert hidden != AUTO, "the data decides it"
     rates = hidden if isinstance(hidden, Mapping) else dict.fromkeys(modalities, hidden)
     weighting, gradient_options = _divided(settings.weighting)
     return Recipe(

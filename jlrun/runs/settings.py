@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
 from jlrun.config.schema import (
@@ -109,7 +109,8 @@ class RecipeSettings:
         optimizer, scheduler: nodes.
         ema: decay of a running average of the weights; None: no average.
         patience: epochs without a better score before a phase stops; None: never.
-        modality_dropout: probability of hiding each modality of a training row, or one for each.
+        modality_dropout: probability of hiding each modality of a training row, or one for each;
+            ``auto``: see `jlrun.runs.auto_dropout`.
     """
 
     weighting: Node
@@ -121,7 +122,7 @@ class RecipeSettings:
     scheduler: Node
     ema: float | None
     patience: int | None
-    modality_dropout: float | Mapping[str, float]
+    modality_dropout: float | Mapping[str, float] | Literal["auto"]
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class TableRows:
         return self._cells
 
     @property
+    def present(self) -> Mapping[str, Tensor]:
+        """Modality -> Bool ``(N,)``, of those that some rows lack."""
+        return self._present
+
+    @property
     def targets(self) -> Mapping[str, Tensor]:
         return self._targets
 

@@ -1,0 +1,46 @@
+"""Modality dropout that follows from how often rows lack a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jlrun.data.missing_shares import matching_rates, missing_shares
+from jlrun.data.splits import Splits
+
+AUTO = "auto"
+
+
+def auto_dropout(
+    splits: Mapping[str, Splits], leading: str, modalities: tuple[str, ...]
+) -> tuple[dict[str, float], str]:
+    """Return modality -> rate, and the log line on it.
+
+    With it, training rows lack a modality as often as validation or test rows do, whichever lack it
+    more often. Nothing is known of the latter but which of their inputs are missing.
+
+    Args:
+        splits: of all data sets.
+        leading: name of the data set that is scored.
+        modalities: those in use.
+    """
+    trained = missing_shares((each.train for each in splits.values()), modalities)
+    val = missing_shares([splits[leading].val], modalities)
+    test = missing_shares([splits[leading].test], modalities)
+    wanted = {modality: max(val[modality], test[modality]) for modality in modalities}
+    rates = {m: round(rate, 3) for m, rate in matching_rates(trained, wanted).items()}
+    return rates, _line(rates, trained, wanted)
+
+
+def _line(
+    rates: Mapping[str, float], trained: Mapping[str, float], wanted: Mapping[str, float]
+) -> str:
+    if not any(rates.values()):
+        return (
+            "modality_dropout=auto is 0: validation and test rows lack no modality more often than "
+            "training rows; a rate of your own prepares a model for rows that do"
+        )
+    found = ", ".join(
+        f"{m} {rate:g} ({wanted[m]:.1%} missing, of training rows {trained[m]:.1%})"
+        for m, rate in rates.items()
+    )
+    return f"modality_dropout=auto, as often as validation or test rows lack a modality: {found}"
