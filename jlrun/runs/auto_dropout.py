@@ -1,11 +1,14 @@
-"""Modality dropout that follows from how often rows lack a modality."""
+"""Modality dropout that follows from how often rows lack a modality; warnings on new rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from jlrun.data.missing_shares import matching_rates, missing_shares
+from jlrun.data.missing_shares import HIGHEST_RATE, matching_rates, missing_shares
+from jlrun.data.rows import Rows
 from jlrun.data.splits import Splits
+from jlrun.reporting.result import read_result
 
 AUTO = "auto"
 
@@ -44,3 +47,21 @@ def _line(
         for m, rate in rates.items()
     )
     return f"modality_dropout=auto, as often as validation or test rows lack a modality: {found}"
+
+
+def strange_holes(directory: Path, rows: Rows, modalities: tuple[str, ...]) -> list[str]:
+    """Return a warning on each modality that new rows lack, and hardly any training row did.
+
+    Args:
+        directory: of the run; one that did not score missing modalities gives no warning.
+        rows: the new ones.
+        modalities: of the model.
+    """
+    never = ((read_result(directory) or {}).get("missing") or {}).get("never_missing", ())
+    shares = missing_shares([rows], modalities)
+    return [
+        f"warning: {m} is missing in {shares[m]:.0%} of these rows, and was in (nearly) every "
+        f"training row: train with 'modality_dropout={{{m}: {min(shares[m], HIGHEST_RATE):.2f}}}'"
+        for m in never
+        if shares.get(m)
+    ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +12,7 @@ from jlrun.data.missing_shares import matching_rates, missing_shares
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Splits
 from jlrun.data.view import MaskedLabels, View
-from jlrun.runs.auto_dropout import auto_dropout
+from jlrun.runs.auto_dropout import auto_dropout, strange_holes
 
 BOTH = ("image", "text")
 
@@ -57,3 +60,15 @@ def test_auto_follows_the_split_that_lacks_more_and_says_so() -> None:
     rates, line = auto_dropout(splits(4, 2, 0), "dataset", BOTH)
     assert rates == {"image": 0.0, "text": 0.0}
     assert line.startswith("modality_dropout=auto is 0: ")
+
+
+def test_new_rows_that_lack_what_no_training_row_did_are_warned_of(tmp_path: Path) -> None:
+    def warned(missing: object) -> list[str]:
+        content = {"status": "completed", "missing": missing}
+        (tmp_path / "result.json").write_text(json.dumps(content))
+        return strange_holes(tmp_path, view(4).base, BOTH)
+
+    (line,) = warned({"never_missing": ["image", "text"]})
+    assert line.startswith("warning: image is missing in 40% of these rows")
+    assert line.endswith("'modality_dropout={image: 0.40}'")
+    assert warned({"never_missing": ["text"]}) == warned(None) == []
