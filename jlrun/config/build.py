@@ -96,6 +96,11 @@ def takes_class_names(node: Mapping[str, Any]) -> bool:
     return any(p.kind is p.VAR_POSITIONAL and p.name == "classes" for p in parameters)
 
 
+def takes(node: Mapping[str, Any], name: str) -> bool:
+    """Return whether the target of ``node`` has a parameter of that name."""
+    return name in inspect.signature(trust.find(str(node["_target_"]))).parameters
+
+
 def _typed(path: str, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for key, value in arguments.items():

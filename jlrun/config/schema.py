@@ -98,10 +98,16 @@ Source = Annotated[
 ]
 
 
+def _form(value: Any) -> str:
+    return "each" if isinstance(value, dict) else "auto" if value == "auto" else "one"
+
+
 # One for all, or one for each name; distinguished first, so that a mistake has one message.
 Shares = Annotated[
-    Annotated[Fraction, Tag("one")] | Annotated[dict[str, Fraction], Tag("each")],
-    Discriminator(lambda value: "each" if isinstance(value, dict) else "one"),
+    Annotated[Fraction, Tag("one")]
+    | Annotated[dict[str, Fraction], Tag("each")]
+    | Annotated[Literal["auto"], Tag("auto")],
+    Discriminator(_form),
 ]
 
 
@@ -224,7 +230,8 @@ class Settings(_Section):
         datasets: several ones by their names, in place of ``dataset``, in multitask only, as
             ``sampling``.
         tasks, modalities: None: all of the data set's.
-        modality_dropout: probability of hiding each modality of a training row, or one for each.
+        modality_dropout: probability of hiding each modality of a training row, or one for each;
+            ``auto``: as often as validation rows lack it, and one in ten at least.
         references: whether models of scikit-learn are baselines of tables, if there are any.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
     """

@@ -69,7 +69,7 @@ def with_tables(config: dict[str, Any], overrides: Sequence[str] = ()) -> Infere
         if path not in paths or node.get("path") in (None, "???"):
             continue
         try:
-            found = _fill(path, node, _known(path, config, nodes))
+            found = _fill(path, node, _known(path, config, nodes), _learns_no_task(config))
             lines += found.lines
             rows[path] = found.num_rows
         except UserError as error:
@@ -104,7 +104,12 @@ def _known(path: str, config: Config, nodes: Mapping[str, Config]) -> dict[str, 
     }
 
 
-def _fill(path: str, node: Any, known: Mapping[str, Any]) -> Outline:
+def _learns_no_task(config: Config) -> bool:
+    pretraining = config.get("pretraining")
+    return isinstance(pretraining, Mapping) and pretraining.get("only") is True
+
+
+def _fill(path: str, node: Any, known: Mapping[str, Any], inputs_alone: bool) -> Outline:
     """Complete a table's node from its file, and return the outline with what was inferred."""
     from jlrun.data.tables.files.kinds import TASK_OF_KIND
     from jlrun.data.tables.files.layout import format_of
@@ -116,7 +121,7 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> Outline:
         if isinstance(file, str) and not file.strip():
             fix = "name the table" if key == "path" else "name a table, or leave it out"
             raise UserError.of(f"{path}.{key}", f"is empty; {fix}")
-    request = replace(_request(path, node), known=known)
+    request = replace(_request(path, node), known=known, inputs_alone=inputs_alone)
     check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):

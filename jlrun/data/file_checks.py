@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -41,6 +42,27 @@ def check_files(splits: Iterable[Rows]) -> None:
         read_each(unknown, lambda files: _check(files, todo[files], known), total=len(todo))
     finally:
         known.save()
+
+
+def unusable(paths: Sequence[Path], read: Callable[[Path], object]) -> dict[Path, str]:
+    """Return path -> why it can't be used, of all files that ``read`` refuses.
+
+    A file that is unchanged since an earlier check is not read.
+    """
+    known = FileContents()
+
+    def attempt(path: Path) -> str:
+        try:
+            if not _are_known(known, (str(path),)):
+                _check((str(path),), lambda: read(path), known)
+        except UserError as error:
+            return error.problems[0].message
+        return ""
+
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        found = dict(zip(paths, pool.map(attempt, paths), strict=True))
+    known.save()
+    return {path: why for path, why in found.items() if why}
 
 
 def at_base(rows: Rows) -> tuple[Rows, Tensor]:

@@ -68,6 +68,11 @@ class TensorRows:
         return self._all.labelled
 
     @property
+    def present(self) -> Mapping[str, Tensor]:
+        """Modality -> Bool ``(N,)``, of those that some rows lack."""
+        return self._all.present
+
+    @property
     def num_bytes(self) -> int:
         return sum(t.numel() * t.element_size() for t in self._all.inputs.values())
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from jlrun.data.file_checks import read_each
 from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
-from jlrun.data.reading.image_files import is_image_name, read_image
+from jlrun.data.reading.image_files import is_image_name, read_picture
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import NamedRows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
@@ -61,7 +61,9 @@ def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[st
         raise UserError.of(
             "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
         )
-    images = torch.stack(read_each(files, lambda file: _image(str(file), specs["image"])))
+    spec = specs["image"]
+    assert isinstance(spec, ImageSpec)
+    images = torch.stack(read_each(files, lambda file: read_picture(file, spec)))
     return NamedRows(tuple(names), TensorRows({"image": images}, {}))
 
 
@@ -185,20 +187,13 @@ def _without_options(problem: Problem) -> Problem:
 def _cell_reader(folder: Path, spec: Spec) -> Callable[[str], Tensor]:
     match spec:
         case ImageSpec():
-            return lambda cell: _image(str(folder / cell), spec)
+            return lambda cell: read_picture(folder / cell, spec)
         case AudioSpec():
             return lambda cell: read_audio(folder / cell, spec)
         case TextSpec():
             return lambda cell: tokens(cell, spec)
         case TabularSpec() | SeriesSpec():
             raise UserError.of(str(folder), "numbers of the model do not fit in one cell: use .npz")
-
-
-def _image(path: str, spec: Spec) -> Tensor:
-    assert isinstance(spec, ImageSpec)
-    image = read_image(path, max(spec.height, spec.width), 3 if spec.channels == 3 else 1)
-    fitted = resize(image[None].float(), spec.height, spec.width)[0]
-    return fitted.round().clamp(0, 255).to(torch.uint8)
 
 
 def tokens(text: str, spec: TextSpec) -> Tensor:

@@ -8,13 +8,18 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 Unit = Literal["word", "token", "character", "subword"]
+Resize = Literal["crop", "pad", "squeeze"]
+BACKGROUND = "white"
 
 
 @dataclass(frozen=True)
 class ImageSpec:
     """Images of shape ``(channels, height, width)``, uint8 in memory, normalised floats in a model.
 
-    ``mean`` and ``std`` are per channel, of values in [0, 1].
+    Attributes:
+        mean, std: of each channel, of values in [0, 1].
+        resize: how files of another size are read (`jlrun.data.reading.image_fit`).
+        background: colour that transparent pixels and padding of files get.
     """
 
     channels: int
@@ -22,6 +27,8 @@ class ImageSpec:
     width: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resize: Resize = "crop"
+    background: str = BACKGROUND
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ class View:
     Args:
         rows: the viewed rows.
         indices: int64 ``(N,)``, positions in ``rows``.
-        relabel: task -> int64 ``(C,)``, the new label of each old one. Every labelled row of the
-            view must have an old label in the range; unlabelled ones get the filler 0.
+        relabel: task -> int64 ``(C,)``, the new label of each old one; -1: rows that have it count
+            as unlabelled. Every labelled row of the view must have an old label in the range;
+            unlabelled ones get the filler 0.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class View:
         self._relabel = dict(relabel or {})
         self.indices = indices
         self._labelled = {task: mask[indices] for task, mask in rows.labelled.items()}
-        self._targets = {task: self._target(task, y[indices]) for task, y in rows.targets.items()}
+        self._targets = {task: y[indices] for task, y in rows.targets.items()}
+        for task, new in self._relabel.items():
+            self._move(task, new)
 
     @classmethod
     def of_all(cls, rows: Rows) -> View:
@@ -59,8 +62,11 @@ class View:
     def fetch(self, rows: Tensor) -> Batch:
         """Return the raw rows at positions ``rows`` of this view, ``(M,)``, on the CPU."""
         batch = self._rows.fetch(self.indices[rows])
-        relabelled = {task: self._targets[task][rows] for task in self._relabel}
-        return replace(batch, targets={**batch.targets, **relabelled})
+        targets = {task: self._targets[task][rows] for task in self._relabel}
+        known = {t: self._labelled[t][rows] for t in self._relabel if t in self._labelled}
+        return replace(
+            batch, targets={**batch.targets, **targets}, labelled={**batch.labelled, **known}
+        )
 
     def take(self, positions: Tensor, relabel: Mapping[str, Tensor] | None = None) -> View:
         """Return a view of the rows at ``positions`` of this one, ``(M,)``.
@@ -73,7 +79,7 @@ class View:
     def relabelled(self, relabel: Mapping[str, Tensor]) -> View:
         """Return the same rows with the labels ``relabel[task][label]`` in place of ``label``."""
         composed = {
-            task: new[self._relabel[task]] if task in self._relabel else new
+            task: _after(self._relabel[task], new) if task in self._relabel else new
             for task, new in relabel.items()
         }
         return View(self._rows, self.indices, {**self._relabel, **composed})
@@ -82,11 +88,19 @@ class View:
         """Return the same view of ``rows``, another form of the viewed rows."""
         return View(rows, self.indices, self._relabel)
 
-    def _target(self, task: str, target: Tensor) -> Tensor:
-        if task not in self._relabel:
-            return target
-        known = self._labelled.get(task, torch.ones(len(target), dtype=torch.bool))
-        return self._relabel[task][torch.where(known, target.long(), 0)].to(target.dtype)
+    def _move(self, task: str, new: Tensor) -> None:
+        """Replace the labels of a task by ``new`` ones, and mask those that become -1."""
+        old = self._targets[task]
+        known = self._labelled.get(task, torch.ones(len(old), dtype=torch.bool))
+        label = new[torch.where(known, old.long(), 0)]
+        self._targets[task] = label.clamp(min=0).to(old.dtype)
+        if bool((known & (label < 0)).any()):
+            self._labelled[task] = known & (label >= 0)
+
+
+def _after(first: Tensor, then: Tensor) -> Tensor:
+    """Return the labels after two renumberings; -1 stays."""
+    return torch.where(first < 0, first, then[first.clamp(min=0)])
 
 
 class MaskedLabels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from jlrun.data.file_checks import check_files
@@ -12,6 +12,7 @@ from jlrun.data.specs import Spec
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import PretrainedInit
+from jlrun.runs.auto_dropout import AUTO, auto_dropout
 from jlrun.runs.building import (
     also_carried,
     body_blocks,
@@ -19,11 +20,12 @@ from jlrun.runs.building import (
     make_engine,
     make_model,
     make_recipe,
+    other_modalities,
 )
 from jlrun.runs.datasets import LoadedData, load_data
 from jlrun.runs.fingerprints import Fingerprint, fingerprint_of
 from jlrun.runs.saved_model import SavedTeachers
-from jlrun.runs.settings import RunSettings
+from jlrun.runs.settings import RecipeSettings, RunSettings
 from jlrun.runs.stream_maker import StreamMaker
 from jlrun.runs.target_tasks import check_labels, named_as_target, notes_on_target
 from jlrun.seeding import seed_everything
@@ -94,14 +96,16 @@ def assemble(settings: RunSettings) -> Assembly:
     """
     engine, teachers = make_engine(settings.engine), SavedTeachers()
     start = PretrainedInit.of(settings.start)
-    data = load_data(settings.data, {} if start is None else start.specs())
-    recipe = make_recipe(settings.recipe, data.modalities, teachers)
+    others = other_modalities(settings.recipe.terms, teachers)
+    data = load_data(settings.data, {} if start is None else start.specs(), others)
+    chosen, on_dropout = _with_dropout(settings, data)
+    recipe = make_recipe(chosen, data.modalities, teachers)
     context = _context(settings, data, recipe)
     uses_pool = settings.data.hides_target_labels or bool(context.needs & PRETRAINING)
     if uses_pool:
         check_files(each.pool for each in data.splits.values())
     offered = [each.modalities for each in data.splits.values()]
-    carried = {**data.specs, **also_carried(settings.recipe.terms, teachers, offered)}
+    carried = {**data.specs, **also_carried(others, offered)}
     streams = StreamMaker(settings.data, engine, data.splits, carried)
     with_views = "views" in context.needs
     in_all_phases = with_views and settings.strategy.pretraining.epochs == 0
@@ -111,7 +115,16 @@ def assemble(settings: RunSettings) -> Assembly:
     unlabelled = partial(streams.unlabelled, with_views=with_views)
     plan = make_plan(settings.strategy, labelled, context, start, unlabelled)
     notes = notes_on_target(settings.data.strategy, plan, labelled, data.matching)
+    notes = (*on_dropout, *notes)
     return Assembly(settings, engine, data, labelled, plan, start, uses_pool, notes)
+
+
+def _with_dropout(settings: RunSettings, data: LoadedData) -> tuple[RecipeSettings, list[str]]:
+    """Return the recipe with rates of modality dropout, and lines on what the data decided."""
+    if settings.recipe.modality_dropout != AUTO:
+        return settings.recipe, []
+    rates, line = auto_dropout(data.splits, settings.data.leading, data.modalities)
+    return replace(settings.recipe, modality_dropout=rates), [line]
 
 
 def _context(settings: RunSettings, data: LoadedData, recipe: Recipe) -> PlanContext:

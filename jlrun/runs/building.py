@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -45,6 +45,7 @@ from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.teacher import Teachers
 from jlrun.objective.weightings.base import GradientOptions
+from jlrun.runs.auto_dropout import AUTO
 from jlrun.runs.settings import ModelSettings, Node, Nodes, RecipeSettings
 from jlrun.tasks import TaskSpec
 from jlrun.training.averaging import NoAverage, WeightAverage
@@ -135,6 +136,7 @@ def make_recipe(settings: RecipeSettings, modalities: Sequence[str], teachers: T
         teachers: access to the models of finished runs, for terms that learn from them.
     """
     hidden = settings.modality_dropout
+    assert hidden != AUTO, "the data decides it"
     rates = hidden if isinstance(hidden, Mapping) else dict.fromkeys(modalities, hidden)
     weighting, gradient_options = _divided(settings.weighting)
     return Recipe(
@@ -200,24 +202,30 @@ def _make_term(name: str, node: Node, kind: type[Term], teachers: Teachers) -> T
     return term
 
 
-def also_carried(
-    terms: Nodes, teachers: Teachers, offered: Iterable[Mapping[str, Spec]]
-) -> dict[str, Spec]:
-    """Return the modalities that batches carry for terms, such as those of a teacher.
-
-    Those that a data set lacks are left out: the term reports them itself.
+def other_modalities(terms: Nodes, teachers: Teachers) -> frozenset[str]:
+    """Return the modalities that terms need next to the model's own, such as those of a teacher.
 
     Args:
         terms: name -> node.
         teachers: access to the models of finished runs.
-        offered: modality -> spec, of each data set.
     """
-    wanted = {
+    return frozenset(
         modality
         for node in terms.values()
         for modality in class_of(node, Term).other_modalities(
             arguments_with_defaults(node), teachers
         )
-    }
+    )
+
+
+def also_carried(wanted: Collection[str], offered: Iterable[Mapping[str, Spec]]) -> dict[str, Spec]:
+    """Return the modalities that batches carry for terms.
+
+    Those that a data set lacks are left out: the term reports them itself.
+
+    Args:
+        wanted: by terms.
+        offered: modality -> spec, of each data set.
+    """
     first, *others = offered
     return {m: s for m, s in first.items() if m in wanted and all(m in o for o in others)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
-from jlrun.config.build import build
+from jlrun.config.build import build, takes
 from jlrun.config.nodes import reserved_keys, task_labels
 from jlrun.config.slots import DATASET, TASK
 from jlrun.data.class_matching import Matching
@@ -47,18 +47,21 @@ class LoadedData:
         return {name: s.report for name, s in self.splits.items() if s.report is not None}
 
 
-def load_data(settings: DataSettings, known: Mapping[str, Spec]) -> LoadedData:
+def load_data(
+    settings: DataSettings, known: Mapping[str, Spec], also: Collection[str] = ()
+) -> LoadedData:
     """Load and divide all data sets of a run.
 
     Args:
         settings: of the data.
         known: modality -> spec that the model begins with.
+        also: modalities that batches carry, where a data set has them, next to those in use.
 
     Raises:
         UserError: as `load_splits`, or if the target has no task that a source teaches.
     """
     modalities = choose_modalities(settings)
-    splits = load_every_split(settings, known)
+    splits = load_every_split(settings, known, {*modalities, *also})
     splits, matching = match_target(settings, splits)
     taken = splits[settings.leading].modalities
     return LoadedData(modalities, splits, {m: taken[m] for m in modalities}, matching)
@@ -80,7 +83,9 @@ def choose_modalities(settings: DataSettings) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def load_every_split(settings: DataSettings, known: Mapping[str, Spec]) -> dict[str, Splits]:
+def load_every_split(
+    settings: DataSettings, known: Mapping[str, Spec], read: Collection[str]
+) -> dict[str, Splits]:
     """Load and split all data sets, the target last.
 
     What is learned of the inputs of one, as a vocabulary, is taken over by those that come later.
@@ -88,25 +93,30 @@ def load_every_split(settings: DataSettings, known: Mapping[str, Spec]) -> dict[
     Args:
         settings: of the data.
         known: modality -> spec that the model begins with.
+        read: modalities to read.
 
     Raises:
         UserError: as `load_splits`.
     """
     found = dict[str, Splits]()
     for name in sorted(settings.nodes, key=lambda name: name == "target"):
-        found[name] = load_splits(settings, name, known)
+        found[name] = load_splits(settings, name, read, known)
         known = {**found[name].modalities, **known}
     return {name: found[name] for name in settings.nodes}
 
 
 def load_splits(
-    settings: DataSettings, name: str, known: Mapping[str, Spec] | None = None
+    settings: DataSettings,
+    name: str,
+    read: Collection[str],
+    known: Mapping[str, Spec] | None = None,
 ) -> Splits:
     """Load a data set and split it.
 
     Args:
         settings: of the data.
         name: of the stream, its config path.
+        read: modalities to read; others may be left out, if the data set's function can do that.
         known: modality -> spec that it is to take over, where it learns one; None: nothing.
 
     Raises:
@@ -115,10 +125,11 @@ def load_splits(
     node = settings.nodes[name]
     own = {k: v for k, v in node.items() if k not in reserved_keys()}
     with placed_errors(name):
-        found = build(own, DATASET)
+        in_use = {"modalities": tuple(sorted(read))} if takes(node, "modalities") else {}
+        found = build(own, DATASET, **in_use)
     dataset: Dataset = well_formed(found, str(node["_target_"]), name)
-    learned_elsewhere = name == "target" and settings.hides_target_labels
-    if dataset.incomplete is not None and not learned_elsewhere:
+    needs_none = settings.inputs_alone or (name == "target" and settings.hides_target_labels)
+    if dataset.incomplete is not None and not needs_none:
         with placed_errors(name):
             raise UserError([dataset.incomplete])
     if known and dataset.adopt is not None:

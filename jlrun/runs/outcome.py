@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jlrun.data.missing_shares import missing_shares
 from jlrun.evaluation.kept_predictions import KeptPredictions, load_predictions
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scoring import ScoredModel
@@ -26,6 +27,7 @@ from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import MAIN_FIT
 
 Rows = dict[str, dict[str, RowPredictions]]
+_FEW = 0.01  # share of training rows from which on a model learns to do without a modality
 
 
 def ensemble_scores(job: Job, assembly: Assembly) -> tuple[dict[str, SplitScores], Rows]:
@@ -110,6 +112,7 @@ def make_result(
             **_missing(job, assembly),
             **_data(assembly),
             **_unscored(assembly, main),
+            **_unknown_classes(assembly),
             **_relations(job),
         },
     )
@@ -174,8 +177,22 @@ def missing_scores(assembly: Assembly, predict: Callable[[], Predict]) -> dict[s
     if len(fit.modalities) < 2 or not fit.scored:
         return {}
     last = fit.phases[-1]
-    model = ScoredModel(fit.modalities, fit.scored, last.objectives, last.train)
+    model = ScoredModel(
+        fit.modalities, fit.scored, last.objectives, last.train, _never_missing(fit)
+    )
     return score_missing(predict(), model, assembly.plan.test, node.rates, node.seeds)
+
+
+def _never_missing(fit: Fit) -> tuple[str, ...]:
+    """Return the modalities that in no phase with tasks more than a few training rows lacked."""
+    most = dict.fromkeys(fit.modalities, 0.0)
+    for phase in (phase for phase in fit.phases if phase.objectives):
+        rates = phase.recipe.modality_dropout.rates
+        found = missing_shares((s.rows for s in phase.train.values()), fit.modalities)
+        for modality, share in found.items():
+            dropped = share + (1 - share) * rates.get(modality, 0.0)
+            most[modality] = max(most[modality], dropped)
+    return tuple(modality for modality, share in most.items() if share < _FEW)
 
 
 def _data(assembly: Assembly) -> dict[str, Any]:
@@ -189,6 +206,12 @@ def _unscored(assembly: Assembly, main: FitResult) -> dict[str, Any]:
     missing = [spec.name for spec in assembly.tasks if spec.name not in main.test]
     why = "no row of the test split has a label"
     return {"unscored": dict.fromkeys(missing, why)} if missing else {}
+
+
+def _unknown_classes(assembly: Assembly) -> dict[str, Any]:
+    """Return the classes of the target that no source has, which no score counts."""
+    found = {task: list(names) for task, names in assembly.data.matching.unknown.items()}
+    return {"unknown_classes": found} if found else {}
 
 
 def _relations(job: Job) -> dict[str, Any]:

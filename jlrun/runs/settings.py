@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
 from jlrun.config.schema import (
@@ -42,6 +42,7 @@ class DataSettings:
         strategy: of a transfer, which decides which labels of the target are learned from.
         zero_shot: which classes have no training rows; None: all classes are seen.
         views: node of what makes augmented views.
+        inputs_alone: whether no task is learned, so that no label is needed.
     """
 
     nodes: Nodes
@@ -53,6 +54,7 @@ class DataSettings:
     strategy: Strategy | None
     zero_shot: ZeroShotSettings | None
     views: Node
+    inputs_alone: bool = False
 
     @property
     def leading(self) -> str:
@@ -107,7 +109,8 @@ class RecipeSettings:
         optimizer, scheduler: nodes.
         ema: decay of a running average of the weights; None: no average.
         patience: epochs without a better score before a phase stops; None: never.
-        modality_dropout: probability of hiding each modality of a training row, or one for each.
+        modality_dropout: probability of hiding each modality of a training row, or one for each;
+            ``auto``: see `jlrun.runs.auto_dropout`.
     """
 
     weighting: Node
@@ -119,7 +122,7 @@ class RecipeSettings:
     scheduler: Node
     ema: float | None
     patience: int | None
-    modality_dropout: float | Mapping[str, float]
+    modality_dropout: float | Mapping[str, float] | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,7 @@ def _data(s: Settings) -> DataSettings:
         strategy=s.strategy,
         zero_shot=s.zero_shot,
         views=s.pretraining.views,
+        inputs_alone=s.pretraining.only,
     )
 
 

@@ -20,6 +20,7 @@ from jlrun.data.view import MaskedLabels
 from jlrun.engine import Engine
 from jlrun.runs.datasets import task_specs
 from jlrun.runs.settings import DataSettings
+from jlrun.tasks import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,15 @@ class StreamMaker:
                 views=views,
                 labelled=False,
             ),
-            tasks=task_specs(name, self.settings.nodes[name], splits, self._asked(name)),
+            tasks=self._tasks(name),
         )
+
+    def _tasks(self, name: str) -> tuple[TaskSpec, ...]:
+        """Return the tasks in use; none where no label is needed, and there is none."""
+        splits, node = self.splits[name], self.settings.nodes[name]
+        if self.settings.inputs_alone and not any(splits.classes[task] for task in node["tasks"]):
+            return ()
+        return task_specs(name, node, splits, self._asked(name))
 
     def unlabelled(self, name: str, with_views: bool) -> Stream:
         """Return all training rows; those have labels that the run may learn from.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jlrun.config.build import build
@@ -13,12 +14,15 @@ from jlrun.data.class_matching import (
     Matching,
     has_classes,
     in_classes_of_sources,
+    listed,
     match,
+    match_equal,
     renamed,
 )
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.splits import Splits
 from jlrun.data.strata import UNLABELLED, class_column
+from jlrun.data.view import View
 from jlrun.errors import Problem, UserError
 from jlrun.runs.settings import DataSettings, Nodes
 from jlrun.strategies.plan_parts import SOURCE_ONLY, TARGET_SUPERVISED
@@ -30,26 +34,56 @@ def match_target(
 ) -> tuple[dict[str, Splits], Matching]:
     """Return the splits, the target's in the classes of its sources, and how they were found.
 
-    In adaptation and generalisation; in joint training where rows of the target lack labels.
+    In adaptation and generalisation; in joint training where rows of the target lack labels; in
+    joint training and fine-tuning also a single task whose classes are those of a source's.
 
     Raises:
         UserError: if no source teaches any task of the target, with the reasons.
     """
     strategy, nodes, found = settings.strategy, settings.nodes, dict(splits)
-    if "target" not in nodes or strategy not in ("adapt", "generalize", "joint"):
+    if "target" not in nodes or strategy not in ("adapt", "generalize", "joint", "finetune"):
         return found, Matching()
-    tasks = dict(_tasks(settings, splits["target"]))
-    if strategy == "joint":
-        tasks = {name: task for name, task in tasks.items() if _lacks(splits["target"], name)}
+    tasks, own = dict(_tasks(settings, splits["target"])), splits["target"].classes
     learned = [each for path in nodes if path != "target" for each in _learned(path, nodes, splits)]
-    matching = match(tasks, splits["target"].classes, learned, by_classes=strategy != "joint")
+    if strategy in ("joint", "finetune"):
+        alone = len(own) == 1 or settings.tasks is not None
+        matching = match_equal(tasks if alone else {}, own, learned)
+        if strategy == "finetune" or matching.called:
+            found["target"] = in_classes_of_sources(splits["target"], matching.classes)
+            return found, matching
+        tasks = {name: task for name, task in tasks.items() if _lacks(splits["target"], name)}
+    matching = match(tasks, own, learned, by_classes=strategy != "joint")
     others = set(splits["target"].classes) - set(tasks)
     if strategy != "joint" and tasks and not others and len(matching.unmatched) == len(tasks):
         raise UserError(
             [Problem(f"target.tasks.{name}", why) for name, why in matching.unmatched.items()]
         )
     found["target"] = in_classes_of_sources(splits["target"], matching.classes)
-    return found, matching
+    return found, _counted(matching, splits["target"], found["target"])
+
+
+def _counted(matching: Matching, before: Splits, after: Splits) -> Matching:
+    """Return the matching with lines on the rows whose classes the sources lack."""
+    lines = []
+    for task, classes in matching.unknown.items():
+        rows = [
+            f"{left_out(old, new, task):,} of {len(new):,} {split} rows"
+            for split, old, new in (
+                ("training", before.pool, after.pool),
+                ("test", before.test, after.test),
+            )
+        ]
+        lines.append(
+            f"target.{task} has classes that no source has, {listed(classes)}: "
+            f"{' and '.join(rows)} have one of them; they count as unlabelled, and no score "
+            "counts them"
+        )
+    return replace(matching, lines=(*matching.lines, *lines))
+
+
+def left_out(before: View, after: View, task: str) -> int:
+    """Return how many rows of a split lose their label of a task."""
+    return int((class_column(before, task) >= 0).sum() - (class_column(after, task) >= 0).sum())
 
 
 def _tasks(settings: DataSettings, splits: Splits) -> Iterator[tuple[str, Any]]:
@@ -104,6 +138,8 @@ def notes_on_target(
 ) -> tuple[str, ...]:
     """Return lines on how the target is learned and scored, where that is not as usual."""
     target = next((streams for streams in labelled if streams.name == "target"), None)
+    if strategy == "finetune":
+        return matching.lines
     if target is None or strategy not in ("adapt", "generalize", "joint"):
         return ()
     lines = [*matching.lines]

@@ -103,7 +103,7 @@ def test_values_of_a_wrong_form_are_left_to_the_schema(tmp_path: Path) -> None:
     assert check_parts(_config(tasks="digit", modalities=3, fusion=None, backbone="x")) == []
 
 
-@pytest.mark.parametrize("rates", [0.0, 0.3, {"audio": 0.3}, {"image": 0.1, "audio": 0.2}])
+@pytest.mark.parametrize("rates", [0.0, 0.3, "auto", {"audio": 0.3}, {"image": 0.1}])
 def test_several_modalities_may_be_dropped_at_any_rate(rates: Any) -> None:
     config = _config(dataset=TWO, fusion=_fusion("sum"), modality_dropout=rates)
     assert check_parts(config) == []

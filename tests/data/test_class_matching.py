@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from jlrun.data.class_matching import Learned, Matching, in_classes_of_sources, match
+from jlrun.data.class_matching import (
+    Learned,
+    Matching,
+    in_classes_of_sources,
+    match,
+    match_equal,
+)
 from jlrun.data.dataset import Dataset
 from jlrun.data.rows import TensorRows
 from jlrun.data.splits import Subset, make_splits
@@ -42,11 +48,57 @@ def test_no_labels_take_the_classes_of_the_source() -> None:
 
 
 def test_unknown_classes_are_named() -> None:
-    found = matched(animal=("cat", "wolf", "yak"), size=("big",))
+    found = matched(animal=("cat", "wolf", "yak"), size=("big",), by_classes=False)
     assert found.classes == {"size": SIZE.classes}
     assert found.unmatched["animal"].startswith(
         "'wolf', 'yak' are not among the classes of source.animal"
     )
+
+
+def test_a_target_with_classes_that_the_source_lacks_keeps_those_they_share() -> None:
+    found = matched(animal=("cat", "wolf", "yak"))
+    assert found.classes == {"animal": ANIMAL.classes}
+    assert found.unknown == {"animal": ("wolf", "yak")}
+    assert "1 of the 3 classes of source.animal ('cat')" in found.lines[0]
+    other = matched(beast=("cat", "fox", "wolf", "big"))
+    assert (other.called, other.unknown) == ({"animal": "beast"}, {"beast": ("wolf", "big")})
+    assert "animal" in matched(animal=("wolf", "yak")).unmatched
+    assert "beast" in matched(beast=("cat", "big", "wolf")).unmatched  # as many of two tasks
+
+
+def test_rows_of_unknown_classes_count_as_unlabelled() -> None:
+    label = torch.tensor([0, 1, 2, 3] * 10)
+    rows = TensorRows({"x": torch.zeros(40, 1)}, {"animal": label})
+    own = ("wolf", "cat", "fox", "yak")
+    splits = make_splits(Dataset(rows, {}, {"animal": own}), Subset(), seed=0)
+    train = in_classes_of_sources(splits, {"animal": ANIMAL.classes}).train
+    before = [own[i] for i in splits.train.targets["animal"].tolist()]
+    batch = train.fetch(torch.arange(len(train)))
+    for targets, labelled in ((train.targets, train.labelled), (batch.targets, batch.labelled)):
+        after = [ANIMAL.classes[i] for i in targets["animal"].tolist()]
+        known = labelled["animal"].tolist()
+        assert known == [name in ANIMAL.classes for name in before]
+        assert all(a == b for a, b, k in zip(after, before, known, strict=True) if k)
+    kept = train.relabelled({"animal": torch.tensor([2, 0, 1])})
+    assert torch.equal(kept.labelled["animal"], train.labelled["animal"])
+
+
+def test_equal_classes_under_another_name_are_one_task_unless_they_are_few() -> None:
+    def found(classes: tuple[str, ...], name: str = "label", *learned: Learned) -> Matching:
+        return match_equal({name: Multiclass()}, {name: classes}, [ANIMAL, SIZE, *learned])
+
+    turned = ("fox", "dog", "cat")
+    assert found(turned).called == {"animal": "label"}
+    assert found(turned).classes == {"label": ANIMAL.classes}
+    assert "target.label is matched to 'animal' of source" in found(turned).lines[0]
+    twin = Learned("source", "beast", Multiclass(), ANIMAL.classes)
+    for other in (
+        found(("big", "small")),
+        found(("cat", "dog")),
+        found(turned, "animal"),
+        found(turned, "label", twin),
+    ):
+        assert other == Matching()
 
 
 def test_another_kind_of_the_same_name_is_another_task_unless_classes_are_unknown() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jlrun.cli.main import main
 from jlrun.data.file_checks import check_files
-from jlrun.data.reading.image_files import image_rows
+from jlrun.data.reading.image_files import image_rows, square
 from jlrun.data.rows import FileRows
 from jlrun.data.view import View
 from jlrun.errors import UserError
@@ -31,7 +31,7 @@ def images(folder: Path, count: int) -> list[Path]:
 
 
 def rows_of(paths: list[Path]) -> FileRows:
-    return image_rows(paths, {"label": torch.zeros(len(paths), dtype=torch.long)}, 8, 1)
+    return image_rows(paths, {"label": torch.zeros(len(paths), dtype=torch.long)}, square(8, 1))
 
 
 def test_all_bad_files_are_told_in_one_message(tmp_path: Path) -> None:

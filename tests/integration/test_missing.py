@@ -43,6 +43,8 @@ def test_the_result_has_every_subset_and_rate(run: Path) -> None:
         assert found["subsets"][SUBSETS[-1]][task] == pytest.approx(scores)
         assert found["rows"]["audio"][task] > 0
     assert "missing" not in result["baselines"]
+    assert found["never_missing"] == ["audio"]
+    assert result["contribution"]["digit"]["never_missing"] == ["audio"]
 
 
 def test_contributions_add_up_to_the_score_over_a_constant(run: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from PIL import Image
 
 from jlrun.cli.main import main
+from jlrun.config import checked
+from jlrun.errors import UserError
 
 QUICK = [
     *("mode=transfer", "engine.threads=1", "recorder.progress=plain"),
@@ -94,28 +98,47 @@ def test_some_of_the_classes_keep_the_head_of_the_source(capsys: Capture) -> Non
     assert "target.label has 2 of the 3 classes of source.label ('a', 'c')" in out
 
 
-def test_classes_that_the_source_lacks_are_named(capsys: Capture) -> None:
+def test_classes_that_the_source_lacks_are_left_out_of_scores(capsys: Capture) -> None:
     table = [
         {**row, "label": "q" if i % 4 == 0 else row["label"]} for i, row in enumerate(rows(60))
     ]
     write("target.csv", table, ["x", "label"])
+    found = result_of(*LABEL, "target.path=target.csv", "strategy=adapt", "baselines=false")
+    assert found["unknown_classes"] == {"label": ["q"]}
+    assert set(found["per_class"]["label"]) == {"a", "b", "c"}
+    out = capsys.readouterr().out
+    line = (
+        r"target.label has classes that no source has, 'q': \d+ of 38 training rows and \d of 12 "
+    )
+    assert re.search(line, out)
+    write("target.csv", [{**row, "label": "q" + row["label"]} for row in rows(60)], ["x", "label"])
     assert main([*QUICK, *LABEL, "target.path=target.csv", "strategy=adapt"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "'q' is not among the classes of source.label: 'a', 'b', 'c'" in error
+    assert "are not among the classes of source.label: 'a', 'b', 'c'" in error
     assert not Path("outputs").exists()
 
 
 def test_a_task_that_is_left_out_is_told(capsys: Capture) -> None:
-    table = [
-        {**row, "size": "huge" if i % 4 == 0 else row["size"]} for i, row in enumerate(rows(60))
-    ]
+    table = [{**row, "size": "huge" if i % 4 == 0 else "tiny"} for i, row in enumerate(rows(60))]
     write("target.csv", table, ["x", "label", "size"])
     both = ["source.targets=[label,size]", "target.targets=[label,size]", "baselines=false"]
     found = result_of(*SOURCE, *both, "target.path=target.csv", "strategy=adapt")
     assert list(found["test"]) == ["label"]
     out = capsys.readouterr().out
-    assert "target.size is left out: 'huge' is not among the classes of source.size" in out
+    assert "target.size is left out: 'huge', 'tiny' are not among the classes of source.size" in out
+
+
+def test_a_single_task_of_another_name_is_matched_by_its_classes(capsys: Capture) -> None:
+    write("target.csv", [{**row, "kind": row["label"]} for row in rows(60)], ["x", "kind"])
+    table = ["target.path=target.csv", "target.targets=[kind]", "baselines=false"]
+    for strategy in ("joint", "finetune"):
+        found = result_of(*LABEL, *table, f"strategy={strategy}")
+        assert list(found["test"]) == ["kind"]
+        assert list(json.loads(Path("run/model.json").read_text())["heads"]) == ["kind"]
+        line = "target.kind is matched to 'label' of source: it has those classes"
+        assert line in capsys.readouterr().out
+        shutil.rmtree("run")
 
 
 def test_joint_training_learns_from_the_few_labels_there_are(capsys: Capture) -> None:
@@ -151,3 +174,19 @@ def test_a_folder_of_images_without_classes(capsys: Capture) -> None:
     assert "target.label has 1 of the 2 classes of source.label ('dark')" in capsys.readouterr().out
     assert main([*QUICK, *data, *small[:2], "hydra.run.dir=other"]) == 2
     assert "no class folders" in capsys.readouterr().err
+
+
+def test_inputs_alone_need_no_labels(tmp_path: Path) -> None:
+    for i in range(24):
+        picture(f"photos/{i}.png", 9 * i)
+    learned = ["terms=[vicreg]", "pretraining.epochs=1", "pretraining.only=true"]
+    image = ["dataset=imagefolder", "dataset.root=photos", "dataset.size=8", "batch_size=8"]
+    small = ["backbone.image.hidden=8", "recorder.tensorboard=false", "recorder.figures=false"]
+    run = ["mode=multitask", *image, *small, *learned, "hydra.run.dir=run"]
+    assert main([*run, "recorder.progress=none"]) == 0
+    assert json.loads(Path("run/model.json").read_text())["heads"] == {}
+    write("plain.csv", rows(60), ["x", "size"])
+    table = ["mode=multitask", "dataset=table", "dataset.path=plain.csv"]
+    assert checked([*table, *learned]).config["dataset"]["targets"]["label"]["optional"]
+    with pytest.raises(UserError, match="no target is set"):
+        checked(table)

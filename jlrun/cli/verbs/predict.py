@@ -47,6 +47,7 @@ def main(args: list[str]) -> int:
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
     check_file(parsed.output, "--output")
 
+    from jlrun.runs.auto_dropout import strange_holes
     from jlrun.runs.saved_model import load_saved_model
     from jlrun.runs.saved_run import load_run
 
@@ -61,6 +62,8 @@ def main(args: list[str]) -> int:
             "--output", f"{', '.join(dense)}: maps do not fit in a table; load the run from Python"
         )
     with _inputs(parsed.run, parsed.input, saved.specs, parsed.on_error) as inputs:
+        for line in strange_holes(parsed.run, inputs.rows, tuple(saved.specs)):
+            print(line)
         rows = list(_predictions(saved, inputs))
     write_text(parsed.output, _format(rows, parsed.output.suffix.lower()))
     print(f"{len(rows)} rows predicted: {parsed.output}")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from jlrun.data.datasets.digits import DIGITS
 from jlrun.data.datasets.fsdd import LAST_TEST_INDEX, SAMPLE_RATE, load_fsdd
 from jlrun.data.datasets.torchvision_sets import load_torchvision
 from jlrun.data.rows import Rows, TensorRows
-from jlrun.data.specs import AudioSpec, ImageSpec
+from jlrun.data.specs import AudioSpec, ImageSpec, Spec
 from jlrun.data.strata import draw_share
 from jlrun.errors import UserError
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
@@ -43,6 +44,7 @@ def load_av_digits(
     missing_audio: Fraction = 0.0,
     seed: int = 0,
     download: bool = True,
+    modalities: Sequence[str] | None = None,
 ) -> Dataset:
     """Return digits of MNIST, each paired with a recording of the same digit.
 
@@ -68,6 +70,7 @@ def load_av_digits(
         missing_audio: share of the rows that have no sound; no row lacks both.
         seed: of the division, the pairs, the noise and the missing modalities.
         download: whether to download missing files of MNIST.
+        modalities: those in use; others are paired and left out. None: all.
 
     Returns:
         image uint8 ``(1, 28, 28)``, audio float32 ``(8000 * seconds,)``; tasks ``digit`` and
@@ -90,27 +93,33 @@ def load_av_digits(
     images, clips, speakers = _images(mnist.train), _clips(fsdd.train), fsdd.classes["speaker"]
     train_images, val_images = _divided(images, images.digit, _generator(seed, "images"))
     train_clips, val_clips = _divided(clips, _voices(clips, speakers), _generator(seed, "clips"))
-    components = fitted_components(images.content, num_components)
+    specs: dict[str, Spec] = {
+        "image": ImageSpec(1, *images.content.shape[2:], mean=(), std=()),
+        "audio": AudioSpec(clips.content.shape[1], SAMPLE_RATE),
+    }
+    used = {m: spec for m, spec in specs.items() if modalities is None or m in modalities}
+    components = fitted_components(images.content, num_components) if "image" in used else None
 
     def rows(split: str, images: _Part, clips: _Part, count: int | None) -> TensorRows:
         generator = _generator(seed, split)
         chosen = _chosen(images, count, f"dataset.num_{split}", generator)
         partners = _partners(chosen.digit, clips, split, generator)
         sounds = _in_noise(partners.content, snr_db, generator)
+        inputs = {"audio": sounds} if "audio" in used else {}
+        if components is not None:
+            inputs = {"image": kept(components, chosen.content), **inputs}
+        present = _present(len(sounds), missing_image, missing_audio, generator)
         return TensorRows(
-            {"image": kept(components, chosen.content), "audio": sounds},
+            inputs,
             {"digit": chosen.digit, "speaker": partners.speaker},
-            _present(len(sounds), missing_image, missing_audio, generator),
+            {m: mask for m, mask in present.items() if m in used},
         )
 
     return Dataset(
         train=rows("train", train_images, train_clips, num_train),
         val=rows("val", val_images, val_clips, num_val),
         test=rows("test", _images(mnist.test), _clips(fsdd.test), num_test),
-        modalities={
-            "image": ImageSpec(1, *images.content.shape[2:], mean=(), std=()),
-            "audio": AudioSpec(clips.content.shape[1], SAMPLE_RATE),
-        },
+        modalities=used,
         classes={"digit": DIGITS, "speaker": speakers},
     )
 

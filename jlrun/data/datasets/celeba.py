@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from jlrun.data.dataset import Dataset
-from jlrun.data.reading.image_files import image_rows
+from jlrun.data.reading.image_files import image_rows, square
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
@@ -118,7 +118,7 @@ def _rows(table: pd.DataFrame, folder: Path, size: int) -> FileRows:
         str(name): torch.from_numpy((column == 1).to_numpy().astype("int64"))
         for name, column in table.items()
     }
-    return image_rows([folder / str(name) for name in table.index], targets, size, channels=3)
+    return image_rows([folder / str(name) for name in table.index], targets, square(size, 3))
 
 
 def _damaged(path: Path, reason: str) -> UserError:

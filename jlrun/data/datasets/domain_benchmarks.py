@@ -11,19 +11,20 @@ import torch
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.domain_folders import (
-    CHANNELS,
     check_first,
     find_folder,
     find_lists,
     folder_rows,
     labelled_photos,
     listed_rows,
+    photo_spec,
     read_image_list,
     shared_classes,
     subfolders,
 )
 from jlrun.data.reading.image_files import image_rows
 from jlrun.data.rows import FileRows
+from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
 from jlrun.ranges import PositiveInt
 
@@ -96,9 +97,10 @@ def _load_office(
     mean: list[float] | None,
     std: list[float] | None,
 ) -> Dataset:
+    spec = photo_spec(size, mean, std)
     classes = shared_classes(domain for domain in domains if domain.is_dir())
-    rows = folder_rows(folder, classes, size)
-    return labelled_photos((rows, None, None), classes, size, mean, std)
+    rows = folder_rows(folder, classes, spec)
+    return labelled_photos((rows, None, None), classes, spec)
 
 
 def _inner(folder: Path) -> Path:
@@ -146,15 +148,15 @@ def load_pacs(
     """
     holds = f"with a folder per class (in {', '.join(place for place in PACS_FOLDERS if place)})"
     folder = find_folder(root, PACS_FOLDERS, [domain], holds, f"PACS is at {PACS_SOURCE}")
-    base = folder.parent
+    base, spec = folder.parent, photo_spec(size, mean, std)
     classes = shared_classes(base / name for name in PACS_DOMAINS if (base / name).is_dir())
     places = [above / name for above in (base, base.parent) for name in PACS_LISTS]
     lists = find_lists(places, f"{domain}_train_kfold.txt", f"{domain}_crossval_kfold.txt")
     if lists is None:
-        rows = folder_rows(folder, classes, size)
-        return labelled_photos((rows, None, None), classes, size, mean, std)
-    train, val = (listed_rows(path, base, classes, size, PACS_FAULTY) for path in lists)
-    return labelled_photos((train, val, None), classes, size, mean, std)
+        rows = folder_rows(folder, classes, spec)
+        return labelled_photos((rows, None, None), classes, spec)
+    train, val = (listed_rows(path, base, classes, spec, PACS_FAULTY) for path in lists)
+    return labelled_photos((train, val, None), classes, spec)
 
 
 DOMAINNET_SOURCE = "https://ai.bu.edu/M3SDA"
@@ -195,16 +197,16 @@ def load_domainnet(
     folder = find_folder(
         root, DOMAINNET_FOLDERS, [domain], holds, f"DomainNet is at {DOMAINNET_SOURCE}"
     )
-    base = folder.parent
+    base, spec = folder.parent, photo_spec(size, mean, std)
     classes = shared_classes(base / name for name in DOMAINNET_DOMAINS if (base / name).is_dir())
     places = [base / name for name in DOMAINNET_LISTS]
     lists = find_lists(places, f"{domain}_train.txt", f"{domain}_test.txt")
     if lists is None:
         _log.info("no %s_train.txt in %s: test rows are drawn", domain, base)
-        rows = folder_rows(folder, classes, size)
-        return labelled_photos((rows, None, None), classes, size, mean, std)
-    train, test = (listed_rows(path, base, classes, size) for path in lists)
-    return labelled_photos((train, None, test), classes, size, mean, std)
+        rows = folder_rows(folder, classes, spec)
+        return labelled_photos((rows, None, None), classes, spec)
+    train, test = (listed_rows(path, base, classes, spec) for path in lists)
+    return labelled_photos((train, None, test), classes, spec)
 
 
 VISDA_SOURCE = "https://github.com/VisionLearningGroup/taskcv-2017-public"
@@ -244,15 +246,16 @@ def load_visda(
         UserError: naming the folder or list that is missing, empty or laid out in another way.
     """
     folder = find_folder(root, VISDA_FOLDERS, [domain], "of VisDA-2017", f"it is at {VISDA_SOURCE}")
+    spec = photo_spec(size, mean, std)
     sorted_by_class = any(name in VISDA_CLASSES for name in subfolders(folder))
     if domain == "test" and not sorted_by_class:
-        rows = _numbered_rows(folder, size)
+        rows = _numbered_rows(folder, spec)
     else:
-        rows = folder_rows(folder, VISDA_CLASSES, size)
-    return labelled_photos((rows, None, None), VISDA_CLASSES, size, mean, std)
+        rows = folder_rows(folder, VISDA_CLASSES, spec)
+    return labelled_photos((rows, None, None), VISDA_CLASSES, spec)
 
 
-def _numbered_rows(folder: Path, size: int) -> FileRows:
+def _numbered_rows(folder: Path, spec: ImageSpec) -> FileRows:
     path = next((p for p in (folder / VISDA_LIST, folder.parent / VISDA_LIST) if p.is_file()), None)
     if path is None:
         raise UserError.of(
@@ -265,4 +268,4 @@ def _numbered_rows(folder: Path, size: int) -> FileRows:
         raise UserError.of(str(path), f"has the label {max(listed.numbers)}; expected 0 to 11")
     check_first(path, folder, listed.names)
     paths = [folder / name for name in listed.names]
-    return image_rows(paths, {"label": torch.tensor(listed.numbers)}, size, CHANNELS)
+    return image_rows(paths, {"label": torch.tensor(listed.numbers)}, spec)

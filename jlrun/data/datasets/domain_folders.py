@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
-from jlrun.data.dataset import Dataset
+from jlrun.data.dataset import Dataset, DatasetReport
+from jlrun.data.datasets.image_report import ImageReport, OnError
 from jlrun.data.reading.image_files import EXTENSIONS, image_rows, is_image_name
+from jlrun.data.reading.image_fit import Colour
 from jlrun.data.rows import FileRows
-from jlrun.data.specs import ImageSpec
+from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import UserError, did_you_mean
 from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
@@ -70,26 +72,40 @@ def shared_classes(domains: Iterable[Path]) -> tuple[str, ...]:
     )
 
 
-def folder_rows(domain: Path, classes: Sequence[str], size: int) -> FileRows:
+def folder_rows(domain: Path, classes: Sequence[str], spec: ImageSpec) -> FileRows:
     """Return the images below ``domain/<class>``, with the task ``label``.
 
     Raises:
         UserError: if there are none.
     """
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        images = sorted(_images(domain / name))
-        paths += images
-        labels += [label] * len(images)
-    if not paths:
+    images = folder_images(domain, classes)
+    return image_rows(list(images), {"label": torch.tensor(list(images.values()))}, spec)
+
+
+def folder_images(domain: Path, classes: Sequence[str]) -> dict[Path, int]:
+    """Return the images below ``domain/<class>``, each with the label of its class.
+
+    Raises:
+        UserError: if there are none.
+    """
+    found = {
+        image: label
+        for label, name in enumerate(classes)
+        for image in sorted(_images(domain / name))
+    }
+    if not found:
         raise UserError.of(
             str(domain), f"no class folders with images; images end in {', '.join(EXTENSIONS)}"
         )
-    return image_rows(paths, {"label": torch.tensor(labels)}, size, CHANNELS)
+    return found
 
 
 def listed_rows(
-    path: Path, folder: Path, classes: Sequence[str], size: int, skip: frozenset[str] = frozenset()
+    path: Path,
+    folder: Path,
+    classes: Sequence[str],
+    spec: ImageSpec,
+    skip: frozenset[str] = frozenset(),
 ) -> FileRows:
     """Return the images of a list, with the task ``label``: the name of the folder they lie in.
 
@@ -99,7 +115,7 @@ def listed_rows(
         path: the list.
         folder: what its paths are relative to.
         classes: names in the order of their labels.
-        size: height and width to which images are cropped and resized.
+        spec: of the images.
         skip: names in the list to leave out.
 
     Raises:
@@ -116,7 +132,7 @@ def listed_rows(
         labels.append(label[found])
     check_first(path, folder, names)
     paths = [folder / name for name in names]
-    return image_rows(paths, {"label": torch.tensor(labels)}, size, CHANNELS)
+    return image_rows(paths, {"label": torch.tensor(labels)}, spec)
 
 
 def find_lists(folders: Iterable[Path], first: str, second: str) -> tuple[Path, Path] | None:
@@ -149,27 +165,48 @@ def check_first(path: Path, folder: Path, names: Sequence[str]) -> None:
 def labelled_photos(
     splits: tuple[FileRows, FileRows | None, FileRows | None],
     classes: tuple[str, ...],
-    size: int,
-    mean: list[float] | None,
-    std: list[float] | None,
+    spec: ImageSpec,
+    report: DatasetReport | None = None,
 ) -> Dataset:
     """Return a data set of RGB images with the task ``label``.
 
     Args:
         splits: training, validation and test rows; the latter two None if they are to be drawn.
         classes: names in the order of their labels.
-        size: height and width of the rows in pixels.
+        spec: of the images.
+        report: on their files.
+    """
+    train, val, test = splits
+    return Dataset(
+        train=train,
+        val=val,
+        test=test,
+        modalities={"image": spec},
+        classes={"label": classes},
+        report=report,
+    )
+
+
+def photo_spec(
+    size: int,
+    mean: list[float] | None,
+    std: list[float] | None,
+    resize: Resize = "crop",
+    background: str = BACKGROUND,
+) -> ImageSpec:
+    """Return the spec of square RGB images.
+
+    Args:
+        size: height and width in pixels.
         mean: of each channel, for values in [0, 1]; None: measured.
         std: likewise.
+        resize, background: see `jlrun.data.reading.image_fit`.
 
     Raises:
         UserError: for statistics that are not three, or not positive.
     """
-    spec = ImageSpec(CHANNELS, size, size, _statistic("mean", mean), _statistic("std", std))
-    train, val, test = splits
-    return Dataset(
-        train=train, val=val, test=test, modalities={"image": spec}, classes={"label": classes}
-    )
+    statistics = _statistic("mean", mean), _statistic("std", std)
+    return ImageSpec(CHANNELS, size, size, *statistics, resize, background)
 
 
 def _statistic(name: str, values: list[float] | None) -> tuple[float, ...]:
@@ -233,6 +270,9 @@ def load_domains(
     size: PositiveInt = 64,
     mean: list[float] | None = None,
     std: list[float] | None = None,
+    resize: Resize = "crop",
+    background: Colour = BACKGROUND,
+    on_error: OnError = "fail",
 ) -> Dataset:
     """Return the images of one domain, with the task ``label``: the name of their folder.
 
@@ -243,9 +283,12 @@ def load_domains(
     Args:
         root: the folder above the domains.
         domain: name of one of its folders; None: an error that lists their names.
-        size: height and width to which images are cropped and resized.
+        size: height and width of the images, to which they are resized.
         mean: of each channel, for values in [0, 1]; None: measured.
         std: likewise.
+        resize: ``crop`` to a square first, ``pad`` to one, or ``squeeze`` into one.
+        background: colour of the padding and under transparent pixels.
+        on_error: ``fail`` for files that can't be read, or ``skip`` them.
 
     Raises:
         UserError: naming the folder that is missing or empty.
@@ -259,5 +302,10 @@ def load_domains(
             f"expected the name of a folder in {base}, one per domain with classes in it.{hint}",
         )
     classes = shared_classes(base / name for name in names)
-    rows = folder_rows(base / domain, classes, size)
-    return labelled_photos((rows, None, None), classes, size, mean, std)
+    spec = photo_spec(size, mean, std, resize, background)
+    images = folder_images(base / domain, classes)
+    report = ImageReport.of(list(images), spec, on_error)
+    left = report.left(images.items(), classes)
+    labels = torch.tensor([label for _, label in left])
+    rows = image_rows([path for path, _ in left], {"label": labels}, spec)
+    return labelled_photos((rows, None, None), classes, spec, report)

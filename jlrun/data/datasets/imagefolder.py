@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from jlrun.data.dataset import Dataset
+from jlrun.data.datasets.image_report import ImageReport, OnError
 from jlrun.data.reading.image_files import EXTENSIONS, Channels, image_rows, is_image_name
-from jlrun.data.specs import ImageSpec
+from jlrun.data.reading.image_fit import Colour
+from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.ranges import PositiveInt
 
@@ -27,6 +29,9 @@ def load_imagefolder(
     channels: Channels = 3,
     mean: list[float] | None = None,
     std: list[float] | None = None,
+    resize: Resize = "crop",
+    background: Colour = BACKGROUND,
+    on_error: OnError = "fail",
 ) -> Dataset:
     """Return the images below ``root``, with the task ``label``: the name of their folder.
 
@@ -39,17 +44,19 @@ def load_imagefolder(
 
     Args:
         root: the folder.
-        size: height and width to which images are cropped and resized.
+        size: height and width of the images, to which they are resized.
         channels: 3 for RGB, 1 for gray.
         mean: of each channel, for values in [0, 1]; None: measured.
         std: likewise.
+        resize: ``crop`` to a square first, ``pad`` to one, or ``squeeze`` into one.
+        background: colour of the padding and under transparent pixels.
+        on_error: ``fail`` for files that can't be read, or ``skip`` them.
 
     Raises:
         UserError: naming the folder that is missing, empty or laid out in another way.
     """
-    spec = ImageSpec(
-        channels, size, size, _statistic("mean", mean, channels), _statistic("std", std, channels)
-    )
+    statistics = _statistic("mean", mean, channels), _statistic("std", std, channels)
+    spec = ImageSpec(channels, size, size, *statistics, resize, background)
     folders = _split_folders(Path(root).expanduser())
     loose = _without_labels(folders)
     if loose:
@@ -59,8 +66,14 @@ def load_imagefolder(
         classes = _class_names(folders["train"])
     found = {split: _paths(f, classes, split) for split, f in folders.items() if f not in loose}
     _add_unlabelled(found, loose)
+    paths = [path for images in found.values() for path, _ in images]
+    report = ImageReport.of(paths, spec, on_error)
+    found = {
+        split: report.left(images, classes, every=split == "train")
+        for split, images in found.items()
+    }
     splits = {
-        split: image_rows(*_columns(images), size, channels, _masks(images))
+        split: image_rows(*_columns(images), spec, _masks(images))
         for split, images in found.items()
     }
     known = any(label is not None for _, label in found["train"])
@@ -71,6 +84,7 @@ def load_imagefolder(
         modalities={"image": spec},
         classes={"label": classes},
         incomplete=_incomplete(folders["train"], classes) if known else _no_label(loose[0]),
+        report=report,
     )
 
 

@@ -12,7 +12,7 @@ from jlrun.data.datasets.digits import DIGITS, PARITIES
 from jlrun.data.datasets.domain_folders import read_image_list
 from jlrun.data.datasets.mnist_domains import SIZE, MnistPart, load_mnist_part
 from jlrun.data.file_checks import read_each
-from jlrun.data.reading.image_files import image_rows, is_image_name, read_image
+from jlrun.data.reading.image_files import image_rows, is_image_name, read_image, square
 from jlrun.data.rows import FileRows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
@@ -202,4 +202,4 @@ def _split(folder: Path, split: str, size: int) -> FileRows:
     if int(digit.max()) >= len(DIGITS):
         raise UserError.of(str(labels), f"has the label {int(digit.max())}; expected 0 to 9")
     paths = [folder / f"mnist_m_{split}" / name for name in listed.names]
-    return image_rows(paths, {"digit": digit, "parity": digit % 2}, size, channels=3)
+    return image_rows(paths, {"digit": digit, "parity": digit % 2}, square(size, 3))

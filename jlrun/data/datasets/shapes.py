@@ -29,7 +29,7 @@ from jlrun.data.datasets.shape_media import (
 )
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import TensorRows
-from jlrun.data.specs import ImageSpec
+from jlrun.data.specs import ImageSpec, Spec
 from jlrun.errors import UserError
 from jlrun.ranges import NonNegativeFloat, PositiveInt, Probability
 from jlrun.seeding import derive_seed
@@ -70,6 +70,7 @@ def load_shapes(
     test: Literal["all", "seen", "held_out"] = "all",
     main: Literal["shape", "colour", "size", "position", "object"] = "shape",
     seed: int = 0,
+    modalities: Sequence[str] | None = None,
 ) -> Dataset:
     """Return images of a shape, captions that describe them, and sounds.
 
@@ -94,6 +95,7 @@ def load_shapes(
         test: which combinations the test rows have.
         main: the task whose classes can be chosen by name, and of which there are shots.
         seed: of all draws.
+        modalities: those in use; others are not made. None: all.
 
     Returns:
         image uint8 ``(3, size, size)``, text int64 ``(14,)``, audio float32 ``(2048,)`` at 8 kHz;
@@ -109,15 +111,14 @@ def load_shapes(
     if test == "held_out" and not without:
         raise UserError.of("test", "'held_out', but none are; set held_out, such as held_out=6")
     tested = {"all": list(range(len(OBJECTS))), "seen": seen, "held_out": sorted(without)}[test]
-    making = _Making(size, noise, snr_db, mentioned, main, seed)
+    image = ImageSpec(3, size, size, mean=(), std=())
+    specs: dict[str, Spec] = {"image": image, "text": TEXT_SPEC, "audio": AUDIO_SPEC}
+    used = {m: spec for m, spec in specs.items() if modalities is None or m in modalities}
+    making = _Making(size, noise, snr_db, mentioned, main, seed, tuple(used))
     return Dataset(
         train=making.rows("train", num_train, seen),
         test=making.rows("test", num_test, tested),
-        modalities={
-            "image": ImageSpec(3, size, size, mean=(), std=()),
-            "text": TEXT_SPEC,
-            "audio": AUDIO_SPEC,
-        },
+        modalities=used,
         classes={task: CLASSES[task] for task in _tasks(main)},
     )
 
@@ -137,6 +138,7 @@ class _Making:
         mentioned: float,
         main: str,
         seed: int,
+        modalities: Sequence[str],
     ) -> None:
         self._size = size
         self._noise = noise
@@ -144,6 +146,7 @@ class _Making:
         self._mentioned = mentioned
         self._main = main
         self._seed = seed
+        self._modalities = modalities
 
     def rows(self, split: str, count: int, objects: Sequence[int]) -> TensorRows:
         chunks = [
@@ -162,14 +165,18 @@ class _Making:
         uniform, hiss, grain = self._draw(split, indices)
         draws = dict(zip(DRAWS, uniform.T, strict=True))
         targets = _targets(objects, draws)
-        sound = beeps(targets["shape"], targets["colour"], draws, hiss, self._snr_db)
-        image = _picture(targets, draws, self._size) + self._noise * grain
-        inputs = {
-            "image": (255 * image).round().clamp(0, 255).to(torch.uint8),
-            "text": _texts(targets, draws, self._say(split, indices)),
-            "audio": sound,
+        make = {
+            "image": lambda: self._images(targets, draws, grain),
+            "text": lambda: _texts(targets, draws, self._say(split, indices)),
+            "audio": lambda: beeps(targets["shape"], targets["colour"], draws, hiss, self._snr_db),
         }
-        return inputs, targets
+        return {modality: make[modality]() for modality in self._modalities}, targets
+
+    def _images(
+        self, targets: dict[str, Tensor], draws: dict[str, Tensor], grain: Tensor
+    ) -> Tensor:
+        image = _picture(targets, draws, self._size) + self._noise * grain
+        return (255 * image).round().clamp(0, 255).to(torch.uint8)
 
     def _say(self, split: str, indices: Tensor) -> list[list[str]] | None:
         """Return for each row the attributes that its caption mentions; None: all of them."""

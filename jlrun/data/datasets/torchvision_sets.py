@@ -16,7 +16,7 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.datasets.torchvision_catalogue import CATALOGUE, Entry
-from jlrun.data.reading.image_files import image_rows
+from jlrun.data.reading.image_files import image_rows, square
 from jlrun.data.rows import Rows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.transforms import resize
@@ -157,7 +157,7 @@ def _read_split(
         ) from error
     if size is None:
         raise UserError.of("size", f"{name} has images of many sizes; give one, such as size=64")
-    return image_rows(paths, _columns(entry, label, classes), size, channels=3), classes
+    return image_rows(paths, _columns(entry, label, classes), square(size, 3)), classes
 
 
 def _columns(entry: Entry, label: Tensor, classes: tuple[str, ...]) -> dict[str, Tensor]:

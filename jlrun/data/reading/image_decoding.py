@@ -13,6 +13,7 @@ from jlrun.files.regular import check_regular
 
 # Pillow opens files by content: an EPS file named x.png would start Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_WITH_FRAMES = (".gif", ".tif", ".tiff", ".webp")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # TIFF tags
 # Pillow stores every colour pixel in four bytes.
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1}
@@ -32,6 +33,20 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     check_regular(path)
     with Image.open(path, formats=FORMATS) as image:
         yield image
+
+
+def frames_beyond_first(path: str | Path) -> bool:
+    """Whether an animation (GIF, WebP) or a TIFF has frames or pages that are not read.
+
+    False of one that can't be opened.
+    """
+    if Path(path).suffix.lower() not in _WITH_FRAMES:
+        return False
+    try:
+        with open_image(path) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:  # reported when it is read
+        return False
 
 
 def decoded_bytes(image: Image.Image) -> int:

@@ -12,7 +12,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from jlrun.data.reading.image_decoding import decoded_bytes, open_image, size_of
+from jlrun.data.reading.image_fit import composed, fitted
 from jlrun.data.rows import FileRows
+from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError
 from jlrun.files.limits import room_for
 
@@ -33,15 +35,14 @@ def is_image_name(name: str) -> bool:
 def image_rows(
     paths: Sequence[Path],
     targets: Mapping[str, Tensor],
-    size: int,
-    channels: Channels,
+    spec: ImageSpec,
     labelled: Mapping[str, Tensor] | None = None,
 ) -> FileRows:
-    """Return rows of modality ``image``, uint8 ``(channels, size, size)``."""
+    """Return rows of modality ``image``, uint8 ``(channels, height, width)`` of ``spec``."""
     return FileRows(
-        decoder := ImageDecoder([str(path) for path in paths], size, channels),
+        decoder := ImageDecoder([str(path) for path in paths], spec),
         targets,
-        row_bytes=channels * size * size,
+        row_bytes=spec.channels * spec.height * spec.width,
         files=decoder.files,
         labelled=labelled,
     )
@@ -50,39 +51,49 @@ def image_rows(
 class ImageDecoder:
     """Decoder from row index to image, which can be sent to other processes."""
 
-    def __init__(self, paths: Sequence[str], size: int, channels: Channels) -> None:
+    def __init__(self, paths: Sequence[str], spec: ImageSpec) -> None:
         self._paths = list(paths)
-        self._size = size
-        self._channels: Channels = channels
+        self._spec = spec
 
     def __call__(self, row: int) -> dict[str, Tensor]:
-        return {"image": read_image(self._paths[row], self._size, self._channels)}
+        return {"image": read_picture(self._paths[row], self._spec)}
 
     def files(self, row: int) -> tuple[str, ...]:
         """Return the file that a row is read from."""
         return (self._paths[row],)
 
 
-def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
-    """Read an image file as uint8 ``(channels, size, size)``.
+def square(size: int, channels: Channels) -> ImageSpec:
+    """Return the spec of square images whose statistics are not measured yet."""
+    return ImageSpec(channels, size, size, (), ())
 
-    The largest centred square is cut out, and resized where it is not of that size. Cameras'
-    orientation marks are followed; transparency is dropped. Gray of more than 8 bits is scaled
-    (`to_eight_bits`); of an animation or of several pages the first is read.
+
+def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
+    """Read an image file as uint8 ``(channels, size, size)``, as `read_picture`."""
+    return read_picture(path, square(size, channels))
+
+
+def read_picture(path: str | Path, spec: ImageSpec) -> Tensor:
+    """Read an image file as uint8 ``(channels, height, width)`` of ``spec``.
+
+    Cameras' orientation marks are followed. Transparent pixels are composed on the background, and
+    the image is brought to the size (`jlrun.data.reading.image_fit`). Gray of more than 8 bits is
+    scaled (`to_eight_bits`); of an animation or of several pages the first is read.
 
     Raises:
         UserError: naming the file, if it is missing, unreadable, damaged or not a regular file,
             exceeds the memory budget, or has values whose range is unknown.
     """
-    mode = "RGB" if channels == 3 else "L"
+    mode, size = "RGB" if spec.channels == 3 else "L", (spec.width, spec.height)
     try:
         with open_image(path) as image:
             # JPEGs far larger than needed are decoded at a fraction of their size.
-            image.draft(mode, (size, size))
+            image.draft(mode, size)
             with room_for(path, decoded_bytes(image), size_of(image)):
                 image.load()
                 ImageOps.exif_transpose(image, in_place=True)
-                pixels = np.array(_fit(_convert(image, mode), size))
+                whole = in_mode(image, mode, spec.background)
+                pixels = np.array(fitted(whole, size, spec.resize, spec.background))
     except UnclearValues as error:
         fix = "save it as gray or RGB of 8 or 16 bits"
         raise UserError.of(str(path), f"{error}; {fix}") from error
@@ -94,24 +105,20 @@ def read_image(path: str | Path, size: int, channels: Channels) -> Tensor:
         raise UserError.of(
             str(path), f"not a readable image ({_reason(error)}); replace or delete the file"
         ) from error
-    return torch.from_numpy(pixels.reshape(size, size, channels)).permute(2, 0, 1).contiguous()
+    layers = pixels.reshape(spec.height, spec.width, Image.getmodebands(mode))
+    return torch.from_numpy(layers).permute(2, 0, 1).contiguous()
 
 
-def _convert(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == mode:
-        return image
-    image = to_eight_bits(image)
-    if image.mode in ("P", "PA") and "transparency" in image.info:
-        image = image.convert("RGBA")
+def in_mode(image: Image.Image, mode: str, background: str) -> Image.Image:
+    """Return an image of any mode as ``RGB`` or ``L``, on a colour where it is transparent.
+
+    Raises:
+        UnclearValues: as `to_eight_bits`.
+    """
+    image = composed(to_eight_bits(image), background)
     if image.mode == "LAB":  # Pillow converts it to colour only
         image = image.convert("RGB")
-    return image.convert(mode)
-
-
-def _fit(image: Image.Image, size: int) -> Image.Image:
-    if image.size == (size, size):
-        return image
-    return ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.reading.audio import read_audio
-from jlrun.data.reading.image_files import read_image
+from jlrun.data.reading.image_files import read_picture
 from jlrun.data.reading.texts import Tokenizer
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.tables.files.conversion import CheckFile
@@ -22,7 +22,6 @@ from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.levels import Levels
 from jlrun.data.tables.files.media import read_array
 from jlrun.data.tables.files.store import Store
-from jlrun.data.transforms import resize
 from jlrun.errors import UserError, shortened
 from jlrun.files.regular import why_not_regular
 
@@ -157,16 +156,6 @@ def presences(cells: Mapping[str, Cells], store: Store, rows: np.ndarray) -> dic
     """Return modality -> `presence`, of those that some rows lack."""
     found = {modality: presence(c, store, rows) for modality, c in cells.items()}
     return {modality: mask for modality, mask in found.items() if mask is not None}
-
-
-def read_picture(path: Path, spec: ImageSpec) -> Tensor:
-    """Return an image, uint8 ``(channels, height, width)``."""
-    channels = 3 if spec.channels == 3 else 1
-    image = read_image(path, max(spec.height, spec.width), channels)
-    if image.shape[1:] == (spec.height, spec.width):
-        return image
-    fitted = resize(image[None].float(), spec.height, spec.width)[0]
-    return fitted.round().clamp(0, 255).to(torch.uint8)
 
 
 def read_series(path: Path, spec: SeriesSpec) -> Tensor:

@@ -62,10 +62,11 @@ class InputKinds:
                 return TabularSpec(columns.columns, zeros, ones, columns.categories, levels)
 
     def _image(self) -> ImageSpec:
-        size, channels = self.image.size, self.image.channels
-        assert size is not None
-        assert channels is not None
-        return ImageSpec(channels, size, size, (), ())
+        image = self.image
+        assert image.size is not None
+        assert image.channels is not None
+        size = image.size
+        return ImageSpec(image.channels, size, size, (), (), image.resize, image.background)
 
     def _audio(self) -> AudioSpec:
         rate, seconds = self.audio.rate, self.audio.seconds

@@ -47,6 +47,7 @@ def load_table(
     series: SeriesSettings | None = None,
     target_transform: ScaleName = "auto",
     cache: str | None = None,
+    modalities: Sequence[str] | None = None,
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
@@ -69,6 +70,8 @@ def load_table(
         target_transform: scale on which numbers to predict are learned: their logarithm, their
             normal scores, none, or, ``auto``, the logarithm of very skewed ones.
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
+        modalities: those in use. Numbers, texts and files of others are neither read nor checked;
+            None: all are in use.
 
     Returns:
         modalities ``image``, ``audio``, ``text``, ``series`` and ``tabular`` (numbers and
@@ -100,9 +103,8 @@ def load_table(
         audio=kinds.audio,
         series=kinds.series,
     )
-    reader = Reader.of(
-        request, stated_outline(request, columns or {}) or outline(request), kinds, cache
-    )
+    found = stated_outline(request, columns or {}) or outline(request)
+    reader = Reader.of(request, found, kinds, cache, modalities)
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")

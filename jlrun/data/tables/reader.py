@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -172,7 +172,8 @@ class Reader:
 
     Attributes:
         outline: kinds of columns and targets.
-        modalities: modality -> its columns.
+        modalities: modality in use -> its columns.
+        unused: columns of inputs that are not in use; they only tell rows from each other.
         kinds: how inputs are read.
         reading: how the files are written.
         files_root: folder that file names are relative to; None: that of the table.
@@ -181,17 +182,28 @@ class Reader:
 
     outline: Outline
     modalities: Mapping[str, ColumnsOf]
+    unused: tuple[str, ...]
     kinds: InputKinds
     reading: Reading
     files_root: str | None
     cache: Path
 
     @classmethod
-    def of(cls, request: Request, outline: Outline, kinds: InputKinds, cache: str | None) -> Reader:
-        """Return the reader of a table whose outline is known."""
+    def of(
+        cls,
+        request: Request,
+        outline: Outline,
+        kinds: InputKinds,
+        cache: str | None,
+        in_use: Collection[str] | None = None,
+    ) -> Reader:
+        """Return the reader of a table whose outline is known, for the modalities in use."""
+        found = outline.modalities(request.join_texts)
+        used = {m: c for m, c in found.items() if in_use is None or m in in_use}
         return cls(
             outline,
-            outline.modalities(request.join_texts),
+            used,
+            tuple(name for m, c in found.items() if m not in used for name in c.all),
             replace(kinds, image=outline.image, audio=outline.audio, series=outline.series),
             outline.reading,
             request.files_root,
@@ -205,12 +217,13 @@ class Reader:
             UserError: if it can't be read, or lacks a column.
         """
         media = [columns for columns in self.modalities.values() if columns.kind in MEDIA]
+        inputs = [name for columns in self.modalities.values() for name in columns.all]
         check = checks({columns.kind: self.kinds.spec_of(columns) for columns in media})
         wanted = Wanted(
             path=path,
             reading=self.reading,
             forms=self._forms(),
-            inputs=[name for columns in self.modalities.values() for name in columns.all],
+            inputs=[*inputs, *self.unused],
             files={columns.columns[0]: check[columns.kind] for columns in media},
             files_key=str([self.kinds.image, self.kinds.audio, self.kinds.series, limit()]),
             folder=folder_of(path, self.files_root),
@@ -247,13 +260,15 @@ class Reader:
         if columns.unknown:
             part = part.without(columns.unknown)
             columns = read_targets(self.outline.targets, classes, part.store, part.rows)
-        return TableRows(part.store, part.rows, columns.targets, columns.labelled)
+        return TableRows(
+            part.store, part.rows, columns.targets, columns.labelled, unused=self.unused
+        )
 
     def _forms(self) -> dict[str, Form]:
         """Return column -> how it is stored."""
         found = self.outline
         forms: dict[str, Form] = {
-            name: _FORM_OF_COLUMN.get(kind, "text")
+            name: "text" if name in self.unused else _FORM_OF_COLUMN.get(kind, "text")
             for name, kind in found.columns.items()
             if kind != "ignore"
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,7 @@ class TableRows:
         targets: task -> target of each row, ``(N,)`` or ``(N, C)``.
         labelled: task -> Bool ``(N,)``, of tasks with unlabelled rows.
         cells: modality -> its cells; empty until the data set is fitted.
+        unused: columns that are not read; they only tell rows from each other.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class TableRows:
         targets: Mapping[str, Tensor],
         labelled: Mapping[str, Tensor],
         cells: Mapping[str, Cells] | None = None,
+        unused: Sequence[str] = (),
     ) -> None:
         self.store = store
+        self.unused = unused
         self.rows = rows
         self._targets = dict(targets)
         self._labelled = dict(labelled)
@@ -55,6 +58,11 @@ class TableRows:
     def cells(self) -> Mapping[str, Cells]:
         """Modality -> its cells."""
         return self._cells
+
+    @property
+    def present(self) -> Mapping[str, Tensor]:
+        """Modality -> Bool ``(N,)``, of those that some rows lack."""
+        return self._present
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
@@ -87,7 +95,7 @@ class TableRows:
 
     def reading(self, cells: Mapping[str, Cells]) -> TableRows:
         """Return the same rows with these cells."""
-        return TableRows(self.store, self.rows, self._targets, self._labelled, cells)
+        return TableRows(self.store, self.rows, self._targets, self._labelled, cells, self.unused)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def score_missing(
         its modalities; ``rows``, subset -> label -> how many these are; ``rates``, a list of
         ``rate``, ``lost`` (the share of all modalities of rows that is lost, which is less, since
         no row loses all), ``test`` and ``std`` over the seeds; ``summary``, label -> the ``mean``
-        and ``worst`` subset and the ``area`` under the curve of rates, in the primary metric.
+        and ``worst`` subset and the ``area`` under the curve of rates, in the primary metric;
+        ``never_missing``, the modalities that no row lacked in training, so that the model never
+        learned to do without.
 
         ``contribution``: label -> what each modality contributes to the primary metric, of labels
         whose scores are all finite. Rows with nothing left count as the constant prediction.
@@ -115,6 +117,7 @@ def _missing(
         },
         "rates": by_rate,
         "seeds": list(seeds),
+        "never_missing": list(model.never_missing),
         "summary": {o.label: _summary(o, by_subset, by_rate) for o in model.scored},
     }
 
@@ -192,6 +195,7 @@ def _contributions(found: Found, model: ScoredModel) -> dict[str, Any]:
             "ablation": dict(shares.ablation),
             "shapley": dict(shares.shapley),
             "exact": shares.exact,
+            "never_missing": list(model.never_missing),
         }
     return found_shares
 

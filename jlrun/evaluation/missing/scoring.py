@@ -81,12 +81,14 @@ class ScoredModel:
         scored: what its scores are about.
         learned: the objectives of its last phase.
         train: stream name -> training stream of its last phase.
+        never_missing: modalities that (nearly) no row lacked while its tasks were learned.
     """
 
     modalities: tuple[str, ...]
     scored: tuple[Objective, ...]
     learned: tuple[Objective, ...]
     train: Mapping[str, Stream]
+    never_missing: tuple[str, ...] = ()
 
 
 Key = TypeVar("Key", bound=Hashable)

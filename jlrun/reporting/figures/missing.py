@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from jlrun.reporting.figures.canvas import plain_figure
@@ -11,15 +12,10 @@ from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, s
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 MOST_LETTERS = 30  # of the name of a subset
 ROW = 0.24  # height of a bar and its name, in inches
+NOTE = "in (nearly) every training row: rows without it are strange to the model"
 
 
 def missing(found: Mapping[str, Any]) -> Figure:
@@ -39,7 +35,16 @@ def missing(found: Mapping[str, Any]) -> Figure:
         upper.set_title(task, fontsize=FONT_SIZE + 1)
         _draw_rates(upper, found, task, summary["metric"])
         _draw_subsets(under, found, task, summary["metric"], named=column == 0)
+    strange = found.get("never_missing", ())
+    if strange:
+        _note(figure, f"{', '.join(strange)}: {NOTE}")
     return figure
+
+
+def _note(figure: Figure, text: str) -> None:
+    """Write a note under a figure, in lines as wide as that."""
+    width = int(figure.get_figwidth() * 15)
+    figure.supxlabel(fill(text, width), fontsize=FONT_SIZE - 2, color=INK, parse_math=False)
 
 
 def _draw_rates(axes: Axes, found: Mapping[str, Any], task: str, metric: str) -> None:
@@ -98,6 +103,8 @@ def contribution(found: Mapping[str, Any]) -> Figure:
     for column, (axes, (task, shares)) in enumerate(zip(panels, found.items(), strict=True)):
         _draw(axes, shares, named=column == 0)
         axes.set_title(task, fontsize=FONT_SIZE + 1)
+    if any(shares.get("never_missing") for shares in found.values()):
+        _note(figure, f"* {NOTE}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -121,7 +128,9 @@ def _draw(axes: Axes, shares: Mapping[str, Any], named: bool) -> None:
         axes.bar_label(bars, [f"{v:+.3f}" for v in values], padding=3, fontsize=FONT_SIZE - 2)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.margins(x=0.22)
-    axes.set_yticks(range(len(names)), names if named else [""] * len(names))
+    strange = shares.get("never_missing", ())
+    marked = [f"{name} *" if name in strange else name for name in names]
+    axes.set_yticks(range(len(names)), marked if named else [""] * len(names))
     axes.grid(visible=False, axis="y")
     axes.axvline(0, color=INK, linewidth=0.6)
     metric = shares["metric"].replace("_", " ")

@@ -122,6 +122,10 @@ def _cost(cost: Mapping[str, float | None]) -> list[str]:
 
 
 MAX_NAMES = 12
+NEVER_MISSING = (
+    "* in (nearly) every training row: rows without it are strange to the model,",
+    "  which these numbers measure, too; modality_dropout trains for such rows",
+)
 
 
 def zero_shot_lines(result: Mapping[str, Any]) -> list[str]:
@@ -201,9 +205,16 @@ def contribution_lines(result: Mapping[str, Any]) -> list[str]:
         rows.append((f"{task} {shares['metric']} (none {none}, all {every})", "", "", ""))
         for modality, value in shares["shapley"].items():
             scores = map(format_score, (shares["alone"][modality], shares["without"][modality]))
-            rows.append((f"  {modality}", *scores, format_difference(value)))
+            mark = " *" if modality in shares.get("never_missing", ()) else ""
+            rows.append((f"  {modality}{mark}", *scores, format_difference(value)))
     header = ("test", "alone", "without", "adds")
-    return ResultTable(header, tuple(rows)).lines() if rows else []
+    return [*ResultTable(header, tuple(rows)).lines(), *_foreign_lines(result)] if rows else []
+
+
+def _foreign_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return lines on modalities that the model never learned to do without, if there are any."""
+    found = (result.get("missing") or {}).get("never_missing")
+    return [*NEVER_MISSING] if found else []
 
 
 def missing_lines(result: Mapping[str, Any]) -> list[str]:

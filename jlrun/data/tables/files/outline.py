@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from jlrun.data.tables.files.asked_targets import ASKED_FOR, find_targets
@@ -186,6 +187,7 @@ def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outl
         image = measured_images(image, paths["image"])
         if image != found.image:
             lines.append(f"  images of {image.size} x {image.size}, {image.channels} channels")
+        lines += _longer_lines(paths["image"])
     if "audio" in kinds:
         audio = measured_audio(audio, paths["audio"])
         if audio != found.audio:
@@ -195,6 +197,17 @@ def _with_sizes(found: Outline, request: Request, table: FileStatistics) -> Outl
         if series != found.series:
             lines.append(f"  series of {series.length} steps, {series.channels} numbers each")
     return replace(found, image=image, audio=audio, series=series, lines=tuple(lines))
+
+
+def _longer_lines(paths: Sequence[Path]) -> list[str]:
+    """Return a log line on the measured images of which the first of several frames is read."""
+    from jlrun.data.reading.image_decoding import frames_beyond_first
+
+    longer = [path.name for path in paths if frames_beyond_first(path)]
+    if not longer:
+        return []
+    of = f"{len(longer)} of the first {len(paths)} images, such as {longer[0]}"
+    return [f"  {of}, have several frames or pages: the first is read"]
 
 
 def outline_lines(

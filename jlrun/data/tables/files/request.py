@@ -54,6 +54,7 @@ class Request:
         join_texts: whether all texts are one modality.
         max_levels: largest number of different cells of a category.
         known: task -> kind of tasks learned on other data, for which the table needs no labels.
+        inputs_alone: whether no task is learned, so that the table need not have a target.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class Request:
     join_texts: bool = True
     max_levels: int = 1_000
     known: Mapping[str, TargetKind] = field(default_factory=dict)
+    inputs_alone: bool = False
     image: ImageSettings = field(default_factory=ImageSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     series: SeriesSettings = field(default_factory=SeriesSettings)
