@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
 def copy_folder(
     source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]], leave: str
 ) -> bool:
-    """Copy ``source`` atomically; an existing ``folder`` is kept.
+    """Copy ``source`` atomically, readable as the umask says; an existing ``folder`` is kept.
 
     Args:
         source: a folder that no process writes to.
@@ -145,7 +146,7 @@ def copy_folder(
     """
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        shutil.copytree(source, partial, ignore=shutil.ignore_patterns(leave))
+        _copy_files(source, partial, leave)
         for name, content in extra.items():
             write_json(partial / name, content)
         for path in partial.rglob("*"):
@@ -159,6 +160,18 @@ def copy_folder(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return True
+
+
+def _copy_files(source: Path, folder: Path, leave: str) -> None:
+    """Copy content alone: `shutil.copytree` would copy permissions, too."""
+    folder.mkdir(parents=True)
+    for path in source.iterdir():
+        if fnmatch(path.name, leave):
+            continue
+        if path.is_dir():
+            _copy_files(path, folder / path.name, leave)
+        else:
+            shutil.copyfile(path, folder / path.name)
 
 
 def sync(path: Path) -> None:
