@@ -86,15 +86,20 @@ class Assembly:
         return self.engine.prepare(model)
 
 
-def assemble(settings: RunSettings) -> Assembly:
+def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> Assembly:
     """Load the data and build the plan; nothing is written.
+
+    Args:
+        settings: of the run.
+        known: modality -> spec of a trained model that data sets take over; None: nothing.
 
     Raises:
         UserError: for whatever is wrong with the data, or with values that only data can show.
     """
     engine, teachers = make_engine(settings.engine), SavedTeachers()
     start = PretrainedInit.of(settings.start)
-    data = load_data(settings.data, {} if start is None else start.specs())
+    learned = {} if start is None else start.specs()
+    data = load_data(settings.data, learned if known is None else known)
     recipe = make_recipe(settings.recipe, data.modalities, teachers)
     context = _context(settings, data, recipe)
     uses_pool = settings.data.hides_target_labels or bool(context.needs & PRETRAINING)

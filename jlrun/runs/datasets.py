@@ -126,7 +126,8 @@ def load_splits(
     _check_names(name, node, dataset)
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
-    splits = make_splits(dataset, subset, settings.seed, where=name)
+    set_aside = settings.set_aside.get(name, ())
+    splits = make_splits(dataset, subset, settings.seed, where=name, set_aside=set_aside)
     if settings.zero_shot is None:
         return splits
     task = next(iter(settings.tasks or node["tasks"]))  # that asked for, or the main one

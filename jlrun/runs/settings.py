@@ -8,7 +8,7 @@ says what trains in which order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
@@ -42,6 +42,8 @@ class DataSettings:
         strategy: of a transfer, which decides which labels of the target are learned from.
         zero_shot: which classes have no training rows; None: all classes are seen.
         views: node of what makes augmented views.
+        set_aside: stream -> splits that are replaced by other files; the rows that they had stay
+            out of the training rows.
     """
 
     nodes: Nodes
@@ -53,6 +55,7 @@ class DataSettings:
     strategy: Strategy | None
     zero_shot: ZeroShotSettings | None
     views: Node
+    set_aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def leading(self) -> str:

@@ -322,6 +322,27 @@ def test_it_is_evaluated_again(trained: str) -> None:
     assert main(["evaluate", trained, "dataset.path=moved.csv"]) == 0
 
 
+def test_it_is_evaluated_on_other_test_rows(trained: str, tmp_path: Path, capsys: Capture) -> None:
+    """The run's validation rows stay, and its model reads the new rows as `predict` does."""
+    rows = [row | {"label": "", "age": f"{i / 7}"} for i, row in enumerate(rows_of(30))]
+    write_csv(tmp_path / "new.csv", rows)
+    others = ["dataset.test_path=new.csv", "--output", "scores.json"]
+    assert main(["evaluate", trained, *others]) == 0
+    assert "test: no row has a label of label, so that" in capsys.readouterr().out
+    again, first = json.loads(Path("scores.json").read_text()), result_of(trained)
+    assert again["val"]["price"] == pytest.approx(first["val"]["price"], rel=1e-5)
+    assert list(again["test"]) == ["price"]
+    assert main(["predict", trained, "--input", "new.csv", "--output", "p.csv"]) == 0
+    pairs = zip(predictions("p.csv"), rows, strict=True)
+    errors = [abs(float(found["price"]) - float(row["price"])) for found, row in pairs]
+    assert again["test"]["price"]["mae"] == pytest.approx(float(np.mean(errors)), rel=1e-5)
+
+    only = [row | {"label": "good"} for row in rows]
+    write_csv(tmp_path / "only.csv", only)
+    assert main(["evaluate", trained, "dataset.path=only.csv"]) == 2
+    assert "dataset.tasks.label: the classes are not those of the run" in capsys.readouterr().err
+
+
 def test_rows_that_are_fetched_train_as_those_in_memory(tmp_path: Path) -> None:
     rows = with_files(tmp_path, rows_of(COUNT))
     for i in range(0, COUNT, 3):
