@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,22 +12,21 @@ from jlrun.data.file_checks import at_base
 from jlrun.data.rows import FileRows, Rows
 from jlrun.data.streams import Stream
 from jlrun.data.tables.table_rows import TableRows
-from jlrun.evaluation.conformal import Interval
-from jlrun.evaluation.kept_predictions import VALIDATION, load_predictions
+from jlrun.evaluation.conformal import LEVEL, Intervals
 from jlrun.evaluation.prediction_columns import prediction_columns, target_cells
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files.atomic import write_text
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
-from jlrun.tasks import Regression, TaskSpec
+from jlrun.runs.predicting import kept_intervals
+from jlrun.runs.prediction_files import csv_text
+from jlrun.tasks import TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import MAIN_FIT
 
 SPLITS = ("train", "val", "test")
 PLACE = ("data", "file", "place")
 MOST_PROBABILITIES = 5_000_000  # of a task; with more, that of the decision alone is written
-
-Row = Sequence[Any]
 
 
 def write_splits(job: Job, assembly: Assembly) -> None:
@@ -41,7 +37,7 @@ def write_splits(job: Job, assembly: Assembly) -> None:
         for split in SPLITS
         for place in _places(stream, getattr(splits, split))
     )
-    write_text(job.files.splits, _as_csv((*PLACE, "split"), rows))
+    write_text(job.files.splits, csv_text((*PLACE, "split"), rows))
 
 
 def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredictions]) -> None:
@@ -55,7 +51,7 @@ def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredic
     scored = [o for o in assembly.plan.fits[0].scored if o.label in rows]
     if not scored:
         return
-    intervals = kept_intervals(job.folder(MAIN_FIT).path, scored)
+    intervals = kept_intervals(job.folder(MAIN_FIT).path, scored, LEVEL)
     tables = [
         _table(test, [o for o in scored if o.stream == stream], rows, intervals)
         for stream, test in assembly.plan.test.items()
@@ -67,38 +63,14 @@ def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredic
         for table in tables
         for line in zip(*(table.get(name) or _empty(table) for name in header), strict=True)
     )
-    write_text(job.files.test_predictions, _as_csv(header, lines))
-
-
-def kept_intervals(
-    folder: Path, scored: Sequence[Objective], level: float | None = None
-) -> dict[str, Interval]:
-    """Return label -> interval of the predictions, from the validation rows that a fit kept.
-
-    Tasks without numbers, and those with too few rows, have none.
-
-    Args:
-        folder: of the fit.
-        scored: its objectives.
-        level: of the intervals; None: 0.95.
-
-    Raises:
-        UserError: if the file of these rows is damaged.
-    """
-    kept, options = load_predictions(folder, VALIDATION), {} if level is None else {"level": level}
-    found = {
-        o.label: Interval.of(o.spec.task, kept[o.label], **options)
-        for o in scored
-        if isinstance(o.spec.task, Regression) and o.label in kept
-    }
-    return {label: interval for label, interval in found.items() if interval is not None}
+    write_text(job.files.test_predictions, csv_text(header, lines))
 
 
 def _table(
     test: Stream,
     scored: Sequence[Objective],
     rows: Mapping[str, RowPredictions],
-    intervals: Mapping[str, Interval],
+    intervals: Intervals,
 ) -> dict[str, list[Any]]:
     """Return name -> cells of the test rows of a data set, those without a label included."""
     places = zip(*_places(test.name, test.rows), strict=True)
@@ -109,7 +81,7 @@ def _table(
         known = torch.ones(len(found.target), dtype=torch.bool)
         cells = {
             f"{spec.name}_true": target_cells(spec, found.target, known),
-            **prediction_columns(spec, found.probabilities, intervals.get(objective.label), few),
+            **prediction_columns(spec, found.probabilities, intervals.get(spec.name), few),
         }
         at = _labelled(test.rows, spec)
         columns |= {name: _spread(column, at, len(test.rows)) for name, column in cells.items()}
@@ -144,11 +116,3 @@ def _places(stream: str, rows: Rows) -> Iterator[tuple[str, str | None, int | No
 
 def _empty(table: Mapping[str, list[Any]]) -> list[None]:
     return [None] * len(table["place"])
-
-
-def _as_csv(header: Sequence[str], rows: Iterator[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

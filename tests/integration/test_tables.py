@@ -267,19 +267,45 @@ def test_a_run_says_and_keeps_what_it_inferred(trained: str) -> None:
     assert not Path(trained, "bad_rows.csv").exists()
 
 
-def test_new_rows_are_predicted(trained: str, tmp_path: Path) -> None:
+def test_new_rows_are_predicted(trained: str, tmp_path: Path, capsys: Capture) -> None:
     rows = rows_of(8, start=500)
     rows[1]["colour"] = "ultramarine"
     rows[2] |= {"note": "", "age": ""}
     rows[3] |= {"note": "words that nobody wrote before", "unknown": "x"}
     write_csv(tmp_path / "new.csv", [row | {"unknown": "x"} for row in rows])
-    arguments = ["predict", trained, "--input", "new.csv", "--output", "p.csv"]
-    assert main(arguments) == 0
+    arguments = ["predict", trained, "--input", "new.csv"]
+    assert main([*arguments, "--output", "p.csv", "--columns", "age", "label"]) == 0
     found = predictions("p.csv")
+    decided = [f"label{end}" for end in ("", "_probability", "_p_bad", "_p_good")]
+    numbers = ["price", "price_lower", "price_upper"]
+    assert list(found[0]) == ["input", "age", "label_given", *decided, *numbers]
+    assert [row["age"] for row in found] == [row["age"] for row in rows]
     assert [row["input"] for row in found] == [f"line {i}" for i in range(2, 10)]
     right = [i for i in (0, 1, 4, 5, 6, 7) if found[i]["label"] == rows[i]["label"]]
     assert len(right) >= 5
     assert all(90 < float(row["price"]) < 140 for row in found)
+
+    capsys.readouterr()
+    chosen = ["--probabilities", "winner", "--level", "0.5", "--scores", "s.json"]
+    assert main([*arguments, "--output", "p.jsonl", *chosen]) == 0
+    lines = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert list(lines[0]) == ["input", *decided[:2], *numbers]
+    scores = json.loads(Path("s.json").read_text())["scores"]
+    right = [row["label"] == given["label"] for row, given in zip(lines, rows, strict=True)]
+    assert scores["label"]["accuracy"] == np.mean(right)
+    pairs = list(zip(lines, [float(row["price"]) for row in rows], strict=True))
+    inside = [row["price_lower"] <= price <= row["price_upper"] for row, price in pairs]
+    assert scores["price"]["coverage"] == np.mean(inside)
+    assert scores["price"]["mae"] == pytest.approx(
+        np.mean([abs(row["price"] - price) for row, price in pairs])
+    )
+    assert "label, 8 rows with a label: accuracy" in capsys.readouterr().out
+    wide = float(found[0]["price_upper"]) - float(found[0]["price_lower"])
+    assert 0 < lines[0]["price_upper"] - lines[0]["price_lower"] < wide
+    assert main([*arguments, "--output", "p.csv", "--columns", "agge"]) == 2
+    assert (
+        "--columns: the table has no column 'agge'. Did you mean 'age'?" in capsys.readouterr().err
+    )
 
 
 def test_new_rows_without_a_column(trained: str, tmp_path: Path, capsys: Capture) -> None:
