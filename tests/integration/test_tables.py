@@ -326,6 +326,7 @@ def test_new_rows_that_are_bad(trained: str, tmp_path: Path, capsys: Capture) ->
     assert "line 4: age is 'old'" in report
     assert "--on-error skip" in report
     assert main([*arguments, "--on-error", "skip"]) == 0
+    assert "skipped: line 4, age is 'old'" in capsys.readouterr().out
     assert [row["input"] for row in predictions("p.csv")][2] == "line 5"
 
 

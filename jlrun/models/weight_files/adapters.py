@@ -51,5 +51,6 @@ def _scale(file: Path) -> float | None:
     with reading(config):
         node = parse_yaml(read_bounded(config)).get("finetune") or {}
         rank, alpha = node.get("rank"), node.get("alpha")
-    known = isinstance(rank, int) and rank > 0 and isinstance(alpha, int | float)
-    return alpha / rank if known else None
+    if isinstance(rank, int) and rank > 0 and isinstance(alpha, int | float):
+        return alpha / rank
+    return None
