@@ -100,6 +100,8 @@ def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> 
     start = PretrainedInit.of(settings.start)
     learned = {} if start is None else start.specs()
     data = load_data(settings.data, learned if known is None else known)
+    if known is not None:
+        data = data.normalised_as(known, settings.data.leading)
     recipe = make_recipe(settings.recipe, data.modalities, teachers)
     context = _context(settings, data, recipe)
     uses_pool = settings.data.hides_target_labels or bool(context.needs & PRETRAINING)
