@@ -74,7 +74,7 @@ Intervals = Mapping[str, Interval]
 def fewest(task: Regression, level: float) -> int:
     """Return the number of validation rows that an interval of this level takes at least."""
     outside = 1 - level if _is_central(task) else (1 - level) / 2
-    return math.ceil(round(1 / outside - 1, 9))
+    return max(1, math.ceil(round(1 / outside - 1, 9)))
 
 
 def _is_central(task: Regression) -> bool:
@@ -83,4 +83,4 @@ def _is_central(task: Regression) -> bool:
 
 def _rank(count: int, level: float) -> int:
     """Return ⌈(n + 1) level⌉, the rank of the residual that the level asks for."""
-    return math.ceil(round((count + 1) * level, 9))
+    return max(1, math.ceil(round((count + 1) * level, 9)))

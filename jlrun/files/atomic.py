@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -33,22 +33,28 @@ def write_text(path: Path, text: str) -> None:
     replace(path, text.encode("utf-8"))
 
 
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write ``path`` atomically, as `write_text` does, from chunks that are made meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace_by(path.with_name(f".{path.name}.new"), path, chunks)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Replace a file by ``content`` atomically; see `write_text`."""
-    _replace_by(path.with_name(f".{path.name}.new"), path, content)
+    _replace_by(path.with_name(f".{path.name}.new"), path, [content])
 
 
 def replace_shared(path: Path, content: bytes) -> None:
     """Replace a file by ``content`` atomically, also while other processes write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, content)
+    _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, [content])
 
 
-def _replace_by(partial: Path, path: Path, content: bytes) -> None:
+def _replace_by(partial: Path, path: Path, chunks: Iterable[bytes]) -> None:
     # A new file: a link planted in the folder of someone else's run is not followed.
     partial.unlink(missing_ok=True)
     try:
-        write_bytes(partial, content)
+        _write(partial, chunks)
         os.replace(partial, path)
     except OSError:
         with suppress(OSError):
@@ -62,9 +68,14 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: naming the file, if the disk is full.
     """
+    _write(path, [content])
+
+
+def _write(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     try:
         with path.open("wb") as file:
-            file.write(content)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -15,11 +15,10 @@ from jlrun.data.tables.table_rows import TableRows
 from jlrun.evaluation.conformal import LEVEL, Intervals
 from jlrun.evaluation.prediction_columns import prediction_columns, target_cells
 from jlrun.evaluation.weighted_scores import RowPredictions
-from jlrun.files.atomic import write_text
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
 from jlrun.runs.predicting import kept_intervals
-from jlrun.runs.prediction_files import csv_text
+from jlrun.runs.prediction_files import write_csv
 from jlrun.tasks import TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import MAIN_FIT
@@ -37,7 +36,7 @@ def write_splits(job: Job, assembly: Assembly) -> None:
         for split in SPLITS
         for place in _places(stream, getattr(splits, split))
     )
-    write_text(job.files.splits, csv_text((*PLACE, "split"), rows))
+    write_csv(job.files.splits, (*PLACE, "split"), rows)
 
 
 def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredictions]) -> None:
@@ -63,7 +62,7 @@ def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredic
         for table in tables
         for line in zip(*(table.get(name) or _empty(table) for name in header), strict=True)
     )
-    write_text(job.files.test_predictions, csv_text(header, lines))
+    write_csv(job.files.test_predictions, header, lines)
 
 
 def _table(

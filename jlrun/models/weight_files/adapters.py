@@ -11,7 +11,7 @@ from torch import Tensor
 from jlrun.files.atomic import reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.run_directory import RunDirectory
-from jlrun.models.lora import WEIGHT_NAMES, low_rank_change
+from jlrun.models.lora import NAMES, WEIGHT_NAMES, low_rank_change
 
 
 def folded(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
@@ -33,12 +33,21 @@ def folded(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
     if scale is None:
         return found
     for layer in layers:
-        a, b = found.pop(f"{layer}lora_a"), found.pop(f"{layer}lora_b")
-        name = next(f"{layer}{own}" for own in WEIGHT_NAMES if f"{layer}{own}" in found)
+        name = next((f"{layer}{own}" for own in WEIGHT_NAMES if f"{layer}{own}" in found), None)
+        a, b = (found.get(f"{layer}{each}") for each in NAMES)
+        if name is None or a is None or b is None or not _fit(found[name], a, b):
+            continue
         weight = found[name]
         change = low_rank_change(a.double(), b.double(), scale).view(weight.shape)
         found[name] = (weight.double() + change).to(weight.dtype)
+        del found[f"{layer}lora_a"], found[f"{layer}lora_b"]
     return found
+
+
+def _fit(weight: Tensor, a: Tensor, b: Tensor) -> bool:
+    """Whether B A has as many values as W."""
+    shaped = a.ndim == b.ndim == 2 and len(a) == b.shape[1]
+    return shaped and len(b) * a.shape[1] == weight.numel()
 
 
 def _scale(file: Path) -> float | None:
