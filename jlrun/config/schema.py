@@ -139,6 +139,7 @@ class RecorderSettings(_Section):
     progress: Literal["auto", "live", "plain", "none"]
     log_every: PositiveInt
     checkpoint_seconds: NonNegativeFloat
+    rows: bool = True
 
 
 class DiagnosisSettings(_Section):

@@ -87,6 +87,17 @@ def read_each(items: Sequence[T], read: Callable[[T], R], total: int | None = No
         UserError: of the only broken item, or with their number and the first of them.
     """
 
+    found, bad = read_good(items, read)
+    if len(bad) == 1:
+        raise UserError(list(bad.values()))
+    if bad:
+        raise UserError([_summary(list(bad.values()), total or len(items))])
+    return found
+
+
+def read_good(items: Sequence[T], read: Callable[[T], R]) -> tuple[list[R], dict[int, Problem]]:
+    """Return ``read(item)`` for each item, in order, and position -> problem of those left out."""
+
     def attempt(item: T) -> R | UserError:
         try:
             return read(item)
@@ -95,12 +106,8 @@ def read_each(items: Sequence[T], read: Callable[[T], R], total: int | None = No
 
     with ThreadPoolExecutor(available_cpus()) as pool:
         found = list(pool.map(attempt, items))
-    bad = [each.problems[0] for each in found if isinstance(each, UserError)]
-    if len(bad) == 1:
-        raise UserError(bad)
-    if bad:
-        raise UserError([_summary(bad, total or len(items))])
-    return [value for value in found if not isinstance(value, UserError)]
+    bad = {i: each.problems[0] for i, each in enumerate(found) if isinstance(each, UserError)}
+    return [value for value in found if not isinstance(value, UserError)], bad
 
 
 def _summary(bad: Sequence[Problem], total: int) -> Problem:

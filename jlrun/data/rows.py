@@ -169,7 +169,9 @@ class NamedRows:
     Attributes:
         names: a file name or a row number for each row.
         rows: the inputs as the model takes them, before normalisation.
+        skipped: a line on each input that was left out because it can't be read.
     """
 
     names: tuple[str, ...]
     rows: Rows
+    skipped: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jlrun.data.file_checks import read_each
+from jlrun.data.file_checks import read_each, read_good
 from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.image_files import is_image_name, read_picture
@@ -24,7 +24,7 @@ from jlrun.data.transforms import fit_length, resize, to_channels
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.files.regular import check_regular
 
-_READING = Reading(delimiter=",", missing=("",))
+TABLE_READING = Reading(delimiter=",", missing=("",))
 _ENCODING = re.compile(r"(see|set) (input\.)?reading\.encoding(=[-\w]+|, such as latin-1)?")
 FORMATS = (
     "an image, a folder of images, .npy (one modality), .npz (an array per modality), or .csv (a "
@@ -32,11 +32,16 @@ FORMATS = (
 )
 
 
-def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+def read_inputs(path: Path, specs: Mapping[str, Spec], skip: bool = False) -> NamedRows:
     """Read rows for a model of the given modalities.
 
+    Args:
+        path: see `FORMATS`.
+        specs: modality -> what the model takes.
+        skip: leave out images of a folder and rows of a table that can't be read.
+
     Raises:
-        UserError: naming the unusable file, row or column.
+        UserError: naming the unusable file, row or column; if all are unusable.
     """
     if not path.exists():
         raise UserError.of("--input", f"there is no '{path}'; expected {FORMATS}")
@@ -44,7 +49,7 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         files = sorted(file for file in path.rglob("*") if is_image_name(file.name))
         if not files:
             raise UserError.of("--input", f"the folder '{path}' holds no images")
-        return _images(files, specs, [str(file.relative_to(path)) for file in files])
+        return _images(files, specs, [str(file.relative_to(path)) for file in files], skip)
     check_regular(path, "--input")
     if is_image_name(path.name):
         return _images([path], specs, [path.name])
@@ -52,19 +57,41 @@ def read_inputs(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
         case ".npy" | ".npz":
             return _arrays(path, specs)
         case ".csv":
-            return _table(path, specs)
+            return _table(path, specs, skip)
     raise UserError.of("--input", f"'{path}' is not {FORMATS}")
 
 
-def _images(files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[str]) -> NamedRows:
+def _images(
+    files: Sequence[Path], specs: Mapping[str, Spec], names: Sequence[str], skip: bool = False
+) -> NamedRows:
     if list(specs) != ["image"]:
         raise UserError.of(
             "--input", f"the model takes {', '.join(specs)}: give a .npz or .csv with all of them"
         )
     spec = specs["image"]
     assert isinstance(spec, ImageSpec)
-    images = torch.stack(read_each(files, lambda file: read_picture(file, spec)))
-    return NamedRows(tuple(names), TensorRows({"image": images}, {}))
+
+    def read(file: Path) -> Tensor:
+        return read_picture(file, spec)
+
+    if not skip:
+        images, bad = read_each(files, read), {}
+    else:
+        images, bad = read_good(files, read)
+        check_some_left(len(images), list(bad.values()))
+    good = tuple(name for i, name in enumerate(names) if i not in bad)
+    rows = TensorRows({"image": torch.stack(images)}, {})
+    return NamedRows(good, rows, tuple(map(str, bad.values())))
+
+
+def check_some_left(count: int, problems: Sequence[Problem]) -> None:
+    """Check that rows are left where others are skipped.
+
+    Raises:
+        UserError: with the problem of each row, if there are none.
+    """
+    if not count:
+        raise UserError([*problems, Problem("--input", "no row is left to predict")])
 
 
 def _arrays(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
@@ -139,35 +166,45 @@ def _image_array(where: str, array: np.ndarray, spec: ImageSpec) -> Tensor:
     return fitted.round().clamp(0, 255).to(torch.uint8)
 
 
-def _table(path: Path, specs: Mapping[str, Spec]) -> NamedRows:
+def _table(path: Path, specs: Mapping[str, Spec], skip: bool) -> NamedRows:
     columns, places = _columns(path)
     if not any(name in columns for name in specs):
         found = ", ".join(columns)
         raise UserError.of(
             str(path), f"needs a column for at least one of: {', '.join(specs)}; found {found}"
         )
-    inputs, present = {}, {}
-    for name, spec in specs.items():
-        cells = columns.get(name, [""] * len(places))
-        read = _cell_reader(path.parent, spec)
-        filler = _absent(spec, 1)[0]
-        inputs[name] = torch.stack([read(cell) if cell else filler for cell in cells])
-        mask = torch.tensor([bool(cell) for cell in cells])
-        if not bool(mask.all()):
-            present[name] = mask
-    empty = torch.stack([present.get(n, torch.ones(len(places)).bool()) for n in specs]).any(dim=0)
-    if not bool(empty.all()):
-        row = int((~empty).nonzero()[0, 0])
-        raise UserError.of(f"{path}: line {places[row]}", "has none of the model's modalities")
-    names = tuple(str(i) for i in range(len(places)))
-    return NamedRows(names, TensorRows(inputs, {}, present))
+    readers = {name: _cell_reader(path.parent, spec) for name, spec in specs.items()}
+    fillers = {name: _absent(spec, 1)[0] for name, spec in specs.items()}
+    rows, bad = dict[int, dict[str, Tensor]](), list[Problem]()
+    for i, place in enumerate(places):
+        cells = {name: columns[name][i] for name in specs if name in columns and columns[name][i]}
+        try:
+            if not cells:
+                raise UserError.of(f"{path}: line {place}", "has none of the model's modalities")
+            rows[i] = {name: readers[name](cell) for name, cell in cells.items()}
+        except UserError as error:
+            if not skip:
+                raise
+            bad.append(_of_line(path, place, error.problems[0]))
+    check_some_left(len(rows), bad)
+    inputs = {n: torch.stack([row.get(n, fillers[n]) for row in rows.values()]) for n in specs}
+    present = {n: torch.tensor([n in row for row in rows.values()]) for n in specs}
+    present = {n: mask for n, mask in present.items() if not bool(mask.all())}
+    names = tuple(str(i) for i in rows)
+    return NamedRows(names, TensorRows(inputs, {}, present), tuple(map(str, bad)))
+
+
+def _of_line(path: Path, place: int, problem: Problem) -> Problem:
+    """Return a problem of a line, with its place if it names only a file."""
+    where = f"{path}: line {place}"
+    return problem if problem.where == where else Problem(where, str(problem))
 
 
 def _columns(path: Path) -> tuple[dict[str, list[str]], list[int]]:
     """Return the cells of each column of a CSV file, and the line of each row."""
     bad, columns, places = BadRows(path), dict[str, list[str]](), list[int]()
     try:
-        for chunk in read_delimited(path, _READING, bad, "input"):
+        for chunk in read_delimited(path, TABLE_READING, bad, "input"):
             places += chunk.places
             for name, cells in chunk.cells.items():
                 columns.setdefault(name, []).extend(cells)

@@ -136,7 +136,13 @@ class Splits:
     report: DatasetReport | None = None
 
 
-def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "dataset") -> Splits:
+def make_splits(
+    dataset: Dataset,
+    subset: Subset,
+    seed: int,
+    where: str = "dataset",
+    set_aside: Sequence[str] = (),
+) -> Splits:
     """Return the splits of a run.
 
     Args:
@@ -144,6 +150,8 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
         subset: which rows are used.
         seed: of the validation split, the shots and the limit.
         where: config path of the data set, for errors.
+        set_aside: of ``val`` and ``test``, those whose rows are left out of the training rows as if
+            there were no official ones.
 
     Raises:
         UserError: for an unknown class, more shots than rows of a class, an empty split, or files
@@ -155,7 +163,9 @@ def make_splits(dataset: Dataset, subset: Subset, seed: int, where: str = "datas
     train, val, test = (
         _chosen(view, chosen, where, kind)
         for view, kind in zip(
-            _division(dataset, subset, seed, where), ("training", "validation", "test"), strict=True
+            _division(dataset, subset, seed, where, set_aside),
+            ("training", "validation", "test"),
+            strict=True,
         )
     )
     classes, pool = chosen.classes, train
@@ -187,21 +197,26 @@ def _measured_units(
     return units
 
 
-def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:
+def _division(
+    dataset: Dataset, subset: Subset, seed: int, where: str, set_aside: Sequence[str]
+) -> tuple[View, View, View]:
     """Return all rows for training, validation and test, whatever their classes."""
     train = _all_rows(dataset.train, where, "training")
-    if dataset.test is None:
+    val = test = None
+    if dataset.test is None or "test" in set_aside:
         generator = _generator(subset.test_seed, "test split")
         fraction = subset.test_fraction
         train, test = _divide(train, dataset, fraction, generator, f"{where}.test_fraction")
-    else:
-        test = _all_rows(dataset.test, where, "test")
-    if dataset.val is None:
+    if dataset.val is None or "val" in set_aside:
         generator = _generator(seed, "val split")
         fraction = subset.val_fraction
         train, val = _divide(train, dataset, fraction, generator, f"{where}.val_fraction")
-    else:
+    if dataset.test is not None:
+        test = _all_rows(dataset.test, where, "test")
+    if dataset.val is not None:
         val = _all_rows(dataset.val, where, "validation")
+    assert val is not None
+    assert test is not None
     return train, val, test
 
 

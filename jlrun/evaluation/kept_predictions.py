@@ -1,4 +1,4 @@
-"""Predictions of the test rows of a fit, kept while it is scored and saved next to its scores."""
+"""Predictions of rows of a fit, kept while it is scored and saved next to its scores."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files import atomic
+from jlrun.tasks import Task
 from jlrun.tasks.objective import Objective
 
-PREDICTIONS = "predictions.safetensors"
+PREDICTIONS = "predictions.safetensors"  # of test rows
+VALIDATION = "validation.safetensors"  # of validation rows, in regression
 
 
 class KeptPredictions:
-    """Keeps probabilities and targets of tasks without maps, as an `Observer`."""
+    """Keeps probabilities and targets of tasks without maps, as an `Observer`.
 
-    def __init__(self) -> None:
+    Args:
+        kinds: of the tasks that are kept.
+    """
+
+    def __init__(self, kinds: type[Task] = Task) -> None:
+        self._kinds = kinds
         self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
-        if not objective.spec.task.dense:
+        if isinstance(objective.spec.task, self._kinds) and not objective.spec.task.dense:
             target = batch.targets[objective.spec.column].cpu()
             self._parts.setdefault(objective.label, []).append((probabilities.cpu(), target))
 
@@ -39,22 +46,24 @@ class KeptPredictions:
         return {label: RowPredictions(*map(torch.cat, found)) for label, found in columns.items()}
 
 
-def save_predictions(folder: Path, predictions: Mapping[str, RowPredictions]) -> None:
+def save_predictions(
+    folder: Path, predictions: Mapping[str, RowPredictions], name: str = PREDICTIONS
+) -> None:
     """Write the predictions into a fit's folder, atomically."""
     tensors = {}
     for label, rows in predictions.items():
         tensors[f"{label}:probabilities"] = rows.probabilities.contiguous()
         tensors[f"{label}:target"] = rows.target.contiguous()
-    atomic.replace(folder / PREDICTIONS, safetensors.torch.save(tensors))
+    atomic.replace(folder / name, safetensors.torch.save(tensors))
 
 
-def load_predictions(folder: Path) -> dict[str, RowPredictions]:
+def load_predictions(folder: Path, name: str = PREDICTIONS) -> dict[str, RowPredictions]:
     """Return label -> predictions; nothing where the fit has none.
 
     Raises:
         UserError: if the file is damaged.
     """
-    file = folder / PREDICTIONS
+    file = folder / name
     if not file.is_file():
         return {}
     try:

@@ -47,6 +47,10 @@ class Prediction:
         """Return the predictions of some rows, by their indices or a mask ``(B,)``."""
         return self._map(lambda column: column[rows.to(column.device)])
 
+    def on_cpu(self) -> Prediction:
+        """Return the same on the CPU."""
+        return self._map(lambda column: column.cpu())
+
     @staticmethod
     def concatenate(parts: Sequence[Prediction]) -> Prediction:
         """Return the predictions of all parts, at least one."""

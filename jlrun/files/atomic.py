@@ -7,8 +7,9 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,22 +33,28 @@ def write_text(path: Path, text: str) -> None:
     replace(path, text.encode("utf-8"))
 
 
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write ``path`` atomically, as `write_text` does, from chunks that are made meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace_by(path.with_name(f".{path.name}.new"), path, chunks)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Replace a file by ``content`` atomically; see `write_text`."""
-    _replace_by(path.with_name(f".{path.name}.new"), path, content)
+    _replace_by(path.with_name(f".{path.name}.new"), path, [content])
 
 
 def replace_shared(path: Path, content: bytes) -> None:
     """Replace a file by ``content`` atomically, also while other processes write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, content)
+    _replace_by(path.with_name(f".{path.name}.{secrets.token_hex(4)}.new"), path, [content])
 
 
-def _replace_by(partial: Path, path: Path, content: bytes) -> None:
+def _replace_by(partial: Path, path: Path, chunks: Iterable[bytes]) -> None:
     # A new file: a link planted in the folder of someone else's run is not followed.
     partial.unlink(missing_ok=True)
     try:
-        write_bytes(partial, content)
+        _write(partial, chunks)
         os.replace(partial, path)
     except OSError:
         with suppress(OSError):
@@ -61,9 +68,14 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: naming the file, if the disk is full.
     """
+    _write(path, [content])
+
+
+def _write(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     try:
         with path.open("wb") as file:
-            file.write(content)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -131,7 +143,7 @@ def reading(path: Path, fix: str = RESTORE) -> Iterator[None]:
 def copy_folder(
     source: Path, folder: Path, partial: Path, extra: Mapping[str, Mapping[str, Any]], leave: str
 ) -> bool:
-    """Copy ``source`` atomically; an existing ``folder`` is kept.
+    """Copy ``source`` atomically, readable as the umask says; an existing ``folder`` is kept.
 
     Args:
         source: a folder that no process writes to.
@@ -145,7 +157,7 @@ def copy_folder(
     """
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        shutil.copytree(source, partial, ignore=shutil.ignore_patterns(leave))
+        _copy_files(source, partial, leave)
         for name, content in extra.items():
             write_json(partial / name, content)
         for path in partial.rglob("*"):
@@ -159,6 +171,18 @@ def copy_folder(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return True
+
+
+def _copy_files(source: Path, folder: Path, leave: str) -> None:
+    """Copy content alone: `shutil.copytree` would copy permissions, too."""
+    folder.mkdir(parents=True)
+    for path in source.iterdir():
+        if fnmatch(path.name, leave):
+            continue
+        if path.is_dir():
+            _copy_files(path, folder / path.name, leave)
+        else:
+            shutil.copyfile(path, folder / path.name)
 
 
 def sync(path: Path) -> None:

@@ -75,6 +75,16 @@ class RunDirectory:
         return self.path / TABLE
 
     @property
+    def splits(self) -> Path:
+        """The split of each row."""
+        return self.path / "splits.csv"
+
+    @property
+    def test_predictions(self) -> Path:
+        """Truth and prediction of each test row."""
+        return self.path / "predictions" / "test.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints of the main fit."""
         return self.path / "checkpoints"

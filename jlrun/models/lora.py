@@ -17,6 +17,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from jlrun.errors import UserError
 
 NAMES = ("lora_a", "lora_b")
+WEIGHT_NAMES = ("weight", "in_proj_weight")  # of layers with adapters
 
 
 def add_lora(
@@ -80,13 +81,18 @@ def merge_lora(model: nn.Module) -> tuple[str, ...]:
         if isinstance(module, _Adapted):
             name = module.weight_name
             with torch.no_grad():
-                module.plain_weight().copy_(module.adapted_weight())
+                module.plain_weight().copy_(module.merged_weight())
             for extra in NAMES:
                 del module._parameters[extra]
             del module.lora_scale, module.lora_dropout
             cast(nn.Module, module).__class__ = _PLAIN[type(module)]
             merged.append(f"{prefix}.{name}".lstrip("."))
     return tuple(merged)
+
+
+def low_rank_change(a: Tensor, b: Tensor, scale: float) -> Tensor:
+    """Return (α / r) B A, ``(outputs, everything else)``."""
+    return scale * (b @ a)
 
 
 def is_lora_parameter(name: str) -> bool:
@@ -121,7 +127,8 @@ class _Adapted(nn.Module):
         weight = self.plain_weight()
         with torch.autocast(weight.device.type, enabled=False):
             dtype = torch.promote_types(weight.dtype, torch.float32)
-            change = self.lora_scale * (self.lora_b.to(dtype) @ self.lora_a.to(dtype))
+            a, b = self.lora_a.to(dtype), self.lora_b.to(dtype)
+            change = low_rank_change(a, b, self.lora_scale)
         return change.view(weight.shape)
 
     def plain_weight(self) -> Tensor:
@@ -133,6 +140,12 @@ class _Adapted(nn.Module):
     def adapted_weight(self) -> Tensor:
         """Return W + (α / r) B A, in the type of W."""
         return _sum(self.plain_weight(), self.change())
+
+    def merged_weight(self) -> Tensor:
+        """Return W + (α / r) B A, computed in float64 on the CPU and rounded once."""
+        weight = self.plain_weight()
+        a, b, w = (t.detach().cpu().double() for t in (self.lora_a, self.lora_b, weight))
+        return (w + low_rank_change(a, b, self.lora_scale).view(w.shape)).to(weight)
 
     def rounded_change(self) -> Tensor:
         """Return (α / r) B A, in the type of W."""

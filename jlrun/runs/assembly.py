@@ -88,8 +88,12 @@ class Assembly:
         return self.engine.prepare(model)
 
 
-def assemble(settings: RunSettings) -> Assembly:
+def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> Assembly:
     """Load the data and build the plan; nothing is written.
+
+    Args:
+        settings: of the run.
+        known: modality -> spec of a trained model that data sets take over; None: nothing.
 
     Raises:
         UserError: for whatever is wrong with the data, or with values that only data can show.
@@ -97,7 +101,10 @@ def assemble(settings: RunSettings) -> Assembly:
     engine, teachers = make_engine(settings.engine), SavedTeachers()
     start = PretrainedInit.of(settings.start)
     others = other_modalities(settings.recipe.terms, teachers)
-    data = load_data(settings.data, {} if start is None else start.specs(), others)
+    learned = {} if start is None else start.specs()
+    data = load_data(settings.data, learned if known is None else known, others)
+    if known is not None:
+        data = data.normalised_as(known, settings.data.leading)
     chosen, on_dropout = _with_dropout(settings, data)
     recipe = make_recipe(chosen, data.modalities, teachers)
     context = _context(settings, data, recipe)

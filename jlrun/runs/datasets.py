@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from jlrun.config.build import build, takes
@@ -45,6 +45,20 @@ class LoadedData:
     def reports(self) -> dict[str, DatasetReport]:
         """Stream -> report of its data set, if it has one."""
         return {name: s.report for name, s in self.splits.items() if s.report is not None}
+
+    def normalised_as(self, known: Mapping[str, Spec], stream: str) -> LoadedData:
+        """Return the same data; images of a stream are normalised by the moments of known specs."""
+        splits = self.splits[stream]
+        own = {m: _normalised_as(spec, known.get(m)) for m, spec in splits.modalities.items()}
+        changed = {**self.splits, stream: replace(splits, modalities=own)}
+        return replace(self, splits=changed, specs={m: own[m] for m in self.specs})
+
+
+def _normalised_as(spec: Spec, known: Spec | None) -> Spec:
+    if not isinstance(spec, ImageSpec) or not isinstance(known, ImageSpec):
+        return spec
+    same = spec.channels == known.channels
+    return replace(spec, mean=known.mean, std=known.std) if same else spec
 
 
 def load_data(
@@ -137,7 +151,8 @@ def load_splits(
     _check_names(name, node, dataset)
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
-    splits = make_splits(dataset, subset, settings.seed, where=name)
+    set_aside = settings.set_aside.get(name, ())
+    splits = make_splits(dataset, subset, settings.seed, where=name, set_aside=set_aside)
     if settings.zero_shot is None:
         return splits
     task = next(iter(settings.tasks or node["tasks"]))  # that asked for, or the main one

@@ -31,6 +31,7 @@ from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.outcome import ensemble_scores, fit_rows, make_result, score_spaces
 from jlrun.runs.references import make_references
 from jlrun.runs.rehearsal import fitted_batches, rehearse
+from jlrun.runs.row_files import write_predictions, write_splits
 from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.shared_baselines import SharedBaselines
@@ -182,6 +183,8 @@ def _describe(job: Job, assembly: Assembly) -> None:
     describe_model(assembly, job.directory)
     write_reports(assembly.data.reports, job.directory)
     fingerprints.write(assembly.fingerprint, job.directory)
+    if job.settings.recorder.rows:
+        write_splits(job, assembly)
 
 
 def _recorder(job: Job) -> Recorder:
@@ -250,11 +253,14 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
     main = results[MAIN_FIT]
+    kept = fit_rows(job, assembly)
+    if job.settings.recorder.rows:
+        write_predictions(job, assembly, kept[MAIN_FIT])
     scores = {name: result.scores for name, result in results.items()}
     references = make_references(assembly, context.interrupted, context.recorder)
     of_ensembles, rows = ensemble_scores(job, assembly)
     scores |= of_ensembles
-    rows |= fit_rows(job, assembly)
+    rows |= kept
     spaces = score_spaces(job.folder(MAIN_FIT), assembly)
     at = Position(MAIN_FIT, main.selected["phase"], main.selected["epoch"], main.steps)
     record_spaces(assembly, spaces, at, context.recorder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,29 @@ def read_specs(directory: Path) -> dict[str, Spec]:
     """
     load_config(directory)
     return _specs(_described(directory))
+
+
+def as_learned(directory: Path, scored: Sequence[Objective]) -> tuple[Objective, ...]:
+    """Return the objectives on other data, in the units and classes of the run in ``directory``.
+
+    Raises:
+        UserError: if the other data has other classes.
+    """
+    heads = _heads(_described(directory))
+    return tuple(_as_learned(o, heads[o.head]) if o.head in heads else o for o in scored)
+
+
+def _as_learned(objective: Objective, learned: TaskSpec) -> Objective:
+    spec = objective.spec
+    if spec.classes != learned.classes:
+        only = [*(set(spec.classes) ^ set(learned.classes))]
+        shown = ", ".join(sorted(only)[:5]) or "their order"
+        raise UserError.of(
+            f"{objective.stream}.tasks.{spec.column}",
+            f"the classes are not those of the run: {shown}; rows of a table with some of its "
+            f"classes are scored by {objective.stream}.test_path=FILE",
+        )
+    return replace(objective, spec=replace(spec, task=learned.task))
 
 
 class SavedTeachers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,30 @@ def load_run(directory: Path) -> tuple[RunSettings, tuple[str, ...]]:
 def load_changed(directory: Path, overrides: Sequence[str]) -> RunSettings:
     """Return the settings of the run in ``directory`` with the values of ``key=value`` overrides.
 
+    Where they name a file of test or validation rows that were divided off the training rows, the
+    run's division of these stays.
+
     Raises:
         UserError: if it holds no run, or an override is wrong, or the config is not valid with it.
     """
-    config = changed(load_config(directory)[0], overrides)
+    before = load_config(directory)[0]
+    config = changed(before, overrides)
     if problems := check_values(config):
         raise UserError(problems)
-    return RunSettings.parse(config)
+    settings = RunSettings.parse(config)
+    set_aside = {
+        name: _newly_given(before, name, node) for name, node in settings.data.nodes.items()
+    }
+    return replace(settings, data=replace(settings.data, set_aside=set_aside))
+
+
+def _newly_given(before: dict[str, Any], name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits for which a data set has files now and had none before."""
+    had: Any = before
+    for key in name.split("."):
+        had = (had or {}).get(key)
+    own = had or {}
+    return tuple(s for s in ("val", "test") if node.get(f"{s}_path") and not own.get(f"{s}_path"))
 
 
 def changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ says what trains in which order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
@@ -43,6 +43,8 @@ class DataSettings:
         zero_shot: which classes have no training rows; None: all classes are seen.
         views: node of what makes augmented views.
         inputs_alone: whether no task is learned, so that no label is needed.
+        set_aside: stream -> splits that are replaced by other files; the rows that they had stay
+            out of the training rows.
     """
 
     nodes: Nodes
@@ -55,6 +57,7 @@ class DataSettings:
     zero_shot: ZeroShotSettings | None
     views: Node
     inputs_alone: bool = False
+    set_aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def leading(self) -> str:

@@ -72,6 +72,30 @@ def test_a_table_of_files_and_texts_with_holes(tmp_path: Path) -> None:
     assert rows.inputs["text"].tolist() == [[2, 0, 0], [0, 0, 0]]
 
 
+def test_what_cannot_be_read_is_left_out_by_name(tmp_path: Path) -> None:
+    for name in ("a.png", "c.png"):
+        write_image(tmp_path / name, 7)
+    (tmp_path / "b.png").write_text("no image")
+    (tmp_path / "d.jpg").write_text("no image")
+    found = read_inputs(tmp_path, {"image": IMAGE}, skip=True)
+    assert found.names == ("a.png", "c.png")
+    assert len(found.rows) == 2
+    assert [line.partition(": ")[0] for line in found.skipped] == [
+        str(tmp_path / name) for name in ("b.png", "d.jpg")
+    ]
+
+    (tmp_path / "rows.csv").write_text("image,text\na.png,one\nb.png,one\n,\n,two\n")
+    of_table = read_inputs(tmp_path / "rows.csv", {"image": IMAGE, "text": TEXT}, skip=True)
+    assert of_table.names == ("0", "3")
+    assert of_table.rows.fetch(torch.arange(2)).present["image"].tolist() == [True, False]
+    assert ["line 3: " in of_table.skipped[0], "line 4: " in of_table.skipped[1]] == [True, True]
+
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"b\.png(.|\n)*d\.jpg(.|\n)*no row is left to predict"):
+        read_inputs(tmp_path, {"image": IMAGE}, skip=True)
+
+
 def wrong_inputs(folder: Path) -> dict[str, tuple[Path, dict, str]]:
     (folder / "empty").mkdir()
     write_image(folder / "a.png", 1)

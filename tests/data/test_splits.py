@@ -126,6 +126,15 @@ def test_an_official_test_split_leaves_validation_to_be_split_off() -> None:
     assert (len(splits.train), len(splits.val), len(splits.test)) == (320, 80, 4)
 
 
+def test_official_rows_in_the_place_of_those_divided_off() -> None:
+    """A new test file leaves training and validation rows as they were."""
+    before = make_splits(animals(), Subset(), seed=3)
+    test = rows_of({"animal": torch.arange(4)})
+    now = make_splits(animals(test=test), Subset(), seed=3, set_aside=("test",))
+    assert indices(now)[:2] == indices(before)[:2]
+    assert now.test.base is test
+
+
 def test_shots_are_per_class() -> None:
     splits = make_splits(animals(), Subset(shots=5, val_shots=3), seed=0)
     assert splits.train.targets["animal"].bincount().tolist() == [5] * 4

@@ -267,19 +267,45 @@ def test_a_run_says_and_keeps_what_it_inferred(trained: str) -> None:
     assert not Path(trained, "bad_rows.csv").exists()
 
 
-def test_new_rows_are_predicted(trained: str, tmp_path: Path) -> None:
+def test_new_rows_are_predicted(trained: str, tmp_path: Path, capsys: Capture) -> None:
     rows = rows_of(8, start=500)
     rows[1]["colour"] = "ultramarine"
     rows[2] |= {"note": "", "age": ""}
     rows[3] |= {"note": "words that nobody wrote before", "unknown": "x"}
     write_csv(tmp_path / "new.csv", [row | {"unknown": "x"} for row in rows])
-    arguments = ["predict", trained, "--input", "new.csv", "--output", "p.csv"]
-    assert main(arguments) == 0
+    arguments = ["predict", trained, "--input", "new.csv"]
+    assert main([*arguments, "--output", "p.csv", "--columns", "age", "label"]) == 0
     found = predictions("p.csv")
+    decided = [f"label{end}" for end in ("", "_probability", "_p_bad", "_p_good")]
+    numbers = ["price", "price_lower", "price_upper"]
+    assert list(found[0]) == ["input", "age", "label_given", *decided, *numbers]
+    assert [row["age"] for row in found] == [row["age"] for row in rows]
     assert [row["input"] for row in found] == [f"line {i}" for i in range(2, 10)]
     right = [i for i in (0, 1, 4, 5, 6, 7) if found[i]["label"] == rows[i]["label"]]
     assert len(right) >= 5
     assert all(90 < float(row["price"]) < 140 for row in found)
+
+    capsys.readouterr()
+    chosen = ["--probabilities", "winner", "--level", "0.5", "--scores", "s.json"]
+    assert main([*arguments, "--output", "p.jsonl", *chosen]) == 0
+    lines = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert list(lines[0]) == ["input", *decided[:2], *numbers]
+    scores = json.loads(Path("s.json").read_text())["scores"]
+    right = [row["label"] == given["label"] for row, given in zip(lines, rows, strict=True)]
+    assert scores["label"]["accuracy"] == np.mean(right)
+    pairs = list(zip(lines, [float(row["price"]) for row in rows], strict=True))
+    inside = [row["price_lower"] <= price <= row["price_upper"] for row, price in pairs]
+    assert scores["price"]["coverage"] == np.mean(inside)
+    assert scores["price"]["mae"] == pytest.approx(
+        np.mean([abs(row["price"] - price) for row, price in pairs])
+    )
+    assert "label, 8 rows with a label: accuracy" in capsys.readouterr().out
+    wide = float(found[0]["price_upper"]) - float(found[0]["price_lower"])
+    assert 0 < lines[0]["price_upper"] - lines[0]["price_lower"] < wide
+    assert main([*arguments, "--output", "p.csv", "--columns", "agge"]) == 2
+    assert (
+        "--columns: the table has no column 'agge'. Did you mean 'age'?" in capsys.readouterr().err
+    )
 
 
 def test_new_rows_without_a_column(trained: str, tmp_path: Path, capsys: Capture) -> None:
@@ -300,6 +326,7 @@ def test_new_rows_that_are_bad(trained: str, tmp_path: Path, capsys: Capture) ->
     assert "line 4: age is 'old'" in report
     assert "--on-error skip" in report
     assert main([*arguments, "--on-error", "skip"]) == 0
+    assert "skipped: line 4, age is 'old'" in capsys.readouterr().out
     assert [row["input"] for row in predictions("p.csv")][2] == "line 5"
 
 
@@ -320,6 +347,27 @@ def test_it_is_evaluated_again(trained: str) -> None:
     assert again["test"]["label"]["loss"] == pytest.approx(first["test"]["label"]["loss"], rel=1e-5)
     shutil.move("t.csv", "moved.csv")
     assert main(["evaluate", trained, "dataset.path=moved.csv"]) == 0
+
+
+def test_it_is_evaluated_on_other_test_rows(trained: str, tmp_path: Path, capsys: Capture) -> None:
+    """The run's validation rows stay, and its model reads the new rows as `predict` does."""
+    rows = [row | {"label": "", "age": f"{i / 7}"} for i, row in enumerate(rows_of(30))]
+    write_csv(tmp_path / "new.csv", rows)
+    others = ["dataset.test_path=new.csv", "--output", "scores.json"]
+    assert main(["evaluate", trained, *others]) == 0
+    assert "test: no row has a label of label, so that" in capsys.readouterr().out
+    again, first = json.loads(Path("scores.json").read_text()), result_of(trained)
+    assert again["val"]["price"] == pytest.approx(first["val"]["price"], rel=1e-5)
+    assert list(again["test"]) == ["price"]
+    assert main(["predict", trained, "--input", "new.csv", "--output", "p.csv"]) == 0
+    pairs = zip(predictions("p.csv"), rows, strict=True)
+    errors = [abs(float(found["price"]) - float(row["price"])) for found, row in pairs]
+    assert again["test"]["price"]["mae"] == pytest.approx(float(np.mean(errors)), rel=1e-5)
+
+    only = [row | {"label": "good"} for row in rows]
+    write_csv(tmp_path / "only.csv", only)
+    assert main(["evaluate", trained, "dataset.path=only.csv"]) == 2
+    assert "dataset.tasks.label: the classes are not those of the run" in capsys.readouterr().err
 
 
 def test_rows_that_are_fetched_train_as_those_in_memory(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec
 from jlrun.engine import Engine
 from jlrun.errors import UserError
@@ -19,6 +21,7 @@ from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
 from jlrun.models.lora import add_lora, is_lora_parameter
 from jlrun.models.warm_start import PretrainedInit
+from jlrun.models.weight_files import load_weights
 from jlrun.objective.terms import Term
 from jlrun.objective.terms.transfer import L2SP
 from jlrun.training.learner import build_learner
@@ -42,6 +45,16 @@ def run_of(learned: JointModel, folder: Path) -> Path:
     """Write a run's selected weights, as a run does."""
     checkpoints.save(folder / "checkpoints" / "best", learned, {})
     return folder
+
+
+def adapted_model() -> JointModel:
+    """A model whose adapters change its outputs."""
+    learned = model(1)
+    add_lora(learned, rank=2, alpha=3.0)
+    for name, parameter in learned.named_parameters():
+        if name.endswith("lora_b"):
+            torch.nn.init.normal_(parameter)
+    return learned
 
 
 def copied(of: JointModel) -> dict[str, Tensor]:
@@ -152,6 +165,50 @@ def test_adapters_of_a_run_are_told_where_the_model_has_none(tmp_path: Path) -> 
     assert set(start.to_json()["skipped"]) == {
         n for n in learned.state_dict() if is_lora_parameter(n)
     }
+
+
+@pytest.mark.parametrize("path", ["run", "run/checkpoints/best", "best"])
+def test_adapters_of_a_run_are_folded_into_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As the run predicts, by a path from the folder above the run or from its checkpoints."""
+    learned, new = adapted_model(), model(2)
+    (run_of(learned, tmp_path / "run") / "config.yaml").write_text(
+        "finetune: {_target_: jlrun.strategies.finetuning.LoRA, rank: 2, alpha: 3.0}\n"
+    )
+    monkeypatch.chdir(tmp_path / ("run/checkpoints" if path == "best" else "."))
+    start = start_of("run" if path == "run" else "weights", Path(path))
+    start(new)
+    batch = Batch({"image": torch.rand(5, 1, 4, 4)}, {})
+    ours, theirs = (m.eval()(batch, ["digit"]).logits["digit"] for m in (new, learned))
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert start.to_json()["skipped"] == {}
+    assert "note: low-rank adapters of 1 weights are folded into them" in start.lines()
+
+
+def test_adapters_of_attention_are_folded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    learned, new = (nn.ModuleDict({"body": nn.MultiheadAttention(4, 2)}) for _ in range(2))
+    add_lora(learned, rank=2, alpha=3.0)
+    nn.init.normal_(learned["body"].lora_b)
+    nn.init.normal_(learned["body"].out_proj.lora_b)
+    checkpoints.save(tmp_path / "checkpoints" / "best", learned, {})
+    (tmp_path / "config.yaml").write_text("finetune: {rank: 2, alpha: 3.0}\n")
+    load_weights(new, tmp_path, "source.run")
+    x = torch.randn(3, 1, 4)
+    ours, theirs = (m["body"].eval()(x, x, x)[0] for m in (new, learned))
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_relative_paths_of_few_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned, new = model(1), model(2)
+    best = run_of(learned, tmp_path / "run") / "checkpoints" / "best"
+    (tmp_path / "own").mkdir()
+    shutil.copy(best / "model.safetensors", tmp_path / "own")
+    for folder, path in ((tmp_path, "own"), (tmp_path / "own", "model.safetensors"), (best, ".")):
+        monkeypatch.chdir(folder)
+        start_of("weights", Path(path))(new)
+        assert all(torch.equal(t, learned.state_dict()[n]) for n, t in new.state_dict().items())
 
 
 def test_heads_without_the_body_that_they_read_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jlrun.runs.assembly import Assembly
+    from jlrun.runs.settings import RunSettings
 
 
 def main(args: list[str]) -> int:
@@ -63,6 +66,8 @@ def main(args: list[str]) -> int:
             print("\n".join(["", *lines]))
     if parsed.output is not None:
         write_json(parsed.output, scores)
+    if line := unlabelled_line(scores):
+        print(line)
     return 0
 
 
@@ -86,7 +91,6 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
-    from jlrun.runs.assembly import assemble
     from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_changed
     from jlrun.training.fit import FitFolder
@@ -94,7 +98,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     settings = load_changed(directory, overrides)
     engine = settings.engine
     with session(threads=engine.threads, deterministic=engine.deterministic):
-        assembly = assemble(settings)
+        assembly = _assembled(directory, settings, overrides)
         for line in report_warnings(assembly.data.reports):
             print(line, file=sys.stderr)
         for line in check_data(directory, assembly, overrides):
@@ -117,6 +121,27 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             **more,
             **score_spaces(folder, assembly).to_json(),
         }
+
+
+def _assembled(directory: Path, settings: RunSettings, overrides: Sequence[str]) -> Assembly:
+    """Return the parts of a run; other data is read as the run's model learned to read."""
+    from jlrun.runs.assembly import assemble
+    from jlrun.runs.saved_model import as_learned, read_specs
+
+    if not names_data(overrides) or settings.data.zero_shot is not None:
+        return assemble(settings)
+    assembly = assemble(settings, read_specs(directory))
+    main, *others = assembly.plan.fits
+    main = replace(main, scored=as_learned(directory, main.scored))
+    return replace(assembly, plan=replace(assembly.plan, fits=(main, *others)))
+
+
+def unlabelled_line(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a line on the tasks of which no test row has a label; empty if all have some."""
+    missing = [task for task in scores["val"] if task not in scores["test"]]
+    if not missing:
+        return ""
+    return f"test: no row has a label of {', '.join(missing)}, so that nothing is scored"
 
 
 def check_data(directory: Path, assembly: Assembly, overrides: Sequence[str]) -> list[str]:

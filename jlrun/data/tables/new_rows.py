@@ -23,6 +23,8 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json
 from jlrun.files.atomic import reading as of_a_run
 
+_LISTED = 100  # bad rows in the log
+
 
 @dataclass(frozen=True)
 class NewRows:
@@ -52,7 +54,10 @@ class NewRows:
 
     def lines(self) -> list[str]:
         """Return log lines on skipped rows, absent columns and unknown categories."""
+        word, rows = place_word(self.bad.path), self.bad.rows
         lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
+        lines += [f"skipped: {word} {row.place}, {row.detail}" for row in rows[:_LISTED]]
+        lines += [f"skipped: … and {len(rows) - _LISTED} more"] if len(rows) > _LISTED else []
         if self.absent:
             lines.append(f"no such column, so missing in every row: {', '.join(self.absent)}")
         return [*lines, *(unknown.line("rows") for unknown in self.unknown)]
@@ -75,9 +80,9 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     """
     if not path.exists():
         raise UserError.of("--input", f"there is no file '{path}'")
+    reading = reading_of(table)
     with of_a_run(table):
         table_json = read_json(table)
-        reading = _reading(table_json["reading"])
         modalities = {m: _columns(table_json["modalities"][m]) for m in specs}
         folder = folder_of(path, table_json["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
@@ -104,6 +109,16 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     names = tuple(f"{place_word(path)} {place}" for place in store.places().tolist())
     unknown = unknown_levels(specs.values(), store, rows.rows)
     return NewRows(NamedRows(names, rows), store, store.bad(), absent, tuple(unknown))
+
+
+def reading_of(table: Path) -> Reading:
+    """Return how the tables of a run are written, by its ``table.json``.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    with of_a_run(table):
+        return _reading(read_json(table)["reading"])
 
 
 def _stored(wanted: Wanted, cache: Path) -> Store:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError, did_you_mean
 from jlrun.models.weight_files import SUFFIXES, LoadReport, Skipped, fit_weights, read_weights
+from jlrun.models.weight_files.adapters import folded
 from jlrun.models.weight_files.reading import first_line, settings_beside, weight_file
 
 WHERE = "backbone.image.weights"
@@ -65,7 +66,8 @@ def load_file(network: nn.Module, name: str, path: Path) -> LoadReport:
         UserError: if the weights can't be found or read, or don't fit the network.
     """
     file = weight_file(path, WHERE)
-    return _fill(network, name, read_weights(file, WHERE), settings_beside(file), source=str(path))
+    tensors = folded(read_weights(file, WHERE), file)
+    return _fill(network, name, tensors, settings_beside(file), source=str(path))
 
 
 def _fill(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from torch import Size, Tensor, nn
 from torch.nn import functional as F
 
 from jlrun.errors import UserError
-from jlrun.models.lora import is_lora_parameter
+from jlrun.models.lora import NAMES, is_lora_parameter
+from jlrun.models.weight_files.adapters import folded
 from jlrun.models.weight_files.naming import (
     HUGGING_FACE_VIT,
     SAME,
@@ -47,8 +48,8 @@ def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
     """Load the weights at ``path`` that match ``module``; return a report.
 
     Supported are state dicts of torchvision, timm, Hugging Face (ViT and ResNet) and jlrun,
-    at any depth of a training loop's checkpoint. Position embeddings are interpolated. Tensors
-    that do not fit stay as they are initialised.
+    at any depth of a training loop's checkpoint. Position embeddings are interpolated, and low-rank
+    adapters of a run folded into its weights. Tensors that do not fit stay as they are initialised.
 
     Args:
         module: an encoder, its network, or a whole model.
@@ -59,11 +60,15 @@ def load_weights(module: nn.Module, path: Path, where: str) -> LoadReport:
         UserError: if the file can't be read, or not one tensor fits.
     """
     file = weight_file(path, where)
-    fit = fit_weights(module, read_weights(file, where), settings_beside(file))
+    found = read_weights(file, where)
+    tensors = folded(found, file)
+    fit = fit_weights(module, tensors, settings_beside(file))
     if all(name.endswith(_COUNTER) for name in fit.tensors):
         raise UserError.of(where, f"nothing in '{file}' fits the model: {_why(module, fit.report)}")
     module.load_state_dict(fit.tensors, strict=False)
-    return fit.report
+    count = (len(found) - len(tensors)) // len(NAMES)
+    note = (f"low-rank adapters of {count} weights are folded into them",) if count else ()
+    return replace(fit.report, notes=(*fit.report.notes, *note))
 
 
 def fit_weights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from argparse import Namespace
@@ -45,8 +46,9 @@ def read_weights(path: Path, where: str) -> dict[str, Tensor]:
         UserError: if there is no such file, it can't be read, or it holds no tensors.
     """
     file = weight_file(path, where)
-    if (file.parent / checkpoints.SUMS).exists() or _is_best(file):
-        checkpoints.verify(file.parent)
+    folder = Path(os.path.abspath(file.parent))  # a relative path may name too few folders
+    if (folder / checkpoints.SUMS).exists() or _is_best(folder / file.name):
+        checkpoints.verify(folder)
     try:
         content = _content(file)
     except Exception as error:  # the readers raise many kinds of errors, all of one meaning
@@ -90,9 +92,11 @@ def weight_file(path: Path, where: str) -> Path:
 
 def _is_best(file: Path) -> bool:
     """Whether a file is the weights of a checkpoint in a run."""
+    folder = file.parent
     return (
         file.name == checkpoints.WEIGHTS
-        and file.parent.parent == RunDirectory(file.parents[2]).checkpoints
+        and len(folder.parents) > 1
+        and folder.parent == RunDirectory(folder.parents[1]).checkpoints
     )
 
 

@@ -1,0 +1,121 @@
+"""Inputs to predict: their rows, columns to pass through, and labels where they have any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jlrun.data.rows import NamedRows
+from jlrun.data.rows_to_predict import TABLE_READING, read_inputs
+from jlrun.data.tables.files.column_names import find_column
+from jlrun.data.tables.files.layout import SUFFIXES, Reading
+from jlrun.data.tables.given_cells import GivenTargets, columns_of, given_targets, read_cells
+from jlrun.data.tables.new_rows import read_new_rows, reading_of
+from jlrun.errors import UserError
+from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.predicting import folder_targets, target_columns
+from jlrun.runs.saved_model import SavedModel
+from jlrun.runs.settings import RunSettings
+
+PASSED = "--columns"
+
+
+@dataclass(frozen=True)
+class NewInputs:
+    """Inputs to predict.
+
+    Attributes:
+        named: the rows.
+        lines: for the user, such as rows that are skipped.
+        passed: columns that go to the output, by the names that they have there.
+        targets: task -> its labels.
+    """
+
+    named: NamedRows
+    lines: Sequence[str] = ()
+    passed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    targets: Mapping[str, GivenTargets] = field(default_factory=dict)
+
+
+@contextmanager
+def new_inputs(
+    run: Path,
+    settings: RunSettings,
+    saved: SavedModel,
+    path: Path,
+    skip: bool,
+    passed: Sequence[str],
+) -> Iterator[NewInputs]:
+    """Read a table by the columns that a run learned from, or images, arrays and files of paths.
+
+    Args:
+        run: its directory.
+        settings: of the run.
+        saved: its model.
+        path: the input.
+        skip: leave out rows that can't be used.
+        passed: columns of a table that go to the output.
+
+    Raises:
+        UserError: if rows can't be used, or a column is not in the table.
+    """
+    table = RunDirectory(run).table
+    if not table.is_file() or path.suffix.lower() not in SUFFIXES:
+        yield _of_files(saved, path, skip, passed)
+        return
+    with TemporaryDirectory() as folder:
+        found = read_new_rows(path, table, saved.specs, Path(folder))
+        if not skip:
+            found.check("--input", "--on-error skip")
+        reading, places = reading_of(table), found.store.places().tolist()
+        columns = columns_of(path, reading)
+        labels = {
+            task: column
+            for task, column in target_columns(settings, saved.scored).items()
+            if column in columns
+        }
+        chosen = {name: find_column(name, columns, PASSED) for name in passed}
+        cells = read_cells(path, reading, [*{*labels.values(), *chosen.values()}], places)
+        specs = {o.spec.name: o.spec for o in saved.scored}
+        targets = {t: given_targets(specs[t], cells[c], reading) for t, c in labels.items()}
+        yield NewInputs(
+            found.named,
+            [*found.lines(), *_strange_lines(targets)],
+            {column: cells[column] for column in chosen.values()},
+            targets,
+        )
+
+
+def _of_files(saved: SavedModel, path: Path, skip: bool, passed: Sequence[str]) -> NewInputs:
+    named = read_inputs(path, saved.specs, skip)
+    lines = [f"skipped: {line}" for line in named.skipped]
+    if path.suffix.lower() == ".csv":
+        return NewInputs(named, lines, _cells_of(path, TABLE_READING, named, passed))
+    if passed:
+        raise UserError.of(PASSED, f"'{path}' is no table: only tables have columns")
+    targets = folder_targets(saved.scored, named.names) if path.is_dir() else {}
+    return NewInputs(named, lines, targets=targets)
+
+
+def _cells_of(
+    path: Path, reading: Reading, named: NamedRows, passed: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the columns of a file of paths and texts, whose rows are named by their numbers."""
+    if not passed:
+        return {}
+    columns = columns_of(path, reading)
+    chosen = [find_column(name, columns, PASSED) for name in passed]
+    every = read_cells(path, reading, chosen, None)
+    return {column: [every[column][int(name)] for name in named.names] for column in chosen}
+
+
+def _strange_lines(targets: Mapping[str, GivenTargets]) -> list[str]:
+    return [
+        f"{task}: {len(given.strange)} rows are not scored, their labels are unknown to the model, "
+        f"such as '{given.strange[0]}'"
+        for task, given in targets.items()
+        if given.strange
+    ]
