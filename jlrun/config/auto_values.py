@@ -1,4 +1,4 @@
-"""Values that follow from the number of rows of a table: ``epochs``, ``batch_size``, ``patience``.
+"""Values that follow from a table's training rows: ``epochs``, ``batch_size``, ``patience``.
 
 Where such a value is ``auto``, a small table gets small batches and many epochs, which end when
 validation scores no longer rise. Every other data set gets the usual value of its mode.
@@ -15,7 +15,7 @@ KEYS = ("epochs", "batch_size", "patience")
 _USUAL: Mapping[str, Any] = {"epochs": 10, "batch_size": 64, "patience": None}
 _USUAL_EPOCHS = {"multimodal": 15, "multitask": 20}
 
-# rows of the table up to which a batch has this size
+# training rows up to which a batch has this size
 _BATCHES = ((5_000, 64), (20_000, 128), (100_000, 256))
 _LARGEST_BATCH = 512
 _STEPS = 1_000  # over an epoch of all rows, where that is neither few nor many epochs
@@ -29,8 +29,8 @@ def with_auto_values(
 
     Args:
         config: plain and resolved.
-        num_rows: of all tables that are learned from; None: not all data sets are tables, or their
-            rows are not known.
+        num_rows: training rows of all tables; None: not all data sets are tables, or their rows are
+            not known.
     """
     asked = [key for key in KEYS if config.get(key) == AUTO]
     if num_rows is None:
@@ -39,12 +39,14 @@ def with_auto_values(
     found = values_of_rows(num_rows, config.get("batch_size"))
     chosen = {key: found[key] for key in asked}
     values = ", ".join(f"{key}={value}" for key, value in chosen.items())
-    lines = [f"{values}: by the {num_rows:,} rows (any value overrides it)"] if chosen else []
+    lines = (
+        [f"{values}: by the {num_rows:,} training rows (any value overrides it)"] if chosen else []
+    )
     return {**config, **chosen}, lines
 
 
 def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:
-    """Return the values for a table of ``num_rows``; those of a batch size that is given fit it."""
+    """Return the values for ``num_rows`` training rows; those of a batch size that is given fit it."""
     size = next((size for most, size in _BATCHES if num_rows <= most), _LARGEST_BATCH)
     given = isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0
     least, most = _EPOCHS

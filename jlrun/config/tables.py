@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jlrun.config.auto_values import with_auto_values
 from jlrun.config.nodes import Config, data_nodes, infers
+from jlrun.config.training_rows import num_training_rows
 from jlrun.errors import Problem, UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def with_tables(config: dict[str, Any]) -> Inference:
         try:
             found = _fill(path, node, _known(path, config, nodes))
             lines += found.lines
-            rows[path] = found.num_rows
+            rows[path] = num_training_rows(node, found)
         except UserError as error:
             problems += error.problems
             unknown.append(path)
