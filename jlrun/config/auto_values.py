@@ -46,7 +46,7 @@ def with_auto_values(
 
 
 def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:
-    """Return the values for ``num_rows`` training rows; those of a batch size that is given fit it."""
+    """Return the values for ``num_rows`` training rows; epochs fit a batch size that is given."""
     size = next((size for most, size in _BATCHES if num_rows <= most), _LARGEST_BATCH)
     given = isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0
     least, most = _EPOCHS
