@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from experiments import run, table
-from jlrun.runs.sweeps.orders import mean_ranks
+from jlrun.runs.sweeps.comparison import mean_ranks
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import (
     load_breast_cancer,
