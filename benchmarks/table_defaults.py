@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from experiments import run, table
-from jlrun.runs.sweeps.comparison import mean_ranks
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import (
     load_breast_cancer,
@@ -39,6 +38,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from jlrun.runs.sweeps.comparison import mean_ranks
 
 MODELS = ("jlrun", "gradient boosting", "random forest", "linear")
 COMMON = ("mode=multitask", "dataset=table", "baselines=false", "engine.threads=1")

@@ -12,6 +12,7 @@ from jlrun.data.specs import Spec
 from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import PretrainedInit
+from jlrun.runs.balance_notes import notes_on_balance
 from jlrun.runs.building import (
     also_carried,
     body_blocks,
@@ -111,6 +112,8 @@ def assemble(settings: RunSettings) -> Assembly:
     unlabelled = partial(streams.unlabelled, with_views=with_views)
     plan = make_plan(settings.strategy, labelled, context, start, unlabelled)
     notes = notes_on_target(settings.data.strategy, plan, labelled, data.matching)
+    balanced = (line for each in labelled for line in notes_on_balance(each, data.splits))
+    notes = (*balanced, *notes)
     return Assembly(settings, engine, data, labelled, plan, start, uses_pool, notes)
 
 
