@@ -1,13 +1,16 @@
-"""Values that follow from a table's training rows: ``epochs``, ``batch_size``, ``patience``.
+"""Values that follow from a table's training rows: epochs, batch size, patience, image encoders.
 
 Where such a value is ``auto``, a small table gets small batches and many epochs, which end when
-validation scores no longer rise. Every other data set gets the usual value of its mode.
+validation scores no longer rise, and small encoders of images. Every other data set gets the usual
+value of its mode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from jlrun.config.auto_encoders import encoder_values, encoders_in_use
 
 AUTO = "auto"
 KEYS = ("epochs", "batch_size", "patience")
@@ -32,17 +35,38 @@ def with_auto_values(
         num_rows: training rows of all tables; None: not all data sets are tables, or their rows are
             not known.
     """
+    encoders = encoder_values(config, num_rows, AUTO)
+    config = _with_encoders(config, encoders)
     asked = [key for key in KEYS if config.get(key) == AUTO]
     if num_rows is None:
         usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
         return {**config, **{key: usual[key] for key in asked}}, []
     found = values_of_rows(num_rows, config.get("batch_size"))
     chosen = {key: found[key] for key in asked}
-    values = ", ".join(f"{key}={value}" for key, value in chosen.items())
-    lines = (
-        [f"{values}: by the {num_rows:,} training rows (any value overrides it)"] if chosen else []
-    )
+    used = encoders_in_use(config) if encoders else ()
+    lines = [_line(chosen, num_rows)] if chosen else []
+    lines += [
+        _line(values, num_rows, f"backbone.{name}.")
+        for name, values in encoders.items()
+        if name in used
+    ]
     return {**config, **chosen}, lines
+
+
+def _with_encoders(
+    config: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    if not values:
+        return dict(config)
+    nodes = {name: {**node, **values.get(name, {})} for name, node in config["backbone"].items()}
+    return {**config, "backbone": nodes}
+
+
+def _line(chosen: Mapping[str, Any], num_rows: int, where: str = "") -> str:
+    from jlrun.config.messages import shown
+
+    values = ", ".join(f"{where}{key}={shown(value)}" for key, value in chosen.items())
+    return f"{values}: by the {num_rows:,} training rows (any value overrides it)"
 
 
 def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:

@@ -12,7 +12,8 @@ from jlrun.config.auto_values import values_of_rows, with_auto_values
 from jlrun.config.build import build
 from jlrun.config.compose import compose
 from jlrun.config.nodes import reserved_keys
-from jlrun.config.slots import DATASET
+from jlrun.config.slots import DATASET, ENCODER
+from jlrun.data.specs import ImageSpec
 from jlrun.data.splits import Subset, make_splits
 
 
@@ -104,3 +105,30 @@ def test_the_rows_that_count_are_those_trained_on(
     node = {k: v for k, v in found.config["dataset"].items() if k not in reserved_keys()}
     subset = {field.name: found.config["dataset"][field.name] for field in fields(Subset)}
     assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "channels", "hidden"),
+    [(330, [16, 32, 64], 64), (9_000, [32, 64, 128], 128), (50_000, [64, 128], 512)],
+)
+def test_image_encoders_fit_the_rows(num_rows: int, channels: list[int], hidden: int) -> None:
+    """Of 330 rows with four photos of 64 pixels, four encoders have 0.4 million parameters."""
+    choice = ["mode=multimodal", "dataset=table", "dataset.modalities=[image_front,tabular]"]
+    config, lines = with_auto_values(compose(choice).config, num_rows)
+    node = config["backbone"]["image"]
+    assert (node["channels"], node["hidden"]) == (channels, hidden)
+    assert f"backbone.image.channels=[{','.join(map(str, channels))}]" in lines[-1]
+    spec = ImageSpec(3, 64, 64, (0.5,) * 3, (0.25,) * 3)
+    count = sum(p.numel() for p in build(node, ENCODER, spec).parameters())
+    assert 4 * count < max(400_000, 1_300 * num_rows)
+
+
+def test_image_encoders_that_are_chosen_stay() -> None:
+    choice = ["mode=multimodal", "dataset=table", "dataset.modalities=[image]"]
+    config, lines = with_auto_values(compose([*choice, "backbone/image=cnn"]).config, 330)
+    assert config["backbone"]["image"]["hidden"] == 512
+    assert not any("backbone" in line for line in lines)
+    set_one = compose([*choice, "backbone.image.hidden=32"]).config
+    config, lines = with_auto_values(set_one, 330)
+    assert config["backbone"]["image"]["hidden"] == 32
+    assert "hidden" not in lines[-1]
