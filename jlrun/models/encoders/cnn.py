@@ -21,9 +21,9 @@ class CNN(Encoder):
 
     With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of
     textbooks and tutorials. Without BatchNorm a batch may have one row; with it, a single row is
-    normalised by the running statistics. Maps that pooling leaves with sides above ``positions`` are
-    averaged down to at most that, which bounds the hidden layer: with the defaults, images up to
-    32×32 are never averaged.
+    normalised by the running statistics. Maps that pooling leaves larger than ``positions`` are
+    averaged to at most that on each side, which bounds the hidden layer: with the defaults, images
+    up to 32×32 are never averaged.
 
     Args:
         spec: images of shape ``(C, H, W)``, from 1×1 up.

@@ -144,7 +144,7 @@ def _check_subwords(spec: TextSpec, tokenizer: Any, name: str) -> None:
     found = (
         f"subwords of '{spec.tokenizer}', which its tokenizer does not have ('{foreign}')"
         if spec.unit == "subword"
-        else f"{spec.unit}s of the data set's own vocabulary, without the rest of the text"
+        else f"of kind {spec.unit}, of the data set's own vocabulary, without the rest of the text"
     )
     raise UserError.of(
         f"{WHERE}.name",
