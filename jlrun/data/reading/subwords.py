@@ -24,7 +24,7 @@ def train_subwords(
     takes the longest known beginning of what is left of a word (Wu et al., 2016), from the
     vocabulary of that training: the library's own trainer of WordPiece depends on the order of a
     hash table, and so would not give the same tokens when a run is resumed. Texts are in lower
-    case, in Unicode's form NFKC.
+    case, in Unicode's form NFKC; no subword goes across a blank or a punctuation mark.
 
     Args:
         unit: kind of subwords.
@@ -50,7 +50,9 @@ def train_subwords(
         tokens = pieces[:max_size]
         ids = {token: i for i, token in enumerate([UNKNOWN, *tokens])}
         found = _empty(lib, lib.models.WordPiece(ids, unk_token=UNKNOWN))
-        found.pre_tokenizer = lib.pre_tokenizers.WhitespaceSplit()
+        found.pre_tokenizer = lib.pre_tokenizers.Sequence(
+            [lib.pre_tokenizers.WhitespaceSplit(), lib.pre_tokenizers.Punctuation()]
+        )
     return json.dumps(json.loads(found.to_str()), ensure_ascii=False), tuple(tokens)
 
 
@@ -77,10 +79,13 @@ def joined(tokens: Sequence[str]) -> str:
 
 def _empty(lib: Any, model: Any) -> Any:
     found = lib.Tokenizer(model)
+    blanks = lib.normalizers.Replace(lib.Regex(r"\s+"), " ")
     found.normalizer = lib.normalizers.Sequence(
-        [lib.normalizers.NFKC(), lib.normalizers.Lowercase()]
+        [lib.normalizers.NFKC(), lib.normalizers.Lowercase(), blanks]
     )
-    found.pre_tokenizer = lib.pre_tokenizers.Metaspace()
+    found.pre_tokenizer = lib.pre_tokenizers.Sequence(
+        [lib.pre_tokenizers.Metaspace(), lib.pre_tokenizers.Punctuation()]
+    )
     return found
 
 

@@ -34,8 +34,10 @@ def test_texts_come_back_from_their_subwords(unit: str) -> None:
     assert text_of(ids[0], spec) == "lower widest"  # an unseen pair, in lower case
     assert 1 in ids[1].tolist()  # a character that no text has
     assert not ids[2].any()
-    whole = fit_text_spec(TEXTS, unit, max_size=10**4)
+    whole = fit_text_spec(["lower.\nLower. lower.\tnewest"], unit, max_size=10**4)
     assert int((tokenize(["lower"], whole) > 0).sum()) == 1
+    assert not any("." in token and len(token) > 3 for token in whole.vocabulary)
+    assert not any(token.strip(" #▁") == "" for token in whole.vocabulary if token != "▁")
 
 
 @pytest.mark.parametrize("unit", ["bpe", "wordpiece"])
