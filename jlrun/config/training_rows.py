@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,9 @@ def _rows_to_train_on(node: Mapping[str, Any], found: Outline) -> float:
     from jlrun.data.tables.files.levels import SPLIT_NAMES
 
     splits = found.levels.get(found.split_column or "", {})
-    sizes = dict.fromkeys(("train", "val", "test"), 0)
+    sizes = Counter[str]()
     for name, count in splits.items():
-        split = SPLIT_NAMES.get(name.strip().lower())
-        if split is not None:
-            sizes[split] += count
+        sizes[SPLIT_NAMES.get(name.strip().lower(), "none")] += count
     rows = sizes["train"] or found.num_rows
     for split in ("test", "val"):  # in the order of the division
         if not sizes[split] and not node.get(f"{split}_path"):
