@@ -17,6 +17,9 @@ USED = {
     "pytorch-metric-learning": ("pytorch_metric_learning.losses",),
     "timm": ("timm",),
     "transformers": ("transformers",),
+    "rtdl-revisiting-models": ("rtdl_revisiting_models",),
+    "rtdl_num_embeddings": ("rtdl_num_embeddings",),
+    "tabm": ("tabm",),
 }
 
 

@@ -1,7 +1,8 @@
-"""Values that follow from the number of rows of a table: ``epochs``, ``batch_size``, ``patience``.
+"""Values that follow from a table's training rows: epochs, batch size, patience, image encoders.
 
 Where such a value is ``auto``, a small table gets small batches and many epochs, which end when
-validation scores no longer rise. Every other data set gets the usual value of its mode.
+validation scores no longer rise, and small encoders of images. Every other data set gets the usual
+value of its mode.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jlrun.config.auto_encoders import encoder_values, encoders_in_use
+
 AUTO = "auto"
 KEYS = ("epochs", "batch_size", "patience")
 
 _USUAL: Mapping[str, Any] = {"epochs": 10, "batch_size": 64, "patience": None}
 _USUAL_EPOCHS = {"multimodal": 15, "multitask": 20}
 
-# rows of the table up to which a batch has this size
+# training rows up to which a batch has this size
 _BATCHES = ((5_000, 64), (20_000, 128), (100_000, 256))
 _LARGEST_BATCH = 512
 _STEPS = 1_000  # over an epoch of all rows, where that is neither few nor many epochs
@@ -29,22 +32,45 @@ def with_auto_values(
 
     Args:
         config: plain and resolved.
-        num_rows: of all tables that are learned from; None: not all data sets are tables, or their
-            rows are not known.
+        num_rows: training rows of all tables; None: not all data sets are tables, or their rows are
+            not known.
     """
+    encoders = encoder_values(config, num_rows, AUTO)
+    config = _with_encoders(config, encoders)
     asked = [key for key in KEYS if config.get(key) == AUTO]
     if num_rows is None:
         usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
         return {**config, **{key: usual[key] for key in asked}}, []
     found = values_of_rows(num_rows, config.get("batch_size"))
     chosen = {key: found[key] for key in asked}
-    values = ", ".join(f"{key}={value}" for key, value in chosen.items())
-    lines = [f"{values}: by the {num_rows:,} rows (any value overrides it)"] if chosen else []
+    used = encoders_in_use(config) if encoders else ()
+    lines = [_line(chosen, num_rows)] if chosen else []
+    lines += [
+        _line(values, num_rows, f"backbone.{name}.")
+        for name, values in encoders.items()
+        if name in used
+    ]
     return {**config, **chosen}, lines
 
 
+def _with_encoders(
+    config: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    if not values:
+        return dict(config)
+    nodes = {name: {**node, **values.get(name, {})} for name, node in config["backbone"].items()}
+    return {**config, "backbone": nodes}
+
+
+def _line(chosen: Mapping[str, Any], num_rows: int, where: str = "") -> str:
+    from jlrun.config.messages import shown
+
+    values = ", ".join(f"{where}{key}={shown(value)}" for key, value in chosen.items())
+    return f"{values}: by the {num_rows:,} training rows (any value overrides it)"
+
+
 def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:
-    """Return the values for a table of ``num_rows``; those of a batch size that is given fit it."""
+    """Return the values for ``num_rows`` training rows; epochs fit a batch size that is given."""
     size = next((size for most, size in _BATCHES if num_rows <= most), _LARGEST_BATCH)
     given = isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0
     least, most = _EPOCHS

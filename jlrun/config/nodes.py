@@ -15,6 +15,8 @@ SEVERAL = "datasets"
 SOURCES = "sources"
 # Keys of ``source`` that take weights from elsewhere, instead of training on a data set.
 START = ("run", "weights")
+# Keys of a data set's node on how training batches are made.
+_TRAINING = frozenset(("augment", "balanced_by"))
 KINDS = ("image", "audio", "text", "tabular", "series")
 Node = TypeVar("Node")
 
@@ -78,12 +80,12 @@ def _name(path: str) -> str | None:
 
 def reserved_keys() -> frozenset[str]:
     """Return the keys of a data set's node that are not arguments of its target."""
-    return subset_keys() | {"tasks", "modalities", "augment", *START}
+    return subset_keys() | {"tasks", "modalities", *_TRAINING, *START}
 
 
 def subset_keys() -> frozenset[str]:
     """Return the keys of a data set's node that choose its rows: fields of `Subset`."""
-    return keys_in_file("dataset/_subset.yaml") - {"augment"}
+    return keys_in_file("dataset/_subset.yaml") - _TRAINING
 
 
 @cache

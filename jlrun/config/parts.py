@@ -134,6 +134,28 @@ def _tasks(config: Config) -> Iterator[Problem]:
             yield Problem("tasks", f"{key} has none of [{','.join(wanted)}]; it has {listed}")
 
 
+def _balanced_rows(config: Config) -> Iterator[Problem]:
+    for path, node in data_nodes(config).items():
+        asked, tasks = node.get("balanced_by"), node.get("tasks")
+        if asked is None or not isinstance(tasks, Mapping) or not tasks:
+            continue
+        where, names = f"{path}.balanced_by", [str(task) for task in tasks]
+        if asked not in names:
+            hint = did_you_mean(str(asked), names)
+            yield Problem(where, f"the data set has no task '{asked}'.{hint}")
+        elif path == "target" and config.get("strategy") in ("adapt", "generalize"):
+            fix = "use null, or source.balanced_by"
+            yield Problem(where, f"no label of the target is learned from; {fix}")
+        elif _class_weights(tasks[asked]) == "auto":
+            fix = f"use null, or {path}.tasks.{asked}.loss.class_weights=null"
+            yield Problem(where, f"class_weights=auto makes up for the shares too; {fix}")
+
+
+def _class_weights(task: Any) -> Any:
+    loss = task.get("loss") if isinstance(task, Mapping) else None
+    return loss.get("class_weights") if isinstance(loss, Mapping) else None
+
+
 def _modalities(config: Config) -> Iterator[Problem]:
     nodes = used_nodes(config)
     for key, node in nodes.items():
@@ -211,6 +233,7 @@ _CHECKS = (
     _sources,
     _sampling,
     _tasks,
+    _balanced_rows,
     _modalities,
     _fusion,
     _balance,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jlrun.config.auto_values import with_auto_values
 from jlrun.config.default_fusion import with_fusion
 from jlrun.config.nodes import Config, data_nodes, infers
+from jlrun.config.training_rows import num_training_rows
 from jlrun.errors import Problem, UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def with_tables(config: dict[str, Any], overrides: Sequence[str] = ()) -> Infere
         try:
             found = _fill(path, node, _known(path, config, nodes), _learns_no_task(config))
             lines += found.lines
-            rows[path] = found.num_rows
+            rows[path] = num_training_rows(node, found)
         except UserError as error:
             problems += error.problems
             unknown.append(path)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-Unit = Literal["word", "token", "character", "subword"]
+Unit = Literal["word", "token", "character", "subword", "bpe", "wordpiece"]
 Resize = Literal["crop", "pad", "squeeze"]
 BACKGROUND = "white"
 
@@ -48,8 +48,10 @@ class TextSpec:
         length: number of ids of a text; longer texts are cut, shorter ones padded at the end.
         unit: kind of token (`jlrun.data.reading.texts`): a ``word`` between spaces, in lower case;
             a ``token``: a word or punctuation mark, in lower case, or a character of a script
-            without blanks; a ``character``, unchanged; a ``subword`` of ``tokenizer``.
+            without blanks; a ``character``, unchanged; a ``subword`` of ``tokenizer``; ``bpe`` or
+            ``wordpiece`` of ``trained``.
         tokenizer: folder or name of the Hugging Face tokenizer of subwords.
+        trained: tokenizer that was trained on the training texts, as JSON of ``tokenizers``.
         idf: inverse document frequency of each token of the vocabulary; empty: not known.
         pairs: ids of two tokens that follow each other in several training texts.
         pair_idf: inverse document frequency of each pair.
@@ -62,6 +64,7 @@ class TextSpec:
     idf: tuple[float, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()
     pair_idf: tuple[float, ...] = ()
+    trained: str | None = None
 
     @property
     def num_tokens(self) -> int:

@@ -11,10 +11,12 @@ import torch
 from torch import Generator, Tensor
 
 from jlrun.data.augmentation.augment import Augment
+from jlrun.data.balanced_order import balanced_order
 from jlrun.data.batch import Batch
 from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source
 from jlrun.data.specs import Spec
+from jlrun.data.strata import class_column
 from jlrun.data.transforms import InputTransform, to_unit
 from jlrun.data.view import View
 from jlrun.errors import UserError
@@ -45,6 +47,8 @@ class Stream:
         augment: augmentation of training batches; None: none.
         views: makes augmented views of the inputs of training batches; None: no views.
         labelled: whether batches have targets.
+        balanced_by: task whose classes are equally frequent in training batches; None: every row
+            is in an epoch once.
         memory_budget: bytes of decoded inputs up to which all rows are kept on the device.
         workers: processes that decode the rows of a larger split.
         channels_last: memory format of images.
@@ -67,6 +71,7 @@ class Stream:
         augment: Augment | None = None,
         views: MakeViews | None = None,
         labelled: bool = True,
+        balanced_by: str | None = None,
         memory_budget: int,
         workers: int = 0,
         channels_last: bool = False,
@@ -80,6 +85,7 @@ class Stream:
         self._augment = augment or NO_AUGMENT
         self._make_views = views
         self._labelled = labelled
+        self.balanced_by = balanced_by
         if labelled:
             _check_images_stay_with_maps(name, self._augment, rows)
         self._memory_budget = memory_budget
@@ -93,7 +99,7 @@ class Stream:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Training steps in a pass over the rows; the last one may have fewer rows than the others.
+        """Training steps of an epoch, of as many rows as there are; the last may have fewer rows.
 
         A last batch of one row would have no variance for BatchNorm: it joins the batch before.
         Where there are fewer rows than in a batch, all of them are one.
@@ -175,7 +181,10 @@ class Stream:
     def order(self, epoch: int) -> Tensor:
         """Return the row indices of an epoch, int64 ``(N,)``, in the order of training."""
         seed = derive_seed(self._seed, self.name, "order", epoch)
-        return torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        if self.balanced_by is not None:
+            return balanced_order(class_column(self.rows, self.balanced_by), generator)
+        return torch.randperm(len(self.rows), generator=generator)
 
     @cached_property
     def _source(self) -> Source:

@@ -170,4 +170,4 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
 
 def _ids(spec: TextSpec) -> tuple[object, ...]:
     """Return what the token ids of texts depend on."""
-    return spec.vocabulary, spec.length, spec.unit, spec.tokenizer
+    return spec.vocabulary, spec.length, spec.unit, spec.tokenizer, spec.trained

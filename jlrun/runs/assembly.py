@@ -13,6 +13,7 @@ from jlrun.engine import Engine
 from jlrun.models.joint_model import JointModel
 from jlrun.models.warm_start import PretrainedInit
 from jlrun.runs.auto_dropout import AUTO, auto_dropout
+from jlrun.runs.balance_notes import notes_on_balance
 from jlrun.runs.building import (
     also_carried,
     body_blocks,
@@ -122,7 +123,8 @@ def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> 
     unlabelled = partial(streams.unlabelled, with_views=with_views)
     plan = make_plan(settings.strategy, labelled, context, start, unlabelled)
     notes = notes_on_target(settings.data.strategy, plan, labelled, data.matching)
-    notes = (*on_dropout, *notes)
+    balanced = (line for each in labelled for line in notes_on_balance(each, data.splits))
+    notes = (*on_dropout, *balanced, *notes)
     return Assembly(settings, engine, data, labelled, plan, start, uses_pool, notes)
 
 

@@ -15,9 +15,11 @@ from jlrun.data.augmentation.augment import Augment
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.specs import Spec
 from jlrun.data.splits import Splits
+from jlrun.data.strata import has_class_column
 from jlrun.data.streams import Stream
 from jlrun.data.view import MaskedLabels
 from jlrun.engine import Engine
+from jlrun.errors import UserError
 from jlrun.runs.datasets import task_specs
 from jlrun.runs.settings import DataSettings
 from jlrun.tasks import TaskSpec
@@ -45,7 +47,13 @@ class StreamMaker:
         views = self._views if with_views else None
         return LabelledStreams(
             name=name,
-            train=self._stream(name, splits.train, augment=augment, views=views),
+            train=self._stream(
+                name,
+                splits.train,
+                augment=augment,
+                views=views,
+                balanced_by=self._balanced_by(name),
+            ),
             val=self._scored(name, splits.val),
             test=self._scored(name, splits.test),
             pool=self._stream(
@@ -88,6 +96,18 @@ class StreamMaker:
         asked, nodes = self.settings.tasks, self.settings.nodes
         is_source = name != "target" and "target" in nodes
         return None if is_source and not set(asked or ()) & set(nodes[name]["tasks"]) else asked
+
+    def _balanced_by(self, name: str) -> str | None:
+        """Return the task whose classes are balanced in training batches.
+
+        Raises:
+            UserError: if rows have no one class of it.
+        """
+        task, splits = self.settings.nodes[name].get("balanced_by"), self.splits[name]
+        if task is not None and not has_class_column(splits.train, task, splits.classes):
+            fix = "name a task of binary, multiclass or ordinal targets, or null"
+            raise UserError.of(f"{name}.balanced_by", f"rows of '{task}' have no one class; {fix}")
+        return task
 
     def _augment(self, name: str) -> Augment:
         return build(self.settings.nodes[name]["augment"], AUGMENT)

@@ -1,14 +1,20 @@
-"""Values that follow from the rows of a table."""
+"""Values that follow from the training rows of a table."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from jlrun.config import checked
 from jlrun.config.auto_values import values_of_rows, with_auto_values
+from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.nodes import reserved_keys
+from jlrun.config.slots import DATASET, ENCODER
+from jlrun.data.specs import ImageSpec
+from jlrun.data.splits import Subset, make_splits
 
 
 def write_table(folder: Path, num_rows: int) -> str:
@@ -30,12 +36,14 @@ def of_table(folder: Path, num_rows: int, *overrides: str) -> tuple[dict[str, ob
 def test_small_tables_are_passed_over_more_often(tmp_path: Path) -> None:
     values, line = of_table(tmp_path, 200)
     assert values == {"epochs": 100, "batch_size": 64, "patience": 25}
-    told = "epochs=100, batch_size=64, patience=25: by the 200 rows (any value overrides it)"
+    told = (
+        "epochs=100, batch_size=64, patience=25: by the 128 training rows (any value overrides it)"
+    )
     assert line == told
 
 
 def test_values_that_are_given_stay(tmp_path: Path) -> None:
-    values, line = of_table(tmp_path, 2_000, "batch_size=16", "patience=null")
+    values, line = of_table(tmp_path, 3_000, "batch_size=16", "patience=null")
     assert values == {"epochs": 10, "batch_size": 16, "patience": None}
     assert line.startswith("epochs=10: by")
 
@@ -68,3 +76,59 @@ def test_other_data_sets_have_the_usual_values_of_the_mode(
 def test_without_auto_nothing_changes() -> None:
     config = {"mode": "multitask", "epochs": 3, "batch_size": 5, "patience": 1}
     assert with_auto_values(config, 700) == (config, [])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [
+        (["dataset.limit=300"], 300),
+        (["dataset.limit=3000"], 640),
+        (["dataset.shots=7"], 14),
+        (["dataset.shots=7", "dataset.limit=5"], 5),
+        (["dataset.classes=[a]"], 320),
+        (["dataset.test_fraction=0.5", "dataset.val_fraction=0.1"], 450),
+        (["dataset.split_column=split"], 250),
+        (["dataset.split_column=split", "dataset.classes=[b]"], 125),
+    ],
+)
+def test_the_rows_that_count_are_those_trained_on(
+    tmp_path: Path, overrides: list[str], rows: int
+) -> None:
+    """The numbers are those that the splits have."""
+    path = tmp_path / "t.csv"
+    names = ("Train", "dev", "test", "test")
+    lines = (f"{i / 7:.3f},{'ab'[i % 2]},{names[i // 2 % 4]}" for i in range(1_000))
+    path.write_text("\n".join(["number,label,split", *lines]) + "\n")
+    choice = [f"dataset.path={path}", "dataset.targets=[label]", *overrides]
+    found = checked(["mode=multitask", "dataset=table", *choice])
+    assert f"by the {rows:,} training rows" in found.inferred[-1]
+    node = {k: v for k, v in found.config["dataset"].items() if k not in reserved_keys()}
+    subset = {field.name: found.config["dataset"][field.name] for field in fields(Subset)}
+    assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "channels", "hidden"),
+    [(330, [16, 32, 64], 64), (9_000, [32, 64, 128], 128), (50_000, [64, 128], 512)],
+)
+def test_image_encoders_fit_the_rows(num_rows: int, channels: list[int], hidden: int) -> None:
+    """Of 330 rows with four photos of 64 pixels, four encoders have 0.4 million parameters."""
+    choice = ["mode=multimodal", "dataset=table", "dataset.modalities=[image_front,tabular]"]
+    config, lines = with_auto_values(compose(choice).config, num_rows)
+    node = config["backbone"]["image"]
+    assert (node["channels"], node["hidden"]) == (channels, hidden)
+    assert f"backbone.image.channels=[{','.join(map(str, channels))}]" in lines[-1]
+    spec = ImageSpec(3, 64, 64, (0.5,) * 3, (0.25,) * 3)
+    count = sum(p.numel() for p in build(node, ENCODER, spec).parameters())
+    assert 4 * count < max(400_000, 1_300 * num_rows)
+
+
+def test_image_encoders_that_are_chosen_stay() -> None:
+    choice = ["mode=multimodal", "dataset=table", "dataset.modalities=[image]"]
+    config, lines = with_auto_values(compose([*choice, "backbone/image=cnn"]).config, 330)
+    assert config["backbone"]["image"]["hidden"] == 512
+    assert not any("backbone" in line for line in lines)
+    set_one = compose([*choice, "backbone.image.hidden=32"]).config
+    config, lines = with_auto_values(set_one, 330)
+    assert config["backbone"]["image"]["hidden"] == 32
+    assert "hidden" not in lines[-1]

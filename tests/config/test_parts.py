@@ -112,3 +112,21 @@ def test_several_modalities_may_be_dropped_at_any_rate(rates: Any) -> None:
 @pytest.mark.parametrize("rates", [0, 0.0, {}, {"image": 0.0}])
 def test_no_dropout_of_one_modality_is_fine(rates: Any) -> None:
     assert check_parts(_config(modality_dropout=rates)) == []
+
+
+def _lines(config: dict[str, Any]) -> list[str]:
+    return [str(problem) for problem in check_parts(config)]
+
+
+def test_rows_are_balanced_by_a_task_that_is_there_and_labelled() -> None:
+    node = _data() | {"balanced_by": "parity"}
+    assert _lines(_config(dataset=node)) == []
+    wrong = _lines(_config(dataset=node | {"balanced_by": "party"}))
+    assert wrong == [
+        "dataset.balanced_by: the data set has no task 'party'. Did you mean 'parity'?"
+    ]
+    weighted = {**node["tasks"], "parity": {"loss": {"class_weights": "auto"}}}
+    (twice,) = _lines(_config(dataset=node | {"tasks": weighted}))
+    assert "class_weights=auto makes up for the shares too" in twice
+    (hidden,) = _lines(_transfer(_data(), node, strategy="adapt"))
+    assert "no label of the target is learned from" in hidden

@@ -94,11 +94,27 @@ def test_order_depends_on_seed_name_and_epoch() -> None:
     assert torch.equal(stream.order(0), make_stream(batch_size=7).order(0))
 
 
-def test_any_step_can_be_repeated_without_those_before() -> None:
-    whole = list(make_stream().batches(0, 12))
-    resumed = make_stream()
+@pytest.mark.parametrize("balanced_by", [None, "kind"])
+def test_any_step_can_be_repeated_without_those_before(balanced_by: str | None) -> None:
+    rows = make_rows()
+    rows.targets["kind"] = (torch.arange(23) > 18).long()
+    whole = list(make_stream(rows, balanced_by=balanced_by).batches(0, 12))
+    resumed = make_stream(rows, balanced_by=balanced_by)
     assert_equal(whole, [*resumed.batches(0, 4), *resumed.batches(4, 12)])
-    assert_equal(whole[7:8], list(make_stream().batches(7, 8)))
+    again = make_stream(rows, balanced_by=balanced_by)
+    assert_equal(whole[7:8], list(again.batches(7, 8)))
+
+
+def test_classes_are_balanced_in_training_alone() -> None:
+    rows = make_rows()
+    rows.targets["kind"] = (torch.arange(23) > 18).long()  # 19 and 4 rows
+    stream = make_stream(rows, batch_size=4, augment=None, balanced_by="kind")
+    for part in (stream, stream.take(torch.arange(1, 23))):
+        batches = list(part.batches(0, part.steps_per_epoch))
+        assert {tuple(b.targets["kind"].bincount().tolist()) for b in batches[:5]} == {(2, 2)}
+        assert sum(b.size for b in batches) == len(part.rows)
+    swept = torch.cat([batch.targets["row"] for batch in stream.sweep()])
+    assert swept.tolist() == [*range(23)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

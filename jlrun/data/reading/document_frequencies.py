@@ -8,23 +8,28 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 # Texts that are counted: memory stays bounded for large tables.
-_MOST_TEXTS = 20_000
+MOST_TEXTS = 20_000
 
 
 class DocumentFrequencies:
     """Counts of the texts that contain a token, and of those that contain a pair of neighbours.
 
-    The first 20,000 texts are counted.
+    At most 20,000 texts are counted.
+
+    Args:
+        every: distance of the texts that are counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
         self.num_texts = 0
+        self._every, self._seen = every, 0
         self._tokens: Counter[str] = Counter()
         self._pairs: Counter[tuple[str, str]] = Counter()
 
     def add(self, tokens: Sequence[str]) -> None:
-        """Count the tokens of one more text."""
-        if self.num_texts == _MOST_TEXTS:
+        """Count the tokens of one more text, if it is one of those that are counted."""
+        self._seen += 1
+        if self.num_texts == MOST_TEXTS or (self._seen - 1) % self._every:
             return
         self.num_texts += 1
         self._tokens.update(set(tokens))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.reading.document_frequencies import DocumentFrequencies
+from jlrun.data.reading.subwords import joined, subword_splitter, train_subwords
 from jlrun.data.specs import TextSpec, Unit
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
@@ -44,7 +45,7 @@ class Tokenizer:
     def __init__(self, spec: TextSpec) -> None:
         self._length = spec.length
         self._ids = {token: i for i, token in enumerate(spec.vocabulary, start=2)}
-        self._split = _splitter(spec.unit, spec.tokenizer)
+        self._split = _splitter(spec.unit, spec.trained or spec.tokenizer)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Return int64 ``(N, length)``: 1 for an unknown token, 0 for padding at the end."""
@@ -66,6 +67,7 @@ def fit_text_spec(
     max_length: PositiveInt = 128,
     max_size: PositiveInt = 20_000,
     min_count: PositiveInt = 2,
+    every: int = 1,
 ) -> TextSpec:
     """Return the spec of texts, with vocabulary and document frequencies of the training texts.
 
@@ -74,48 +76,58 @@ def fit_text_spec(
     too. Pairs of neighbours are kept alike, by the number of texts that contain them.
 
     Args:
-        texts: of the training rows that have one; iterated once.
+        texts: of the training rows that have one; iterated once, and again where subwords are
+            trained.
         tokenizer: ``token`` (words and punctuation marks in lower case; single characters in
             scripts without blanks between words), ``word`` (separated by spaces, in lower case),
-            ``character``, or the folder or name of a Hugging Face tokenizer, whose whole vocabulary
-            is taken.
+            ``character``, ``bpe`` or ``wordpiece`` (subwords, trained on the texts), or the folder
+            or name of a Hugging Face tokenizer, whose whole vocabulary is taken.
         max_length: largest number of tokens in a text; fewer if all training texts are shorter.
         max_size: largest number of tokens in the vocabulary, and of pairs.
         min_count: smallest number of occurrences of a token in the vocabulary, and of texts with a
             pair.
+        every: distance of the texts that document frequencies are measured on, so that a sample of
+            many is spread over all of them.
 
     Raises:
-        UserError: if the Hugging Face tokenizer is not available.
+        UserError: if the Hugging Face tokenizer, or the library that trains one, is not available.
     """
     unit: Unit = "subword"
     for known in get_args(Unit):
         unit = known if known == tokenizer else unit
     source = tokenizer if unit == "subword" else None
-    counts, longest, documents = _count(texts, _splitter(unit, source), max_length)
-    if source is None:
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        vocabulary = tuple(token for token, count in ranked[:max_size] if count >= min_count)
-    else:
-        vocabulary = _subwords(source)
+    trained, subwords = None, ()
+    if unit == "bpe" or unit == "wordpiece":
+        trained, subwords = train_subwords(unit, texts, max_size, min_count)
+    elif source is not None:
+        subwords = _subwords(source)
+    documents = DocumentFrequencies(every)
+    counts, longest = _count(texts, _splitter(unit, trained or source), max_length, documents)
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    frequent = tuple(token for token, count in ranked[:max_size] if count >= min_count)
+    vocabulary = subwords or frequent
     ids = {token: i for i, token in enumerate(vocabulary, start=2)}
     pairs, pair_idf = documents.pairs(ids, max_size, min_count)
     idf = documents.idf(vocabulary)
-    return TextSpec(vocabulary, max(1, longest), unit, source, idf, pairs, pair_idf)
+    return TextSpec(vocabulary, max(1, longest), unit, source, idf, pairs, pair_idf, trained)
 
 
 def text_of(ids: Tensor, spec: TextSpec) -> str:
     """Return the text of ids ``(T,)``; unknown tokens are ``?``."""
     tokens = [spec.vocabulary[i - 2] if i > 1 else "?" for i in ids.tolist() if i]
+    if spec.trained is not None:
+        return joined(tokens)
     return ("" if spec.unit == "character" else " ").join(tokens)
 
 
 def _count(
-    texts: Iterable[str], split: Split, max_length: int
-) -> tuple[Counter[str], int, DocumentFrequencies]:
-    """Return counts of tokens, the length of the longest text up to the limit, and counts of texts
-    with each token."""
+    texts: Iterable[str], split: Split, max_length: int, documents: DocumentFrequencies
+) -> tuple[Counter[str], int]:
+    """Return counts of tokens, and the length of the longest text up to the limit.
+
+    Texts are added to ``documents``.
+    """
     counts: Counter[str] = Counter()
-    documents = DocumentFrequencies()
     longest, source = 0, iter(texts)
     while some := list(islice(source, _TEXTS_AT_ONCE)):
         for tokens in split(some):
@@ -123,7 +135,7 @@ def _count(
             counts.update(read)
             documents.add(read)
             longest = max(longest, len(read))
-    return counts, longest, documents
+    return counts, longest
 
 
 def tokens_of(text: str) -> list[str]:
@@ -142,6 +154,9 @@ def _splitter(unit: Unit, tokenizer: str | None) -> Split:
         case "subword":
             assert tokenizer is not None, "subwords are those of a tokenizer"
             return partial(_split_subwords, tokenizer)
+        case "bpe" | "wordpiece":
+            assert tokenizer is not None, "subwords are those of a trained tokenizer"
+            return subword_splitter(tokenizer)
 
 
 def _split_subwords(name: str, texts: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset
 from jlrun.data.moments import Moments, moments
+from jlrun.data.reading.document_frequencies import MOST_TEXTS
 from jlrun.data.reading.texts import fit_text_spec
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.data.tables.cells import Cells, FileCells, cells_of, texts_of
@@ -88,17 +89,30 @@ _MOST_BINS = 32
 _ROWS_OF_A_BIN = 20
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """Texts of the rows that have one, read from disk each time they are iterated."""
+
+    store: Store
+    columns: Sequence[str]
+    rows: np.ndarray
+
+    def __iter__(self) -> Iterator[str]:
+        for some in _parts(self.rows):
+            yield from filter(None, texts_of(self.store, self.columns, some))
+
+
 def learn_text(
     store: Store, columns: Sequence[str], rows: np.ndarray, settings: TextSettings
 ) -> TextSpec:
     """Return the vocabulary of the training rows that have a text."""
-    texts = (text for some in _parts(rows) for text in texts_of(store, columns, some) if text)
     return fit_text_spec(
-        texts,
+        _Texts(store, columns, rows),
         tokenizer=settings.tokenizer,
         max_length=settings.max_length,
         max_size=settings.max_size,
         min_count=settings.min_count,
+        every=max(1, -(-len(rows) // MOST_TEXTS)),
     )
 
 

@@ -12,6 +12,7 @@ from jlrun.models.encoders.huggingface import HuggingFace
 from jlrun.models.encoders.lenet import LeNet
 from jlrun.models.encoders.log_mel import LogMel
 from jlrun.models.encoders.mlp import MLP
+from jlrun.models.encoders.periodic_mlp import PeriodicMLP
 from jlrun.models.encoders.piecewise_mlp import PiecewiseMLP
 from jlrun.models.encoders.point import Point
 from jlrun.models.encoders.series_cnn import SeriesCNN
@@ -36,6 +37,7 @@ __all__ = [
     "HuggingFace",
     "LeNet",
     "LogMel",
+    "PeriodicMLP",
     "PiecewiseMLP",
     "Point",
     "SeriesCNN",

@@ -21,8 +21,9 @@ class CNN(Encoder):
 
     With the defaults, two convolutions of 64 and 128 channels and 512 hidden units: the baseline of
     textbooks and tutorials. Without BatchNorm a batch may have one row; with it, a single row is
-    normalised by the running statistics. Images that pooling leaves larger than 8×8 are averaged
-    down to at most that, which bounds the hidden layer: images up to 32×32 are never averaged.
+    normalised by the running statistics. Maps that pooling leaves larger than ``positions`` are
+    averaged to at most that on each side, which bounds the hidden layer: with the defaults, images
+    up to 32×32 are never averaged.
 
     Args:
         spec: images of shape ``(C, H, W)``, from 1×1 up.
@@ -30,6 +31,7 @@ class CNN(Encoder):
         hidden: units of the hidden layer: the width of the features ``(B, hidden)``.
         dropout: share of the hidden units that are dropped in training.
         batch_norm: whether each convolution is followed by BatchNorm.
+        positions: largest side of the last maps.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class CNN(Encoder):
         hidden: PositiveInt = 512,
         dropout: Fraction = 0.0,
         batch_norm: bool = False,
+        positions: PositiveInt = MAX_POSITIONS,
     ) -> None:
         super().__init__()
         widths = [spec.channels, *channels]
@@ -54,7 +57,7 @@ class CNN(Encoder):
             )
             layers += [normed, pool, nn.ReLU()]
             size = (ceil(size[0] / 2), ceil(size[1] / 2))
-        average, self.size = average_down(size, MAX_POSITIONS)
+        average, self.size = average_down(size, positions)
         self.channels = widths[1:]
         self.token_channels = widths[-1]
         self.convolutions = nn.Sequential(*layers, average)

@@ -141,10 +141,11 @@ def _check_subwords(spec: TextSpec, tokenizer: Any, name: str) -> None:
     foreign = next((token for token in spec.vocabulary if token not in known), None)
     if spec.unit == "subword" and foreign is None:
         return
+    kind = f"{spec.unit}s" if spec.trained is None else f"{spec.unit} subwords"
     found = (
         f"subwords of '{spec.tokenizer}', which its tokenizer does not have ('{foreign}')"
         if spec.unit == "subword"
-        else f"{spec.unit}s of the data set's own vocabulary, without the rest of the text"
+        else f"{kind} of the data set's own vocabulary, without the rest of the text"
     )
     raise UserError.of(
         f"{WHERE}.name",

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.specs import TabularSpec
-from jlrun.models.encoders.base import Encoder, Stage
-from jlrun.models.encoders.tabular_mlp import CategoryEmbedding, read_numbers
+from jlrun.models.encoders.embedded_mlp import EmbeddedMLP
 from jlrun.ranges import Fraction, NonNegativeInt, PositiveInt
 
 
@@ -65,7 +64,7 @@ class NumberEmbedding(nn.Module):
         return found.masked_fill(missing[:, :, None], 0.0)
 
 
-class PiecewiseMLP(Encoder):
+class PiecewiseMLP(EmbeddedMLP):
     """Linear layers with ReLU on embedded numbers, flags of missing ones and embedded categories.
 
     Numbers are embedded by `NumberEmbedding`; a missing number is a vector of zeros, with a flag,
@@ -88,35 +87,5 @@ class PiecewiseMLP(Encoder):
         embedding: PositiveInt = 16,
         dropout: Fraction = 0.1,
     ) -> None:
-        super().__init__()
-        self.spec = spec
-        count = len(spec.numbers)
-        self.numbers = NumberEmbedding(spec, numbers) if count and numbers else None
-        self.categories = CategoryEmbedding(spec, embedding)
-        width = count * (1 + (numbers or 1)) + embedding * len(spec.categories)
-        widths = [width, *hidden]
-        self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout))
-            for before, after in pairwise(widths)
-        )
-        self.out_features = widths[-1]
-        self._widths = widths[1:]
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self._read(x)
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def stages(self) -> Sequence[Stage]:
-        """Return the layers, of which the first also reads the cells."""
-        if not self.layers:
-            return super().stages()
-        first, *others = self.layers
-        parts = (lambda x: first(self._read(x)), *others)
-        return tuple(Stage(part, width) for part, width in zip(parts, self._widths, strict=True))
-
-    def _read(self, x: Tensor) -> Tensor:
-        numbers, missing = read_numbers(x, self.spec)
-        embedded = numbers if self.numbers is None else self.numbers(numbers, missing).flatten(1)
-        return torch.cat([embedded, missing.to(x.dtype), self.categories(x).flatten(1)], dim=1)
+        embedded = NumberEmbedding(spec, numbers) if spec.numbers and numbers else None
+        super().__init__(spec, embedded, numbers or 1, hidden, embedding, dropout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -28,6 +29,26 @@ def test_a_member_is_a_network_with_scaled_weights() -> None:
         wanted = h @ net.output.weight[m] + net.output.bias[m] + net.linear(x)
         torch.testing.assert_close(net.members(x)[:, m], wanted)
     torch.testing.assert_close(net(x), net.members(x).mean(dim=1))
+
+
+@torch.no_grad()
+def test_equals_the_package_of_its_authors() -> None:
+    library = pytest.importorskip("tabm")
+    torch.manual_seed(0)
+    oracle = library.TabM.make(
+        n_num_features=5, d_out=3, n_blocks=2, d_block=6, k=4, dropout=0.1
+    ).eval()
+    net = TabM(5, 3, count=4, hidden=[6, 6], linear=False).eval()
+    state = oracle.state_dict()
+    renamed = {"output.weight": state["output.weight"], "output.bias": state["output.bias"]}
+    for i in range(2):
+        for name in ("weight", "r", "s", "bias"):
+            renamed[f"layers.{i}.{name}"] = state[f"backbone.blocks.{i}.0.{name}"]
+    net.load_state_dict(renamed)  # every tensor, and no other
+    assert len(renamed) == len(state)
+    x = torch.randn(8, 5)
+    torch.testing.assert_close(net.members(x), oracle(x))
+    assert (net.layers[0].r.abs() == 1).all()
 
 
 def test_only_the_first_inputs_begin_at_random_signs() -> None:

@@ -18,6 +18,12 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d{1,3})?")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[-+]\d\d:?\d\d)?")
 _BOOLEANS = ("true", "false")
 _LARGEST_WHOLE = 2.0**63
+# Cells of a split column, in lower case -> split.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "held_out", "heldout"), "test"),
+}
 
 
 def level_name(cell: str) -> str:

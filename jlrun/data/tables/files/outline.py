@@ -39,6 +39,7 @@ class Outline:
         reasons: column -> why it has this kind.
         num_rows: of the file.
         lines: log lines on what was inferred, and why.
+        levels: column -> level -> its rows, of targets and of the split column.
     """
 
     columns: Mapping[str, ColumnKind]
@@ -52,6 +53,7 @@ class Outline:
     reasons: Mapping[str, str] = field(default_factory=dict)
     num_rows: int = 0
     lines: tuple[str, ...] = ()
+    levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
         """Return modality -> its columns."""
@@ -135,6 +137,7 @@ def outline(request: Request) -> Outline:
             | {targets[task].column: why for task, why in reasons.items()},
             table.num_rows,
             tuple(lines),
+            {name: column.levels for name, column in table.columns.items() if name in excluded},
         ),
         request,
         table,

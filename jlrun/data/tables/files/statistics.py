@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -33,8 +34,8 @@ class ColumnStatistics:
         rows, filled: number of rows, and of rows that are not missing.
         numbers, whole: number of cells that are numbers, and whole numbers.
         ascending: whether all cells are numbers, each larger than the one before.
-        distinct: distinct levels, up to `MOST_DISTINCT`.
-        counted: filled cells that ``distinct`` covers.
+        levels: level -> its cells, of about the first `MOST_DISTINCT` levels.
+        counted: filled cells that ``levels`` covers.
         sampled, words, dates, listed: over a sample of cells: number of cells, of words, of dates,
             and of cells with ``|``.
         files: kind of file -> cells of the sample with such an ending.
@@ -47,7 +48,7 @@ class ColumnStatistics:
     numbers: int = 0
     whole: int = 0
     ascending: bool = True
-    distinct: set[str] = field(default_factory=set)
+    levels: Counter[str] = field(default_factory=Counter)
     counted: int = 0
     sampled: int = 0
     words: int = 0
@@ -57,6 +58,11 @@ class ColumnStatistics:
     examples: list[str] = field(default_factory=list)
     grouping: Grouping = field(default_factory=Grouping)
     _last: float = -np.inf
+
+    @property
+    def distinct(self) -> KeysView[str]:
+        """Distinct levels, up to `MOST_DISTINCT`."""
+        return self.levels.keys()
 
     @property
     def words_per_cell(self) -> float:
@@ -85,7 +91,8 @@ class ColumnStatistics:
         self.examples += filled[: _EXAMPLES - len(self.examples)]
         if not self.many:
             self.counted += len(filled)
-            self.distinct.update(map(level_name, set(filled)))
+            for cell, count in Counter(filled).items():
+                self.levels[level_name(cell)] += count
         self._add_numbers(filled, marks)
         for cell in filled[:: max(1, len(filled) // _SAMPLE)]:
             self._add_sample(cell)

@@ -1,0 +1,67 @@
+"""Number of rows that a table trains on, before any row is loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jlrun.data.tables.files.outline import Outline
+
+
+def num_training_rows(node: Mapping[str, Any], found: Outline) -> int:
+    """Return the rows that are left for training after splits, ``classes``, ``shots``, ``limit``.
+
+    Exact but for what only loading shows: bad rows, groups of unequal size, rounding within strata.
+
+    Args:
+        node: of the table, whose values may still be wrong.
+        found: its outline.
+    """
+    counts = _class_counts(found)
+    share = _share_of_classes(node.get("classes"), counts, found.num_rows)
+    rows = _rows_to_train_on(node, found) * sum(share.values())
+    shots, limit = _number(node, "shots"), _number(node, "limit")
+    if shots is not None and counts:
+        rows = min(rows, shots * len(share))
+    return max(1, round(rows if limit is None else min(rows, limit)))
+
+
+def _rows_to_train_on(node: Mapping[str, Any], found: Outline) -> float:
+    """Return the rows of the training split, whatever their classes."""
+    from jlrun.data.tables.files.levels import SPLIT_NAMES
+
+    splits = found.levels.get(found.split_column or "", {})
+    sizes = Counter[str]()
+    for name, count in splits.items():
+        sizes[SPLIT_NAMES.get(name.strip().lower(), "none")] += count
+    rows = sizes["train"] or found.num_rows
+    for split in ("test", "val"):  # in the order of the division
+        if not sizes[split] and not node.get(f"{split}_path"):
+            rows -= round(rows * (_number(node, f"{split}_fraction") or 0))
+    return rows
+
+
+def _class_counts(found: Outline) -> Mapping[str, int]:
+    """Return class of the main task -> its rows; empty where the task has no classes."""
+    main = next(iter(found.targets.values()), None)
+    if main is None or main.kind in ("regression", "multilabel"):
+        return {}
+    return found.levels.get(main.column, {})
+
+
+def _share_of_classes(classes: Any, counts: Mapping[str, int], num_rows: int) -> dict[str, float]:
+    """Return each class that is kept -> its share of all rows; those of all classes sum to 1."""
+    if not counts:
+        return {"": 1.0}
+    if not isinstance(classes, list):
+        return dict.fromkeys(counts, 1 / len(counts))
+    usual = sum(counts.values()) / len(counts)  # of a class that is given by its position
+    return {str(name): counts.get(str(name), usual) / num_rows for name in classes}
+
+
+def _number(node: Mapping[str, Any], key: str) -> float | None:
+    value = node.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else None
