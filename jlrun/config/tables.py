@@ -115,9 +115,11 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> Outline:
     node["split_column"], node["group_by"] = found.split_column, found.group_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
+    reading = dict(node.get("reading") or {})
     if found.reading.thousands is not None:
-        given = node.get("reading")
-        node["reading"] = {**(given or {}), "thousands": found.reading.thousands}
+        reading["thousands"] = found.reading.thousands
+    reading["columns"] = {name: own.to_plain() for name, own in found.reading.columns.items()}
+    node["reading"] = reading
     node["modalities"] = list(found.modalities(request.join_texts))
     said = _said(path, node, tuple(found.targets), known)
     node["tasks"] = {

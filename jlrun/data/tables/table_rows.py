@@ -11,13 +11,8 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.data.tables.cells import Cells, presences
 from jlrun.data.tables.files.bad_rows import BadRow, BadRows
+from jlrun.data.tables.files.kinds import SPLIT_NAMES
 from jlrun.data.tables.files.store import Store
-
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "held_out", "heldout"), "test"),
-}
 
 
 class TableRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -19,9 +19,10 @@ from jlrun.data.tables.files.inputs import (
 from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
-from jlrun.data.tables.files.numbers import MARK_NAMES, Grouping, found_thousands
+from jlrun.data.tables.files.missing_words import missing_lines
+from jlrun.data.tables.files.readings import measured, with_orders
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.statistics import FileStatistics, measure
+from jlrun.data.tables.files.statistics import FileStatistics
 from jlrun.errors import Problem, UserError, did_you_mean
 
 
@@ -95,8 +96,9 @@ def outline(request: Request) -> Outline:
     Raises:
         UserError: if the file can't be read, or the config does not fit it.
     """
-    request, table, marked = _measured(request)
-    names, where, problems = list(table.columns), request.where, list[Problem]()
+    problems = list[Problem]()
+    request, table, marked = measured(request, problems)
+    names, where = list(table.columns), request.where
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
     given = _given_kinds(request, names, problems)
@@ -105,13 +107,14 @@ def outline(request: Request) -> Outline:
         if given.get(target.column, "ignore") != "ignore":
             message = f"'{target.column}' is the target '{task}', not an input; leave it out here"
             problems.append(Problem(f"{where}.columns", message))
+    problems += _unreadable(request, table, given)
     if problems:
         raise UserError(problems)
     excluded = {*(target.column for target in targets.values()), split_column, group_by}
     inferred = {
         name: Inferred(given[name], "")
         if name in given
-        else infer_kind(name, column, request.max_levels, where)
+        else infer_kind(name, column, request.max_levels, where, request.reading)
         for name, column in table.columns.items()
         if name not in excluded
     }
@@ -119,7 +122,14 @@ def outline(request: Request) -> Outline:
     if not any(kind != "ignore" for kind in columns.values()):
         fix = f"set {where}.columns={{name: kind}}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
-    lines = [*outline_lines(request, table, inferred, targets, reasons), *marked]
+    request = with_orders(request, table, columns)
+    classes = {name for name, kind in columns.items() if kind == "category"}
+    classes |= {target.column for target in targets.values() if target.kind != "regression"}
+    lines = [
+        *outline_lines(request, table, inferred, targets, reasons),
+        *marked,
+        *missing_lines(table.columns, classes, where),
+    ]
     return _with_sizes(
         Outline(
             columns,
@@ -140,19 +150,18 @@ def outline(request: Request) -> Outline:
     )
 
 
-def _measured(request: Request) -> tuple[Request, FileStatistics, list[str]]:
-    """Return the request with the thousands separator, the file's statistics, and a log line if the
-    separator was found in the file."""
-    table = measure(request.path, request.reading, request.where)
-    if request.reading.thousands is not None:
-        return request, table, []
-    groupings = {name: column.grouping for name, column in table.columns.items()}
-    mark = found_thousands(groupings.values())
-    if mark is None:
-        return request, table, []
-    reading = replace(request.reading, thousands=mark)
-    table = measure(request.path, reading, request.where)
-    return replace(request, reading=reading), table, [thousands_line(reading, groupings)]
+def _unreadable(
+    request: Request, table: FileStatistics, given: Mapping[str, ColumnKind]
+) -> Iterator[Problem]:
+    """Yield a problem for each column of a given kind whose cells may be read in several ways."""
+    for name, kind in given.items():
+        notation, question = table.columns[name].notation, ""
+        if kind == "date":
+            question = notation.question_of_dates(request.where, name, request.reading)
+        elif kind == "number":
+            question = notation.question(request.where, name, request.reading)
+        if question:
+            yield Problem(f"{request.where}.columns", f"{name}: {question}")
 
 
 def _given_kinds(
@@ -215,12 +224,3 @@ def outline_lines(
     fix = f"{request.where}.columns={{name: kind}} overrides"
     title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
     return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]
-
-
-def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
-    """Return a log line on the separator that was found, and its columns."""
-    mark = reading.thousands or ""
-    columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
-    example = groupings[columns[0]].example
-    where = ", ".join(columns)
-    return f"  numbers have a {MARK_NAMES[mark]} between thousands, such as {example}: {where}"

@@ -41,7 +41,7 @@ KINDS = {
     "name": ([f"Ann{i} Smith{i}" for i in range(N)], "text"),
     "nothing": ([""] * N, "ignore"),
     "always": (["same"] * N, "ignore"),
-    "day": ([f"2024-03-{1 + i % 28:02}" for i in range(N)], "ignore"),
+    "day": ([f"2024-03-{1 + i % 28:02}" for i in range(N)], "date"),
     "underscored": ([f"{i}_{i}" for i in range(N)], "ignore"),
 }
 
