@@ -36,8 +36,9 @@ def learn_dates(column: str, seconds: Iterable[np.ndarray]) -> DateColumn:
                 values = _OF_PART[part](known)
                 first[part] = min(first.get(part, np.inf), float(values.min()))
                 last[part] = max(last.get(part, -np.inf), float(values.max()))
-    varying = [part for part in PARTS if part in first and last[part] > first[part]]
-    return DateColumn(column, 0.0 if np.isinf(origin) else origin, tuple(varying) or ("days",))
+    varying: list[DatePart] = [p for p in PARTS if p in first and last[p] > first[p]]
+    parts = tuple(varying or PARTS[:1])
+    return DateColumn(column, 0.0 if np.isinf(origin) else origin, parts)
 
 
 def parts_of(date: DateColumn, seconds: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import Levels
 from jlrun.data.tables.files.store import Store
+from jlrun.data.written_names import kind_setting
 from jlrun.files.run_directory import BAD_ROWS, TABLE
 from jlrun.tasks.target_scales import Scale
 
@@ -41,7 +42,7 @@ class Leak:
         return (
             f"'{self.column}' alone determines {self.task} in {self.share:.1%} of the training "
             "rows: if new rows would not have it, leave it out by "
-            f"{where}.columns={{{self.column}: ignore}}"
+            + kind_setting(where, self.column, "ignore")
         )
 
 

@@ -101,7 +101,7 @@ def _asked(
     """Return task -> its column, and its kind where the user gave one."""
     where, wanted = f"{request.where}.targets", request.targets
     if wanted is not None and not wanted and not request.known:
-        fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
+        fix = f"name a column, as in {_listing(where, names[-1])}, or leave it out"
         problems.append(Problem(where, f"is empty, so there is nothing to predict: {fix}"))
         return {}
     if not wanted and request.known:
@@ -109,7 +109,7 @@ def _asked(
     if not wanted:
         guess = [name for name in names if slug(name) in _TARGET_NAMES]
         if len(guess) != 1:
-            example = f"{where}=[{guess[0] if guess else names[-1]}]"
+            example = _listing(where, guess[0] if guess else names[-1])
             problems.append(
                 Problem(where, f"no target is set; name columns, as in {example}{_of(names)}")
             )
@@ -131,6 +131,10 @@ def _asked(
             is_column = column is name and find_name(name, names, where) is not None
             found[task_name(right if is_column else str(name))] = right, kind
     return found
+
+
+def _listing(where: str, name: str) -> str:
+    return setting(where, f"[{as_written(name)}]")
 
 
 def _of(names: Sequence[str]) -> str:

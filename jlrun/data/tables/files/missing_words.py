@@ -11,22 +11,22 @@ from jlrun.data.written_names import column_setting
 _SHARE = 0.2
 
 
-def missing_lines(
+def missing_notes(
     columns: Mapping[str, ColumnStatistics], classes: Collection[str], where: str
-) -> list[str]:
-    """Return a log line for each column with words that were taken for missing.
+) -> dict[str, str]:
+    """Return column -> a note, for each column with words that were taken for missing.
 
     Args:
         columns: of the file.
         classes: columns that are read as categories or classes.
         where: config path of the data set.
     """
-    lines = list[str]()
-    for name, column in columns.items():
-        if column.missing:
-            hint = class_hint(name, column, where) if name in classes else ""
-            lines.append(f"  {name}: {counted(column.missing)} taken for missing{hint}")
-    return lines
+    return {
+        name: f"{counted(column.missing)} taken for missing"
+        + (class_hint(name, column, where) if name in classes else "")
+        for name, column in columns.items()
+        if column.missing
+    }
 
 
 def counted(words: Mapping[str, int]) -> str:

@@ -16,13 +16,14 @@ from jlrun.data.tables.files.inputs import (
     SeriesSettings,
     modalities_of,
 )
-from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind
+from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind, is_split
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
-from jlrun.data.tables.files.missing_words import missing_lines
+from jlrun.data.tables.files.missing_words import missing_notes
 from jlrun.data.tables.files.readings import measured, with_orders
 from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.statistics import FileStatistics
+from jlrun.data.written_names import setting
 from jlrun.errors import Problem, UserError, did_you_mean
 
 
@@ -38,6 +39,8 @@ class Outline:
         reading: how the file is written, with the thousands separator that was found.
         reasons: column -> why it has this kind.
         num_rows: of the file.
+        notes: column -> notes on how its cells are read.
+        split_proposal: a column that names the splits of the rows, and is not used so.
         lines: log lines on what was inferred, and why.
     """
 
@@ -51,6 +54,8 @@ class Outline:
     reading: Reading = field(default_factory=Reading)
     reasons: Mapping[str, str] = field(default_factory=dict)
     num_rows: int = 0
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    split_proposal: str | None = None
     lines: tuple[str, ...] = ()
 
     def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
@@ -97,7 +102,7 @@ def outline(request: Request) -> Outline:
         UserError: if the file can't be read, or the config does not fit it.
     """
     problems = list[Problem]()
-    request, table, marked = measured(request, problems)
+    request, table, marks = measured(request, problems)
     names, where = list(table.columns), request.where
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
@@ -120,15 +125,18 @@ def outline(request: Request) -> Outline:
     }
     columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
     if not any(kind != "ignore" for kind in columns.values()):
-        fix = f"set {where}.columns={{name: kind}}"
+        fix = f"set {setting(f'{where}.columns', '{name: kind}')}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
     request = with_orders(request, table, columns)
     classes = {name for name, kind in columns.items() if kind == "category"}
     classes |= {target.column for target in targets.values() if target.kind != "regression"}
-    lines = [
-        *outline_lines(request, table, inferred, targets, reasons),
-        *marked,
-        *missing_lines(table.columns, classes, where),
+    notes: dict[str, list[str]] = {name: [note] for name, note in marks.items()}
+    for name, note in missing_notes(table.columns, classes, where).items():
+        notes.setdefault(name, []).append(note)
+    lines = outline_lines(request, table, inferred, targets, reasons)
+    lines += [f"  {name}: {x}" if name else f"  {x}" for name, some in notes.items() for x in some]
+    splits = [
+        name for name, kind in columns.items() if kind == "ignore" and is_split(table.columns[name])
     ]
     return _with_sizes(
         Outline(
@@ -143,6 +151,8 @@ def outline(request: Request) -> Outline:
             {name: found.why for name, found in inferred.items()}
             | {targets[task].column: why for task, why in reasons.items()},
             table.num_rows,
+            notes,
+            splits[0] if len(splits) == 1 else None,
             tuple(lines),
         ),
         request,

@@ -18,28 +18,28 @@ from jlrun.errors import Problem
 
 def measured(
     request: Request, problems: list[Problem]
-) -> tuple[Request, FileStatistics, list[str]]:
-    """Return the request with the notation of numbers, the file's statistics, and log lines on what
-    was found in the file.
+) -> tuple[Request, FileStatistics, dict[str, str]]:
+    """Return the request with the notation of numbers, the file's statistics, and what was found in
+    the file: column -> a note; that of the whole file is under ''.
 
     Problems with names of columns are added to ``problems``.
     """
     said = request.reading
     table = measure(request.path, replace(said, columns={}), request.where)
     reading = replace(said, columns=_named_columns(request, list(table.columns), problems))
-    lines = list[str]()
+    notes = dict[str, str]()
     if reading.thousands is None:
         groupings = {name: column.grouping for name, column in table.columns.items()}
         mark = found_thousands(groupings.values())
         if mark is not None:
             reading = replace(reading, thousands=mark)
-            lines.append(_thousands_line(mark, groupings))
+            notes[""] = _thousands_note(mark, groupings)
     found = _found(request, reading, table)
     reading = reading.with_columns(found)
     if reading != replace(said, columns={}):
         table = measure(request.path, reading, request.where)
-    lines += [_line(name, reading, table) for name in found]
-    return replace(request, reading=reading), table, lines
+    notes |= {name: _note(name, reading, table) for name in found}
+    return replace(request, reading=reading), table, notes
 
 
 def with_orders(
@@ -89,24 +89,24 @@ def _decimal_commas(
     }
 
 
-def _line(name: str, reading: Reading, table: FileStatistics) -> str:
+def _note(name: str, reading: Reading, table: FileStatistics) -> str:
     marks, notation = reading.marks(name), table.columns[name].notation
     if marks.unit is None:
-        return f"  {name}: numbers with a decimal comma, since cells are divided by semicolons"
+        return f"numbers with a decimal comma, since cells are divided by semicolons"
     if marks.unit in DURATIONS:
         example = next(iter(notation.examples.values()))
-        return f"  {name}: durations or times of day such as {example}, in seconds"
+        return f"durations or times of day such as {example}, in seconds"
     example = notation.examples[marks.unit]
     if marks.unit == PERCENT:
-        return f"  {name}: percentages such as {example}, read as numbers of percent: 12 % is 12"
+        return f"percentages such as {example}, read as numbers of percent: 12 % is 12"
     between = f", with a {MARK_NAMES[marks.thousands]} between thousands" if marks.thousands else ""
     comma = ", with a decimal comma" if marks.decimal == "," and not marks.thousands else ""
-    return f"  {name}: amounts in {marks.unit} such as {example}{between}{comma}"
+    return f"amounts in {marks.unit} such as {example}{between}{comma}"
 
 
-def _thousands_line(mark: str, groupings: Mapping[str, Grouping]) -> str:
-    """Return a log line on the separator that was found, and its columns."""
+def _thousands_note(mark: str, groupings: Mapping[str, Grouping]) -> str:
+    """Return a note on the separator that was found, and its columns."""
     columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
     example = groupings[columns[0]].example
     where = ", ".join(columns)
-    return f"  numbers have a {MARK_NAMES[mark]} between thousands, such as {example}: {where}"
+    return f"numbers have a {MARK_NAMES[mark]} between thousands, such as {example}: {where}"
