@@ -34,9 +34,9 @@ from jlrun.config.hydra_internals import (
     IConfigRepository,
 )
 from jlrun.config.hydra_node import check_origin, check_search_path
+from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
 from jlrun.config.nodes import data_nodes, infers
 from jlrun.config.options import chose_batch_size, user_folders
-from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
 from jlrun.config.parsing import expand_datasets, quoted_names
 from jlrun.errors import Problem, UserError
 from jlrun.files.bounded_text import check_expansion

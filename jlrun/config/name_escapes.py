@@ -2,8 +2,8 @@
 
 Hydra reads neither letters beyond ASCII without quotes nor quotes around a key. Here
 ``{Größe: number}``, ``{"a, b": number}`` and ``[Preis (EUR)]`` are rewritten before it reads them;
-``dataset.tasks.Größe.metric=f1`` becomes ``dataset.tasks={Größe: {metric: f1}}``. Escapes of keys are
-undone in the composed config.
+``dataset.tasks.Größe.metric=f1`` becomes ``dataset.tasks={Größe: {metric: f1}}``. Escapes of keys
+are undone in the composed config.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from jlrun.errors import Problem, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from jlrun.data.tables.files.outline import Outline
+    from jlrun.data.tables.files.request import Request
 
 # Strategies of transfer that learn from a target with a few labels or none.
 _WITHOUT_LABELS = ("adapt", "joint", "generalize")
@@ -104,7 +105,7 @@ def _fill(path: str, node: Any, known: Mapping[str, Any]) -> Outline:
         if isinstance(file, str) and not file.strip():
             fix = "name the table" if key == "path" else "name a table, or leave it out"
             raise UserError.of(f"{path}.{key}", f"is empty; {fix}")
-    request = replace(_request(path, node), known=known)
+    request = replace(request_of(path, node), known=known)
     check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):
@@ -156,7 +157,7 @@ def _said(
     return said
 
 
-def _request(path: str, node: Mapping[str, Any]) -> Any:
+def request_of(path: str, node: Mapping[str, Any]) -> Request:
     """Return the description of a table in its node.
 
     Raises:

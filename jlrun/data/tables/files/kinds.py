@@ -76,9 +76,8 @@ def infer_kind(
             return Inferred(kind, f"names of files, such as {_short(column.examples[0])}")
     if is_split(column):
         use = setting(f"{where}.split_column", as_written(name))
-        return Inferred(
-            "ignore", f"{_named(column)}: names of splits; {use} divides the rows by it"
-        )
+        names = ", ".join(sorted(column.distinct))
+        return Inferred("ignore", f"{names}: names of splits; {use} divides the rows by them")
     if column.notation.has_dates:
         return _of_dates(name, column, where, reading)
     if column.numbers >= _NUMBERS * column.filled:

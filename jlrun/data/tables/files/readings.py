@@ -92,7 +92,7 @@ def _decimal_commas(
 def _note(name: str, reading: Reading, table: FileStatistics) -> str:
     marks, notation = reading.marks(name), table.columns[name].notation
     if marks.unit is None:
-        return f"numbers with a decimal comma, since cells are divided by semicolons"
+        return "numbers with a decimal comma, since cells are divided by semicolons"
     if marks.unit in DURATIONS:
         example = next(iter(notation.examples.values()))
         return f"durations or times of day such as {example}, in seconds"
