@@ -53,6 +53,16 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
+_FOLDED = re.compile(r"(\{[^:{},]*:\s*)*")
+
+
+def place_of(override: str) -> str:
+    """Return what an override sets: its key, with the names that were moved into its value."""
+    key, _, value = override.partition("=")
+    moved = _FOLDED.match(value) if _ESCAPE.search(value) else None
+    return key + (moved[0] if moved else "")
+
+
 def unescape_keys(node: DictConfig | ListConfig) -> None:
     """Replace escapes in all keys of a config."""
     content = node._content
@@ -82,7 +92,7 @@ def _folded(key: str, value: str) -> tuple[str, str]:
     bare = key.lstrip("+")
     segments = bare.split(".")
     wrong = [i for i, segment in enumerate(segments) if not _SEGMENT.fullmatch(segment)]
-    if not wrong or wrong[0] == 0 or not all(segments) or not value:
+    if not wrong or wrong[0] < 2 or not all(segments) or not value:
         return key, value
     first = wrong[0]
     for segment in reversed(segments[first:]):

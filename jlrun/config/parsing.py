@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from jlrun.config.hydra_internals import ConfigLoaderImpl, IConfigRepository
-from jlrun.config.name_escapes import escaped
+from jlrun.config.name_escapes import escaped, place_of, unescape
 from jlrun.data.written_names import quoted, setting
 from jlrun.errors import Problem
 
@@ -107,11 +107,12 @@ def _is_read(parser: OverridesParser, text: str) -> bool:
 def _tell_repeated(parsed: Sequence[Override], problems: list[Problem]) -> None:
     texts: dict[str, list[str]] = {}
     for override in parsed:
-        texts.setdefault(override.get_key_element(), []).append(text_of(override))
-    for key, same in texts.items():
+        place = override.get_key_element() + place_of(text_of(override)).partition("{")[2]
+        texts.setdefault(place, []).append(unescape(text_of(override)))
+    for place, same in texts.items():
         if len(same) > 1:
             given = " and ".join(f"'{text}'" for text in same)
-            problems.append(Problem(key, f"given {len(same)} times, {given}; keep one"))
+            problems.append(Problem(unescape(place), f"given {len(same)} times, {given}; keep one"))
 
 
 def without_sweeps(parsed: Sequence[Override], problems: list[Problem]) -> list[Override]:

@@ -86,7 +86,8 @@ def _turn_of_year(seconds: np.ndarray) -> np.ndarray:
 def _cyclic(
     turn: Callable[[np.ndarray], np.ndarray], wave: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda seconds: wave(2 * np.pi * turn(seconds))
+    # Without the rounding of sine and cosine, places that mirror each other have equal values.
+    return lambda seconds: wave(2 * np.pi * turn(seconds)).round(9)
 
 
 def _turn_of_week(seconds: np.ndarray) -> np.ndarray:

@@ -154,12 +154,15 @@ def _some_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def _quantiles(numbers: np.ndarray) -> tuple[float, ...]:
-    """Return distinct quantiles of numbers; none of a constant."""
+    """Return quantiles of numbers that a model can tell apart; none of a constant."""
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return ()
     bins = min(_MOST_BINS, max(1, len(known) // _ROWS_OF_A_BIN))
     found = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
+    # Quantiles are rounded, and a model computes with float32 centred numbers.
+    steps = 4 * np.spacing(np.abs(found - known.mean()).astype(np.float32))
+    found = found[np.append(True, np.diff(found) > steps[1:])]
     return tuple(found.tolist()) if len(found) > 1 else ()
 
 
