@@ -81,7 +81,8 @@ def infer_kind(
     if column.notation.has_dates:
         return _of_dates(name, column, where, reading)
     if column.numbers >= _NUMBERS * column.filled:
-        return _of_numbers(name, column, max_levels)
+        has_unit = reading.marks(name).unit is not None
+        return _numbers(column) if has_unit else _of_numbers(name, column, max_levels)
     if question := _question(name, column, where, reading):
         return Inferred("ignore", question)
     return _of_words(name, column, max_levels)
@@ -117,6 +118,10 @@ def _of_numbers(name: str, column: ColumnStatistics, max_levels: int) -> Inferre
             zeros = ", some with leading zeros" if column.codes else ""
             return Inferred("category", f"{_levels(column)} numbers that stand for names{zeros}")
         return Inferred("ignore", f"more than {max_levels} different identifiers")
+    return _numbers(column)
+
+
+def _numbers(column: ColumnStatistics) -> Inferred:
     found = "numbers"
     if column.numbers < column.filled:
         found = f"{column.numbers:,} of {column.filled:,} cells are numbers"
