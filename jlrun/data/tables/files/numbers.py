@@ -73,7 +73,10 @@ def to_numbers(
     """
     if booleans and all(not cell or cell.lower() in _BOOLEANS for cell in cells):
         cells = [cell and _BOOLEANS[cell.lower()] for cell in cells]
-    if marks != POINT:
+    if marks.unit is not None:
+        plain_of = {cell: marks.plain(cell) for cell in {*cells}}
+        cells = [plain_of[cell] for cell in cells]
+    elif marks != POINT:
         cells = [marks.plain(cell) for cell in cells]
     plain = not any("_" in cell for cell in cells)  # Python allows it between digits
     try:

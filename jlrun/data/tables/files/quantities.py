@@ -85,7 +85,7 @@ def without_unit(cell: str, unit: str) -> str:
     if unit in DURATIONS:
         seconds = seconds_of(cell, unit)
         return _in_words(cell) if seconds is None else repr(seconds)
-    found = _pattern(unit).fullmatch(cell)
+    found = _pattern(unit).fullmatch(cell) if len(cell) <= _LONGEST else None
     if found is None:
         return "no number"
     negative = bool(found["open"]) or "-" in _signs(found) or "\u2212" in _signs(found)

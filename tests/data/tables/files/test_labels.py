@@ -52,7 +52,7 @@ def test_words_taken_for_missing_are_counted_and_may_be_a_class(tmp_path: Path) 
     cells = ["Dog", "None", "Cat", "NA", ""]
     rows = [{"n": str(i / 4), "pet": cells[i % 5], "y": ["yes", "None"][i % 2]} for i in range(60)]
     path = write_csv(tmp_path / "t.csv", rows)
-    with pytest.raises(UserError, match="every row has 'yes'.*'None' may be a class"):
+    with pytest.raises(UserError, match=r"every row has 'yes'.*'None' may be a class"):
         outline(Request(path, targets=["y"]))
     kept = Reading(columns={"y": ColumnReading(missing=())})
     found = outline(Request(path, targets=["y"], reading=kept))

@@ -39,6 +39,7 @@ def test_what_has_no_known_unit(cell: str) -> None:
 
 def test_another_currency_is_no_number() -> None:
     assert to_numbers(["12 €", "$12", "12 %"], Marks(unit="EUR"))[1] == [1, 2]
+    assert to_numbers(["1" + " " * 20_000 + "x"], Marks(unit="EUR"))[1] == [0]  # and at once
     assert to_numbers(["12 m²", "3"], Marks(unit="m²"))[0].tolist() == [12, 3]
 
 
