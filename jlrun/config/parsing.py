@@ -85,10 +85,13 @@ def _fix(parser: OverridesParser, text: str) -> str:
     if bare[:1] == "[":
         names = (name.strip(" \"'") for name in bare.strip("[]").split(","))
         written = f"[{','.join(quoted(name) for name in names if name)}]"
+    elif bare[:1] == "{":
+        name, _, entry = bare.strip("{}").rpartition(":")
+        written = f"{{{quoted(name.strip())}: {entry.strip()}}}"
     else:
         written = quoted(bare)
     fix = f"quote names and values with special characters: {setting(key, written)}"
-    if not _is_read(parser, f"{key}={written}"):
+    if not _is_read(parser, *quoted_names([f"{key}={written}"])):
         fix = "names with special characters stand in quotes within braces, as in "
         fix += setting("dataset.columns", '{"length (cm)": number}')
     if key.endswith((".decimal", ".thousands", ".delimiter")):

@@ -78,15 +78,20 @@ def test_without_quotes(override: str, key: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "targets"),
-    [("dataset.targets=[a,(b]", ["a", "(b"]), ("dataset.targets=['Größe]", ["Größe"])],
+    ("override", "expected"),
+    [
+        ("dataset.targets=[a,(b]", ["a", "(b"]),
+        ("dataset.targets=['Größe]", ["Größe"]),
+        ("dataset.columns={a, b: number}", {"a, b": "number"}),
+    ],
 )
 def test_what_can_not_be_read_is_printed_in_the_form_that_can(
-    override: str, targets: list[str]
+    override: str, expected: object
 ) -> None:
     (problem,) = find_names(make_loader(None), [*TABLE, override]).problems
     printed = shlex.split(problem.message.partition("special characters: ")[2])
-    assert dataset(*printed)["targets"] == targets
+    key = override.partition("=")[0].removeprefix("dataset.")
+    assert dataset(*printed)[key] == expected
 
 
 def test_names_in_keys_are_told_apart_and_shown_without_escapes() -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict
 
 from jlrun.data.tables.files.inputs import MEDIA, ColumnKind
 from jlrun.data.tables.files.labels import SEPARATORS
@@ -214,6 +214,8 @@ class Target:
         separator: mark between the labels of a cell of ``multilabel``; None: found in the cells, or
             ``|``.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     column: str
     kind: TargetKind

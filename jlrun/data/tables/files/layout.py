@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from jlrun.data.tables.files.dates import Order
 from jlrun.data.tables.files.levels import Missing
@@ -82,6 +82,8 @@ class ColumnReading:
             ``duration`` (``1:23:45``, ``2h 30min``), ``h:min`` or ``min:s``; all in seconds.
         dates: which comes first in dates such as ``03/04/2024``.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     decimal: Decimal | None = None
     thousands: Thousands | None = None
