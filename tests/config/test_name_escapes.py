@@ -9,6 +9,7 @@ import pytest
 
 from jlrun.config.compose import compose, make_loader
 from jlrun.config.names import find_names
+from jlrun.config.show import info
 from jlrun.data.written_names import as_written, kind_setting, setting
 
 TABLE = ["mode=multitask", "dataset=table"]
@@ -102,3 +103,7 @@ def test_names_in_keys_are_told_apart_and_shown_without_escapes() -> None:
     (problem,) = find_names(make_loader(None), [*TABLE, *two, two[0]]).problems
     assert "given 2 times" in problem.message
     assert "%u" not in str(problem)
+
+
+def test_hydras_account_of_a_config_takes_them_too() -> None:
+    assert info("defaults", [*TABLE, "dataset.targets=[Größe]"], None) == 0
