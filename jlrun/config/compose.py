@@ -34,6 +34,7 @@ from jlrun.config.hydra_internals import (
     IConfigRepository,
 )
 from jlrun.config.hydra_node import check_origin, check_search_path
+from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
 from jlrun.config.nodes import data_nodes, infers
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.config.parsing import expand_datasets, quoted_names
@@ -122,6 +123,8 @@ class Loader(ConfigLoaderImpl):
             )
         except KeyError as error:  # of hydra.job.env_copy
             raise UserError.of("hydra.job.env_copy", f"the environment has no {error}") from error
+        if has_escapes(expanded):
+            unescape_keys(cfg)
         # Here, since Hydra composes each job of a sweep anew, also in other processes.
         check_origin(cfg, OverridesParser.create().parse_overrides(expanded))
         return cfg
@@ -228,12 +231,12 @@ def composition_problem(error: Exception) -> Problem:
         return Problem("", "values are nested too deeply, or refer to each other in a circle")
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     full_key = re.search(r"^\s*full_key: (\S+)$", str(cause), re.M)
-    where = str(getattr(cause, "full_key", None) or (full_key[1] if full_key else ""))
+    where = unescape(str(getattr(cause, "full_key", None) or (full_key[1] if full_key else "")))
     if where == "hydra.sweeper.params":
         return Problem(where, "name the values of a sweep in the command: --multirun seed=1,2")
     if isinstance(cause, YAMLError):
         return Problem("", "not valid YAML: " + " ".join(str(cause).split()))
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    lines = [line.strip() for line in unescape(str(cause)).splitlines() if line.strip()]
     message = lines[0] if lines else type(cause).__name__
     if isinstance(cause, _STUMBLED) and not isinstance(cause, OmegaConfBaseException):
         return Problem(where, f"this can't be composed to a config ({message})")

@@ -14,6 +14,7 @@ from omegaconf._utils import split_key
 from jlrun.config.choices import Base, chooses_option, compose_base, open_repository
 from jlrun.config.compose import COMPOSITION_ERRORS, composition_problem
 from jlrun.config.hydra_internals import ConfigLoaderImpl
+from jlrun.config.name_escapes import has_escapes, unescape_keys
 from jlrun.config.parsing import key_of, options_of, parse, text_of, without_sweeps
 from jlrun.config.suggest import elsewhere, leaves, nearest, paths_ending_in
 from jlrun.errors import Problem, UserError, did_you_mean
@@ -48,6 +49,8 @@ class Names:
             ConfigLoaderImpl._apply_overrides_to_config(self.values, self.base.cfg)
         except COMPOSITION_ERRORS as error:
             raise UserError([composition_problem(error)]) from error
+        if has_escapes([text_of(override) for override in self.values]):
+            unescape_keys(self.base.cfg)
         return self.base.cfg
 
 

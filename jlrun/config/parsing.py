@@ -21,6 +21,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from jlrun.config.hydra_internals import ConfigLoaderImpl, IConfigRepository
+from jlrun.config.name_escapes import escaped, place_of, unescape
+from jlrun.data.written_names import quoted, setting
 from jlrun.errors import Problem
 
 # The last part of keys whose values are names of classes, columns, tasks, modalities or cells.
@@ -37,6 +39,7 @@ _WORD = re.compile(
     rf"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<word>{_BARE}(\ +{_BARE})*)"""
 )
 _BEYOND_HYDRA = re.compile(r"[^\\]*[^\w\s/\\+.$%*@?|=~:-][^\\]*", re.ASCII)  # and no escape
+_BRACKETED = re.compile(r"""[^\[{'"].*[(\[{].*""")  # names, of which none is a function
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _NUMBER = re.compile(
     r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d[\d_]*)?|true|false|null|[-+]?(nan|inf)",
@@ -76,16 +79,21 @@ def parse(
 
 
 def _fix(parser: OverridesParser, text: str) -> str:
-    """Say how an override is written that can't be read."""
+    """Say how an override is written that can't be read, as a shell takes it."""
     key, _, value = text.partition("=")
-    parent, _, last = key.rpartition(".")
-    if parent and not _is_read(parser, f"{key}=1") and _is_read(parser, f"{parent}=1"):
-        return f"'{last}' can't stand in a key on the command line; write '{parent}={{{last}: …}}'"
-    example = "data_root='\"my folder\"'"
-    if value and not set(value) & set("'\""):
-        first = value[1:].partition(",")[0].rstrip("]").strip()
-        example = f"'{key}=[\"{first}\"]'" if value[0] == "[" else f"{key}='\"{value}\"'"
-    fix = f"quote a value with special characters, as in {example}"
+    bare = value.strip().strip("'\"")
+    if bare[:1] == "[":
+        names = (name.strip(" \"'") for name in bare.strip("[]").split(","))
+        written = f"[{','.join(quoted(name) for name in names if name)}]"
+    elif bare[:1] == "{":
+        name, _, entry = bare.strip("{}").rpartition(":")
+        written = f"{{{quoted(name.strip())}: {entry.strip()}}}"
+    else:
+        written = quoted(bare)
+    fix = f"quote names and values with special characters: {setting(key, written)}"
+    if not _is_read(parser, *quoted_names([f"{key}={written}"])):
+        fix = "names with special characters stand in quotes within braces, as in "
+        fix += setting("dataset.columns", '{"length (cm)": number}')
     if key.endswith((".decimal", ".thousands", ".delimiter")):
         fix += ", or name it: comma, point, semicolon, tab, space"
     return fix
@@ -102,11 +110,12 @@ def _is_read(parser: OverridesParser, text: str) -> bool:
 def _tell_repeated(parsed: Sequence[Override], problems: list[Problem]) -> None:
     texts: dict[str, list[str]] = {}
     for override in parsed:
-        texts.setdefault(override.get_key_element(), []).append(text_of(override))
-    for key, same in texts.items():
+        place = override.get_key_element() + place_of(text_of(override)).partition("{")[2]
+        texts.setdefault(place, []).append(unescape(text_of(override)))
+    for place, same in texts.items():
         if len(same) > 1:
             given = " and ".join(f"'{text}'" for text in same)
-            problems.append(Problem(key, f"given {len(same)} times, {given}; keep one"))
+            problems.append(Problem(unescape(place), f"given {len(same)} times, {given}; keep one"))
 
 
 def without_sweeps(parsed: Sequence[Override], problems: list[Problem]) -> list[Override]:
@@ -159,8 +168,12 @@ def _quoted(override: str) -> str:
         quote = '"' if value == "'" else "'"
         return f"{key}={quote}{value}{quote}"
     match = _KEY.fullmatch(key)
+    if match and match["last"] in _SINGLE and _BRACKETED.fullmatch(value):
+        return f"{key}={quoted(value)}"
+    key, sign, value = escaped(override).partition("=")
+    match = _KEY.fullmatch(key)
     if not sign or match is None or "${" in value:
-        return override
+        return f"{key}{sign}{value}"
     single = match["last"] in _SINGLE
     return f"{key}={''.join(_words(value, single))}"
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from jlrun.config.compose import CONFIG_NAME, Loader, hydra_state, load, make_loader
 from jlrun.config.hydra_internals import Hydra
 from jlrun.config.names import find_names
+from jlrun.config.parsing import expand_datasets, quoted_names
 from jlrun.errors import UserError
 
 
@@ -60,11 +61,12 @@ def info(kind: str, overrides: Sequence[str], config_dir: str | None) -> int:
     with hydra_state():
         loader = make_loader(config_dir)
         _loaded(loader, overrides)
+        readable = quoted_names(expand_datasets(overrides))
         root = logging.getLogger()
         level, handlers = root.level, list(root.handlers)
         try:
             Hydra("jlrun", loader).show_info(
-                kind, config_name=CONFIG_NAME, overrides=list(overrides), run_mode=RunMode.RUN
+                kind, config_name=CONFIG_NAME, overrides=readable, run_mode=RunMode.RUN
             )
         finally:
             root.setLevel(level)

@@ -21,6 +21,7 @@ from jlrun.errors import Problem, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from jlrun.data.tables.files.outline import Outline
+    from jlrun.data.tables.files.request import Request
 
 # Strategies of transfer that learn from a target with a few labels or none.
 _WITHOUT_LABELS = ("adapt", "joint", "generalize")
@@ -122,7 +123,7 @@ def _fill(path: str, node: Any, known: Mapping[str, Any], inputs_alone: bool) ->
         if isinstance(file, str) and not file.strip():
             fix = "name the table" if key == "path" else "name a table, or leave it out"
             raise UserError.of(f"{path}.{key}", f"is empty; {fix}")
-    request = replace(_request(path, node), known=known, inputs_alone=inputs_alone)
+    request = replace(request_of(path, node), known=known, inputs_alone=inputs_alone)
     check_distinct_files({k: v for k, v in files.items() if isinstance(v, str)}, path)
     for key in ("val_path", "test_path"):
         if isinstance(node.get(key), str):
@@ -133,9 +134,11 @@ def _fill(path: str, node: Any, known: Mapping[str, Any], inputs_alone: bool) ->
     node["split_column"], node["group_by"] = found.split_column, found.group_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
+    reading = dict(node.get("reading") or {})
     if found.reading.thousands is not None:
-        given = node.get("reading")
-        node["reading"] = {**(given or {}), "thousands": found.reading.thousands}
+        reading["thousands"] = found.reading.thousands
+    reading["columns"] = {name: own.to_plain() for name, own in found.reading.columns.items()}
+    node["reading"] = reading
     node["modalities"] = list(found.modalities(request.join_texts))
     said = _said(path, node, tuple(found.targets), known)
     node["tasks"] = {
@@ -172,7 +175,7 @@ def _said(
     return said
 
 
-def _request(path: str, node: Mapping[str, Any]) -> Any:
+def request_of(path: str, node: Mapping[str, Any]) -> Request:
     """Return the description of a table in its node.
 
     Raises:

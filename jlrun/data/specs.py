@@ -72,6 +72,37 @@ class TextSpec:
         return len(self.vocabulary) + 2
 
 
+DatePart = Literal[
+    "days",
+    "year",
+    "month",
+    "weekday",
+    "hour",
+    "year sine",
+    "year cosine",
+    "week sine",
+    "week cosine",
+    "day sine",
+    "day cosine",
+]
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A column of dates, of which numbers are made.
+
+    Attributes:
+        column: its name.
+        origin: seconds since 1970 of the date from which ``days`` are counted.
+        parts: ``days`` since the origin, ``year``, ``month`` (1 to 12), ``weekday`` (0: Monday),
+            ``hour`` (with fractions), and sine and cosine of the place within a year, week and day.
+    """
+
+    column: str
+    origin: float
+    parts: tuple[DatePart, ...]
+
+
 @dataclass(frozen=True)
 class TabularSpec:
     """Cells of a row, ``(N + C,)``: N numbers, then C categories.
@@ -81,12 +112,13 @@ class TabularSpec:
     plus 1, and 0 where it is missing or not among the levels.
 
     Attributes:
-        numbers: names of the N numeric columns.
+        numbers: names of the N numbers: numeric columns, then parts of dates.
         mean, std: of each, over the training rows that have it; ``std`` is above 0.
         categories: names of the C categorical columns.
         levels: of each, the names of its levels.
         edges: of each numeric column, quantiles of its training values, ascending, in the units of
             the table; empty: not known.
+        dates: columns of dates, in the order of their parts in ``numbers``.
     """
 
     numbers: tuple[str, ...]
@@ -95,6 +127,12 @@ class TabularSpec:
     categories: tuple[str, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     edges: tuple[tuple[float, ...], ...] = ()
+    dates: tuple[DateColumn, ...] = ()
+
+    @property
+    def plain_numbers(self) -> tuple[str, ...]:
+        """Names of the numeric columns, without the parts of dates."""
+        return self.numbers[: len(self.numbers) - sum(len(date.parts) for date in self.dates)]
 
     @property
     def width(self) -> int:
@@ -138,6 +176,11 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 def spec_from_json(fields: dict[str, Any]) -> Spec:
     """Return the spec that `spec_to_json` wrote."""
     values = {name: _tuples(value) for name, value in fields.items() if name != "kind"}
+    if fields["kind"] == "tabular":
+        values["dates"] = tuple(
+            DateColumn(date["column"], date["origin"], tuple(date["parts"]))
+            for date in fields["dates"]
+        )
     return _KINDS[fields["kind"]](**values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from jlrun.errors import UserError
@@ -109,3 +110,40 @@ def _sexagesimal(text: str) -> int:
 def _shown(given: Name) -> str:
     words = {"True": "true", "False": "false", "None": "null"}
     return words.get(str(given), str(given)) if not isinstance(given, str) else f"'{given}'"
+
+
+# Words that a list or the keys of a mapping take without quotes.
+_PLAIN_WORD = re.compile(r"[A-Za-z_](?:[\w -]*\w)?", re.ASCII)
+
+
+def as_written(name: str) -> str:
+    """Return a name as it stands in a list or as a key of a mapping in an override."""
+    plain = _PLAIN_WORD.fullmatch(name) and "  " not in name and not list(readings(name))
+    return name if plain else quoted(name)
+
+
+def quoted(text: str) -> str:
+    """Return text in the quotes of Hydra, where backslashes are special before quotes alone."""
+    inside = re.sub(r'(\\*)"', lambda found: found[1] * 2 + '\\"', text)
+    return f'"{inside}{inside[len(inside.rstrip(chr(92))) :]}"'
+
+
+def setting(key: str, value: str) -> str:
+    """Return an override as a shell takes it."""
+    return shlex.quote(f"{key}={value}")
+
+
+def column_setting(where: str, column: str, values: str) -> str:
+    """Return the override that says how the cells of a column are written.
+
+    Args:
+        where: config path of the data set.
+        column: its name.
+        values: such as ``unit: EUR``.
+    """
+    return setting(f"{where}.reading.columns", f"{{{as_written(column)}: {{{values}}}}}")
+
+
+def kind_setting(where: str, column: str, kind: str) -> str:
+    """Return the override that says the kind of a column."""
+    return setting(f"{where}.columns", f"{{{as_written(column)}: {kind}}}")

@@ -56,3 +56,15 @@ def test_settings_of_no_task_are_refused(settings: list[str], message: str, tmp_
     (problem,) = inferred(tmp_path, "dataset.targets=[Rating]", *settings).problems
     assert problem.where.startswith("dataset.tasks.")
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "dataset.reading.columns={x: {unitt: EUR}}",
+        "dataset.targets={s: {column: Rating, kind: multilabel, seperator: semicolon}}",
+    ],
+)
+def test_misspelt_options_of_a_column_are_refused(tmp_path: Path, setting: str) -> None:
+    problems = inferred(tmp_path, setting).problems
+    assert any("unitt" in str(p) or "seperator" in str(p) for p in problems)

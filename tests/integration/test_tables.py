@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -383,19 +384,38 @@ def test_rows_that_are_fetched_train_as_those_in_memory(tmp_path: Path) -> None:
 
 def test_an_experiment_is_written_and_runs(tmp_path: Path, capsys: Capture) -> None:
     rows = [row | {"Stars, 1-5": str(1 + i % 5)} for i, row in enumerate(rows_of(COUNT))]
-    write_csv(tmp_path / "my data.csv", rows)
+    for i, row in enumerate(rows):
+        row |= {
+            "sold": f"{1 + i % 28}/02/2024",
+            "part": ("train", "test")[i % 2],
+            "Größe": f"{i},5 %",
+        }
+    write_csv(tmp_path / "my data.csv", rows, ";")
     write = ["init-config", "my data.csv", "--targets", "label, price"]
-    assert main(write) == 0
+    assert main([*write, "dataset.reading.columns={price: {unit: $}}"]) == 0
     shown = capsys.readouterr().out
     assert "jlrun experiment=my_data" in shown
     text = Path("conf/experiment/my_data.yaml").read_text()
-    assert "age: number" in text
+    assert "or category, if the numbers stand for names\n    age: number" in text
+    assert "# dates with the day first, such as 1/02/2024" in text
+    assert "# percentages such as 0,5 %, read as numbers of percent" in text
+    assert "# split_column: part  # its cells are test, train" in text
+    assert "multiclass, binary, regression, multilabel, ordinal" in text
     assert '"Stars, 1-5": number' in text
-    assert main(["experiment=my_data", *QUICK, "epochs=1", "hydra.run.dir=run"]) == 0
+    node = yaml.safe_load(text)["dataset"]
+    assert node["path"] == str(tmp_path / "my data.csv")
+    assert node["reading"]["columns"]["price"] == {"unit": "$"}
+    (tmp_path / "other").mkdir()
+    os.chdir("other")
+    run = ["--config-dir", "../conf", "experiment=my_data", *QUICK, "epochs=1"]
+    assert main([*run, "hydra.run.dir=run"]) == 0
     assert set(result_of("run")["test"]) == {"label", "price"}
+    os.chdir("..")
     assert main(write) == 2
     assert "--force" in capsys.readouterr().err
     assert main([*write, "--force"]) == 0
+    assert main([*write, "epochs=3"]) == 2
+    assert "epochs: is to be set in the written file" in capsys.readouterr().err
 
 
 def test_an_experiment_for_no_table(tmp_path: Path, capsys: Capture) -> None:

@@ -16,7 +16,16 @@ from torch import Tensor
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.image_files import read_picture
 from jlrun.data.reading.texts import Tokenizer
-from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
+from jlrun.data.specs import (
+    AudioSpec,
+    DateColumn,
+    ImageSpec,
+    SeriesSpec,
+    Spec,
+    TabularSpec,
+    TextSpec,
+)
+from jlrun.data.tables.date_parts import parts_of
 from jlrun.data.tables.files.conversion import CheckFile
 from jlrun.data.tables.files.inputs import ColumnsOf
 from jlrun.data.tables.files.levels import Levels
@@ -108,13 +117,14 @@ class TextCells:
 
 @dataclass(frozen=True)
 class TabularCells:
-    """Numbers and categories."""
+    """Numbers, parts of dates, and categories."""
 
     spec: TabularSpec
 
     @property
     def columns(self) -> Sequence[str]:
-        return (*self.spec.numbers, *self.spec.categories)
+        dates = (date.column for date in self.spec.dates)
+        return (*self.spec.plain_numbers, *dates, *self.spec.categories)
 
     @property
     def row_bytes(self) -> int:
@@ -122,8 +132,12 @@ class TabularCells:
 
     def read(self, store: Store, rows: np.ndarray) -> Tensor:
         found = np.zeros((len(rows), self.spec.width))
-        for i, column in enumerate(self.spec.numbers):
+        numbers = len(self.spec.plain_numbers)
+        for i, column in enumerate(self.spec.plain_numbers):
             found[:, i] = store.numbers(column)[rows] if column in store else np.nan
+        for date in self.spec.dates:
+            here = slice(numbers, numbers := numbers + len(date.parts))
+            found[:, here] = _date_parts(store, date, rows)
         for i, column in enumerate(self.spec.categories, start=len(self.spec.numbers)):
             if column in store:
                 found[:, i] = self._indices(store, column)[store.codes(column)[rows]]
@@ -135,6 +149,10 @@ class TabularCells:
         known = Levels(levels)
         places = (known.find(name) for name in store.levels(column))
         return np.array([*(0 if place is None else place + 1 for place in places), 0])
+
+
+def _date_parts(store: Store, date: DateColumn, rows: np.ndarray) -> np.ndarray | float:
+    return parts_of(date, store.numbers(date.column)[rows]) if date.column in store else np.nan
 
 
 def texts_of(store: Store, columns: Sequence[str], rows: np.ndarray) -> list[str]:

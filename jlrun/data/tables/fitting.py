@@ -14,8 +14,17 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.moments import Moments, moments
 from jlrun.data.reading.document_frequencies import MOST_TEXTS
 from jlrun.data.reading.texts import fit_text_spec
-from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
-from jlrun.data.tables.cells import Cells, FileCells, cells_of, texts_of
+from jlrun.data.specs import (
+    AudioSpec,
+    DateColumn,
+    ImageSpec,
+    SeriesSpec,
+    Spec,
+    TabularSpec,
+    TextSpec,
+)
+from jlrun.data.tables.cells import Cells, FileCells, TabularCells, cells_of, texts_of
+from jlrun.data.tables.date_parts import learn_dates, part_names, parts_of
 from jlrun.data.tables.files.inputs import (
     AudioSettings,
     CategorySettings,
@@ -57,10 +66,11 @@ class InputKinds:
             case "text":
                 return TextSpec((), 1)
             case _:
-                count = len(columns.columns)
+                dates = tuple(DateColumn(column, 0.0, ("days",)) for column in columns.dates)
+                numbers = (*columns.columns, *(name for d in dates for name in part_names(d)))
+                zeros, ones = (0.0,) * len(numbers), (1.0,) * len(numbers)
                 levels = ((),) * len(columns.categories)
-                zeros, ones = (0.0,) * count, (1.0,) * count
-                return TabularSpec(columns.columns, zeros, ones, columns.categories, levels)
+                return TabularSpec(numbers, zeros, ones, columns.categories, levels, dates=dates)
 
     def _image(self) -> ImageSpec:
         image = self.image
@@ -120,26 +130,54 @@ def learn_tabular(
     store: Store, columns: ColumnsOf, rows: np.ndarray, settings: CategorySettings
 ) -> TabularSpec:
     """Return means, standard deviations, quantiles and levels of the training rows."""
+    dates = tuple(_learn_dates(store, column, rows) for column in columns.dates)
+    parts = [_part_moments(store, date, rows) for date in dates]
     found = [column_moments(store, column, rows) for column in columns.columns]
+    found += [each for some in parts for each in some]
+    some = _some_rows(rows)
+    edges = [_quantiles(store.numbers(column)[some]) for column in columns.columns]
+    for date in dates:
+        edges += map(_quantiles, parts_of(date, store.numbers(date.column)[some]).T)
     return TabularSpec(
-        numbers=columns.columns,
+        numbers=(*columns.columns, *(name for date in dates for name in part_names(date))),
         mean=tuple(each.mean for each in found),
         std=tuple(each.std for each in found),
         categories=columns.categories,
         levels=tuple(_levels(store, column, rows, settings) for column in columns.categories),
-        edges=tuple(_quantiles(store, column, rows) for column in columns.columns),
+        edges=tuple(edges),
+        dates=dates,
     )
 
 
-def _quantiles(store: Store, column: str, rows: np.ndarray) -> tuple[float, ...]:
-    """Return distinct quantiles of a column, of at most 100,000 rows; none of a constant."""
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), _QUANTILE_ROWS)).round().astype(int)
-    numbers = store.numbers(column)[rows[chosen]]
+def _learn_dates(store: Store, column: str, rows: np.ndarray) -> DateColumn:
+    seconds = store.numbers(column)
+    return learn_dates(column, (seconds[some] for some in _parts(rows)))
+
+
+def _part_moments(store: Store, date: DateColumn, rows: np.ndarray) -> list[Moments]:
+    seconds = store.numbers(date.column)
+    return [
+        moments(parts_of(replace(date, parts=(part,)), seconds[some]) for some in _parts(rows))
+        for part in date.parts
+    ]
+
+
+def _some_rows(rows: np.ndarray) -> np.ndarray:
+    """Return at most 100,000 rows."""
+    count = min(len(rows), _QUANTILE_ROWS)
+    return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+
+
+def _quantiles(numbers: np.ndarray) -> tuple[float, ...]:
+    """Return quantiles of numbers that a model can tell apart; none of a constant."""
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return ()
     bins = min(_MOST_BINS, max(1, len(known) // _ROWS_OF_A_BIN))
     found = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)))
+    # Quantiles are rounded, and a model computes with float32 centred numbers.
+    steps = 4 * np.spacing(np.abs(found - known.mean()).astype(np.float32))
+    found = found[np.append(True, np.diff(found) > steps[1:])]
     return tuple(found.tolist()) if len(found) > 1 else ()
 
 
@@ -225,7 +263,7 @@ class Fitting:
             if isinstance(spec, TabularSpec):
                 found = {
                     c: column_moments(rows.store, c, training)
-                    for c in spec.numbers
+                    for c in spec.plain_numbers
                     if c in rows.store
                 }
                 lost += [column for column, scale in found.items() if scale.lost]
@@ -302,9 +340,9 @@ def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:
 
     Known columns that the table lacks are missing in every row; its other columns are left out.
     """
-    numbers = set(own.numbers) & set(known.numbers)
-    if not numbers and not set(own.categories) & set(known.categories):
-        theirs = ", ".join((*known.numbers, *known.categories))
+    ours, theirs = set(TabularCells(own).columns), TabularCells(known).columns
+    if ours.isdisjoint(theirs):
+        theirs = ", ".join(theirs)
         raise UserError.of(
             modality, f"no column has the name and kind of one that was learned from: {theirs}"
         )

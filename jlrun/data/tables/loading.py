@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,7 @@ def load_table(
             files_root,
             [whole.bad for whole in wholes.values()],
             sum(whole.store.num_read for whole in wholes.values()),
+            missing=_missing(list(wholes.values())),
         ),
     )
     fitting = Fitting(
@@ -153,6 +155,15 @@ def _whole(reader: Reader, split: str, path: Path) -> Part:
         places: dict[str, str] = {WHERE: named, f"{WHERE}.path": named}
         problems = [Problem(places.get(p.where, p.where), p.message) for p in error.problems]
         raise UserError(problems) from error
+
+
+def _missing(wholes: Sequence[Part]) -> dict[str, Counter[str]]:
+    """Return column -> word that was taken for missing -> cells, of all files."""
+    found: dict[str, Counter[str]] = {}
+    for whole in wholes:
+        for column, words in whole.store.words.items():
+            found.setdefault(column, Counter()).update(words)
+    return found
 
 
 def _check_bad_rows(wholes: Sequence[Part]) -> None:

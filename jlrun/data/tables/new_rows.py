@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from jlrun.data.rows import NamedRows
 from jlrun.data.specs import Spec, TabularSpec
 from jlrun.data.tables.cells import Cells, cells_of, checks
@@ -137,14 +139,16 @@ def _forms(cells: Mapping[str, Cells], specs: Mapping[str, Spec]) -> dict[str, F
         for column in found.columns:
             forms[column] = "text"
         if isinstance(spec, TabularSpec):
-            forms.update((column, "number") for column in spec.numbers)
+            forms.update((column, "number") for column in spec.plain_numbers)
+            forms.update((date.column, "date") for date in spec.dates)
             forms.update((column, "code") for column in spec.categories)
     return forms
 
 
 def _columns(entry: Mapping[str, Any]) -> ColumnsOf:
-    return ColumnsOf(entry["kind"], tuple(entry["columns"]), tuple(entry["categories"]))
+    names = (tuple(entry[key]) for key in ("columns", "categories", "dates"))
+    return ColumnsOf(entry["kind"], *names)
 
 
 def _reading(entry: Mapping[str, Any]) -> Reading:
-    return Reading(**{**entry, "missing": tuple(entry["missing"])})
+    return TypeAdapter(Reading).validate_python(entry)

@@ -16,6 +16,7 @@ from jlrun.data.tables.files.cache import cache_folder, stored
 from jlrun.data.tables.files.conversion import Wanted
 from jlrun.data.tables.files.inputs import MEDIA, ColumnsOf
 from jlrun.data.tables.files.kinds import Target
+from jlrun.data.tables.files.labels import DEFAULT_SEPARATOR, split_labels
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import Levels, level_name
 from jlrun.data.tables.files.numbers import to_numbers
@@ -72,15 +73,15 @@ def _classes(target: Target, part: Part) -> set[str]:
         return set()
     if target.kind == "multilabel":
         texts = store.texts(target.column)
-        return {label for row in rows.tolist() for label in labels_of(texts[row])}
+        return {label for row in rows.tolist() for label in labels_of(texts[row], target)}
     codes = np.unique(store.codes(target.column)[rows])
     levels = store.levels(target.column)
     return {levels[int(code)] for code in codes if code >= 0}
 
 
-def labels_of(cell: str) -> list[str]:
+def labels_of(cell: str, target: Target) -> list[str]:
     """Return the labels in a cell such as ``a|b``."""
-    return [level_name(label.strip()) for label in cell.split("|") if label.strip()]
+    return [level_name(x) for x in split_labels(cell, target.separator or DEFAULT_SEPARATOR)]
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ def read_targets(
                 known = ~values.isnan()
                 found.targets[task] = values.nan_to_num(0.0)
             case "multilabel":
-                known = _read_labels(found, task, target.column, classes[task], store, rows)
+                known = _read_labels(found, task, target, classes[task], store, rows)
             case _:
                 known = _read_classes(found, task, target.column, classes[task], store, rows)
         if not bool(known.all()):
@@ -135,24 +136,24 @@ def _read_classes(
 def _read_labels(
     found: TargetColumns,
     task: str,
-    column: str,
+    target: Target,
     classes: Sequence[str],
     store: Store,
     rows: np.ndarray,
 ) -> Tensor:
     position = Levels(classes)
-    texts = store.texts(column)
+    texts = store.texts(target.column)
     found.targets[task] = torch.zeros(len(rows), len(classes))
     known = torch.zeros(len(rows), dtype=torch.bool)
     for i, row in enumerate(rows.tolist()):
-        labels = labels_of(texts[row])
+        labels = labels_of(texts[row], target)
         known[i] = bool(texts[row])
         for label in labels:
             place = position.find(label)
             if place is not None:
                 found.targets[task][i, place] = 1
             else:
-                found.unknown[i] = _unknown(store, row, column, label)
+                found.unknown[i] = _unknown(store, row, target.column, label)
     return known
 
 
@@ -163,7 +164,7 @@ def _unknown(store: Store, row: int, column: str, label: str) -> BadRow:
 
 # Placeholder for the table's config path, which `jlrun.runs.datasets` fills in.
 WHERE = "dataset"
-_FORM_OF_COLUMN: dict[str, Form] = {"number": "number", "category": "code"}
+_FORM_OF_COLUMN: dict[str, Form] = {"number": "number", "date": "date", "category": "code"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import Levels
 from jlrun.data.tables.files.store import Store
+from jlrun.data.written_names import kind_setting
 from jlrun.files.run_directory import BAD_ROWS, TABLE
 from jlrun.tasks.target_scales import Scale
 
@@ -41,7 +42,7 @@ class Leak:
         return (
             f"'{self.column}' alone determines {self.task} in {self.share:.1%} of the training "
             "rows: if new rows would not have it, leave it out by "
-            f"{where}.columns={{{self.column}: ignore}}"
+            + kind_setting(where, self.column, "ignore")
         )
 
 
@@ -151,6 +152,7 @@ class TableReport:
         coarse: columns whose numbers are too far from 0 for float64 to keep their differences.
         scaled: target -> the scale that it is learned on.
         unknown: split -> columns in which most rows have a category unknown to the model.
+        missing: column -> word that was taken for missing -> cells, of all files.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -162,6 +164,7 @@ class TableReport:
     coarse: tuple[str, ...] = ()
     scaled: Mapping[str, Scale] = field(default_factory=dict)
     unknown: Mapping[str, Sequence[UnknownLevels]] = field(default_factory=dict)
+    missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def _skipped(self) -> int:
@@ -203,7 +206,9 @@ class TableReport:
         for bad in self.bad:
             for reason, count in bad.counts().items():
                 reasons[reason] = reasons.get(reason, 0) + count
-        return {"rows": self.num_read, "skipped": self._skipped, "reasons": reasons}
+        found = {"rows": self.num_read, "skipped": self._skipped, "reasons": reasons}
+        words = {column: dict(words) for column, words in self.missing.items()}
+        return found | ({"missing": words} if words else {})
 
     def files(self) -> dict[str, str]:
         table = {

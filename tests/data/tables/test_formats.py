@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -12,8 +13,11 @@ import pandas as pd
 import pytest
 import torch
 
+from jlrun.data.specs import TabularSpec, spec_from_json, spec_to_json
 from jlrun.data.splits import Splits, Subset, make_splits
 from jlrun.data.tables import load_table
+from jlrun.data.tables.files.kinds import Target
+from jlrun.data.tables.files.layout import ColumnReading, Reading
 from jlrun.data.tables.new_rows import NewRows, read_new_rows
 from jlrun.files.atomic import write_text
 from jlrun.files.run_directory import TABLE
@@ -143,3 +147,64 @@ def test_unknown_categories_in_most_rows_are_told_with_their_count(tmp_path: Pat
     again = trained(tmp_path / "train.csv", test_path=str(tmp_path / "new.csv"))
     assert again.report is not None
     assert "11 of 20 test rows, such as mauve" in again.report.warnings()[0]
+
+
+def test_dates_and_amounts_are_read_as_they_were_learned(tmp_path: Path) -> None:
+    days = pd.date_range("2023-01-05 06:00", periods=60, freq="41h")
+    price = np.linspace(950, 9000, 60).round()[np.arange(60) * 7 % 60]
+    data = pd.DataFrame(
+        {"sold": days, "fee": price, "y": price * 2, "tags": ["a; b", "b", "a"] * 20}
+    )
+    people = data.assign(
+        sold=days.strftime("%d/%m/%Y %H:%M"),
+        fee=[f"{fee:,.0f} €".replace(",", ".") for fee in price],
+        y=[f"{y:,.2f} EUR" for y in data["y"]],
+    )
+    people.loc[7, "sold"], people.loc[8, "fee"] = "", ""
+    data.loc[7, "sold"], data.loc[8, "fee"] = None, None
+    people.to_csv(tmp_path / "people.csv", index=False)
+    data.to_parquet(tmp_path / "typed.parquet", index=False)
+    tags = Target("tags", "multilabel", separator=";")
+    targets = {"y": "regression", "tags": tags}
+    splits = trained(tmp_path / "people.csv", columns={}, targets=targets)
+    spec = splits.modalities["tabular"]
+    assert isinstance(spec, TabularSpec)
+    assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
+    assert spec.plain_numbers == ("fee",)
+    assert {"sold: days", "sold: hour", "sold: year sine"} < set(spec.numbers)
+    first = splits.train.fetch(torch.arange(len(splits.train)))
+    assert first.inputs["tabular"][:, 1].nan_to_num(0.0).min() == 0  # days since the first of them
+    assert first.targets["tags"].sum(1).max() == 2
+    own = tensors(new_rows(splits, tmp_path / "people.csv", tmp_path))["tabular"]
+    typed = tensors(new_rows(splits, tmp_path / "typed.parquet", tmp_path))["tabular"]
+    torch.testing.assert_close(typed, own, equal_nan=True)
+    assert own[:, 0].isnan().nonzero().tolist() == [[8]]
+    assert own[:, 1:].isnan().all(1).nonzero().tolist() == [[7]]
+    assert own[0, 0] == 950
+    learned = trained(tmp_path / "typed.parquet", columns={}, targets=targets)
+    assert learned.train.targets["y"].equal(splits.train.targets["y"])
+    people.loc[3, "fee"], people.loc[4, "sold"] = "$ 12", "2023-02-30"
+    people.to_csv(tmp_path / "new.csv", index=False)
+    found = new_rows(splits, tmp_path / "new.csv", tmp_path)
+    assert found.bad.counts() == {"not a date": 1, "not a number": 1}
+
+
+def test_words_taken_for_missing_are_reported(tmp_path: Path) -> None:
+    cells = ["None", "red", "", "blue", "NA"]
+    data = pd.DataFrame({"x": np.arange(40) / 4, "colour": cells * 8, "pet": ["None", "cat"] * 20})
+    data.to_csv(tmp_path / "t.csv", index=False)
+    reading = Reading(columns={"pet": ColumnReading(missing=())})
+    for name in ("t.csv", "t.jsonl", "t.parquet"):
+        data.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+        data.to_parquet(tmp_path / "t.parquet", index=False)
+        report = load_table(str(tmp_path / name), targets=["pet"], reading=reading).report
+        assert report is not None
+        assert report.to_json()["missing"] == {"colour": {"None": 8, "NA": 8}}
+
+
+def test_quantiles_that_a_model_can_not_tell_apart_are_one(tmp_path: Path) -> None:
+    cells = np.array([3.0, 3.0 - 4e-16, 5.0, 7.0] * 30)
+    pd.DataFrame({"x": cells, "y": cells}).to_csv(tmp_path / "t.csv", index=False)
+    spec = trained(tmp_path / "t.csv", columns={}).modalities["tabular"]
+    assert isinstance(spec, TabularSpec)
+    assert np.diff(spec.edges[0]).min() > 1e-7

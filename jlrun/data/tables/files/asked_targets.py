@@ -12,9 +12,11 @@ from jlrun.data.tables.files.kinds import (
     infer_target,
     unfit_target,
 )
+from jlrun.data.tables.files.labels import LabelEvidence, label_evidence
+from jlrun.data.tables.files.missing_words import class_hint
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.statistics import FileStatistics
-from jlrun.data.written_names import find_name
+from jlrun.data.tables.files.statistics import ColumnStatistics, FileStatistics
+from jlrun.data.written_names import as_written, find_name, setting
 from jlrun.errors import Problem, UserError, did_you_mean
 
 ASKED_FOR = "as asked for"
@@ -49,17 +51,49 @@ def find_targets(
                 column, kind or kind_elsewhere(task, asked, request.known), table
             )
             continue
-        statistics = table.columns[column]
-        found = infer_target(statistics, request.where)
-        unfit = unfit_target(kind, statistics) if kind else found if isinstance(found, str) else ""
-        if unfit:
-            problems.append(Problem(f"{request.where}.targets", f"{column}: {unfit}"))
-        elif kind:
-            targets[task], reasons[task] = Target(column, kind), ASKED_FOR
+        found = _target(request, column, kind, table.columns[column])
+        if isinstance(found, str):
+            problems.append(Problem(f"{request.where}.targets", f"{column}: {found}"))
         else:
-            assert not isinstance(found, str)
-            targets[task], reasons[task] = Target(column, found[0]), found[1]
+            targets[task], reasons[task] = found
     return targets, reasons
+
+
+def _target(
+    request: Request, column: str, asked: TargetKind | None, statistics: ColumnStatistics
+) -> tuple[Target, str] | str:
+    """Return a target and the reason for its kind; or, as a string, why it can't be a target."""
+    where, reading = request.where, request.reading
+    found = infer_target(statistics, where, column, reading)
+    unfit = unfit_target(asked, statistics, where, column, reading) if asked else found
+    evidence = label_evidence(statistics.sample)
+    said = _said_separator(request, column)
+    if isinstance(unfit, str) and unfit:
+        words = class_hint(column, statistics, where)
+        return (
+            unfit + words + ("" if evidence is None else f"; {_proposal(where, column, evidence)}")
+        )
+    if asked == "multilabel":
+        separator = said or (evidence.separator if evidence and not statistics.listed else None)
+        why = ASKED_FOR if said or separator is None else f"{ASKED_FOR}; {evidence}"
+        return Target(column, asked, separator=separator), why
+    if asked:
+        return Target(column, asked), ASKED_FOR
+    assert not isinstance(found, str)
+    more = evidence is not None and found[0] in ("multiclass", "binary")
+    why = f"{found[1]}; {_proposal(where, column, evidence)}" if evidence and more else found[1]
+    return Target(column, found[0]), why
+
+
+def _said_separator(request: Request, column: str) -> str | None:
+    targets = request.targets if isinstance(request.targets, Mapping) else {}
+    given = [target for target in targets.values() if isinstance(target, Target)]
+    return next((t.separator for t in given if slug(t.column) == slug(column)), None)
+
+
+def _proposal(where: str, column: str, evidence: LabelEvidence) -> str:
+    name = as_written(column)
+    return f"{evidence}: {setting(f'{where}.targets', f'{{{name}: multilabel}}')} reads them so"
 
 
 def _asked(
@@ -68,7 +102,7 @@ def _asked(
     """Return task -> its column, and its kind where the user gave one."""
     where, wanted = f"{request.where}.targets", request.targets
     if wanted is not None and not wanted and not request.known:
-        fix = f"name a column, as in {where}=[{names[-1]}], or leave it out"
+        fix = f"name a column, as in {_listing(where, names[-1])}, or leave it out"
         problems.append(Problem(where, f"is empty, so there is nothing to predict: {fix}"))
         return {}
     if not wanted and request.known:
@@ -78,7 +112,7 @@ def _asked(
         if not guess and request.inputs_alone:
             return {UNLABELLED: (UNLABELLED, "multiclass")}
         if len(guess) != 1:
-            example = f"{where}=[{guess[0] if guess else names[-1]}]"
+            example = _listing(where, guess[0] if guess else names[-1])
             problems.append(
                 Problem(where, f"no target is set; name columns, as in {example}{_of(names)}")
             )
@@ -100,6 +134,10 @@ def _asked(
             is_column = column is name and find_name(name, names, where) is not None
             found[task_name(right if is_column else str(name))] = right, kind
     return found
+
+
+def _listing(where: str, name: str) -> str:
+    return setting(where, f"[{as_written(name)}]")
 
 
 def _of(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from jlrun.errors import UserError
 from jlrun.files.places import FULL, user_cache
 
 # Of the form of converted tables.
-_VERSION = 3
+_VERSION = 4
 
 
 def stored(wanted: Wanted, cache: Path, where: str) -> Store:

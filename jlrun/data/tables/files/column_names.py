@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from jlrun.data.written_names import Name, find_name
+from jlrun.data.written_names import Name, as_written, find_name, setting
 from jlrun.errors import Problem, UserError, did_you_mean
 
 
@@ -27,8 +27,20 @@ def find_column(wanted: Name, columns: Sequence[str], where: str) -> str:
     if near:
         listed = ", ".join(f"'{name}'" for name in near)
         raise UserError.of(where, f"'{wanted}' may mean {listed}; write the whole name")
+    raise UserError.of(where, f"the table has no column '{wanted}'.{_hint(wanted, columns, where)}")
+
+
+def _hint(wanted: str, columns: Sequence[str], where: str) -> str:
+    """Return which column may be meant, and how it is written if it needs quotes."""
     hint = did_you_mean(wanted, columns)
-    raise UserError.of(where, f"the table has no column '{wanted}'.{hint}")
+    odd = [name for name in columns if wanted in name and as_written(name) != name]
+    if len(odd) != 1:
+        return hint
+    key, name = where.rpartition(".")[2], as_written(odd[0])
+    forms = {"targets": f"[{name}]", "split_column": name, "group_by": name}
+    if key in forms:
+        return f"{hint} Write {setting(where, forms[key])}"
+    return f"{hint} Write {setting(where, f'{{{name}: …}}')}"
 
 
 def same_name(wanted: Name, names: Sequence[str], where: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.dates import to_dates
 from jlrun.data.tables.files.layout import Chunk, Reading
 from jlrun.data.tables.files.numbers import to_numbers
 from jlrun.data.tables.files.reading import read_chunks
@@ -63,7 +65,7 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
         OSError: if the folder can't be written.
     """
     bad, num_rows = BadRows(wanted.path), 0
-    absent = list(wanted.forms)
+    absent, words = list(wanted.forms), dict[str, Counter[str]]()
     names = {column: f"c{i}" for i, column in enumerate(wanted.forms)}
     with ExitStack() as stack:
 
@@ -73,11 +75,13 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
         places = create(PLACES)
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
         columns = {
-            column: writer(form, create, names[column], wanted.reading.marks)
+            column: writer(form, create, names[column], column, wanted.reading)
             for column, form in wanted.forms.items()
         }
         for chunk in read_chunks(wanted.path, wanted.reading, bad, where):
             _check_columns(wanted, chunk, where)
+            for column in chunk.words.keys() & wanted.forms.keys():
+                words.setdefault(column, Counter()).update(chunk.words[column])
             good = _good_rows(wanted, chunk, bad, pool)
             num_rows += len(good)
             places.write(np.array([chunk.places[i] for i in good], np.int64).tobytes())
@@ -92,6 +96,7 @@ def convert(wanted: Wanted, folder: Path, where: str) -> None:
         "names": names,
         "columns": described,
         "absent": absent,
+        "words": {column: words[column] for column in wanted.forms if column in words},
         "bad": [[row.place, row.reason, row.detail] for row in bad.rows],
         "files": None,
     }
@@ -146,8 +151,11 @@ def _mistakes(
     for column, form in wanted.forms.items():
         cells = chunk.cells.get(column, ())
         if form == "number":
-            for i in to_numbers(cells, wanted.reading.marks, booleans=True)[1]:
+            for i in to_numbers(cells, wanted.reading.marks(column), booleans=True)[1]:
                 yield i, "not a number", f"{column} is '{cells[i][:40]}'"
+        if form == "date":
+            for i in to_dates(cells, wanted.reading.dates(column))[1]:
+                yield i, "not a date", f"{column} is '{cells[i][:40]}'"
         if column in wanted.files:
             check = wanted.files[column]
             named = [i for i, cell in enumerate(cells) if cell]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +15,14 @@ from pyarrow import csv
 
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.framing import Framing, Records, broken_byte, read_start
-from jlrun.data.tables.files.layout import ROWS_AT_ONCE, Chunk, Reading, check_text_start, not_text
+from jlrun.data.tables.files.layout import (
+    ROWS_AT_ONCE,
+    Chunk,
+    Reading,
+    check_text_start,
+    format_of,
+    not_text,
+)
 from jlrun.data.tables.files.levels import Missing
 from jlrun.errors import UserError
 
@@ -49,7 +56,8 @@ def _chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[
         start = read_start(file)
         delimiter = _delimiter(path, start, reading, where)
         header, end = _header(path, start, delimiter, where)
-        framing, missing, empty = Framing(delimiter, len(header)), Missing(reading.missing), True
+        framing, empty = Framing(delimiter, len(header)), True
+        missing = {name: reading.missing_in(name) for name in header}
         line = 1 + len(re.findall(rb"\r\n?|\n", start[:end]))
         pieces = framing.read(file, start[end:], line)
         tables = (_split(piece, len(header), delimiter, framing, bad) for piece in pieces)
@@ -58,6 +66,14 @@ def _chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Iterator[
             yield _chunk(header, table, missing)
         if empty and not bad.num_rows:
             raise UserError.of(f"{where}.path", f"'{path}' has a header and no rows")
+
+
+def delimiter_of(path: Path, reading: Reading, where: str) -> str | None:
+    """Return the mark between the cells of a file; None for other formats than CSV and TSV."""
+    if format_of(path, f"{where}.path") != "delimited":
+        return None
+    with _open(path, reading, where) as file:
+        return _delimiter(path, read_start(file), reading, where)
 
 
 def _open(path: Path, reading: Reading, where: str) -> TextIO:
@@ -156,13 +172,16 @@ def _in_chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(pending)
 
 
-def _chunk(header: Sequence[str], table: pa.Table, missing: Missing) -> Chunk:
+def _chunk(header: Sequence[str], table: pa.Table, missing: Mapping[str, Missing]) -> Chunk:
     columns = (column.to_numpy().tolist() for column in table.columns[:-1])
-    cells = {
-        name: ["" if cell in missing else cell for cell in map(str.strip, column)]
-        for name, column in zip(header, columns, strict=True)
-    }
-    return Chunk(table[_PLACES].to_pylist(), cells)
+    cells, words = dict[str, list[str]](), dict[str, Counter[str]]()
+    for name, column in zip(header, columns, strict=True):
+        written, absent = list(map(str.strip, column)), missing[name]
+        cells[name] = ["" if cell in absent else cell for cell in written]
+        if cells[name] != written:
+            pairs = zip(written, cells[name], strict=True)
+            words[name] = Counter(before for before, after in pairs if before != after)
+    return Chunk(table[_PLACES].to_pylist(), cells, words)
 
 
 def _header(path: Path, start: bytes, delimiter: str, where: str) -> tuple[list[str], int]:

@@ -11,7 +11,7 @@ from jlrun.data.specs import BACKGROUND, Resize
 from jlrun.data.tables.files.column_names import distinct_slugs
 from jlrun.ranges import PositiveFloat, PositiveInt
 
-ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "ignore"]
+ColumnKind = Literal["image", "audio", "series", "text", "number", "category", "date", "ignore"]
 IMAGES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 AUDIO = ("wav", "flac", "ogg", "mp3")
 SERIES = ("npy", "csv", "tsv")
@@ -109,23 +109,25 @@ class ColumnsOf:
         kind: of the modality.
         columns: its columns; for ``tabular``, those of numbers.
         categories: for ``tabular``, the columns of categories.
+        dates: for ``tabular``, the columns of dates.
     """
 
     kind: str
     columns: tuple[str, ...]
     categories: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         """All columns, in the order of the cells of the modality."""
-        return (*self.columns, *self.categories)
+        return (*self.columns, *self.dates, *self.categories)
 
 
 def modalities_of(columns: Mapping[str, ColumnKind], join_texts: bool) -> dict[str, ColumnsOf]:
     """Return modality -> its columns.
 
     A modality has the name of its kind, or of kind and column where there are several of one kind.
-    Numbers and categories form one modality, ``tabular``; texts form one if ``join_texts``.
+    Numbers, dates and categories form one modality, ``tabular``; texts form one if ``join_texts``.
     """
     found: dict[str, ColumnsOf] = {}
     for kind in ("image", "audio", "text", "series"):
@@ -139,6 +141,7 @@ def modalities_of(columns: Mapping[str, ColumnKind], join_texts: bool) -> dict[s
             found[kind] = ColumnsOf(kind, names)
     numbers = tuple(name for name, kind in columns.items() if kind == "number")
     categories = tuple(name for name, kind in columns.items() if kind == "category")
-    if numbers or categories:
-        found["tabular"] = ColumnsOf("tabular", numbers, categories)
+    dates = tuple(name for name, kind in columns.items() if kind == "date")
+    if numbers or categories or dates:
+        found["tabular"] = ColumnsOf("tabular", numbers, categories, dates)
     return found

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, ConfigDict
 
 from jlrun.data.tables.files.inputs import MEDIA, ColumnKind
+from jlrun.data.tables.files.labels import SEPARATORS
+from jlrun.data.tables.files.layout import Reading
+from jlrun.data.tables.files.levels import SPLIT_NAMES
 from jlrun.data.tables.files.statistics import ColumnStatistics
+from jlrun.data.written_names import as_written, setting
 
 COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
 
 # Above these shares of the cells, the other cells count as mistakes.
 _FILES = 0.8
 _NUMBERS = 0.8
-_DATES = 0.9
+_HASHES = 0.9
+_NEARLY_ALL = 0.95
+_DIGITS_OF_AN_ID = 7
 # Cells with more words than this are texts; with fewer, repeated ones, names.
 _WORDS_OF_A_TEXT = 3.0
 _FEW_ROWS = 50
 _LARGEST_SHARE_OF_LEVELS = 0.5
-_ID_NAME = re.compile(r"(.*[ _.-])?(id|ids|uuid|guid|index|idx|key|code|zip|column \d+)", re.I)
+_ID_NAME = re.compile(
+    r"(.*[ _.-])?(id|ids|uuid|guid|index|idx|key|code|zip|zipcode|postcode|postal|plz|phone"
+    r"|telephone|isbn|ean|gtin|sku|ssn|hash|column \d+)",
+    re.I,
+)
 _CAMEL_ID = re.compile(r".*[a-z](Id|ID|Key|Code)")
 
 
@@ -32,7 +44,11 @@ class Inferred:
 
 
 def infer_kind(
-    name: str, column: ColumnStatistics, max_levels: int, where: str = "dataset"
+    name: str,
+    column: ColumnStatistics,
+    max_levels: int,
+    where: str = "dataset",
+    reading: Reading | None = None,
 ) -> Inferred:
     """Return the kind of a column that is not a target.
 
@@ -41,7 +57,9 @@ def infer_kind(
         column: its cells.
         max_levels: largest number of different cells of a category.
         where: config path of the data set, for hints.
+        reading: how the file is written; None: by the defaults.
     """
+    reading = reading or Reading()
     if not column.filled:
         return Inferred("ignore", "every cell is missing")
     if len(column.distinct) == 1 and column.filled == column.rows:
@@ -49,32 +67,79 @@ def infer_kind(
     for kind in MEDIA:
         if column.files[kind] >= _FILES * column.sampled:
             return Inferred(kind, f"names of files, such as {_short(column.examples[0])}")
+    if is_split(column):
+        use = setting(f"{where}.split_column", as_written(name))
+        names = ", ".join(sorted(column.distinct))
+        return Inferred("ignore", f"{names}: names of splits; {use} divides the rows by them")
+    if column.notation.has_dates:
+        return _of_dates(name, column, where, reading)
     if column.numbers >= _NUMBERS * column.filled:
-        return _of_numbers(name, column, max_levels)
-    if question := column.grouping.question(where):
+        has_unit = reading.marks(name).unit is not None
+        return _numbers(column) if has_unit else _of_numbers(name, column, max_levels)
+    if question := _question(name, column, where, reading):
         return Inferred("ignore", question)
-    if column.dates >= _DATES * column.sampled:
-        return Inferred("ignore", f"dates, such as {column.examples[0]}: convert them to numbers")
     return _of_words(name, column, max_levels)
 
 
+def is_split(column: ColumnStatistics) -> bool:
+    """Whether the cells name training rows and others."""
+    splits = {SPLIT_NAMES.get(cell.strip().lower()) for cell in column.distinct}
+    return "train" in splits and len(splits) > 1 and None not in splits
+
+
+def _question(name: str, column: ColumnStatistics, where: str, reading: Reading) -> str:
+    return column.notation.question(where, name, reading) or column.grouping.question(where)
+
+
+def _of_dates(name: str, column: ColumnStatistics, where: str, reading: Reading) -> Inferred:
+    if question := column.notation.question_of_dates(where, name, reading):
+        return Inferred("ignore", question)
+    order = reading.dates(name) or column.notation.order()
+    written = f" with the {order.removesuffix('-first')} first" if order else ""
+    return Inferred("date", f"dates{written}, such as {column.examples[0]}")
+
+
 def _of_numbers(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
-    whole, named = column.whole == column.numbers, is_id_name(name)
+    whole, named = column.whole == column.numbers, is_id_name(name) or column.codes > 0
     if whole and column.all_different and (column.ascending or named):
         order = ", in order" if column.ascending else ""
         return Inferred("ignore", f"a different whole number in each row{order}: an identifier")
+    if whole and nearly_unique(column) and (named or _of_one_length(column)):
+        return Inferred("ignore", "another whole number in nearly every row: an identifier")
     if whole and named:
         if len(column.distinct) <= max_levels:
-            return Inferred("category", f"{_levels(column)} numbers that stand for names")
+            zeros = ", some with leading zeros" if column.codes else ""
+            return Inferred("category", f"{_levels(column)} numbers that stand for names{zeros}")
         return Inferred("ignore", f"more than {max_levels} different identifiers")
+    return _numbers(column)
+
+
+def _numbers(column: ColumnStatistics) -> Inferred:
     found = "numbers"
     if column.numbers < column.filled:
         found = f"{column.numbers:,} of {column.filled:,} cells are numbers"
     return Inferred("number", found)
 
 
+def nearly_unique(column: ColumnStatistics) -> bool:
+    """Whether nearly all of many cells differ."""
+    many = column.rows >= _FEW_ROWS
+    return many and len(column.distinct) >= _NEARLY_ALL * column.counted
+
+
+def _of_one_length(column: ColumnStatistics) -> bool:
+    """Whether all numbers have the same large number of digits, and are no seconds since 1970."""
+    length = column.longest
+    if not column.shortest == length >= _DIGITS_OF_AN_ID:
+        return False
+    seconds = length in (10, 13) and all(cell[0] == "1" for cell in column.sample)
+    return not seconds and all(map(str.isdigit, column.sample))
+
+
 def _of_words(name: str, column: ColumnStatistics, max_levels: int) -> Inferred:
     words, share = column.words_per_cell, len(column.distinct) / column.counted
+    if column.hashes >= _HASHES * column.sampled and share > _LARGEST_SHARE_OF_LEVELS:
+        return Inferred("ignore", f"hashes, such as {_short(column.examples[0])}: an identifier")
     if words >= _WORDS_OF_A_TEXT:
         return Inferred("text", f"{words:.0f} words in a cell")
     repeats = share <= _LARGEST_SHARE_OF_LEVELS or column.rows < _FEW_ROWS
@@ -122,6 +187,14 @@ _MOST_CLASSES = 2_000
 _LISTED = 0.01
 
 
+def _separator(text: str) -> str:
+    names = {"pipe": "|", **{name: mark for mark, name in SEPARATORS.items()}}
+    found = names.get(text.lower(), text)
+    if not found or found.isalnum():
+        raise ValueError(f"is no mark between labels: write {', '.join(names)} or another mark")
+    return found
+
+
 @dataclass(frozen=True)
 class Target:
     """A task of a table.
@@ -131,21 +204,32 @@ class Target:
         kind: of the task.
         optional: whether a file may lack the column, or all labels in it, since the task and its
             classes are learned on other data.
+        separator: mark between the labels of a cell of ``multilabel``; None: found in the cells, or
+            ``|``.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     column: str
     kind: TargetKind
     optional: bool = False
+    separator: Annotated[str, AfterValidator(_separator)] | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return the target as an entry of a config."""
         plain = {"column": self.column, "kind": self.kind}
+        plain |= {"separator": self.separator} if self.separator else {}
         return plain | ({"optional": True} if self.optional else {})
 
 
-def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[TargetKind, str] | str:
+def infer_target(
+    column: ColumnStatistics,
+    where: str = "dataset",
+    name: str = "",
+    reading: Reading | None = None,
+) -> tuple[TargetKind, str] | str:
     """Return a target's kind and the reason; or, as a string, why it can't be a target."""
-    count = len(column.distinct)
+    count, reading = len(column.distinct), reading or Reading()
     if not column.filled:
         return "every cell is missing; choose another column"
     if count == 1:
@@ -155,10 +239,11 @@ def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[Targ
     if column.numbers >= _NUMBERED_TARGETS * column.filled:
         if count == 2 and column.numbers == column.filled:
             return "binary", f"two values, {_named(column)}"
-        if column.whole == column.numbers and count <= _MOST_NUMBERED_CLASSES:
+        whole = column.whole == column.numbers and reading.marks(name).unit is None
+        if whole and count <= _MOST_NUMBERED_CLASSES:
             return "multiclass", f"{count} different whole numbers"
         return "regression", "numbers"
-    if question := column.grouping.question(where):
+    if question := _question(name, column, where, reading):
         return question
     if count == 2:
         return "binary", f"two values, {_named(column)}"
@@ -167,9 +252,19 @@ def infer_target(column: ColumnStatistics, where: str = "dataset") -> tuple[Targ
     return "multiclass", f"{count} different values"
 
 
-def unfit_target(kind: TargetKind, column: ColumnStatistics) -> str:
+def unfit_target(
+    kind: TargetKind,
+    column: ColumnStatistics,
+    where: str = "dataset",
+    name: str = "",
+    reading: Reading | None = None,
+) -> str:
     """Return why a column can't be a target of the given kind; '' if it can."""
     count = len(column.distinct)
+    if kind == "regression" and column.numbers < _NUMBERED_TARGETS * column.filled:
+        question = _question(name, column, where, reading or Reading())
+        if question:
+            return question
     if kind == "regression" and count == 1:
         return f"every row has '{column.examples[0]}': nothing to learn; choose another column"
     if kind == "regression" and not column.numbers:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
+from jlrun.data.tables.files.dates import Order
 from jlrun.data.tables.files.levels import Missing
 from jlrun.data.tables.files.numbers import Marks
 from jlrun.errors import UserError
@@ -66,6 +67,37 @@ def _delimiter(text: str) -> str:
     return _MARKS.get(text.lower(), text)
 
 
+Decimal = Annotated[str, _mark(".", ",")]
+Thousands = Annotated[str, _mark(",", ".", " ", "'")]
+Words = tuple[Annotated[str, BeforeValidator(_cell)], ...]
+
+
+@dataclass(frozen=True)
+class ColumnReading:
+    """How the cells of one column are written, where it differs from the rest of the file.
+
+    Attributes:
+        decimal, thousands, missing: as in `Reading`.
+        unit: next to its numbers: a currency, ``%``, or any other; or how durations are written:
+            ``duration`` (``1:23:45``, ``2h 30min``), ``h:min`` or ``min:s``; all in seconds.
+        dates: which comes first in dates such as ``03/04/2024``.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing: Words | None = None
+    unit: str | None = None
+    dates: Order | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what is set, as an entry of a config."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain["missing"] = None if self.missing is None else list(self.missing)
+        return {name: value for name, value in plain.items() if value is not None}
+
+
 @dataclass(frozen=True)
 class Reading:
     """Reading options: how a file is split into cells, and how they are parsed.
@@ -77,18 +109,40 @@ class Reading:
         thousands: thousands separator: a comma, point, space or apostrophe; None: inferred from
             the numbers, where it is unambiguous.
         missing: contents of cells that count as missing.
+        columns: column -> how its cells are written, where that differs.
     """
 
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     encoding: str = "utf-8"
-    decimal: Annotated[str, _mark(".", ",")] = "."
-    thousands: Annotated[str, _mark(",", ".", " ", "'")] | None = None
-    missing: tuple[Annotated[str, BeforeValidator(_cell)], ...] = MISSING
+    decimal: Decimal = "."
+    thousands: Thousands | None = None
+    missing: Words = MISSING
+    columns: Mapping[str, ColumnReading] = field(default_factory=dict, hash=False)
 
-    @property
-    def marks(self) -> Marks:
-        """The marks within numbers."""
-        return Marks(self.decimal, self.thousands)
+    def marks(self, column: str) -> Marks:
+        """Return the marks within numbers of a column."""
+        own = self.columns.get(column, ColumnReading())
+        other = {".": ",", ",": "."}.get(own.thousands or "", self.decimal)
+        decimal = own.decimal or other
+        thousands = own.thousands or (self.thousands if decimal == self.decimal else None)
+        return Marks(decimal, thousands, own.unit)
+
+    def missing_in(self, column: str) -> Missing:
+        """Return the contents of cells that count as missing in a column."""
+        own = self.columns.get(column, ColumnReading()).missing
+        return Missing(self.missing if own is None else own)
+
+    def dates(self, column: str) -> Order | None:
+        """Return the order of day and month in a column."""
+        return self.columns.get(column, ColumnReading()).dates
+
+    def with_columns(self, columns: Mapping[str, ColumnReading]) -> Reading:
+        """Return the reading with these columns; what is said of a column already stays."""
+        merged = dict(self.columns)
+        for name, found in columns.items():
+            said = merged.get(name, ColumnReading()).to_plain()
+            merged[name] = replace(found, **{key: getattr(merged[name], key) for key in said})
+        return replace(self, columns=merged)
 
 
 @dataclass(frozen=True)
@@ -99,10 +153,12 @@ class Chunk:
         places: for each row its first line, from 1, as an editor shows it; in Parquet, the row
             number.
         cells: column -> its cells, stripped; empty where missing.
+        words: column -> word that was taken for missing -> number of cells.
     """
 
     places: Sequence[int]
     cells: dict[str, list[str]]
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def format_of(path: Path, where: str) -> str:
@@ -131,10 +187,10 @@ def place_word(path: Path) -> str:
     return "row" if SUFFIXES.get(path.suffix.lower()) == "parquet" else "line"
 
 
-def as_cell(value: Any, missing: Missing, reading: Reading) -> str:
+def as_cell(value: Any, missing: Missing, decimal: str) -> str:
     """Return a typed value as the text of a cell: lists as ``a|b``, None and NaN as ``""``.
 
-    Fractions get the decimal separator with which texts of the table are read.
+    Fractions get the decimal separator with which texts of the column are read.
 
     Raises:
         ValueError: for a nested value.
@@ -145,9 +201,9 @@ def as_cell(value: Any, missing: Missing, reading: Reading) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         text = "" if value != value else repr(value)
-        return "" if text in missing else text.replace(".", reading.decimal)
+        return "" if text in missing else text.replace(".", decimal)
     if isinstance(value, list | tuple):
-        return "|".join(as_cell(item, missing, reading) for item in value)
+        return "|".join(as_cell(item, missing, decimal) for item in value)
     if isinstance(value, dict):
         raise ValueError(f"an object in a cell: {str(value)[:40]}")
     if isinstance(value, bytes):

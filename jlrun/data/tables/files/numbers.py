@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from jlrun.data.tables.files.quantities import DURATIONS, without_unit
+
 _LARGEST = float(np.finfo(np.float32).max)
 # mark -> all characters that look like it
 _LIKE = {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}
@@ -22,13 +24,19 @@ class Marks:
     Attributes:
         decimal: decimal separator.
         thousands: thousands separator; None: none.
+        unit: written before or after numbers (`jlrun.data.tables.files.quantities`); None: none.
     """
 
     decimal: str = "."
     thousands: str | None = None
+    unit: str | None = None
 
     def plain(self, cell: str) -> str:
         """Return a cell in Python's notation of numbers; other text stays text."""
+        if self.unit is not None and cell:
+            cell = without_unit(cell, self.unit)
+            if self.unit in DURATIONS:
+                return cell
         if self._separators and any(mark in cell for mark in self._separators):
             if not self.grouped.fullmatch(cell):
                 return "no number"
@@ -65,7 +73,10 @@ def to_numbers(
     """
     if booleans and all(not cell or cell.lower() in _BOOLEANS for cell in cells):
         cells = [cell and _BOOLEANS[cell.lower()] for cell in cells]
-    if marks != POINT:
+    if marks.unit is not None:
+        plain_of = {cell: marks.plain(cell) for cell in {*cells}}
+        cells = [plain_of[cell] for cell in cells]
+    elif marks != POINT:
         cells = [marks.plain(cell) for cell in cells]
     plain = not any("_" in cell for cell in cells)  # Python allows it between digits
     try:

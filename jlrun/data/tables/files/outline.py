@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -17,12 +17,14 @@ from jlrun.data.tables.files.inputs import (
     SeriesSettings,
     modalities_of,
 )
-from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind
+from jlrun.data.tables.files.kinds import COLUMN_KINDS, Inferred, Target, infer_kind, is_split
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.media import existing, measured_audio, measured_images, measured_series
-from jlrun.data.tables.files.numbers import MARK_NAMES, Grouping, found_thousands
+from jlrun.data.tables.files.missing_words import missing_notes
+from jlrun.data.tables.files.readings import measured, with_orders
 from jlrun.data.tables.files.request import Request
-from jlrun.data.tables.files.statistics import FileStatistics, measure
+from jlrun.data.tables.files.statistics import FileStatistics
+from jlrun.data.written_names import setting
 from jlrun.errors import Problem, UserError, did_you_mean
 
 
@@ -38,6 +40,8 @@ class Outline:
         reading: how the file is written, with the thousands separator that was found.
         reasons: column -> why it has this kind.
         num_rows: of the file.
+        notes: column -> notes on how its cells are read.
+        split_proposal: a column that names the splits of the rows, and is not used so.
         lines: log lines on what was inferred, and why.
         levels: column -> level -> its rows, of targets and of the split column.
     """
@@ -52,6 +56,8 @@ class Outline:
     reading: Reading = field(default_factory=Reading)
     reasons: Mapping[str, str] = field(default_factory=dict)
     num_rows: int = 0
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    split_proposal: str | None = None
     lines: tuple[str, ...] = ()
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -98,8 +104,9 @@ def outline(request: Request) -> Outline:
     Raises:
         UserError: if the file can't be read, or the config does not fit it.
     """
-    request, table, marked = _measured(request)
-    names, where, problems = list(table.columns), request.where, list[Problem]()
+    problems = list[Problem]()
+    request, table, marks = measured(request, problems)
+    names, where = list(table.columns), request.where
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
     given = _given_kinds(request, names, problems)
@@ -108,21 +115,32 @@ def outline(request: Request) -> Outline:
         if given.get(target.column, "ignore") != "ignore":
             message = f"'{target.column}' is the target '{task}', not an input; leave it out here"
             problems.append(Problem(f"{where}.columns", message))
+    problems += _unreadable(request, table, given)
     if problems:
         raise UserError(problems)
     excluded = {*(target.column for target in targets.values()), split_column, group_by}
     inferred = {
         name: Inferred(given[name], "")
         if name in given
-        else infer_kind(name, column, request.max_levels, where)
+        else infer_kind(name, column, request.max_levels, where, request.reading)
         for name, column in table.columns.items()
         if name not in excluded
     }
     columns: dict[str, ColumnKind] = {name: found.kind for name, found in inferred.items()}
     if not any(kind != "ignore" for kind in columns.values()):
-        fix = f"set {where}.columns={{name: kind}}"
+        fix = f"set {setting(f'{where}.columns', '{name: kind}')}"
         raise UserError.of(where, f"no column of '{request.path.name}' is an input; {fix}")
-    lines = [*outline_lines(request, table, inferred, targets, reasons), *marked]
+    request = with_orders(request, table, columns)
+    classes = {name for name, kind in columns.items() if kind == "category"}
+    classes |= {target.column for target in targets.values() if target.kind != "regression"}
+    notes: dict[str, list[str]] = {name: [note] for name, note in marks.items()}
+    for name, note in missing_notes(table.columns, classes, where).items():
+        notes.setdefault(name, []).append(note)
+    lines = outline_lines(request, table, inferred, targets, reasons)
+    lines += [f"  {name}: {x}" if name else f"  {x}" for name, some in notes.items() for x in some]
+    splits = [
+        name for name, kind in columns.items() if kind == "ignore" and is_split(table.columns[name])
+    ]
     return _with_sizes(
         Outline(
             columns,
@@ -136,6 +154,8 @@ def outline(request: Request) -> Outline:
             {name: found.why for name, found in inferred.items()}
             | {targets[task].column: why for task, why in reasons.items()},
             table.num_rows,
+            notes,
+            splits[0] if len(splits) == 1 else None,
             tuple(lines),
             {name: column.levels for name, column in table.columns.items() if name in excluded},
         ),
@@ -144,19 +164,18 @@ def outline(request: Request) -> Outline:
     )
 
 
-def _measured(request: Request) -> tuple[Request, FileStatistics, list[str]]:
-    """Return the request with the thousands separator, the file's statistics, and a log line if the
-    separator was found in the file."""
-    table = measure(request.path, request.reading, request.where)
-    if request.reading.thousands is not None:
-        return request, table, []
-    groupings = {name: column.grouping for name, column in table.columns.items()}
-    mark = found_thousands(groupings.values())
-    if mark is None:
-        return request, table, []
-    reading = replace(request.reading, thousands=mark)
-    table = measure(request.path, reading, request.where)
-    return replace(request, reading=reading), table, [thousands_line(reading, groupings)]
+def _unreadable(
+    request: Request, table: FileStatistics, given: Mapping[str, ColumnKind]
+) -> Iterator[Problem]:
+    """Yield a problem for each column of a given kind whose cells may be read in several ways."""
+    for name, kind in given.items():
+        notation, question = table.columns[name].notation, ""
+        if kind == "date":
+            question = notation.question_of_dates(request.where, name, request.reading)
+        elif kind == "number":
+            question = notation.question(request.where, name, request.reading)
+        if question:
+            yield Problem(f"{request.where}.columns", f"{name}: {question}")
 
 
 def _given_kinds(
@@ -231,12 +250,3 @@ def outline_lines(
     fix = f"{request.where}.columns={{name: kind}} overrides"
     title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
     return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]
-
-
-def thousands_line(reading: Reading, groupings: Mapping[str, Grouping]) -> str:
-    """Return a log line on the separator that was found, and its columns."""
-    mark = reading.thousands or ""
-    columns = [name for name, grouping in groupings.items() if mark in grouping.marks()]
-    example = groupings[columns[0]].example
-    where = ", ".join(columns)
-    return f"  numbers have a {MARK_NAMES[mark]} between thousands, such as {example}: {where}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,26 +58,26 @@ def read_json_lines(path: Path, reading: Reading, bad: BadRows, where: str) -> I
     Raises:
         UserError: if the file has no rows, or is one JSON list.
     """
-    missing = Missing(reading.missing)
     check_text_start(path, reading, where)
-    places, rows, empty = list[int](), list[dict[str, str]](), True
+    typed, places, empty = _TypedCells(reading), list[int](), True
+    rows = list[dict[str, str]]()
     try:
         for place, line in enumerate(_lines(path, reading), start=1):
             if place == 1 and line.lstrip().startswith(b"["):
                 raise UserError.of(str(path), "is a JSON list; write one object on each line")
             if not line.strip():
                 continue
-            row = _row(line, place, reading, missing, bad, where)
+            row = _row(line, place, reading, typed, bad, where)
             if row is not None:
                 places.append(place)
                 rows.append(row)
             if len(rows) == ROWS_AT_ONCE:
-                yield _chunk(places, rows)
+                yield _chunk(places, rows, typed.take_words())
                 places, rows, empty = [], [], False
     except UnicodeError as error:
         raise not_text(path, reading, error, where) from error
     if rows:
-        yield _chunk(places, rows)
+        yield _chunk(places, rows, typed.take_words())
     elif empty and not bad.num_rows:
         raise UserError.of(f"{where}.path", f"'{path}' is empty")
 
@@ -92,7 +93,7 @@ def _lines(path: Path, reading: Reading) -> Iterator[bytes]:
 
 
 def _row(
-    line: bytes, place: int, reading: Reading, missing: Missing, bad: BadRows, where: str
+    line: bytes, place: int, reading: Reading, typed: _TypedCells, bad: BadRows, where: str
 ) -> dict[str, str] | None:
     try:
         found: Any = json.loads(
@@ -114,15 +115,43 @@ def _row(
         bad.add(place, "not an object", f"expected {{…}}, found {str(found)[:40]}")
         return None
     try:
-        return {str(name): as_cell(value, missing, reading) for name, value in found.items()}
+        return {str(name): typed.cell(str(name), value) for name, value in found.items()}
     except (ValueError, RecursionError) as error:
         bad.add(place, "nested value", str(error))
         return None
 
 
-def _chunk(places: Sequence[int], rows: Sequence[Mapping[str, str]]) -> Chunk:
+def _chunk(
+    places: Sequence[int],
+    rows: Sequence[Mapping[str, str]],
+    words: Mapping[str, Mapping[str, int]],
+) -> Chunk:
     names = dict.fromkeys(name for row in rows for name in row)
-    return Chunk(places, {name: [row.get(name, "") for row in rows] for name in names})
+    return Chunk(places, {name: [row.get(name, "") for row in rows] for name in names}, words)
+
+
+class _TypedCells:
+    """Typed values as texts, and the words among them that were taken for missing."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._columns: dict[str, tuple[Missing, str]] = {}
+        self._words: dict[str, Counter[str]] = {}
+
+    def cell(self, name: str, value: Any) -> str:
+        """Return a value as the text of a cell of a column."""
+        if name not in self._columns:
+            marks = self._reading.marks(name)
+            self._columns[name] = self._reading.missing_in(name), marks.decimal
+        found = as_cell(value, *self._columns[name])
+        if not found and isinstance(value, str) and value.strip():
+            self._words.setdefault(name, Counter())[value.strip()] += 1
+        return found
+
+    def take_words(self) -> dict[str, Counter[str]]:
+        """Return column -> word -> cells since the last call."""
+        words, self._words = self._words, {}
+        return words
 
 
 def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
@@ -131,7 +160,7 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
     Raises:
         UserError: if the file is not Parquet, or a column has nested values.
     """
-    missing, place = Missing(reading.missing), 1
+    typed, place = _TypedCells(reading), 1
     try:
         with ParquetFile(path) as file:
             groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
@@ -139,12 +168,13 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
             check_room(path, largest, "a row group")
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                 cells = {
-                    name: [as_cell(value, missing, reading) for value in _values(column)]
+                    name: [typed.cell(name, value) for value in _values(column)]
                     for name, column in zip(batch.schema.names, batch.columns, strict=True)
                     if not name.startswith("__index_level_")  # pandas's row labels
                 }
                 if batch.num_rows:
-                    yield Chunk(range(place, place + batch.num_rows), cells)
+                    places = range(place, place + batch.num_rows)
+                    yield Chunk(places, cells, typed.take_words())
                 place += batch.num_rows
     except UserError:
         raise

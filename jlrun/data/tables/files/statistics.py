@@ -13,8 +13,10 @@ import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRows
 from jlrun.data.tables.files.inputs import KIND_OF_SUFFIX, MEDIA
+from jlrun.data.tables.files.labels import DEFAULT_SEPARATOR
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import level_name
+from jlrun.data.tables.files.notation import Notation
 from jlrun.data.tables.files.numbers import Grouping, Marks, to_numbers
 from jlrun.data.tables.files.reading import read_chunks
 from jlrun.errors import UserError
@@ -23,7 +25,12 @@ MOST_DISTINCT = 20_000
 # Cells sampled from each chunk, to find words, dates and file names.
 _SAMPLE = 500
 _EXAMPLES = 100
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
+_KEPT = 2_000
+_CODE = re.compile(r"0\d+")
+_HASH = re.compile(
+    r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{12,}|(?=.*[0-9])(?=.*[A-F])[0-9A-F]{12,}"
+    r"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
 
 
 @dataclass
@@ -36,11 +43,15 @@ class ColumnStatistics:
         ascending: whether all cells are numbers, each larger than the one before.
         levels: level -> its cells, of about the first `MOST_DISTINCT` levels.
         counted: filled cells that ``levels`` covers.
-        sampled, words, dates, listed: over a sample of cells: number of cells, of words, of dates,
-            and of cells with ``|``.
+        sampled, words, listed, codes, hashes: over a sample of cells: number of cells, of words, of
+            cells with ``|``, of numbers that begin with 0, and of hashes.
+        sample: some cells of the sample.
         files: kind of file -> cells of the sample with such an ending.
         examples: the first cells.
         grouping: thousands separators in a sample of cells.
+        notation: units and dates in a sample of cells.
+        missing: word that was taken for missing -> cells.
+        shortest, longest: lengths of the cells of the sample.
     """
 
     rows: int = 0
@@ -52,11 +63,17 @@ class ColumnStatistics:
     counted: int = 0
     sampled: int = 0
     words: int = 0
-    dates: int = 0
     listed: int = 0
+    codes: int = 0
+    hashes: int = 0
+    sample: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEDIA, 0))
     examples: list[str] = field(default_factory=list)
     grouping: Grouping = field(default_factory=Grouping)
+    notation: Notation = field(default_factory=Notation)
+    missing: Counter[str] = field(default_factory=Counter)
+    shortest: int = 1 << 20
+    longest: int = 0
     _last: float = -np.inf
 
     @property
@@ -114,8 +131,13 @@ class ColumnStatistics:
     def _add_sample(self, cell: str) -> None:
         self.sampled += 1
         self.words += len(cell.split())
-        self.dates += bool(_DATE.fullmatch(cell))
-        self.listed += "|" in cell
+        self.listed += DEFAULT_SEPARATOR in cell
+        self.codes += bool(_CODE.fullmatch(cell))
+        self.hashes += bool(_HASH.fullmatch(cell))
+        self.shortest, self.longest = min(self.shortest, len(cell)), max(self.longest, len(cell))
+        self.notation.add(cell)
+        if len(self.sample) < _KEPT:
+            self.sample.append(cell)
         kind = KIND_OF_SUFFIX.get(PurePath(cell).suffix.lower()) if len(cell) < 400 else None
         if kind:
             self.files[kind] += 1
@@ -164,7 +186,8 @@ def _measured(path: Path, reading: Reading, where: str) -> FileStatistics:
             columns[name].skip(num_rows)
         for name, statistics in columns.items():
             if name in chunk.cells:
-                statistics.add(chunk.cells[name], reading.marks)
+                statistics.add(chunk.cells[name], reading.marks(name))
+                statistics.missing.update(chunk.words.get(name, {}))
             else:
                 statistics.skip(len(chunk.places))
         num_rows += len(chunk.places)

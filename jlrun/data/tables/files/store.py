@@ -11,11 +11,13 @@ from typing import Any, BinaryIO, Literal, Protocol
 import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRow, BadRows
+from jlrun.data.tables.files.dates import Order, to_dates
+from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import level_name
 from jlrun.data.tables.files.numbers import Marks, to_numbers
 from jlrun.files.bounded_text import read_json
 
-Form = Literal["number", "code", "text"]
+Form = Literal["number", "date", "code", "text"]
 DESCRIPTION = "table.json"
 PLACES = "places"
 # Endings of the files of a column; codes and numbers have an entry for each row.
@@ -80,6 +82,11 @@ class Store:
         return column in self.description["columns"]
 
     @property
+    def words(self) -> Mapping[str, Mapping[str, int]]:
+        """Column -> word that was taken for missing -> cells."""
+        return self.description["words"]
+
+    @property
     def absent(self) -> Sequence[str]:
         """Columns that the file lacks."""
         return self.description["absent"]
@@ -89,7 +96,8 @@ class Store:
         return self._mapped(PLACES, "", np.int64)
 
     def numbers(self, column: str) -> np.ndarray:
-        """Return a column of numbers, float64 ``(N,)``, NaN where missing."""
+        """Return a column of numbers, float64 ``(N,)``, NaN where missing; of dates, the seconds
+        since 1970."""
         return self._mapped(column, "number", np.float64)
 
     def codes(self, column: str) -> np.ndarray:
@@ -146,11 +154,13 @@ class Writer(Protocol):
 Create = Callable[[str], BinaryIO]
 
 
-def writer(form: Form, create: Create, name: str, marks: Marks) -> Writer:
-    """Return a writer of a column of the given form."""
+def writer(form: Form, create: Create, name: str, column: str, reading: Reading) -> Writer:
+    """Return a writer of a column of the given form, to files of the given name."""
     match form:
         case "number":
-            return _Numbers(create(file_name(name, "number")), marks)
+            return _Numbers(create(file_name(name, "number")), reading.marks(column))
+        case "date":
+            return _Dates(create(file_name(name, "number")), reading.dates(column))
         case "code":
             return _Codes(create(file_name(name, "code")))
         case _:
@@ -163,6 +173,19 @@ class _Numbers:
 
     def add(self, cells: Sequence[str]) -> None:
         self._file.write(to_numbers(cells, self._marks, booleans=True)[0].tobytes())
+
+    def close(self) -> dict[str, Any]:
+        self._file.close()
+        return {"form": "number"}
+
+
+class _Dates:
+    def __init__(self, file: BinaryIO, order: Order | None) -> None:
+        self._file = file
+        self._order: Order | None = order
+
+    def add(self, cells: Sequence[str]) -> None:
+        self._file.write(to_dates(cells, self._order)[0].tobytes())
 
     def close(self) -> dict[str, Any]:
         self._file.close()

@@ -41,7 +41,15 @@ KINDS = {
     "name": ([f"Ann{i} Smith{i}" for i in range(N)], "text"),
     "nothing": ([""] * N, "ignore"),
     "always": (["same"] * N, "ignore"),
-    "day": ([f"2024-03-{1 + i % 28:02}" for i in range(N)], "ignore"),
+    "day": ([f"2024-03-{1 + i % 28:02}" for i in range(N)], "date"),
+    "split": (["train", "train", "Val", "test"] * (N // 4), "ignore"),
+    "postcode": ([f"{1067 + 100 * (i % 9):05}" for i in range(N)], "category"),
+    "number with zeros": ([f"{i % 7:04}" for i in range(N)], "category"),
+    "sha": ([f"{(i % 90 + 1) * 0xF123456789ABCD:016x}" for i in range(N)], "ignore"),
+    "client": ([str(10_000_000 + i * 73_291 % 9_999_991) for i in range(N)], "ignore"),
+    "customer key": ([str(i * 7919 % 118) for i in range(N)], "ignore"),
+    "seconds": ([str(1_700_000_000 + i * 7919 % 99_991) for i in range(N)], "number"),
+    "amount": ([str(100 + i * 79_193 % 9_000_000) for i in range(N)], "number"),
     "underscored": ([f"{i}_{i}" for i in range(N)], "ignore"),
 }
 
@@ -55,6 +63,11 @@ def test_what_a_column_is_taken_for(name: str) -> None:
 
 def test_a_few_rows_are_no_reason_to_leave_a_column_out() -> None:
     assert infer_kind("colour", column(["red", "green", "blue"]), 100).kind == "category"
+
+
+def test_a_column_of_splits_is_proposed() -> None:
+    found = infer_kind("my split", column(KINDS["split"][0]), max_levels=100)
+    assert found.why.endswith("'dataset.split_column=my split' divides the rows by them")
 
 
 TARGETS = {

@@ -118,7 +118,9 @@ def test_what_is_wrong_is_told_with_the_fix(name: str, tmp_path: Path) -> None:
 
 def test_without_a_target_there_is_a_question(tmp_path: Path) -> None:
     rows = [{"a": str(i), "b": f"word {i % 3}"} for i in range(30)]
-    with pytest.raises(UserError, match=r"no target is set.*targets=\[b\]; there are a, b"):
+    with pytest.raises(
+        UserError, match=r"no target is set.*'dataset.targets=\[b\]'; there are a, b"
+    ):
         outline(Request(write_csv(tmp_path / "t.csv", rows)))
 
 
