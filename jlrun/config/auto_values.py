@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jlrun.config.nodes import data_nodes
+
 AUTO = "auto"
 KEYS = ("epochs", "batch_size", "patience")
 
@@ -36,10 +38,13 @@ def with_auto_values(
     if num_rows is None:
         usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
         return {**config, **{key: usual[key] for key in asked}}, []
-    found = values_of_rows(num_rows, config.get("batch_size"))
+    found: dict[str, Any] = {**values_of_rows(num_rows, config.get("batch_size"))}
+    if any(node.get("val_fraction") == 0 for node in data_nodes(config).values()):
+        found["patience"] = None  # no validation score to wait for
     chosen = {key: found[key] for key in asked}
-    values = ", ".join(f"{key}={value}" for key, value in chosen.items())
-    lines = [f"{values}: by the {num_rows:,} rows (any value overrides it)"] if chosen else []
+    shown = {key: value for key, value in chosen.items() if value is not None}
+    values = ", ".join(f"{key}={value}" for key, value in shown.items())
+    lines = [f"{values}: by the {num_rows:,} rows (any value overrides it)"] if shown else []
     return {**config, **chosen}, lines
 
 

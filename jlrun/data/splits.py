@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset, DatasetReport
@@ -88,6 +88,7 @@ def _class_index(name: Name, names: tuple[str, ...], where: str) -> int:
 __all__ = ["Splits", "Subset", "View", "make_splits"]
 
 ProperFraction = Annotated[float, Gt(0), Lt(1)]
+FractionOrNone = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Subset:
         classes: the main task's classes to keep, by name or index, relabelled in this order; None:
             all. Rows without a label of the main task are left out with the other classes.
         limit: at most this many training rows, each class keeping its share; None: all.
-        val_fraction: share of the training rows, where there is no official validation split.
+        val_fraction: share of the training rows, where there is no official validation split; 0:
+            there are no validation rows, and the last weights are kept.
         test_fraction: share of all rows, where there is no official test split.
         test_seed: seed of that test split, so that it is the same for every run's seed.
     """
@@ -109,7 +111,7 @@ class Subset:
     val_shots: PositiveInt | None = None
     classes: list[Name] | None = None
     limit: PositiveInt | None = None
-    val_fraction: ProperFraction = 0.2
+    val_fraction: FractionOrNone = 0.2
     test_fraction: ProperFraction = 0.2
     test_seed: int = 0
 
@@ -196,12 +198,14 @@ def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[
         train, test = _divide(train, dataset, fraction, generator, f"{where}.test_fraction")
     else:
         test = _all_rows(dataset.test, where, "test")
-    if dataset.val is None:
+    if dataset.val is not None:
+        val = _all_rows(dataset.val, where, "validation")
+    elif subset.val_fraction == 0:
+        val = train.take(torch.zeros(0, dtype=torch.long))
+    else:
         generator = _generator(seed, "val split")
         fraction = subset.val_fraction
         train, val = _divide(train, dataset, fraction, generator, f"{where}.val_fraction")
-    else:
-        val = _all_rows(dataset.val, where, "validation")
     return train, val, test
 
 
@@ -217,7 +221,7 @@ def _all_rows(rows: Rows, where: str, kind: str) -> View:
 
 def _chosen(rows: View, chosen: ClassSubset, where: str, kind: str) -> View:
     view = chosen.view(rows)
-    if len(view) == 0:
+    if len(view) == 0 < len(rows):
         kept = ", ".join(next(iter(chosen.classes.values())))
         raise UserError.of(
             f"{where}.classes",
@@ -266,7 +270,7 @@ def _shots(
     where: str,
     kind: str,
 ) -> View:
-    if shots is None:
+    if shots is None or not len(view):
         return view
     task, names = next(iter(classes.items()))
     if not has_class_column(view, task, classes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -36,6 +37,9 @@ from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.state import PhaseState
 
+# Criterion of phases without scores on validation rows.
+LAST_EPOCH = "last"
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -44,7 +48,8 @@ class FitResult:
     Attributes:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
-        selected: phase, epoch and step of the selected weights.
+        selected: phase, epoch and step of the selected weights, and what selected them: `LAST_EPOCH`
+            where nothing did.
         per_class: label of a task with classes -> class -> how well it is found in the test split.
         last, oracle: test scores by label after the last epoch and after the best one, where the
             last phase asks for them; empty elsewhere.
@@ -369,10 +374,11 @@ def _to_keep(phase: Phase, state: PhaseState) -> dict[str, Any]:
 
 def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
     assert state.best is not None, "a phase has at least one epoch"
+    unscored = not state.best.scores and math.isnan(state.best.score)
     return {
         "phase": phase.name,
         "epoch": state.best.epoch,
         "step": state.best.step,
         "score": state.best.score,
-        "criterion": phase.selector.criterion,
+        "criterion": LAST_EPOCH if unscored else phase.selector.criterion,
     }

@@ -313,7 +313,8 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
     context.recorder.scalars(at, values)
-    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), improved)
+    chosen = improved and not math.isnan(score)  # not the last one, for want of scores
+    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
     for line in run.gradient_conflict.end_epoch(at.epoch):
         context.recorder.message(line)
     run.epoch_meter.reset()

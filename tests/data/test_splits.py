@@ -66,7 +66,7 @@ def test_subset_defaults_are_those_of_the_yaml() -> None:
         {"shots": 0},
         {"val_shots": -1},
         {"limit": 0},
-        {"val_fraction": 0.0},
+        {"val_fraction": -0.1},
         {"test_fraction": 1.0},
         {"shots": "five"},
         {"classes": "cat"},
@@ -367,3 +367,15 @@ def test_float64_numbers_have_the_units_of_the_labelled_training_rows() -> None:
     used = splits.train.targets["far"][splits.train.labelled["far"]]
     expected = (float(used.mean()), float(used.std(correction=0)))
     assert splits.units["far"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_validation_rows() -> None:
+    splits = make_splits(animals(), Subset(val_fraction=0, classes=["dog", "owl"], shots=3), seed=0)
+    whole = make_splits(animals(), Subset(), seed=0)
+    train, val, test = indices(splits)
+    assert (len(train), val, test) == (6, [], [i for i in indices(whole)[2] if 40 <= i < 240])
+    assert len(splits.pool) + len(test) == 200
+    official = make_splits(
+        animals(val=rows_of({"animal": torch.arange(4)})), Subset(val_fraction=0), 0
+    )
+    assert len(official.val) == 4  # it is used, as always

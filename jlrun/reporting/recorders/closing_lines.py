@@ -58,6 +58,8 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
     if not selected:
         return []
     text = f"{selected['phase']}, epoch {selected['epoch']}"
+    if selected.get("by") == "last":
+        text += ", the last: there are no validation scores to select by"
     if objective and not result.get(LEAVE_ONE_OUT):  # which is another objective
         text += f" ({objective['name']} {format_score(objective['value'])})"
     return [text]

@@ -184,7 +184,8 @@ def _begun(directory: Path, config: dict[str, Any]) -> bool:
 
 
 def _value(objective: Mapping[str, Any] | None) -> float | None:
-    return None if objective is None else float(objective["value"])
+    value = None if objective is None else objective["value"]
+    return None if value is None else float(value)
 
 
 def _record(
