@@ -94,7 +94,7 @@ def check_selection(strategy: str | None, assembly: Assembly) -> None:
 
 
 def _waits_in_vain(phase: Phase) -> bool:
-    """Return whether a phase has patience and no row of whose score there is something to expect."""
+    """Return whether a phase has patience, and no validation row to wait for."""
     waits = phase.recipe.patience is not None and bool(phase.selection)
     return waits and not _rows_of(phase.selection, phase.val)
 

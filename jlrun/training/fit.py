@@ -48,8 +48,8 @@ class FitResult:
     Attributes:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
-        selected: phase, epoch and step of the selected weights, and what selected them: `LAST_EPOCH`
-            where nothing did.
+        selected: phase, epoch and step of the selected weights, and what selected them; `LAST_EPOCH`:
+            nothing did.
         per_class: label of a task with classes -> class -> how well it is found in the test split.
         last, oracle: test scores by label after the last epoch and after the best one, where the
             last phase asks for them; empty elsewhere.

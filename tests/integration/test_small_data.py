@@ -76,9 +76,11 @@ def test_without_validation_rows_the_last_weights_are_kept(capsys: Capture) -> N
     out = capsys.readouterr().out
     assert "64 train, 359 test; no validation rows: the last weights are kept" in out
     assert "selected  train, epoch 2, the last" in out
-    assert "*" not in out and "nan" not in out
+    assert "*" not in out
+    assert "nan" not in out
     result = json.loads(Path("run/result.json").read_text())
-    assert result["objective"] is None and result["val"] == {}
+    assert result["objective"] is None
+    assert result["val"] == {}
     assert result["selected"] == {"phase": "train", "epoch": 2, "step": 2, "by": "last"}
     assert ",val/" not in Path("run/metrics.csv").read_text()
     capsys.readouterr()
@@ -89,7 +91,8 @@ def test_without_validation_rows_the_last_weights_are_kept(capsys: Capture) -> N
     adapt = ["mode=transfer", "strategy=adapt", "source.per_class=9", "source.val_fraction=0"]
     assert main([*again, *adapt]) == 2
     error = capsys.readouterr().err
-    assert "source.val_fraction: there are no validation rows" in error and "by them" in error
+    assert "source.val_fraction: there are no validation rows" in error
+    assert "by them" in error
     assert not Path("again").exists()
 
 
@@ -99,4 +102,5 @@ def test_auto_patience_of_a_table_without_validation_rows() -> None:
     assert with_auto_values(config, 500)[0]["patience"] == 25
     node["val_fraction"] = 0
     found, lines = with_auto_values(config, 500)
-    assert found["patience"] is None and "patience" not in lines[0]
+    assert found["patience"] is None
+    assert "patience" not in lines[0]
