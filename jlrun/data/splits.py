@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
+from jlrun.data.folds import forward_fold, group_folds, last_in_time, stratified_folds
 from jlrun.data.moments import measure_missing_statistics, moments
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -26,7 +27,7 @@ from jlrun.data.strata import (
 from jlrun.data.view import View
 from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
-from jlrun.ranges import PositiveInt
+from jlrun.ranges import NonNegativeInt, PositiveInt
 from jlrun.seeding import derive_seed
 
 
@@ -89,6 +90,7 @@ __all__ = ["Splits", "Subset", "View", "make_splits"]
 
 ProperFraction = Annotated[float, Gt(0), Lt(1)]
 FractionOrNone = Annotated[float, Ge(0), Lt(1)]
+Folds = Annotated[int, Ge(2)]
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class Subset:
             there are no validation rows, and the last weights are kept.
         test_fraction: share of all rows, where there is no official test split.
         test_seed: seed of that test split, so that it is the same for every run's seed.
+        folds: parts of the labelled rows, of which one is the test split, by ``test_seed``; None:
+            there are none.
+        repeats: divisions into folds.
+        fold: which part is the test split, from 0, counted through all repeats; None: the split is
+            as without folds.
     """
 
     shots: PositiveInt | None = None
@@ -114,6 +121,9 @@ class Subset:
     val_fraction: FractionOrNone = 0.2
     test_fraction: ProperFraction = 0.2
     test_seed: int = 0
+    folds: Folds | None = None
+    repeats: PositiveInt = 1
+    fold: NonNegativeInt | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,9 @@ def _measured_units(
 def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[View, View, View]:
     """Return all rows for training, validation and test, whatever their classes."""
     train = _all_rows(dataset.train, where, "training")
-    if dataset.test is None:
+    if subset.folds is not None and subset.fold is not None:
+        train, test = _fold(train, dataset, subset, subset.folds, subset.fold, where)
+    elif dataset.test is None:
         generator = _generator(subset.test_seed, "test split")
         fraction = subset.test_fraction
         train, test = _divide(train, dataset, fraction, generator, f"{where}.test_fraction")
@@ -247,13 +259,75 @@ def _divide(
         raise UserError.of(
             where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
         )
-    if dataset.groups is None:
+    if dataset.times is not None:
+        part = last_in_time(dataset.times[view.indices], count)
+        if len(part) == len(view):
+            raise UserError.of(where, f"all {len(view)} rows have one time: none is before others")
+    elif dataset.groups is None:
         part = draw_share(strata(view, dataset.classes), count, generator)
     else:
         part = draw_groups(dataset.groups[view.indices], count, generator)
         if len(part) in (0, len(view)):
             raise UserError.of(where, f"{fraction} of the groups is none or all: too few groups")
     return view.take(_others(part, len(view))), view.take(part)
+
+
+def _fold(
+    view: View, dataset: Dataset, subset: Subset, folds: int, fold: int, where: str
+) -> tuple[View, View]:
+    """Return the rows of other folds and those of one; rows without any label are never tested on.
+
+    With times, rows after those of the fold are left out.
+
+    Raises:
+        UserError: if there is a test split, or there are too few rows.
+    """
+    if dataset.test is not None:
+        fix = "leave the split out (a table's test_path or split_column, a folder's test), or folds"
+        raise UserError.of(f"{where}.folds", f"the data set has a test split of its own; {fix}")
+    known = _has_label(view)
+    labelled = view.take(known.nonzero().flatten())
+    repeat, part = divmod(fold, folds)
+    if dataset.times is not None:
+        times = dataset.times[view.indices]
+        if len(labelled) <= folds:
+            _too_few(len(labelled), folds, "labelled rows", where)
+        before, test = forward_fold(dataset.times[labelled.indices], folds, part)
+        if not before.any() or not test.any():
+            message = f"fold {fold} has no rows before or in it: too many rows have one time"
+            raise UserError.of(f"{where}.folds", f"{message}; use fewer folds")
+        begin = dataset.times[labelled.indices][test].min()
+        return view.take((times < begin).nonzero().flatten()), labelled.take(
+            test.nonzero().flatten()
+        )
+    generator = _generator(subset.test_seed, "folds", repeat)
+    found = strata(labelled, dataset.classes)
+    if dataset.groups is None:
+        if len(labelled) < folds:
+            _too_few(len(labelled), folds, "labelled rows", where)
+        number = stratified_folds(found, folds, generator)
+    else:
+        groups = dataset.groups[labelled.indices]
+        if len(groups.unique()) < folds:
+            _too_few(len(groups.unique()), folds, "groups of rows", where)
+        number = group_folds(groups, found, folds, generator)
+    test = labelled.take((number == part).nonzero().flatten())
+    rest = ~torch.isin(view.indices, test.indices)
+    if dataset.groups is not None:  # unlabelled rows of a group that is tested on
+        rest &= ~torch.isin(dataset.groups[view.indices], dataset.groups[test.indices])
+    return view.take(rest.nonzero().flatten()), test
+
+
+def _has_label(view: View) -> Tensor:
+    """Return Bool ``(N,)``: which rows have a label of some task."""
+    everywhere = torch.ones(len(view), dtype=torch.bool)
+    masks = [view.labelled.get(task, everywhere) for task in view.targets]
+    return torch.stack(masks).any(dim=0)
+
+
+def _too_few(found: int, folds: int, what: str, where: str) -> NoReturn:
+    message = f"{folds} folds of {found} {what}: use at most {max(found, 1)} folds"
+    raise UserError.of(f"{where}.folds", message)
 
 
 def _others(positions: Tensor, count: int) -> Tensor:

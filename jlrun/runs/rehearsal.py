@@ -64,7 +64,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
             }
             for streams in assembly.labelled
         },
-        changed=_changed(job.overrides),
+        changed=changed_settings(job.overrides),
         settings=_choices(job.settings.config),
         resumed=job.resumed,
     )
@@ -126,7 +126,8 @@ def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, **targets, "optimizer.lr": config["optimizer"].get("lr")}
 
 
-def _changed(overrides: Sequence[str]) -> dict[str, str]:
+def changed_settings(overrides: Sequence[str]) -> dict[str, str]:
+    """Return config path -> value of what the user set, the mode and Hydra's own node left out."""
     pairs = (override.split("=", 1) for override in overrides if "=" in override)
     changed = {key.lstrip("+~"): value for key, value in pairs}
     return {k: v for k, v in changed.items() if k != "mode" and not k.startswith("hydra.")}

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
@@ -30,6 +32,7 @@ from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import PhaseRun, TrainContext, train
 from jlrun.training.parameter_rules import rule_for
@@ -48,8 +51,8 @@ class FitResult:
     Attributes:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
-        selected: phase, epoch and step of the selected weights, and what selected them; `LAST_EPOCH`:
-            nothing did.
+        selected: phase, epoch and step of the selected weights, and what selected them
+            (`LAST_EPOCH`: nothing).
         per_class: label of a task with classes -> class -> how well it is found in the test split.
         last, oracle: test scores by label after the last epoch and after the best one, where the
             last phase asks for them; empty elsewhere.
@@ -255,7 +258,7 @@ class FitRun:
         )
         for observer in observers:
             observer.finish(done.steps)
-        save_predictions(self._folder.path, kept.by_task())
+        save_predictions(self._folder.path, kept.by_task(), _positions(self.fit.scored, test))
         write_json(self._folder.path / "fit.json", asdict(result))
         checkpoints.forget_previous(self._folder.last)
         return result
@@ -352,6 +355,18 @@ class FitRun:
             kept = _to_keep(phase, state)
             checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
             self._save_last(None)
+
+
+def _positions(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> dict[str, Tensor]:
+    """Return label -> positions of the labelled rows in their stream."""
+    found = {}
+    for objective in objectives:
+        rows = streams[objective.stream].rows
+        mask = rows.labelled.get(objective.spec.column)
+        found[objective.label] = (
+            torch.arange(len(rows)) if mask is None else mask.nonzero().flatten()
+        )
+    return found
 
 
 def count_trainable(model: JointModel, phase: Phase) -> int:

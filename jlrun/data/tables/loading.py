@@ -47,6 +47,7 @@ def load_table(
     series: SeriesSettings | None = None,
     target_transform: ScaleName = "auto",
     cache: str | None = None,
+    time_by: Name = None,
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
@@ -69,6 +70,8 @@ def load_table(
         target_transform: scale on which numbers to predict are learned: their logarithm, their
             normal scores, none, or, ``auto``, the logarithm of very skewed ones.
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
+        time_by: column with the time of each row: training rows are before validation rows, and
+            these before test rows.
 
     Returns:
         modalities ``image``, ``audio``, ``text``, ``series`` and ``tabular`` (numbers and
@@ -99,6 +102,7 @@ def load_table(
         image=kinds.image,
         audio=kinds.audio,
         series=kinds.series,
+        time_by=time_by,
     )
     reader = Reader.of(
         request, stated_outline(request, columns or {}) or outline(request), kinds, cache
@@ -106,6 +110,9 @@ def load_table(
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
+    if time_by is not None and group_by is not None:
+        message = "rows are divided by it and by group_by; leave one of them out"
+        raise UserError.of(f"{WHERE}.time_by", message)
     paths = {"train": path, "val": val_path, "test": test_path}
     wholes = {
         split: _whole(reader, split, Path(file).expanduser())
@@ -122,6 +129,7 @@ def load_table(
         modalities={},
         classes=classes,
         groups=reader.groups(rows["train"]),
+        times=reader.times(rows["train"]),
         report=TableReport(
             reader.modalities,
             reader.reading,

@@ -32,7 +32,7 @@ class Outline:
     Attributes:
         columns: column -> kind, without targets and columns that divide the rows.
         targets: task -> its column and kind.
-        split_column, group_by: their full names.
+        split_column, group_by, time_by: their full names.
         image, audio, series: complete settings, where there are such columns.
         reading: how the file is written, with the thousands separator that was found.
         reasons: column -> why it has this kind.
@@ -51,6 +51,7 @@ class Outline:
     reasons: Mapping[str, str] = field(default_factory=dict)
     num_rows: int = 0
     lines: tuple[str, ...] = ()
+    time_by: str | None = None
 
     def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
         """Return modality -> its columns."""
@@ -86,6 +87,7 @@ def stated_outline(request: Request, columns: Mapping[str, ColumnKind]) -> Outli
         request.audio,
         request.series,
         request.reading,
+        time_by=None if request.time_by is None else str(request.time_by),
     )
 
 
@@ -99,6 +101,7 @@ def outline(request: Request) -> Outline:
     names, where, problems = list(table.columns), request.where, list[Problem]()
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
+    time_by = named(request.time_by, names, f"{where}.time_by", problems)
     given = _given_kinds(request, names, problems)
     targets, reasons = find_targets(request, table, problems)
     for task, target in targets.items():
@@ -108,6 +111,7 @@ def outline(request: Request) -> Outline:
     if problems:
         raise UserError(problems)
     excluded = {*(target.column for target in targets.values()), split_column, group_by}
+    excluded.add(time_by)
     inferred = {
         name: Inferred(given[name], "")
         if name in given
@@ -134,6 +138,7 @@ def outline(request: Request) -> Outline:
             | {targets[task].column: why for task, why in reasons.items()},
             table.num_rows,
             tuple(lines),
+            time_by,
         ),
         request,
         table,

@@ -16,6 +16,8 @@ _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "none"
 _END = """\
   # split_column: split        # a column with train, val or test
   # group_by: speaker          # rows with the same cell here stay in one split
+  # time_by: date              # train on the past, test on what came later
+  # folds: 5                   # cross-validation instead of one test split
   # test_path: test.csv        # or a separate file; val_path likewise
   val_fraction: 0.2            # of the rows for training
   test_fraction: 0.2           # of all rows
