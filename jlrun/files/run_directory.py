@@ -109,7 +109,7 @@ class RunDirectory:
 
     @property
     def out_of_fold(self) -> Path:
-        """Predictions of all rows, each by the models that did not learn from it."""
+        """Predictions of the rows of all folds, each by a model that did not learn from it."""
         return self.path / "out_of_fold.csv"
 
     @property

@@ -82,7 +82,7 @@ def _folds(result: Mapping[str, Any]) -> list[str]:
         if ends:
             line += f", 95 % interval {format_score(ends[0])} to {format_score(ends[1])}"
         lines.append(line)
-    return [*lines, "predictions of every row: out_of_fold.csv"] if found["pooled"] else lines
+    return [*lines, "out-of-fold predictions: out_of_fold.csv"] if found["pooled"] else lines
 
 
 def _unscored(result: Mapping[str, Any]) -> list[str]:

@@ -165,7 +165,7 @@ class _CrossValidation:
     def _finish(self) -> Result:
         directory, node = self.job.directory, data_nodes(self.config)[self.path]
         runs = [run_of(directory, number, self.path) for number in range(self.count)]
-        check_same_data(runs, forward=node.get("time_by") is not None)
+        check_same_data(runs, directory)
         predictions = predictions_of(runs)
         if any(predictions):
             text = out_of_fold_csv(runs, predictions, runs[0].tasks, node["folds"])

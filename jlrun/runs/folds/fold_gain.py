@@ -15,7 +15,7 @@ from jlrun.strategies.gain_statistics import THROUGH_ZERO, TaskGain, with_statis
 from jlrun.tasks import TaskSpec
 
 ENSEMBLE = "ensemble"
-CHOSEN = "chosen in each fold"
+CHOSEN = "best_modality"  # where folds choose different ones
 Scores = Mapping[str, Mapping[str, Any]]
 
 

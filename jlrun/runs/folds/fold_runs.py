@@ -78,27 +78,25 @@ def columns(tables: Sequence[Mapping[str, Mapping[str, Any]]]) -> Columns:
     return found
 
 
-def check_same_data(runs: Sequence[FoldRun], forward: bool) -> None:
-    """Check that all folds are of the same rows.
+def check_same_data(runs: Sequence[FoldRun], directory: Path) -> None:
+    """Check that all folds were made from the same rows.
 
     Args:
-        runs: of the folds.
-        forward: whether early folds lack the rows that come later.
+        runs: of all folds.
+        directory: of the cross-validation.
 
     Raises:
         UserError: if the data changed in between.
     """
-    whole = _keys(runs[-1])
-    for run in runs:
-        own = _keys(run)
-        if not np.isin(own, whole).all() or (not forward and len(own) != len(whole)):
-            message = "the data of this fold is not that of the others; delete its folder, and "
-            fix = "`jlrun resume` trains it anew"
-            raise UserError.of(str(run.directory), f"{message}{fix}")
-
-
-def _keys(run: FoldRun) -> np.ndarray:
-    return np.concatenate([split.keys for split in run.splits.values()])
+    splits = [run.splits[kind] for run in runs for kind in ("train", "test")]
+    places = np.concatenate([split.places.view(np.uint64) for split in splits])
+    keys = np.concatenate([split.keys for split in splits])
+    num_pairs = len(np.unique(np.stack([places, keys]), axis=1).T)
+    if num_pairs > len(np.unique(places)):
+        message = (
+            "the data changed while the folds were trained; train them anew, in another folder"
+        )
+        raise UserError.of(str(directory), message)
 
 
 def run_of(directory: Path, number: int, stream: str) -> FoldRun:
