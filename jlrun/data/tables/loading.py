@@ -110,9 +110,10 @@ def load_table(
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
-    if time_by is not None and group_by is not None:
-        message = "rows are divided by it and by group_by; leave one of them out"
-        raise UserError.of(f"{WHERE}.time_by", message)
+    for key, other in (("group_by", group_by), ("split_column", split_column)):
+        if time_by is not None and other is not None:
+            message = f"rows are divided by it and by {key}; leave one of them out"
+            raise UserError.of(f"{WHERE}.time_by", message)
     paths = {"train": path, "val": val_path, "test": test_path}
     wholes = {
         split: _whole(reader, split, Path(file).expanduser())

@@ -53,8 +53,9 @@ def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
     assert "dataset.time_by: 'when': 10 of 20 rows have no time in it; line 4: 'soon' is" in str(
         caught.value
     )
-    with pytest.raises(UserError, match="rows are divided by it and by group_by"):
-        load_table(path, targets=["label"], time_by="when", group_by="colour")
+    for key in ("group_by", "split_column"):
+        with pytest.raises(UserError, match=f"rows are divided by it and by {key}"):
+            load_table(path, targets=["label"], time_by="when", **{key: "colour"})
     same = load_table(timed(tmp_path, ["7"] * 20), targets=["label"], time_by="when")
     with pytest.raises(UserError, match="all 20 rows have one time"):
         make_splits(same, Subset(), seed=0)
