@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
-from jlrun.data.folds import forward_fold, group_folds, last_in_time, stratified_folds
+from jlrun.data.fold_split import fold_split
+from jlrun.data.folds import last_in_time
 from jlrun.data.moments import measure_missing_statistics, moments
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -203,7 +204,8 @@ def _division(dataset: Dataset, subset: Subset, seed: int, where: str) -> tuple[
     """Return all rows for training, validation and test, whatever their classes."""
     train = _all_rows(dataset.train, where, "training")
     if subset.folds is not None and subset.fold is not None:
-        train, test = _fold(train, dataset, subset, subset.folds, subset.fold, where)
+        folds, fold = subset.folds, subset.fold
+        train, test = fold_split(train, dataset, folds, fold, subset.test_seed, where)
     elif dataset.test is None:
         generator = _generator(subset.test_seed, "test split")
         fraction = subset.test_fraction
@@ -270,64 +272,6 @@ def _divide(
         if len(part) in (0, len(view)):
             raise UserError.of(where, f"{fraction} of the groups is none or all: too few groups")
     return view.take(_others(part, len(view))), view.take(part)
-
-
-def _fold(
-    view: View, dataset: Dataset, subset: Subset, folds: int, fold: int, where: str
-) -> tuple[View, View]:
-    """Return the rows of other folds and those of one; rows without any label are never tested on.
-
-    With times, rows after those of the fold are left out.
-
-    Raises:
-        UserError: if there is a test split, or there are too few rows.
-    """
-    if dataset.test is not None:
-        fix = "leave the split out (a table's test_path or split_column, a folder's test), or folds"
-        raise UserError.of(f"{where}.folds", f"the data set has a test split of its own; {fix}")
-    known = _has_label(view)
-    labelled = view.take(known.nonzero().flatten())
-    repeat, part = divmod(fold, folds)
-    if dataset.times is not None:
-        times = dataset.times[view.indices]
-        if len(labelled) <= folds:
-            _too_few(len(labelled), folds, "labelled rows", where)
-        before, test = forward_fold(dataset.times[labelled.indices], folds, part)
-        if not before.any() or not test.any():
-            message = f"fold {fold} has no rows before or in it: too many rows have one time"
-            raise UserError.of(f"{where}.folds", f"{message}; use fewer folds")
-        begin = dataset.times[labelled.indices][test].min()
-        return view.take((times < begin).nonzero().flatten()), labelled.take(
-            test.nonzero().flatten()
-        )
-    generator = _generator(subset.test_seed, "folds", repeat)
-    found = strata(labelled, dataset.classes)
-    if dataset.groups is None:
-        if len(labelled) < folds:
-            _too_few(len(labelled), folds, "labelled rows", where)
-        number = stratified_folds(found, folds, generator)
-    else:
-        groups = dataset.groups[labelled.indices]
-        if len(groups.unique()) < folds:
-            _too_few(len(groups.unique()), folds, "groups of rows", where)
-        number = group_folds(groups, found, folds, generator)
-    test = labelled.take((number == part).nonzero().flatten())
-    rest = ~torch.isin(view.indices, test.indices)
-    if dataset.groups is not None:  # unlabelled rows of a group that is tested on
-        rest &= ~torch.isin(dataset.groups[view.indices], dataset.groups[test.indices])
-    return view.take(rest.nonzero().flatten()), test
-
-
-def _has_label(view: View) -> Tensor:
-    """Return Bool ``(N,)``: which rows have a label of some task."""
-    everywhere = torch.ones(len(view), dtype=torch.bool)
-    masks = [view.labelled.get(task, everywhere) for task in view.targets]
-    return torch.stack(masks).any(dim=0)
-
-
-def _too_few(found: int, folds: int, what: str, where: str) -> NoReturn:
-    message = f"{folds} folds of {found} {what}: use at most {max(found, 1)} folds"
-    raise UserError.of(f"{where}.folds", message)
 
 
 def _others(positions: Tensor, count: int) -> Tensor:
