@@ -28,7 +28,7 @@ def run(overrides: Sequence[str] = ()) -> Result:
         RunError: if the run fails for a reason that one line explains.
     """
     from jlrun.config import checked
-    from jlrun.runs.execution import execute
+    from jlrun.runs.starting import execute
 
     return execute(checked(list(overrides)))
 

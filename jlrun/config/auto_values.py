@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jlrun.config.auto_encoders import encoder_values, encoders_in_use
+from jlrun.config.nodes import data_nodes
 
 AUTO = "auto"
 KEYS = ("epochs", "batch_size", "patience")
@@ -41,10 +42,13 @@ def with_auto_values(
     if num_rows is None:
         usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
         return {**config, **{key: usual[key] for key in asked}}, []
-    found = values_of_rows(num_rows, config.get("batch_size"))
+    found: dict[str, Any] = {**values_of_rows(num_rows, config.get("batch_size"))}
+    if any(node.get("val_fraction") == 0 for node in data_nodes(config).values()):
+        found["patience"] = None  # no validation score to wait for
     chosen = {key: found[key] for key in asked}
     used = encoders_in_use(config) if encoders else ()
-    lines = [_line(chosen, num_rows)] if chosen else []
+    shown = {key: value for key, value in chosen.items() if value is not None}
+    lines = [_line(shown, num_rows)] if shown else []
     lines += [
         _line(values, num_rows, f"backbone.{name}.")
         for name, values in encoders.items()

@@ -27,7 +27,16 @@ from jlrun.errors import Problem
 
 # The last part of keys whose values are names of classes, columns, tasks, modalities or cells.
 _LISTS = ("classes", "unseen", "targets", "tasks", "modalities", "positives", "missing", "primary")
-_SINGLE = ("split_column", "group_by", "labels", "anchor", "conditioned", "main", "domain")
+_SINGLE = (
+    "split_column",
+    "group_by",
+    "time_by",
+    "labels",
+    "anchor",
+    "conditioned",
+    "main",
+    "domain",
+)
 _OTHER = ("pretraining.data",)
 _KEY = re.compile(
     rf"[+]{{0,2}}(?:.*\.)?(?P<last>{'|'.join((*_LISTS, *_SINGLE))})|.*(?:{'|'.join(_OTHER)})"

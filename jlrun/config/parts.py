@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jlrun.config.folds import check_folds
 from jlrun.config.nodes import (
     SEVERAL,
     SOURCES,
@@ -230,6 +231,7 @@ def _strengths(config: Config) -> Iterator[Problem]:
 
 _CHECKS = (
     _datasets,
+    check_folds,
     _sources,
     _sampling,
     _tasks,

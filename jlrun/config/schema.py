@@ -136,7 +136,7 @@ class RecorderSettings(_Section):
 
     tensorboard: bool
     figures: bool
-    progress: Literal["auto", "live", "plain", "none"]
+    progress: Literal["auto", "live", "plain", "messages", "none"]
     log_every: PositiveInt
     checkpoint_seconds: NonNegativeFloat
     rows: bool = True

@@ -132,6 +132,7 @@ def _fill(path: str, node: Any, known: Mapping[str, Any], inputs_alone: bool) ->
     node["columns"] = dict(found.columns)
     node["targets"] = {task: target.to_plain() for task, target in found.targets.items()}
     node["split_column"], node["group_by"] = found.split_column, found.group_by
+    node["time_by"] = found.time_by
     for kind in ("image", "audio", "series"):
         node[kind] = asdict(getattr(found, kind))
     reading = dict(node.get("reading") or {})

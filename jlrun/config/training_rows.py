@@ -39,8 +39,16 @@ def _rows_to_train_on(node: Mapping[str, Any], found: Outline) -> float:
     rows = sizes["train"] or found.num_rows
     for split in ("test", "val"):  # in the order of the division
         if not sizes[split] and not node.get(f"{split}_path"):
-            rows -= round(rows * (_number(node, f"{split}_fraction") or 0))
+            rows -= round(rows * _share(node, split))
     return rows
+
+
+def _share(node: Mapping[str, Any], split: str) -> float:
+    """Return the share of the rows that are split off: a fold, where there are folds."""
+    folds = _number(node, "folds")
+    if split == "test" and folds:
+        return 1 / folds
+    return _number(node, f"{split}_fraction") or 0
 
 
 def _class_counts(found: Outline) -> Mapping[str, int]:

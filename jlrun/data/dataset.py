@@ -49,6 +49,8 @@ class Dataset:
         test: rows of an official test split; None: one is split off ``train``.
         groups: int64, the group of each row of ``train``; rows of a group stay in one split. None:
             rows are independent.
+        times: float64, the time of each row of ``train``; then training rows are before validation
+            rows, and these before test rows. None: rows have no order.
         fit: indices of the rows of ``train`` that are trained on -> the same data set, with
             everything fitted that depends on those rows alone: vocabularies, levels, means.
             None: nothing to fit, or fitted already.
@@ -68,6 +70,7 @@ class Dataset:
     val: Rows | None = None
     test: Rows | None = None
     groups: Tensor | None = None
+    times: Tensor | None = None
     fit: Callable[[Tensor], Dataset] | None = None
     adopt: Callable[[Mapping[str, Spec]], Dataset] | None = None
     units: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
+from jlrun.data.fold_split import fold_split
+from jlrun.data.folds import last_in_time
 from jlrun.data.moments import measure_missing_statistics, moments
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
@@ -26,7 +28,7 @@ from jlrun.data.strata import (
 from jlrun.data.view import View
 from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
-from jlrun.ranges import PositiveInt
+from jlrun.ranges import NonNegativeInt, PositiveInt
 from jlrun.seeding import derive_seed
 
 
@@ -88,6 +90,8 @@ def _class_index(name: Name, names: tuple[str, ...], where: str) -> int:
 __all__ = ["Splits", "Subset", "View", "make_splits"]
 
 ProperFraction = Annotated[float, Gt(0), Lt(1)]
+FractionOrNone = Annotated[float, Ge(0), Lt(1)]
+Folds = Annotated[int, Ge(2)]
 
 
 @dataclass(frozen=True)
@@ -100,18 +104,27 @@ class Subset:
         classes: the main task's classes to keep, by name or index, relabelled in this order; None:
             all. Rows without a label of the main task are left out with the other classes.
         limit: at most this many training rows, each class keeping its share; None: all.
-        val_fraction: share of the training rows, where there is no official validation split.
+        val_fraction: share of the training rows, where there is no official validation split; 0:
+            there are no validation rows, and the last weights are kept.
         test_fraction: share of all rows, where there is no official test split.
         test_seed: seed of that test split, so that it is the same for every run's seed.
+        folds: parts of the labelled rows, of which one is the test split, by ``test_seed``; None:
+            there are none.
+        repeats: divisions into folds.
+        fold: which part is the test split, from 0, counted through all repeats; None: the split is
+            as without folds.
     """
 
     shots: PositiveInt | None = None
     val_shots: PositiveInt | None = None
     classes: list[Name] | None = None
     limit: PositiveInt | None = None
-    val_fraction: ProperFraction = 0.2
+    val_fraction: FractionOrNone = 0.2
     test_fraction: ProperFraction = 0.2
     test_seed: int = 0
+    folds: Folds | None = None
+    repeats: PositiveInt = 1
+    fold: NonNegativeInt | None = None
 
 
 @dataclass(frozen=True)
@@ -203,11 +216,16 @@ def _division(
     """Return all rows for training, validation and test, whatever their classes."""
     train = _all_rows(dataset.train, where, "training")
     val = test = None
-    if dataset.test is None or "test" in set_aside:
+    if subset.folds is not None and subset.fold is not None:
+        folds, fold = subset.folds, subset.fold
+        train, test = fold_split(train, dataset, folds, fold, subset.test_seed, where)
+    elif dataset.test is None or "test" in set_aside:
         generator = _generator(subset.test_seed, "test split")
         fraction = subset.test_fraction
         train, test = _divide(train, dataset, fraction, generator, f"{where}.test_fraction")
-    if dataset.val is None or "val" in set_aside:
+    if subset.val_fraction == 0 and dataset.val is None:
+        val = train.take(torch.zeros(0, dtype=torch.long))
+    elif dataset.val is None or "val" in set_aside:
         generator = _generator(seed, "val split")
         fraction = subset.val_fraction
         train, val = _divide(train, dataset, fraction, generator, f"{where}.val_fraction")
@@ -232,7 +250,7 @@ def _all_rows(rows: Rows, where: str, kind: str) -> View:
 
 def _chosen(rows: View, chosen: ClassSubset, where: str, kind: str) -> View:
     view = chosen.view(rows)
-    if len(view) == 0:
+    if len(view) == 0 < len(rows):
         kept = ", ".join(next(iter(chosen.classes.values())))
         raise UserError.of(
             f"{where}.classes",
@@ -258,7 +276,11 @@ def _divide(
         raise UserError.of(
             where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
         )
-    if dataset.groups is None:
+    if dataset.times is not None:
+        part = last_in_time(dataset.times[view.indices], count)
+        if len(part) == len(view):
+            raise UserError.of(where, f"all {len(view)} rows have one time: none is before others")
+    elif dataset.groups is None:
         part = draw_share(strata(view, dataset.classes), count, generator)
     else:
         part = draw_groups(dataset.groups[view.indices], count, generator)
@@ -281,7 +303,7 @@ def _shots(
     where: str,
     kind: str,
 ) -> View:
-    if shots is None:
+    if shots is None or not len(view):
         return view
     task, names = next(iter(classes.items()))
     if not has_class_column(view, task, classes):

@@ -12,6 +12,7 @@ from jlrun.data.rows import Rows
 UNLABELLED = -1
 # Below this, a combination of classes has no meaningful share in a small part.
 MIN_ROWS_PER_COMBINATION = 10
+_BINS = (10, 5, 2)  # of numbers, between quantiles
 
 
 def class_column(rows: Rows, task: str) -> Tensor:
@@ -29,19 +30,39 @@ def has_class_column(rows: Rows, task: str, classes: Mapping[str, tuple[str, ...
 def strata(rows: Rows, classes: Mapping[str, tuple[str, ...]]) -> Tensor:
     """Return the stratum of every row, int64 ``(N,)``, numbered from 0.
 
-    A stratum is a combination of the classes of all tasks if all that occur are frequent enough,
-    otherwise a class of the main task. Unlabelled rows count as a separate class. All rows are one
-    stratum if the main task has no classes.
+    A stratum is a combination of the classes of tasks, in their order; a task that would make some
+    combination rare is left out, unless it is the main one and has classes. Numbers of a regression
+    task count as 10, 5 or 2 classes between their quantiles, as many as leave none rare. Unlabelled
+    rows count as a separate class. Tasks of several labels or maps in a row are left out.
     """
-    tasks = [task for task in classes if has_class_column(rows, task, classes)]
-    main = next(iter(classes))
-    if len(rows) == 0 or main not in tasks:
-        return torch.zeros(len(rows), dtype=torch.long)
-    columns = torch.stack([class_column(rows, task) for task in tasks], dim=1)
-    _, combination, counts = columns.unique(dim=0, return_inverse=True, return_counts=True)
-    if counts.min() >= MIN_ROWS_PER_COMBINATION:
-        return combination
-    return class_column(rows, main).unique(return_inverse=True)[1]
+    found = torch.zeros(len(rows), dtype=torch.long)
+    if not len(rows):
+        return found
+    for position, task in enumerate(classes):
+        if has_class_column(rows, task, classes):
+            choices = [class_column(rows, task)]
+        elif not classes[task] and rows.targets[task].ndim == 1:
+            choices = [_binned(rows, task, bins) for bins in _BINS]
+        else:
+            continue
+        for column in choices:
+            pairs = torch.stack([found, column], dim=1)
+            _, combined, counts = pairs.unique(dim=0, return_inverse=True, return_counts=True)
+            is_main = position == 0 and bool(classes[task])
+            if is_main or counts.min() >= MIN_ROWS_PER_COMBINATION:
+                found = combined
+                break
+    return found
+
+
+def _binned(rows: Rows, task: str, bins: int) -> Tensor:
+    """Return which part between quantiles each number is in, `UNLABELLED` where there is none."""
+    y, known = rows.targets[task].double(), rows.labelled.get(task)
+    if known is None:
+        known = torch.ones(len(y), dtype=torch.bool)
+    ordered = y[known].sort().values
+    cuts = ordered[[len(ordered) * i // bins for i in range(1, bins)]] if len(ordered) else ordered
+    return torch.where(known, torch.searchsorted(cuts, y, right=True), UNLABELLED)
 
 
 def draw_share(strata: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -47,14 +47,40 @@ class KeptPredictions:
 
 
 def save_predictions(
-    folder: Path, predictions: Mapping[str, RowPredictions], name: str = PREDICTIONS
+    folder: Path,
+    predictions: Mapping[str, RowPredictions],
+    positions: Mapping[str, Tensor] | None = None,
+    name: str = PREDICTIONS,
 ) -> None:
-    """Write the predictions into a fit's folder, atomically."""
-    tensors = {}
+    """Write the predictions into a fit's folder, atomically.
+
+    Args:
+        folder: of the fit.
+        predictions: label -> predictions of its labelled rows.
+        positions: label -> int64 ``(N,)``, where these rows are in the split; None: not kept.
+        name: of the file.
+    """
+    known = positions or {}
+    tensors = {f"{label}:position": known[label].contiguous() for label in predictions if known}
     for label, rows in predictions.items():
         tensors[f"{label}:probabilities"] = rows.probabilities.contiguous()
         tensors[f"{label}:target"] = rows.target.contiguous()
     atomic.replace(folder / name, safetensors.torch.save(tensors))
+
+
+def load_positions(folder: Path) -> dict[str, Tensor]:
+    """Return label -> where the rows of `load_predictions` are in the test split.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    try:
+        tensors = safetensors.torch.load((folder / PREDICTIONS).read_bytes())
+    except safetensors.SafetensorError as error:
+        message = f"is damaged ({error}); delete the run"
+        raise UserError.of(str(folder / PREDICTIONS), message) from error
+    named = {name.rpartition(":"): tensor for name, tensor in tensors.items()}
+    return {label: found for (label, _, what), found in named.items() if what == "position"}
 
 
 def load_predictions(folder: Path, name: str = PREDICTIONS) -> dict[str, RowPredictions]:

@@ -164,7 +164,7 @@ class ByRepresentation:
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         values = {}
         recalls = self._recalls(model, engine)
-        for dataset in self.datasets:
+        for dataset in self._with_validation_rows():
             main = next((s for s in dataset.tasks if isinstance(s.task, Multiclass | Binary)), None)
             column = None if main is None else main.column
             train, train_labels = _with_labels(model, engine, dataset.train.sample(SAMPLE), column)
@@ -177,10 +177,13 @@ class ByRepresentation:
         mean = {RECALL: score}
         return Selection(score, shown=mean | values, values=mean | recalls | values)
 
+    def _with_validation_rows(self) -> list[LabelledStreams]:
+        return [dataset for dataset in self.datasets if len(dataset.val.rows)]
+
     def _recalls(self, model: JointModel, engine: Engine) -> dict[str, float]:
         """Return tag -> recall at 1 on validation rows."""
         found = {}
-        for dataset in self.datasets if model.spaces else ():
+        for dataset in self._with_validation_rows() if model.spaces else ():
             stream = dataset.val.sample(self.retrieval.rows)
             for space, rows in embed(model, engine, stream, self.retrieval.positives).items():
                 for pair in combinations(rows.modalities, 2):

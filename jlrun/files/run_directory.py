@@ -109,6 +109,20 @@ class RunDirectory:
         return self.baselines / fit / "checkpoints"
 
     @property
+    def folds(self) -> Path:
+        """Folder of the runs of a cross-validation."""
+        return self.path / "folds"
+
+    def fold(self, number: int) -> Path:
+        """Return the run directory of a fold."""
+        return self.folds / str(number)
+
+    @property
+    def out_of_fold(self) -> Path:
+        """Predictions of the rows of all folds, each by a model that did not learn from it."""
+        return self.path / "out_of_fold.csv"
+
+    @property
     def lock(self) -> Path:
         """Lock file of the process that writes."""
         return self.path / ".lock"

@@ -46,9 +46,10 @@ class Result:
         mode, seed, overrides: which run it was.
         error: what went wrong; None if nothing did.
         test, val: task -> metric -> score under the selected weights.
-        objective: name, value and direction that selection goes by.
+        objective: name, value and direction that selection goes by; None without validation rows.
         primary: task -> the metric that stands for it.
-        selected: phase, epoch and step of the selected weights.
+        selected: phase, epoch and step of the selected weights, and ``by`` what: ``last``, the last
+            epoch, for want of validation rows.
         baselines: baseline -> task -> metric -> test score.
         gain: over the baselines, in percent, larger is better whatever the metric (published tables
             often print Δm with the opposite sign); None without baselines.

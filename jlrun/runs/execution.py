@@ -43,8 +43,12 @@ from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
 
-def execute(composed: Composed) -> Result:
+def execute(composed: Composed, write_more: Callable[[], None] = lambda: None) -> Result:
     """Train the experiment of a checked config in a new run directory.
+
+    Args:
+        composed: the config.
+        write_more: called before the first file of the run is written.
 
     Raises:
         UserError: if the data is wrong, or the directory holds a run already; nothing is written.
@@ -52,7 +56,13 @@ def execute(composed: Composed) -> Result:
         Interrupted: if the user stops it; `resume` goes on from there.
     """
     with held(composed.run_dir, "hydra.run.dir"):
-        return _run(*_new_job(composed))
+        job, write_inputs = new_job(composed)
+
+        def write() -> None:
+            write_more()
+            write_inputs()
+
+        return _run(job, write)
 
 
 def resume(directory: Path, epochs: int | None = None) -> Result:
@@ -109,7 +119,12 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             return result
 
 
-def _new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
+def new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
+    """Return a run to be done, and what writes its inputs.
+
+    Raises:
+        UserError: if its directory holds a run already.
+    """
     directory = composed.run_dir
     run = RunDirectory(directory)
     if run.config.exists():

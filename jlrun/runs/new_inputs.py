@@ -16,7 +16,7 @@ from jlrun.data.tables.given_cells import GivenTargets, columns_of, given_target
 from jlrun.data.tables.new_rows import read_new_rows, reading_of
 from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
-from jlrun.runs.predicting import folder_targets, target_columns
+from jlrun.runs.predicting import folder_targets, table_targets
 from jlrun.runs.saved_model import SavedModel
 from jlrun.runs.settings import RunSettings
 
@@ -73,14 +73,18 @@ def new_inputs(
         reading, places = reading_of(table), found.store.places().tolist()
         columns = columns_of(path, reading)
         labels = {
-            task: column
-            for task, column in target_columns(settings, saved.scored).items()
-            if column in columns
+            task: target
+            for task, target in table_targets(settings, saved.scored).items()
+            if target.column in columns
         }
         chosen = {name: find_column(name, columns, PASSED) for name in passed}
-        cells = read_cells(path, reading, [*{*labels.values(), *chosen.values()}], places)
+        wanted = {*(target.column for target in labels.values()), *chosen.values()}
+        cells = read_cells(path, reading, [*wanted], places)
         specs = {o.spec.name: o.spec for o in saved.scored}
-        targets = {t: given_targets(specs[t], cells[c], reading) for t, c in labels.items()}
+        targets = {
+            task: given_targets(specs[task], target, cells[target.column], reading)
+            for task, target in labels.items()
+        }
         yield NewInputs(
             found.named,
             [*found.lines(), *_strange_lines(targets)],

@@ -22,7 +22,7 @@ from jlrun.runs.references import REFERENCE, References
 from jlrun.runs.row_statistics import with_row_statistics
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
-from jlrun.training.fit import FitFolder, FitResult
+from jlrun.training.fit import LAST_EPOCH, FitFolder, FitResult
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import MAIN_FIT
 
@@ -78,6 +78,7 @@ def make_result(
     comparison, intervals = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
     selected_by = main.selected["criterion"], main.selected["score"]
     criterion, value = comparison.objective or selected_by
+    objective = {"name": criterion, "value": value, "direction": "maximize"}
     return Result(
         directory=job.directory,
         status="completed",
@@ -86,8 +87,11 @@ def make_result(
         overrides=job.overrides,
         test=main.test,
         val=main.val,
-        objective={"name": criterion, "value": value, "direction": "maximize"},
-        selected={key: main.selected[key] for key in ("phase", "epoch", "step")},
+        objective=None if criterion == LAST_EPOCH else objective,
+        selected={
+            **{key: main.selected[key] for key in ("phase", "epoch", "step")},
+            "by": main.selected["criterion"],
+        },
         primary={spec.name: spec.task.primary for spec in assembly.tasks},
         baselines=comparison.baselines,
         gain=comparison.gain,

@@ -11,6 +11,7 @@ import torch
 from jlrun.config.nodes import task_labels
 from jlrun.data.rows import NamedRows
 from jlrun.data.streams import Stream
+from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.given_cells import GivenTargets
 from jlrun.evaluation.conformal import Interval, Intervals, fewest
 from jlrun.evaluation.kept_predictions import VALIDATION, load_predictions
@@ -119,9 +120,9 @@ def score_rows(
     return scores
 
 
-def target_columns(settings: RunSettings, scored: Sequence[Objective]) -> dict[str, str]:
-    """Return task -> the column of a table with its labels, as far as the config names one."""
-    found = dict[str, str]()
+def table_targets(settings: RunSettings, scored: Sequence[Objective]) -> dict[str, Target]:
+    """Return task -> its target in a table, as far as the config names one."""
+    found = dict[str, Target]()
     for stream, node in settings.data.nodes.items():
         targets = node.get("targets")
         if stream != settings.data.leading and "target" in settings.data.nodes:
@@ -129,9 +130,9 @@ def target_columns(settings: RunSettings, scored: Sequence[Objective]) -> dict[s
         for task, label in task_labels(stream, node).items():
             target = targets.get(task) if isinstance(targets, Mapping) else None
             if isinstance(target, Mapping) and isinstance(target.get("column"), str):
-                found[label] = target["column"]
+                found[label] = Target(**target)
     names = {o.spec.name for o in scored}
-    return {task: column for task, column in found.items() if task in names}
+    return {task: target for task, target in found.items() if task in names}
 
 
 def folder_targets(scored: Sequence[Objective], names: Sequence[str]) -> dict[str, GivenTargets]:

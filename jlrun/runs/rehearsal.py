@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jlrun.config.groups import GROUPS
+from jlrun.data.streams import Stream
 from jlrun.engine import describe_device
 from jlrun.errors import UserError
 from jlrun.objective.terms import Term
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
+from jlrun.tasks.objective import Objective
 from jlrun.training.fit import count_trainable
 from jlrun.training.learner import build_learner
-from jlrun.training.plan import Fit, Plan
+from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.training.recorder import Header
 
 _LACKING = {
@@ -26,6 +28,9 @@ _LACKING = {
     "several, such as modalities=[image,text]",
 }
 
+# Strategies that choose more than an epoch by validation rows.
+_SELECTING = ("adapt", "generalize", "zero_shot")
+
 
 def rehearse(job: Job, assembly: Assembly) -> Header:
     """Build what every phase of the main fit needs once; nothing is trained, no data swept.
@@ -34,6 +39,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
         UserError: if a part of the config does not suit the model, or would do nothing.
     """
     fit = assembly.plan.fits[0]
+    check_selection(job.settings.strategy.name, assembly)
     model = assembly.new_model(fit)
     objectives = [objective for phase in fit.phases for objective in phase.objectives]
     known = {name for o in objectives for name in (o.spec.name, o.label)}
@@ -58,10 +64,43 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
             }
             for streams in assembly.labelled
         },
-        changed=_changed(job.overrides),
+        changed=changed_settings(job.overrides),
         settings=_choices(job.settings.config),
         resumed=job.resumed,
     )
+
+
+def check_selection(strategy: str | None, assembly: Assembly) -> None:
+    """Check that what is selected on validation rows has some.
+
+    Raises:
+        UserError: for the first that has none.
+    """
+    empty = [each.name for each in assembly.labelled if not len(each.val.rows)]
+    if not empty:
+        return
+    where = f"{empty[0]}.val_fraction"
+    why = f"there are no validation rows ({where}=0)"
+    if strategy in _SELECTING:
+        fix = f"strategy={strategy} selects by them: use a fraction above 0"
+        raise UserError.of(where, f"{why}; {fix}")
+    for fit in assembly.plan.fits:
+        if any(_waits_in_vain(phase) for phase in fit.phases):
+            fix = "training ends after all epochs: use patience=null, or a fraction above 0"
+            raise UserError.of("patience", f"{why}; {fix}")
+        if fit.interpolated is not None and not _rows_of(fit.scored, assembly.plan.val):
+            fix = "it selects by them: use wise_ft=false, or a fraction above 0"
+            raise UserError.of("finetune.wise_ft", f"{why}; {fix}")
+
+
+def _waits_in_vain(phase: Phase) -> bool:
+    """Return whether a phase has patience, and no validation row to wait for."""
+    waits = phase.recipe.patience is not None and bool(phase.selection)
+    return waits and not _rows_of(phase.selection, phase.val)
+
+
+def _rows_of(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> int:
+    return sum(len(streams[objective.stream].rows) for objective in objectives)
 
 
 def _check_terms_act(fit: Fit) -> None:
@@ -87,7 +126,8 @@ def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, **targets, "optimizer.lr": config["optimizer"].get("lr")}
 
 
-def _changed(overrides: Sequence[str]) -> dict[str, str]:
+def changed_settings(overrides: Sequence[str]) -> dict[str, str]:
+    """Return config path -> value of what the user set, the mode and Hydra's own node left out."""
     pairs = (override.split("=", 1) for override in overrides if "=" in override)
     changed = {key.lstrip("+~"): value for key, value in pairs}
     return {k: v for k, v in changed.items() if k != "mode" and not k.startswith("hydra.")}

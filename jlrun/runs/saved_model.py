@@ -165,6 +165,17 @@ def read_description(directory: Path) -> dict[str, Any]:
     return content
 
 
+def scored_tasks(directory: Path) -> tuple[TaskSpec, ...]:
+    """Return the tasks that the run is about.
+
+    Raises:
+        UserError: as `read_description`.
+    """
+    content = read_description(directory)
+    heads = _heads(content)
+    return tuple(heads[head] for head in content["scored"])
+
+
 def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:
     return {m: spec_from_json(fields) for m, fields in content["modalities"].items()}
 

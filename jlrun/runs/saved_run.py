@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from jlrun.config import check_values
+from jlrun.config.folds import folded
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
@@ -94,9 +95,22 @@ def load_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the saved config and overrides of the run in ``directory``, not checked.
 
     Raises:
-        UserError: if it holds no run.
+        UserError: if it holds no run, or those of a cross-validation.
     """
+    config, overrides = load_any_config(directory)
+    if folded(config) is not None:
+        first = RunDirectory(directory).fold(0)
+        message = f"this is a cross-validation: name one of its runs, such as {first}"
+        raise UserError.of(str(directory), message)
+    return config, overrides
 
+
+def load_any_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the saved config and overrides of a run or a cross-validation, not checked.
+
+    Raises:
+        UserError: if it holds neither.
+    """
     run = RunDirectory(directory)
     if run.sweep_config.is_file():
         message = f"this is a sweep: name one of its runs, such as {directory / '0'}"

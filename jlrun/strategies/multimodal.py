@@ -25,7 +25,8 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
     """Return the plan of a multimodal run.
 
     The gain is over the best single modality, chosen by its validation score; the ensemble of all
-    of them, their mean prediction, is a baseline too.
+    of them, their mean prediction, is a baseline too. Without validation rows no modality can be
+    chosen, and the gain is over the ensemble.
     """
 
     def fit(name: str, modalities: tuple[str, ...], recipe: Recipe, **more: Any) -> Fit:
@@ -48,14 +49,17 @@ def plan(data: LabelledStreams, context: PlanContext) -> Plan:
         if not alone:
             return Comparison({}, None)
         main, rows = scores[MAIN_FIT].test, data.num_test_rows()
+        over_ensemble = relative_gain(main, scores[ENSEMBLE].test, data.tasks, rows)
+        baselines = {name: scores[name].test for name in (*context.modalities, ENSEMBLE)}
+        if not len(data.val.rows):
+            return Comparison(baselines, {"against": ENSEMBLE, **over_ensemble})
         best = max(context.modalities, key=lambda m: mean_primary(scores[m].val, data.tasks))
-        names = (*context.modalities, ENSEMBLE)
         gain = {
             "against": best,
             **relative_gain(main, scores[best].test, data.tasks, rows),
-            "over_ensemble": relative_gain(main, scores[ENSEMBLE].test, data.tasks, rows),
+            "over_ensemble": over_ensemble,
         }
-        return Comparison({name: scores[name].test for name in names}, gain)
+        return Comparison(baselines, gain)
 
     return Plan(
         fits=(fit(MAIN_FIT, context.modalities, context.recipe), *alone),

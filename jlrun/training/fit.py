@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
@@ -30,12 +33,16 @@ from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
 from jlrun.tasks import Regression
+from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import PhaseRun, TrainContext, train
 from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.state import PhaseState
+
+# Criterion of phases without scores on validation rows.
+LAST_EPOCH = "last"
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class FitResult:
     Attributes:
         val, test: task -> metric -> score under the selected weights.
         also: result key -> scores on the test splits of other streams.
-        selected: phase, epoch and step of the selected weights.
+        selected: phase, epoch and step of the selected weights, and what selected them
+            (`LAST_EPOCH`: nothing).
         per_class: label of a task with classes -> class -> how well it is found in the test split.
         last, oracle: test scores by label after the last epoch and after the best one, where the
             last phase asks for them; empty elsewhere.
@@ -251,9 +259,9 @@ class FitRun:
         )
         for observer in observers:
             observer.finish(done.steps)
-        save_predictions(self._folder.path, kept.by_task())
+        save_predictions(self._folder.path, kept.by_task(), _positions(self.fit.scored, test))
         if on_val := numbers.by_task():
-            save_predictions(self._folder.path, on_val, VALIDATION)
+            save_predictions(self._folder.path, on_val, name=VALIDATION)
         write_json(self._folder.path / "fit.json", asdict(result))
         checkpoints.forget_previous(self._folder.last)
         return result
@@ -352,6 +360,18 @@ class FitRun:
             self._save_last(None)
 
 
+def _positions(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> dict[str, Tensor]:
+    """Return label -> positions of the labelled rows in their stream."""
+    found = {}
+    for objective in objectives:
+        rows = streams[objective.stream].rows
+        mask = rows.labelled.get(objective.spec.column)
+        found[objective.label] = (
+            torch.arange(len(rows)) if mask is None else mask.nonzero().flatten()
+        )
+    return found
+
+
 def count_trainable(model: JointModel, phase: Phase) -> int:
     """Return the number of parameters that train in ``phase``."""
     return sum(
@@ -372,10 +392,11 @@ def _to_keep(phase: Phase, state: PhaseState) -> dict[str, Any]:
 
 def _selected(phase: Phase, state: PhaseState) -> dict[str, Any]:
     assert state.best is not None, "a phase has at least one epoch"
+    unscored = not state.best.scores and math.isnan(state.best.score)
     return {
         "phase": phase.name,
         "epoch": state.best.epoch,
         "step": state.best.step,
         "score": state.best.score,
-        "criterion": phase.selector.criterion,
+        "criterion": LAST_EPOCH if unscored else phase.selector.criterion,
     }

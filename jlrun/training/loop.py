@@ -44,7 +44,8 @@ class TrainContext:
         engine: device, precision, accumulation.
         recorder: receives all metrics and events.
         seed: of the run.
-        log_every: optimizer steps between two points of a curve.
+        log_every: optimizer steps between two points of a curve, about: points divide an epoch
+            evenly, so that each is a mean over as many steps and none spans two epochs.
         interrupted: whether the user asked the run to stop; called after every step.
         diagnosis: which task gradients of the main fit are measured, and when.
     """
@@ -116,7 +117,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
         clock.skip()
         seed_everything(context.seed, phase.name, state.step)
         stats = _step(run, context, batches)
-        due = state.step % context.log_every == 0 or state.step % phase.steps_per_epoch == 0
+        due = _point_due(state.step, phase.steps_per_epoch, context.log_every)
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
         _observe(run, context, stats, clock, due)
         if seen is not None:
@@ -134,6 +135,13 @@ def train(run: PhaseRun, context: TrainContext) -> None:
 
 def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
     return phase.recipe.patience is not None and state.stale_epochs >= phase.recipe.patience
+
+
+def _point_due(step: int, steps_per_epoch: int, log_every: int) -> bool:
+    """Return whether a point of the curves ends with ``step``, counted from 1."""
+    points = max(1, round(steps_per_epoch / log_every))
+    position = (step - 1) % steps_per_epoch
+    return position * points // steps_per_epoch < (position + 1) * points // steps_per_epoch
 
 
 def _between_epochs(run: PhaseRun, context: TrainContext) -> EpochView:
@@ -305,7 +313,8 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
     context.recorder.scalars(at, values)
-    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), improved)
+    chosen = improved and not math.isnan(score)  # not the last one, for want of scores
+    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
     for line in run.gradient_conflict.end_epoch(at.epoch):
         context.recorder.message(line)
     run.epoch_meter.reset()

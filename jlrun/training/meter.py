@@ -15,7 +15,10 @@ MAX_WAITING = 64  # steps
 
 
 class Meter:
-    """Running means over steps: losses of tasks and terms, total loss, gradient norm, and readings.
+    """Running means: losses over rows, gradient norm and readings over steps.
+
+    A step's loss of a task counts with its labelled rows, those of terms and the total with all its
+    rows, so that the mean of an epoch is the mean over its rows, however small its last step.
 
     Args:
         tasks: labels of the T objectives.
@@ -47,17 +50,19 @@ class Meter:
             return
         steps, self._waiting = self._waiting, []
         exact = torch.float64 if holds_float64(steps[0].total_loss.device) else torch.float32
-        tasks = torch.stack([step.task_losses for step in steps])
-        active = torch.stack([step.active for step in steps]).to(tasks)
+        tasks = torch.stack([step.task_losses for step in steps]).to(exact)
+        labelled = torch.stack([step.labelled for step in steps]).to(tasks)
+        rows = tasks.new_tensor([step.num_rows for step in steps])
         seen = {
-            "tasks": tasks * active,
-            "active": active,
-            "terms": torch.stack([step.term_losses for step in steps]),
-            "total": torch.stack([step.total_loss for step in steps]),
-            "grad_norm": torch.stack([step.grad_norm for step in steps]),
+            "tasks": tasks * labelled,
+            "labelled": labelled,
+            "terms": torch.stack([step.term_losses for step in steps]).to(exact) * rows[:, None],
+            "total": torch.stack([step.total_loss for step in steps]).to(exact) * rows,
+            "rows": rows,
+            "grad_norm": torch.stack([step.grad_norm for step in steps]).to(exact),
         }
         for name, values in seen.items():
-            total = values.to(exact).sum(dim=0)
+            total = values.sum(dim=0)
             self._tensors[name] = self._tensors[name] + total if name in self._tensors else total
         for tag in dict.fromkeys(tag for step in steps for tag in step.readings):
             values = torch.stack([s.readings[tag].detach() for s in steps if tag in s.readings])
@@ -66,19 +71,19 @@ class Meter:
             self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
 
     def means(self) -> dict[str, float]:
-        """Return tag -> mean over the steps; a task without labels in any of them has none."""
+        """Return tag -> mean; a task without labels in any step has none."""
         if not self.num_steps:
             return {}
         self._take_in()
         t = {name: tensor.double().cpu() for name, tensor in self._tensors.items()}
         means = {
             f"train/{task}/loss": float(total / count)
-            for task, total, count in zip(self._tasks, t["tasks"], t["active"], strict=True)
+            for task, total, count in zip(self._tasks, t["tasks"], t["labelled"], strict=True)
             if count > 0
         }
         for term, total in zip(self._terms, t["terms"], strict=True):
-            means[f"train/{term}/loss"] = float(total / self.num_steps)
-        means["train/total_loss"] = float(t["total"] / self.num_steps)
+            means[f"train/{term}/loss"] = float(total / t["rows"])
+        means["train/total_loss"] = float(t["total"] / t["rows"])
         means["train/grad_norm"] = float(t["grad_norm"] / self.num_steps)
         for tag, known in self._readings.items():
             total, count = known.tolist()

@@ -15,19 +15,21 @@ class StepStats:
 
     Attributes:
         task_losses: ``(T,)``, means over the step's labelled rows; 0 for a task without any.
-        active: Bool ``(T,)``: tasks with labelled rows in the step.
+        labelled: ``(T,)``, the step's labelled rows of each task.
         term_losses: ``(J,)``, R_j before λ and α_j.
         total_loss: scalar, what was differentiated; for weightings of task gradients the plain sum.
         grad_norm: scalar, of all gradients together, before clipping.
+        num_rows: of the step, all streams.
         readings: tag -> scalar, measured by the balance of modalities; not a number where it
             measured nothing.
     """
 
     task_losses: Tensor
-    active: Tensor
+    labelled: Tensor
     term_losses: Tensor
     total_loss: Tensor
     grad_norm: Tensor
+    num_rows: int
     readings: Mapping[str, Tensor] = field(default_factory=dict)
 
     def finite(self, *, gradients: bool) -> Tensor:

@@ -83,10 +83,11 @@ def _stats(
         terms = torch.stack([each.terms.detach() * share for each, share in each_share]).sum(dim=0)
     return StepStats(
         task_losses=sums / forward.at_least_one,
-        active=forward.active,
+        labelled=forward.num_labelled,
         term_losses=terms,
         total_loss=total,
         grad_norm=grad_norm,
+        num_rows=forward.num_rows,
         readings=readings,
     )
 

@@ -39,6 +39,7 @@ def _transfer(source: dict[str, Any], target: dict[str, Any], **changes: Any) ->
 
 
 TWO = _data(modalities="image audio")
+FOLDS = {"folds": 3, "repeats": 2, "fold": None}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,15 @@ TWO = _data(modalities="image audio")
         ),
         (_config(mode="multimodal"), "mode: multimodal needs at least two modalities, here is im"),
         (_config(dataset=_data(modalities="text")), "backbone.text: no encoder for this modality"),
+        (_config(dataset=_data() | FOLDS | {"fold": 6}), "dataset.fold: 6 is too large: 6 folds"),
+        (_config(dataset=_data() | {"fold": 0}), "dataset.fold: there are no folds; set dataset.f"),
+        (_config(dataset=_data() | {"repeats": 2}), "dataset.repeats: there are no folds; set dat"),
+        (_config(dataset=_data() | FOLDS | {"time_by": "day"}), "dataset.repeats: folds by time a"),
+        (_transfer(_data() | FOLDS, _data()), "source.folds: one data set, or the target of a tra"),
+        (
+            _transfer(_data(), _data() | FOLDS, strategy="adapt"),
+            "target.folds: strategy=adapt trai",
+        ),
         (_config(dataset=None), "dataset: there is no data set; choose one with dataset=…"),
         (_config(source=_data()), "source: mode=multitask takes dataset instead"),
         (_config(dataset={"tasks": {}, "modalities": ["image"]}), "dataset.tasks: a data set nam"),
@@ -76,6 +86,8 @@ def test_what_does_not_fit_is_told(config: dict[str, Any], message: str) -> None
     [
         _config(),
         _config(tasks=["parity"]),
+        _config(dataset=_data() | FOLDS | {"fold": 5}),
+        _transfer(_data(), _data() | FOLDS, strategy="joint", lambda_=0.1),
         _config(dataset=TWO, modalities=["audio"]),
         _config(dataset=TWO, fusion=_fusion("gated"), mode="multimodal"),
         _transfer(_data("digit"), _data()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from jlrun.data.dataset import Dataset
 from jlrun.data.rows import FileRows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.data.splits import Splits, Subset, make_splits
+from jlrun.data.strata import strata
 from jlrun.errors import UserError
 
 ANIMALS = ("cat", "dog", "owl", "bee")
@@ -66,7 +67,7 @@ def test_subset_defaults_are_those_of_the_yaml() -> None:
         {"shots": 0},
         {"val_shots": -1},
         {"limit": 0},
-        {"val_fraction": 0.0},
+        {"val_fraction": -0.1},
         {"test_fraction": 1.0},
         {"shots": "five"},
         {"classes": "cat"},
@@ -376,3 +377,89 @@ def test_float64_numbers_have_the_units_of_the_labelled_training_rows() -> None:
     used = splits.train.targets["far"][splits.train.labelled["far"]]
     expected = (float(used.mean()), float(used.std(correction=0)))
     assert splits.units["far"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_validation_rows() -> None:
+    splits = make_splits(animals(), Subset(val_fraction=0, classes=["dog", "owl"], shots=3), seed=0)
+    whole = make_splits(animals(), Subset(), seed=0)
+    train, val, test = indices(splits)
+    assert (len(train), val, test) == (6, [], [i for i in indices(whole)[2] if 40 <= i < 240])
+    assert len(splits.pool) + len(test) == 200
+    official = make_splits(
+        animals(val=rows_of({"animal": torch.arange(4)})), Subset(val_fraction=0), 0
+    )
+    assert len(official.val) == 4  # it is used, as always
+
+
+def folds_of(dataset: Dataset, **subset: Any) -> list[Splits]:
+    count = subset["folds"] * subset.get("repeats", 1)
+    return [make_splits(dataset, Subset(**subset, fold=i), seed=0) for i in range(count)]
+
+
+def test_each_row_is_in_one_fold_of_a_repeat() -> None:
+    found = folds_of(animals(), folds=3, repeats=2)
+    tested = [indices(splits)[2] for splits in found]
+    assert sorted(chain(*tested[:3])) == sorted(chain(*tested[3:])) == list(range(400))
+    assert tested[0] != tested[3]
+    for splits in found:
+        assert sorted(chain(*indices(splits))) == list(range(400))
+        assert len(splits.val) == round(0.2 * (400 - len(splits.test)))
+        assert splits.test.targets["animal"].bincount().tolist() == pytest.approx(
+            [40 / 3, 80 / 3, 40, 160 / 3], abs=1
+        )
+    other = make_splits(animals(), Subset(folds=3, fold=0), seed=7)
+    assert indices(other)[2] == tested[0]
+    assert indices(other)[1] != indices(found[0])[1]
+
+
+def test_rows_without_a_label_are_never_tested_on() -> None:
+    known = torch.arange(400) % 4 > 0
+    target = {"animal": torch.arange(400) % 4, "size": torch.arange(400.0)}
+    masks = {"animal": known, "size": known}
+    rows = rows_of(target, masks)
+    groups = torch.arange(400) // 8
+    for kind in ({}, {"groups": groups}):
+        dataset = Dataset(rows, animals().modalities, {"animal": ANIMALS, "size": ()}, **kind)
+        found = folds_of(dataset, folds=4)
+        tested = sorted(chain(*(indices(splits)[2] for splits in found)))
+        assert tested == known.nonzero().flatten().tolist()
+        for splits in found if kind else ():
+            seen = groups[splits.train.indices], groups[splits.val.indices]
+            assert not torch.isin(torch.cat(seen), groups[splits.test.indices]).any()
+
+
+def test_folds_that_can_not_be() -> None:
+    few = animals((1, 1, 1, 1))
+    assert "dataset.folds: 5 folds of 4 labelled rows: use at most 4" in error(few, folds=5, fold=0)
+    grouped = replace(animals(), groups=torch.arange(400) // 200)
+    assert "3 folds of 2 groups of rows" in error(grouped, folds=3, fold=0)
+    tested = animals(test=rows_of({"animal": torch.arange(4)}))
+    assert "dataset.folds: the data set has a test split of its own" in error(
+        tested, folds=2, fold=0
+    )
+
+
+def test_numbers_are_strata_between_quantiles() -> None:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(200, generator=generator) ** 4
+    rows = rows_of({"y": y})
+    dataset = Dataset(rows, animals().modalities, {"y": ()})
+    assert strata(rows, {"y": ()}).bincount().tolist() == [20] * 10
+    for seed in range(3):
+        test = make_splits(dataset, Subset(test_seed=seed), seed=0).test
+        cuts = y.sort().values[20::20].contiguous()
+        parts = torch.searchsorted(cuts, y[test.indices], right=True)
+        assert parts.bincount(minlength=10).tolist() == [4] * 10
+    assert strata(rows_of({"y": y[:15]}), {"y": ()}).bincount().tolist() == [15]
+
+
+def test_strata_of_several_targets_leave_out_what_would_make_them_rare() -> None:
+    main = torch.arange(120) % 3
+    rare = (torch.arange(120) < 2).long()
+    other = torch.arange(120) // 60
+    y = torch.arange(120) // 3 % 2 + torch.arange(120) / 1000
+    rows = rows_of({"main": main, "rare": rare, "other": other, "y": y})
+    names = {"main": ("a", "b", "c"), "rare": ("n", "y"), "other": ("n", "y"), "y": ()}
+    found = strata(rows, names)
+    assert found.bincount().tolist() == [10] * 12  # of classes, halves, and halves of these
+    assert strata(rows, {"rare": ("n", "y")}).bincount().tolist() == [118, 2]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from jlrun.cli.main import main
+from jlrun.config.auto_values import with_auto_values
 
 QUICK = [
     *("engine.threads=1", "recorder.progress=plain", "recorder.figures=false", "epochs=1"),
@@ -64,3 +66,41 @@ def test_self_supervision_and_several_data_sets_of_a_few_rows(capsys: Capture) -
     views = ["terms=[simclr]", "pretraining.epochs=1", "baselines=false"]
     assert main([*QUICK, *several, *small, *views]) == 0
     assert "datasets.digits: 20 training rows are fewer" in capsys.readouterr().out
+
+
+def test_without_validation_rows_the_last_weights_are_kept(capsys: Capture) -> None:
+    digits = ["mode=multitask", "dataset=digits", "dataset.limit=64", "dataset.val_fraction=0"]
+    options = ["baselines=false", "tasks=[digit]", "backbone.image.hidden=8"]
+    run = ["engine.threads=1", "recorder.progress=plain", "hydra.run.dir=run"]
+    assert main([*run, *digits, *options, "epochs=2"]) == 0
+    out = capsys.readouterr().out
+    assert "64 train, 359 test; no validation rows: the last weights are kept" in out
+    assert "selected  train, epoch 2, the last" in out
+    assert "*" not in out
+    assert "nan" not in out
+    result = json.loads(Path("run/result.json").read_text())
+    assert result["objective"] is None
+    assert result["val"] == {}
+    assert result["selected"] == {"phase": "train", "epoch": 2, "step": 2, "by": "last"}
+    assert ",val/" not in Path("run/metrics.csv").read_text()
+    capsys.readouterr()
+    again = ["engine.threads=1", "hydra.run.dir=again"]
+    assert main([*again, *digits, *options, "patience=2"]) == 2
+    error = capsys.readouterr().err
+    assert "patience: there are no validation rows (dataset.val_fraction=0); training" in error
+    adapt = ["mode=transfer", "strategy=adapt", "source.per_class=9", "source.val_fraction=0"]
+    assert main([*again, *adapt]) == 2
+    error = capsys.readouterr().err
+    assert "source.val_fraction: there are no validation rows" in error
+    assert "by them" in error
+    assert not Path("again").exists()
+
+
+def test_auto_patience_of_a_table_without_validation_rows() -> None:
+    node = {"_target_": "jlrun.data.tables.load_table", "val_fraction": 0.2}
+    config = dict.fromkeys(("epochs", "batch_size", "patience"), "auto") | {"dataset": node}
+    assert with_auto_values(config, 500)[0]["patience"] == 25
+    node["val_fraction"] = 0
+    found, lines = with_auto_values(config, 500)
+    assert found["patience"] is None
+    assert "patience" not in lines[0]

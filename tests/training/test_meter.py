@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from jlrun.training.loop import _point_due
 from jlrun.training.meter import MAX_WAITING, Meter
 from jlrun.training.stats import StepStats
 from tests.toy import CPU
@@ -16,10 +17,11 @@ def stats(number: int) -> StepStats:
     measured = number % 3 != 0
     return StepStats(
         task_losses=torch.tensor([number / 7, 0.5 * measured]),
-        active=torch.tensor([True, measured]),
+        labelled=torch.tensor([4.0, 2.0 * measured]),
         term_losses=torch.tensor([number / 11]),
         total_loss=torch.tensor(number / 13),
         grad_norm=torch.tensor(number / 17),
+        num_rows=4,
         readings={"balance/k": torch.tensor(number / 19 if measured else math.nan)},
     )
 
@@ -39,6 +41,29 @@ def test_means_are_over_the_steps_that_measured(count: int) -> None:
         "balance/k": sum(some) / 19 / len(some),
     }
     assert meter.means() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_last_step_of_few_rows_counts_with_its_rows() -> None:
+    meter = Meter(["a"], ["l2"])
+    for mean, rows in ((0.9, 64), (1.1, 64), (40.0, 2)):
+        loss = torch.tensor(mean)
+        meter.add(StepStats(loss[None], torch.tensor([rows / 2]), loss[None], loss, loss, rows))
+    means = meter.means()
+    assert means.pop("train/grad_norm") == pytest.approx(14)  # over steps
+    assert means == pytest.approx(dict.fromkeys(means, (0.9 * 64 + 1.1 * 64 + 40 * 2) / 130))
+    assert len(means) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "log_every", "ends"),
+    [(23, 10, [12, 23]), (21, 10, [11, 21]), (5, 10, [5]), (1, 100, [1]), (3, 1, [1, 2, 3])],
+)
+def test_points_of_curves_divide_an_epoch_evenly(
+    steps_per_epoch: int, log_every: int, ends: list[int]
+) -> None:
+    steps = range(1, 3 * steps_per_epoch + 1)
+    due = [step for step in steps if _point_due(step, steps_per_epoch, log_every)]
+    assert due == [end + epoch * steps_per_epoch for epoch in range(3) for end in ends]
 
 
 def test_a_checkpoint_in_between_changes_no_digit() -> None:

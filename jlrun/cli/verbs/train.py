@@ -48,7 +48,7 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     from jlrun.config import checked
 
     composed = checked(overrides, config_dir)
-    from jlrun.runs.execution import execute
+    from jlrun.runs.starting import execute
 
     return _STATUS[execute(composed).status]
 
@@ -137,9 +137,9 @@ def resume(args: list[str]) -> int:
     parsed = parse.parse_args(args)
     epochs = _epochs(parsed.overrides)
 
-    from jlrun.runs import execution
+    from jlrun.runs import starting
 
-    execution.resume(parsed.run, epochs)
+    starting.resume(parsed.run, epochs)
     return 0
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import Levels, level_name
 from jlrun.data.tables.files.numbers import to_numbers
@@ -60,16 +61,20 @@ class GivenTargets:
     strange: tuple[str, ...]
 
 
-def given_targets(spec: TaskSpec, cells: Sequence[str], reading: Reading) -> GivenTargets:
+def given_targets(
+    spec: TaskSpec, target: Target, cells: Sequence[str], reading: Reading
+) -> GivenTargets:
     """Return the targets in the cells of a column; cells without a known class have none."""
     if not spec.classes:
-        numbers, wrong = to_numbers(cells, reading.marks)
+        numbers, wrong = to_numbers(cells, reading.marks(target.column))
         values = torch.from_numpy(numbers)
         strange = tuple(cells[i] for i in wrong)
         return GivenTargets(values.nan_to_num(0.0), ~values.isnan(), strange)
     known = Levels(spec.classes)
     several = isinstance(spec.task, Multilabel)
-    names = [labels_of(cell) if several else [level_name(cell)] if cell else [] for cell in cells]
+    names = [
+        labels_of(cell, target) if several else [level_name(cell)] if cell else [] for cell in cells
+    ]
     found = [[known.find(name) for name in row] for row in names]
     good = torch.tensor([bool(row) and None not in row for row in found], dtype=torch.bool)
     strange = tuple(cell for cell, row in zip(cells, found, strict=True) if None in row)

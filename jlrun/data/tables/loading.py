@@ -49,6 +49,7 @@ def load_table(
     target_transform: ScaleName = "auto",
     cache: str | None = None,
     modalities: Sequence[str] | None = None,
+    time_by: Name = None,
 ) -> Dataset:
     """Return the rows of a CSV, TSV, JSON Lines or Parquet file.
 
@@ -73,6 +74,8 @@ def load_table(
         cache: folder of converted tables, so that they need not fit in memory; None: the user's.
         modalities: those in use. Numbers, texts and files of others are neither read nor checked;
             None: all are in use.
+        time_by: column with the time of each row: training rows are before validation rows, and
+            these before test rows.
 
     Returns:
         modalities ``image``, ``audio``, ``text``, ``series`` and ``tabular`` (numbers and
@@ -103,12 +106,17 @@ def load_table(
         image=kinds.image,
         audio=kinds.audio,
         series=kinds.series,
+        time_by=time_by,
     )
     found = stated_outline(request, columns or {}) or outline(request)
     reader = Reader.of(request, found, kinds, cache, modalities)
     if split_column is not None and (val_path or test_path):
         fix = "leave the files out, or split_column"
         raise UserError.of(f"{WHERE}.split_column", f"rows are divided by it and by files; {fix}")
+    for key, other in (("group_by", group_by), ("split_column", split_column)):
+        if time_by is not None and other is not None:
+            message = f"rows are divided by it and by {key}; leave one of them out"
+            raise UserError.of(f"{WHERE}.time_by", message)
     paths = {"train": path, "val": val_path, "test": test_path}
     wholes = {
         split: _whole(reader, split, Path(file).expanduser())
@@ -125,6 +133,7 @@ def load_table(
         modalities={},
         classes=classes,
         groups=reader.groups(rows["train"]),
+        times=reader.times(rows["train"]),
         report=TableReport(
             reader.modalities,
             reader.reading,

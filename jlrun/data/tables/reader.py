@@ -25,6 +25,7 @@ from jlrun.data.tables.files.request import Request, folder_of
 from jlrun.data.tables.files.store import Form, Store
 from jlrun.data.tables.fitting import InputKinds
 from jlrun.data.tables.table_rows import Part, TableRows, divided, groups_of
+from jlrun.data.tables.times import times_of
 from jlrun.errors import UserError
 from jlrun.files.limits import limit
 
@@ -256,6 +257,13 @@ class Reader:
         column = self.outline.group_by
         return None if column is None else torch.from_numpy(groups_of(rows, column))
 
+    def times(self, rows: TableRows) -> torch.Tensor | None:
+        """Return the time of each row, where rows are divided by it."""
+        column = self.outline.time_by
+        if column is None:
+            return None
+        return torch.from_numpy(times_of(rows, column, f"{WHERE}.time_by"))
+
     def _rows(self, part: Part, classes: Mapping[str, tuple[str, ...]]) -> TableRows:
         columns = read_targets(self.outline.targets, classes, part.store, part.rows)
         if columns.unknown:
@@ -274,7 +282,7 @@ class Reader:
             if kind != "ignore"
         }
         forms |= {target.column: FORM_OF_TARGET[target.kind] for target in found.targets.values()}
-        for column in (found.split_column, found.group_by):
+        for column in (found.split_column, found.group_by, found.time_by):
             if column is not None:
                 _check_split_column(column, forms)
                 forms[column] = "code"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
-from jlrun.reporting.recorders.plain import LogRecorder, PlainRecorder
+from jlrun.reporting.recorders.plain import LogRecorder, MessageRecorder, PlainRecorder
 from jlrun.training.recorder import (
     NOTHING,
     ByFit,
@@ -94,7 +94,7 @@ class Recorders(Recorder):
                 part.close()
 
 
-ProgressKind = Literal["auto", "live", "plain", "none"]
+ProgressKind = Literal["auto", "live", "plain", "messages", "none"]
 
 
 def make_recorder(
@@ -132,6 +132,8 @@ def make_progress(kind: ProgressKind, stream: TextIO) -> Recorder:
         kind = "live" if stream.isatty() and os.environ.get("TERM") != "dumb" else "plain"
     if kind == "none":
         return NullRecorder()
+    if kind == "messages":
+        return MessageRecorder(stream)
     if kind == "plain":
         return PlainRecorder(stream)
     from rich.console import Console

@@ -30,6 +30,7 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "retrieval": retrieval_lines(result),
             "by name": prompt_lines(result),
             "no scores": _unscored(result),
+            "folds": _folds(result),
             "selected": _selected(result),
             "left out": _left_out(result),
             "epochs": _other_epochs(result),
@@ -58,9 +59,30 @@ def _selected(result: Mapping[str, Any]) -> list[str]:
     if not selected:
         return []
     text = f"{selected['phase']}, epoch {selected['epoch']}"
+    if selected.get("by") == "last":
+        text += ", the last: there are no validation scores to select by"
     if objective and not result.get(LEAVE_ONE_OUT):  # which is another objective
         text += f" ({objective['name']} {format_score(objective['value'])})"
     return [text]
+
+
+def _folds(result: Mapping[str, Any]) -> list[str]:
+    """Return the spread of the main metric of each task over folds, and its interval."""
+    found = result.get("folds")
+    if not found:
+        return []
+    lines = [f"scores are means over {len(found['each'])} folds, ± standard deviation between them"]
+    for task, spreads in found["spread"].items():
+        metric = primary_metric(result, task)
+        if metric not in spreads:
+            continue
+        mean, spread = (format_score(s) for s in (result["test"][task][metric], spreads[metric]))
+        line = f"{task} {metric} {mean} ± {spread}"
+        ends = result["intervals"]["test"].get(task, {}).get(metric)
+        if ends:
+            line += f", 95 % interval {format_score(ends[0])} to {format_score(ends[1])}"
+        lines.append(line)
+    return [*lines, "out-of-fold predictions: out_of_fold.csv"] if found["pooled"] else lines
 
 
 def _unscored(result: Mapping[str, Any]) -> list[str]:

@@ -52,7 +52,9 @@ def _model(header: Header) -> str:
 
 
 def _sizes(splits: Mapping[str, int]) -> str:
-    return ", ".join(f"{format_count(rows)} {split}" for split, rows in splits.items())
+    counts = ", ".join(f"{format_count(n)} {split}" for split, n in splits.items() if n)
+    unselected = splits.get("val") == 0
+    return f"{counts}; no validation rows: the last weights are kept" if unselected else counts
 
 
 def _columns(pairs: Mapping[str, str]) -> list[str]:

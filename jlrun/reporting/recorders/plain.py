@@ -62,6 +62,20 @@ class PlainRecorder(Recorder):
         self.stream.flush()
 
 
+class MessageRecorder(Recorder):
+    """Print messages alone.
+
+    Args:
+        stream: as in `PlainRecorder`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._plain = PlainRecorder(stream)
+
+    def message(self, line: str) -> None:
+        self._plain.message(line)
+
+
 def finish_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     """Return the end of a completed run: table, verdict, and where things lie."""
     sentences = verdict(result)

@@ -216,7 +216,8 @@ class TensorBoardRecorder(Recorder):
     def finish(self, result: Mapping[str, Any]) -> None:
         if result["status"] != "completed":
             return
-        metrics = _test_scores(result["test"]) | {OBJECTIVE_TAG: result["objective"]["value"]}
+        metrics, objective = _test_scores(result["test"]), result["objective"]
+        metrics |= {OBJECTIVE_TAG: objective["value"]} if objective else {}
         shown = dict(metrics)
         for name, scores in result["baselines"].items():
             shown |= _test_scores(scores, f"{BASELINES}{name}/")

@@ -25,6 +25,7 @@ AGAINST = {
     "single_task": "with its own model",
     "ensemble": "with the ensemble",
 }
+_OF_SPLIT = "of the test split"
 
 
 def verdict(result: Mapping[str, Any]) -> list[str]:
@@ -44,7 +45,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     claims = {
         "won": f"{subject} helps",
         "same": "No gain",
-        "noise": "Within the noise of the test split",
+        "noise": f"Within the noise {'between folds' if result.get('folds') else _OF_SPLIT}",
         "lost": "Negative transfer",
     }
     sentences = [

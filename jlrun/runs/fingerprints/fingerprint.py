@@ -116,6 +116,8 @@ def _split_prints(
 
 def _labels(rows: Rows) -> np.ndarray:
     found = np.zeros(len(rows), np.uint64)
+    if not len(rows):
+        return found
     for task in sorted(rows.targets):
         targets = rows.targets[task]
         if targets.ndim > 2 or targets.shape[1:] == (0,) or not _are_classes(targets):

@@ -34,6 +34,8 @@ def content_keys(rows: Rows, indices: Tensor, contents: FileContents) -> np.ndar
     Raises:
         UserError: if a file can't be read.
     """
+    if not len(indices):
+        return np.zeros(0, np.uint64)
     if isinstance(rows, TableRows):
         return _table_keys(rows, indices, contents)
     if isinstance(rows, FileRows) and rows.files is not None:

@@ -157,7 +157,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     from jlrun.config.options import chose_batch_size
     from jlrun.config.tables import with_tables
     from jlrun.reporting.result import read_result
-    from jlrun.runs.execution import execute, resume
+    from jlrun.runs.starting import execute, resume
 
     config = plain(cfg)
     if config.get("baselines_cache") is None:
@@ -184,7 +184,8 @@ def _begun(directory: Path, config: dict[str, Any]) -> bool:
 
 
 def _value(objective: Mapping[str, Any] | None) -> float | None:
-    return None if objective is None else float(objective["value"])
+    value = None if objective is None else objective["value"]
+    return None if value is None else float(value)
 
 
 def _record(

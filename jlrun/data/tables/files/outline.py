@@ -35,7 +35,7 @@ class Outline:
     Attributes:
         columns: column -> kind, without targets and columns that divide the rows.
         targets: task -> its column and kind.
-        split_column, group_by: their full names.
+        split_column, group_by, time_by: their full names.
         image, audio, series: complete settings, where there are such columns.
         reading: how the file is written, with the thousands separator that was found.
         reasons: column -> why it has this kind.
@@ -60,6 +60,7 @@ class Outline:
     split_proposal: str | None = None
     lines: tuple[str, ...] = ()
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    time_by: str | None = None
 
     def modalities(self, join_texts: bool) -> dict[str, ColumnsOf]:
         """Return modality -> its columns."""
@@ -95,6 +96,7 @@ def stated_outline(request: Request, columns: Mapping[str, ColumnKind]) -> Outli
         request.audio,
         request.series,
         request.reading,
+        time_by=None if request.time_by is None else str(request.time_by),
     )
 
 
@@ -109,6 +111,7 @@ def outline(request: Request) -> Outline:
     names, where = list(table.columns), request.where
     split_column = named(request.split_column, names, f"{where}.split_column", problems)
     group_by = named(request.group_by, names, f"{where}.group_by", problems)
+    time_by = named(request.time_by, names, f"{where}.time_by", problems)
     given = _given_kinds(request, names, problems)
     targets, reasons = find_targets(request, table, problems)
     for task, target in targets.items():
@@ -119,6 +122,7 @@ def outline(request: Request) -> Outline:
     if problems:
         raise UserError(problems)
     excluded = {*(target.column for target in targets.values()), split_column, group_by}
+    excluded.add(time_by)
     inferred = {
         name: Inferred(given[name], "")
         if name in given
@@ -158,6 +162,7 @@ def outline(request: Request) -> Outline:
             splits[0] if len(splits) == 1 else None,
             tuple(lines),
             {name: column.levels for name, column in table.columns.items() if name in excluded},
+            time_by,
         ),
         request,
         table,

@@ -31,6 +31,7 @@ TYPES: dict[str, Any] = {
     "targets": list[Name] | dict[str, Target | str | None] | None,
     "split_column": Name,
     "group_by": Name,
+    "time_by": Name,
     "files_root": str | None,
     "image": ImageSettings,
     "audio": AudioSettings,
@@ -49,7 +50,7 @@ class Request:
         where: config path of the data set, for errors.
         columns: column -> its kind; kinds of other columns are inferred.
         targets: columns to predict; or task -> kind, or task -> column and kind.
-        split_column, group_by: columns that divide the rows, and are not inputs.
+        split_column, group_by, time_by: columns that divide the rows, and are not inputs.
         files_root: folder that file names are relative to; None: that of the table.
         join_texts: whether all texts are one modality.
         max_levels: largest number of different cells of a category.
@@ -72,6 +73,7 @@ class Request:
     image: ImageSettings = field(default_factory=ImageSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     series: SeriesSettings = field(default_factory=SeriesSettings)
+    time_by: Name = None
 
     @property
     def folder(self) -> Path:

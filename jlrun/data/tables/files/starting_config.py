@@ -31,6 +31,9 @@ _TARGET_ALSO = {
 _FIRST_KEYS = ("delimiter", "encoding", "decimal", "thousands")
 
 _END = """\
+  # group_by: speaker          # rows with the same cell here stay in one split
+  # time_by: date              # train on the past, test on what came later
+  # folds: 5                   # cross-validation instead of one test split
   # test_path: /path/to/test.csv  # a separate file; val_path likewise
   val_fraction: 0.2            # of the rows for training
   test_fraction: 0.2           # of all rows

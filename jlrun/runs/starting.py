@@ -1,0 +1,32 @@
+"""Start or resume what a config asks for: one run, or those of a cross-validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jlrun.config.compose import Composed
+from jlrun.config.folds import folded
+from jlrun.reporting.result import Result
+from jlrun.runs import execution
+from jlrun.runs.folds import cross_validate, resume_folds
+from jlrun.runs.saved_run import load_any_config
+
+
+def execute(composed: Composed) -> Result:
+    """Train the experiment of a checked config in a new run directory.
+
+    Raises:
+        UserError, RunError, Interrupted: as `jlrun.runs.execution.execute`.
+    """
+    whole = folded(composed.config) is None
+    return execution.execute(composed) if whole else cross_validate(composed)
+
+
+def resume(directory: Path, epochs: int | None = None) -> Result:
+    """Go on with a run, or with the folds of a cross-validation.
+
+    Raises:
+        UserError, RunError, Interrupted: as `jlrun.runs.execution.resume`.
+    """
+    whole = folded(load_any_config(directory)[0]) is None
+    return (execution.resume if whole else resume_folds)(directory, epochs)
