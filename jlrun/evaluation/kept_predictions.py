@@ -14,21 +14,27 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files import atomic
+from jlrun.tasks.image_sums import map_totals
 from jlrun.tasks.objective import Objective
 
 PREDICTIONS = "predictions.safetensors"
 
 
 class KeptPredictions:
-    """Keeps probabilities and targets of tasks without maps, as an `Observer`."""
+    """Keeps probabilities and targets, as an `Observer`; of maps what their scores need."""
 
     def __init__(self) -> None:
         self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
-        if not objective.spec.task.dense:
-            target = batch.targets[objective.spec.column].cpu()
-            self._parts.setdefault(objective.label, []).append((probabilities.cpu(), target))
+        task, target = objective.spec.task, batch.targets[objective.spec.column]
+        if task.dense:
+            sums = task.image_sums(probabilities, target)
+            if sums is None:
+                return
+            probabilities, target = sums, map_totals(target)
+        part = probabilities.cpu(), target.cpu()
+        self._parts.setdefault(objective.label, []).append(part)
 
     def finish(self, step: int) -> None:
         """Nothing is recorded."""

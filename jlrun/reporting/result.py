@@ -60,7 +60,8 @@ class Result:
             how the tasks of the last phase got along, where their gradients were measured;
             ``per_class``, task -> class -> ``precision``, ``recall``, ``f1`` on the test split and
             ``rows``, in which it occurs there;
-            ``intervals``, task -> metric -> the ends of its 95 % interval over the test rows;
+            ``intervals``, of ``test``, task -> metric -> the ends of its 95 % interval over the
+            test rows (over images where they are maps), and of ``baselines`` by name;
             ``missing`` and ``contribution`` of several modalities
             (`jlrun.evaluation.missing.report`).
     """

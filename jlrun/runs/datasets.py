@@ -21,7 +21,7 @@ from jlrun.runs.settings import DataSettings
 from jlrun.runs.target_tasks import match_target
 from jlrun.strategies.zero_shot.classes import unseen_classes
 from jlrun.strategies.zero_shot.holdout import hold_out
-from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Regression, Task, TaskSpec
 from jlrun.tasks.loss_options import balanced_weights, given_weights
 
 
@@ -202,7 +202,7 @@ def task_specs(
         if chosen is None or label in chosen
     )
     for spec in specs:
-        if isinstance(spec.task, Multiclass | Multilabel) and len(spec.classes) < 2:
+        if isinstance(spec.task, Multiclass | Multilabel | Ordinal) and len(spec.classes) < 2:
             found = ", ".join(spec.classes)
             raise UserError.of(
                 f"{name}.tasks.{spec.column}",

@@ -70,6 +70,7 @@ def make_result(
 ) -> Result:
     compared, seed = assembly.plan.compare(scores), job.settings.seed
     comparison = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
+    scored = {o.label: o.spec.task for o in assembly.plan.fits[0].scored}
     selected_by = main.selected["criterion"], main.selected["score"]
     criterion, value = comparison.objective or selected_by
     return Result(
@@ -95,7 +96,7 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
-            **score_intervals(rows, assembly.tasks, seed),
+            **score_intervals(rows, scored, main.test, comparison.baselines, seed),
             **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from jlrun.evaluation.bootstrap import LEVEL, interval, resampled
 from jlrun.evaluation.scores import Scores
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.strategies.gain_statistics import TaskGain, task_gain, with_statistics
-from jlrun.tasks import TaskSpec
+from jlrun.tasks import Task, TaskSpec
 from jlrun.training.plan import Comparison
 from jlrun.training.recorder import MAIN_FIT
 
@@ -18,23 +18,49 @@ ByTask = Mapping[str, RowPredictions]
 
 
 def score_intervals(
-    rows: Mapping[str, ByTask], tasks: Sequence[TaskSpec], seed: int
+    rows: Mapping[str, ByTask],
+    scored: Mapping[str, Task],
+    main: Scores,
+    baselines: Mapping[str, Scores],
+    seed: int,
 ) -> dict[str, Any]:
-    """Return ``intervals`` of the main fit: task -> metric -> lower and upper end.
+    """Return ``intervals``: ``test`` of the main fit, and ``baselines`` by their names.
+
+    Each is task -> metric -> lower and upper end, of the scores that there are.
 
     Args:
         rows: fit -> task -> predictions of the test rows.
-        tasks: those of the result.
+        scored: task -> its kind, as it is scored.
+        main: test scores of the main fit.
+        baselines: name -> test scores.
         seed: of the resampling.
     """
+    of_main = _intervals(rows, MAIN_FIT, scored, main, seed)
+    of_baselines = {name: _intervals(rows, name, scored, s, seed) for name, s in baselines.items()}
+    of_baselines = {name: found for name, found in of_baselines.items() if found}
+    if not of_main and not of_baselines:
+        return {}
+    return {"intervals": {"level": LEVEL, "test": of_main, "baselines": of_baselines}}
+
+
+def _intervals(
+    rows: Mapping[str, ByTask], name: str, scored: Mapping[str, Task], scores: Scores, seed: int
+) -> dict[str, dict[str, list[float]]]:
     found = {}
-    for spec in tasks:
-        mine = rows[MAIN_FIT].get(spec.name)
-        values = {} if mine is None else resampled(spec.task, mine, seed)
-        ends = {m: interval(v, len(mine)) for m, v in values.items()} if mine is not None else {}
-        if ends:
-            found[spec.name] = {metric: list(pair) for metric, pair in ends.items() if pair}
-    return {"intervals": {"level": LEVEL, "test": found}} if found else {}
+    for task, kind in scored.items():
+        mine, measured = _rows(rows, name, task), scores.get(task, {})
+        if mine is not None:
+            found[task] = metric_intervals(kind, mine, seed, measured)
+    return {task: ends for task, ends in found.items() if ends}
+
+
+def metric_intervals(
+    task: Task, rows: RowPredictions, seed: int, metrics: Collection[str]
+) -> dict[str, list[float]]:
+    """Return metric -> the ends of its interval, of those of the metrics that have one."""
+    values = resampled(task, rows, seed)
+    ends = {m: interval(v, len(rows)) for m, v in values.items() if m in metrics}
+    return {metric: list(pair) for metric, pair in ends.items() if pair is not None}
 
 
 def with_row_statistics(
@@ -46,7 +72,7 @@ def with_row_statistics(
 ) -> Comparison:
     """Return the comparison whose gains have errors, paired over the test rows.
 
-    Tasks whose predictions were not kept, such as those with maps, stay as they are.
+    Tasks whose predictions were not kept stay as they are.
     """
     gain = comparison.gain
     if gain is None or "per_task" not in gain:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from jlrun.tasks.metrics.class_counts import ClassCounts, class_scores, label_scores
+from jlrun.tasks.metrics.class_counts import (
+    ClassCounts,
+    class_scores,
+    grade_scores,
+    label_scores,
+)
 from jlrun.tasks.metrics.ranks import mean_auroc, median, spearman
 
 
@@ -61,6 +67,25 @@ class _Rows:
 
     def _all(self) -> tuple[Tensor, Tensor]:
         return torch.cat(self._predicted), torch.cat(self._target)
+
+
+class OrdinalScores(_Rows):
+    """`class_scores` and `grade_scores` of probabilities ``(B, C)`` against classes ``(B,)``.
+
+    Args:
+        decide: probabilities -> predicted classes.
+    """
+
+    def __init__(self, decide: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def compute(self) -> dict[str, float]:
+        probabilities, target = self._all()
+        predicted = self._decide(probabilities)
+        counts = ClassCounts.of_classes(predicted, target, probabilities.shape[1])
+        scores = class_scores(counts) | grade_scores(predicted, target)
+        return dict.fromkeys(scores, math.nan) if bool(probabilities.isnan().any()) else scores
 
 
 class ClassAUROC(_Rows):
