@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
 from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
+from jlrun.evaluation.weighted_sums import Weighted
 from jlrun.seeding import derive_seed
 from jlrun.tasks import Task
 
@@ -45,10 +46,16 @@ def resampled(task: Task, rows: RowPredictions, seed: int) -> dict[str, np.ndarr
 
     Predictions of the same number of rows are resampled alike, so that differences are paired.
     """
-    functions = weighted_scores(task, rows)
-    if not functions or len(rows) < 2:
+    return resampled_values(weighted_scores(task, rows), len(rows), seed)
+
+
+def resampled_values(
+    functions: Mapping[str, Weighted], num_rows: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Return name -> the value of each function of ``w`` in each resample, ``(R,)``."""
+    if not functions or num_rows < 2:
         return {}
-    blocks = [{name: f(w) for name, f in functions.items()} for w in resamples(len(rows), seed)]
+    blocks = [{name: f(w) for name, f in functions.items()} for w in resamples(num_rows, seed)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in functions}
 
 

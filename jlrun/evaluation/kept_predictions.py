@@ -1,4 +1,4 @@
-"""Predictions of the test rows of a fit, kept while it is scored and saved next to its scores."""
+"""Predictions of a fit's validation and test rows, kept while it is scored, and saved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jlrun.files import atomic
 from jlrun.tasks.image_sums import map_totals
 from jlrun.tasks.objective import Objective
 
-PREDICTIONS = "predictions.safetensors"
+PREDICTIONS, VAL_PREDICTIONS = "predictions.safetensors", "val_predictions.safetensors"
 
 
 class KeptPredictions:
@@ -45,22 +45,24 @@ class KeptPredictions:
         return {label: RowPredictions(*map(torch.cat, found)) for label, found in columns.items()}
 
 
-def save_predictions(folder: Path, predictions: Mapping[str, RowPredictions]) -> None:
+def save_predictions(
+    folder: Path, predictions: Mapping[str, RowPredictions], name: str = PREDICTIONS
+) -> None:
     """Write the predictions into a fit's folder, atomically."""
     tensors = {}
     for label, rows in predictions.items():
         tensors[f"{label}:probabilities"] = rows.probabilities.contiguous()
         tensors[f"{label}:target"] = rows.target.contiguous()
-    atomic.replace(folder / PREDICTIONS, safetensors.torch.save(tensors))
+    atomic.replace(folder / name, safetensors.torch.save(tensors))
 
 
-def load_predictions(folder: Path) -> dict[str, RowPredictions]:
+def load_predictions(folder: Path, name: str = PREDICTIONS) -> dict[str, RowPredictions]:
     """Return label -> predictions; nothing where the fit has none.
 
     Raises:
         UserError: if the file is damaged.
     """
-    file = folder / PREDICTIONS
+    file = folder / name
     if not file.is_file():
         return {}
     try:

@@ -25,7 +25,7 @@ class PerClassCounts:
         task, classes = objective.spec.task, objective.spec.classes
         target, probabilities = batch.targets[objective.spec.column].cpu(), probabilities.cpu()
         if isinstance(task, Multilabel):
-            counts = ClassCounts.of_labels(probabilities, target)
+            counts = ClassCounts.of_labels(task.decide(probabilities), target)
         elif isinstance(task, Multiclass | Binary | Ordinal):
             known = ~probabilities.isnan().any(dim=1)
             decided = task.decide(probabilities[known])

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jlrun.evaluation.kept_predictions import KeptPredictions, load_predictions
+from jlrun.evaluation.kept_predictions import (
+    VAL_PREDICTIONS,
+    KeptPredictions,
+    load_predictions,
+)
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.retrieval import Findings, measure_spaces
@@ -16,6 +20,7 @@ from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
+from jlrun.runs.calibration import calibration_report, fit_calibrations, write_calibrations
 from jlrun.runs.job import Job
 from jlrun.runs.row_statistics import score_intervals, with_row_statistics
 from jlrun.runs.shared_baselines import origins
@@ -96,6 +101,7 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
+            **calibrate(job, assembly, rows[MAIN_FIT]),
             **score_intervals(rows, scored, main.test, comparison.baselines, seed),
             **_unselected(main),
             **_curve(job, assembly),
@@ -110,6 +116,15 @@ def make_result(
             **_relations(job),
         },
     )
+
+
+def calibrate(job: Job, assembly: Assembly, test: Mapping[str, RowPredictions]) -> dict[str, Any]:
+    """Fit calibrations to validation rows, keep them, and return what they do on the test split."""
+    fit = assembly.plan.fits[0]
+    val = load_predictions(job.folder(fit.name).path, VAL_PREDICTIONS)
+    found = fit_calibrations(fit, val, job.settings.calibration)
+    write_calibrations(found, job.directory)
+    return calibration_report(found, fit.scored, test, job.settings.seed)
 
 
 def _unselected(main: FitResult) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
 from jlrun.config.schema import (
+    CalibrationSettings,
     DiagnosisSettings,
     EngineSettings,
     MissingSettings,
@@ -134,6 +135,7 @@ class RunSettings:
         engine: where and how to compute.
         recorder, diagnosis: what is recorded, and measured of gradients.
         retrieval, missing: what else is scored in the end.
+        calibration: what is fitted to validation rows then.
         baselines_cache: folder of baselines that runs share; None: no such.
     """
 
@@ -149,6 +151,7 @@ class RunSettings:
     diagnosis: DiagnosisSettings
     retrieval: Retrieval
     missing: MissingSettings
+    calibration: CalibrationSettings
     baselines_cache: str | None
 
     @classmethod
@@ -172,6 +175,7 @@ class RunSettings:
             diagnosis=s.diagnosis,
             retrieval=_retrieval(s),
             missing=s.missing,
+            calibration=s.calibration,
             baselines_cache=s.baselines_cache,
         )
 

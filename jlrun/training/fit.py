@@ -13,7 +13,11 @@ from pydantic import BaseModel
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
-from jlrun.evaluation.kept_predictions import KeptPredictions, save_predictions
+from jlrun.evaluation.kept_predictions import (
+    VAL_PREDICTIONS,
+    KeptPredictions,
+    save_predictions,
+)
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import (
     Observer,
@@ -230,9 +234,9 @@ class FitRun:
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
         saved = checkpoints.load_state(self._folder.best)
-        per_class, kept = PerClassCounts(), KeptPredictions()
+        per_class, kept, kept_val = PerClassCounts(), KeptPredictions(), KeptPredictions()
         result = FitResult(
-            val=evaluate(predict, scored_on_val, val),
+            val=evaluate(predict, scored_on_val, val, (kept_val,)),
             test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept)),
             also={
                 key: by_task(evaluate(predict, objectives, test), objectives)
@@ -251,6 +255,7 @@ class FitRun:
         for observer in observers:
             observer.finish(done.steps)
         save_predictions(self._folder.path, kept.by_task())
+        save_predictions(self._folder.path, kept_val.by_task(), VAL_PREDICTIONS)
         write_json(self._folder.path / "fit.json", asdict(result))
         checkpoints.forget_previous(self._folder.last)
         return result

@@ -92,7 +92,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
         ("zero_shot=dvise", "Did you mean 'devise'?"),
         ("zero_shot.method.margin=1", "there is no key 'margin'"),
         ("tasks=[digit,parity]", "tasks: zero-shot learning is about one multiclass task"),
-        ("+target.tasks.digit.loss={focal:2}", "loss: DeViSE has a loss of its own"),
+        (
+            "+target.tasks.digit.loss={focal:2}",
+            "digit.loss: CLIP has a loss of its own",
+        ),
         ("heads=mlp", "heads: strategy=zero_shot has a head that knows the classes"),
         ("dataset@target=printed_digits target.classes=[0,1]", "leaves 0 to learn from"),
     ],
