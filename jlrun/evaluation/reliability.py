@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jlrun.evaluation.temperature import Calibrated, log_loss
+from jlrun.evaluation.temperature import Tempered, log_loss
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.tasks import Binary, Multilabel
 
@@ -51,7 +51,7 @@ class Reliability:
         }
 
 
-def reliability(task: Calibrated, rows: RowPredictions) -> Reliability:
+def reliability(task: Tempered, rows: RowPredictions) -> Reliability:
     """Return the reliability of predictions.
 
     The confidence is the probability of the predicted class, of a yes-or-no task that of *yes*, and
@@ -65,7 +65,7 @@ def reliability(task: Calibrated, rows: RowPredictions) -> Reliability:
     return Reliability(counts, mean_confidence, share, log_loss(task, rows))
 
 
-def _confidences(task: Calibrated, rows: RowPredictions) -> tuple[np.ndarray, np.ndarray]:
+def _confidences(task: Tempered, rows: RowPredictions) -> tuple[np.ndarray, np.ndarray]:
     p, y = rows.probabilities.double(), rows.target
     if isinstance(task, Multilabel):
         return p.flatten().numpy(), y.double().flatten().numpy()

@@ -10,23 +10,24 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Task
 
-Calibrated = Binary | Multiclass | Multilabel | Ordinal
+Tempered = Binary | Multiclass | Multilabel | Ordinal
 LARGEST = 20.0  # temperature; 1 / LARGEST is the smallest
 
 
-def fit_temperature(task: Calibrated, rows: RowPredictions) -> float:
+def fit_temperature(task: Tempered, rows: RowPredictions) -> float:
     """Return the T in [1/20, 20] with the smallest negative log-likelihood of the rows, in float64.
 
     The likelihood of a softmax or sigmoid is convex in 1/T, so that a search for one minimum finds
     it. T is 1 where none is better.
     """
+
+    from scipy.optimize import minimize_scalar
 
     def loss(log_t: float) -> float:
         return log_loss(task, RowPredictions(tempered(task, p, math.exp(log_t)), rows.target))
@@ -36,7 +37,7 @@ def fit_temperature(task: Calibrated, rows: RowPredictions) -> float:
     return math.exp(found.x) if found.fun < loss(0.0) else 1.0
 
 
-def tempered(task: Calibrated, probabilities: Tensor, temperature: float) -> Tensor:
+def tempered(task: Tempered, probabilities: Tensor, temperature: float) -> Tensor:
     """Return the probabilities ``(N, C)`` if logits are divided by T.
 
     Logits are those of a softmax over exclusive classes, of a sigmoid for each label, and of

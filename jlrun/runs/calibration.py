@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pydantic import BaseModel
-from torch import Tensor
 
 from jlrun.config.schema import CalibrationSettings
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.reliability import reliability
 from jlrun.evaluation.scores import Predict, Prediction
-from jlrun.evaluation.temperature import Calibrated, fit_temperature, tempered
+from jlrun.evaluation.temperature import Tempered, fit_temperature, tempered
 from jlrun.evaluation.thresholds import Criterion, decided_scores, tune_thresholds
 from jlrun.evaluation.weighted_scores import RowPredictions
-from jlrun.files.atomic import REWRITE, read_json, write_json
+from jlrun.files.atomic import RESTORE, read_json, write_json
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.row_statistics import resampled_intervals
 from jlrun.tasks import Binary, Multilabel, Task
@@ -44,7 +43,7 @@ class TaskCalibration(BaseModel):
     rows: int
     temperature: float | None = None
     tuned_for: Criterion | None = None
-    thresholds: tuple[float, ...] = ()
+    thresholds: list[float] = []
 
 
 class _Saved(BaseModel):
@@ -77,7 +76,7 @@ def fit_calibrations(fit: Fit, rows: Rows, settings: CalibrationSettings) -> Cal
 def _fitted(
     task: Task, rows: RowPredictions, settings: CalibrationSettings
 ) -> TaskCalibration | None:
-    if not isinstance(task, Calibrated) or not len(rows) or bool(rows.probabilities.isnan().any()):
+    if not isinstance(task, Tempered) or not len(rows) or bool(rows.probabilities.isnan().any()):
         return None
     temperature = fit_temperature(task, rows) if settings.temperature else None
     criterion = settings.thresholds
@@ -87,7 +86,7 @@ def _fitted(
         rows=len(rows),
         temperature=temperature,
         tuned_for=criterion,
-        thresholds=tune_thresholds(task, rows, criterion),
+        thresholds=list(tune_thresholds(task, rows, criterion)),
     )
 
 
@@ -105,7 +104,8 @@ def read_calibrations(directory: Path) -> Calibrations:
     file = RunDirectory(directory).calibration
     if not file.is_file():
         return {}
-    return _Saved(**read_json(file, _Saved, REWRITE)).tasks
+    fix = f"{RESTORE}, or delete result.json and it: `jlrun resume` writes both anew"
+    return _Saved(**read_json(file, _Saved, fix)).tasks
 
 
 def calibration_report(
@@ -126,7 +126,7 @@ def calibration_report(
     tempers, limits = {}, {}
     for objective in scored:
         name, task = objective.label, objective.spec.task
-        if name not in found or name not in rows or not isinstance(task, Calibrated):
+        if name not in found or name not in rows or not isinstance(task, Tempered):
             continue
         if bool(rows[name].probabilities.isnan().any()):
             continue
@@ -143,7 +143,7 @@ def calibration_report(
     }
 
 
-def _reliabilities(task: Calibrated, rows: RowPredictions, found: TaskCalibration) -> Any:
+def _reliabilities(task: Tempered, rows: RowPredictions, found: TaskCalibration) -> Any:
     assert found.temperature is not None
     after = RowPredictions(tempered(task, rows.probabilities, found.temperature), rows.target)
     return {
@@ -175,61 +175,68 @@ def _tuned(
     }
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """Objectives and predictions of a run with what was fitted to its validation rows.
+
+    Attributes:
+        scored: the objectives, whose tasks decide by thresholds on the probabilities that are
+            shown.
+        temperatures: label -> T; empty: probabilities are as trained.
+    """
+
+    scored: tuple[Objective, ...]
+    temperatures: Mapping[str, float]
+
+    def predict(self, plain: Predict) -> Predict:
+        """Return predictions whose probabilities are those of logits divided by T."""
+
+        def changed(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
+            predictions = plain(batch, objectives)
+            return [self._tempered(*pair) for pair in zip(objectives, predictions, strict=True)]
+
+        return changed if self.temperatures else plain
+
+    def _tempered(self, objective: Objective, found: Prediction) -> Prediction:
+        task, temperature = objective.spec.task, self.temperatures.get(objective.label, 1.0)
+        if not isinstance(task, Tempered):
+            return found
+        return replace(found, probabilities=tempered(task, found.probabilities, temperature))
+
+
 def calibrated(
-    scored: Sequence[Objective], found: Calibrations, *, temperature: bool, thresholds: bool
-) -> tuple[Objective, ...]:
-    """Return objectives whose tasks decide by thresholds, on the probabilities that are shown.
+    directory: Path, scored: Sequence[Objective], temperature: bool, thresholds: bool
+) -> Calibrated:
+    """Return what a run predicts with.
 
     Args:
-        scored: of a run.
-        found: of the run.
-        temperature: whether these probabilities are `calibrated_predictions`.
+        directory: of the run.
+        scored: its objectives.
+        temperature: whether probabilities are those at the fitted temperature.
         thresholds: whether tuned ones decide; else 0.5.
 
     Raises:
         UserError: if the run has nothing of what is asked for.
     """
-    wanted = {"--calibrated": temperature, "--tuned": thresholds}
-    has = {
-        "--calibrated": any(each.temperature is not None for each in found.values()),
-        "--tuned": any(each.thresholds for each in found.values()),
-    }
-    for option in wanted:
-        if wanted[option] and not has[option]:
-            what = "no temperature" if option == "--calibrated" else "no thresholds"
-            reason = f"this run has {what}: it ended early, has no such task, or calibration.*"
-            raise UserError.of(option, f"{reason} leaves them out")
-    if not thresholds:
-        return tuple(scored)
-    return tuple(_deciding(o, found.get(o.label), temperature) for o in scored)
+    found = read_calibrations(directory)
+    temperatures = {n: each.temperature for n, each in found.items() if each.temperature}
+    limits = {n: each.thresholds for n, each in found.items() if each.thresholds}
+    asked = (("--calibrated", temperature, temperatures), ("--tuned", thresholds, limits))
+    for option, wanted, has in asked:
+        if wanted and not has:
+            what = "no temperatures" if option == "--calibrated" else "no thresholds"
+            why = "it has no such task, did not end, or calibration.* leaves them out"
+            raise UserError.of(option, f"'{directory}' keeps {what}: {why}")
+    used = temperatures if temperature else {}
+    if thresholds:
+        scored = [_deciding(o, limits.get(o.label, ()), used.get(o.label, 1.0)) for o in scored]
+    return Calibrated(tuple(scored), used)
 
 
-def _deciding(objective: Objective, found: TaskCalibration | None, temperature: bool) -> Objective:
+def _deciding(objective: Objective, limits: Sequence[float], temperature: float) -> Objective:
     task = objective.spec.task
-    if found is None or not found.thresholds or not isinstance(task, Binary | Multilabel):
+    if not limits or not isinstance(task, Binary | Multilabel):
         return objective
-    limits = torch.tensor(found.thresholds, dtype=torch.float64)
-    if temperature and found.temperature is not None:
-        limits = tempered(Multilabel(), limits[None], found.temperature)[0]
-    spec = replace(objective.spec, task=deciding_by(task, limits.tolist()))
+    shown = tempered(Multilabel(), torch.tensor([limits], dtype=torch.float64), temperature)[0]
+    spec = replace(objective.spec, task=deciding_by(task, shown.tolist()))
     return replace(objective, spec=spec)
-
-
-def calibrated_predictions(predict: Predict, found: Calibrations) -> Predict:
-    """Return predictions whose probabilities are those of logits divided by the temperature."""
-
-    def changed(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
-        predictions = predict(batch, objectives)
-        return [
-            replace(p, probabilities=_tempered(o, p.probabilities, found.get(o.label)))
-            for o, p in zip(objectives, predictions, strict=True)
-        ]
-
-    return changed
-
-
-def _tempered(objective: Objective, probabilities: Tensor, found: TaskCalibration | None) -> Tensor:
-    task = objective.spec.task
-    if found is None or found.temperature is None or not isinstance(task, Calibrated):
-        return probabilities
-    return tempered(task, probabilities, found.temperature)

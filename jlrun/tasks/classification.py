@@ -16,7 +16,7 @@ from jlrun.tasks.loss_options import ClassLoss, focal_factor, weighted
 
 _BITS = 40  # of a log-odds
 AnyClassification = TypeVar("AnyClassification", "Multiclass", "Binary")
-AnyLabels = TypeVar("AnyLabels", "Binary", "Multilabel")
+AnyLabels = TypeVar("AnyLabels", bound="Binary | Multilabel")
 ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]
 
 

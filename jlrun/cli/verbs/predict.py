@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jlrun.data.rows import NamedRows
     from jlrun.data.specs import Spec
+    from jlrun.runs.calibration import Calibrated
     from jlrun.runs.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
 
@@ -42,11 +43,22 @@ def main(args: list[str]) -> int:
         default="fail",
         help="of bad rows of a table: report them and stop, or leave them out",
     )
+    parse.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="probabilities at the temperature fitted to validation rows; default: as trained",
+    )
+    parse.add_argument(
+        "--tuned",
+        action="store_true",
+        help="decide yes-or-no tasks and labels by thresholds tuned on validation rows, not by 0.5",
+    )
     parsed = parse.parse_args(args)
     if parsed.output.suffix.lower() not in (".csv", ".json"):
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
     check_file(parsed.output, "--output")
 
+    from jlrun.runs.calibration import calibrated
     from jlrun.runs.saved_model import load_saved_model
     from jlrun.runs.saved_run import load_run
 
@@ -61,7 +73,8 @@ def main(args: list[str]) -> int:
             "--output", f"{', '.join(dense)}: maps do not fit in a table; load the run from Python"
         )
     with _inputs(parsed.run, parsed.input, saved.specs, parsed.on_error) as inputs:
-        rows = list(_predictions(saved, inputs))
+        found = calibrated(parsed.run, saved.scored, parsed.calibrated, parsed.tuned)
+        rows = list(_predictions(saved, inputs, found))
     write_text(parsed.output, _format(rows, parsed.output.suffix.lower()))
     print(f"{len(rows)} rows predicted: {parsed.output}")
     return 0
@@ -87,7 +100,9 @@ def _inputs(run: Path, path: Path, specs: Mapping[str, Spec], on_error: str) -> 
         yield found.named
 
 
-def _predictions(saved: SavedModel, inputs: NamedRows) -> Iterator[dict[str, Any]]:
+def _predictions(
+    saved: SavedModel, inputs: NamedRows, calibration: Calibrated
+) -> Iterator[dict[str, Any]]:
     import torch
 
     from jlrun.data.streams import Stream
@@ -104,13 +119,14 @@ def _predictions(saved: SavedModel, inputs: NamedRows) -> Iterator[dict[str, Any
         memory_budget=engine.memory_budget,
         channels_last=engine.channels_last,
     )
-    predict, names = predictor(saved.model, engine), iter(inputs.names)
+    scored = calibration.scored
+    predict, names = calibration.predict(predictor(saved.model, engine)), iter(inputs.names)
     with torch.no_grad():
         for batch in stream.sweep():
-            columns = [p.probabilities.cpu() for p in predict(batch, saved.scored)]
+            columns = [p.probabilities.cpu() for p in predict(batch, scored)]
             for i in range(batch.size):
                 row: dict[str, Any] = {"input": next(names)}
-                for objective, probabilities in zip(saved.scored, columns, strict=True):
+                for objective, probabilities in zip(scored, columns, strict=True):
                     row |= _cells(objective.spec, probabilities[i : i + 1])
                 yield row
 
