@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from jlrun.config.schema import CalibrationSettings
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
+from jlrun.evaluation.bootstrap import intervals
 from jlrun.evaluation.reliability import reliability
 from jlrun.evaluation.scores import Predict, Prediction
 from jlrun.evaluation.temperature import Tempered, fit_temperature, tempered
@@ -21,7 +22,6 @@ from jlrun.evaluation.thresholds import Criterion, decided_scores, tune_threshol
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files.atomic import RESTORE, read_json, write_json
 from jlrun.files.run_directory import RunDirectory
-from jlrun.runs.row_statistics import resampled_intervals
 from jlrun.tasks import Binary, Multilabel, Task
 from jlrun.tasks.classification import deciding_by
 from jlrun.tasks.objective import Objective
@@ -171,7 +171,7 @@ def _tuned(
         "thresholds": dict(zip(names, found.thresholds, strict=True)),
         "half": {name: float(f(once)[0]) for name, f in half.items()},
         "tuned": {name: float(f(once)[0]) for name, f in tuned.items()},
-        "intervals": resampled_intervals(tuned, len(rows), seed),
+        "intervals": {n: list(ends) for n, ends in intervals(tuned, len(rows), seed).items()},
     }
 
 

@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jlrun.evaluation.bootstrap import LEVEL, interval, resampled_values
+from jlrun.evaluation.bootstrap import LEVEL, intervals
 from jlrun.evaluation.scores import Scores
 from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
-from jlrun.evaluation.weighted_sums import Weighted
 from jlrun.strategies.gain_statistics import TaskGain, task_gain, with_statistics
 from jlrun.tasks import Task, TaskSpec
 from jlrun.training.plan import Comparison
@@ -60,16 +59,7 @@ def metric_intervals(
 ) -> dict[str, list[float]]:
     """Return metric -> the ends of its interval, of those of the metrics that have one."""
     functions = {m: f for m, f in weighted_scores(task, rows).items() if m in metrics}
-    return resampled_intervals(functions, len(rows), seed)
-
-
-def resampled_intervals(
-    functions: Mapping[str, Weighted], num_rows: int, seed: int
-) -> dict[str, list[float]]:
-    """Return name -> the ends of the interval of each function that has one."""
-    values = resampled_values(functions, num_rows, seed)
-    ends = {name: interval(v, num_rows) for name, v in values.items()}
-    return {name: list(pair) for name, pair in ends.items() if pair is not None}
+    return {metric: list(ends) for metric, ends in intervals(functions, len(rows), seed).items()}
 
 
 def with_row_statistics(

@@ -89,6 +89,10 @@ def test_losses_and_ordinal_targets_in_a_run(tmp_path: Path) -> None:
     assert {"mae", "quadratic_kappa"} <= set(result["intervals"]["test"]["grade"])
     assert set(result["per_class"]) == {"grade", "high"}
     assert (run / "figures/confusion_grade.png").is_file()
+    assert set(result["calibration"]) == {"grade", "high"}
+    assert result["calibration"]["grade"]["test"]["log_loss"] > 0
+    assert (run / "figures/reliability_grade.png").is_file()
+    assert "calibration/grade/test_ece" in (run / "metrics.csv").read_text()
     assert "'price' is learned as its logarithm" in (run / "log.txt").read_text()
 
 
