@@ -94,7 +94,8 @@ def _rows(task: Task, num_classes: int, rng: np.random.Generator, num_rows: int)
     def model(strength: float) -> RowPredictions:
         noise = 0.7 * shared + 0.7 * rng.normal(size=shared.shape)
         if isinstance(task, Ordinal):  # above which of the middles between grades
-            z = 2 * (strength * grades + noise - (np.arange(width - 1) - (width - 2) / 2))
+            middles = np.arange(width - 1) - (width - 2) / 2
+            z = 2 * (strength * (grades - middles) + noise)
             return RowPredictions(task.probabilities(torch.tensor(z)), target)
         z = strength * y + noise
         if isinstance(task, Regression):

@@ -20,8 +20,9 @@ from jlrun.evaluation.scores import Predict, Prediction
 from jlrun.evaluation.temperature import Tempered, fit_temperature, tempered
 from jlrun.evaluation.thresholds import Criterion, decided_scores, tune_thresholds
 from jlrun.evaluation.weighted_scores import RowPredictions
-from jlrun.files.atomic import RESTORE, read_json, write_json
+from jlrun.files.atomic import RESTORE, read_json, reading, write_json
 from jlrun.files.run_directory import RunDirectory
+from jlrun.ranges import PositiveFloat, Probability
 from jlrun.tasks import Binary, Multilabel, Task
 from jlrun.tasks.classification import deciding_by
 from jlrun.tasks.objective import Objective
@@ -41,9 +42,9 @@ class TaskCalibration(BaseModel):
     """
 
     rows: int
-    temperature: float | None = None
+    temperature: PositiveFloat | None = None
     tuned_for: Criterion | None = None
-    thresholds: list[float] = []
+    thresholds: list[Probability] = []
 
 
 class _Saved(BaseModel):
@@ -95,17 +96,31 @@ def write_calibrations(found: Calibrations, directory: Path) -> None:
     write_json(RunDirectory(directory).calibration, _Saved(tasks=dict(found)).model_dump())
 
 
-def read_calibrations(directory: Path) -> Calibrations:
+def read_calibrations(directory: Path, scored: Sequence[Objective]) -> Calibrations:
     """Return task -> what was fitted to its validation rows; nothing where a run has none.
 
     Raises:
-        UserError: if the file is damaged.
+        UserError: if the file is damaged, or its thresholds are not those of ``scored``.
     """
     file = RunDirectory(directory).calibration
     if not file.is_file():
         return {}
     fix = f"{RESTORE}, or delete result.json and it: `jlrun resume` writes both anew"
-    return _Saved(**read_json(file, _Saved, fix)).tasks
+    found = _Saved(**read_json(file, _Saved, fix)).tasks
+    with reading(file, fix):
+        for objective in scored:
+            names, each = _decided(objective), found.get(objective.label)
+            if each is not None and each.thresholds and len(each.thresholds) != len(names):
+                raise ValueError(f"{objective.label}: expected {len(names)} thresholds")
+    return found
+
+
+def _decided(objective: Objective) -> tuple[str, ...]:
+    """Return what thresholds decide: *yes*, or each label."""
+    task, classes = objective.spec.task, objective.spec.classes
+    if isinstance(task, Binary):
+        return classes[1:] or ("yes",)
+    return classes if isinstance(task, Multilabel) else ()
 
 
 def calibration_report(
@@ -134,9 +149,7 @@ def calibration_report(
             tempers[name] = _reliabilities(task, rows[name], found[name])
         if found[name].tuned_for is not None:
             assert isinstance(task, Binary | Multilabel)
-            names = objective.spec.classes[1:] if isinstance(task, Binary) else ()
-            names = names or objective.spec.classes
-            limits[name] = _tuned(task, rows[name], found[name], names, seed)
+            limits[name] = _tuned(task, rows[name], found[name], _decided(objective), seed)
     return {
         **({"calibration": tempers} if tempers else {}),
         **({"thresholds": limits} if limits else {}),
@@ -218,7 +231,7 @@ def calibrated(
     Raises:
         UserError: if the run has nothing of what is asked for.
     """
-    found = read_calibrations(directory)
+    found = read_calibrations(directory, scored)
     temperatures = {n: each.temperature for n, each in found.items() if each.temperature}
     limits = {n: each.thresholds for n, each in found.items() if each.thresholds}
     asked = (("--calibrated", temperature, temperatures), ("--tuned", thresholds, limits))

@@ -78,13 +78,17 @@ def check_longer(job: Job, before: Plan, after: Plan) -> list[str]:
 
 
 def forget_ends(job: Job, fits: Sequence[str]) -> None:
-    """Mark these fits as unfinished; baselines copied from other runs are deleted."""
+    """Mark these fits as unfinished; baselines copied from other runs are deleted.
+
+    What was fitted to the validation rows of the shorter run is deleted, too.
+    """
     for name in fits:
         folder = job.folder(name)
         if _copied(folder):
             shutil.rmtree(folder.path)
         else:
             (folder.path / "fit.json").unlink(missing_ok=True)
+    job.files.calibration.unlink(missing_ok=True)
 
 
 def _steps(fit: Fit) -> list[tuple[str, int]]:

@@ -51,7 +51,7 @@ def test_what_validation_rows_suggest_is_kept_and_reported(tmp_path: Path) -> No
     assert set(found) == {"yes", "tags"}
     assert all(2 < cast(float, each.temperature) < 5 for each in found.values())
     write_calibrations(found, tmp_path)
-    assert read_calibrations(tmp_path) == found
+    assert read_calibrations(tmp_path, SCORED) == found
     report = calibration_report(found, SCORED, rows(2), seed=0)
     for task in ("yes", "tags"):
         each = report["calibration"][task]
@@ -102,7 +102,16 @@ def test_a_run_that_keeps_nothing_is_refused(
         calibrated(tmp_path, SCORED, temperature, thresholds=not temperature)
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "calibration.json").write_text('{"tasks": {"yes": {"rows": "many"}}}')
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"rows": "many"}',
+        '{"rows": 3, "temperature": -1}',
+        '{"rows": 3, "thresholds": [2]}',
+        '{"rows": 3, "thresholds": [0.5, 0.5]}',
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "calibration.json").write_text(f'{{"tasks": {{"yes": {entry}}}}}')
     with pytest.raises(UserError, match="is damaged"):
-        read_calibrations(tmp_path)
+        read_calibrations(tmp_path, SCORED)

@@ -125,7 +125,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             "val": evaluate(predict, fit.scored, assembly.plan.val),
             "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class, kept)),
         }
-        fitted = read_calibrations(directory)
+        fitted = read_calibrations(directory, fit.scored)
         return {
             **scores,
             "per_class": per_class.by_task(),
