@@ -62,6 +62,8 @@ class Result:
             ``rows``, in which it occurs there;
             ``intervals``, of ``test``, task -> metric -> the ends of its 95 % interval over the
             test rows (over images where they are maps), and of ``baselines`` by name;
+            ``calibration`` and ``thresholds``, of tasks with classes, what was fitted to validation
+            rows and its test scores (`jlrun.runs.calibration.calibration_report`);
             ``missing`` and ``contribution`` of several modalities
             (`jlrun.evaluation.missing.report`).
     """

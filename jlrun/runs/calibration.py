@@ -1,22 +1,16 @@
-"""Calibration of a run's tasks: what is fitted to validation rows, kept, reported and applied."""
+"""Calibration of a run's tasks: what is fitted to validation rows, kept and reported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel
 
-from jlrun.config.schema import CalibrationSettings
-from jlrun.data.batch import Batch
-from jlrun.errors import UserError
 from jlrun.evaluation.bootstrap import intervals
 from jlrun.evaluation.reliability import reliability
-from jlrun.evaluation.scores import Predict, Prediction
 from jlrun.evaluation.temperature import Tempered, fit_temperature, tempered
 from jlrun.evaluation.thresholds import Criterion, decided_scores, tune_thresholds
 from jlrun.evaluation.weighted_scores import RowPredictions
@@ -26,7 +20,10 @@ from jlrun.ranges import PositiveFloat, Probability
 from jlrun.tasks import Binary, Multilabel, Task
 from jlrun.tasks.classification import deciding_by
 from jlrun.tasks.objective import Objective
-from jlrun.training.plan import Fit
+
+if TYPE_CHECKING:
+    from jlrun.config.schema import CalibrationSettings
+    from jlrun.training.plan import Fit
 
 Rows = Mapping[str, RowPredictions]
 
@@ -186,70 +183,3 @@ def _tuned(
         "tuned": {name: float(f(once)[0]) for name, f in tuned.items()},
         "intervals": {n: list(ends) for n, ends in intervals(tuned, len(rows), seed).items()},
     }
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """Objectives and predictions of a run with what was fitted to its validation rows.
-
-    Attributes:
-        scored: the objectives, whose tasks decide by thresholds on the probabilities that are
-            shown.
-        temperatures: label -> T; empty: probabilities are as trained.
-    """
-
-    scored: tuple[Objective, ...]
-    temperatures: Mapping[str, float]
-
-    def predict(self, plain: Predict) -> Predict:
-        """Return predictions whose probabilities are those of logits divided by T."""
-
-        def changed(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
-            predictions = plain(batch, objectives)
-            return [self._tempered(*pair) for pair in zip(objectives, predictions, strict=True)]
-
-        return changed if self.temperatures else plain
-
-    def _tempered(self, objective: Objective, found: Prediction) -> Prediction:
-        task, temperature = objective.spec.task, self.temperatures.get(objective.label, 1.0)
-        if not isinstance(task, Tempered):
-            return found
-        return replace(found, probabilities=tempered(task, found.probabilities, temperature))
-
-
-def calibrated(
-    directory: Path, scored: Sequence[Objective], temperature: bool, thresholds: bool
-) -> Calibrated:
-    """Return what a run predicts with.
-
-    Args:
-        directory: of the run.
-        scored: its objectives.
-        temperature: whether probabilities are those at the fitted temperature.
-        thresholds: whether tuned ones decide; else 0.5.
-
-    Raises:
-        UserError: if the run has nothing of what is asked for.
-    """
-    found = read_calibrations(directory, scored)
-    temperatures = {n: each.temperature for n, each in found.items() if each.temperature}
-    limits = {n: each.thresholds for n, each in found.items() if each.thresholds}
-    asked = (("--calibrated", temperature, temperatures), ("--tuned", thresholds, limits))
-    for option, wanted, has in asked:
-        if wanted and not has:
-            what = "no temperatures" if option == "--calibrated" else "no thresholds"
-            why = "it has no such task, did not end, or calibration.* leaves them out"
-            raise UserError.of(option, f"'{directory}' keeps {what}: {why}")
-    used = temperatures if temperature else {}
-    if thresholds:
-        scored = [_deciding(o, limits.get(o.label, ()), used.get(o.label, 1.0)) for o in scored]
-    return Calibrated(tuple(scored), used)
-
-
-def _deciding(objective: Objective, limits: Sequence[float], temperature: float) -> Objective:
-    task = objective.spec.task
-    if not limits or not isinstance(task, Binary | Multilabel):
-        return objective
-    shown = tempered(Multilabel(), torch.tensor([limits], dtype=torch.float64), temperature)[0]
-    spec = replace(objective.spec, task=deciding_by(task, shown.tolist()))
-    return replace(objective, spec=spec)

@@ -14,8 +14,8 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Prediction
 from jlrun.evaluation.weighted_scores import RowPredictions
+from jlrun.runs.calibrated import calibrated
 from jlrun.runs.calibration import (
-    calibrated,
     calibration_report,
     fit_calibrations,
     read_calibrations,

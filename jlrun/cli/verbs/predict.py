@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from jlrun.data.rows import NamedRows
     from jlrun.data.specs import Spec
-    from jlrun.runs.calibration import Calibrated
+    from jlrun.runs.calibrated import Calibrated
     from jlrun.runs.saved_model import SavedModel
     from jlrun.tasks import TaskSpec
 
@@ -58,7 +58,7 @@ def main(args: list[str]) -> int:
         raise UserError.of("--output", f"'{parsed.output}' is neither .csv nor .json")
     check_file(parsed.output, "--output")
 
-    from jlrun.runs.calibration import calibrated
+    from jlrun.runs.calibrated import calibrated
     from jlrun.runs.saved_model import load_saved_model
     from jlrun.runs.saved_run import load_run
 
