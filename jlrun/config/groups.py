@@ -95,6 +95,7 @@ GROUPS = (
     Group("recorder"),
     Group("diagnosis"),
     Group("missing"),
+    Group("calibration"),
     Group("retrieval"),
 )
 

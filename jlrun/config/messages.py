@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -167,15 +167,20 @@ def check_schema(config: dict[str, Any]) -> list[Problem]:
 
 
 def _with_nearest(problem: Problem) -> Problem:
-    if problem.message != NO_SUCH_KEY:
-        return problem
-    *parents, key = problem.where.split(".")
+    *parents, _ = problem.where.split(".")
     model: type[BaseModel] | None = Settings
     for part in parents:
         field = model.model_fields.get(part) if model is not None else None
         model = next((a for a in _types(field) if issubclass(a, BaseModel)), None)
-    names = [] if model is None else list(model.model_fields)
-    return Problem(problem.where, f"{NO_SUCH_KEY}.{did_you_mean(key, names)}")
+    return with_suggestion(problem, () if model is None else tuple(model.model_fields))
+
+
+def with_suggestion(problem: Problem, names: Iterable[str]) -> Problem:
+    """Return the problem of an unknown key with the nearest of the keys that there are."""
+    if problem.message != NO_SUCH_KEY:
+        return problem
+    hint = did_you_mean(problem.where.rpartition(".")[2], names)
+    return Problem(problem.where, f"{NO_SUCH_KEY}.{hint}")
 
 
 def _types(field: Any) -> list[type]:

@@ -167,6 +167,13 @@ class MissingSettings(_Section):
     seeds: Annotated[tuple[Seed, ...], Len(1), AfterValidator(_distinct)] = (0, 1, 2)
 
 
+class CalibrationSettings(_Section):
+    """What is fitted to validation rows once training is done."""
+
+    temperature: bool = True
+    thresholds: Literal["f1", "balanced_accuracy", "none"] = "f1"
+
+
 class PretrainingSettings(_Section):
     """The phase of self-supervised terms and terms between modalities, if there are any."""
 
@@ -265,6 +272,7 @@ class Settings(_Section):
     recorder: RecorderSettings
     diagnosis: DiagnosisSettings
     missing: MissingSettings = MissingSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     modality_dropout: Shares = 0.0
     terms: dict[str, Node] = {}
     dataset: Node | None = None

@@ -9,9 +9,9 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from math import ceil
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -19,7 +19,7 @@ from pydantic.errors import PydanticUserError
 from jlrun.config import trust
 from jlrun.config.fitness import unfit
 from jlrun.config.groups import Place, gradient_keys
-from jlrun.config.messages import problems_of, validate
+from jlrun.config.messages import problems_of, validate, with_suggestion
 from jlrun.config.nodes import data_nodes, subset_keys
 from jlrun.config.slots import PART, Slot
 from jlrun.config.suggest import nearest
@@ -36,11 +36,13 @@ class Parameter:
 
     Attributes:
         adapter: of its type; None where it has none that a config value can be checked against.
+        keys: of the groups of keys that its type names.
     """
 
     name: str
     required: bool
     adapter: TypeAdapter[Any] | None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def read_signature(target: Any, given: int) -> Signature:
     return Signature(
         given if takes_any else len(at_run_time),
         at_run_time,
-        {p.name: Parameter(p.name, p.default is p.empty, _adapter(target, p)) for p in settable},
+        {p.name: _parameter(target, p) for p in settable},
         open=any(p.kind is p.VAR_KEYWORD for p in parameters),
     )
 
@@ -143,12 +145,23 @@ def coerced(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _adapter(target: Any, parameter: inspect.Parameter) -> TypeAdapter[Any] | None:
+def _parameter(target: Any, parameter: inspect.Parameter) -> Parameter:
+    name, required, annotation = parameter.name, parameter.default is parameter.empty, None
+    if parameter.annotation is parameter.empty:
+        return Parameter(name, required, None)
     annotation = parameter.annotation
-    if annotation is parameter.empty:
-        return None
     if isinstance(annotation, str):
         annotation = _evaluated(target, annotation)
+    return Parameter(name, required, _adapter(annotation), _keys_of(annotation))
+
+
+def _keys_of(annotation: Any) -> tuple[str, ...]:
+    """Return the fields of the dataclasses among the members of a type."""
+    members = [m for m in (get_args(annotation) or (annotation,)) if isinstance(m, type)]
+    return tuple(field.name for m in members if is_dataclass(m) for field in fields(m))
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -204,7 +217,8 @@ def _wrong_values(
         try:
             coerced(signature, {key: value})
         except ValidationError as error:
-            yield from problems_of(f"{path}.{key}", value, error)
+            for problem in problems_of(f"{path}.{key}", value, error):
+                yield with_suggestion(problem, signature.parameters[key].keys)
 
 
 def _nested(

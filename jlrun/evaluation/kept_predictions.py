@@ -1,4 +1,4 @@
-"""Predictions of rows of a fit, kept while it is scored and saved next to its scores."""
+"""Predictions of a fit's validation and test rows, kept while it is scored, and saved."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.files import atomic
-from jlrun.tasks import Task
+from jlrun.tasks.image_sums import map_totals
 from jlrun.tasks.objective import Objective
 
-PREDICTIONS = "predictions.safetensors"  # of test rows
-VALIDATION = "validation.safetensors"  # of validation rows, in regression
+PREDICTIONS, VAL_PREDICTIONS = "predictions.safetensors", "val_predictions.safetensors"
 
 
 class KeptPredictions:
-    """Keeps probabilities and targets of tasks without maps, as an `Observer`.
+    """Keeps probabilities and targets, as an `Observer`; of maps what their scores need."""
 
-    Args:
-        kinds: of the tasks that are kept.
-    """
-
-    def __init__(self, kinds: type[Task] = Task) -> None:
-        self._kinds = kinds
+    def __init__(self) -> None:
         self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
-        if isinstance(objective.spec.task, self._kinds) and not objective.spec.task.dense:
-            target = batch.targets[objective.spec.column].cpu()
-            self._parts.setdefault(objective.label, []).append((probabilities.cpu(), target))
+        task, target = objective.spec.task, batch.targets[objective.spec.column]
+        if task.dense:
+            sums = task.image_sums(probabilities, target)
+            if sums is None:
+                return
+            probabilities, target = sums, map_totals(target)
+        part = probabilities.cpu(), target.cpu()
+        self._parts.setdefault(objective.label, []).append(part)
 
     def finish(self, step: int) -> None:
         """Nothing is recorded."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.tasks import Binary, Multiclass, Multilabel
+from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal
 from jlrun.tasks.metrics.class_counts import ClassCounts
 from jlrun.tasks.objective import Objective
 
@@ -25,8 +25,8 @@ class PerClassCounts:
         task, classes = objective.spec.task, objective.spec.classes
         target, probabilities = batch.targets[objective.spec.column].cpu(), probabilities.cpu()
         if isinstance(task, Multilabel):
-            counts = ClassCounts.of_labels(probabilities, target)
-        elif isinstance(task, Multiclass | Binary):
+            counts = ClassCounts.of_labels(task.decide(probabilities), target)
+        elif isinstance(task, Multiclass | Binary | Ordinal):
             known = ~probabilities.isnan().any(dim=1)
             decided = task.decide(probabilities[known])
             counts = ClassCounts.of_classes(decided, target[known], len(classes))

@@ -45,6 +45,11 @@ class RunDirectory:
         return self.path / "model.json"
 
     @property
+    def calibration(self) -> Path:
+        """Temperatures and thresholds that were fitted to validation rows."""
+        return self.path / "calibration.json"
+
+    @property
     def fingerprint(self) -> Path:
         """Hashes of the rows of all splits."""
         return self.path / "fingerprint.safetensors"

@@ -62,9 +62,11 @@ class Result:
             ``per_class``, task -> class -> ``precision``, ``recall``, ``f1`` on the test split and
             ``rows``, in which it occurs there;
             ``intervals``, under ``test`` task -> metric -> the ends of its 95 % interval over the
-            test rows, under ``baselines`` the same of each;
+            test rows (over images where they are maps), under ``baselines`` the same of each;
             ``reference_models``, task -> the model of scikit-learn that validation chose, and
             settings and scores of all;
+            ``calibration`` and ``thresholds``, of tasks with classes, what was fitted to validation
+            rows and its test scores (`jlrun.runs.calibration.calibration_report`);
             ``missing`` and ``contribution`` of several modalities
             (`jlrun.evaluation.missing.report`).
     """

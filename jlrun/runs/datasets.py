@@ -21,7 +21,7 @@ from jlrun.runs.settings import DataSettings
 from jlrun.runs.target_tasks import match_target
 from jlrun.strategies.zero_shot.classes import unseen_classes
 from jlrun.strategies.zero_shot.holdout import hold_out
-from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
+from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Regression, Task, TaskSpec
 from jlrun.tasks.loss_options import balanced_weights, given_weights
 
 
@@ -223,12 +223,12 @@ def task_specs(
 ) -> tuple[TaskSpec, ...]:
     """Return the tasks in use of the data set at ``name``, in the order of the config."""
     specs = tuple(
-        TaskSpec(label, _task(node, task, splits), splits.classes[task], target=task)
+        TaskSpec(label, _task(name, node, task, splits), splits.classes[task], target=task)
         for task, label in task_labels(name, node).items()
         if chosen is None or label in chosen
     )
     for spec in specs:
-        if isinstance(spec.task, Multiclass | Multilabel) and len(spec.classes) < 2:
+        if isinstance(spec.task, Multiclass | Multilabel | Ordinal) and len(spec.classes) < 2:
             found = ", ".join(spec.classes)
             raise UserError.of(
                 f"{name}.tasks.{spec.column}",
@@ -249,19 +249,29 @@ def _check_varies(where: str, spec: TaskSpec, splits: Splits) -> None:
         raise UserError.of(where, f"the target is {found}: nothing to learn; choose another")
 
 
-def _task(node: Mapping[str, Any], name: str, splits: Splits) -> Task:
+def _task(stream: str, node: Mapping[str, Any], name: str, splits: Splits) -> Task:
     task: Task = build(node["tasks"][name], TASK)
     if isinstance(task, Multiclass | Binary) and task.options.class_weights is not None:
-        return task.in_units(0.0, 1.0, *_class_weights(task.options.class_weights, name, splits))
+        where = f"{stream}.tasks.{name}.loss.class_weights"
+        weights = _class_weights(task.options.class_weights, name, splits, where)
+        return task.in_units(0.0, 1.0, *weights)
     return task.in_units(*splits.units[name]) if name in splits.units else task
 
 
 def _class_weights(
-    asked: Mapping[str, float] | str, name: str, splits: Splits
+    asked: Mapping[str, float] | str, name: str, splits: Splits, where: str
 ) -> tuple[float, ...]:
-    """Return the weight of each class of a task, in their order."""
+    """Return the weight of each class of a task, in their order.
+
+    Raises:
+        UserError: as `given_weights`, or if all classes with training rows have a weight of 0.
+    """
     classes = splits.classes[name]
-    if not isinstance(asked, str):
-        return given_weights(asked, classes, f"tasks.{name}.loss.class_weights")
     labels, mask = splits.train.targets[name], splits.train.labelled.get(name)
-    return balanced_weights(labels if mask is None else labels[mask], len(classes))
+    labels = labels if mask is None else labels[mask]
+    if isinstance(asked, str):
+        return balanced_weights(labels, len(classes))
+    weights = given_weights(asked, classes, where)
+    if len(labels) and not any(weights[i] for i in labels.unique().tolist()):
+        raise UserError.of(where, "all classes that training rows have weigh 0; raise one of them")
+    return weights

@@ -14,6 +14,7 @@ from jlrun.data.dataset import report_lines, write_reports
 from jlrun.engine import describe_device, session
 from jlrun.errors import UserError
 from jlrun.evaluation.missing.report import missing_values
+from jlrun.evaluation.reliability import calibration_tags
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
@@ -112,7 +113,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         with recorded_end(job, recorder):
             _begin_records(job, assembly, recorder, header, notes)
             result = _train_all(job, assembly, context)
-            _record_missing(result, recorder)
+            _record_end(result, recorder)
             draw_figures(job, assembly, result, recorder)
             result.save()
             recorder.finish(result.to_json())
@@ -304,8 +305,10 @@ def _publish(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Rec
         recorder.message(f"baseline {fit.name}: other runs can't share it ({error})")
 
 
-def _record_missing(result: Result, recorder: Recorder) -> None:
-    values, selected = missing_values(result.extra), result.selected
+def _record_end(result: Result, recorder: Recorder) -> None:
+    """Record scores with modalities missing, and what calibration does."""
+    calibration = calibration_tags(result.extra.get("calibration", {}))
+    values, selected = missing_values(result.extra) | calibration, result.selected
     if values and selected is not None:
         at = Position(MAIN_FIT, selected["phase"], selected["epoch"], selected["step"])
         recorder.scalars(at, values)

@@ -32,6 +32,7 @@ def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorde
     _draw_curve(result, recorder)
     _draw_missing(result, recorder)
     _draw_per_class(result, recorder)
+    _draw_reliability(result, recorder)
 
 
 def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
@@ -107,3 +108,14 @@ def _draw_per_class(result: Result, recorder: Recorder) -> None:
     for task, classes in found.items():
         figure = per_class(classes, f"{task}, test split")
         recorder.figure(f"per_class/{task}", figure, step=0)
+
+
+def _draw_reliability(result: Result, recorder: Recorder) -> None:
+    found = result.extra.get("calibration")
+    if not found:
+        return
+    from jlrun.reporting.figures.reliability import reliability
+
+    for task, each in found.items():
+        figure = reliability(each, f"{task}, test split")
+        recorder.figure(f"reliability/{task}", figure, step=0)

@@ -78,8 +78,11 @@ def check_longer(job: Job, before: Plan, after: Plan) -> list[str]:
 
 
 def forget_ends(job: Job, fits: Sequence[str]) -> None:
-    """Mark these fits as unfinished; baselines copied from other runs are deleted, and so is the
-    file of predictions of the shorter run."""
+    """Mark these fits as unfinished; baselines copied from other runs are deleted.
+
+    The files that the shorter run ended with are deleted, too: its predictions, and what was fitted
+    to its validation rows.
+    """
     for name in fits:
         folder = job.folder(name)
         if _copied(folder):
@@ -87,6 +90,7 @@ def forget_ends(job: Job, fits: Sequence[str]) -> None:
         else:
             (folder.path / "fit.json").unlink(missing_ok=True)
     job.files.test_predictions.unlink(missing_ok=True)
+    job.files.calibration.unlink(missing_ok=True)
 
 
 def _steps(fit: Fit) -> list[tuple[str, int]]:

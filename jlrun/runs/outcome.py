@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun.data.missing_shares import missing_shares
-from jlrun.evaluation.kept_predictions import KeptPredictions, load_predictions
+from jlrun.evaluation.kept_predictions import (
+    VAL_PREDICTIONS,
+    KeptPredictions,
+    load_predictions,
+)
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.retrieval import Findings, measure_spaces
@@ -17,9 +21,10 @@ from jlrun.models import checkpoints
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
+from jlrun.runs.calibration import calibration_report, fit_calibrations, write_calibrations
 from jlrun.runs.job import Job
 from jlrun.runs.references import REFERENCE, References
-from jlrun.runs.row_statistics import with_row_statistics
+from jlrun.runs.row_statistics import RowStatistics
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
 from jlrun.training.fit import LAST_EPOCH, FitFolder, FitResult
@@ -75,7 +80,9 @@ def make_result(
     compared, seed = assembly.plan.compare(scores), job.settings.seed
     compared = references.compared(compared, main.test, assembly.tasks)
     rows = {**rows, REFERENCE: references.rows}
-    comparison, intervals = with_row_statistics(compared, main.test, rows, assembly.tasks, seed)
+    scored = {o.label: o.spec.task for o in assembly.plan.fits[0].scored}
+    statistics = RowStatistics(rows, scored, main.test, seed)
+    comparison = statistics.compared(compared, assembly.tasks)
     selected_by = main.selected["criterion"], main.selected["score"]
     criterion, value = comparison.objective or selected_by
     objective = {"name": criterion, "value": value, "direction": "maximize"}
@@ -105,7 +112,8 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
-            **intervals,
+            **calibrate(job, assembly, rows[MAIN_FIT]),
+            **statistics.intervals(comparison.baselines),
             **_unselected(main),
             **_curve(job, assembly),
             **_start(assembly),
@@ -120,6 +128,15 @@ def make_result(
             **_relations(job),
         },
     )
+
+
+def calibrate(job: Job, assembly: Assembly, test: Mapping[str, RowPredictions]) -> dict[str, Any]:
+    """Fit calibrations to validation rows, keep them, and return what they do on the test split."""
+    fit = assembly.plan.fits[0]
+    val = load_predictions(job.folder(fit.name).path, VAL_PREDICTIONS)
+    found = fit_calibrations(fit, val, job.settings.calibration)
+    write_calibrations(found, job.directory)
+    return calibration_report(found, fit.scored, test, job.settings.seed)
 
 
 def _unselected(main: FitResult) -> dict[str, Any]:

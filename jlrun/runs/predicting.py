@@ -14,9 +14,10 @@ from jlrun.data.streams import Stream
 from jlrun.data.tables.files.kinds import Target
 from jlrun.data.tables.given_cells import GivenTargets
 from jlrun.evaluation.conformal import Interval, Intervals, fewest
-from jlrun.evaluation.kept_predictions import VALIDATION, load_predictions
+from jlrun.evaluation.kept_predictions import VAL_PREDICTIONS, load_predictions
 from jlrun.evaluation.prediction_columns import prediction_columns
 from jlrun.evaluation.scores import Prediction, Scorer, predictor
+from jlrun.runs.calibrated import Calibrated
 from jlrun.runs.saved_model import SavedModel
 from jlrun.runs.settings import RunSettings
 from jlrun.tasks import Regression
@@ -28,8 +29,14 @@ BATCH = 256
 Predictions = Mapping[str, Prediction]
 
 
-def predict_rows(saved: SavedModel, inputs: NamedRows) -> dict[str, Prediction]:
-    """Return task -> predictions of all rows, on the CPU."""
+def predict_rows(saved: SavedModel, inputs: NamedRows, chosen: Calibrated) -> dict[str, Prediction]:
+    """Return task -> predictions of all rows, on the CPU.
+
+    Args:
+        saved: the model.
+        inputs: the rows.
+        chosen: its objectives, and what their probabilities are.
+    """
     engine = saved.engine
     stream = Stream(
         "input",
@@ -41,12 +48,12 @@ def predict_rows(saved: SavedModel, inputs: NamedRows) -> dict[str, Prediction]:
         memory_budget=engine.memory_budget,
         channels_last=engine.channels_last,
     )
-    predict, parts = predictor(saved.model, engine), list[list[Prediction]]()
+    predict, parts = chosen.predict(predictor(saved.model, engine)), list[list[Prediction]]()
     with torch.no_grad():
         for batch in stream.sweep():
-            parts.append([each.on_cpu() for each in predict(batch, saved.scored)])
+            parts.append([each.on_cpu() for each in predict(batch, chosen.scored)])
     columns = (Prediction.concatenate(column) for column in zip(*parts, strict=True))
-    return {o.spec.name: found for o, found in zip(saved.scored, columns, strict=True)}
+    return {o.spec.name: found for o, found in zip(chosen.scored, columns, strict=True)}
 
 
 def kept_intervals(folder: Path, scored: Sequence[Objective], level: float) -> dict[str, Interval]:
@@ -62,7 +69,7 @@ def kept_intervals(folder: Path, scored: Sequence[Objective], level: float) -> d
     Raises:
         UserError: if the file of these rows is damaged.
     """
-    kept = load_predictions(folder, VALIDATION)
+    kept = load_predictions(folder, VAL_PREDICTIONS)
     found = {
         o.spec.name: Interval.of(o.spec.task, kept[o.label], level)
         for o in scored

@@ -47,7 +47,8 @@ def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredic
         assembly: of the run.
         rows: label -> predictions of the labelled test rows, as they were scored.
     """
-    scored = [o for o in assembly.plan.fits[0].scored if o.label in rows]
+    objectives = assembly.plan.fits[0].scored
+    scored = [o for o in objectives if o.label in rows and not o.spec.task.dense]
     if not scored:
         return
     intervals = kept_intervals(job.folder(MAIN_FIT).path, scored, LEVEL)

@@ -10,7 +10,7 @@ from jlrun.evaluation.bootstrap import LEVEL, Resampled, interval
 from jlrun.evaluation.scores import Scores
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.strategies.gain_statistics import TaskGain, task_gain, with_statistics
-from jlrun.tasks import TaskSpec
+from jlrun.tasks import Task, TaskSpec
 from jlrun.training.plan import Comparison
 from jlrun.training.recorder import MAIN_FIT
 
@@ -19,90 +19,79 @@ ByTask = Mapping[str, RowPredictions]
 _PARTS = {"over_ensemble": "ensemble", "over_reference": "reference"}
 
 
-def with_row_statistics(
-    comparison: Comparison,
-    main: Scores,
-    rows: Mapping[str, ByTask],
-    tasks: Sequence[TaskSpec],
-    seed: int,
-) -> tuple[Comparison, dict[str, Any]]:
-    """Return the comparison whose gains have errors, paired over the test rows, and ``intervals``.
-
-    Tasks whose predictions were not kept, such as those with maps, stay as they are.
-
-    Args:
-        comparison: of the main fit with its baselines.
-        main: test scores of the main fit.
-        rows: fit or baseline -> task -> predictions of the test rows.
-        tasks: those of the result.
-        seed: of the resampling.
-    """
-    statistics = _Statistics(rows, [spec for spec in tasks if spec.name in main], seed)
-    intervals = statistics.intervals(tuple(comparison.baselines))
-    gain = comparison.gain
-    if gain is None or "per_task" not in gain:
-        return comparison, intervals
-
-    def judged(part: Any, against: str) -> dict[str, Any]:
-        return statistics.judged(part, main, comparison.baselines[against], against)
-
-    against = gain["against"]
-    assert isinstance(against, str)
-    parts = {part: judged(gain[part], over) for part, over in _PARTS.items() if part in gain}
-    return replace(comparison, gain={**gain, **judged(gain, against), **parts}), intervals
-
-
 @dataclass(frozen=True)
-class _Statistics:
+class RowStatistics:
     """Statistics over the predictions of the test rows.
 
     Attributes:
         rows: fit or baseline -> task -> predictions.
-        tasks: with a score.
+        scored: task -> its kind, as the main fit scores it.
+        main: test scores of the main fit.
         seed: of the resampling.
     """
 
     rows: Mapping[str, ByTask]
-    tasks: Sequence[TaskSpec]
+    scored: Mapping[str, Task]
+    main: Scores
     seed: int
     resample: Resampled = field(default_factory=Resampled)
 
-    def judged(
-        self, gain: Mapping[str, Any], main: Scores, baseline: Scores, against: str
+    def compared(self, comparison: Comparison, tasks: Sequence[TaskSpec]) -> Comparison:
+        """Return the comparison whose gains have errors, paired over the test rows.
+
+        Tasks whose predictions were not kept stay as they are.
+        """
+        gain = comparison.gain
+        if gain is None or "per_task" not in gain:
+            return comparison
+        against = gain["against"]
+        assert isinstance(against, str)
+        judged = {
+            part: self._judged(gain[part], comparison.baselines[over], over, tasks)
+            for part, over in _PARTS.items()
+            if part in gain
+        }
+        own = self._judged(gain, comparison.baselines[against], against, tasks)
+        return replace(comparison, gain={**gain, **own, **judged})
+
+    def _judged(
+        self, gain: Any, baseline: Scores, against: str, tasks: Sequence[TaskSpec]
     ) -> dict[str, Any]:
         """Return a gain over a baseline with its errors."""
-        found = dict[str, TaskGain]()
-        for spec in self.tasks:
+        found, tasks = dict[str, TaskGain](), [spec for spec in tasks if spec.name in self.main]
+        for spec in tasks:
             ours, theirs = self._of(MAIN_FIT, spec.name), self._of(against, spec.name)
             if ours is None or theirs is None or not ours.same_rows_as(theirs):
                 continue
             pair = (ours, theirs)
-            each = task_gain(spec, main, baseline, pair, self.seed, self.resample)
+            each = task_gain(spec, self.main, baseline, pair, self.seed, self.resample)
             if each is not None:
                 found[spec.name] = each
-        return with_statistics(gain, found, self.tasks)
+        return with_statistics(gain, found, tasks)
 
-    def intervals(self, baselines: Sequence[str]) -> dict[str, Any]:
-        """Return ``intervals``: of the main fit, task -> metric -> lower and upper end, and the
-        same of each baseline."""
-        test = self._intervals(MAIN_FIT)
-        if not test:
+    def intervals(self, baselines: Mapping[str, Scores]) -> dict[str, Any]:
+        """Return ``intervals``: ``test`` of the main fit, and ``baselines`` by their names.
+
+        Each is task -> metric -> lower and upper end, of the scores that there are.
+        """
+        of_main = self._intervals(MAIN_FIT, self.main)
+        found = {name: self._intervals(name, scores) for name, scores in baselines.items()}
+        of_baselines = {name: ends for name, ends in found.items() if ends}
+        if not of_main and not of_baselines:
             return {}
-        of_baselines = {name: self._intervals(name) for name in baselines}
-        known = {name: found for name, found in of_baselines.items() if found}
-        return {"intervals": {"level": LEVEL, "test": test, "baselines": known}}
+        return {"intervals": {"level": LEVEL, "test": of_main, "baselines": of_baselines}}
 
-    def _intervals(self, name: str) -> dict[str, Any]:
+    def _intervals(self, name: str, scores: Scores) -> dict[str, dict[str, list[float]]]:
         found = {}
-        for spec in self.tasks:
-            rows = self._of(name, spec.name)
+        for task, kind in self.scored.items():
+            rows, measured = self._of(name, task), scores.get(task, {})
             if rows is None:
                 continue
-            values = self.resample(spec.task, rows, self.seed)
-            ends = {metric: interval(v, len(rows)) for metric, v in values.items()}
-            if ends:
-                found[spec.name] = {metric: list(pair) for metric, pair in ends.items() if pair}
-        return found
+            values = self.resample(kind, rows, self.seed)
+            known = {m: v for m, v in values.items() if m in measured}
+            ends = {m: interval(m, measured[m], v, len(rows)) for m, v in known.items()}
+            found[task] = {metric: list(pair) for metric, pair in ends.items() if pair}
+        return {task: ends for task, ends in found.items() if ends}
 
     def _of(self, name: str, task: str) -> RowPredictions | None:
         """Return the predictions of a fit, or of the one that a baseline trains for the task."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
 from jlrun.config.schema import (
+    CalibrationSettings,
     DiagnosisSettings,
     EngineSettings,
     MissingSettings,
@@ -141,6 +142,7 @@ class RunSettings:
         recorder, diagnosis: what is recorded, and measured of gradients.
         retrieval, missing: what else is scored in the end.
         references: whether models of scikit-learn are baselines of tables, if there are any.
+        calibration: what is fitted to validation rows then.
         baselines_cache: folder of baselines that runs share; None: no such.
     """
 
@@ -157,6 +159,7 @@ class RunSettings:
     retrieval: Retrieval
     missing: MissingSettings
     references: bool
+    calibration: CalibrationSettings
     baselines_cache: str | None
 
     @classmethod
@@ -181,6 +184,7 @@ class RunSettings:
             retrieval=_retrieval(s),
             missing=s.missing,
             references=s.references,
+            calibration=s.calibration,
             baselines_cache=s.baselines_cache,
         )
 

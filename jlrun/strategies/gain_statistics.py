@@ -16,7 +16,7 @@ from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.strategies.gain import compared_metrics, finite_score, sign
 from jlrun.tasks import TaskSpec
 
-THROUGH_ZERO = frozenset({"r2", "spearman"})
+THROUGH_ZERO = frozenset({"r2", "spearman", "quadratic_kappa"})
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def task_gain(
 ) -> TaskGain | None:
     """Return the gain of a task, paired over the rows that both predict.
 
-    A metric that passes through 0 (R², Spearman's correlation) has no relative difference near 0:
-    it is s (M − B) / max(|B|, 2 standard errors of B), a difference in units of the baseline's
-    spread where B is within two standard errors of 0.
+    A metric that passes through 0 (R², Spearman's correlation, kappa) has no relative difference
+    near 0: it is s (M − B) / max(|B|, 2 standard errors of B), a difference in units of the
+    baseline's spread where B is within two standard errors of 0.
 
     Args:
         spec: the task.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from jlrun.errors import UserError
 from jlrun.tasks.target_scales import LINEAR, Scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    WeightedScore = Callable[[np.ndarray], np.ndarray]
 
 SMALLER_IS_BETTER = frozenset(
     {
@@ -110,6 +115,27 @@ class Task(ABC):
         Both are float64, except for dense tasks. A metric that computes a dictionary yields a score
         for each entry.
         """
+
+    def image_sums(self, probabilities: Tensor, target: Tensor) -> Tensor | None:
+        """Return what the scores of a dense task need of each image, float64 ``(B, S)``.
+
+        None: nothing is kept of its predictions, and its scores have no intervals.
+        """
+        return None
+
+    def weighted_scores(
+        self, probabilities: np.ndarray, target: np.ndarray
+    ) -> Mapping[str, WeightedScore] | None:
+        """Return metric -> its value for each of R weightings ``(R, N)`` of N rows.
+
+        Args:
+            probabilities: of the rows, float64 ``(N, …)``.
+            target: of the rows.
+
+        Returns:
+            None for metrics that are those of the kind (`jlrun.evaluation.weighted_scores`).
+        """
+        return None
 
     @abstractmethod
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:

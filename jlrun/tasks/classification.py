@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Literal, TypeVar
 
@@ -15,6 +16,7 @@ from jlrun.tasks.loss_options import ClassLoss, focal_factor, weighted
 
 _BITS = 40  # of a log-odds
 AnyClassification = TypeVar("AnyClassification", "Multiclass", "Binary")
+AnyLabels = TypeVar("AnyLabels", bound="Binary | Multilabel")
 ClassMetric = Literal["accuracy", "mean_class_accuracy", "macro_f1", "weighted_f1", "auroc"]
 
 
@@ -62,10 +64,10 @@ class Multiclass(Task):
         return class_log_odds(logits)
 
     def decide(self, probabilities: Tensor) -> Tensor:
-        return probabilities.argmax(dim=1)
+        return most_probable(probabilities)
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        return classification_metrics(len(classes))
+        return classification_metrics(len(classes), self.decide)
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         return outside(targets, len(classes))
@@ -74,7 +76,8 @@ class Multiclass(Task):
 class Binary(Task):
     """Yes or no: binary cross-entropy on one logit, target int64 0 or 1, ``(B,)``.
 
-    Its probabilities are those of both classes, ``(B, 2)``.
+    Its probabilities are those of both classes, ``(B, 2)``. ``thresholds`` holds the probability
+    of *yes* above which it is predicted; empty: 0.5.
 
     Args:
         metric: primary metric, for selection and Δm; None: accuracy.
@@ -82,6 +85,7 @@ class Binary(Task):
     """
 
     primary = "accuracy"
+    thresholds: tuple[float, ...] = ()
 
     def __init__(self, metric: ClassMetric | None = None, loss: ClassLoss | None = None) -> None:
         self.options = loss or ClassLoss()
@@ -110,13 +114,22 @@ class Binary(Task):
         return torch.cat([-logits, logits], dim=1)
 
     def decide(self, probabilities: Tensor) -> Tensor:
-        return probabilities.argmax(dim=1)
+        if not self.thresholds:
+            return most_probable(probabilities)
+        return (probabilities[:, 1] > self.thresholds[0]).long()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        return classification_metrics(2)
+        return classification_metrics(2, self.decide)
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         return outside(targets, 2)
+
+
+def deciding_by(task: AnyLabels, thresholds: Sequence[float]) -> AnyLabels:
+    """Return a task that decides by these thresholds, of *yes* or of each label; empty: 0.5."""
+    found = copy(task)
+    found.thresholds = tuple(thresholds)
+    return found
 
 
 def _with_weights(task: AnyClassification, weights: tuple[float, ...]) -> AnyClassification:
@@ -126,11 +139,23 @@ def _with_weights(task: AnyClassification, weights: tuple[float, ...]) -> AnyCla
     return found
 
 
-def classification_metrics(num_classes: int) -> dict[str, Metric]:
-    """Metrics of a target with ``num_classes`` exclusive classes."""
+def most_probable(probabilities: Tensor) -> Tensor:
+    """Return the class with the largest probability, ``(B,)``, of ``(B, C)``."""
+    return probabilities.argmax(dim=1)
+
+
+def classification_metrics(
+    num_classes: int, decide: Callable[[Tensor], Tensor] = most_probable
+) -> dict[str, Metric]:
+    """Metrics of a target with exclusive classes.
+
+    Args:
+        num_classes: C.
+        decide: probabilities ``(B, C)`` -> predicted classes ``(B,)``.
+    """
     from jlrun.tasks.metrics.accumulators import ClassAUROC, ClassScores
 
-    return {"classes": ClassScores(num_classes), "auroc": ClassAUROC(num_classes)}
+    return {"classes": ClassScores(num_classes, decide), "auroc": ClassAUROC(num_classes)}
 
 
 def has_classes(task: Task) -> bool:
@@ -184,11 +209,14 @@ def outside(targets: Tensor, num_classes: int) -> str:
 class Multilabel(Task):
     """Any of C labels: the mean binary cross-entropy over labels, target float32 0/1 ``(B, C)``.
 
+    ``thresholds`` holds the probability of each label above which it is predicted; empty: 0.5.
+
     Args:
         metric: primary metric, for selection and Δm; None: macro F1.
     """
 
     primary = "macro_f1"
+    thresholds: tuple[float, ...] = ()
 
     def __init__(
         self, metric: Literal["accuracy", "macro_f1", "weighted_f1", "auroc"] | None = None
@@ -209,12 +237,13 @@ class Multilabel(Task):
         return logits
 
     def decide(self, probabilities: Tensor) -> Tensor:
-        return (probabilities > 0.5).float()
+        limits = self.thresholds or (0.5,)
+        return (probabilities > probabilities.new_tensor(limits)).float()
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
         from jlrun.tasks.metrics.accumulators import LabelAUROC, LabelScores
 
-        return {"labels": LabelScores(len(classes)), "auroc": LabelAUROC()}
+        return {"labels": LabelScores(len(classes), self.decide), "auroc": LabelAUROC()}
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         if targets.ndim != 2 or targets.shape[1] != len(classes):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.tasks.base import Metric, Task
+from jlrun.tasks.image_sums import angle_sums, depth_sums, segmentation_sums
 from jlrun.tasks.maps import (
     check_maps,
     cosines,
@@ -63,6 +64,9 @@ class Segmentation(Task):
         from jlrun.tasks.dense_metrics import SegmentationScores
 
         return {"segmentation": SegmentationScores(len(classes))}
+
+    def image_sums(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        return segmentation_sums(probabilities, target)
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         if is_deferred(targets):
@@ -131,6 +135,9 @@ class Depth(Task):
 
         return {"depth": DepthErrors()}
 
+    def image_sums(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        return depth_sums(probabilities, target)
+
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         if is_deferred(targets):
             return ""
@@ -181,6 +188,9 @@ class SurfaceNormals(Task):
         from jlrun.tasks.dense_metrics import AngleErrors
 
         return {"normals": AngleErrors()}
+
+    def image_sums(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        return angle_sums(probabilities, target)
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         if is_deferred(targets):

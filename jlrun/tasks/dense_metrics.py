@@ -12,10 +12,9 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from jlrun.engine import holds_float64
+from jlrun.tasks.image_sums import ANGLES, DEPTH_RATIO, winning_classes
 from jlrun.tasks.maps import cosines, labelled_pixels, pixels_with_normal, upsample
 
-DEPTH_RATIO = 1.25
-ANGLES = (11.25, 22.5, 30.0)  # degrees
 BINS_PER_DEGREE = 1000
 NUM_BINS = 180 * BINS_PER_DEGREE + 1
 
@@ -52,10 +51,9 @@ class SegmentationScores(Metric):
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         k = self.num_classes
         self.undefined += probabilities.isnan().sum().cpu()
-        tiny = torch.finfo(probabilities.dtype).tiny
-        log_p = upsample(probabilities.clamp(min=tiny).log(), target.shape[1:])
+        predicted = winning_classes(probabilities, target.shape[1:])
         valid = labelled_pixels(target, k)
-        pairs = k * target[valid].long() + log_p.argmax(dim=1)[valid]
+        pairs = k * target[valid].long() + predicted[valid]
         # torchmetrics counts with K² numbers per pixel where algorithms must be deterministic.
         self.confusion += torch.bincount(pairs, minlength=k * k).view(k, k).cpu()
 

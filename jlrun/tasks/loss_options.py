@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 from torch.nn import functional as F
 
-from jlrun.errors import UserError
+from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import Fraction, NonNegativeFloat, PositiveFloat
 
 
@@ -44,15 +44,26 @@ class NumberLoss:
             (Huber, "Robust Estimation of a Location Parameter", 1964); ``quantile``: the pinball
             loss, whose best prediction is a quantile of the target (Koenker and Bassett,
             "Regression Quantiles", 1978).
-        delta: of ``huber``.
-        quantile: of ``quantile``.
+        delta: of ``huber``, 1 unless given.
+        quantile: of ``quantile``, 0.5 unless given.
+
+    Raises:
+        ValueError: for an option of another kind.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}  # a misspelt key is refused
 
     kind: Literal["squared", "absolute", "huber", "quantile"] = "squared"
-    delta: PositiveFloat = 1.0
-    quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
+    delta: PositiveFloat | None = None
+    quantile: Annotated[float, Gt(0), Lt(1)] | None = None
+
+    def __post_init__(self) -> None:
+        for option, kind in (("delta", "huber"), ("quantile", "quantile")):
+            if getattr(self, option) is not None and self.kind != kind:
+                raise ValueError(
+                    f"has '{option}', which kind: {self.kind} does not use: write kind: {kind}, or "
+                    "leave it out"
+                )
 
     def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row, ``(B,)``."""
@@ -62,10 +73,10 @@ class NumberLoss:
             case "absolute":
                 return F.l1_loss(outputs, target, reduction="none")
             case "huber":
-                return F.huber_loss(outputs, target, reduction="none", delta=self.delta)
+                return F.huber_loss(outputs, target, reduction="none", delta=self.delta or 1.0)
             case "quantile":
-                error = target - outputs
-                return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+                error, q = target - outputs, self.quantile or 0.5
+                return torch.maximum(q * error, (q - 1) * error)
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> tuple[float, ...]:
@@ -82,13 +93,16 @@ def given_weights(
     """Return the weight of each class, 1 where none is given.
 
     Raises:
-        UserError: for a name that is no class.
+        UserError: for a name that is no class, and if no class has a weight above 0.
     """
     unknown = [name for name in weights if name not in classes]
     if unknown:
-        known = ", ".join(classes[:10])
-        raise UserError.of(where, f"there is no class '{unknown[0]}'; the classes are {known}")
-    return tuple(float(weights.get(name, 1.0)) for name in classes)
+        hint = did_you_mean(unknown[0], classes[:10])
+        raise UserError.of(where, f"there is no class '{unknown[0]}'.{hint}")
+    found = tuple(float(weights.get(name, 1.0)) for name in classes)
+    if not any(found):
+        raise UserError.of(where, "all are 0, so that nothing would be learned; raise one of them")
+    return found
 
 
 def weighted(losses: Tensor, labels: Tensor, weights: Sequence[float]) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from jlrun.tasks.base import Metric, Task, check_row_logits
-from jlrun.tasks.classification import ClassMetric, classification_metrics, outside
+from jlrun.tasks.classification import ClassMetric, outside
 
 
 class Ordinal(Task):
@@ -15,7 +17,9 @@ class Ordinal(Task):
 
     The mean binary cross-entropy over the questions, target int64 ``(B,)``: Niu et al., "Ordinal
     Regression with Multiple Output CNN for Age Estimation", CVPR 2016, eq. (3), with equal weights.
-    Probabilities are differences of P(y > k), each at most the one before.
+    Probabilities are differences of P(y > k), each at most the one before. The predicted class is
+    the median of the distribution, which minimises the expected error in grades: all scores are
+    those of it.
 
     Args:
         metric: primary metric, for selection and Δm; None: accuracy.
@@ -23,7 +27,9 @@ class Ordinal(Task):
 
     primary = "accuracy"
 
-    def __init__(self, metric: ClassMetric | None = None) -> None:
+    def __init__(
+        self, metric: ClassMetric | Literal["mae", "quadratic_kappa"] | None = None
+    ) -> None:
         self.prefer(metric)
 
     def num_outputs(self, classes: tuple[str, ...]) -> int:
@@ -46,7 +52,9 @@ class Ordinal(Task):
         return (probabilities.cumsum(dim=1) < 0.5).sum(dim=1).clamp(max=probabilities.shape[1] - 1)
 
     def metrics(self, classes: tuple[str, ...]) -> dict[str, Metric]:
-        return classification_metrics(len(classes))
+        from jlrun.tasks.metrics.accumulators import ClassAUROC, OrdinalScores
+
+        return {"grades": OrdinalScores(self.decide), "auroc": ClassAUROC(len(classes))}
 
     def invalid(self, targets: Tensor, classes: tuple[str, ...]) -> str:
         return outside(targets, len(classes))

@@ -16,7 +16,11 @@ from torch import Tensor
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
-from jlrun.evaluation.kept_predictions import VALIDATION, KeptPredictions, save_predictions
+from jlrun.evaluation.kept_predictions import (
+    VAL_PREDICTIONS,
+    KeptPredictions,
+    save_predictions,
+)
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
 from jlrun.evaluation.scores import (
     Observer,
@@ -32,7 +36,6 @@ from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
-from jlrun.tasks import Regression
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import PhaseRun, TrainContext, train
@@ -239,9 +242,9 @@ class FitRun:
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
         saved = checkpoints.load_state(self._folder.best)
-        per_class, kept, numbers = PerClassCounts(), KeptPredictions(), KeptPredictions(Regression)
+        per_class, kept, kept_val = PerClassCounts(), KeptPredictions(), KeptPredictions()
         result = FitResult(
-            val=evaluate(predict, scored_on_val, val, (numbers,)),
+            val=evaluate(predict, scored_on_val, val, (kept_val,)),
             test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept)),
             also={
                 key: by_task(evaluate(predict, objectives, test), objectives)
@@ -260,8 +263,7 @@ class FitRun:
         for observer in observers:
             observer.finish(done.steps)
         save_predictions(self._folder.path, kept.by_task(), _positions(self.fit.scored, test))
-        if on_val := numbers.by_task():
-            save_predictions(self._folder.path, on_val, name=VALIDATION)
+        save_predictions(self._folder.path, kept_val.by_task(), name=VAL_PREDICTIONS)
         write_json(self._folder.path / "fit.json", asdict(result))
         checkpoints.forget_previous(self._folder.last)
         return result

@@ -173,7 +173,10 @@ class NullRecorder(Recorder):
     """Records nothing: for all processes but the first, and for tests."""
 
 
-OF_THE_END = ("test/", "missing/", "contribution/", "retrieval/test/", "shared_space/")
+OF_THE_END = (
+    *("test/", "missing/", "contribution/", "retrieval/test/", "shared_space/"),
+    "calibration/",
+)
 
 
 def is_of_the_end(tag: str) -> bool:

@@ -53,6 +53,10 @@ def test_nyuv2_against_a_model_per_task(data: Path) -> None:
         assert set(metrics) <= set(result["test"][task])
         gains = result["gain"]["per_metric"][task]
         assert result["gain"]["per_task"][task] == pytest.approx(sum(gains.values()) / len(gains))
+        intervals = result["intervals"]
+        for ends in (intervals["test"], intervals["baselines"]["single_task"]):
+            assert set(metrics) <= set(ends[task])
+        assert task in result["gain"]["interval"]
     percents = result["gain"]["per_task"].values()
     assert result["gain"]["delta_m_percent"] == pytest.approx(sum(percents) / len(percents))
     assert (data / "run/figures/curves.png").is_file()

@@ -86,18 +86,31 @@ def test_losses_and_ordinal_targets_in_a_run(tmp_path: Path) -> None:
     assert result is not None
     assert result["status"] == "completed"
     assert set(result["test"]) == {"grade", "high", "price"}
+    assert {"mae", "quadratic_kappa"} <= set(result["intervals"]["test"]["grade"])
+    assert set(result["per_class"]) == {"grade", "high"}
+    assert (run / "figures/confusion_grade.png").is_file()
+    assert set(result["calibration"]) == {"grade", "high"}
+    assert result["calibration"]["grade"]["test"]["log_loss"] > 0
+    assert (run / "figures/reliability_grade.png").is_file()
+    assert "calibration/grade/test_ece" in (run / "metrics.csv").read_text()
     assert "'price' is learned as its logarithm" in (run / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("dataset.tasks.high.loss={focus: 1}", "focus"),
+        ("dataset.tasks.high.loss={focus: 1}", "focus: there is no such key. Did you mean 'focal'"),
+        (
+            "dataset.tasks.high.loss={kind: huber}",
+            "kind: there is no such key. Choose from",
+        ),
         ("dataset.tasks.high.loss={focal: -1}", "focal"),
+        ("dataset.tasks.price.loss={delta: 2}", "has 'delta', which kind: squared does not use"),
+        ("dataset.tasks.price.loss={kind: huber, quantile: 0.1}", "has 'quantile', which kind: hu"),
         ("dataset.target_transform=logarithm", "target_transform"),
     ],
 )
 def test_wrong_options_are_told(tmp_path: Path, option: str, message: str) -> None:
-    asked = "dataset.targets={high: {column: grade, kind: multiclass}}"
+    asked = "dataset.targets={high: {column: grade, kind: multiclass}, price: regression}"
     with pytest.raises(UserError, match=message):
         checked([*QUICK, table_of_grades(tmp_path), asked, "fusion=concat", option])

@@ -33,6 +33,7 @@ def test_every_method_tells_how_it_does_on_unseen_classes(method: str, tmp_path:
     assert set(found["calibrated"]) == {"bias", *(SCORES - {"zsl_accuracy", "ausuc"})}
     test = {name: value for name, value in result["test"]["digit"].items() if name != "loss"}
     assert test == pytest.approx({name: found[name] for name in SCORES}, abs=1e-6)
+    assert {*SCORES} == set(result["intervals"]["test"]["digit"])
     assert "harmonic_mean" not in result["val"]["digit"]  # no validation row is unseen
     assert result["objective"]["value"] == pytest.approx(
         result["val"]["digit"]["mean_class_accuracy"]
@@ -91,6 +92,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
         ("zero_shot=dvise", "Did you mean 'devise'?"),
         ("zero_shot.method.margin=1", "there is no key 'margin'"),
         ("tasks=[digit,parity]", "tasks: zero-shot learning is about one multiclass task"),
+        (
+            "+target.tasks.digit.loss={focal:2}",
+            "digit.loss: CLIP has a loss of its own",
+        ),
         ("heads=mlp", "heads: strategy=zero_shot has a head that knows the classes"),
         ("dataset@target=printed_digits target.classes=[0,1]", "leaves 0 to learn from"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from jlrun.evaluation.kept_predictions import VALIDATION, save_predictions
+from jlrun.evaluation.kept_predictions import VAL_PREDICTIONS, save_predictions
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.runs.predicting import folder_targets, kept_intervals, missing_interval_lines
 from jlrun.tasks import Multiclass, Objective, Regression, TaskSpec
@@ -28,7 +28,7 @@ def test_intervals_are_of_the_rows_that_the_run_kept(tmp_path: Path) -> None:
     (line,) = missing_interval_lines([PET, PRICE], {}, 0.9)
     assert line.startswith("price: no interval, as the run kept fewer than 9 validation rows")
     rows = RowPredictions(torch.zeros(9, 1), torch.arange(9.0))
-    save_predictions(tmp_path, {"price": rows}, VALIDATION)
+    save_predictions(tmp_path, {"price": rows}, name=VAL_PREDICTIONS)
     found = kept_intervals(tmp_path, [PET, PRICE], 0.9)
     assert (found["price"].below, found["price"].above) == (-8, 8)
     assert missing_interval_lines([PRICE], found, 0.9) == []

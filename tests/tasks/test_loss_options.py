@@ -26,8 +26,10 @@ def test_balanced_weights_have_a_mean_of_1_over_rows() -> None:
 
 def test_given_weights_are_by_name() -> None:
     assert given_weights({"b": 3.0}, ("a", "b"), "here") == (1.0, 3.0)
-    with pytest.raises(UserError, match="there is no class 'c'; the classes are a, b"):
+    with pytest.raises(UserError, match=r"there is no class 'c'\. Choose from: a, b"):
         given_weights({"c": 3.0}, ("a", "b"), "here")
+    with pytest.raises(UserError, match="all are 0"):
+        given_weights({"a": 0.0, "b": 0.0}, ("a", "b"), "here")
 
 
 def test_class_weights_multiply_the_loss_of_a_row() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
+from sklearn.metrics import accuracy_score, cohen_kappa_score, mean_absolute_error
 from torch.nn import functional as F
 
-from jlrun.tasks import Ordinal
+from jlrun.evaluation.scores import Prediction, Scorer
+from jlrun.tasks import Ordinal, TaskSpec
 
 GRADES = ("bad", "fair", "good", "great")
 
@@ -36,3 +41,26 @@ def test_a_far_miss_costs_more_than_a_near_one() -> None:
 def test_labels_outside_the_classes_are_told() -> None:
     assert "outside 0..3" in Ordinal().invalid(torch.tensor([0, 4]), GRADES)
     assert Ordinal().invalid(torch.tensor([0, 3]), GRADES) == ""
+
+
+def test_scores_are_those_of_the_predicted_class() -> None:
+    """The median class, which is often not the most probable one."""
+    generator = torch.Generator().manual_seed(0)
+    task, spec = Ordinal(), TaskSpec("grade", Ordinal(), GRADES)
+    prediction = Prediction.of(task, torch.randn(200, 3, generator=generator))
+    target = torch.randint(4, (200,), generator=generator)
+    decided = task.decide(prediction.probabilities)
+    assert not torch.equal(decided, prediction.probabilities.argmax(dim=1))
+    scorer = Scorer(spec)
+    scorer.update(target, prediction)
+    found = scorer.compute()
+    assert found["accuracy"] == pytest.approx(accuracy_score(target, decided))
+    assert found["mae"] == pytest.approx(mean_absolute_error(target, decided))
+    kappa = cohen_kappa_score(target, decided, weights="quadratic")
+    assert found["quadratic_kappa"] == pytest.approx(kappa)
+
+
+def test_predictions_that_are_no_numbers_have_no_scores() -> None:
+    scorer = Scorer(TaskSpec("grade", Ordinal(), GRADES))
+    scorer.update(torch.tensor([0, 1]), Prediction.of(Ordinal(), torch.full((2, 3), math.nan)))
+    assert all(math.isnan(value) for value in scorer.compute().values())

@@ -43,6 +43,7 @@ def main(args: list[str]) -> int:
     from rich.table import Table
     from rich.text import Text
 
+    from jlrun.reporting.recorders.calibration_lines import calibration_lines, threshold_lines
     from jlrun.reporting.recorders.closing_lines import (
         contribution_lines,
         missing_lines,
@@ -60,7 +61,14 @@ def main(args: list[str]) -> int:
                 table.add_row(split, Text(printable(task)), Text(metric), f"{value:.4f}")
     if table.row_count:
         Console().print(table)
-    sections = (contribution_lines, missing_lines, retrieval_lines, prompt_lines)
+    sections = (
+        calibration_lines,
+        threshold_lines,
+        contribution_lines,
+        missing_lines,
+        retrieval_lines,
+        prompt_lines,
+    )
     for lines in (lines_of(scores) for lines_of in sections):
         if lines:
             print("\n".join(["", *lines]))
@@ -74,8 +82,9 @@ def main(args: list[str]) -> int:
 def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -> dict[str, Any]:
     """Return split -> task -> metric -> score of the selected weights.
 
-    Also ``per_class`` of the test split, and with a shared space of modalities what ``result.json``
-    says of it.
+    Also ``per_class`` of the test split, ``calibration`` and ``thresholds`` as the run fitted
+    them to its validation rows, on this test split, and with a shared space of modalities what
+    ``result.json`` says of it.
 
     Args:
         directory: of the run.
@@ -88,9 +97,11 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     """
     from jlrun.data.dataset import report_warnings
     from jlrun.engine import session
+    from jlrun.evaluation.kept_predictions import KeptPredictions
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
     from jlrun.models import checkpoints
+    from jlrun.runs.calibration import calibration_report, read_calibrations
     from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_changed
     from jlrun.training.fit import FitFolder
@@ -113,11 +124,16 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one = f"the run has one modality, '{fit.modalities[0]}'"
             reason = "the run learned no task" if len(fit.modalities) > 1 else one
             raise UserError.of("--missing", reason)
-        per_class = PerClassCounts()
-        return {
+        per_class, kept = PerClassCounts(), KeptPredictions()
+        scores = {
             "val": evaluate(predict, fit.scored, assembly.plan.val),
-            "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class,)),
+            "test": evaluate(predict, fit.scored, assembly.plan.test, (per_class, kept)),
+        }
+        fitted = read_calibrations(directory, fit.scored)
+        return {
+            **scores,
             "per_class": per_class.by_task(),
+            **calibration_report(fitted, fit.scored, kept.by_task(), settings.seed),
             **more,
             **score_spaces(folder, assembly).to_json(),
         }

@@ -30,6 +30,7 @@ def main(args: list[str]) -> int:
         check_file(parsed.scores, "--scores")
 
     from jlrun.runs.auto_dropout import strange_holes
+    from jlrun.runs.calibrated import calibrated
     from jlrun.runs.new_inputs import new_inputs
     from jlrun.runs.predicting import (
         kept_intervals,
@@ -44,13 +45,14 @@ def main(args: list[str]) -> int:
     settings, _ = load_run(parsed.run)
     saved = load_saved_model(parsed.run, settings)
     _check_tasks(parsed.run, saved)
-    checkpoints, scored = RunDirectory(parsed.run).checkpoints, saved.scored
+    chosen = calibrated(parsed.run, saved.scored, parsed.calibrated, parsed.tuned)
+    checkpoints, scored = RunDirectory(parsed.run).checkpoints, chosen.scored
     intervals = kept_intervals(checkpoints, scored, parsed.level)
     given = (parsed.run, settings, saved, parsed.input, parsed.on_error == "skip", parsed.columns)
     with new_inputs(*given) as inputs:
         for line in strange_holes(parsed.run, inputs.named.rows, tuple(saved.specs)):
             print(printable(line))
-        found = predict_rows(saved, inputs.named)
+        found = predict_rows(saved, inputs.named, chosen)
     predicted = written_columns(scored, found, intervals, parsed.probabilities == "all")
     columns = joined_columns(inputs.named.names, inputs.passed, predicted)
     scores = score_rows(scored, found, inputs.targets, intervals)
@@ -80,6 +82,10 @@ def _parse(args: Sequence[str]) -> Namespace:
     add("--probabilities", choices=["all", "winner"], default="all", help=every)
     level = "of the intervals of predicted numbers (default 0.95)"
     add("--level", type=_level, default=0.95, help=level)
+    fitted = "probabilities at the temperature fitted to validation rows; default: as trained"
+    add("--calibrated", action="store_true", help=fitted)
+    tuned = "decide yes-or-no tasks and labels by thresholds tuned on validation rows, not by 0.5"
+    add("--tuned", action="store_true", help=tuned)
     scores = "also write the scores of rows with labels to this JSON file"
     add("--scores", type=given_path, help=scores)
     return parse.parse_args(args)

@@ -12,7 +12,7 @@ from jlrun.data.specs import Spec
 from jlrun.evaluation.scores import Observer
 from jlrun.reporting.figures.classes import confusion
 from jlrun.reporting.figures.samples import Sample, content_of, samples
-from jlrun.tasks import Binary, Multiclass, TaskSpec
+from jlrun.tasks import Binary, Multiclass, Ordinal, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.recorder import Recorder
 
@@ -29,7 +29,7 @@ def test_observers(
         specs: modality -> spec; samples show the first.
         recorder: is given the figures.
     """
-    exclusive = [spec for spec in tasks if isinstance(spec.task, Multiclass | Binary)]
+    exclusive = [spec for spec in tasks if isinstance(spec.task, Multiclass | Binary | Ordinal)]
     confusions = (ConfusionObserver(spec, recorder) for spec in exclusive)
     modality, spec = next(iter(specs.items()))
     shown = [task for task in tasks if not task.task.dense][:1]

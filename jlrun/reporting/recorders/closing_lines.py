@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun.reporting.recorders.calibration_lines import calibration_lines, threshold_lines
 from jlrun.reporting.recorders.formats import (
     MISSING,
     format_count,
@@ -25,6 +26,8 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
         {
             "zero-shot": zero_shot_lines(result),
             "labels": _labels(result),
+            "calibrated": calibration_lines(result),
+            "tuned": threshold_lines(result),
             "modalities": contribution_lines(result),
             "missing": missing_lines(result),
             "retrieval": retrieval_lines(result),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jlrun.evaluation.kept_predictions import load_predictions
+from jlrun.evaluation.kept_predictions import load_positions, load_predictions
 from jlrun.evaluation.weighted_scores import RowPredictions, Weighted, weighted_scores
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.fingerprints import read as read_fingerprint
@@ -58,10 +58,11 @@ class Evidence:
 
 
 def _predictions(directory: Path) -> dict[str, Predicted]:
-    places = _places(directory)
-    found = load_predictions(RunDirectory(directory).checkpoints)
+    places, folder = _places(directory), RunDirectory(directory).checkpoints
+    found = load_predictions(folder)
+    positions = load_positions(folder) if found else {}
     return {
-        task: Predicted(rows, places if places is not None and len(places) == len(rows) else None)
+        task: Predicted(rows, None if places is None else places[positions[task].numpy()])
         for task, rows in found.items()
     }
 

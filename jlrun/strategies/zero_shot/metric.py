@@ -35,4 +35,5 @@ class ZeroShotScores(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         scored = Scored(dim_zero_cat(self.scores), dim_zero_cat(self.target), self.split)  # pyright: ignore
-        return {name: torch.tensor(value) for name, value in scored.summary().items()}
+        exact = torch.float64
+        return {name: torch.tensor(v, dtype=exact) for name, v in scored.summary().items()}

@@ -183,6 +183,12 @@ def _only_task(target: LabelledStreams, method: Method) -> TaskSpec:
             f"target.tasks.{spec.column}.label_smoothing",
             f"{type(method).__name__} ranks classes and has no labels to smooth; use 0",
         )
+    if spec.task.options.class_weights is not None or spec.task.options.focal:
+        raise UserError.of(
+            f"target.tasks.{spec.column}.loss",
+            f"{type(method).__name__} has a loss of its own, without class weights and focal; "
+            "leave them out",
+        )
     return spec
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.evaluation.weighted_sums import Weighted
 from jlrun.strategies.zero_shot.classes import ClassSplit
 from jlrun.strategies.zero_shot.methods import Method
+from jlrun.strategies.zero_shot.weighted import zero_shot_scores
 from jlrun.tasks import Multiclass
 from jlrun.tasks.base import Metric, check_row_logits
 from jlrun.tasks.classification import class_log_odds
@@ -76,3 +81,9 @@ class AllClasses(Multiclass):
         from jlrun.strategies.zero_shot.metric import ZeroShotScores
 
         return {"zero_shot": ZeroShotScores(self.split)}
+
+    def weighted_scores(
+        self, probabilities: np.ndarray, target: np.ndarray
+    ) -> Mapping[str, Weighted]:
+        tiny = np.finfo(np.float64).tiny
+        return zero_shot_scores(np.log(probabilities.clip(min=tiny)), target, self.split)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from jlrun.tasks.metrics.class_counts import ClassCounts, class_scores, label_scores
+from jlrun.tasks.metrics.class_counts import (
+    ClassCounts,
+    class_scores,
+    grade_scores,
+    label_scores,
+)
 from jlrun.tasks.metrics.ranks import mean_auroc, median, spearman
 
 
 class _Counts:
-    """Counts of predictions; with one that is NaN, as of an overflow, no score has a value."""
+    """Counts of predictions; with one that is NaN, as of an overflow, no score has a value.
 
-    def __init__(self, num_classes: int) -> None:
+    Args:
+        num_classes: C.
+        decide: probabilities -> predictions, as `Task.decide`.
+    """
+
+    def __init__(self, num_classes: int, decide: Callable[[Tensor], Tensor]) -> None:
         self.num_classes = num_classes
+        self.decide = decide
         # (3, C): hits, predicted, occurring
         self.counts = torch.zeros(3, num_classes, dtype=torch.long)
         self.rows, self.undefined = 0, 0  # undefined: rows with NaN
@@ -33,7 +45,7 @@ class ClassScores(_Counts):
     """`class_scores` of probabilities ``(B, C)`` against classes ``(B,)``."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
-        found = ClassCounts.of_classes(probabilities.argmax(dim=1), target, self.num_classes)
+        found = ClassCounts.of_classes(self.decide(probabilities), target, self.num_classes)
         self._add(found, probabilities)
 
     def compute(self) -> dict[str, float]:
@@ -44,7 +56,7 @@ class LabelScores(_Counts):
     """`label_scores` of probabilities ``(B, C)`` against labels ``(B, C)``."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
-        self._add(ClassCounts.of_labels(probabilities, target), probabilities)
+        self._add(ClassCounts.of_labels(self.decide(probabilities), target), probabilities)
 
     def compute(self) -> dict[str, float]:
         return self._defined(label_scores(ClassCounts(*self.counts), self.rows))
@@ -61,6 +73,25 @@ class _Rows:
 
     def _all(self) -> tuple[Tensor, Tensor]:
         return torch.cat(self._predicted), torch.cat(self._target)
+
+
+class OrdinalScores(_Rows):
+    """`class_scores` and `grade_scores` of probabilities ``(B, C)`` against classes ``(B,)``.
+
+    Args:
+        decide: probabilities -> predicted classes.
+    """
+
+    def __init__(self, decide: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def compute(self) -> dict[str, float]:
+        probabilities, target = self._all()
+        predicted = self._decide(probabilities)
+        counts = ClassCounts.of_classes(predicted, target, probabilities.shape[1])
+        scores = class_scores(counts) | grade_scores(predicted, target)
+        return dict.fromkeys(scores, math.nan) if bool(probabilities.isnan().any()) else scores
 
 
 class ClassAUROC(_Rows):

@@ -93,6 +93,26 @@ def class_scores(counts: ClassCounts) -> dict[str, float]:
     }
 
 
+def grade_scores(predicted: Tensor, target: Tensor) -> dict[str, float]:
+    """Return scores of classes in an order, by how far predictions are off.
+
+    ``mae`` is the mean absolute error in grades, neighbours being one grade apart;
+    ``quadratic_kappa`` Cohen's weighted kappa, 1 − Σ (i − j)² o_ij / Σ (i − j)² e_ij for observed
+    shares o and those expected of independent predictions, e ("Weighted Kappa", Psychological
+    Bulletin 1968). It is NaN if one class alone occurs and is predicted.
+
+    Args:
+        predicted, target: positions of classes, ``(N,)``, N at least 1.
+    """
+    p, y = predicted.double(), target.double()
+    bias = p.mean() - y.mean()
+    expected = p.var(correction=0) + y.var(correction=0) + bias.square()
+    return {
+        "mae": float((p - y).abs().mean()),
+        "quadratic_kappa": float(1 - (p - y).square().mean() / expected),
+    }
+
+
 def label_scores(counts: ClassCounts, num_rows: int) -> dict[str, float]:
     """Return scores of labels that may occur together.
 

@@ -12,6 +12,7 @@ from jlrun.data.tables.files.inputs import MEDIA, ColumnKind
 from jlrun.data.tables.files.labels import SEPARATORS
 from jlrun.data.tables.files.layout import Reading
 from jlrun.data.tables.files.levels import SPLIT_NAMES
+from jlrun.data.tables.files.numbers import to_numbers
 from jlrun.data.tables.files.statistics import ColumnStatistics
 from jlrun.data.written_names import as_written, setting
 
@@ -271,9 +272,19 @@ def unfit_target(
         return f"regression needs numbers, found '{column.examples[0]}'; use multiclass"
     if kind == "binary" and count != 2:
         return f"binary needs two values, and the column has {count}; use multiclass"
+    if kind == "ordinal" and column.numbers < column.filled:
+        return _without_order(column)
+    if kind == "ordinal" and count == 1:
+        return f"every row has '{column.examples[0]}': nothing to learn; choose another column"
     if kind in ("multiclass", "ordinal") and column.many:
         return f"over {count:,} different values are too many for classes; use regression"
     return ""
+
+
+def _without_order(column: ColumnStatistics) -> str:
+    cells = sorted(column.distinct)
+    words = ", ".join(f"'{_short(cells[i])}'" for i in to_numbers(cells)[1][:3])
+    return f"ordinal needs numbers: {words} have no order; write numbers, or use multiclass"
 
 
 def _named(column: ColumnStatistics) -> str:
