@@ -108,22 +108,22 @@ def check_predictions(result: dict[str, Any]) -> None:
     for repeat in "01":
         found = {line["line"]: line for line in lines if line["repeat"] == repeat}
         assert list(found) == list(cells)
-        assert all(found[line]["label_target"] == cells[line]["label"] for line in cells)
-        assert found["7"]["price"] == found["7"]["price_target"] == ""
-        prices = [(row["price_target"], cells[line]["price"]) for line, row in found.items()]
+        assert all(found[line]["label_true"] == cells[line]["label"] for line in cells)
+        assert found["7"]["price"] == found["7"]["price_true"] == ""
+        prices = [(row["price_true"], cells[line]["price"]) for line, row in found.items()]
         assert all(float(a) == float(b) for a, b in prices if b)
-    shares = [float(r["label_probability_bad"]) + float(r["label_probability_good"]) for r in lines]
+    shares = [float(r["label_p_bad"]) + float(r["label_p_good"]) for r in lines]
     assert shares == pytest.approx([1.0] * len(lines), abs=1e-5)
     halves = [[row for row in lines if row["repeat"] == repeat] for repeat in "01"]
     pooled = result["folds"]["pooled"]
     accuracy = [
-        accuracy_score([r["label_target"] for r in half], [r["label"] for r in half])
+        accuracy_score([r["label_true"] for r in half], [r["label"] for r in half])
         for half in halves
     ]
     assert pooled["label"]["accuracy"] == pytest.approx(fmean(accuracy))
     priced = [[row for row in half if row["price"]] for half in halves]
     r2 = [
-        r2_score([float(r["price_target"]) for r in half], [float(r["price"]) for r in half])
+        r2_score([float(r["price_true"]) for r in half], [float(r["price"]) for r in half])
         for half in priced
     ]
     assert pooled["price"]["r2"] == pytest.approx(fmean(r2))

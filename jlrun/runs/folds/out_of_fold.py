@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from statistics import fmean
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from jlrun.evaluation.kept_predictions import load_positions, load_predictions
+from jlrun.evaluation.prediction_columns import prediction_columns, target_cells
 from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.folds.fold_runs import FoldRun
@@ -64,8 +65,8 @@ def out_of_fold_csv(
     """Return a table of all predictions: a line for each row and repeat, in their order.
 
     Columns: the row's line, file or number; ``fold``, and ``repeat`` of several; of each task
-    ``<task>_target``, the prediction ``<task>``, and ``<task>_probability_<class>`` of classes.
-    Cells of a task that a row has no label of are empty.
+    ``<task>_true`` and those of `prediction_columns`. Cells of a task that a row has no label of
+    are empty; tasks with maps have none.
 
     Args:
         runs, predictions: of each fold.
@@ -85,7 +86,14 @@ def out_of_fold_csv(
             key = (repeat, int(split.places[position]))
             lines.append((key, where | ({"repeat": repeat} if repeated else {}) | cells))
     text = StringIO()
-    names = [noun, "fold", *(["repeat"] if repeated else []), *_columns(tasks)]
+    own = dict.fromkeys(
+        name
+        for spec in _written(tasks)
+        for found in predictions
+        if spec.name in found
+        for name in _columns(spec, found[spec.name])
+    )
+    names = [noun, "fold", *(["repeat"] if repeated else []), *own]
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(line for _, line in sorted(lines, key=lambda pair: pair[0]))
@@ -97,36 +105,22 @@ def _cells_of_rows(
 ) -> dict[int, dict[str, Any]]:
     """Return position in the test split -> cells."""
     cells: dict[int, dict[str, Any]] = {}
-    for spec in (spec for spec in tasks if spec.name in found):
-        rows = found[spec.name]
-        each = zip(
-            positions[spec.name].tolist(),
-            rows.target,
-            spec.task.decide(rows.probabilities),
-            rows.probabilities.tolist(),
-            strict=True,
-        )
-        for position, target, decision, probabilities in each:
-            own = {f"{spec.name}_target": _cell(spec, target), spec.name: _cell(spec, decision)}
-            each_class = zip(_probability_columns(spec), probabilities, strict=False)
-            own |= {name: round(probability, 6) for name, probability in each_class}
+    for spec in _written(tasks):
+        if spec.name not in found:
+            continue
+        columns = _columns(spec, found[spec.name])
+        for i, position in enumerate(positions[spec.name].tolist()):
+            own = {name: column[i] for name, column in columns.items() if column[i] is not None}
             cells.setdefault(position, {}).update(own)
     return cells
 
 
-def _columns(tasks: Sequence[TaskSpec]) -> Iterator[str]:
-    for spec in tasks:
-        yield from (f"{spec.name}_target", spec.name, *_probability_columns(spec))
+def _columns(spec: TaskSpec, rows: RowPredictions) -> dict[str, list[Any]]:
+    """Return name -> cells: the truth, and what `predict` writes."""
+    known = torch.ones(len(rows), dtype=torch.bool)
+    truth = {f"{spec.name}_true": target_cells(spec, rows.target, known)}
+    return {**truth, **prediction_columns(spec, rows.probabilities)}
 
 
-def _probability_columns(spec: TaskSpec) -> list[str]:
-    return [f"{spec.name}_probability_{name}" for name in spec.classes]
-
-
-def _cell(spec: TaskSpec, value: Tensor) -> Any:
-    """Return a target in words: the class, the labels that are on, or the number."""
-    if not spec.classes:
-        return float(value)
-    if value.ndim:
-        return " ".join(name for name, on in zip(spec.classes, value.tolist(), strict=True) if on)
-    return spec.classes[int(value)]
+def _written(tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
+    return [spec for spec in tasks if not spec.task.dense]

@@ -9,11 +9,17 @@ from itertools import combinations, permutations
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from jlrun.config.nodes import kind_of
 from jlrun.runs.study.settings import Question, StudySettings
 
 EQUAL = "equal"
 # Runs are compared with each other, and drawn in the study's own figures.
-_QUIET = ("baselines=false", "recorder.figures=false", "recorder.progress=none")
+_QUIET = (
+    "baselines=false",
+    "references=false",
+    "recorder.figures=false",
+    "recorder.progress=none",
+)
 _MEASURED = ("diagnosis.every=20", "diagnosis.affinity=true")
 
 
@@ -173,15 +179,24 @@ def _run(subject: Subject, tasks: Sequence[str], modality: str | None = None) ->
     several = len(subject.modalities) > 1 and modality is None
     chosen = subject.modalities if modality is None else (modality,)
     unfused = () if modality is None else ("fusion=none",)
+    given = [o for o in subject.overrides if modality is None or _concerns(o, modality)]
     return (
         f"mode={'multimodal' if several else 'multitask'}",
-        *subject.overrides,
+        *given,
         f"tasks={_listed(tasks)}",
         f"modalities={_listed(chosen)}",
         *subject.fixed,
         *_QUIET,
         *unfused,
     )
+
+
+def _concerns(override: str, modality: str) -> bool:
+    """Return whether an override fits a model of one modality: no fusion, no other encoder."""
+    encoder = re.match(r"[+~]*backbone[./](\w+)", override)
+    if encoder is not None:
+        return encoder[1] in (modality, kind_of(modality))
+    return not re.match(r"[+~]*fusion\b", override)
 
 
 def _after(subject: Subject, task: str) -> tuple[str, ...]:

@@ -63,6 +63,9 @@ def _check_kept(overrides: Sequence[str]) -> None:
         if _root(text) in _DECIDED - {"tasks", "modalities", "epochs"}:
             message = f"'{text}': a study chooses this for each of its runs; leave it out"
             raise UserError.of(text.partition("=")[0], message)
+        if text.lstrip("+").startswith("dataset.fold"):
+            message = "a study has its own seeds, each with its own splits; leave the folds out"
+            raise UserError.of(text.partition("=")[0], message)
 
 
 def _checked(overrides: Sequence[str]) -> dict[str, Any]:

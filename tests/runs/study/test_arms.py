@@ -1,5 +1,7 @@
 """Arms of a study, and what is compared with what."""
 
+from dataclasses import replace
+
 from jlrun.runs.study.arms import Subject, arms_of
 from jlrun.runs.study.comparisons import comparisons
 from jlrun.runs.study.settings import StudySettings
@@ -43,6 +45,15 @@ def test_a_transfer_names_the_data_as_its_target():
     assert expected <= {*arm.overrides}
     assert "+backbone.image.width=3" in arm.overrides
     assert arm.source == "alone/a"
+
+
+def test_one_modality_is_left_without_what_is_about_others():
+    overrides = ("dataset=x", "fusion=concat", "backbone/text=gru", "+backbone.image_a.width=3")
+    subject = replace(_subject(("a",), ("image_a", "text")), overrides=overrides)
+    found = {arm.name: arm.overrides for arm in arms_of(subject, StudySettings())}
+    assert set(overrides) <= {*found["alone/a"]}
+    assert set(overrides) & {*found["modality/image_a"]} == {"dataset=x", overrides[3]}
+    assert set(overrides) & {*found["modality/text"]} == {"dataset=x", "backbone/text=gru"}
 
 
 def test_few_rows_begin_with_all_other_tasks():
