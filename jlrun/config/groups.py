@@ -96,6 +96,7 @@ GROUPS = (
     Group("diagnosis"),
     Group("missing"),
     Group("retrieval"),
+    Group("sweep"),
 )
 
 
