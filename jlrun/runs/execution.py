@@ -17,7 +17,7 @@ from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
-from jlrun.reporting.recorders.chosen import make_recorder
+from jlrun.reporting.recorders.chosen import Recorders, make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
@@ -40,9 +40,15 @@ from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
+Watching = Callable[[str], Recorder] | None
 
-def execute(composed: Composed) -> Result:
+
+def execute(composed: Composed, watched_by: Watching = None) -> Result:
     """Train the experiment of a checked config in a new run directory.
+
+    Args:
+        composed: the config.
+        watched_by: makes a further recorder, given the name of the main fit's last phase.
 
     Raises:
         UserError: if the data is wrong, or the directory holds a run already; nothing is written.
@@ -50,15 +56,17 @@ def execute(composed: Composed) -> Result:
         Interrupted: if the user stops it; `resume` goes on from there.
     """
     with held(composed.run_dir, "hydra.run.dir"):
-        return _run(*_new_job(composed))
+        job, write_inputs = _new_job(composed)
+        return _run(replace(job, watched_by=watched_by), write_inputs)
 
 
-def resume(directory: Path, epochs: int | None = None) -> Result:
+def resume(directory: Path, epochs: int | None = None, watched_by: Watching = None) -> Result:
     """Go on with an interrupted, killed or failed run, or with any one for more epochs.
 
     Args:
         directory: of the run.
         epochs: those of the longer run; None: as many as it was begun with.
+        watched_by: as in `execute`.
 
     Raises:
         UserError: if the directory holds no run, or its config is not valid (any more).
@@ -67,7 +75,7 @@ def resume(directory: Path, epochs: int | None = None) -> Result:
     load_run(directory)
     with held(directory, str(directory)):
         settings, overrides = load_run(directory)
-        job = Job(settings, directory, overrides, resumed=True)
+        job = Job(settings, directory, overrides, resumed=True, watched_by=watched_by)
         if epochs is not None:
             return _run(*_longer_job(job, epochs))
         before = read_result(directory)
@@ -95,7 +103,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         notes = [*compared, *job.inferred, *_notes(assembly), *fitted]
         write_inputs()
         _describe(job, assembly)
-        recorder = _recorder(job)
+        recorder = _recorder(job, assembly)
         context = _context(job, assembly, recorder, stop)
         with recorded_end(job, recorder):
             _begin_records(job, assembly, recorder, header, notes)
@@ -183,14 +191,18 @@ def _describe(job: Job, assembly: Assembly) -> None:
     fingerprints.write(assembly.fingerprint, job.directory)
 
 
-def _recorder(job: Job) -> Recorder:
+def _recorder(job: Job, assembly: Assembly) -> Recorder:
     chosen = job.settings.recorder
-    return make_recorder(
+    made = make_recorder(
         job.directory,
         tensorboard=chosen.tensorboard,
         figures=chosen.figures,
         progress=chosen.progress,
     )
+    if job.watched_by is None:
+        return made
+    (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
+    return Recorders([*made.parts, job.watched_by(main.phases[-1].name)])
 
 
 def _context(

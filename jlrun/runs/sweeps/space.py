@@ -112,8 +112,8 @@ def drawn(overrides: Sequence[Override], trials: int, seed: int) -> Iterator[lis
 
 
 def written(number: float) -> str:
-    """Return a number as an override has it."""
-    return repr(number)
+    """Return a real number as an override has it, to six digits."""
+    return repr(float(f"{number:.6g}"))
 
 
 def _dimension(override: Override) -> Dimension:

@@ -13,13 +13,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import Composed, plain
-from jlrun.errors import Interrupted, RunError, UserError
+from jlrun.errors import Interrupted, Pruned, RunError, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.lock import Held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.faults import fault_lines, note_log
 from jlrun.runs.saved_run import to_yaml
-from jlrun.runs.sweeps.begun import job_overrides
+from jlrun.runs.sweeps.begun import job_overrides, read_state
 from jlrun.runs.sweeps.records import REJECTED
 
 
@@ -43,6 +43,8 @@ def run_job(cfg: DictConfig) -> float | None:
         raise  # another process writes there
     except UserError as error:
         _record(directory, cfg, overrides, str(error), rejected=True)
+    except Pruned as error:  # its result says so
+        print(error, flush=True)
     except RunError as error:
         _record(directory, cfg, overrides, str(error), rejected=False)
     except Exception as error:
@@ -67,15 +69,26 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
     if problems:
         raise UserError(problems)
+    watched_by = _pruning(sweep, directory)
     if not _begun(directory, config):
         own = chose_batch_size(overrides, HydraConfig.get())
         job = Composed(config, overrides, directory, tables.lines, own_batch_size=own)
-        return _value(execute(job).objective)
+        return _value(execute(job, **watched_by).objective)
     before = read_result(directory)
     if before is not None and before["status"] == "completed":
         print(f"complete already in {directory}", flush=True)
         return _value(before["objective"])
-    return _value(resume(directory).objective)
+    return _value(resume(directory, **watched_by).objective)
+
+
+def _pruning(sweep: Path, directory: Path) -> dict[str, Any]:
+    """Return the argument that has a search watch a run; nothing if it does not."""
+    state = read_state(sweep)
+    if state is None or state.study is None or state.study["pruner"] == "none":
+        return {}
+    from jlrun.runs.sweeps.pruning import pruning_of
+
+    return {"watched_by": pruning_of(state.study, int(directory.name))}
 
 
 def _begun(directory: Path, config: dict[str, Any]) -> bool:
