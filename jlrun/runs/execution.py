@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from jlrun.config.compose import Composed
 from jlrun.data.dataset import report_lines, write_reports
 from jlrun.engine import describe_device, session
-from jlrun.errors import UserError
+from jlrun.errors import Interrupted, UserError
 from jlrun.evaluation.missing.report import missing_values
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
@@ -40,6 +41,7 @@ from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
+WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
 Watching = Callable[[str], Recorder] | None
 
 
@@ -250,7 +252,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     data = fingerprints.digests(assembly.fingerprint)
     shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     results, peak_memory = dict[str, FitResult](), None
-    for fit in assembly.plan.fits:
+    for fit in _in_turn(assembly.plan.fits, shared, context):
         folder = job.folder(fit.name)
         _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
@@ -260,6 +262,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
+    results = {fit.name: results[fit.name] for fit in assembly.plan.fits}
     main = results[MAIN_FIT]
     scores = {name: result.scores for name, result in results.items()}
     of_ensembles, rows = ensemble_scores(job, assembly)
@@ -269,6 +272,28 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     at = Position(MAIN_FIT, main.selected["phase"], main.selected["epoch"], main.steps)
     record_spaces(assembly, spaces, at, context.recorder)
     return make_result(job, assembly, main, scores, rows, peak_memory, spaces.to_json())
+
+
+def _in_turn(
+    fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext
+) -> Iterator[Fit]:
+    """Yield each fit, those last that other runs are training now.
+
+    Raises:
+        Interrupted: if the user stops the run while it waits for another one.
+    """
+    waiting = list(fits)
+    while waiting:
+        for fit in waiting:
+            with shared.claimed(fit) as free:
+                if free:
+                    yield fit
+                    waiting.remove(fit)
+                    break
+        else:
+            if context.interrupted():
+                raise Interrupted
+            time.sleep(WAIT_SECONDS)
 
 
 def _train(

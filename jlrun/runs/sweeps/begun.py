@@ -32,12 +32,14 @@ class SweepState(BaseModel):
     Attributes:
         status: running, until the sweep has come to its end; of a killed one it stays so.
         identity: what the sweep was begun with, see `identity_of`.
-        study: database and name of the study of a search, pruning, see `StudySettings`.
+        again: whether an earlier launch began the very same sweep.
+        study: database and name of the study of a search, pruning.
     """
 
     schema_: int = 1
     status: str
     identity: dict[str, Any]
+    again: bool = False
     study: dict[str, Any] | None = None
 
 
@@ -52,6 +54,10 @@ def job_overrides(overrides: Iterable[Any]) -> list[str]:
     return [str(text) for text in overrides if not is_own(str(text))]
 
 
+def _of_jobs(overrides: Iterable[str]) -> list[str]:
+    return [text for text in job_overrides(overrides) if not text.startswith("hydra")]
+
+
 def identity_of(
     overrides: Sequence[str], settings: SweepSettings, variants: Sequence[Composed]
 ) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def identity_of(
     """
     texts = "\n".join(to_yaml(variant.config) for variant in variants)
     return {
-        "overrides": [text for text in job_overrides(overrides) if not text.startswith("hydra")],
+        "overrides": _of_jobs(overrides),
         "chosen_by": {key: settings.model_dump(mode="json")[key] for key in _CHOOSING},
         "configs": hashlib.sha256(texts.encode()).hexdigest()[:16],
     }
@@ -112,7 +118,7 @@ def check_same_sweep(
     if not file.exists():
         return
     before = _overrides_of(file)
-    if job_overrides(before) != job_overrides(overrides):
+    if _of_jobs(before) != _of_jobs(overrides):
         fix = go_on_command(before, directory)
         raise UserError.of("hydra.sweep.dir", f"'{directory}' {_OTHER_SWEEP}: {fix}")
     state = read_state(directory)

@@ -37,6 +37,7 @@ from jlrun.runs.sweeps.begun import (
     identity_of,
     is_own,
     job_overrides,
+    read_state,
     unfinished,
     write_state,
 )
@@ -84,7 +85,9 @@ def launch(
         stack.enter_context(held(directory, "hydra.sweep.dir"))
         check_same_sweep(directory, overrides, identity)
         print("\n".join([line, *repeated]), flush=True)
-        write_state(directory, "running", identity)
+        before = read_state(directory)
+        again = before is not None and before.identity == identity
+        write_state(directory, "running", identity, again=again)
         command = [*overrides, *_fixed(cfg, overrides, directory)]
         ends = _run(command, loader, function)
         # It imports PyTorch, which mistakes in the overrides need not wait for.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,11 @@ def search(
     shared = SharedStudy(study, directions(study.objectives), str(directory), dimensions(overrides))
     display = SweepDisplay(study.trials, settings.jobs)
     trials = Trials(shared, study, fixed(overrides), display)
-    with shared.alive():
-        try:
+    with closing(shared):
+        with shared.alive(), closing(display):
             _run(trials, settings.jobs, directory, launcher)
-        finally:
-            display.close()
-    for line in best_lines(shared, study.objectives):
-        print(line, flush=True)
+        for line in best_lines(shared, study.objectives):
+            print(line, flush=True)
     return trials.ends
 
 

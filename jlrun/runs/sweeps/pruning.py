@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from jlrun.errors import Pruned
-from jlrun.runs.sweeps.study import load_optuna, open_storage
+from jlrun.runs.sweeps.study import close_storage, load_optuna, open_storage
 from jlrun.tasks import SMALLER_IS_BETTER
 from jlrun.training.recorder import MAIN_FIT, PhaseInfo, Position, Recorder
 
@@ -22,9 +22,13 @@ class PruningRecorder(Recorder):
         trial: of Optuna; maximizes.
         phase: name of the phase.
         warmup_epochs: in which nothing is pruned.
+        release: lets go of the database.
     """
 
-    def __init__(self, trial: Any, phase: str, warmup_epochs: int) -> None:
+    def __init__(
+        self, trial: Any, phase: str, warmup_epochs: int, release: Callable[[], None]
+    ) -> None:
+        self._release = release
         self._trial, self._phase, self._warmup = trial, phase, warmup_epochs
         self._num_epochs = 0
 
@@ -40,6 +44,10 @@ class PruningRecorder(Recorder):
         if at.epoch > self._warmup and not last and self._trial.should_prune():
             message = f"pruned after epoch {at.epoch}: below the median of the other trials"
             raise Pruned(message)
+
+
+    def close(self) -> None:
+        self._release()
 
 
 def mean_validation_score(summary: Mapping[str, float]) -> float | None:
@@ -62,17 +70,20 @@ def pruning_of(study: Mapping[str, Any], number: int) -> Callable[[str], Recorde
 
     def make(phase: str) -> Recorder:
         optuna = load_optuna()
+        storage = open_storage(study["storage"])
         pruner = optuna.pruners.MedianPruner(
             n_startup_trials=study["startup_trials"], n_warmup_steps=study["warmup_epochs"]
         )
         found = optuna.load_study(
             study_name=study["name"],
-            storage=open_storage(study["storage"]),
+            storage=storage,
             sampler=optuna.samplers.RandomSampler(seed=0),  # draws nothing: all is chosen
             pruner=pruner,
         )
         (trial,) = (t for t in found.get_trials(deepcopy=False) if t.number == number)
         running = optuna.trial.Trial(found, trial._trial_id)
-        return PruningRecorder(running, phase, study["warmup_epochs"])
+        return PruningRecorder(
+            running, phase, study["warmup_epochs"], lambda: close_storage(storage)
+        )
 
     return make

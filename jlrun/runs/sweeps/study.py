@@ -163,6 +163,10 @@ class SharedStudy:
         """Return number, parameters and values of the trials that no other one dominates."""
         return [(t.number, t.params, list(t.values)) for t in self._study.best_trials]
 
+    def close(self) -> None:
+        """Let go of the database."""
+        close_storage(self._storage)
+
     def _own(self, trial: Any) -> None:
         for key, value in ((OWNER, self._owner), (FOLDER, self._folder), (BEAT, time.time())):
             trial.set_user_attr(key, value)
@@ -253,6 +257,12 @@ def open_storage(url: str) -> Any:
     except Exception as error:  # of SQLAlchemy, or of a driver
         reason = str(error).strip().splitlines()[0]
         raise UserError.of("sweep.storage", f"'{url}' can't be opened ({reason})") from error
+
+
+def close_storage(storage: Any) -> None:
+    """Close the connections to a database."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def _suggested(trial: Any, dimension: Dimension) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.schema import SweepSettings
-from jlrun.runs.sweeps.begun import job_overrides
+from jlrun.runs.sweeps.begun import job_overrides, read_state
 from jlrun.runs.sweeps.display import SweepDisplay
-from jlrun.runs.sweeps.ended import Ended, SweepJob, Watcher
+from jlrun.runs.sweeps.ended import COMPLETED, Ended, SweepJob, Watcher, result_in
 from jlrun.runs.sweeps.launcher import JobLauncher
 
 
@@ -53,7 +53,20 @@ class JobSweeper(Sweeper):
 
             return search(overrides, settings, directory, self.launcher)
         jobs = list(_jobs(overrides, settings))
-        return run_jobs(jobs, settings, self.launcher)
+        left = [job for job in jobs if not self._is_complete(job, directory)]
+        if len(left) < len(jobs):
+            print(f"{len(jobs) - len(left)} of {len(jobs)} jobs are complete already", flush=True)
+        return run_jobs(left, settings, self.launcher)
+
+    def _is_complete(self, job: SweepJob, directory: Path) -> bool:
+        """Return whether an earlier launch completed a job, as far as that needs no composing."""
+        state = read_state(directory)
+        place = self.config.hydra.sweep._get_node("subdir")._value()
+        if state is None or not state.again or place != "${hydra.job.num}":
+            return False
+        result = result_in(directory / str(job.number)) or {}
+        same = result.get("overrides") == job_overrides(job.overrides)
+        return same and result.get("status") == COMPLETED
 
 
 def run_jobs(
@@ -61,7 +74,8 @@ def run_jobs(
 ) -> list[Ended] | None:
     """Run a list of jobs, by ours or Hydra's launcher."""
     if not isinstance(launcher, JobLauncher):
-        launcher.launch([job.overrides for job in jobs], initial_job_idx=0)
+        for first, texts in _in_rows(jobs):
+            launcher.launch(texts, initial_job_idx=first)
         return None
     display = SweepDisplay(len(jobs), settings.jobs)
     watchers = Watchers(display)
@@ -70,6 +84,13 @@ def run_jobs(
     finally:
         display.close()
     return watchers.ends
+
+
+def _in_rows(jobs: Sequence[SweepJob]) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
+    """Yield rows of jobs with consecutive numbers: the first number, and their overrides."""
+    for _, row in groupby(enumerate(jobs), key=lambda pair: pair[1].number - pair[0]):
+        found = [job for _, job in row]
+        yield found[0].number, [job.overrides for job in found]
 
 
 class Watchers(Watcher):
