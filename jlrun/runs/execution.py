@@ -274,9 +274,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     return make_result(job, assembly, main, scores, rows, peak_memory, spaces.to_json())
 
 
-def _in_turn(
-    fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext
-) -> Iterator[Fit]:
+def _in_turn(fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext) -> Iterator[Fit]:
     """Yield each fit, those last that other runs are training now.
 
     Raises:

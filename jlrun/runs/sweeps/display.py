@@ -1,4 +1,4 @@
-"""Display of a running sweep: a table that moves on a terminal, and a line for each end elsewhere."""
+"""Display of a running sweep: a live table on a terminal, a line for each end elsewhere."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class SweepDisplay(Watcher):
     def __init__(
         self, total: int, at_once: int, stream: TextIO | None = None, live: bool | None = None
     ) -> None:
-        stream = stream or sys.stdout
-        self._total, self._at_once, self._stream = total, at_once, stream
+        self._stream = sys.stdout if stream is None else stream
+        self._total, self._at_once = total, at_once
         self._running: dict[int, SweepJob] = {}
         self._ends: list[Ended] = []
         if live is None:
             # One job at a time shows its own progress there.
-            live = at_once > 1 and stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._live = self._table_on(stream) if live else None
+            live = at_once > 1 and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._live = self._table_on(self._stream) if live else None
 
     def started(self, job: SweepJob) -> None:
         self._running[job.number] = job

@@ -79,9 +79,7 @@ class JobLauncher(Launcher):
     def _order(self, job: SweepJob, slot: int) -> Order:
         loader: Any = self._context.config_loader
         threads = max(1, num_cores() // self._config.sweep.jobs)
-        return Order(
-            loader, self._config, self._function, job.overrides, job.number, slot, threads
-        )
+        return Order(loader, self._config, self._function, job.overrides, job.number, slot, threads)
 
 
 def num_cores() -> int:

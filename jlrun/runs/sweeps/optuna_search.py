@@ -83,7 +83,9 @@ class Trials(Watcher):
             return  # the next launch goes on with it
         if end.status == ended.COMPLETED:
             values = objective_values(result_in(end.directory) or {}, self._settings.objectives)
-            kept = self._shared.fail(number) if values is None else self._shared.tell(number, values)
+            kept = (
+                self._shared.fail(number) if values is None else self._shared.tell(number, values)
+            )
         elif end.status == ended.PRUNED:
             kept = self._shared.prune(number)
         else:
@@ -181,9 +183,7 @@ def _run(trials: Trials, at_once: int, directory: Path, launcher: Any) -> None:
         _run_batch(batch, trials, directory, launcher)
 
 
-def _run_batch(
-    batch: Sequence[SweepJob], trials: Trials, directory: Path, launcher: Any
-) -> None:
+def _run_batch(batch: Sequence[SweepJob], trials: Trials, directory: Path, launcher: Any) -> None:
     """Run jobs by a launcher of Hydra's, which returns when all have ended."""
     launcher.launch([job.overrides for job in batch], initial_job_idx=batch[0].number)
     for job in batch:

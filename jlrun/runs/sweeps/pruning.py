@@ -45,7 +45,6 @@ class PruningRecorder(Recorder):
             message = f"pruned after epoch {at.epoch}: below the median of the other trials"
             raise Pruned(message)
 
-
     def close(self) -> None:
         self._release()
 

@@ -28,7 +28,7 @@ class JobSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self._context, self.config = hydra_context, config
+        self._context, self._composed = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -39,15 +39,15 @@ class JobSweeper(Sweeper):
         Returns:
             how they ended; None with a launcher of Hydra's, which does not say.
         """
-        directory = Path(str(self.config.hydra.sweep.dir))
+        directory = Path(str(self._composed.hydra.sweep.dir))
         directory.mkdir(parents=True, exist_ok=True)
         # Whole or absent: a kill must not leave a sweep whose overrides can't be read.
         partial = directory / ".multirun.yaml.new"
-        OmegaConf.save(self.config, partial)
+        OmegaConf.save(self._composed, partial)
         os.replace(partial, directory / "multirun.yaml")
         parser = OverridesParser.create(config_loader=self._context.config_loader)
         overrides = parser.parse_overrides(job_overrides(arguments))
-        settings = settings_of(self.config)
+        settings = settings_of(self._composed)
         if settings.kind == "optuna":
             from jlrun.runs.sweeps.optuna_search import search
 
@@ -61,7 +61,7 @@ class JobSweeper(Sweeper):
     def _is_complete(self, job: SweepJob, directory: Path) -> bool:
         """Return whether an earlier launch completed a job, as far as that needs no composing."""
         state = read_state(directory)
-        place = self.config.hydra.sweep._get_node("subdir")._value()
+        place = self._composed.hydra.sweep._get_node("subdir")._value()
         if state is None or not state.again or place != "${hydra.job.num}":
             return False
         result = result_in(directory / str(job.number)) or {}

@@ -170,7 +170,9 @@ def test_a_sweep_finds_the_best_and_goes_on_with_its_own_trials(
     assert (tmp_path / "sweep" / stub.DONE).read_text().split() == ["0", "1", "2", "3"]
     jobs = json.loads((tmp_path / "sweep" / "summary.json").read_text())["jobs"]
     best = max(jobs, key=lambda job: job["scores"]["val/mean_score"])
-    assert f"best: job {best['name']}: {best['overrides'][-1]}  objective" in capsys.readouterr().out
+    assert (
+        f"best: job {best['name']}: {best['overrides'][-1]}  objective" in capsys.readouterr().out
+    )
 
 
 def test_directions_are_those_of_the_scores_and_nothing_else_is_an_objective() -> None:
