@@ -87,6 +87,8 @@ def _lines(
         axes.set_xticks(places, [shorten(value, LONGEST_NAME) for value in values], rotation=20)
     elif min(places) > 0 and max(places) / min(places) >= 50:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # the usual one writes formulas
+        axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(key, fontsize=FONT_SIZE)
     axes.legend(frameon=False, fontsize=FONT_SIZE - 1, labelcolor=INK)
 
