@@ -51,6 +51,8 @@ class Order:
 def work(order: Order, sender: Connection) -> None:
     """Do a job; send its directory first, and then what went wrong, if the job's result can't."""
     os.setpgrp()  # Ctrl-C reaches the sweep, which passes it on
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background they may be ignored
+        signal.signal(number, signal.default_int_handler)
     _end_with_parent()
     try:
         with hydra_state():
