@@ -22,7 +22,7 @@ from jlrun.runs.sweeps.sweep_job import run_job
 
 JOBS = 12
 TWO, OWN = "two jobs at once", "own cost"
-SWEEP = ("mode=multitask", "dataset=multidigits", "epochs=30", "patience=null", "baselines=false")
+SWEEP = ("mode=multitask", "dataset=multidigits", "epochs=8", "patience=null", "baselines=false")
 QUIET = ("recorder.progress=none", "recorder.tensorboard=false", "recorder.figures=false")
 
 
