@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,15 @@ from omegaconf import DictConfig
 
 from jlrun.errors import INTERRUPTED
 from jlrun.runs.sweeps import ended
-from jlrun.runs.sweeps.ended import Ended, JobSource, SweepJob, Watcher, end_of, record_kill
+from jlrun.runs.sweeps.ended import (
+    Ended,
+    JobSource,
+    SweepJob,
+    Watcher,
+    end_of,
+    record_kill,
+    result_in,
+)
 from jlrun.runs.sweeps.worker import PRELOADED, Order, run_composed, sweep_config, work
 
 POLL_SECONDS = 0.5  # where there is no job now, but may be later
@@ -115,6 +124,7 @@ class Pool:
         self._size, self._make_order, self._watcher, self._folder = size, order, watcher, folder
         self._context = mp.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
+        _start_server()
         self._running: list[_Running] = []
 
     def run(self, jobs: JobSource) -> None:
@@ -166,7 +176,7 @@ class Pool:
             error = f"the process of this job was killed by {signal.Signals(-code).name}"
             record_kill(job, directory, error)
             return end_of(job, directory)
-        if code == INTERRUPTED:
+        if code == INTERRUPTED or (code and _is_interrupted(directory)):
             seconds = time.monotonic() - job.begun
             return Ended(job, directory, ended.INTERRUPTED, seconds)
         default = f"its process ended with code {code}" if code else None
@@ -184,6 +194,20 @@ class Pool:
                 return
             except KeyboardInterrupt:
                 continue
+
+
+def _is_interrupted(directory: Path) -> bool:
+    return (result_in(directory) or {}).get("status") == ended.INTERRUPTED
+
+
+def _start_server() -> None:
+    """Start the server that forks the processes, deaf to a SIGTERM that all processes get."""
+    resource_tracker.ensure_running()  # else the server starts it, which unblocks the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _received(receiver: Connection) -> list[str]:

@@ -53,6 +53,7 @@ def work(order: Order, sender: Connection) -> None:
     os.setpgrp()  # Ctrl-C reaches the sweep, which passes it on
     for number in (signal.SIGINT, signal.SIGTERM):  # in the background they may be ignored
         signal.signal(number, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # which the server blocks
     _end_with_parent()
     try:
         with hydra_state():
