@@ -54,6 +54,10 @@ class RunError(RuntimeError):
     number): reported without a traceback, exit code 1."""
 
 
+class Pruned(RunError):
+    """The run was one of a search, which ended it because others are better."""
+
+
 def check_shape(where: str, maker: object, found: object, shape: Sequence[int]) -> None:
     """Check that an object, perhaps of a user's class, returned a tensor of a shape.
 

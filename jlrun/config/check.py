@@ -42,7 +42,8 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     problems = tables.problems_before(problems)
     if problems:
         raise UserError(distinct(problems))
-    return composed
+    # How jobs are run is no part of what they are.
+    return replace(composed, config={k: v for k, v in composed.config.items() if k != "sweep"})
 
 
 def _other_problems(names: Names) -> list[Problem]:

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,10 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
+# Options of installed packages, which a process reads once: a sweep composes many configs.
+_INSTALLED: dict[tuple[str, str], ConfigResult] = {}
+
+
 class BoundedRepository(ConfigRepository):
     """Hydra's options, with bounds on the expansion of aliases in the files of users."""
 
@@ -93,7 +98,14 @@ class BoundedRepository(ConfigRepository):
         # By its scheme: Hydra's search for plugins loads their modules a second time.
         if source is not None and source.scheme() == "file":
             check_expansion(Path(source.path, source._normalize_file_name(config_path)))
-        return super().load_config(config_path)
+        if source is None or source.scheme() != "pkg":
+            return super().load_config(config_path)
+        key = (source.path, config_path)
+        if key not in _INSTALLED:
+            loaded = super().load_config(config_path)
+            assert loaded is not None, "its source has it"
+            _INSTALLED[key] = loaded
+        return deepcopy(_INSTALLED[key])  # what composes configs changes them
 
 
 class Loader(ConfigLoaderImpl):

@@ -97,6 +97,7 @@ GROUPS = (
     Group("missing"),
     Group("calibration"),
     Group("retrieval"),
+    Group("sweep"),
 )
 
 

@@ -3,6 +3,7 @@
 They have no promise of stability, so that a new version of Hydra is adapted to here.
 """
 
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import (
     CachingConfigRepository,
@@ -17,6 +18,7 @@ create_defaults_list = _create_defaults_list
 
 __all__ = [
     "CachingConfigRepository",
+    "Callbacks",
     "ConfigLoaderImpl",
     "ConfigRepository",
     "ConfigSearchPathImpl",

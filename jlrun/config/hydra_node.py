@@ -21,6 +21,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from jlrun.config.trust import VARIABLE, trusted_packages
 from jlrun.errors import Problem, UserError, did_you_mean
 
+# Of `jlrun.runs.sweeps.plugins`, under names that Hydra takes for plugins.
+SWEEPER, LAUNCHER = "hydra_plugins.jlrun.Sweeper", "hydra_plugins.jlrun.Launcher"
 _BUILT = ("launcher", "sweeper", "callbacks")
 _INSTANTIATE = frozenset({"_target_", "_recursive_", "_convert_", "_partial_", "_args_"})
 _LOGGING = ("job_logging", "hydra_logging")
@@ -177,7 +179,8 @@ def _targets(key: str) -> frozenset[str]:
 
         own = {f"{_CALLBACKS}{k}" for k, v in vars(callbacks).items() if _derived(v, Callback)}
         return frozenset(own)
-    return frozenset(classes) | frozenset(_stored_targets(ConfigStore.instance().repo))
+    stored = _stored_targets(ConfigStore.instance().repo)
+    return frozenset(classes) | frozenset(stored) | {SWEEPER, LAUNCHER}
 
 
 def _derived(value: Any, base: type) -> bool:

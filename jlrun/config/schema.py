@@ -223,6 +223,53 @@ class ZeroShotSettings(_Section):
     head: Node
 
 
+_OBJECTIVE = re.compile(r"val/[^/]+/[^/]+|val/mean_score|cost/(train_seconds|peak_memory_bytes)")
+
+
+def _objective(name: str) -> str:
+    if not _OBJECTIVE.fullmatch(name):
+        raise ValueError(
+            "is nothing to search by: val/mean_score, val/TASK/METRIC, cost/train_seconds or "
+            "cost/peak_memory_bytes"
+        )
+    return name
+
+
+Objectives = Annotated[
+    tuple[Annotated[str, AfterValidator(_objective)], ...], Len(1), AfterValidator(_distinct)
+]
+
+
+class SweepSettings(_Section):
+    """Settings of ``--multirun``, which no job of it depends on.
+
+    Attributes:
+        kind: what chooses the jobs; the keys from ``trials`` on are those of some kinds.
+        jobs: how many run at once.
+        new: begin anew instead of going on with an unfinished sweep.
+        trials: number of jobs of a search.
+        objectives: what a search goes by; None: the objective of the runs.
+        storage, study: database and name of a study; None: a file in the sweep's folder, and a
+            name made of the command.
+        startup_trials, warmup_epochs: no trial is pruned before these.
+        lease_seconds: after which a silent trial is given up.
+    """
+
+    kind: Literal["grid", "random", "optuna"]
+    jobs: Annotated[int, Ge(1), Le(1024)]
+    new: bool
+    trials: Annotated[int, Ge(1), Le(1_000_000)] = 20
+    seed: Seed = 0
+    sampler: Literal["auto", "tpe", "nsgaii", "random"] = "auto"
+    objectives: Objectives | None = None
+    storage: str | None = None
+    study: str | None = None
+    pruner: Literal["median", "none"] = "median"
+    startup_trials: NonNegativeInt = 5
+    warmup_epochs: NonNegativeInt = 2
+    lease_seconds: Annotated[float, Ge(1)] = 60.0
+
+
 class Settings(_Section):
     """A whole config. Parts that are built from a ``_target_`` stay plain nodes.
 
@@ -242,6 +289,7 @@ class Settings(_Section):
             ``auto``: as often as validation rows lack it, and one in ten at least.
         references: whether models of scikit-learn are baselines of tables, if there are any.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
+        sweep: of ``--multirun``; no run has it.
     """
 
     mode: Mode
@@ -288,6 +336,7 @@ class Settings(_Section):
     validator: Node | None = None
     adapt: AdaptSettings | None = None
     zero_shot: ZeroShotSettings | None = None
+    sweep: SweepSettings | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any]) -> Settings:

@@ -141,3 +141,13 @@ class RunDirectory:
     def sweep_config(self) -> Path:
         """Config of the sweep whose folder this is, written by Hydra's sweepers."""
         return self.path / "multirun.yaml"
+
+    @property
+    def sweep_state(self) -> Path:
+        """What a sweep was begun with, and whether it came to its end."""
+        return self.path / "sweep.json"
+
+    @property
+    def output(self) -> Path:
+        """What a job of a sweep printed, where several run at once."""
+        return self.path / "output.txt"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from jlrun.errors import Interrupted, RunError, UserError, shortened
+from jlrun.errors import Interrupted, Pruned, RunError, UserError, shortened
 from jlrun.files.places import FULL, Reserve, described, is_of_disk
 from jlrun.reporting.result import Result, Status
 from jlrun.runs.faults import note_log
@@ -35,6 +36,9 @@ def recorded_end(job: Job, recorder: Recorder) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as error:
         _end(job, recorder, "interrupted", None)
         raise Interrupted(f"interrupted; to go on: {_resume(job.directory)}") from error
+    except Pruned as error:
+        _end(job, recorder, "failed", str(error), {"pruned": True})
+        raise
     except (UserError, RunError) as error:
         _end(job, recorder, "failed", str(error))
         raise
@@ -57,7 +61,9 @@ def recorded_end(job: Job, recorder: Recorder) -> Iterator[None]:
         recorder.close()
 
 
-def unfinished(job: Job, status: Status, error: str | None) -> Result:
+def unfinished(
+    job: Job, status: Status, error: str | None, extra: Mapping[str, Any] | None = None
+) -> Result:
     """Return the result of a run that has not come to its end."""
     return Result(
         directory=job.directory,
@@ -66,11 +72,18 @@ def unfinished(job: Job, status: Status, error: str | None) -> Result:
         seed=job.settings.seed,
         overrides=job.overrides,
         error=error,
+        extra=extra or {},
     )
 
 
-def _end(job: Job, recorder: Recorder, status: Status, error: str | None) -> None:
-    result = unfinished(job, status, error)
+def _end(
+    job: Job,
+    recorder: Recorder,
+    status: Status,
+    error: str | None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    result = unfinished(job, status, error, extra)
     with suppress(OSError):  # on a full disk there may be no room for it
         result.save()
     with suppress(OSError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from typing import Any
 from jlrun.config.compose import Composed
 from jlrun.data.dataset import report_lines, write_reports
 from jlrun.engine import describe_device, session
-from jlrun.errors import UserError
+from jlrun.errors import Interrupted, UserError
 from jlrun.evaluation.missing.report import missing_values
 from jlrun.evaluation.reliability import calibration_tags
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
-from jlrun.reporting.recorders.chosen import make_recorder
+from jlrun.reporting.recorders.chosen import Recorders, make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
@@ -43,13 +44,19 @@ from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
 
+WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
+Watching = Callable[[str], Recorder] | None
 
-def execute(composed: Composed, write_more: Callable[[], None] = lambda: None) -> Result:
+
+def execute(
+    composed: Composed, write_more: Callable[[], None] = lambda: None, watched_by: Watching = None
+) -> Result:
     """Train the experiment of a checked config in a new run directory.
 
     Args:
         composed: the config.
         write_more: called before the first file of the run is written.
+        watched_by: makes a further recorder, given the name of the main fit's last phase.
 
     Raises:
         UserError: if the data is wrong, or the directory holds a run already; nothing is written.
@@ -63,15 +70,16 @@ def execute(composed: Composed, write_more: Callable[[], None] = lambda: None) -
             write_more()
             write_inputs()
 
-        return _run(job, write)
+        return _run(replace(job, watched_by=watched_by), write)
 
 
-def resume(directory: Path, epochs: int | None = None) -> Result:
+def resume(directory: Path, epochs: int | None = None, watched_by: Watching = None) -> Result:
     """Go on with an interrupted, killed or failed run, or with any one for more epochs.
 
     Args:
         directory: of the run.
         epochs: those of the longer run; None: as many as it was begun with.
+        watched_by: as in `execute`.
 
     Raises:
         UserError: if the directory holds no run, or its config is not valid (any more).
@@ -80,7 +88,7 @@ def resume(directory: Path, epochs: int | None = None) -> Result:
     load_run(directory)
     with held(directory, str(directory)):
         settings, overrides = load_run(directory)
-        job = Job(settings, directory, overrides, resumed=True)
+        job = Job(settings, directory, overrides, resumed=True, watched_by=watched_by)
         if epochs is not None:
             return _run(*_longer_job(job, epochs))
         before = read_result(directory)
@@ -108,7 +116,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         notes = [*compared, *job.inferred, *_notes(assembly), *fitted]
         write_inputs()
         _describe(job, assembly)
-        recorder = _recorder(job)
+        recorder = _recorder(job, assembly)
         context = _context(job, assembly, recorder, stop)
         with recorded_end(job, recorder):
             _begin_records(job, assembly, recorder, header, notes)
@@ -203,14 +211,18 @@ def _describe(job: Job, assembly: Assembly) -> None:
         write_splits(job, assembly)
 
 
-def _recorder(job: Job) -> Recorder:
+def _recorder(job: Job, assembly: Assembly) -> Recorder:
     chosen = job.settings.recorder
-    return make_recorder(
+    made = make_recorder(
         job.directory,
         tensorboard=chosen.tensorboard,
         figures=chosen.figures,
         progress=chosen.progress,
     )
+    if job.watched_by is None:
+        return made
+    (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
+    return Recorders([*made.parts, job.watched_by(main.phases[-1].name)])
 
 
 def _context(
@@ -258,7 +270,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     data = fingerprints.digests(assembly.fingerprint)
     shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     results, peak_memory = dict[str, FitResult](), None
-    for fit in assembly.plan.fits:
+    for fit in _in_turn(assembly.plan.fits, shared, context):
         folder = job.folder(fit.name)
         _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
@@ -268,6 +280,7 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, context.recorder)
         results[fit.name] = done
+    results = {fit.name: results[fit.name] for fit in assembly.plan.fits}
     main = results[MAIN_FIT]
     kept = fit_rows(job, assembly)
     if job.settings.recorder.rows:
@@ -282,6 +295,26 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     record_spaces(assembly, spaces, at, context.recorder)
     extra = {**spaces.to_json(), **references.to_json()}
     return make_result(job, assembly, main, scores, rows, references, peak_memory, extra)
+
+
+def _in_turn(fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext) -> Iterator[Fit]:
+    """Yield each fit, those last that other runs are training now.
+
+    Raises:
+        Interrupted: if the user stops the run while it waits for another one.
+    """
+    waiting = list(fits)
+    while waiting:
+        for fit in waiting:
+            with shared.claimed(fit) as free:
+                if free:
+                    yield fit
+                    waiting.remove(fit)
+                    break
+        else:
+            if context.interrupted():
+                raise Interrupted
+            time.sleep(WAIT_SECONDS)
 
 
 def _train(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.settings import RunSettings
 from jlrun.training.fit import FitFolder
-from jlrun.training.recorder import MAIN_FIT
+from jlrun.training.recorder import MAIN_FIT, Recorder
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Job:
     resumed: bool = False
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
+    watched_by: Callable[[str], Recorder] | None = None  # given the last phase of the main fit
 
     @property
     def files(self) -> RunDirectory:

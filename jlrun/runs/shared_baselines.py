@@ -3,8 +3,8 @@
 A sweep over weightings compares all of them with the same single-task models. The cache is a folder
 with one folder for each finished fit, named after all that the fit depends on. A run copies from it
 before it trains a baseline and adds what it trained itself. Folders appear whole, by a rename, and
-never change: no locks are needed. Should two runs train the same baseline at once, the first one to
-finish is kept, and the other one's, which is equal, stays with its run.
+never change: readers need no locks. A run that trains a baseline holds a lock on its place, which
+ends with its process; others do something else in the meantime, or wait.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from jlrun.errors import UserError
@@ -80,6 +82,28 @@ class SharedBaselines:
         path = settings.baselines_cache
         cache = None if path is None else Path(path).expanduser().absolute()
         return cls(cache, run_dir.absolute(), settings.config, device_type, data or {})
+
+    @contextmanager
+    def claimed(self, fit: Fit) -> Iterator[bool]:
+        """Yield whether a fit may be fetched or trained now: no other run is training it."""
+        cached = self._place(fit)
+        if cached is None or cached.exists():
+            yield True
+            return
+        lock = FileLock(cached.with_name(f".{cached.name}.lock"), timeout=0)
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError:  # a cache that can't be written to, as `publish` will say
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def fetch(self, fit: Fit, folder: Path) -> Path | None:
         """Copy a finished fit to ``folder``, unless something of the run's own is there.

@@ -12,21 +12,29 @@ from jlrun.runs.folds import cross_validate, resume_folds
 from jlrun.runs.saved_run import load_any_config
 
 
-def execute(composed: Composed) -> Result:
+def execute(composed: Composed, watched_by: execution.Watching = None) -> Result:
     """Train the experiment of a checked config in a new run directory.
+
+    Args:
+        composed: the config.
+        watched_by: as `jlrun.runs.execution.execute`; folds are not watched.
 
     Raises:
         UserError, RunError, Interrupted: as `jlrun.runs.execution.execute`.
     """
-    whole = folded(composed.config) is None
-    return execution.execute(composed) if whole else cross_validate(composed)
+    if folded(composed.config) is None:
+        return execution.execute(composed, watched_by=watched_by)
+    return cross_validate(composed)
 
 
-def resume(directory: Path, epochs: int | None = None) -> Result:
+def resume(
+    directory: Path, epochs: int | None = None, watched_by: execution.Watching = None
+) -> Result:
     """Go on with a run, or with the folds of a cross-validation.
 
     Raises:
         UserError, RunError, Interrupted: as `jlrun.runs.execution.resume`.
     """
-    whole = folded(load_any_config(directory)[0]) is None
-    return (execution.resume if whole else resume_folds)(directory, epochs)
+    if folded(load_any_config(directory)[0]) is None:
+        return execution.resume(directory, epochs, watched_by)
+    return resume_folds(directory, epochs)

@@ -95,7 +95,9 @@ def differs(shown: Any, default: Any, annotation: Any) -> bool:
 def test_yaml_and_signature_have_the_same_defaults() -> None:
     """A class has one YAML file at least with its defaults; others of it are named variants."""
     different: dict[str, list[dict[str, Any]]] = {}
-    for file in sorted(package_folder().rglob("*.yaml")):
+    plugins = package_folder() / "hydra"  # built by Hydra, which knows them by other names
+    files = (f for f in package_folder().rglob("*.yaml") if plugins not in f.parents)
+    for file in sorted(files):
         for node in nodes_of(yaml.safe_load(file.read_text(encoding="utf-8"))):
             target = find(node["_target_"])
             if not node["_target_"].startswith("jlrun."):

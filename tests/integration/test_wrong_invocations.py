@@ -52,6 +52,7 @@ NAMES: dict[str, tuple[list[str], list[str]]] = {
     "option of the command": (["--mulitrun"], ["--mulitrun", "Did you mean '--multirun'?"]),
     "no value": (["epochs"], ["epochs", "KEY=VALUE"]),
     "syntax": (["tasks=[digit"], ["tasks=[digit", "cannot be read"]),
+    "jobs without multirun": (["sweep.jobs=2"], ["sweep.jobs", "add --multirun"]),
     "sweep without multirun": (["seed=0,1"], ["seed", "--multirun"]),
     "group of ls": (["ls", "fusin"], ["Did you mean 'fusion'?"]),
     "several": (["mode=multitsk", "fusion=gatd"], ["2 problems", "'multitask'", "'gated'"]),

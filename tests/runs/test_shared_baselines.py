@@ -120,6 +120,21 @@ def test_what_one_run_publishes_another_fetches(
     assert _shared(single, tmp_path, "3").fetch(single[1], copy) is None
 
 
+def test_one_run_at_a_time_trains_a_baseline(
+    single: tuple[RunSettings, Fit], tmp_path: Path
+) -> None:
+    first, second = (_shared(single, tmp_path, run) for run in ("first", "second"))
+    with first.claimed(single[1]) as ours:
+        assert ours
+        with second.claimed(single[1]) as theirs:
+            assert not theirs
+    with second.claimed(single[1]) as theirs:
+        assert theirs
+        second.publish(single[1], _trained(tmp_path / "second" / "fit"))
+        with first.claimed(single[1]) as ours:
+            assert ours, "it is there to be fetched"
+
+
 def test_the_run_that_finishes_first_is_kept(
     single: tuple[RunSettings, Fit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,44 +1,66 @@
-"""``jlrun --multirun``: run every combination through Hydra's sweeper and launcher."""
+"""``jlrun --multirun``: run every job of a sweep through Hydra's sweeper and launcher."""
 
 from __future__ import annotations
 
-import shlex
+import signal
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from jlrun.config.compose import (
     COMPOSITION_ERRORS,
     CONFIG_NAME,
     Composed,
+    Loader,
     composition_problem,
     hydra_state,
     load,
     make_loader,
-    plain,
 )
 from jlrun.config.hydra_internals import Hydra
 from jlrun.config.parsing import quoted_names
-from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, Interrupted, RunError, UserError
-from jlrun.files.atomic import reading, write_json
-from jlrun.files.bounded_text import parse_yaml, read_bounded
-from jlrun.files.lock import Held, held
-from jlrun.files.run_directory import RunDirectory
+from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, UserError
+from jlrun.files.lock import held
+from jlrun.files.names import printable
 from jlrun.reporting.recorders.header_lines import short_path
-from jlrun.runs.faults import fault_lines, note_log
-from jlrun.runs.saved_run import to_yaml
-from jlrun.runs.sweeps.records import REJECTED, JobRecord, read_jobs
+from jlrun.runs.sweeps import ended
+from jlrun.runs.sweeps.begun import (
+    check_same_sweep,
+    go_on_command,
+    identity_of,
+    is_own,
+    job_overrides,
+    read_state,
+    unfinished,
+    write_state,
+)
+from jlrun.runs.sweeps.ended import Ended
+from jlrun.runs.sweeps.plugins import register_plugins
+from jlrun.runs.sweeps.records import JobRecord, read_jobs
+from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
+from jlrun.runs.sweeps.study import load_optuna
+from jlrun.runs.sweeps.sweep_job import run_job
+from jlrun.runs.sweeps.sweeper import settings_of
+
+JobFunction = Callable[[DictConfig], Any]
 
 
-def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
-    """Run a sweep, or go on with the one that its folder holds, and print its summary.
+def launch(
+    overrides: Sequence[str], config_dir: str | None = None, function: JobFunction = run_job
+) -> int:
+    """Run a sweep, or go on with the one that was begun, and print its summary.
+
+    Args:
+        overrides: of the command.
+        config_dir: a further folder of options.
+        function: does a job.
 
     Returns:
         0 if all jobs completed, 2 if what the user gave was wrong in all of them, 130 if
@@ -52,168 +74,143 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
 
     overrides = expand_simplex(overrides, config_dir)
     overrides, repeated = settled_values(quoted_names(overrides), config_dir)
-    checked_variants(overrides, config_dir)
+    variants = checked_variants(overrides, config_dir)
     with ExitStack() as stack:
         stack.enter_context(hydra_state())
+        register_plugins()
         loader = make_loader(config_dir)
-        hydra = load(loader, overrides, sweep=True).hydra
-        directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
+        cfg = load(loader, overrides, sweep=True)
+        identity = _identity(loader, cfg, overrides, variants)
+        directory, line = _directory(cfg, overrides, identity)
         stack.enter_context(held(directory, "hydra.sweep.dir"))
-        _check_same_sweep(directory, list(hydra.overrides.task))
-        print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
-        quoted = QuotedString(str(directory), Quote.single)
-        # Resolved once: each worker would resolve the time and the id in its name anew.
-        fixed = [*overrides, f"hydra.sweep.dir={quoted.with_quotes()}"]
-        interrupted = False
-        try:
-            Hydra(CONFIG_NAME, loader).multirun(
-                CONFIG_NAME, run_job, fixed, with_log_configuration=False
-            )
-        except KeyboardInterrupt:
-            interrupted = True
-        except COMPOSITION_ERRORS as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError([composition_problem(error)]) from error
+        check_same_sweep(directory, overrides, identity)
+        print("\n".join([line, *repeated]), flush=True)
+        before = read_state(directory)
+        again = before is not None and before.identity == identity
+        write_state(directory, "running", identity, again=again)
+        command = [*overrides, *_fixed(cfg, overrides, directory)]
+        ends = _run(command, loader, function)
         # It imports PyTorch, which mistakes in the overrides need not wait for.
         from jlrun.runs.sweeps.summary import summarise
 
         jobs = read_jobs(directory)
         summarise(directory, jobs)
-    if interrupted:
-        print(
-            f"jlrun: sweep interrupted; to go on: {_command(overrides, directory)}", file=sys.stderr
-        )
-        return INTERRUPTED
-    return _exit_code(jobs)
+        code = INTERRUPTED if isinstance(ends, KeyboardInterrupt) else _exit_code(jobs, ends)
+        write_state(directory, "completed" if code == DONE else "unfinished", identity)
+    if code == INTERRUPTED:
+        command = go_on_command(overrides, directory)
+        print(f"jlrun: sweep interrupted; to go on: {command}", file=sys.stderr)
+    else:
+        _report_failures(jobs, ends)
+    return code
 
 
-def _check_same_sweep(directory: Path, overrides: Sequence[str]) -> None:
-    file = RunDirectory(directory).sweep_config
-    if not file.exists():
+def _identity(
+    loader: Loader, cfg: DictConfig, overrides: Sequence[str], variants: Sequence[Composed]
+) -> dict[str, Any]:
+    """Return the identity of a sweep whose space is as its kind needs it."""
+    settings = settings_of(cfg)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    for override in parsed:
+        if override.is_sweep_override() and is_own(override.get_key_element()):
+            message = "how a sweep runs can't be swept over; give one value"
+            raise UserError.of(override.get_key_element(), message)
+    if settings.kind == "grid":
+        check_grid(parsed)
+    elif settings.kind == "random":
+        dimensions(parsed)
+    else:
+        check_searched(dimensions(parsed))
+        load_optuna()
+    return identity_of(overrides, settings, variants)
+
+
+def _directory(
+    cfg: DictConfig, overrides: Sequence[str], identity: Mapping[str, Any]
+) -> tuple[Path, str]:
+    """Return the folder of a sweep: the one asked for, that of an unfinished one, or a new one."""
+    asked = Path(str(cfg.hydra.sweep.dir)).expanduser().absolute()
+    if any(text.startswith("hydra.sweep.dir=") for text in overrides) or cfg.sweep.new:
+        return asked, f"jlrun sweep in {short_path(asked)}"
+    before = unfinished(asked.parent, identity)
+    if before is None:
+        return asked, f"jlrun sweep in {short_path(asked)}"
+    return before, f"jlrun sweep goes on in {short_path(before)} (sweep.new=true begins anew)"
+
+
+def _fixed(cfg: DictConfig, overrides: Sequence[str], directory: Path) -> Iterator[str]:
+    """Yield the overrides that the sweep adds to those of the command."""
+    if not any(text.startswith("hydra.sweep.dir=") for text in overrides):
+        # Resolved once: each worker would resolve the time and the id in its name anew.
+        quoted = QuotedString(str(directory), Quote.single)
+        yield f"hydra.sweep.dir={quoted.with_quotes()}"
+    for plugin in ("sweeper", "launcher"):
+        asked = any(text.startswith(f"hydra/{plugin}=") for text in overrides)
+        if not asked and cfg.hydra.runtime.choices[f"hydra/{plugin}"] == "basic":
+            yield f"hydra/{plugin}=jlrun"
+
+
+def _run(
+    overrides: Sequence[str], loader: Loader, function: JobFunction
+) -> list[Ended] | KeyboardInterrupt | None:
+    """Run a sweep; return how its jobs ended, where that is known, or that it was interrupted."""
+    try:
+        with _terminating():
+            return Hydra(CONFIG_NAME, loader).multirun(
+                CONFIG_NAME, function, list(overrides), with_log_configuration=False
+            )
+    except KeyboardInterrupt as interrupt:
+        return interrupt
+    except COMPOSITION_ERRORS as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError([composition_problem(error)]) from error
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that jobs write checkpoints."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    before = _overrides_of(file)
-    if before != overrides:
-        message = (
-            f"'{directory}' holds another sweep; choose another folder, or go on with that one: "
-            f"{_command(before, directory)}"
-        )
-        raise UserError.of("hydra.sweep.dir", message)
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _overrides_of(file: Path) -> list[str]:
-    """Return what a sweep was begun with, of its ``multirun.yaml``."""
-    with reading(file, "choose another folder"):
-        found: Any = parse_yaml(read_bounded(file))
-        for key in ("hydra", "overrides", "task"):
-            found = found[key]
-        if not isinstance(found, list):
-            raise TypeError("hydra.overrides.task: a list was expected")
-        return [str(text) for text in found]
-
-
-def _command(overrides: Sequence[str], directory: Path) -> str:
-    others = [text for text in overrides if not text.startswith("hydra.sweep.dir=")]
-    return shlex.join(["jlrun", "--multirun", *others, f"hydra.sweep.dir={directory}"])
-
-
-def _exit_code(jobs: Sequence[JobRecord]) -> int:
-    if jobs and all(job.status == "completed" for job in jobs):
-        return DONE
+def _exit_code(jobs: Sequence[JobRecord], ends: Sequence[Ended] | None) -> int:
+    good = (ended.COMPLETED, ended.PRUNED)
+    if any(end.status == ended.INTERRUPTED for end in ends or ()):
+        return INTERRUPTED
+    if jobs and all(job.status in good for job in jobs):
+        return FAILED if any(end.status not in good for end in ends or ()) else DONE
     return WRONG if jobs and all(job.rejected for job in jobs) else FAILED
 
 
-def run_job(cfg: DictConfig) -> float | None:
-    """Train one job, or resume it.
-
-    Errors are printed and recorded, and do not stop the other jobs.
-
-    Returns:
-        The job's objective, for sweepers that search; None if it failed.
-    """
-    hydra = HydraConfig.get()
-    overrides = [str(text) for text in OmegaConf.to_container(hydra.overrides.task) or []]
-    directory = Path(str(hydra.runtime.output_dir))
-    print(f"\njob {hydra.job.num}: {' '.join(overrides)}", flush=True)
-    try:
-        return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
-    except (Interrupted, KeyboardInterrupt) as error:
-        raise KeyboardInterrupt from error
-    except Held:
-        raise  # another process writes there
-    except UserError as error:
-        _record(directory, cfg, overrides, str(error), rejected=True)
-    except RunError as error:
-        _record(directory, cfg, overrides, str(error), rejected=False)
-    except Exception as error:
-        note_log(error, RunDirectory(directory).result)
-        lines = fault_lines(error)
-        _record(directory, cfg, overrides, traceback.format_exc(), rejected=False, lines=lines)
-    return None
+def _report_failures(jobs: Sequence[JobRecord], ends: object) -> None:
+    """Print a line for each job that failed."""
+    lines = [
+        f"job {job.name} {job.status}: {' '.join(job.overrides)}: {_last_line(job.error)}"
+        for job in jobs
+        if job.status not in (ended.COMPLETED, ended.PRUNED)
+    ]
+    known = {job.name for job in jobs}
+    lines += [
+        f"job {end.job.number} {end.status}: {' '.join(job_overrides(end.job.overrides))}: "
+        f"{end.error}"
+        for end in (ends if isinstance(ends, list) else [])
+        if end.status == ended.FAILED and end.directory.name not in known
+    ]
+    for line in lines:
+        print(printable(f"jlrun: {line}"), file=sys.stderr)
 
 
-def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Path) -> float | None:
-    from jlrun.config import check_values
-    from jlrun.config.options import chose_batch_size
-    from jlrun.config.tables import with_tables
-    from jlrun.reporting.result import read_result
-    from jlrun.runs.starting import execute, resume
-
-    config = plain(cfg)
-    if config.get("baselines_cache") is None:
-        config["baselines_cache"] = str(RunDirectory(sweep).baselines)
-    tables = with_tables(config, overrides)
-    config, problems = tables.config, [*tables.problems, *check_values(tables.config)]
-    if problems:
-        raise UserError(problems)
-    if not _begun(directory, config):
-        own = chose_batch_size(overrides, HydraConfig.get())
-        job = Composed(config, overrides, directory, tables.lines, own_batch_size=own)
-        return _value(execute(job).objective)
-    before = read_result(directory)
-    if before is not None and before["status"] == "completed":
-        print(f"complete already in {directory}", flush=True)
-        return _value(before["objective"])
-    return _value(resume(directory).objective)
-
-
-def _begun(directory: Path, config: dict[str, Any]) -> bool:
-    """Return whether an earlier launch of the sweep began this very job."""
-    file = RunDirectory(directory).config
-    return file.is_file() and file.read_text(encoding="utf-8") == to_yaml(config)
-
-
-def _value(objective: Mapping[str, Any] | None) -> float | None:
-    value = None if objective is None else objective["value"]
-    return None if value is None else float(value)
-
-
-def _record(
-    directory: Path,
-    cfg: DictConfig,
-    overrides: list[str],
-    error: str,
-    *,
-    rejected: bool,
-    lines: str = "",
-) -> None:
-    """Print an error and write it to ``result.json``, which an early failure leaves unwritten."""
-    from jlrun.reporting.result import read_result
-
-    message = lines.removeprefix("jlrun: ") or error
-    print(f"jlrun: job in {directory} failed: {message}", file=sys.stderr, flush=True)
-    try:
-        before = read_result(directory) or {}
-    except UserError:
-        return  # damaged, as the error says; it is for the user to delete
-    if before.get("status") == "completed":
-        return  # another run's, which was in the way
-    content: dict[str, Any] = dict(before) or {
-        "schema": 1,
-        "mode": cfg.get("mode"),
-        "seed": cfg.get("seed"),
-        "overrides": overrides,
-    }
-    content |= {"status": "failed", "error": error, REJECTED: rejected}
-    with suppress(OSError):  # a full disk, which the error already reports
-        write_json(RunDirectory(directory).result, content)
+def _last_line(error: str | None) -> str:
+    lines = (error or "").strip().splitlines()
+    return lines[-1] if lines else "no reason is known"

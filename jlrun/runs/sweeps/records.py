@@ -28,7 +28,8 @@ class JobRecord:
 
     Attributes:
         name: of its folder in the sweep's folder.
-        status: completed, failed, interrupted, or damaged: its ``result.json`` can't be read.
+        status: completed, failed, interrupted, pruned by a search, or damaged: its
+            ``result.json`` can't be read.
         overrides: those of the job, Hydra's own settings excluded.
         seed: its seed.
         scores: name -> number, as `scores_of` returns them; empty unless completed.
@@ -113,7 +114,7 @@ def _record(result: Mapping[str, Any], folder: Path, directory: Path) -> JobReco
     completed = result.get("status") == "completed"
     return JobRecord(
         name=folder.relative_to(directory).as_posix(),
-        status=str(result.get("status")),
+        status="pruned" if result.get("pruned") else str(result.get("status")),
         overrides=_without_hydra(overrides),
         seed=result.get("seed"),
         scores=scores_of(result) if completed else {},

@@ -17,6 +17,7 @@ from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
 from jlrun.runs.sweeps.comparison import Comparison, Front, compare
 from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, labels
+from jlrun.runs.sweeps.report_tables import Table, as_latex, as_markdown, make_table
 
 _NOT_PLACED: Mapping[str, Any] = {"mean_rank": None, "on_front": None}
 WIDTH = 100
@@ -28,14 +29,17 @@ SECONDS, MEMORY = "cost/train_seconds", "cost/peak_memory_bytes"
 
 
 def summarise(directory: Path, jobs: Sequence[JobRecord]) -> None:
-    """Print a table over the jobs; write ``summary.csv``, ``summary.json`` and, where there are
-    several variants and tasks, ``pareto.png`` next to them."""
+    """Print a table over the jobs; write it as CSV, JSON, Markdown and LaTeX (``summary.*``) and,
+    where there are several variants, figures next to them."""
     groups = group_by_overrides(jobs)
     comparisons = compare(groups)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "summary.csv", as_csv(groups, comparisons))
     write_json(directory / "summary.json", as_json(groups, comparisons))
-    files = ["summary.csv", "summary.json", *_draw(directory, groups, comparisons)]
+    table = make_table(groups)
+    write_text(directory / "summary.md", as_markdown(table))
+    write_text(directory / "summary.tex", as_latex(table))
+    files = ["summary.csv", ".json", ".md", ".tex", *_draw(directory, groups, comparisons, table)]
     print("", *table_lines(groups, comparisons), "", sep="\n")
     print(f"  summary  {short_path(directory)}: {', '.join(files)}", flush=True)
 
@@ -109,16 +113,29 @@ def _front_json(comparison: Comparison, positions: Mapping[int, int]) -> dict[st
     }
 
 
-def _draw(directory: Path, groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[str]:
-    """Draw the fronts, unless the jobs were to draw nothing; return the names of the files."""
+def _draw(
+    directory: Path, groups: Sequence[Group], comparisons: Sequence[Comparison], table: Table
+) -> list[str]:
+    """Draw scores by the swept keys, and fronts, unless the jobs were to draw nothing.
+
+    Returns:
+        the names of the files.
+    """
     drawn = [comparison for comparison in comparisons if comparison.front is not None]
-    if not drawn or all(map(_without_figures, groups)):
+    if not comparisons or all(map(_without_figures, groups)):
         return []
     from jlrun.reporting.recorders.figure_files import FigureFileRecorder
     from jlrun.runs.sweeps.pareto import pareto
+    from jlrun.runs.sweeps.sweep_figure import sweep_figure
 
     names = dict(zip(map(id, groups), labels(groups)[1], strict=True))
-    recorder, files = FigureFileRecorder(directory), []
+    recorder, files = FigureFileRecorder(directory), list[str]()
+    # Scores of several data sets or tasks are not those of one scale.
+    one_problem = len({group.problem for group in groups}) == 1
+    by_keys = sweep_figure(groups, table) if one_problem else None
+    if by_keys is not None:
+        recorder.figure("sweep", by_keys, step=0)
+        files.append("sweep.png")
     for i, comparison in enumerate(drawn, 1):
         tag = "pareto" if len(drawn) == 1 else f"pareto_{i}"
         recorder.figure(tag, pareto(comparison, [names[id(g)] for g in comparison.groups]), step=0)

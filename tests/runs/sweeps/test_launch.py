@@ -13,7 +13,8 @@ from jlrun.config.compose import Composed, hydra_state, load, make_loader
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.reporting.result import Result
 from jlrun.runs import execution
-from jlrun.runs.sweeps.launch import launch, run_job
+from jlrun.runs.sweeps.launch import launch
+from jlrun.runs.sweeps.sweep_job import run_job
 
 SWEEP = ["mode=multitask", "seed=0,1,2", "hydra.sweep.dir=sweep"]
 

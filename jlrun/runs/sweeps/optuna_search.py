@@ -1,0 +1,190 @@
+"""Search for the best validation scores by Optuna: ``sweep=optuna``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from jlrun.config.schema import SweepSettings
+from jlrun.errors import UserError
+from jlrun.reporting.recorders.formats import format_score
+from jlrun.runs.sweeps import ended
+from jlrun.runs.sweeps.begun import read_state, write_state
+from jlrun.runs.sweeps.display import SweepDisplay
+from jlrun.runs.sweeps.ended import Ended, SweepJob, Watcher, end_of, result_in
+from jlrun.runs.sweeps.launcher import JobLauncher
+from jlrun.runs.sweeps.space import dimensions, fixed, written
+from jlrun.runs.sweeps.study import SharedStudy, StudySettings
+from jlrun.tasks import SMALLER_IS_BETTER
+
+
+def search(
+    overrides: Sequence[Override], settings: SweepSettings, directory: Path, launcher: Any
+) -> list[Ended]:
+    """Run trials until the study has as many as asked for.
+
+    Raises:
+        UserError: if the database can't be used, or holds another study of that name.
+    """
+    state = read_state(directory)
+    assert state is not None, "a sweep writes its state first"
+    study = _study_settings(settings, directory, state.identity)
+    pruner = settings.pruner if len(study.objectives) < 2 else "none"
+    about = {"startup_trials": settings.startup_trials, "warmup_epochs": settings.warmup_epochs}
+    about |= {"storage": study.storage, "name": study.name, "pruner": pruner}
+    write_state(directory, state.status, state.identity, study=about)
+    shared = SharedStudy(study, directions(study.objectives), str(directory), dimensions(overrides))
+    display = SweepDisplay(study.trials, settings.jobs)
+    trials = Trials(shared, study, fixed(overrides), display)
+    with closing(shared):
+        with shared.alive(), closing(display):
+            _run(trials, settings.jobs, directory, launcher)
+        for line in best_lines(shared, study.objectives):
+            print(line, flush=True)
+    return trials.ends
+
+
+class Trials(Watcher):
+    """Jobs of a study, and what becomes of them there."""
+
+    def __init__(
+        self, shared: SharedStudy, settings: StudySettings, same: Sequence[str], display: Watcher
+    ) -> None:
+        self._shared, self._settings = shared, settings
+        self._same, self._display = same, display
+        self.ends: list[Ended] = []
+
+    def jobs(self) -> Iterator[SweepJob | None]:
+        """Yield jobs until the study has enough trials; None while others have the last ones."""
+        for number, texts in list(self._shared.adopted()):
+            yield self._job(number, texts)
+        while True:
+            try:
+                asked = self._shared.ask()
+            except StopIteration:
+                return
+            yield None if asked is None else self._job(*asked)
+
+    def started(self, job: SweepJob) -> None:
+        self._display.started(job)
+
+    def ended(self, end: Ended) -> None:
+        self.ends.append(end)
+        self._display.ended(end)
+        number = end.job.number
+        if end.status == ended.INTERRUPTED:
+            return  # the next launch goes on with it
+        if end.status == ended.COMPLETED:
+            values = objective_values(result_in(end.directory) or {}, self._settings.objectives)
+            kept = (
+                self._shared.fail(number) if values is None else self._shared.tell(number, values)
+            )
+        elif end.status == ended.PRUNED:
+            kept = self._shared.prune(number)
+        else:
+            kept = self._shared.fail(number)
+        if not kept:
+            print(f"job {number} came too late: its trial was given to another process", flush=True)
+
+    def _job(self, number: int, texts: Sequence[str]) -> SweepJob:
+        place = f"hydra.sweep.subdir='{number}'"
+        return SweepJob(number, (*self._same, *texts, place), " ".join(texts))
+
+
+def directions(objectives: Sequence[str]) -> list[str]:
+    """Return maximize or minimize for each objective; the objective of runs is maximized."""
+    return [_direction(name) for name in objectives] or ["maximize"]
+
+
+def _direction(name: str) -> str:
+    smaller = name.startswith("cost/") or name.rpartition("/")[2] in SMALLER_IS_BETTER
+    return "minimize" if smaller else "maximize"
+
+
+def objective_values(
+    result: Mapping[str, Any], objectives: Sequence[str]
+) -> tuple[float, ...] | None:
+    """Return what a trial is judged by; None if the run lacks it, or it is not finite.
+
+    Raises:
+        UserError: if the run says that its objective goes the other way.
+    """
+    own = result.get("objective") or {}
+    if own and own.get("direction") != "maximize":
+        message = f"{own.get('name')} is to be {own.get('direction')}d, the study maximizes"
+        raise UserError.of("sweep.objectives", f"{message}: name the objectives")
+    found = [own.get("value")] if not objectives else [_named(result, name) for name in objectives]
+    values = tuple(float(value) for value in found if value is not None)
+    complete = len(values) == len(found) and all(map(math.isfinite, values))
+    return values if complete else None
+
+
+def _named(result: Mapping[str, Any], name: str) -> float | None:
+    split, _, rest = name.partition("/")
+    if name == (result.get("objective") or {}).get("name"):
+        return result["objective"]["value"]
+    if split == "cost":
+        return (result.get("cost") or {}).get(rest)
+    task, _, metric = rest.rpartition("/")
+    return (result.get("val") or {}).get(task, {}).get(metric)
+
+
+def best_lines(shared: SharedStudy, objectives: Sequence[str]) -> list[str]:
+    """Return a line for each trial that no other one dominates, in validation scores and costs."""
+    titles = list(objectives) or ["objective"]
+    return [
+        f"{'best' if len(titles) == 1 else 'not dominated'}: job {number}: "
+        + " ".join(f"{key}={_shown(value)}" for key, value in params.items())
+        + "  "
+        + ", ".join(f"{t} {format_score(v)}" for t, v in zip(titles, values, strict=True))
+        for number, params, values in shared.best()
+    ]
+
+
+def _shown(value: Any) -> str:
+    return written(value) if isinstance(value, float) else str(value)
+
+
+def _study_settings(
+    settings: SweepSettings, directory: Path, identity: Mapping[str, Any]
+) -> StudySettings:
+    objectives = settings.objectives or ()
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    several = "nsgaii" if len(objectives) > 1 else "tpe"
+    return StudySettings(
+        storage=settings.storage or f"sqlite:///{directory / 'study.db'}",
+        name=settings.study or f"jlrun-{digest}",
+        objectives=objectives,
+        sampler=several if settings.sampler == "auto" else settings.sampler,
+        seed=settings.seed,
+        trials=settings.trials,
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+def _run(trials: Trials, at_once: int, directory: Path, launcher: Any) -> None:
+    if isinstance(launcher, JobLauncher):
+        launcher.run(trials.jobs(), trials)
+        return
+    batch: list[SweepJob] = []
+    for job in trials.jobs():
+        batch += [] if job is None else [job]
+        if batch and (job is None or len(batch) == at_once):
+            _run_batch(batch, trials, directory, launcher)
+            batch = []
+    if batch:
+        _run_batch(batch, trials, directory, launcher)
+
+
+def _run_batch(batch: Sequence[SweepJob], trials: Trials, directory: Path, launcher: Any) -> None:
+    """Run jobs by a launcher of Hydra's, which returns when all have ended."""
+    launcher.launch([job.overrides for job in batch], initial_job_idx=batch[0].number)
+    for job in batch:
+        trials.ended(end_of(job, directory / str(job.number)))
