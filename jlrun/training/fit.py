@@ -18,9 +18,9 @@ from jlrun.engine import out_of_memory_explained
 from jlrun.errors import UserError
 from jlrun.evaluation.kept_predictions import VALIDATION, KeptPredictions, save_predictions
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
+from jlrun.evaluation.saved_scores import SavedScores
 from jlrun.evaluation.scores import (
     Observer,
-    SavedScores,
     Scores,
     SplitScores,
     by_task,

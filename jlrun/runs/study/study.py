@@ -13,6 +13,7 @@ from typing import Any
 from jlrun.errors import Interrupted, UserError
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.lock import held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import primary_metric, score_of
@@ -27,7 +28,7 @@ from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
 
-JOURNAL = "study.json"
+JOURNAL = RunDirectory(Path()).study.name
 RUNS = "runs"
 PARENT = Path("outputs/study")
 Say = Callable[[str], None]
