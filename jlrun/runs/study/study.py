@@ -24,6 +24,7 @@ from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
 from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
@@ -79,7 +80,9 @@ class Study:
 
     def save(self, answers: Answers | None = None) -> None:
         """Write the journal, and with it the answers."""
-        found = {} if answers is None else answers.to_json()
+        found = {}
+        if answers is not None:
+            found = {"sentences": list(sentences(answers)), **answers.to_json()}
         content = {
             "schema": 1,
             "finished": answers is not None,
