@@ -25,7 +25,7 @@ def main(args: Sequence[str]) -> int:
     for folder in options.folders:
         if not folder.is_dir():
             raise UserError.of(
-                str(folder), "there is no such folder; name a run or a folder of runs"
+                str(folder), "there is no such folder; name that of a run, or of runs"
             )
     file = options.output or (
         options.folders[0] / NAME if len(options.folders) == 1 else Path(NAME)

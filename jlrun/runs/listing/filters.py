@@ -111,7 +111,7 @@ def values_of(run: Found, key: str) -> Iterator[Any]:
     elif key in run.scores:
         yield run.scores[key]
     else:
-        yield from _at(run.result, key.replace("/", "."))
+        yield from values_at(run.result, key.replace("/", "."))
         yield from _chosen(run, key)
 
 
@@ -127,7 +127,7 @@ def _chosen(run: Found, key: str) -> Iterator[Any]:
     written = [text.lstrip("+").partition("=") for text in run.overrides]
     said = [value for name, _, value in written if name == key]
     yield from said
-    for node in _at(run.config, key.replace("/", ".")):
+    for node in values_at(run.config, key.replace("/", ".")):
         target = node.get("_target_") if isinstance(node, Mapping) else None
         if target is None:
             yield node
@@ -135,7 +135,7 @@ def _chosen(run: Found, key: str) -> Iterator[Any]:
             yield from _option_names(key, str(target))
 
 
-def _at(content: Any, path: str) -> Iterator[Any]:
+def values_at(content: Any, path: str) -> Iterator[Any]:
     """Yield the value at a dotted path, whose names may have dots."""
     if not isinstance(content, Mapping):
         return
@@ -144,7 +144,7 @@ def _at(content: Any, path: str) -> Iterator[Any]:
         return
     for end in (i for i, sign in enumerate(path) if sign == "."):
         if path[:end] in content:
-            yield from _at(content[path[:end]], path[end + 1 :])
+            yield from values_at(content[path[:end]], path[end + 1 :])
 
 
 @cache

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jlrun.extras import import_extra
+from jlrun.reporting.figures.curves import MARKED_POINTS
 from jlrun.reporting.figures.style import PALETTE, shorten
-from jlrun.runs.report.content import Chart
+from jlrun.runs.report.content import Chart, Key
 
-LONGEST_NAME = 28  # characters of a label
+LONGEST_NAME, LONGEST_HOVER = 28, 60  # characters of a label
 _ROW = 26  # pixels of a horizontal bar
 _DARK = {"bgcolor": "#222222", "bordercolor": "#222222", "font": {"color": "#ffffff"}}
+_STROKES = ("solid", "dotted", "dashed")
+_DASHES = {"solid": "solid", "dotted": "dot", "dashed": "dash"}  # of CSS, of Plotly
 _RANGE = ((0.0, "#b2182b"), (0.5, "#f7f7f7"), (1.0, "#2166ac"))
 
 
@@ -22,10 +25,10 @@ class Line:
     """A curve.
 
     Attributes:
-        name: in the legend.
+        name: in the legend, once for all of that name.
         x, y: its points.
-        colour: number of its colour; those of one colour are one entry of the legend.
-        main: drawn thicker; others are dashed.
+        colour: number of its colour; from the last on they begin again, with other strokes.
+        main: drawn thicker and solid; others are dashed.
         lower: whether it belongs to the lower of two charts with one horizontal axis.
     """
 
@@ -35,6 +38,13 @@ class Line:
     colour: int
     main: bool = True
     lower: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Its entry in the legend."""
+        again, place = divmod(self.colour, len(PALETTE))
+        stroke = _STROKES[min(again, 2)] if self.main else "dashed"
+        return Key(self.name, PALETTE[place], stroke)
 
 
 @dataclass(frozen=True)
@@ -62,44 +72,36 @@ def plain(text: str) -> str:
 
 def curve_chart(title: str, lines: Sequence[Line], upper: str, lower: str = "") -> Chart:
     """Return curves over optimizer steps, in one chart or in two above each other."""
-    shown = dict.fromkeys(line.name for line in lines)
-    traces, seen = [], set[str]()
-    for line in lines:
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers" if len(line.x) < 26 else "lines",
-                "x": list(line.x),
-                "y": list(line.y),
-                "name": plain(shorten(line.name, LONGEST_NAME)),
-                "legendgroup": plain(line.name),
-                "showlegend": len(shown) > 1 and line.name not in seen,
-                "yaxis": "y2" if line.lower else "y",
-                "line": {
-                    "color": PALETTE[line.colour % len(PALETTE)],
-                    "width": 2 if line.main else 1.3,
-                    "dash": "solid" if line.main else "dash",
-                },
-                "marker": {"size": 5},
-                "hovertemplate": "step %{x}<br>%{y:.4g}<extra>%{fullData.name}</extra>",
-            }
-        )
-        seen.add(line.name)
     layout: dict[str, Any] = {
         "xaxis": {"title": {"text": "optimizer steps"}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": plain(upper)}, "automargin": True},
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
+        "showlegend": False,
     }
     if lower:
         layout["xaxis"]["anchor"] = "y2"
         layout["yaxis"]["domain"] = [0.54, 1]
-        layout["yaxis2"] = {
-            "title": {"text": plain(lower)},
-            "domain": [0, 0.46],
-            "automargin": True,
-        }
-    extra = 18 * (len(shown) // 2 if len(shown) > 1 else 0)
-    return _chart(title, traces, layout, (430 if lower else 300) + extra)
+        layout["yaxis2"] = {**layout["yaxis"], "title": {"text": plain(lower)}, "domain": [0, 0.46]}
+    keys = tuple({line.name: line.key for line in lines}.values())
+    chart = _chart(title, [_curve(line) for line in lines], layout, 400 if lower else 280)
+    return replace(chart, legend=keys if len(keys) > 1 else ())
+
+
+def _curve(line: Line) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(line.x) <= MARKED_POINTS else "lines",
+        "x": list(line.x),
+        "y": list(line.y),
+        "name": plain(shorten(line.name, LONGEST_HOVER)),
+        "yaxis": "y2" if line.lower else "y",
+        "line": {
+            "color": line.key.colour,
+            "width": 2 if line.main else 1.3,
+            "dash": _DASHES[line.key.stroke],
+        },
+        "marker": {"size": 5},
+        "hovertemplate": "step %{x}<br>%{y:.4g}<extra>%{fullData.name}</extra>",
+    }
 
 
 def bar_chart(title: str, bars: Sequence[Bar], unit: str, dots: bool = False) -> Chart:
@@ -187,8 +189,8 @@ def matrix_chart(
         "zeroline": False,
     }
     layout = {
-        "xaxis": {**ticks, "title": {"text": axes[0]}},
-        "yaxis": {**ticks, "title": {"text": axes[1]}, "autorange": "reversed"},
+        "xaxis": {**ticks, "title": {"text": axes[0], "standoff": 8}},
+        "yaxis": {**ticks, "title": {"text": axes[1], "standoff": 8}, "autorange": "reversed"},
     }
     return _chart(title, [trace], layout, 150 + 46 * len(names))
 

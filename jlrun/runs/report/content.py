@@ -17,6 +17,7 @@ class Table:
         title: above the table.
         note: below it.
         anchors: of each row, the section that its name leads to; empty: none do.
+        folded: whether it is closed at first.
     """
 
     header: tuple[str, ...]
@@ -24,6 +25,16 @@ class Table:
     title: str = ""
     note: str = ""
     anchors: tuple[str, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Key:
+    """Entry of a legend: colour and stroke (solid, dashed or dotted) as CSS has them."""
+
+    name: str
+    colour: str
+    stroke: str
 
 
 @dataclass(frozen=True)
@@ -34,13 +45,13 @@ class Chart:
         title: above it.
         figure: ``data`` and ``layout``, as JSON has them.
         height: in pixels.
-        wide: whether it takes a row of the page for itself.
+        legend: its entries; empty for a single curve.
     """
 
     title: str
     figure: Mapping[str, Any]
     height: int = 360
-    wide: bool = False
+    legend: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ class Page:
     """The whole page.
 
     Attributes:
-        title: of the window, and the heading.
+        title: of the window, and the heading: the question, if there is one alone.
+        name: of what the page is on.
         lead: groups, and what is said of all runs; the first of them holds the page's question.
         runs: a section each.
         failures: anchor, name and error of runs that did not complete.
@@ -86,6 +98,7 @@ class Page:
     """
 
     title: str
+    name: str
     lead: tuple[Section, ...]
     runs: tuple[Section, ...]
     failures: tuple[tuple[str, str, str], ...]

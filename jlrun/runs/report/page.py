@@ -48,8 +48,11 @@ def page_of(entries: Sequence[Found], root: Path) -> Page:
         lead.append(_overview(runs, names, anchors))
     failures = [(anchors[id(r)], names[id(r)], _why(r)) for r in runs if _is_failure(r)]
     now = datetime.now().astimezone()
+    name = _page_name(entries, len(runs), root)
+    asked = [section.question for section in (*lead, *sections) if section.question]
     return Page(
-        title=_title(entries, sections, root),
+        title=asked[0] if len(entries) == 1 and asked else name,
+        name=name,
         lead=tuple(lead),
         runs=sections,
         failures=tuple(failures),
@@ -69,10 +72,10 @@ def _name(directory: Path, root: Path) -> str:
     return directory.resolve().name if name == "." else name
 
 
-def _title(entries: Sequence[Found], sections: Sequence[Section], root: Path) -> str:
+def _page_name(entries: Sequence[Found], count: int, root: Path) -> str:
     if len(entries) == 1:
         return _name(entries[0].directory, root)
-    return f"{len(sections)} runs in {root}"
+    return f"{count} runs in {_name(root, root)}"
 
 
 def _is_failure(run: Found) -> bool:

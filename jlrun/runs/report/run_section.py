@@ -16,6 +16,7 @@ from jlrun.runs.report.content import Chart, Section, Table
 from jlrun.runs.report.curves import run_curves
 from jlrun.runs.report.setup import command_of, setup_facts
 
+MOST_CLASSES = 100  # in a table
 _SUBJECT = {
     "transfer": "Does transfer help",
     "multitask": "Does multi-task learning help",
@@ -77,7 +78,7 @@ def _tables(run: Found) -> Iterator[Table]:
     yield Table(table.header, table.rows, "Test scores", note)
     per_class = run.result.get("per_class") or {}
     for task, classes in per_class.items():
-        if len(classes) <= 20:
+        if len(classes) <= MOST_CLASSES:
             rows = [
                 (
                     str(label),
@@ -87,7 +88,7 @@ def _tables(run: Found) -> Iterator[Table]:
                 for label, found in classes.items()
             ]
             header = ("class", "precision", "recall", "F1", "test rows")
-            yield Table(header, tuple(rows), f"Classes of {task}")
+            yield Table(header, tuple(rows), f"Classes of {task}", folded=True)
 
 
 def _charts(run: Found, points: int | None) -> tuple[list[Chart], list[str]]:

@@ -15,7 +15,7 @@ from jlrun.files.atomic import read_json, reading
 from jlrun.files.bounded_text import read_bounded
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_count
-from jlrun.runs.listing.filters import values_of
+from jlrun.runs.listing.filters import values_at, values_of
 from jlrun.runs.listing.found import Found
 
 MOST_CLASSES = 12
@@ -83,10 +83,14 @@ def _tasks(model: Mapping[str, Any]) -> Iterator[str]:
 
 def _inputs(run: Found, model: Mapping[str, Any]) -> Iterator[str]:
     for name, spec in (model.get("modalities") or {}).items():
-        encoder = next(map(str, values_of(run, f"backbone/{spec.get('kind')}")), "")
+        encoder = _class(values_at(run.config, f"backbone.{spec.get('kind')}._target_"))
         sizes = [spec[key] for key in ("channels", "height", "width") if spec.get(key)]
         shape = " × ".join(map(str, sizes))
         yield ", ".join(part for part in (f"{name}: {spec.get('kind')}", shape, encoder) if part)
+
+
+def _class(targets: Iterator[Any]) -> str:
+    return str(next(targets, "")).rpartition(".")[2]
 
 
 def _parameters(run: Found) -> str:

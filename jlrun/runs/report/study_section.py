@@ -51,6 +51,7 @@ def _section(content: Entry, study: Found, name: str, anchor: str) -> Section:
         charts=tuple(_charts(content, found)),
         facts=_facts(content),
         commands=(shlex.join(command),),
+        notes=(_NOTE,) if found else (),
     )
 
 
@@ -64,11 +65,11 @@ def _tables(content: Entry, found: Sequence[Entry]) -> Iterator[Table]:
     for question, title in TITLES.items():
         rows = tuple(_row(each) for each in found if each["question"] == question)
         if rows:
-            yield Table(_HEADER, rows, title, _NOTE)
+            yield Table(_HEADER, rows, title)
     seconds = content.get("seconds") or {}
     if seconds:
         rows = tuple((str(arm), f"{value:.1f}") for arm, value in seconds.items())
-        yield Table(("arm", "seconds a run"), rows, "Cost")
+        yield Table(("arm", "seconds a run"), rows, "Cost", folded=True)
 
 
 def _row(found: Entry) -> tuple[str, ...]:
