@@ -132,7 +132,7 @@ def _chosen(run: Found, key: str) -> Iterator[Any]:
         if target is None:
             yield node
         elif not said:
-            yield from _option_names(key, str(target))
+            yield from option_names(key, str(target))
 
 
 def values_at(content: Any, path: str) -> Iterator[Any]:
@@ -148,7 +148,7 @@ def values_at(content: Any, path: str) -> Iterator[Any]:
 
 
 @cache
-def _option_names(key: str, target: str) -> tuple[str, ...]:
+def option_names(key: str, target: str) -> tuple[str, ...]:
     """Return the options of a group that name a class, or else the class."""
     names = []
     for folder in (package_folder(), *user_folders()):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from jlrun.reporting.figures.compared import NamedCurves, by_task
 from jlrun.reporting.figures.curves import Panel, baseline_of, main_phases, panel_title, panels
 from jlrun.reporting.recorders.metrics_csv import Curve, read_curves
 from jlrun.runs.report.charts import Line, curve_chart
@@ -13,15 +13,6 @@ from jlrun.runs.report.content import Chart
 from jlrun.training.recorder import MAIN_FIT
 
 MOST_PANELS = 12  # of a run
-
-
-@dataclass(frozen=True)
-class NamedCurves:
-    """Curves of a run, and how it is called."""
-
-    name: str
-    curves: Sequence[Curve]
-    primary: Mapping[str, str]
 
 
 def run_curves(metrics: Path, primary: Mapping[str, str], points: int) -> list[Chart]:
@@ -43,20 +34,18 @@ def run_curves(metrics: Path, primary: Mapping[str, str], points: int) -> list[C
 def shared_curves(runs: Sequence[NamedCurves], points: int) -> list[Chart]:
     """Return a chart for each task: the validation score of all runs, over the steps of the last
     phase that has it."""
-    lines: dict[tuple[str, str], dict[str, Line]] = {}
-    for colour, run in enumerate(runs):
-        for panel in panels(run.curves, run.primary):
-            if not panel.score_tag:
-                continue
-            for curve in run.curves:
-                place = (curve.fit, curve.phase, curve.tag)
-                if place == (MAIN_FIT, panel.phase, panel.score_tag):
-                    line = Line(run.name, *thinned(curve, points), colour)
-                    lines.setdefault((panel.task, panel.metric), {})[run.name] = line
-    return [
-        curve_chart(task or metric, list(found.values()), f"validation {metric.replace('_', ' ')}")
-        for (task, metric), found in list(lines.items())[:MOST_PANELS]
-    ]
+    charts = []
+    for (task, metric), found in list(by_task(runs).items())[:MOST_PANELS]:
+        lines = [
+            Line(runs[number].name, *thinned(curve, points), number)
+            for number, (panel, curves) in found.items()
+            for curve in curves
+            if panel.score_tag and curve.tag == panel.score_tag
+        ]
+        if lines:
+            title = f"validation {metric.rpartition('/')[2].replace('_', ' ')}"
+            charts.append(curve_chart(task or metric, lines, title))
+    return charts
 
 
 def thinned(curve: Curve, points: int) -> tuple[list[int], list[float]]:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
+from jlrun.reporting.figures.compared import NamedCurves
 from jlrun.reporting.recorders.formats import MISSING, format_percent, format_score
 from jlrun.reporting.recorders.metrics_csv import read_curves
 from jlrun.runs.listing.found import COMPLETED, RUNNING, Found, counts
 from jlrun.runs.report.charts import Bar, bar_chart
 from jlrun.runs.report.content import Chart, Page, Section, Table
-from jlrun.runs.report.curves import NamedCurves, shared_curves
+from jlrun.runs.report.curves import shared_curves
 from jlrun.runs.report.run_section import run_section
 from jlrun.runs.report.study_section import study_section
 from jlrun.runs.report.sweep_section import sweep_section
