@@ -74,18 +74,18 @@ def _chosen(entries: list[Found], filters: list[Filter], options: Namespace) -> 
         known.sort(key=lambda run: keys[id(run)] or 0.0, reverse=not options.reverse)
         unknown = [run for run in runs if id(run) in kept and keys[id(run)] is None]
         return [replace(run, members=()) for run in (*known, *unknown)]
-    found = [entry for each in entries for entry in _within(each, kept, options.all)]
+    found = [entry for each in entries for entry in _within(each, kept, options)]
     return found[::-1] if options.reverse else found
 
 
-def _within(entry: Found, kept: set[int], folds: bool) -> list[Found]:
+def _within(entry: Found, kept: set[int], options: Namespace) -> list[Found]:
     """Return an entry with those of its members that are listed; nothing if none is."""
     if entry.kind in ("run", "folds"):
-        members = [fold for fold in entry.members if folds and id(fold) in kept]
+        members = [fold for fold in entry.members if options.all and id(fold) in kept]
         listed = id(entry) in kept or members
         return [replace(entry, members=tuple(members))] if listed else []
-    members = [m for each in entry.members for m in _within(each, kept, folds)]
-    listed = members or not entry.members
+    members = [m for each in entry.members for m in _within(each, kept, options)]
+    listed = members or not (entry.members or options.filters)
     return [replace(entry, members=tuple(members))] if listed else []
 
 

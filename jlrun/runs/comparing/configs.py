@@ -21,15 +21,16 @@ def config_differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[s
     """
     flat = [dict(_flat(config, "")) for config in configs]
     keys = dict.fromkeys(key for each in flat for key in each)
+    rows = {key: [_shown(key, each) for each in flat] for key in keys}
     return {
-        _title(key): [_shown(key, each[key]) if key in each else MISSING for each in flat]
-        for key in keys
-        if len({_shown(key, each.get(key)) for each in flat}) > 1 and not _follows(key, flat)
+        _title(key): row
+        for key, row in rows.items()
+        if len(set(row)) > 1 and not _follows(key, flat)
     }
 
 
 def _flat(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, Mapping) or not node:
+    if not isinstance(node, Mapping) or (path and not node):
         yield path, node
         return
     for name, inner in node.items():
@@ -53,7 +54,10 @@ def _title(key: str) -> str:
     return key.removesuffix(f".{_TARGET}")
 
 
-def _shown(key: str, value: Any) -> str:
+def _shown(key: str, config: Mapping[str, Any]) -> str:
+    if key not in config:
+        return MISSING
+    value = config[key]
     if key.endswith(f".{_TARGET}") and isinstance(value, str):
         return option_names(_title(key), value)[0]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

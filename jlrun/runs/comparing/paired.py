@@ -11,8 +11,9 @@ import numpy as np
 
 from jlrun.errors import UserError
 from jlrun.evaluation.bootstrap import critical, resampled, standard_error
-from jlrun.evaluation.kept_predictions import load_predictions
+from jlrun.evaluation.kept_predictions import PREDICTIONS, load_predictions
 from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
+from jlrun.files.atomic import reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs import fingerprints
 from jlrun.runs.saved_model import scored_tasks
@@ -73,7 +74,8 @@ def paired_differences(directories: Sequence[Path]) -> tuple[list[PairedDifferen
     for number, directory in enumerate(directories[1:], 1):
         other = _Tested.read(directory)
         for spec in other.tasks:
-            found = _measured(first, other, spec, number)
+            with reading(RunDirectory(directory).checkpoints / PREDICTIONS):
+                found = _measured(first, other, spec, number)
             if isinstance(found, _Measured):
                 measured.append(found)
             elif found:
@@ -116,27 +118,30 @@ def _measured(first: _Tested, other: _Tested, spec: TaskSpec, number: int) -> _M
         return "its predictions of the test rows were not kept"
     if kind.primary != spec.task.primary:
         return f"the main metric is {spec.task.primary}, not {kind.primary}"
-    places = first.places, other.places
-    moved = places[0] is not None and places[1] is not None and not np.array_equal(*places)
-    if moved or not ours.same_rows_as(theirs):
+    if _moved(first.places, other.places) or not ours.same_rows_as(theirs):
         return "the test rows are not those of the first run"
     return _difference(spec, ours, theirs, number)
+
+
+def _moved(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Return whether two test splits are known to hold other rows, or another order of them."""
+    return one is not None and other is not None and not np.array_equal(one, other)
 
 
 def _difference(
     spec: TaskSpec, ours: RowPredictions, theirs: RowPredictions, number: int
 ) -> _Measured | str:
     metric, turn = spec.task.primary, sign(spec.task.primary)
-    functions = [weighted_scores(spec.task, rows).get(metric) for rows in (ours, theirs)]
-    draws = [resampled(spec.task, rows, 0).get(metric) for rows in (ours, theirs)]
-    if any(each is None for each in (*functions, *draws)):
-        return f"{metric} is not defined over its rows"
-    ones = np.ones((1, len(ours)))
-    scores = [float(function(ones)[0]) for function in functions if function is not None]
-    error = standard_error(turn * np.subtract(*draws), len(ours))
+    pair, undefined = (ours, theirs), f"{metric} is not defined over its rows"
+    functions = [f for rows in pair if (f := weighted_scores(spec.task, rows).get(metric))]
+    draws = [d for rows in pair if (d := resampled(spec.task, rows, 0).get(metric)) is not None]
+    if len(functions) < 2 or len(draws) < 2:
+        return undefined
+    ours_at, theirs_at = (float(function(np.ones((1, len(ours))))[0]) for function in functions)
+    error = standard_error(draws[0] - draws[1], len(ours))
     if error is None:
-        return f"{metric} is not defined in most resamples of its rows"
-    return _Measured(number, spec, len(ours), turn * (scores[0] - scores[1]), error)
+        return undefined
+    return _Measured(number, spec, len(ours), turn * (ours_at - theirs_at), error)
 
 
 def _called(found: _Measured, count: int) -> PairedDifference:

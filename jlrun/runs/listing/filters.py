@@ -168,6 +168,8 @@ def _alternatives(text: str) -> list[str]:
 def _same(value: Any, text: str) -> bool:
     if isinstance(value, str):
         return value.casefold() == text.casefold()
+    if (number := _number(value)) is not None:  # YAML takes 1e-3 for a text
+        return number == _number(text)
     try:
         return bool(value == yaml.safe_load(text))
     except yaml.YAMLError:

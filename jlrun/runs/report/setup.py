@@ -98,7 +98,7 @@ def _parameters(run: Found) -> str:
     total, trained = model.get("parameters"), model.get("trainable")
     if not total:
         return ""
-    share = "" if trained == total else f", {format_count(trained)} of them trained"
+    share = "" if trained in (total, None) else f", {format_count(trained)} of them trained"
     return f"{format_count(total)} parameters{share}"
 
 

@@ -73,10 +73,9 @@ def _plotly_script() -> str:
 
 def _as_json(figure: Any) -> Any:
     """Return a figure as JSON within an element ``script``; numbers that are none are null."""
-    import plotly.io
-    from jinja2.utils import htmlsafe_json_dumps
-
-    return htmlsafe_json_dumps(figure, dumps=lambda content: plotly.io.to_json(content, False))
+    dumps = import_extra("jinja2.utils", EXTRA, "report").htmlsafe_json_dumps
+    to_json = import_extra("plotly.io", EXTRA, "report").to_json
+    return dumps(figure, dumps=lambda content: to_json(content, validate=False))
 
 
 def _text(name: str) -> str:
