@@ -92,9 +92,16 @@ def write_study(folder: Path, sentences: Sequence[str] = ("Both tasks gain.",)) 
     """Write a study of two tasks with one run."""
     arm = {"arm": "joint/equal", "against": "alone/a", "question": "joint", "task": "a"}
     found = {
-        **{"score": 0.9, "score_against": 0.8, "difference": 0.1, "percent": 12.5},
-        **{"standard_error": 0.01, "interval": [0.08, 0.12], "p_value": 0.001},
-        **{"seeds": 2, "call": "better", "what": EVIL},
+        "score": 0.9,
+        "score_against": 0.8,
+        "difference": 0.1,
+        "percent": 12.5,
+        "standard_error": 0.01,
+        "interval": [0.08, 0.12],
+        "p_value": 0.001,
+        "seeds": 2,
+        "call": "better",
+        "what": EVIL,
     }
     content = {
         "schema": 1,

@@ -60,12 +60,18 @@ def test_every_state_is_found_and_groups_are_one_line(
     found = {each.directory.name: each for each in find_runs(outputs)}
     states = {name: each.status for name, each in found.items() if each.kind == "run"}
     assert states == {
-        **{"good": "completed", "failed": "failed", "damaged": "damaged", "odd": "damaged"},
-        **{"killed": "unfinished", "running": "running"},
+        "good": "completed",
+        "failed": "failed",
+        "damaged": "damaged",
+        "odd": "damaged",
+        "killed": "unfinished",
+        "running": "running",
     }
     assert found["failed"].error == "RuntimeError: the loss is not a number"
     assert {name: each.kind for name, each in found.items() if each.kind != "run"} == {
-        **{"folded": "folds", "sweep": "sweep", "s": "study"},
+        "folded": "folds",
+        "sweep": "sweep",
+        "s": "study",
     }
     lines = listed(capsys, outputs)
     assert len(lines) == 1 + len(found)
