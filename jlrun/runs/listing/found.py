@@ -21,7 +21,7 @@ from jlrun.runs.sweeps.records import scores_of
 
 Kind = Literal["run", "folds", "sweep", "study"]
 DAMAGED, RUNNING, UNFINISHED = "damaged", "running", "unfinished"
-COMPLETED = "completed"
+COMPLETED, PRUNED = "completed", "pruned"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _folders(folder: Path) -> list[Path]:
 def _group(folder: Path, kind: Kind) -> Found:
     members = tuple(sorted(_below(folder), key=_place))
     running = in_use(folder) or any(member.status == RUNNING for member in members)
-    bad = [m for m in members if m.status != COMPLETED]
+    bad = [m for m in members if m.status not in (COMPLETED, PRUNED)]
     status = RUNNING if running else bad[0].status if bad else COMPLETED
     run = RunDirectory(folder)
     began = _time(run.study if kind == "study" else run.sweep_config)
@@ -152,7 +152,7 @@ def _run(folder: Path) -> Found:
         status = RUNNING if running else DAMAGED
         damage = _line(str(error))
         return Found(folder, kind, status, began, {}, {}, damage, members, len(members))
-    status = "pruned" if result.get("pruned") else str(result.get("status", UNFINISHED))
+    status = PRUNED if result.get("pruned") else str(result.get("status", UNFINISHED))
     error = _last_line(result.get("error"))
     status = RUNNING if running else status
     return Found(folder, kind, status, began, result, scores, error, members, len(members))

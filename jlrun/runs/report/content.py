@@ -53,6 +53,11 @@ class Chart:
     height: int = 360
     legend: tuple[Key, ...] = ()
 
+    @property
+    def wide(self) -> bool:
+        """Whether it takes a row of the page for itself."""
+        return self.height > 480
+
 
 @dataclass(frozen=True)
 class Section:

@@ -13,7 +13,7 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.figures.compared import NamedCurves
 from jlrun.reporting.recorders.formats import MISSING, format_percent, format_score
 from jlrun.reporting.recorders.metrics_csv import read_curves
-from jlrun.runs.listing.found import COMPLETED, RUNNING, Found, counts
+from jlrun.runs.listing.found import COMPLETED, PRUNED, RUNNING, Found, counts
 from jlrun.runs.report.charts import Bar, bar_chart
 from jlrun.runs.report.content import Chart, Page, Section, Table
 from jlrun.runs.report.curves import shared_curves
@@ -21,9 +21,8 @@ from jlrun.runs.report.run_section import run_section
 from jlrun.runs.report.study_section import study_section
 from jlrun.runs.report.sweep_section import sweep_section
 
-MOST_DRAWN = 40  # runs with charts of their own
+MOST_DRAWN = 40  # runs with charts of their own, and bars of gains
 MOST_SHARED = 12  # runs in one chart of curves
-MOST_BARS = 40
 FEW = 10  # runs, up to which curves keep `POINTS`
 POINTS, FEWER = 400, 60  # of a curve
 _VAL, _GAIN = "val", "gain/delta_m_percent"
@@ -45,6 +44,8 @@ def page_of(entries: Sequence[Found], root: Path) -> Page:
         for i, run in enumerate(runs)
     )
     lead = [_group(entry, i, root) for i, entry in enumerate(entries, 1) if entry.kind in GROUPS]
+    if len(entries) == 1 and entries[0].kind == "folds":  # its result is what the page is about
+        lead, sections = [sections[0]], sections[1:]
     if len(runs) != 1:
         lead.append(_overview(runs, names, anchors))
     failures = [(anchors[id(r)], names[id(r)], _why(r)) for r in runs if _is_failure(r)]
@@ -80,7 +81,7 @@ def _page_name(entries: Sequence[Found], count: int, root: Path) -> str:
 
 
 def _is_failure(run: Found) -> bool:
-    return run.status not in (COMPLETED, RUNNING)
+    return run.status not in (COMPLETED, RUNNING, PRUNED)
 
 
 def _why(run: Found) -> str:
@@ -101,7 +102,7 @@ def _overview(runs: Sequence[Found], names: dict[int, str], anchors: dict[int, s
         tables=(Table(header, rows, anchors=tuple(anchors[id(run)] for run in runs)),)
         if runs
         else (),
-        charts=(*_gains(runs, names), *_curves(drawn, names)),
+        charts=(*_curves(drawn, names), *_gains(runs, names)),
         notes=tuple(_limits(len(runs), len(drawn))),
     )
 
@@ -124,7 +125,7 @@ def _val(run: Found) -> float | None:
 def _gains(runs: Sequence[Found], names: dict[int, str]) -> list[Chart]:
     bars = [Bar(names[id(run)], run.scores[_GAIN]) for run in runs if _GAIN in run.scores]
     title = "Gain over the baselines, mean over tasks"
-    return [bar_chart(title, bars[:MOST_BARS], "Δm in %")] if len(bars) > 1 else []
+    return [bar_chart(title, bars[:MOST_DRAWN], "Δm in %")] if len(bars) > 1 else []
 
 
 def _curves(runs: Sequence[Found], names: dict[int, str]) -> list[Chart]:
@@ -146,4 +147,4 @@ def _limits(count: int, drawn: int) -> Iterator[str]:
     if count > FEW:
         yield f"Curves are thinned to {FEWER} points."
     if count > MOST_DRAWN:
-        yield f"The first {MOST_DRAWN} of {count} runs have figures of their own."
+        yield f"Bars, and figures of single runs, are of the first {MOST_DRAWN} of {count} runs."

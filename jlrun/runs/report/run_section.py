@@ -8,6 +8,7 @@ from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.closing_lines import closing_facts
+from jlrun.reporting.recorders.formats import format_score
 from jlrun.reporting.recorders.result_table import full_table
 from jlrun.reporting.recorders.verdict import verdict
 from jlrun.runs.listing.found import COMPLETED, DAMAGED, Found
@@ -82,7 +83,7 @@ def _tables(run: Found) -> Iterator[Table]:
             rows = [
                 (
                     str(label),
-                    *(f"{found[key]:.3f}" for key in ("precision", "recall", "f1")),
+                    *(format_score(found[key]) for key in ("precision", "recall", "f1")),
                     f"{found['rows']:,}",
                 )
                 for label, found in classes.items()

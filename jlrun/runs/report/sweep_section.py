@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from jlrun.errors import UserError
@@ -15,9 +15,9 @@ from jlrun.runs.listing.found import Found, counts
 from jlrun.runs.report.charts import Bar, bar_chart
 from jlrun.runs.report.content import Chart, Section, Table
 from jlrun.runs.sweeps.records import Group, Spread, group_by_overrides, labels, read_jobs
+from jlrun.runs.sweeps.summary import GAIN, OBJECTIVES
 
 MOST_VARIANTS = 40  # in a chart
-GAIN = "gain/delta_m_percent"
 _NOTE = "Mean ± standard deviation over seeds. Selection is by the validation score."
 
 
@@ -25,14 +25,13 @@ def sweep_section(sweep: Found, name: str, anchor: str) -> Section:
     """Return the section of a sweep."""
     groups = group_by_overrides(read_jobs(sweep.directory))
     key, names = labels(groups)
-    best = _best_first(groups)
     question = "Which variant is best?" if key == "sweep" else f"Which {key} is best?"
     return Section(
         anchor=anchor,
         title=name,
         status=counts(sweep.runs),
         question=question,
-        sentences=tuple(_sentences(groups, names, best)),
+        sentences=tuple(_sentences(groups, names)),
         tables=(_table(groups, names, key),) if groups else (),
         charts=tuple(_charts(groups, names)),
         commands=_command(sweep),
@@ -47,33 +46,44 @@ def _command(sweep: Found) -> tuple[str, ...]:
     return ()
 
 
-def _objective(group: Group) -> Spread | None:
-    """Return the first score, which is what selected the weights."""
-    return next(iter(group.scores.values()), None)
+def _sentences(groups: Sequence[Group], names: Sequence[str]) -> Iterator[str]:
+    """Yield which variant is best, for each set of variants that learn the same."""
+    if not any(group.num_completed for group in groups):
+        yield "No job completed."
+        return
+    problems = dict.fromkeys(group.problem for group in groups)
+    for problem in problems:
+        known = [
+            (name, *found)
+            for name, group in zip(names, groups, strict=True)
+            if group.problem == problem and (found := _objective(group)) is not None
+        ]
+        ranked = sorted(known, key=lambda each: -each[2].mean)
+        if not ranked:
+            yield "There is no validation score to choose a variant by."
+        elif len({criterion for _, criterion, _ in ranked}) == 1:
+            where = f" ({' '.join(problem)})" if len(problems) > 1 else ""
+            yield from _ranking(ranked, where)
 
 
-def _best_first(groups: Sequence[Group]) -> list[int]:
-    known = [(i, s.mean) for i, group in enumerate(groups) if (s := _objective(group)) is not None]
-    return [i for i, _ in sorted(known, key=lambda pair: -pair[1])]
+def _objective(group: Group) -> tuple[str, Spread] | None:
+    """Return what selected the weights, and its value; None where nothing did."""
+    return next((pair for pair in group.scores.items() if pair[0].startswith(OBJECTIVES)), None)
 
 
-def _sentences(groups: Sequence[Group], names: Sequence[str], best: Sequence[int]) -> list[str]:
-    if not best:
-        return ["No job completed."]
-    criterion = next(iter(groups[best[0]].scores))
-    first = _objective(groups[best[0]])
-    assert first is not None
-    said = [f"{names[best[0]]} is the best on validation: {criterion} {_score(first)}."]
-    if len(best) < 2:
-        return said
-    second = _objective(groups[best[1]])
-    assert second is not None
-    ahead, spread = first.mean - second.mean, max(first.std or 0.0, second.std or 0.0)
-    behind = f"{names[best[1]]} is {format_score(ahead)} behind"
+def _ranking(ranked: Sequence[tuple[str, str, Spread]], where: str) -> Iterator[str]:
+    (best, criterion, first), *others = ranked
+    if not others:
+        yield f"{best} has no other variant to compare with{where}: {criterion} {_score(first)}."
+        return
+    yield f"{best} is the best on validation{where}: {criterion} {_score(first)}."
+    name, _, second = others[0]
+    behind = f"{name} is {format_score(first.mean - second.mean)} behind"
     if first.std is None or second.std is None:
-        return [*said, f"{behind}; one seed does not say whether another would agree."]
-    verb = "less" if ahead <= spread else "more"
-    return [*said, f"{behind}, {verb} than the standard deviation between seeds."]
+        yield f"{behind}; one seed does not say whether another would agree."
+        return
+    less = first.mean - second.mean <= max(first.std, second.std)
+    yield f"{behind}, {'less' if less else 'more'} than the standard deviation between seeds."
 
 
 def _table(groups: Sequence[Group], names: Sequence[str], key: str) -> Table:

@@ -18,6 +18,7 @@ from jlrun.reporting.recorders.metrics_csv import Curve
 from jlrun.runs.listing.found import find_runs
 from jlrun.runs.report.curves import thinned
 from jlrun.runs.report.page import MOST_DRAWN, page_of
+from jlrun.runs.report.sweep_section import sweep_section
 from tests.runs.written_runs import EVIL, write_run, write_study, write_sweep
 
 pytest.importorskip("plotly", reason="pages are written with Plotly: pip install 'jlrun[report]'")
@@ -61,6 +62,9 @@ def written(folder: Path, *args: str) -> Page:
 def test_a_run_has_question_verdict_scores_setup_and_command(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 0.9, overrides=("mode=multitask", "tasks=[a, b]"))
     packages = {"python": "3.11", "packages": {"torch": "9.9"}, "device": "cpu"}
+    classes = {"0": {"precision": None, "recall": 0.0, "f1": 0.0, "rows": 5}}  # never predicted
+    content = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**content, "per_class": {"digit": classes}}))
     (run / "environment.json").write_text(json.dumps(packages))
     (run / "splits.csv").write_text("data,file,place,split\ndataset,,0,train\ndataset,,1,test\n")
     page = written(run)
@@ -68,6 +72,7 @@ def test_a_run_has_question_verdict_scores_setup_and_command(tmp_path: Path) -> 
         "Does multi-task learning help on digit?",
         "Multi-task learning helps: digit accuracy 0.900 vs 0.800 with its own model",
         "0.900 ± 0.020",
+        "0 - 0.000 0.000 5",
         "dataset: 1 train, 1 test",
         "weighting=equal",
         "torch 9.9",
@@ -153,9 +158,10 @@ def test_many_runs_make_a_bounded_page_that_says_what_it_leaves_out(tmp_path: Pa
     assert lead.notes == (
         "Curves are those of the 12 runs that are best on validation.",
         "Curves are thinned to 60 points.",
-        "The first 40 of 60 runs have figures of their own.",
+        "Bars, and figures of single runs, are of the first 40 of 60 runs.",
     )
     curve = Curve("main", "train", "x", list(range(1000)), [float(i) for i in range(1000)])
+    assert [chart.wide for chart in lead.charts] == [False, True]
     steps, values = thinned(curve, 60)
     assert (len(steps), steps[0], steps[-1]) == (60, 0, 999)
     assert values == steps
@@ -176,6 +182,16 @@ def test_an_empty_folder_has_a_page_and_what_is_wrong_is_one_line(
         assert capsys.readouterr().err.startswith(f"jlrun: {message}")
 
 
+def test_a_cross_validation_leads_its_folds(tmp_path: Path) -> None:
+    write_run(tmp_path / "folded", 0.9)
+    for fold in range(2):
+        write_run(tmp_path / "folded" / "folds" / str(fold), 0.8 + fold / 10)
+    page = page_of(find_runs(tmp_path / "folded"), tmp_path / "folded")
+    assert [section.title for section in page.lead] == ["folded", "All runs"]
+    assert [section.title for section in page.runs] == ["folds/0", "folds/1"]
+    assert page.title == "Does multi-task learning help on digit?"
+
+
 def test_several_runs_are_one_page_where_output_says(tmp_path: Path) -> None:
     runs = [str(write_run(tmp_path / name)) for name in ("a", "b")]
     file = tmp_path / "new" / "page.html"
@@ -190,3 +206,20 @@ def test_a_missing_library_names_the_extra(
     assert main(["report", str(tmp_path)]) == 2
     assert "pip install 'jlrun[report]'" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_sweep_names_no_best_by_test_scores_or_across_problems(tmp_path: Path) -> None:
+    for number, data in enumerate(("digits", "shapes")):
+        overrides = ("mode=multitask", f"dataset={data}")
+        write_run(tmp_path / "sets" / str(number), 0.8 + number / 10, overrides)
+        write_run(tmp_path / "last" / str(number), 0.8, (f"seed={number}",), objective=None, val={})
+    for name in ("sets", "last"):
+        (tmp_path / name / "multirun.yaml").write_text("{}")
+    sets, last = ({e.directory.name: e for e in find_runs(tmp_path)}[n] for n in ("sets", "last"))
+    assert sweep_section(sets, "sets", "x").sentences == (
+        f"{name} has no other variant to compare with (mode=multitask dataset={name}): "
+        f"val/mean_score {score}."
+        for name, score in (("digits", "0.800"), ("shapes", "0.900"))
+    )
+    unselected = ("There is no validation score to choose a variant by.",)
+    assert sweep_section(last, "last", "x").sentences == unselected
