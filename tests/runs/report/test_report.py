@@ -216,10 +216,10 @@ def test_a_sweep_names_no_best_by_test_scores_or_across_problems(tmp_path: Path)
     for name in ("sets", "last"):
         (tmp_path / name / "multirun.yaml").write_text("{}")
     sets, last = ({e.directory.name: e for e in find_runs(tmp_path)}[n] for n in ("sets", "last"))
+    single = "has no other variant to compare with (mode=multitask dataset="
     assert sweep_section(sets, "sets", "x").sentences == (
-        f"{name} has no other variant to compare with (mode=multitask dataset={name}): "
-        f"val/mean_score {score}."
-        for name, score in (("digits", "0.800"), ("shapes", "0.900"))
+        f"digits {single}digits): val/mean_score 0.800.",
+        f"shapes {single}shapes): val/mean_score 0.900.",
     )
     unselected = ("There is no validation score to choose a variant by.",)
     assert sweep_section(last, "last", "x").sentences == unselected
