@@ -14,6 +14,7 @@ from jlrun.reporting.figures.compared import NamedCurves
 from jlrun.reporting.recorders.formats import MISSING, format_percent, format_score
 from jlrun.reporting.recorders.metrics_csv import read_curves
 from jlrun.runs.listing.found import COMPLETED, PRUNED, RUNNING, Found, counts
+from jlrun.runs.listing.table import shared_overrides
 from jlrun.runs.report.charts import Bar, bar_chart
 from jlrun.runs.report.content import Chart, Page, Section, Table
 from jlrun.runs.report.curves import shared_curves
@@ -36,7 +37,7 @@ def page_of(entries: Sequence[Found], root: Path) -> Page:
         root: folder that names are relative to.
     """
     runs = [run for entry in entries for run in entry.all_runs]
-    names = {id(run): _name(run.directory, root) for run in runs}
+    names = {id(run): _run_name(run, e, root) for e in entries for run in e.all_runs}
     anchors = {id(run): f"run-{number}" for number, run in enumerate(runs, 1)}
     points = POINTS if len(runs) <= FEW else FEWER
     sections = tuple(
@@ -72,6 +73,15 @@ def _group(entry: Found, number: int, root: Path) -> Section:
 def _name(directory: Path, root: Path) -> str:
     name = os.path.relpath(directory, root)
     return directory.resolve().name if name == "." else name
+
+
+def _run_name(run: Found, entry: Found, root: Path) -> str:
+    """Return the path of a run; in a sweep with the overrides that not all of its jobs share."""
+    name = _name(run.directory, root)
+    if entry.kind != "sweep":
+        return name
+    shared = shared_overrides(entry)
+    return " ".join([name, *(text for text in run.overrides if text not in shared)])
 
 
 def _page_name(entries: Sequence[Found], count: int, root: Path) -> str:

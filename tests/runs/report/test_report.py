@@ -138,6 +138,7 @@ def test_groups_failures_and_damage_are_stated_in_a_line_each(tmp_path: Path) ->
         "Does learning jointly help, where, and how much?",
         "Both tasks gain.",
         "+0.100 ▲",
+        "sweep/3 weighting=pcgrad seed=1 completed",
         "jlrun study dataset=digits study.budget=2runs",
         "killed unfinished",
         "it does not begin with the line",
