@@ -138,6 +138,11 @@ class RunDirectory:
         return self.path / ".lock.json"
 
     @property
+    def study(self) -> Path:
+        """Journal and answers of the study whose folder this is."""
+        return self.path / "study.json"
+
+    @property
     def sweep_config(self) -> Path:
         """Config of the sweep whose folder this is, written by Hydra's sweepers."""
         return self.path / "multirun.yaml"

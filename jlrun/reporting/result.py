@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from jlrun.evaluation.scores import SavedScores
+from jlrun.evaluation.saved_scores import SavedScores
 from jlrun.files.atomic import REWRITE, read_json, write_json
 from jlrun.files.run_directory import RunDirectory
 

@@ -13,6 +13,7 @@ from typing import Any
 from jlrun.errors import Interrupted, UserError
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.lock import held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import primary_metric, score_of
@@ -23,11 +24,12 @@ from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
 from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
 
-JOURNAL = "study.json"
+JOURNAL = RunDirectory(Path()).study.name
 RUNS = "runs"
 PARENT = Path("outputs/study")
 Say = Callable[[str], None]
@@ -78,7 +80,9 @@ class Study:
 
     def save(self, answers: Answers | None = None) -> None:
         """Write the journal, and with it the answers."""
-        found = {} if answers is None else answers.to_json()
+        found = {}
+        if answers is not None:
+            found = {"sentences": list(sentences(answers)), **answers.to_json()}
         content = {
             "schema": 1,
             "finished": answers is not None,
