@@ -23,6 +23,7 @@ from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
 from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
@@ -78,7 +79,9 @@ class Study:
 
     def save(self, answers: Answers | None = None) -> None:
         """Write the journal, and with it the answers."""
-        found = {} if answers is None else answers.to_json()
+        found = {}
+        if answers is not None:
+            found = {"sentences": sentences(answers), **answers.to_json()}
         content = {
             "schema": 1,
             "finished": answers is not None,
@@ -94,12 +97,15 @@ class Study:
         write_json(self.directory / JOURNAL, content)
 
 
-def run_study(texts: Sequence[str], say: Say) -> Answers | None:
+def run_study(
+    texts: Sequence[str], say: Say, opened: Callable[[Path], object] = lambda directory: None
+) -> Answers | None:
     """Run a study, or go on with an unfinished one that began alike.
 
     Args:
         texts: what the user typed.
         say: shows a line.
+        opened: called with the folder of the study before the first run.
 
     Returns:
         The answers; None for a plan alone.
@@ -119,6 +125,7 @@ def run_study(texts: Sequence[str], say: Say) -> Answers | None:
         return None
     directory, again = _directory(begun, settings)
     with held(directory, "study.dir"):
+        opened(directory)
         done = _done(directory) if again else {}
         study = Study(directory, settings, begun, subject, tasks, arms, refused, done)
         say(_header(study))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,17 @@ from jlrun.runs.saved_run import to_yaml
 from jlrun.runs.sweeps.records import REJECTED, JobRecord, read_jobs
 
 
-def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
+def launch(
+    overrides: Sequence[str],
+    config_dir: str | None = None,
+    opened: Callable[[Path], object] = lambda directory: None,
+) -> int:
     """Run a sweep, or go on with the one that its folder holds, and print its summary.
+
+    Args:
+        overrides: what the user typed.
+        config_dir: a further folder of options.
+        opened: called with the folder of the sweep before the first job.
 
     Returns:
         0 if all jobs completed, 2 if what the user gave was wrong in all of them, 130 if
@@ -59,6 +68,7 @@ def launch(overrides: Sequence[str], config_dir: str | None = None) -> int:
         hydra = load(loader, overrides, sweep=True).hydra
         directory = Path(str(hydra.sweep.dir)).expanduser().absolute()
         stack.enter_context(held(directory, "hydra.sweep.dir"))
+        opened(directory)
         _check_same_sweep(directory, list(hydra.overrides.task))
         print("\n".join([f"jlrun sweep in {short_path(directory)}", *repeated]), flush=True)
         quoted = QuotedString(str(directory), Quote.single)
