@@ -1,8 +1,8 @@
 """Joint-learning experiments from configuration: transfer, multi-task and multimodal learning.
 
 ``jlrun.run(["mode=transfer", "seed=1"])`` is the command line for notebooks and programs, as are
-`sweep` and `study`; `load` opens what is in a folder. Nothing here imports PyTorch until a run
-starts, or pandas until a frame is asked for.
+`sweep` and `study`; `load` opens what is in a folder. Importing this imports neither PyTorch nor
+pandas: the functions do, when they are called.
 """
 
 from __future__ import annotations

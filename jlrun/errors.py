@@ -43,6 +43,10 @@ class UserError(ValueError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
     @classmethod
     def of(cls, where: str, message: str) -> UserError:
         """Return an error with a single problem."""
@@ -52,6 +56,9 @@ class UserError(ValueError):
 class RunError(RuntimeError):
     """The run failed for a reason that one line explains (out of memory, a loss that is not a
     number): reported without a traceback, exit code 1."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
 
 
 def check_shape(where: str, maker: object, found: object, shape: Sequence[int]) -> None:

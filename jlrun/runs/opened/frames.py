@@ -26,7 +26,7 @@ def scores_frame(result: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(list(_scores(result)), columns=list(SCORES))
-    return frame.astype({name: "float64" for name in ("value", "low", "high")})
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 def _scores(result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -79,5 +79,5 @@ def predictions_frame(path: Path, with_classes: Iterable[str]) -> pd.DataFrame:
         raise UserError.of(str(path), message)
     names = {name for task in with_classes for name in (task, f"{task}_true")} | {"data", "file"}
     with reading(path, RESTORE):
-        kinds = {**dict.fromkeys(names, "str"), "place": "Int64"}
+        kinds: Any = {**dict.fromkeys(names, "str"), "place": "Int64"}
         return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])

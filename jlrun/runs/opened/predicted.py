@@ -80,8 +80,13 @@ def _write(rows: pd.DataFrame, path: Path) -> None:
     strange = [name for name in rows.columns if not isinstance(name, str)]
     if strange:
         raise UserError.of("rows", f"names of columns must be texts, not {strange[0]!r}")
+    if twice := sorted(rows.columns[rows.columns.duplicated()]):
+        raise UserError.of("rows", f"there are several columns '{twice[0]}'")
+    # Columns of mixed types are read as text, as cells of a CSV file are.
+    mixed = [name for name in rows.columns if rows[name].dtype == object]
+    texts = {name: rows[name].map(str, na_action="ignore") for name in mixed}
     try:
-        rows.to_parquet(path, index=False)
+        rows.assign(**texts).to_parquet(path, index=False)
     except (ValueError, TypeError) as error:  # those of pyarrow are such, too
         reason = " ".join(str(part) for part in error.args)
         raise UserError.of("rows", f"can't be written as a table: {reason}") from error

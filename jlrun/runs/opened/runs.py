@@ -153,7 +153,8 @@ class Runs(Sequence[Run]):
         named = [frame.assign(run=name) for name, frame in by_name.items()]
         filled = [frame for frame in named if len(frame)] or named[:1]
         joined = pd.concat(filled, ignore_index=True)
-        return joined[["run", *(column for column in joined.columns if column != "run")]]
+        others = [column for column in joined.columns if column != "run"]
+        return joined.reindex(columns=["run", *others])
 
 
 class StudyRuns(Runs):
@@ -234,7 +235,7 @@ def _typed(result: Mapping[str, Any]) -> dict[str, Any]:
     pairs = (text.lstrip("+~").split("=", 1) for text in result.get("overrides") or [])
     typed = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
     own = {key: value for key, value in typed.items() if not key.startswith("hydra")}
-    return {"mode": result.get("mode"), "seed": result.get("seed"), **own}
+    return {**own, "mode": result.get("mode"), "seed": result.get("seed")}
 
 
 def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
