@@ -8,7 +8,7 @@ from typing import Any
 
 OBJECTIVE_TAG = "objective"
 TEST_TAGS = "test/"
-_BOOLEANS = {"true": True, "false": False}
+_BOOLEANS = ("true", "false")
 
 
 def is_compared(tag: str) -> bool:
@@ -17,25 +17,24 @@ def is_compared(tag: str) -> bool:
 
 
 def hparam_values(settings: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
-    """Return key -> number, boolean or text, by which runs are compared.
+    """Return key -> number or text, by which runs are compared.
+
+    Booleans are texts, as PyTorch's summaries have them as 0 and 1.
 
     Args:
         settings: values of a config; None is left out.
-        typed: texts of overrides, which replace them: numbers and booleans are such.
+        typed: texts of overrides, which replace them; those of numbers are such.
     """
-    values = {**settings, **{key: _read(text) for key, text in typed.items()}}
-    return {
-        key: value if isinstance(value, bool | int | float | str) else str(value)
-        for key, value in values.items()
-        if value is not None
-    }
+    values = {**settings, **typed}
+    return {key: _plain(value) for key, value in values.items() if value is not None}
 
 
-def _read(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
+def _plain(value: Any) -> float | str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = str(value)
     if text.lower() in _BOOLEANS:
-        return _BOOLEANS[text.lower()]
+        return text.lower()
     try:
         number = float(text)
     except ValueError:

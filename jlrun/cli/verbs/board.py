@@ -10,9 +10,8 @@ from typing import NoReturn
 
 from jlrun.cli.verbs import parser
 from jlrun.errors import UserError
-from jlrun.files.run_directory import RunDirectory
+from jlrun.files.run_directory import OUTPUTS, RunDirectory
 
-OUTPUTS = "outputs"
 _STUDY = "study.json"
 
 
@@ -24,8 +23,8 @@ def main(args: Sequence[str]) -> NoReturn:
     """
     parse = parser(
         "board",
-        "Show a run, a sweep, a study, or all runs in a folder with TensorBoard: curves, and HParams "
-        "with the union of what the runs differ in.",
+        "Show a run, a sweep, a study, or all runs in a folder with TensorBoard: curves, and "
+        "HParams of all runs.",
     )
     parse.add_argument("folder", nargs="?", default=OUTPUTS, help=f"default: {OUTPUTS}")
     newest = "of the runs, sweeps and studies in the folder, only the one that began last"

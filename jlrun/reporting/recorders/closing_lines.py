@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun.files.run_directory import OUTPUTS
 from jlrun.reporting.recorders.formats import (
     MISSING,
     format_count,
@@ -38,9 +40,16 @@ def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
             "between": _between(result),
             "cost": _cost(result.get("cost") or {}),
             "results": [short_path(run_dir)],
-            "curves": ["jlrun board"],
+            "curves": [_board(run_dir)],
         }
     )
+
+
+def _board(run_dir: Path) -> str:
+    """Return the command that shows the curves of a run, with others of its default folder."""
+    path = short_path(run_dir)
+    among_others = Path(path).parts[0] == OUTPUTS
+    return "jlrun board" if among_others else f"jlrun board {shlex.quote(path)}"
 
 
 def _labels(result: Mapping[str, Any]) -> list[str]:

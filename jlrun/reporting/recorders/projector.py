@@ -35,7 +35,7 @@ def write_embedding(
 
 
 def _table(labels: Mapping[str, Sequence[str]]) -> str:
-    """Return tab-separated lines; the projector takes the first for titles if columns are several."""
+    """Return tab-separated lines; of several columns the first line has the titles."""
     rows = [*zip(*labels.values(), strict=True)]
     titled = [tuple(labels), *rows] if len(labels) > 1 else rows
     return "".join("\t".join(map(_cell, row)) + "\n" for row in titled)
