@@ -240,7 +240,7 @@ def _typed(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     keys = dict.fromkeys(key for values in settings.values() for key in values)
-    differing = [k for k in keys if len({str(v.get(k)) for v in settings.values()}) > 1]
+    differing = [k for k in keys if len({str(v.get(k)).lower() for v in settings.values()}) > 1]
     return {name: {k: v.get(k) for k in differing} for name, v in settings.items()}
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +89,29 @@ def wait_for_runs(port: int, count: int, process: subprocess.Popen[bytes]) -> No
     pytest.fail("TensorBoard does not show the runs")
 
 
-def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) -> None:
-    record(tmp_path / "0/tb", {"weighting": "famo", "weighting.lr": "2e-3"}, 0.5)
-    record(tmp_path / "1/tb", {"weighting": "equal", "baselines": "False"}, 0.25)
+@contextmanager
+def served(folder: Path) -> Iterator[int]:
+    """Serve two runs that are recorded into a folder; yields the port."""
+    record(folder / "0/tb", {"weighting": "famo", "weighting.lr": "2e-3"}, 0.5)
+    record(folder / "1/tb", {"weighting": "equal", "baselines": "False"}, 0.25)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jlrun", "board", str(tmp_path), "--port", str(port)]
+    command = [sys.executable, "-m", "jlrun", "board", str(folder), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for_runs(port, 2, process)
-        experiment = asked(port, f"{TB}/experiment", {})
-        wanted = {"allowedStatuses": ["STATUS_SUCCESS"], "startIndex": 0, "sliceSize": 9}
-        groups = asked(port, f"{TB}/session_groups", wanted)["sessionGroups"]
+        yield port
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) is not None
+
+
+def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) -> None:
+    with served(tmp_path) as port:
+        experiment = asked(port, f"{TB}/experiment", {})
+        wanted = {"allowedStatuses": ["STATUS_SUCCESS"], "startIndex": 0, "sliceSize": 9}
+        groups = asked(port, f"{TB}/session_groups", wanted)["sessionGroups"]
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert kinds == {
         **dict.fromkeys(("epochs", "seed", "weighting.lr"), "DATA_TYPE_FLOAT64"),
@@ -116,3 +126,24 @@ def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) 
     assert [group["metricValues"][0]["value"] for group in groups] == [0.5, 0.25]
     with socket.socket() as closed, pytest.raises(ConnectionError):
         closed.connect(("localhost", port))
+
+
+def test_a_browser_shows_scalar_cards_and_a_row_of_hparams_for_each_run(tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    with served(tmp_path) as port, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=options)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        errors: list[object] = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto(f"http://localhost:{port}/#timeseries")
+        page.wait_for_selector("scalar-card svg", timeout=60_000)
+        page.goto(f"http://localhost:{port}/#hparams")
+        page.reload()
+        for text in ("weighting.lr", "famo", "0/tb", "1/tb"):
+            page.get_by_text(text, exact=True).first.wait_for(timeout=60_000)
+        browser.close()
+    assert errors == []
