@@ -35,7 +35,14 @@ def shortened(text: str) -> str:
     return _LONG_WORD.sub(lambda word: f"{word[1]}… ({len(word[0]):,} characters)", text)
 
 
-class UserError(ValueError):
+class _OneLine(Exception):
+    """Error that notebooks show without a traceback, too."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UserError(_OneLine, ValueError):
     """The user's config or input is wrong: reported without a traceback, exit code 2."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -43,22 +50,15 @@ class UserError(ValueError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
-    def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
-
     @classmethod
     def of(cls, where: str, message: str) -> UserError:
         """Return an error with a single problem."""
         return cls([Problem(where, message)])
 
 
-class RunError(RuntimeError):
+class RunError(_OneLine, RuntimeError):
     """The run failed for a reason that one line explains (out of memory, a loss that is not a
     number): reported without a traceback, exit code 1."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
 
 
 def check_shape(where: str, maker: object, found: object, shape: Sequence[int]) -> None:
@@ -90,5 +90,5 @@ def did_you_mean(found: str, valid: Iterable[str]) -> str:
     return f" Choose from: {', '.join(names)}." if names else ""
 
 
-class Interrupted(Exception):
+class Interrupted(_OneLine):
     """The user stopped the run; a checkpoint has been written. Exit code 130."""
