@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+OUTPUTS = "outputs"  # folder of runs, in the working directory
 BEST, LAST = "best", "last"  # checkpoints: the selected weights, those that training continues from
 TABLE, BAD_ROWS = "table.json", "bad_rows.csv"  # of a data set that is a table
 

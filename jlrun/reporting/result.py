@@ -109,6 +109,11 @@ class Result:
             **self.extra,
         }
 
+    def _repr_html_(self) -> str:
+        from jlrun.reporting.display import result_html
+
+        return result_html(self.directory.name, self.to_json())
+
     def save(self) -> None:
         """Write ``result.json`` in the run directory, atomically."""
         write_json(RunDirectory(self.directory).result, self.to_json())

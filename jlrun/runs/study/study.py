@@ -82,7 +82,7 @@ class Study:
         """Write the journal, and with it the answers."""
         found = {}
         if answers is not None:
-            found = {"sentences": list(sentences(answers)), **answers.to_json()}
+            found = {"sentences": sentences(answers), **answers.to_json()}
         content = {
             "schema": 1,
             "finished": answers is not None,
@@ -98,12 +98,15 @@ class Study:
         write_json(self.directory / JOURNAL, content)
 
 
-def run_study(texts: Sequence[str], say: Say) -> Answers | None:
+def run_study(
+    texts: Sequence[str], say: Say, opened: Callable[[Path], object] = lambda directory: None
+) -> Answers | None:
     """Run a study, or go on with an unfinished one that began alike.
 
     Args:
         texts: what the user typed.
         say: shows a line.
+        opened: called with the folder of the study before the first run.
 
     Returns:
         The answers; None for a plan alone.
@@ -123,6 +126,7 @@ def run_study(texts: Sequence[str], say: Say) -> Answers | None:
         return None
     directory, again = _directory(begun, settings)
     with held(directory, "study.dir"):
+        opened(directory)
         done = _done(directory) if again else {}
         study = Study(directory, settings, begun, subject, tasks, arms, refused, done)
         say(_header(study))
