@@ -12,8 +12,6 @@ from jlrun.cli.verbs import parser
 from jlrun.errors import UserError
 from jlrun.files.run_directory import OUTPUTS, RunDirectory
 
-_STUDY = "study.json"
-
 
 def main(args: Sequence[str]) -> NoReturn:
     """Become TensorBoard, which serves until it is interrupted: there is no other process to end.
@@ -59,8 +57,8 @@ def newest_in(folder: Path) -> Path:
 def _begun(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each run, sweep and study, with a file that is written when it begins."""
     for name, below, _ in os.walk(folder):
-        path = Path(name)
-        marks = (path / _STUDY, RunDirectory(path).sweep_config, RunDirectory(path).config)
+        path, run = Path(name), RunDirectory(Path(name))
+        marks = (run.study, run.sweep_config, run.config)
         mark = next((mark for mark in marks if mark.is_file()), None)
         if mark is not None:
             below.clear()

@@ -16,7 +16,6 @@ from jlrun.runs.opened.run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-JOURNAL = "study.json"
 GAIN, SECONDS = "gain/delta_m_percent", "cost/train_seconds"
 
 
@@ -32,7 +31,7 @@ def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
     if _is_run(folder):
         return Run(folder)
     found = Runs.below(folder)
-    if (folder / JOURNAL).is_file():
+    if RunDirectory(folder).study.is_file():
         return StudyRuns(folder, found.members)
     if not found.members:
         raise UserError.of(str(path), "there is no run in this folder, nor below it")
@@ -167,7 +166,7 @@ class StudyRuns(Runs):
         Raises:
             UserError: if it is damaged.
         """
-        return read_json(self.path / JOURNAL, fix=REWRITE)
+        return read_json(RunDirectory(self.path).study, fix=REWRITE)
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -178,7 +177,7 @@ class StudyRuns(Runs):
         """
         import pandas as pd
 
-        with reading(self.path / JOURNAL, REWRITE):
+        with reading(RunDirectory(self.path).study, REWRITE):
             return pd.json_normalize(self.journal.get("comparisons", []))
 
     @property
@@ -188,7 +187,7 @@ class StudyRuns(Runs):
         Raises:
             UserError: as `journal`.
         """
-        with reading(self.path / JOURNAL, REWRITE):
+        with reading(RunDirectory(self.path).study, REWRITE):
             return [str(sentence) for sentence in self.journal.get("sentences", [])]
 
     def _repr_html_(self) -> str:

@@ -29,7 +29,6 @@ from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
 
-JOURNAL = RunDirectory(Path()).study.name
 RUNS = "runs"
 PARENT = Path("outputs/study")
 Say = Callable[[str], None]
@@ -95,7 +94,7 @@ class Study:
             "refused": dict(self.refused),
             **found,
         }
-        write_json(self.directory / JOURNAL, content)
+        write_json(RunDirectory(self.directory).study, content)
 
 
 def run_study(
@@ -149,7 +148,7 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
             message = f"'{chosen}' holds another study; choose another folder"
             raise UserError.of("study.dir", message)
         return chosen, before is not None
-    for file in sorted(PARENT.glob(f"*/{JOURNAL}"), reverse=True):
+    for file in sorted(PARENT.glob(f"*/{RunDirectory(Path()).study.name}"), reverse=True):
         before = _overrides_in(file.parent)
         if before is not None and not before[1] and _alike(before[0]) == _alike(begun):
             return file.parent.absolute(), True
@@ -165,7 +164,7 @@ def _alike(texts: Sequence[str]) -> list[str]:
 
 def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
     """Return what a study began with and whether it is finished; None if there is none."""
-    file = directory / JOURNAL
+    file = RunDirectory(directory).study
     if not file.is_file():
         return None
     with reading(file, REWRITE):
@@ -174,8 +173,8 @@ def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
 
 
 def _done(directory: Path) -> dict[str, Done]:
-    with reading(directory / JOURNAL, REWRITE):
-        cells: dict[str, Any] = read_json(directory / JOURNAL)["cells"]
+    with reading(RunDirectory(directory).study, REWRITE):
+        cells: dict[str, Any] = read_json(RunDirectory(directory).study)["cells"]
         return {name: Done.from_json(entry) for name, entry in cells.items()}
 
 
