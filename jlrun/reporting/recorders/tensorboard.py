@@ -211,7 +211,7 @@ class TensorBoardRecorder(Recorder):
 
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
         if at.fit == MAIN_FIT:
-            self._lay_out(at.step)
+            self._lay_out()
 
     def precision_recall(self, tag: str, positive: Tensor, scores: Tensor, step: int) -> None:
         from torch.utils.tensorboard.summary import pr_curve
@@ -253,7 +253,7 @@ class TensorBoardRecorder(Recorder):
     def close(self) -> None:
         self._file.close()
 
-    def _lay_out(self, step: int) -> None:
+    def _lay_out(self) -> None:
         """Write which curves share a chart, whenever there are others."""
         charts = charts_of(t for t in self._newest if not t.startswith(BASELINES))
         if charts == self._charts:
@@ -265,7 +265,7 @@ class TensorBoardRecorder(Recorder):
             category: {title: ["Multiline", [pattern]] for title, pattern in titles.items()}
             for category, titles in charts.items()
         }
-        self._add(step, MAIN_FIT, [*custom_scalars(layout).value])
+        self._add(0, MAIN_FIT, [*custom_scalars(layout).value])
 
     def _is_known(self, tag: str, step: int) -> bool:
         return step <= self._last_step.get(tag, -1)

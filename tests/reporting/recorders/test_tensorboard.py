@@ -237,7 +237,7 @@ def test_curves_of_tasks_share_charts(tmp_path: Path) -> None:
         recorder.epoch(Position("main", "train", 1, step), {}, best=False)
     recorder.close()
     events = read(tmp_path).Tensors("custom_scalars__config__")
-    assert [event.step for event in events] == [10, 30]  # whenever there are other charts
+    assert len(events) == 2  # whenever there are other charts
     (content,) = events[-1].tensor_proto.string_val
     layout = layout_pb2.Layout.FromString(content)
     charts = {c.title: [chart.title for chart in c.chart] for c in layout.category}

@@ -113,7 +113,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if user:
         shutil.chown(data, "postgres")
-        for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        for folder in (tmp_path, *list(tmp_path.parents)[:3]):  # of a worker, too
             folder.chmod(0o755)
 
     def run(*arguments: str) -> None:
