@@ -95,6 +95,9 @@ def check_means(result: dict[str, Any], folds: list[dict[str, Any]]) -> None:
     theirs = fmean(fold["baselines"]["single_task"]["label"]["accuracy"] for fold in folds)
     assert result["baselines"]["single_task"]["label"]["accuracy"] == pytest.approx(theirs)
     assert set(result["gain"]["kind"]) == {"label", "price"}
+    assert set(result["gain"]["over_reference"]["per_task"]) == {"label", "price"}
+    ends = result["intervals"]["test"]["label"]["accuracy"]
+    assert 0 <= ends[0] <= ends[1] <= 1
     assert (result["primary"], result["selected"]) == (folds[0]["primary"], None)
 
 

@@ -307,6 +307,9 @@ def test_new_rows_are_predicted(trained: str, tmp_path: Path, capsys: Capture) -
     assert "label, 8 rows with a label: accuracy" in capsys.readouterr().out
     wide = float(found[0]["price_upper"]) - float(found[0]["price_lower"])
     assert 0 < lines[0]["price_upper"] - lines[0]["price_lower"] < wide
+    for clash in (["--output", "new.csv"], ["--output", "p.csv", "--scores", "p.csv"]):
+        assert main([*arguments, *clash]) == 2
+        assert "name another one" in capsys.readouterr().err
     assert main([*arguments, "--output", "p.csv", "--columns", "agge"]) == 2
     assert (
         "--columns: the table has no column 'agge'. Did you mean 'age'?" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from jlrun.cli.verbs import given_path, parser
 from jlrun.errors import UserError
@@ -22,6 +23,7 @@ def main(args: list[str]) -> int:
     check_file(parsed.output, "--output")
     if parsed.scores is not None:
         check_file(parsed.scores, "--scores")
+    _check_distinct(parsed)
 
     from jlrun.runs.new_predictions import Asked, predict_new
 
@@ -43,6 +45,22 @@ def main(args: list[str]) -> int:
         print(printable(line))
     print(f"{len(found.columns['input'])} rows predicted: {parsed.output}")
     return 0
+
+
+def _check_distinct(parsed: Namespace) -> None:
+    """Check that no file is written over another that the command names.
+
+    Raises:
+        UserError: if one is.
+    """
+    named = {"--input": parsed.input, "--output": parsed.output, "--scores": parsed.scores}
+    seen: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is None:
+            continue
+        before = seen.setdefault(path.resolve(), option)
+        if before != option:
+            raise UserError.of(option, f"'{path}' is the file of {before}; name another one")
 
 
 def _parse(args: Sequence[str]) -> Namespace:

@@ -82,11 +82,16 @@ def _with_error(result: Mapping[str, Any], task: str) -> str:
 
 
 def _over_ensemble(gain: Mapping[str, Any]) -> list[str]:
-    percent = (gain.get("over_ensemble") or {}).get("delta_m_percent")
+    over = gain.get("over_ensemble") or {}
+    percent, kinds = over.get("delta_m_percent"), {*(over.get("kind") or {"": "won"}).values()}
     if percent is None:
         return []
+    if not kinds & {"won", "lost"}:
+        noise = f"within the noise on each task ({format_percent(percent)})"
+        return [f"Over the ensemble of all single modalities: {noise}."]
     if round(percent, 1) < 0:
-        return [f"The ensemble of all single modalities is better: by {format_percent(-percent)}."]
+        by = format_percent(-percent).lstrip("+")
+        return [f"The ensemble of all single modalities is better: by {by}."]
     return [f"Over the ensemble of all single modalities: {format_percent(percent)}."]
 
 

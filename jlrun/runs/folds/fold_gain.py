@@ -14,7 +14,8 @@ from jlrun.strategies.gain import sign
 from jlrun.strategies.gain_statistics import THROUGH_ZERO, TaskGain, with_statistics
 from jlrun.tasks import TaskSpec
 
-ENSEMBLE = "ensemble"
+# Part of the gain -> the baseline that it is over.
+_PARTS = {"over_ensemble": "ensemble", "over_reference": "reference"}
 CHOSEN = "best_modality"  # where folds choose different ones
 Scores = Mapping[str, Mapping[str, Any]]
 
@@ -55,9 +56,10 @@ def fold_gain(
     ours = [run.result["test"] for run in runs]
     theirs = [_baseline(run) for run in runs]
     gain = {"against": _against(runs), **_compared(ours, theirs, metrics, tasks, ratio)}
-    if all("over_ensemble" in run.result["gain"] for run in runs):
-        ensembles = [run.result["baselines"][ENSEMBLE] for run in runs]
-        gain["over_ensemble"] = _compared(ours, ensembles, metrics, tasks, ratio)
+    for part, baseline in _PARTS.items():
+        if all(part in run.result["gain"] for run in runs):
+            others = [run.result["baselines"][baseline] for run in runs]
+            gain[part] = _compared(ours, others, metrics, tasks, ratio)
     return gain
 
 

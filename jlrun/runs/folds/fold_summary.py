@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from jlrun.evaluation.bootstrap import LEVEL
+from jlrun.evaluation.score_scales import scale_of_score
 from jlrun.reporting.result import Result
 from jlrun.runs.folds.fold_gain import fold_baselines, fold_gain
 from jlrun.runs.folds.fold_runs import Columns, FoldRun, columns, overlap_ratio
@@ -74,9 +75,19 @@ def _each(scores: Columns, reduce: Any) -> dict[str, dict[str, float]]:
 def _intervals(scores: Columns, count: int, ratio: float) -> dict[str, dict[str, list[float]]]:
     """Return task -> metric -> ends, of the scores that every fold has."""
     return {
-        task: {m: list(interval(v, ratio)) for m, v in metrics.items() if len(v) == count}
+        task: {
+            m: _in_range(m, v, interval(v, ratio)) for m, v in metrics.items() if len(v) == count
+        }
         for task, metrics in scores.items()
     }
+
+
+def _in_range(metric: str, scores: Sequence[float], ends: tuple[float, float]) -> list[float]:
+    """Return the ends of an interval, none of them outside the range of the metric."""
+    scale = scale_of_score(metric)
+    if metric == "loss" or not all(scale.low <= score <= scale.high for score in scores):
+        return list(ends)
+    return [max(scale.low, ends[0]), min(scale.high, ends[1])]
 
 
 def _objective(results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

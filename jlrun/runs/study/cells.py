@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from jlrun.config.check import checked
-from jlrun.errors import RunError, UserError
+from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.result import read_result
 from jlrun.runs.execution import execute, resume
@@ -109,6 +109,8 @@ def run_cell(cell: Cell, runs: Path) -> Done:
             result = _trained(cell, directory, runs)
         else:
             result = found
+    except Interrupted:
+        raise
     except (UserError, RunError) as error:
         return Done("failed", Spent(time.monotonic() - start, 0, 1), " ".join(str(error).split()))
     except Exception as error:  # costs this cell alone

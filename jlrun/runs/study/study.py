@@ -175,7 +175,8 @@ def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
 def _done(directory: Path) -> dict[str, Done]:
     with reading(RunDirectory(directory).study, REWRITE):
         cells: dict[str, Any] = read_json(RunDirectory(directory).study)["cells"]
-        return {name: Done.from_json(entry) for name, entry in cells.items()}
+        done = {name: Done.from_json(entry) for name, entry in cells.items()}
+    return {name: each for name, each in done.items() if each.status == "completed"}
 
 
 def _runnable(arms: Sequence[Arm]) -> tuple[list[Arm], dict[str, str]]:

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 from jlrun.runs.sweeps.space import Choice, Dimension, written
@@ -309,7 +311,9 @@ def _seeded(settings: StudySettings) -> Any:
 def _sampler(settings: StudySettings, number: int) -> Any:
     import warnings
 
-    optuna, seed = load_optuna(), (settings.seed * 1_000_003 + number) % 2**32
+    optuna = load_optuna()
+    # Neighbouring numbers would give alike draws.
+    seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if settings.sampler == "nsgaii":

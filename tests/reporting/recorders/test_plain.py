@@ -281,7 +281,7 @@ def test_gains_of_several_tasks_name_the_best_single_modality() -> None:
 
 
 def test_a_better_ensemble_is_called_that() -> None:
-    assert "The ensemble of all single modalities is better: by +1.9 %." in multimodal(-1.9, a=2.0)
+    assert "The ensemble of all single modalities is better: by 1.9 %." in multimodal(-1.9, a=2.0)
     assert "Over the ensemble of all single modalities: 0.0 %." in multimodal(-0.04, a=2.0)
 
 

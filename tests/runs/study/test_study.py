@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from jlrun.cli.main import main
+from jlrun.errors import Interrupted
 from jlrun.runs.study import study as module
 from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Done
@@ -102,6 +103,25 @@ def test_a_failed_cell_costs_itself_alone(tmp_path, monkeypatch):
     assert {cell["status"] for cell in content["cells"].values()} == {"failed"}
     assert len(content["cells"]) == 6
     assert "no such luck" in (tmp_path / "study/study.md").read_text()
+
+
+def test_ctrl_c_ends_a_study_and_a_failed_cell_is_tried_again(tmp_path, monkeypatch, capsys):
+    ends = [Interrupted("stopped"), RuntimeError("no such luck")]
+
+    def execute(composed):
+        raise ends[0]
+
+    monkeypatch.setattr("jlrun.runs.study.cells.execute", execute)
+    command = ["study", *TINY, "study.questions=[alone]", "study.budget=1run"]
+    command.append(f"study.dir={tmp_path / 'study'}")
+    assert main(command) == 130
+    assert f"jlrun study {' '.join(TINY)}" in capsys.readouterr().err
+    journal = tmp_path / "study/study.json"
+    assert json.loads(journal.read_text())["cells"] == {}
+    ends.pop(0)
+    for _ in range(2):
+        assert main(command) == 1
+        assert [*json.loads(journal.read_text())["cells"]] == ["alone/digit/seed0"]
 
 
 @pytest.mark.parametrize(
