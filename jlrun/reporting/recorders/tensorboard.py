@@ -234,6 +234,7 @@ class TensorBoardRecorder(Recorder):
     def finish(self, result: Mapping[str, Any]) -> None:
         if result["status"] != "completed":
             return
+        self._lay_out()  # a run that goes on after its last epoch has none yet
         metrics, objective = _test_scores(result["test"]), result["objective"]
         metrics |= {OBJECTIVE_TAG: objective["value"]} if objective else {}
         shown = dict(metrics)

@@ -68,16 +68,19 @@ def _work(storage: str, folder: str, die_at: int | None = None) -> None:
 
 def _in_processes(storage: str) -> list[int]:
     SharedStudy(_settings(storage), ["maximize"], "none", SPACE).close()  # makes the tables
-    children = []
-    for folder, die_at in (("a", None), ("b", 2), ("c", None)):
+    children, ends = [], []
+    for folder, die_at in (("b", 2), ("a", None), ("c", None)):
         child = os.fork()
         if child == 0:
             try:
                 _work(storage, folder, die_at)
             finally:
                 os._exit(0)
-        children.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if die_at is None:
+            children.append(child)
+        else:  # or the others might leave it nothing to die of
+            ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return [*ends, *(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)]
 
 
 def _check_exactly(storage: str) -> None:
@@ -95,7 +98,7 @@ def test_processes_that_share_a_study_complete_exactly_as_many_though_one_dies(
     tmp_path: Path,
 ) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    assert _in_processes(storage) == [0, -signal.SIGKILL, 0]
+    assert _in_processes(storage) == [-signal.SIGKILL, 0, 0]
     _check_exactly(storage)
 
 
@@ -131,7 +134,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_same_holds_with_postgresql(postgresql: str) -> None:
-    assert _in_processes(postgresql) == [0, -signal.SIGKILL, 0]
+    assert _in_processes(postgresql) == [-signal.SIGKILL, 0, 0]
     _check_exactly(postgresql)
 
 
