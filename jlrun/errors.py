@@ -35,7 +35,14 @@ def shortened(text: str) -> str:
     return _LONG_WORD.sub(lambda word: f"{word[1]}… ({len(word[0]):,} characters)", text)
 
 
-class UserError(ValueError):
+class _OneLine(Exception):
+    """Error that notebooks show without a traceback, too."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UserError(_OneLine, ValueError):
     """The user's config or input is wrong: reported without a traceback, exit code 2."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -49,7 +56,7 @@ class UserError(ValueError):
         return cls([Problem(where, message)])
 
 
-class RunError(RuntimeError):
+class RunError(_OneLine, RuntimeError):
     """The run failed for a reason that one line explains (out of memory, a loss that is not a
     number): reported without a traceback, exit code 1."""
 
@@ -87,5 +94,5 @@ def did_you_mean(found: str, valid: Iterable[str]) -> str:
     return f" Choose from: {', '.join(names)}." if names else ""
 
 
-class Interrupted(Exception):
+class Interrupted(_OneLine):
     """The user stopped the run; a checkpoint has been written. Exit code 130."""

@@ -140,6 +140,15 @@ class RecorderSettings(_Section):
     log_every: PositiveInt
     checkpoint_seconds: NonNegativeFloat
     rows: bool = True
+    pr_curves: bool = False
+    embeddings: bool = False
+
+    @field_validator("pr_curves", "embeddings")
+    @classmethod
+    def _is_shown(cls, wanted: bool, info: ValidationInfo) -> bool:
+        if wanted and not info.data.get("tensorboard", True):
+            raise ValueError("is for TensorBoard alone: set recorder.tensorboard=true")
+        return wanted
 
 
 class DiagnosisSettings(_Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -256,9 +256,6 @@ class SplitScores:
 
     val: Scores
     test: Scores
-
-
-SavedScores = dict[str, dict[str, Any]]
 
 
 def by_task(scores: Scores, objectives: Sequence[Objective]) -> dict[str, Mapping[str, float]]:

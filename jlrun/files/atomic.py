@@ -89,7 +89,7 @@ def with_name(error: OSError, path: Path) -> OSError:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as strict JSON, atomically; numbers that are not finite become null."""
-    text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -207,11 +207,12 @@ def _why(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain values for JSON: numbers that are not finite are None."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
+        return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -107,6 +107,23 @@ def _holder(file: Path) -> str:
         return "another process"
 
 
+def in_use(folder: Path) -> bool:
+    """Return whether a process writes to the folder, by its note; that of a killed one is void.
+
+    Of another machine nothing is known but the note.
+    """
+    try:
+        note = json.loads(RunDirectory(folder).lock_holder.read_text(encoding="utf-8"))
+        if note["host"] != socket.gethostname():
+            return True
+        os.kill(int(note["pid"]), 0)
+    except PermissionError:  # a process of another user
+        return True
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        return False
+    return True
+
+
 def _remove_unused(run: RunDirectory, made: list[Path]) -> None:
     """Remove the folders that were created and stayed empty."""
     if run.path not in made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+OUTPUTS = "outputs"  # folder of runs, in the working directory
 BEST, LAST = "best", "last"  # checkpoints: the selected weights, those that training continues from
 TABLE, BAD_ROWS = "table.json", "bad_rows.csv"  # of a data set that is a table
 
@@ -136,6 +137,11 @@ class RunDirectory:
     def lock_holder(self) -> Path:
         """Describes the process that holds the lock, for messages."""
         return self.path / ".lock.json"
+
+    @property
+    def study(self) -> Path:
+        """Journal and answers of the study whose folder this is."""
+        return self.path / "study.json"
 
     @property
     def sweep_config(self) -> Path:

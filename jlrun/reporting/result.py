@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from jlrun.evaluation.scores import SavedScores
+from jlrun.evaluation.saved_scores import SavedScores
 from jlrun.files.atomic import REWRITE, read_json, write_json
 from jlrun.files.run_directory import RunDirectory
 
@@ -108,6 +108,11 @@ class Result:
             "cost": self.cost,
             **self.extra,
         }
+
+    def _repr_html_(self) -> str:
+        from jlrun.reporting.display import result_html
+
+        return result_html(self.directory.name, self.to_json())
 
     def save(self) -> None:
         """Write ``result.json`` in the run directory, atomically."""

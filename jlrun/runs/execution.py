@@ -25,6 +25,7 @@ from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
 from jlrun.runs.assembly import Assembly, assemble
 from jlrun.runs.description import describe_environment, describe_model
+from jlrun.runs.embeddings import record_embedding
 from jlrun.runs.endings import recorded_end, unfinished
 from jlrun.runs.figures import draw_figures, observers, record_spaces
 from jlrun.runs.fingerprints import check_unchanged, overlap_lines
@@ -123,6 +124,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
             result = _train_all(job, assembly, context)
             _record_end(result, recorder)
             draw_figures(job, assembly, result, recorder)
+            record_embedding(job, assembly, recorder)
             result.save()
             recorder.finish(result.to_json())
             return result

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jlrun.evaluation.retrieval import Findings
 from jlrun.evaluation.scores import Observer
+from jlrun.reporting.pr_curves import PrecisionRecallObserver
 from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
@@ -15,13 +16,15 @@ from jlrun.training.recorder import Position, Recorder
 
 
 def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[Observer]:
-    """Return what draws the scored rows of the test split, if it is asked for."""
-    if not job.settings.recorder.figures:
-        return ()
+    """Return what draws the scored rows of the test split, as far as it is asked for."""
+    chosen, recorder = job.settings.recorder, context.recorder
+    curves = [PrecisionRecallObserver(recorder)] if chosen.pr_curves else []
+    if not chosen.figures:
+        return curves
     # Matplotlib takes half a second to import.
     from jlrun.reporting.figures.observers import test_observers
 
-    return test_observers(assembly.tasks, assembly.specs, context.recorder)
+    return [*test_observers(assembly.tasks, assembly.specs, recorder), *curves]
 
 
 def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorder) -> None:

@@ -48,6 +48,7 @@ def new_inputs(
     path: Path,
     skip: bool,
     passed: Sequence[str],
+    folder: Path | None = None,
 ) -> Iterator[NewInputs]:
     """Read a table by the columns that a run learned from, or images, arrays and files of paths.
 
@@ -58,6 +59,8 @@ def new_inputs(
         path: the input.
         skip: leave out rows that can't be used.
         passed: columns of a table that go to the output.
+        folder: that file names in the table are relative to; None: that of the table, or of the
+            run.
 
     Raises:
         UserError: if rows can't be used, or a column is not in the table.
@@ -66,8 +69,8 @@ def new_inputs(
     if not table.is_file() or path.suffix.lower() not in SUFFIXES:
         yield _of_files(saved, path, skip, passed)
         return
-    with TemporaryDirectory() as folder:
-        found = read_new_rows(path, table, saved.specs, Path(folder))
+    with TemporaryDirectory() as cache:
+        found = read_new_rows(path, table, saved.specs, Path(cache), folder)
         if not skip:
             found.check("--input", "--on-error skip")
         reading, places = reading_of(table), found.store.places().tolist()

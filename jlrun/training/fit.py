@@ -22,9 +22,9 @@ from jlrun.evaluation.kept_predictions import (
     save_predictions,
 )
 from jlrun.evaluation.per_class import PerClass, PerClassCounts
+from jlrun.evaluation.saved_scores import SavedScores
 from jlrun.evaluation.scores import (
     Observer,
-    SavedScores,
     Scores,
     SplitScores,
     by_task,

@@ -8,13 +8,14 @@ of a fit and start at 0 in each fit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 MAIN_FIT = "main"
 ByFit = Mapping[str, Mapping[str, Any]]
@@ -152,6 +153,25 @@ class Recorder:
 
     def figure(self, tag: str, figure: Figure, step: int) -> None:
         """Record a picture of the main fit."""
+
+    def precision_recall(self, tag: str, positive: Tensor, scores: Tensor, step: int) -> None:
+        """Record a curve of precision over recall of the main fit.
+
+        Args:
+            tag: of the curve.
+            positive: Bool ``(N,)``, the rows that are positive.
+            scores: ``(N,)``, the probability of each to be so.
+            step: of the fit.
+        """
+
+    def embedding(self, name: str, vectors: Tensor, labels: Mapping[str, Sequence[str]]) -> None:
+        """Record vectors ``(N, D)`` of the main fit, to be looked at in few dimensions.
+
+        Args:
+            name: of these vectors.
+            vectors: one per row.
+            labels: title -> one label for each row.
+        """
 
     def text(self, tag: str, text: str) -> None:
         """Record a text (Markdown), such as the config."""

@@ -27,7 +27,7 @@ def _executing(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Any]:
     """Replace the run by ``outcome``, a status or an exception; return what it is called with."""
     calls: list[Any] = []
 
-    def execute(composed: Any) -> Any:
+    def execute(composed: Any, watched_by: object = None) -> Any:
         calls.append(composed)
         if isinstance(outcome, BaseException):
             raise outcome

@@ -12,6 +12,7 @@ from jlrun.files.run_directory import RunDirectory
 
 # Words of other meanings, such as "last", are spelt elsewhere, too.
 _FILES = ("config", "overrides", "metrics", "fingerprint", "environment", "log", "sweep_config")
+_FILES += ("study", "sweep_state", "calibration")
 
 
 @pytest.mark.parametrize("name", _FILES)

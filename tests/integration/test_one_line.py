@@ -261,8 +261,9 @@ FILES: dict[str, tuple[str, Callable[[Path], None], str]] = {
 def test_a_table_says_what_it_is(name: str, here: Path, capsys: Capture) -> None:
     file, write, expected = FILES[name]
     write(here / file)
-    chosen = ["mode=multitask", "dataset=table", f"dataset.path={file}", "modalities=[tabular]"]
     photo = expected.startswith("photo")
+    modality = "image" if photo else "audio" if name == "rate 0" else "tabular"  # read, if in use
+    chosen = ["mode=multitask", "dataset=table", f"dataset.path={file}", f"modalities=[{modality}]"]
     columns = ["dataset.columns.photo=image" if photo else "dataset.columns.age=number"]
     told = complaint([*chosen, *columns, "dataset.targets=[label]", *SHORT, *QUIET], capsys)
     assert expected in told

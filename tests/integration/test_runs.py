@@ -63,7 +63,7 @@ def test_result_json_keeps_its_contract(run: Path) -> None:
     assert result["objective"]["name"] == "val/mean_score"
     mean = np.mean([result["val"][task]["accuracy"] for task in ("digit", "parity")])
     assert result["objective"]["value"] == pytest.approx(mean)
-    assert set(result["selected"]) == {"phase", "epoch", "step"}
+    assert set(result["selected"]) == {"phase", "epoch", "step", "by"}
     assert result["model"]["parameters"] >= result["model"]["trainable"] > 0
     assert result["cost"]["steps"] > 0
     names = {

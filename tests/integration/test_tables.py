@@ -285,7 +285,7 @@ def test_new_rows_are_predicted(trained: str, tmp_path: Path, capsys: Capture) -
     right = [i for i in (0, 1, 4, 5, 6, 7) if found[i]["label"] == rows[i]["label"]]
     assert len(right) >= 5
     assert all(90 < float(row["price"]) < 140 for row in found)
-    assert main([*arguments, "--calibrated"]) == 0
+    assert main([*arguments, "--output", "p.csv", "--calibrated"]) == 0
     cooled = predictions("p.csv")
     assert [row["label"] for row in cooled] == [row["label"] for row in found]
     assert cooled[0]["label_probability"] != found[0]["label_probability"]

@@ -45,7 +45,7 @@ def outcome(run: Path) -> dict[str, object]:
 
 def curves(folder: Path) -> list[tuple[str, int]]:
     """Return tag and step of what an event file holds, without times: its numbers in their order,
-    then the rest, which a run that goes on writes anew, sorted."""
+    then the rest, which a run that goes on writes anew, sorted and each once."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -53,7 +53,7 @@ def curves(folder: Path) -> list[tuple[str, int]]:
     events = map(Event.FromString, RawEventFileLoader(str(file)).Load())
     values = [(v, e.step) for e in events for v in e.summary.value if "per_second" not in v.tag]
     numbers = [(v.tag, step) for v, step in values if v.HasField("simple_value")]
-    return numbers + sorted((v.tag, s) for v, s in values if not v.HasField("simple_value"))
+    return numbers + sorted({(v.tag, s) for v, s in values if not v.HasField("simple_value")})
 
 
 def write_inputs(file: Path) -> None:

@@ -25,6 +25,9 @@ VERBS = {
     "soup": "average the weights of several runs, as long as validation gains by it",
     "study": "which tasks and modalities help which on a data set, at equal budget, with seeds",
     "rank": "which run or pretrained model to transfer from, before training anything",
+    "runs": "the runs in a folder, by what they are and what they score",
+    "compare": "how the configurations and scores of runs differ, and their curves in one figure",
+    "report": "one HTML page on a run, a sweep, a study or a folder of runs",
     "board": "TensorBoard over outputs/",
     "help": "this text",
 }

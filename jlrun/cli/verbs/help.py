@@ -51,17 +51,21 @@ def main(args: Sequence[str] = ()) -> int:
 
 
 def _listed(groups: Groups) -> str:
-    width = max(map(len, groups), default=0) + 2
+    """Return a line or two for each group; those without a choice share one."""
+    single = [group for group, options in groups.items() if list(options) == ["default"]]
+    shown = {group: list(options) for group, options in groups.items() if group not in single}
+    shown |= {"settings": single} if single else {}
+    width = max(map(len, shown), default=0) + 2
     return "\n".join(
         textwrap.fill(
-            ", ".join(options),
+            ", ".join(names),
             width=100,
             initial_indent=f"  {group:<{width}}",
             subsequent_indent=" " * (width + 2),
             max_lines=2,
             placeholder=" …",
         )
-        for group, options in groups.items()
+        for group, names in shown.items()
     )
 
 

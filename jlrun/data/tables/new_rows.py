@@ -65,7 +65,13 @@ class NewRows:
         return [*lines, *(unknown.line("rows") for unknown in self.unknown)]
 
 
-def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Path) -> NewRows:
+def read_new_rows(
+    path: Path,
+    table: Path,
+    specs: Mapping[str, Spec],
+    cache: Path,
+    folder: Path | None = None,
+) -> NewRows:
     """Read the rows of a table for a model.
 
     Columns that the model does not know are ignored. Columns that the table lacks are missing in
@@ -76,6 +82,7 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
         table: ``table.json`` of the model's run.
         specs: modality -> what the model takes.
         cache: an empty folder, kept as long as the rows are in use.
+        folder: that file names are relative to; None: that of the run, or of the table.
 
     Raises:
         UserError: if the table can't be read, or has no column that the model takes.
@@ -86,7 +93,7 @@ def read_new_rows(path: Path, table: Path, specs: Mapping[str, Spec], cache: Pat
     with of_a_run(table):
         table_json = read_json(table)
         modalities = {m: _columns(table_json["modalities"][m]) for m in specs}
-        folder = folder_of(path, table_json["files_root"])
+        folder = folder or folder_of(path, table_json["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}

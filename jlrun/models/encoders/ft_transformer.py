@@ -92,7 +92,7 @@ class ColumnTokens(nn.Module):
         self.weight = nn.Parameter(torch.empty(numbers, width)) if numbers else None
         self.missing = nn.Parameter(torch.zeros(numbers, width)) if numbers else None
         self.bias = nn.Parameter(torch.empty(spec.width, width))
-        self.categories = CategoryEmbedding(spec, width)
+        self.categories = CategoryEmbedding(spec, width, gain=1.0)
         table = self.categories.table
         drawn = (self.row, self.weight, self.bias, None if table is None else table.weight)
         for parameter in drawn:

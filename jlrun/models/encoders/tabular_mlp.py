@@ -14,13 +14,17 @@ from jlrun.data.specs import TabularSpec
 from jlrun.models.encoders.base import Encoder, Stage
 from jlrun.ranges import Fraction, PositiveInt
 
+# Vectors of categories per unit of their parameters, so that a rate of other layers suits them.
+_GAIN = 10.0
+_STD = 0.01  # of the parameters, at first
+
 
 class TabularMLP(Encoder):
     """Linear layers with ReLU on numbers, flags of missing ones and embedded categories.
 
     The MLP of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021,
     eq. (1). Differs from it in: a missing number is 0, the mean, with a flag; a missing or unknown
-    category has its own embedding.
+    category has its own embedding; embeddings begin small and move fast (`CategoryEmbedding`).
 
     Args:
         spec: cells ``(N + C,)``.
@@ -82,19 +86,27 @@ class CategoryEmbedding(nn.Module):
 
     All lie in one table; those of a column begin at its offset.
 
+    Vectors are parameters times a gain, and begin small. Adam moves the parameters of a level that
+    is in a share p of the batches by at most rate · √p a step, whatever the size of its gradients:
+    by 0.15 within 1,000 steps of 0.0005 where p = 0.085, as of a level with two of 1,500 rows in
+    batches of 64. Vectors of unit variance would stay the random codes that they begin as.
+
     Args:
         spec: of the cells.
         width: W of a vector.
+        gain: vectors per unit of the parameters.
     """
 
     offsets: Tensor
 
-    def __init__(self, spec: TabularSpec, width: int) -> None:
+    def __init__(self, spec: TabularSpec, width: int, gain: float = _GAIN) -> None:
         super().__init__()
         self.first = len(spec.numbers)
-        self.width = width
+        self.width, self.gain = width, gain
         sizes = [len(levels) + 1 for levels in spec.levels]
         self.table = nn.Embedding(sum(sizes), width) if sizes else None
+        if self.table is not None:
+            nn.init.normal_(self.table.weight, std=_STD)
         offsets = torch.tensor([0, *accumulate(sizes)][:-1], dtype=torch.long)
         # Not in checkpoints: they follow from the spec.
         self.register_buffer("offsets", offsets, persistent=False)
@@ -103,4 +115,4 @@ class CategoryEmbedding(nn.Module):
         """Return ``(B, C, W)`` of cells ``(B, N + C)``."""
         if self.table is None:
             return x.new_zeros(len(x), 0, self.width)
-        return self.table(x[:, self.first :].long() + self.offsets)
+        return self.gain * self.table(x[:, self.first :].long() + self.offsets)

@@ -59,25 +59,26 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
         primary: task -> metric to show; the first that is not a loss where it has none.
     """
     lines = read_curves(metrics)
-    panels = _panels(lines, primary or {})
-    columns = min(COLUMNS_PER_ROW, max(1, len(panels)))
-    rows = max(1, -(-len(panels) // columns))
+    shown = panels(lines, primary or {})
+    columns = min(COLUMNS_PER_ROW, max(1, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
     size = (max(4.6, 3.1 * columns + 0.4), 4.3 * rows + 0.4)
     figure = plain_figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.subplots(2 * rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_visible(False)
-    for i, panel in enumerate(panels):
+    for i, panel in enumerate(shown):
         row, column = divmod(i, columns)
         _draw_panel(axes[2 * row, column], axes[2 * row + 1, column], lines, panel)
-        axes[2 * row, column].set_title(_title(panel, panels), fontsize=FONT_SIZE + 1)
+        axes[2 * row, column].set_title(panel_title(panel, shown), fontsize=FONT_SIZE + 1)
     _draw_legend(figure, per_row=2 * columns)
     return figure
 
 
-def _panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
-    panels = []
-    for phase in _main_phases(lines):
+def panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
+    """Return what there is to draw; `primary` is task -> metric, as for `curves`."""
+    found = []
+    for phase in main_phases(lines):
         tags = [line.tag for line in lines if (line.fit, line.phase) == (MAIN_FIT, phase)]
         matches = (re.fullmatch(r"val/(.+)/([^/]+)", tag) for tag in tags)
         metrics: dict[str, str] = {}
@@ -90,15 +91,17 @@ def _panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
                 )
         judged = RECALL if RECALL in tags else ""
         unscored = [Panel(phase, metric=judged)] if "train/total_loss" in tags else []
-        panels += [Panel(phase, task, metric) for task, metric in metrics.items()] or unscored
-    return panels
+        found += [Panel(phase, task, metric) for task, metric in metrics.items()] or unscored
+    return found
 
 
-def _main_phases(lines: Sequence[Curve]) -> list[str]:
+def main_phases(lines: Sequence[Curve]) -> list[str]:
+    """Return the phases of the main fit, in their order."""
     return list(dict.fromkeys(line.phase for line in lines if line.fit == MAIN_FIT))
 
 
-def _title(panel: Panel, panels: Sequence[Panel]) -> str:
+def panel_title(panel: Panel, panels: Sequence[Panel]) -> str:
+    """Return the name of a panel among others: its phase where there are several, its task."""
     several_phases = len({other.phase for other in panels}) > 1
     names = [panel.phase if several_phases or not panel.task else "", panel.task]
     return ": ".join(filter(None, names))
@@ -121,17 +124,17 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
     axes.set_visible(True)
     quiet_axes(axes)
     colours = _colours(lines)
-    main_phases = _main_phases(lines)
+    phases = main_phases(lines)
     for line in lines:
-        counterpart = line.phase if line.phase in main_phases else main_phases[-1]
+        counterpart = line.phase if line.phase in phases else phases[-1]
         if line.tag != tag or counterpart != panel.phase:
             continue
         main = line.fit == MAIN_FIT
         axes.plot(
             line.steps,
             line.values,
-            label="model" if main else legend_label(_baseline(line.fit)),
-            color=colours[_baseline(line.fit)],
+            label="model" if main else legend_label(baseline_of(line.fit)),
+            color=colours[baseline_of(line.fit)],
             linewidth=2.0 if main else 1.3,
             linestyle="-" if main else "--",
             marker="o" if len(line.steps) < MARKED_POINTS else None,
@@ -141,13 +144,13 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
     axes.set_xlim(left=0)
 
 
-def _baseline(fit: str) -> str:
+def baseline_of(fit: str) -> str:
     """Return the baseline that a fit is part of: ``single_task`` of ``single_task/digit``."""
     return fit.split("/")[0]
 
 
 def _colours(lines: Sequence[Curve]) -> dict[str, str]:
-    names = dict.fromkeys([MAIN_FIT, *(_baseline(line.fit) for line in lines)])
+    names = dict.fromkeys([MAIN_FIT, *(baseline_of(line.fit) for line in lines)])
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 

@@ -25,6 +25,7 @@ from jlrun.training.recorder import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 
 class Recorders(Recorder):
@@ -71,6 +72,14 @@ class Recorders(Recorder):
     def figure(self, tag: str, figure: Figure, step: int) -> None:
         for part in self.parts:
             part.figure(tag, figure, step)
+
+    def precision_recall(self, tag: str, positive: Tensor, scores: Tensor, step: int) -> None:
+        for part in self.parts:
+            part.precision_recall(tag, positive, scores, step)
+
+    def embedding(self, name: str, vectors: Tensor, labels: Mapping[str, Sequence[str]]) -> None:
+        for part in self.parts:
+            part.embedding(name, vectors, labels)
 
     def text(self, tag: str, text: str) -> None:
         for part in self.parts:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jlrun.files.run_directory import OUTPUTS
 from jlrun.reporting.recorders.calibration_lines import calibration_lines, threshold_lines
 from jlrun.reporting.recorders.formats import (
     MISSING,
@@ -22,28 +24,37 @@ LEAVE_ONE_OUT = "leave_one_domain_out"
 
 def closing_lines(result: Mapping[str, Any], run_dir: Path) -> list[str]:
     """Return aligned lines for the end of a run."""
-    return fact_lines(
-        {
-            "zero-shot": zero_shot_lines(result),
-            "labels": _labels(result),
-            "calibrated": calibration_lines(result),
-            "tuned": threshold_lines(result),
-            "modalities": contribution_lines(result),
-            "missing": missing_lines(result),
-            "retrieval": retrieval_lines(result),
-            "by name": prompt_lines(result),
-            "no scores": _unscored(result),
-            "folds": _folds(result),
-            "selected": _selected(result),
-            "left out": _left_out(result),
-            "epochs": _other_epochs(result),
-            "gap": _gap(result),
-            "between": _between(result),
-            "cost": _cost(result.get("cost") or {}),
-            "results": [short_path(run_dir)],
-            "curves": ["jlrun board"],
-        }
-    )
+    places = {"results": [short_path(run_dir)], "curves": [_board(run_dir)]}
+    return fact_lines({**closing_facts(result), **places})
+
+
+def closing_facts(result: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return label -> lines on a result besides its table; none where there is nothing to say."""
+    return {
+        "zero-shot": zero_shot_lines(result),
+        "labels": _labels(result),
+        "calibrated": calibration_lines(result),
+        "tuned": threshold_lines(result),
+        "modalities": contribution_lines(result),
+        "missing": missing_lines(result),
+        "retrieval": retrieval_lines(result),
+        "by name": prompt_lines(result),
+        "no scores": _unscored(result),
+        "folds": _folds(result),
+        "selected": _selected(result),
+        "left out": _left_out(result),
+        "epochs": _other_epochs(result),
+        "gap": _gap(result),
+        "between": _between(result),
+        "cost": _cost(result.get("cost") or {}),
+    }
+
+
+def _board(run_dir: Path) -> str:
+    """Return the command that shows the curves of a run, with others of its default folder."""
+    path = short_path(run_dir)
+    among_others = Path(path).parts[0] == OUTPUTS
+    return "jlrun board" if among_others else f"jlrun board {shlex.quote(path)}"
 
 
 def _labels(result: Mapping[str, Any]) -> list[str]:

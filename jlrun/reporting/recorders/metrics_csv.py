@@ -13,6 +13,7 @@ from zlib import crc32
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import reading, with_name, write_text
+from jlrun.files.regular import check_regular
 from jlrun.training.recorder import (
     NOTHING,
     ByFit,
@@ -118,6 +119,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, ...]]:
     """
     if not path.exists():
         return
+    check_regular(path)
     with reading(path, FIX):
         text = path.read_text(encoding="utf-8")
         lines = text[: text.rfind("\n") + 1].split("\n")[:-1]

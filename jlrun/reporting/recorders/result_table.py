@@ -57,6 +57,11 @@ def result_table(result: Mapping[str, Any]) -> ResultTable:
     return next((table for table in tables if table.width <= WIDTH), tables[-1])
 
 
+def full_table(result: Mapping[str, Any]) -> ResultTable:
+    """Return the table of `result_table` with all intervals, however wide."""
+    return next(_tables(result))
+
+
 def _tables(result: Mapping[str, Any]) -> Iterator[ResultTable]:
     """Yield tables of less and less width, those with intervals of two columns or more first."""
     shown = _by_importance(result)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
 from jlrun.errors import UserError
+from jlrun.reporting.hparams import OBJECTIVE_TAG, hparam_values
 from jlrun.reporting.recorders.figure_files import png_bytes
+from jlrun.reporting.recorders.scalar_charts import charts_of
 from jlrun.training.recorder import (
     MAIN_FIT,
     NOTHING,
@@ -26,6 +28,7 @@ from jlrun.training.recorder import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +136,6 @@ def _records(path: Path) -> Iterator[bytes]:
 NAME = "tb"
 FIX = "restore it from a copy, or go on without what it shows: make it an empty folder"
 BASELINES = "baselines/"
-OBJECTIVE_TAG = "objective"
 HPARAMS_TAGS = "_hparams_/"
 
 
@@ -151,9 +153,10 @@ class TensorBoardRecorder(Recorder):
         self._newest: dict[str, int] = {}  # tag -> step of its last value
         self._counts = Counter[str]()  # fit -> how many numbers it has
         self._hparams: dict[str, Any] = {}
+        self._charts: Mapping[str, Mapping[str, str]] = {}
 
     def start(self, header: Header) -> None:
-        self._hparams = {"mode": header.mode, **header.settings, **header.changed}
+        self._hparams = hparam_values({"mode": header.mode, **header.settings}, header.changed)
 
     def recorded(self, fit: str) -> dict[str, Any]:
         return {NAME: self._counts[fit]}
@@ -206,6 +209,21 @@ class TensorBoardRecorder(Recorder):
         )
         self._add(step, MAIN_FIT, [Summary.Value(tag=tag, image=image)])
 
+    def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
+        if at.fit == MAIN_FIT:
+            self._lay_out()
+
+    def precision_recall(self, tag: str, positive: Tensor, scores: Tensor, step: int) -> None:
+        from torch.utils.tensorboard.summary import pr_curve
+
+        found = pr_curve(tag, positive.cpu().numpy(), scores.cpu().numpy())
+        self._add(step, MAIN_FIT, [*found.value])
+
+    def embedding(self, name: str, vectors: Tensor, labels: Mapping[str, Sequence[str]]) -> None:
+        from jlrun.reporting.recorders.projector import write_embedding
+
+        write_embedding(self._file.folder, name, vectors, labels)
+
     def text(self, tag: str, text: str) -> None:
         from torch.utils.tensorboard.summary import text as text_summary
 
@@ -234,6 +252,20 @@ class TensorBoardRecorder(Recorder):
 
     def close(self) -> None:
         self._file.close()
+
+    def _lay_out(self) -> None:
+        """Write which curves share a chart, whenever there are others."""
+        charts = charts_of(t for t in self._newest if not t.startswith(BASELINES))
+        if charts == self._charts:
+            return
+        from torch.utils.tensorboard.summary import custom_scalars
+
+        self._charts = charts
+        layout = {
+            category: {title: ["Multiline", [pattern]] for title, pattern in titles.items()}
+            for category, titles in charts.items()
+        }
+        self._add(0, MAIN_FIT, [*custom_scalars(layout).value])
 
     def _is_known(self, tag: str, step: int) -> bool:
         return step <= self._last_step.get(tag, -1)
@@ -277,8 +309,4 @@ def _test_scores(scores: Mapping[str, Mapping[str, float]], prefix: str = "") ->
 def _hparams_values(settings: Mapping[str, Any], metrics: dict[str, float]) -> list[Summary.Value]:
     from torch.utils.tensorboard.summary import hparams
 
-    plain = {
-        key: value if isinstance(value, bool | int | float | str) else str(value)
-        for key, value in settings.items()
-    }
-    return [value for summary in hparams(plain, metrics) for value in summary.value]
+    return [value for summary in hparams(dict(settings), metrics) for value in summary.value]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -48,9 +48,10 @@ def fold_gain(
     """
     if not all(run.result["gain"] for run in runs):
         return None
-    metrics = {
-        task: tuple(gains) for task, gains in runs[0].result["gain"].get("per_metric", {}).items()
-    }
+    metrics: dict[str, dict[str, None]] = {}  # a baseline of 0 leaves a metric out of a fold
+    for run in runs:
+        for task, gains in run.result["gain"].get("per_metric", {}).items():
+            metrics.setdefault(task, {}).update(dict.fromkeys(gains))
     ours = [run.result["test"] for run in runs]
     theirs = [_baseline(run) for run in runs]
     gain = {"against": _against(runs), **_compared(ours, theirs, metrics, tasks, ratio)}
@@ -63,7 +64,7 @@ def fold_gain(
 def _compared(
     ours: Sequence[Scores],
     theirs: Sequence[Scores],
-    metrics: Mapping[str, Sequence[str]],
+    metrics: Mapping[str, Iterable[str]],
     tasks: Sequence[TaskSpec],
     ratio: float,
 ) -> dict[str, Any]:

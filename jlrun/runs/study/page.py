@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGE = "study.md"
 MARKS = {"better": " ▲", "worse": " ▼"}
-_TITLES = {
+TITLES = {
     "joint": "All tasks jointly, against each alone",
     "pairs": "Two tasks together, against each alone",
     "transfer": "One task after another, against it alone",
@@ -54,7 +54,7 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
     )
     if drawn:
         yield from ("", "![gains of tasks from each other](figures/tasks.png)")
-    for question, title in _TITLES.items():
+    for question, title in TITLES.items():
         found = [a for a in answers.all if a.comparison.question == question and a.found]
         if found:
             yield from ("", f"## {title}", "", *_table(found))

@@ -13,6 +13,7 @@ from typing import Any
 from jlrun.errors import Interrupted, UserError
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.lock import held
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import primary_metric, score_of
@@ -23,11 +24,11 @@ from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
 from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
 
-JOURNAL = "study.json"
 RUNS = "runs"
 PARENT = Path("outputs/study")
 Say = Callable[[str], None]
@@ -78,7 +79,9 @@ class Study:
 
     def save(self, answers: Answers | None = None) -> None:
         """Write the journal, and with it the answers."""
-        found = {} if answers is None else answers.to_json()
+        found = {}
+        if answers is not None:
+            found = {"sentences": sentences(answers), **answers.to_json()}
         content = {
             "schema": 1,
             "finished": answers is not None,
@@ -91,15 +94,18 @@ class Study:
             "refused": dict(self.refused),
             **found,
         }
-        write_json(self.directory / JOURNAL, content)
+        write_json(RunDirectory(self.directory).study, content)
 
 
-def run_study(texts: Sequence[str], say: Say) -> Answers | None:
+def run_study(
+    texts: Sequence[str], say: Say, opened: Callable[[Path], object] = lambda directory: None
+) -> Answers | None:
     """Run a study, or go on with an unfinished one that began alike.
 
     Args:
         texts: what the user typed.
         say: shows a line.
+        opened: called with the folder of the study before the first run.
 
     Returns:
         The answers; None for a plan alone.
@@ -119,6 +125,7 @@ def run_study(texts: Sequence[str], say: Say) -> Answers | None:
         return None
     directory, again = _directory(begun, settings)
     with held(directory, "study.dir"):
+        opened(directory)
         done = _done(directory) if again else {}
         study = Study(directory, settings, begun, subject, tasks, arms, refused, done)
         say(_header(study))
@@ -141,7 +148,7 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
             message = f"'{chosen}' holds another study; choose another folder"
             raise UserError.of("study.dir", message)
         return chosen, before is not None
-    for file in sorted(PARENT.glob(f"*/{JOURNAL}"), reverse=True):
+    for file in sorted(PARENT.glob(f"*/{RunDirectory(Path()).study.name}"), reverse=True):
         before = _overrides_in(file.parent)
         if before is not None and not before[1] and _alike(before[0]) == _alike(begun):
             return file.parent.absolute(), True
@@ -157,7 +164,7 @@ def _alike(texts: Sequence[str]) -> list[str]:
 
 def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
     """Return what a study began with and whether it is finished; None if there is none."""
-    file = directory / JOURNAL
+    file = RunDirectory(directory).study
     if not file.is_file():
         return None
     with reading(file, REWRITE):
@@ -166,8 +173,8 @@ def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
 
 
 def _done(directory: Path) -> dict[str, Done]:
-    with reading(directory / JOURNAL, REWRITE):
-        cells: dict[str, Any] = read_json(directory / JOURNAL)["cells"]
+    with reading(RunDirectory(directory).study, REWRITE):
+        cells: dict[str, Any] = read_json(RunDirectory(directory).study)["cells"]
         return {name: Done.from_json(entry) for name, entry in cells.items()}
 
 

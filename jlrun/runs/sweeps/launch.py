@@ -53,14 +53,17 @@ JobFunction = Callable[[DictConfig], Any]
 
 
 def launch(
-    overrides: Sequence[str], config_dir: str | None = None, function: JobFunction = run_job
+    overrides: Sequence[str],
+    config_dir: str | None = None,
+    function: JobFunction = run_job,
+    opened: Callable[[Path], object] = lambda directory: None,
 ) -> int:
     """Run a sweep, or go on with the one that was begun, and print its summary.
 
     Args:
-        overrides: of the command.
+        overrides: what the user typed.
         config_dir: a further folder of options.
-        function: does a job.
+        opened: called with the folder of the sweep before the first job.
 
     Returns:
         0 if all jobs completed, 2 if what the user gave was wrong in all of them, 130 if
@@ -83,6 +86,7 @@ def launch(
         identity = _identity(loader, cfg, overrides, variants)
         directory, line = _directory(cfg, overrides, identity)
         stack.enter_context(held(directory, "hydra.sweep.dir"))
+        opened(directory)
         check_same_sweep(directory, overrides, identity)
         print("\n".join([line, *repeated]), flush=True)
         before = read_state(directory)

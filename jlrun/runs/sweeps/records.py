@@ -13,7 +13,6 @@ from jlrun.files.atomic import REWRITE, reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.reporting.result import read_result
-from jlrun.runs.saved_run import load_any_config
 
 REJECTED = "rejected"
 # Overrides of these decide what is learned; others decide how.
@@ -128,6 +127,8 @@ def _record(result: Mapping[str, Any], folder: Path, directory: Path) -> JobReco
 
 def _overrides(folder: Path) -> tuple[str, ...]:
     """Return the overrides of a job whose result can't be read, none if they can't be, either."""
+    from jlrun.runs.saved_run import load_any_config
+
     try:
         return _without_hydra(load_any_config(folder)[1])
     except UserError:

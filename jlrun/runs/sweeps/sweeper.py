@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby, product
 from pathlib import Path
@@ -16,6 +15,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.schema import SweepSettings
+from jlrun.files.atomic import write_text
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.sweeps.begun import job_overrides, read_state
 from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import COMPLETED, Ended, SweepJob, Watcher, result_in
@@ -42,9 +43,7 @@ class JobSweeper(Sweeper):
         directory = Path(str(self._composed.hydra.sweep.dir))
         directory.mkdir(parents=True, exist_ok=True)
         # Whole or absent: a kill must not leave a sweep whose overrides can't be read.
-        partial = directory / ".multirun.yaml.new"
-        OmegaConf.save(self._composed, partial)
-        os.replace(partial, directory / "multirun.yaml")
+        write_text(RunDirectory(directory).sweep_config, OmegaConf.to_yaml(self._composed))
         parser = OverridesParser.create(config_loader=self._context.config_loader)
         overrides = parser.parse_overrides(job_overrides(arguments))
         settings = settings_of(self._composed)

@@ -13,7 +13,7 @@ def test_reads_numbers_marks_of_missing_ones_and_embeddings() -> None:
     table = encoder.categories.table
     assert table is not None
     found = encoder(torch.tensor([[0.5, torch.nan, 2.0]]))
-    expected = torch.cat([torch.tensor([0.5, 0.0, 0.0, 1.0]), table.weight[2]])
+    expected = torch.cat([torch.tensor([0.5, 0.0, 0.0, 1.0]), 10 * table.weight[2]])
     torch.testing.assert_close(found[0], expected)
 
 

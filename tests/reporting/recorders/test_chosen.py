@@ -107,7 +107,7 @@ def test_live_shows_a_bar_and_what_lasts(tmp_path: Path, monkeypatch: pytest.Mon
     assert "epoch 2/2  loss 0.333  99 samples/s  val digit" in text  # the bar, at the last step
     assert "a [bold]note[/bold]" in text
     assert "digit accuracy" in text
-    assert text.rstrip().endswith("jlrun board")
+    assert text.rstrip().endswith(f"jlrun board {tmp_path}")
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor is shown again
 
 

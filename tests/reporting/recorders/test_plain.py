@@ -40,7 +40,7 @@ CLOSING = """
   selected  finetune, epoch 12 (val/mean_score 0.913)
   cost      5.1 s of training, 2,100 samples/s, 412 MB at most
   results   /runs/a
-  curves    jlrun board
+  curves    jlrun board /runs/a
 """
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from google.protobuf import text_format
 from matplotlib.figure import Figure
+from sklearn.metrics import precision_score, recall_score
 from tensorboard.backend.event_processing.event_accumulator import (
     STORE_EVERYTHING_SIZE_GUIDANCE,
     EventAccumulator,
 )
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.util.tensor_util import make_ndarray
 
+from jlrun.data.batch import Batch
 from jlrun.errors import UserError
+from jlrun.reporting.pr_curves import PrecisionRecallObserver
 from jlrun.reporting.recorders.tensorboard import TensorBoardRecorder
+from jlrun.tasks import Binary, Objective, TaskSpec
 from jlrun.training.recorder import Header, Position
 
 RESULT = {
@@ -155,7 +166,7 @@ def test_hparams_are_one_session_with_objective_and_test_scores(tmp_path: Path) 
             "seed": 3.0,
             "epochs": 10.0,
             "weighting": "equal",
-            "optimizer.lr": "3e-3",
+            "optimizer.lr": 0.003,
             "tasks": "['digit']",
         },
         "metrics": ["objective", "test/digit/accuracy"],
@@ -215,3 +226,63 @@ def test_values_that_are_lost_are_found_and_the_way_out_works(tmp_path: Path) ->
     shutil.rmtree(folder)
     with pytest.raises(UserError, match="is missing"):
         TensorBoardRecorder(folder).rewind({"main": 20}, recorded)
+
+
+def test_curves_of_tasks_share_charts(tmp_path: Path) -> None:
+    recorder = opened(tmp_path, {})
+    tags = ["train/a/loss", "val/a/loss", "val/a/accuracy", "baselines/alone/weight/a"]
+    for step, new in ((10, []), (20, []), (30, ["weight/a"])):
+        tags += new
+        recorder.scalars(Position("main", "train", 1, step), dict.fromkeys(tags, 1.0))
+        recorder.epoch(Position("main", "train", 1, step), {}, best=False)
+    recorder.close()
+    events = read(tmp_path).Tensors("custom_scalars__config__")
+    assert len(events) == 2  # whenever there are other charts
+    (content,) = events[-1].tensor_proto.string_val
+    layout = layout_pb2.Layout.FromString(content)
+    charts = {c.title: [chart.title for chart in c.chart] for c in layout.category}
+    assert charts == {
+        "score": ["validation accuracy"],
+        "loss": ["training loss of tasks and terms", "validation loss of tasks"],
+        "tasks": ["weights"],
+    }
+    (pattern,) = layout.category[0].chart[0].multiline.tag
+    assert re.match(pattern, "val/b/accuracy")
+    assert not re.match(pattern, "val/b/mean_class_accuracy")
+
+
+def test_precision_and_recall_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    thresholds = torch.arange(127) / 126
+    scores = thresholds[torch.randint(0, 126, (300,), generator=generator)]
+    classes = (torch.rand(300, generator=generator) < scores).long()
+    recorder = opened(tmp_path, {})
+    observer = PrecisionRecallObserver(recorder)
+    spec = TaskSpec("sick", Binary(), ("no", "yes"))
+    both = torch.stack([1 - scores, scores], dim=1)
+    observer.see(Objective("sick", "target", spec, "sick"), Batch({}, {"sick": classes}), both)
+    observer.finish(step=40)
+    recorder.close()
+    events = read(tmp_path)
+    assert events.Tags()["tensors"] == ["pr/sick/yes"]
+    (event,) = events.Tensors("pr/sick/yes")
+    found = make_ndarray(event.tensor_proto)
+    for i in range(0, 127, 9):
+        said = scores >= thresholds[i] - 1e-6
+        args = classes.numpy(), said.long().numpy()
+        assert found[4, i] == pytest.approx(precision_score(*args, zero_division=0.0))
+        assert found[5, i] == pytest.approx(recall_score(*args))
+
+
+def test_the_projector_reads_vectors_and_their_labels(tmp_path: Path) -> None:
+    recorder, vectors = opened(tmp_path, {}), torch.arange(6.0).view(2, 3)
+    recorder.embedding("fused", vectors, {"digit": ["1", 'a\t"b"'], "parity": ["odd", ""]})
+    recorder.close()
+    config = ProjectorConfig()
+    text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), config)
+    (entry,) = config.embeddings
+    assert list(entry.tensor_shape) == [2, 3]
+    read_back = np.fromfile(tmp_path / entry.tensor_path, dtype="<f4").reshape(2, 3)
+    assert read_back.tolist() == vectors.tolist()
+    lines = (tmp_path / entry.metadata_path).read_text().splitlines()
+    assert lines == ["digit\tparity", "1\todd", 'a "b"\t-']

@@ -29,7 +29,7 @@ def _executing(
 ) -> list[Composed]:
     calls: list[Composed] = []
 
-    def execute(composed: Composed) -> Result:
+    def execute(composed: Composed, watched_by: object = None) -> Result:
         calls.append(composed)
         seed = composed.config["seed"]
         if failing and seed in failing:

@@ -102,7 +102,9 @@ def test_processes_that_share_a_study_complete_exactly_as_many_though_one_dies(
 @pytest.fixture
 def postgresql(tmp_path: Path) -> Iterator[str]:
     """A server of the system's PostgreSQL, which does not run as root."""
-    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed")
+    pytest.importorskip(
+        "psycopg", reason="the driver of PostgreSQL is not installed", exc_type=ImportError
+    )
     found = sorted(glob("/usr/lib/postgresql/*/bin"))
     if not found or (os.geteuid() == 0 and shutil.which("runuser") is None):
         pytest.skip("PostgreSQL is not installed on this system")
@@ -111,7 +113,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if user:
         shutil.chown(data, "postgres")
-        for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        for folder in (tmp_path, *list(tmp_path.parents)[:3]):  # of a worker, too
             folder.chmod(0o755)
 
     def run(*arguments: str) -> None:

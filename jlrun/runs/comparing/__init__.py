@@ -1,0 +1,1 @@
+"""Comparison of runs: configurations, scores, paired differences over test rows, and curves."""

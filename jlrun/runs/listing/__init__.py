@@ -1,0 +1,1 @@
+"""Runs below a folder: found, filtered and listed without PyTorch."""

@@ -1,0 +1,163 @@
+"""Run: the files of a run directory as frames, and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from jlrun.errors import UserError, did_you_mean
+from jlrun.files.atomic import read_json
+from jlrun.files.run_directory import RunDirectory
+from jlrun.reporting.display import result_html
+from jlrun.reporting.result import read_result
+from jlrun.runs.opened import frames
+from jlrun.runs.saved_run import load_any_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    from jlrun.runs.opened.plain_model import PlainModel
+
+
+class Run:
+    """A run in its directory. Every attribute is read from its files when it is asked for.
+
+    Args:
+        path: the run directory.
+        name: what it is called in frames of several runs; None: the name of the folder.
+    """
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or path.name
+        self._files = RunDirectory(path)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Content of ``result.json``; empty as long as there is none.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        return read_result(self.path) or {}
+
+    @property
+    def status(self) -> str:
+        """completed, failed or interrupted; unfinished: there is no result yet."""
+        return self.result.get("status", "unfinished")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration.
+
+        Raises:
+            UserError: if it is missing or damaged.
+        """
+        return load_any_config(self.path)[0]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Scores of the run and its baselines: fit, task, split, metric, value, and the ends of the
+        95 % interval over the test rows, low and high."""
+        return frames.scores_frame(self.result)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """Every number that was recorded: fit, phase, epoch, step, tag, value.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
+        return frames.curves_frame(self._files.metrics)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Truth and prediction of each test row; of a cross-validation, of the rows of all folds.
+
+        Raises:
+            UserError: if there are none.
+        """
+        files = self._files
+        path = files.out_of_fold if files.out_of_fold.is_file() else files.test_predictions
+        return frames.predictions_frame(path, self._with_classes())
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures."""
+        return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
+
+    def figure(self, name: str) -> Image:
+        """Return a figure, which a notebook shows.
+
+        Raises:
+            UserError: if there is none of that name.
+        """
+        from PIL import Image
+
+        if name not in self.figures:
+            where = str(self._files.figures)
+            raise UserError.of(where, f"no figure '{name}'.{did_you_mean(name, self.figures)}")
+        with Image.open(self._files.figures / f"{name}.png") as image:
+            image.load()
+            return image
+
+    def load_model(self, device: str = "cpu") -> PlainModel:
+        """Return the selected model, a module from tensors by modality to logits by task.
+
+        Args:
+            device: where it computes.
+
+        Raises:
+            UserError: if there is none yet, or no such device.
+        """
+        from jlrun.runs.opened.plain_model import load_plain
+
+        return load_plain(self.path, device)
+
+    def predict(
+        self,
+        rows: pd.DataFrame | str | Path,
+        *,
+        on_error: Literal["fail", "skip"] = "fail",
+        columns: Sequence[str] = (),
+        probabilities: Literal["all", "winner"] = "all",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Return predictions of new rows by the selected model, as ``jlrun predict`` writes them.
+
+        Args:
+            rows: a frame with the columns that the run learned from, in which names of files are
+                relative to the working directory; or the path of a table, image, folder, ``.npy``
+                or ``.npz``. Those of a frame keep its index.
+            on_error: what happens to rows that can't be used.
+            columns: of a table, to be passed through.
+            probabilities: of all classes, or of the predicted one alone.
+            level: of the intervals of predicted numbers.
+
+        Raises:
+            UserError: if the run has no selected model, or rows can't be used.
+        """
+        from jlrun.runs.opened.predicted import predicted_frame
+
+        return predicted_frame(
+            self.path,
+            rows,
+            on_error=on_error,
+            columns=columns,
+            probabilities=probabilities,
+            level=level,
+        )
+
+    def _with_classes(self) -> list[str]:
+        if not self._files.model.is_file():
+            return []
+        heads: Mapping[str, Any] = read_json(self._files.model).get("heads", {})
+        return [head["task"] for head in heads.values() if head.get("classes")]
+
+    def __repr__(self) -> str:
+        return f"Run('{self.path}', {self.status})"
+
+    def _repr_html_(self) -> str:
+        return result_html(self.name, self.result)
