@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REFERENCE = "reference"
 
+WITHOUT_VAL = "reference: no model of scikit-learn, without validation rows to choose it by"
+
 
 @dataclass(frozen=True)
 class References:
@@ -103,6 +105,9 @@ def make_references(
     found: dict[str, TaskReference] = {}
     with threadpool_limits(torch.get_num_threads()):
         for rows, tasks in _tables(assembly):
+            if not len(rows.val):
+                recorder.message(WITHOUT_VAL)
+                continue
             recorder.message(_begin_line(rows, tasks, settings.seed))
             found |= fit_references(rows, tasks, settings.seed, check)
     return References(found)

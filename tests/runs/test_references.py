@@ -16,7 +16,7 @@ from jlrun.errors import Interrupted
 from jlrun.evaluation.references import fitting
 from jlrun.evaluation.references.estimators import MODELS
 from jlrun.runs.execution import execute, resume
-from jlrun.runs.references import make_references
+from jlrun.runs.references import WITHOUT_VAL, make_references
 from jlrun.runs.settings import RunSettings
 from jlrun.training.plan import Comparison
 from jlrun.training.recorder import NullRecorder
@@ -95,6 +95,12 @@ def test_a_single_task_is_compared_with_its_reference() -> None:
     gain = found["gain"]
     assert gain["against"] == "reference"
     assert gain["per_task"] == gain["over_reference"]["per_task"]
+
+
+def test_without_validation_rows_there_is_none_and_it_is_said() -> None:
+    options = ["dataset.targets=[price]", "modalities=[tabular]", "dataset.val_fraction=0"]
+    assert run("mode=multitask", *options)["baselines"] == {}
+    assert WITHOUT_VAL in Path("run", "log.txt").read_text()
 
 
 @pytest.mark.parametrize("switch", ["references=false", "baselines=false"])
