@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from jlrun.data.specs import TabularSpec
 from jlrun.models.encoders.base import Encoder, Tokens
-from jlrun.models.encoders.tabular_mlp import CategoryEmbedding, read_numbers
+from jlrun.models.encoders.embedded_mlp import CategoryEmbedding, read_numbers
 from jlrun.models.encoders.transformer_blocks import Attention, check_heads
 from jlrun.ranges import Fraction, PositiveFloat, PositiveInt
 

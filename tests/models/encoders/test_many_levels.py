@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from jlrun.data.specs import TabularSpec
 from jlrun.models.encoders import PiecewiseMLP, TabularMLP
 from jlrun.models.encoders.base import Encoder
-from jlrun.models.encoders.tabular_mlp import CategoryEmbedding
+from jlrun.models.encoders.embedded_mlp import CategoryEmbedding
 from jlrun.models.heads import TabM
 
 LEVELS, CLASSES, ROWS_PER_LEVEL, EPOCHS = 200, 3, 4, 12
