@@ -39,7 +39,7 @@ def matrix_figure(answers: Answers) -> Figure | None:
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, found) in zip(drawn, panels.items(), strict=True):
         _panel(axes, answers.tasks, found, bound)
-        axes.set_title(f"gain of a task {title} another", fontsize=FONT_SIZE + 1)
+        axes.set_title(f"gain of a task {title} another\n(bold: beyond noise)", fontsize=FONT_SIZE)
     return figure
 
 

@@ -76,8 +76,9 @@ def _checked(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         return checked([*base, "fusion=concat"]).config
     except UserError as error:
-        if any(problem.where != "fusion" for problem in error.problems):
-            raise
+        theirs = [problem for problem in error.problems if problem.where != "fusion"]
+        if theirs:  # the fusion is none that the user chose
+            raise UserError(theirs) from None
         return checked(base).config
 
 

@@ -135,4 +135,6 @@ def test_ctrl_c_ends_a_study_and_a_failed_cell_is_tried_again(tmp_path, monkeypa
 )
 def test_wrong_requests(texts, said, capsys):
     assert main(["study", *texts]) == 2
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
