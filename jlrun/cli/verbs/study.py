@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 from jlrun.cli.verbs import parser
-from jlrun.errors import DONE, FAILED
+from jlrun.errors import DONE, FAILED, UserError
 
 
 def main(args: list[str]) -> int:
@@ -31,17 +32,30 @@ def main(args: list[str]) -> int:
         "study.models=2, study.dry=true, study.dir=FOLDER",
     )
     overrides = parse.parse_intermixed_args(args).overrides
+    from jlrun.cli.verbs import report
+    from jlrun.reporting.recorders.header_lines import short_path
+    from jlrun.runs.report.writing import check_libraries
+    from jlrun.runs.study.page import PAGE
     from jlrun.runs.study.sentences import sentences
     from jlrun.runs.study.study import run_study
 
     def say(line: str) -> None:
         print(line, flush=True)
 
-    answers = run_study(overrides, say)
+    folders: list[Path] = []
+    answers = run_study(overrides, say, folders.append)
     if answers is not None:
+        folder = folders[0]
         say("")
         for sentence in sentences(answers):
             say(textwrap.fill(sentence, 100, subsequent_indent="  "))
         if answers.failed:
             say(f"{answers.failed} runs failed; study.md states why")
+        say(f"\nwritten: {short_path(folder / PAGE)}")
+        try:
+            check_libraries()
+        except UserError as error:
+            say(f"no HTML page: {error}")
+        else:
+            report.main([short_path(folder)])
     return FAILED if answers is not None and answers.failed else DONE

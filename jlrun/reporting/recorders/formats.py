@@ -21,6 +21,18 @@ def format_difference(value: float) -> str:
     return f"{value:+.3f}"
 
 
+def format_estimate(value: float, half_width: float | None) -> str:
+    """A signed difference with half the width of its interval: ``+0.101 ± 0.036``.
+
+    The half width keeps two digits, both have as many decimals. Without one, three decimals.
+    """
+    if half_width is None or not math.isfinite(half_width) or half_width <= 0:
+        return format_difference(value)
+    decimals = max(0, 1 - math.floor(math.log10(half_width)))
+    shown = round(value, decimals) + 0.0  # never -0.0
+    return f"{shown:+,.{decimals}f} ± {half_width:,.{decimals}f}"
+
+
 def format_percent(value: float) -> str:
     """A signed relative difference, of ``value`` in percent: ``+2.6 %``."""
     text = f"{value:+.1f}"

@@ -105,6 +105,8 @@ def _overview(runs: Sequence[Found], names: dict[int, str], anchors: dict[int, s
     )[:MOST_SHARED]
     rows = tuple((names[id(run)], *_cells(run)) for run in runs)
     header = ("run", "status", "validation", "test", "gain (Δm)")
+    if not any(_GAIN in run.scores for run in runs):  # without baselines
+        header, rows = header[:-1], tuple(row[:-1] for row in rows)
     return Section(
         anchor="all-runs",
         title="All runs",

@@ -13,14 +13,13 @@ from jlrun.reporting.recorders.formats import MISSING, format_percent, format_sc
 from jlrun.runs.listing.found import DAMAGED, Found, counts
 from jlrun.runs.report.charts import matrix_chart
 from jlrun.runs.report.content import Chart, Section, Table
-from jlrun.runs.study.page import MARKS, TITLES
+from jlrun.runs.study.page import COLUMNS, MARKS, TABLES, by_arm, table_of
 
 _QUESTION = "Does learning jointly help, where, and how much?"
 _NOTE = (
     "Differences of test scores, turned so that larger is better, paired over seeds and test rows. "
     "▲ better and ▼ worse hold with the correction of Benjamini and Hochberg over all comparisons."
 )
-_HEADER = ("task", "with", "score", "against", "difference", "95 % interval", "relative", "seeds")
 
 Entry = Mapping[str, Any]
 
@@ -62,10 +61,14 @@ def _unanswered(finished: bool) -> str:
 
 
 def _tables(content: Entry, found: Sequence[Entry]) -> Iterator[Table]:
-    for question, title in TITLES.items():
-        rows = tuple(_row(each) for each in found if each["question"] == question)
+    for table, (title, what) in TABLES.items():
+        rows = tuple(
+            _row(each)
+            for each in found
+            if table_of(str(each["question"]), str(each["what"])) == table
+        )
         if rows:
-            yield Table(_HEADER, rows, title)
+            yield Table(("task", what, *COLUMNS), rows, title)
     seconds = content.get("seconds") or {}
     if seconds:
         rows = tuple((str(arm), f"{value:.1f}") for arm, value in seconds.items())
@@ -105,7 +108,8 @@ def _cell(found: Entry) -> tuple[float, str, str]:
     ends = found["interval"]
     width = "" if ends is None else f", 95 % interval {ends[0]:+.3f} to {ends[1]:+.3f}"
     scores = f"{format_score(found['score'])} vs {format_score(found['score_against'])}"
-    return found["percent"], percent, f"{found['task']}: {scores}, {found['call']}{width}"
+    shown = found["percent"] if found["call"] in MARKS else 0.0  # colour: beyond noise alone
+    return shown, percent, f"{found['task']}: {scores}, {found['call']}{width}"
 
 
 def _facts(content: Entry) -> dict[str, list[str]]:
@@ -116,6 +120,6 @@ def _facts(content: Entry) -> dict[str, list[str]]:
         "tasks": [", ".join(map(str, content["tasks"]))],
         "modalities": [", ".join(map(str, content["modalities"]))],
         "budget": [f"{settings['budget']}; {len(cells)} runs in {format_seconds(spent)}"],
-        "not reached": [str(name) for name in content.get("not_reached") or ()],
+        "not reached": by_arm([str(name) for name in content.get("not_reached") or ()]),
         "not possible": [f"{name}: {why}" for name, why in refused.items()],
     }

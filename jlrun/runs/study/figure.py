@@ -22,7 +22,7 @@ _CALLED = {"better", "worse"}
 def matrix_figure(answers: Answers) -> Figure | None:
     """Draw the gains of each task (columns) from each other (rows), in percent; None without any.
 
-    Those that hold beyond noise are bold.
+    Those that hold beyond noise are bold and coloured; others are within it, whatever their size.
     """
     together = "joint" if len(answers.tasks) == 2 else "pairs"
     possible = {
@@ -34,18 +34,20 @@ def matrix_figure(answers: Answers) -> Figure | None:
         return None
     size = min(9.0, 2.6 + 0.7 * len(answers.tasks))
     figure = plain_figure(figsize=((size + 0.9) * len(panels), size), dpi=120, layout="constrained")
-    gains = [a.found.percent for found in panels.values() for a in found if a.found]
+    gains = [_coloured(a) for found in panels.values() for a in found if a.found]
     bound = max((abs(gain) for gain in gains), default=1.0) or 1.0
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, found) in zip(drawn, panels.items(), strict=True):
         _panel(axes, answers.tasks, found, bound)
-        axes.set_title(f"gain of a task {title} another\n(bold: beyond noise)", fontsize=FONT_SIZE)
+        axes.set_title(
+            f"gain of a task {title} another\n(bold, coloured: beyond noise)", fontsize=FONT_SIZE
+        )
     return figure
 
 
 def _panel(axes: Axes, tasks: Sequence[str], found: Sequence[Answer], bound: float) -> None:
     cells = {(a.comparison.what, a.comparison.task): a for a in found}
-    values = [[_percent(cells.get((row, column))) for column in tasks] for row in tasks]
+    values = [[_coloured(cells.get((row, column))) for column in tasks] for row in tasks]
     axes.imshow(values, cmap="RdBu", vmin=-bound, vmax=bound, interpolation="nearest")
     names = [shorten(task, 18) for task in tasks]
     axes.set_xticks(range(len(tasks)), names, rotation=90 if max(map(len, names)) > 7 else 0)
@@ -63,8 +65,15 @@ def _panel(axes: Axes, tasks: Sequence[str], found: Sequence[Answer], bound: flo
             va="center",
             fontsize=FONT_SIZE - 1,
             fontweight="bold" if answer.call in _CALLED else "normal",
-            color="white" if abs(value) > 0.6 * bound else INK,
+            color="white" if abs(_coloured(answer)) > 0.6 * bound else INK,
         )
+
+
+def _coloured(answer: Answer | None) -> float:
+    """Return the gain that a cell's colour shows: 0 within noise, NaN for an empty cell."""
+    value = _percent(answer)
+    within = answer is not None and answer.call not in _CALLED
+    return 0.0 if within and math.isfinite(value) else value
 
 
 def _percent(answer: Answer | None) -> float:

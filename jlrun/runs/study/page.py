@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.files.atomic import write_text
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 from jlrun.reporting.recorders.formats import MISSING, format_percent, format_score, format_seconds
-from jlrun.runs.study.comparisons import Answer
+from jlrun.runs.study.comparisons import ENSEMBLE, Answer
 from jlrun.runs.study.figure import matrix_figure
 from jlrun.runs.study.sentences import sentences
 
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 
 PAGE = "study.md"
 MARKS = {"better": " ▲", "worse": " ▼"}
-TITLES = {
-    "joint": "All tasks jointly, against each alone",
-    "pairs": "Two tasks together, against each alone",
-    "transfer": "One task after another, against it alone",
-    "modalities": "All modalities, against one alone",
-    "weightings": "Weightings, against equal weights",
-    "few": "Few rows: after the other tasks, against from scratch",
-    "pretraining": "Self-supervised pretraining, against none",
+TABLES = {  # title, and what its second column holds
+    "joint": ("All tasks jointly, against each alone", "with"),
+    "pairs": ("Two tasks together, against each alone", "with"),
+    "transfer": ("One task after another, against it alone", "after"),
+    "modalities": ("All modalities, against one alone", "alone"),
+    ENSEMBLE: ("Ensemble of a model for each modality, against all in one model", "arm"),
+    "weightings": ("Weightings, against equal weights", "weighting"),
+    "few": ("Few rows: after the other tasks, against from scratch", "rows"),
+    "pretraining": ("Self-supervised pretraining, against none", "arm"),
 }
+COLUMNS = ("score", "reference", "difference", "95 % interval", "relative", "seeds")
 
 
 def write_page(study: Study, answers: Answers) -> None:
@@ -54,10 +57,14 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
     )
     if drawn:
         yield from ("", "![gains of tasks from each other](figures/tasks.png)")
-    for question, title in TITLES.items():
-        found = [a for a in answers.all if a.comparison.question == question and a.found]
+    for table, (title, what) in TABLES.items():
+        found = [
+            a
+            for a in answers.all
+            if a.found and table_of(a.comparison.question, a.comparison.what) == table
+        ]
         if found:
-            yield from ("", f"## {title}", "", *_table(found))
+            yield from ("", f"## {title}", "", *_table(found, what))
     yield from _agreement(answers)
     yield from ("", "## Cost", "", "| arm | seconds a run |", "|---|---|")
     yield from (f"| {arm} | {seconds:.1f} |" for arm, seconds in answers.seconds.items())
@@ -66,8 +73,19 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
     yield from ("", "## Again", "", f"    {command}")
 
 
-def _table(found: Sequence[Answer]) -> Iterator[str]:
-    yield "| task | with | score | against | difference | 95 % interval | relative | seeds |"
+def table_of(question: str, what: str) -> str:
+    """Return the table of ``TABLES`` that a comparison stands in."""
+    return ENSEMBLE if what == ENSEMBLE and question == "modalities" else question
+
+
+def by_arm(names: Sequence[str]) -> list[str]:
+    """Return names of cells, ``arm/seedN``, as arms with how many seeds of each."""
+    seeds = Counter(name.rpartition("/")[0] for name in names)
+    return [f"{arm} ({count} seed{'s' if count > 1 else ''})" for arm, count in seeds.items()]
+
+
+def _table(found: Sequence[Answer], what: str) -> Iterator[str]:
+    yield f"| task | {what} | {' | '.join(COLUMNS)} |"
     yield "|---|---|---|---|---|---|---|---|"
     for answer in found:
         each = answer.found
@@ -117,7 +135,7 @@ def _left_out(study: Study) -> Iterator[str]:
             f"## Not reached by the budget ({study.settings.budget}; {spent} spent)",
             "",
         )
-        yield from (f"- {name}" for name in study.missing)
+        yield from (f"- {arm}" for arm in by_arm(study.missing))
     if study.refused:
         yield from ("", "## Not possible on this data", "")
         yield from (f"- {name}: {why}" for name, why in study.refused.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jlrun.reporting.recorders.formats import format_percent, format_seconds
+from jlrun.reporting.recorders.formats import format_estimate, format_percent
 from jlrun.runs.study.arms import joint
 from jlrun.runs.study.comparisons import ENSEMBLE, Answer
 from jlrun.runs.study.differences import Difference
@@ -156,14 +156,9 @@ def _differences(found: Sequence[Answer]) -> str:
 def _shown(found: Difference | None) -> str:
     assert found is not None
     ends = found.interval
-    width = "" if ends is None else f" ± {(ends[1] - ends[0]) / 2:.3g}"
-    return f"{found.mean:+.3g}{width}, {format_percent(found.percent)}"
+    half_width = None if ends is None else (ends[1] - ends[0]) / 2
+    return f"{format_estimate(found.mean, half_width)}, {format_percent(found.percent)}"
 
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def cost_line(seconds: float, runs: int) -> str:
-    """Return what the study took."""
-    return f"{runs} runs in {format_seconds(seconds)}"
