@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, read_json, reading
@@ -71,7 +72,7 @@ def _tables(content: Entry, found: Sequence[Entry]) -> Iterator[Table]:
             yield Table(("task", what, *COLUMNS), rows, title)
     seconds = content.get("seconds") or {}
     if seconds:
-        rows = tuple((str(arm), f"{value:.1f}") for arm, value in seconds.items())
+        rows = tuple((unquote(str(arm)), f"{value:.1f}") for arm, value in seconds.items())
         yield Table(("arm", "seconds a run"), rows, "Cost", folded=True)
 
 

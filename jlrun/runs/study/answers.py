@@ -64,6 +64,10 @@ class Answers:
         """Return the answers to a question, those without runs left out."""
         return [a for a in self.all if a.comparison.question == question and a.found is not None]
 
+    def judged(self, question: Question) -> list[Answer]:
+        """Return the answers to a question of which something may be said: two seeds or more."""
+        return [a for a in self.of(question) if a.call != "one seed"]
+
     def to_json(self) -> dict[str, Any]:
         """Return the part of ``study.json``."""
         return {

@@ -228,5 +228,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _slug(name: str) -> str:
-    """Return a name for a folder that no other name has."""
-    return re.sub(r"[^\w.]", lambda found: f"%{ord(found[0]):x}", name)
+    """Return a name for a folder that no other name has; ``urllib.parse.unquote`` undoes it."""
+    return re.sub(r"[^\w.]", lambda found: "".join(f"%{b:02x}" for b in found[0].encode()), name)

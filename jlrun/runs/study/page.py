@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from jlrun.files.atomic import write_text
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
@@ -67,7 +68,7 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
             yield from ("", f"## {title}", "", *_table(found, what))
     yield from _agreement(answers)
     yield from ("", "## Cost", "", "| arm | seconds a run |", "|---|---|")
-    yield from (f"| {arm} | {seconds:.1f} |" for arm, seconds in answers.seconds.items())
+    yield from (f"| {unquote(arm)} | {seconds:.1f} |" for arm, seconds in answers.seconds.items())
     yield from _left_out(study)
     command = shlex.join(["jlrun", "study", *study.overrides])
     yield from ("", "## Again", "", f"    {command}")
@@ -80,7 +81,7 @@ def table_of(question: str, what: str) -> str:
 
 def by_arm(names: Sequence[str]) -> list[str]:
     """Return names of cells, ``arm/seedN``, as arms with how many seeds of each."""
-    seeds = Counter(name.rpartition("/")[0] for name in names)
+    seeds = Counter(unquote(name.rpartition("/")[0]) for name in names)
     return [f"{arm} ({count} seed{'s' if count > 1 else ''})" for arm, count in seeds.items()]
 
 

@@ -33,7 +33,7 @@ def sentences(answers: Answers) -> list[str]:
 
 
 def _jointly(answers: Answers) -> Iterator[str]:
-    found = answers.of("joint")
+    found = answers.judged("joint")
     if not found:
         return
     called = [a for a in found if a.call in _HELP]
@@ -54,7 +54,7 @@ def _jointly(answers: Answers) -> Iterator[str]:
 
 
 def _between(answers: Answers, question: Question, how: str) -> Iterator[str]:
-    found = answers.of(question)
+    found = answers.judged(question)
     if not found:
         return
     called = [a for a in found if a.call in _HELP]
@@ -70,7 +70,7 @@ def _groups(answers: Answers) -> Iterator[str]:
     if len(answers.tasks) < 3:
         return
     shown = set()
-    helping = any(a.call == "better" for a in answers.of("pairs"))
+    helping = any(a.call == "better" for a in answers.judged("pairs"))
     for models, best in answers.groupings.items():
         if best.groups in shown:
             continue
@@ -84,7 +84,7 @@ def _groups(answers: Answers) -> Iterator[str]:
 
 
 def _modalities(answers: Answers) -> Iterator[str]:
-    found = [a for a in answers.of("modalities") if a.comparison.what != ENSEMBLE]
+    found = [a for a in answers.judged("modalities") if a.comparison.what != ENSEMBLE]
     for modality in answers.modalities:
         of_it = [a for a in found if a.comparison.what == modality]
         better = [a for a in of_it if a.call == "better"]
@@ -95,7 +95,7 @@ def _modalities(answers: Answers) -> Iterator[str]:
             yield f"{modality} alone beats all modalities on {_differences(worse)}."
         if of_it and not better and not worse:
             yield f"{modality} alone is as good as all modalities: {_differences(of_it)}."
-    ensembles = [a for a in answers.of("modalities") if a.comparison.what == ENSEMBLE]
+    ensembles = [a for a in answers.judged("modalities") if a.comparison.what == ENSEMBLE]
     for call, said in (("better", "beats"), ("worse", "is behind")):
         some = [a for a in ensembles if a.call == call]
         if some:
@@ -105,7 +105,7 @@ def _modalities(answers: Answers) -> Iterator[str]:
 
 
 def _methods(answers: Answers) -> Iterator[str]:
-    found = answers.of("weightings")
+    found = answers.judged("weightings")
     base = answers.seconds.get(joint())
     for name in dict.fromkeys(a.comparison.what for a in found):
         of_it = [a for a in found if a.comparison.what == name]
@@ -120,19 +120,19 @@ def _methods(answers: Answers) -> Iterator[str]:
 
 
 def _few(answers: Answers) -> Iterator[str]:
-    for a in answers.of("few"):
+    for a in answers.judged("few"):
         if a.call in _HELP:
             yield (
                 f"With {a.comparison.what} of the rows, the other tasks first {_HELP[str(a.call)]} "
                 f"{a.comparison.task}: {_shown(a.found)}."
             )
-    found = answers.of("few")
+    found = answers.judged("few")
     if found and not any(a.call in _HELP for a in found):
         yield "With few rows, too, the other tasks first make no difference."
 
 
 def _pretraining(answers: Answers) -> Iterator[str]:
-    found = answers.of("pretraining")
+    found = answers.judged("pretraining")
     called = [a for a in found if a.call in _HELP]
     for a in called:
         yield f"Pretraining {_HELP[str(a.call)]} {a.comparison.task}: {_shown(a.found)}."

@@ -7,6 +7,7 @@ import pytest
 from jlrun.reporting.recorders.formats import (
     format_count,
     format_difference,
+    format_estimate,
     format_percent,
     format_score,
     format_seconds,
@@ -45,6 +46,22 @@ def test_percent(value: float, text: str) -> None:
 )
 def test_seconds(value: float, text: str) -> None:
     assert format_seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "text"),
+    [
+        (0.1012, 0.0359, "+0.101 ± 0.036"),
+        (-0.00186, 0.0126, "-0.002 ± 0.013"),
+        (0.1, 0.0349, "+0.100 ± 0.035"),
+        (-0.0001, 0.25, "+0.00 ± 0.25"),
+        (-1234.5, 456.7, "-1,234 ± 457"),
+        (0.0234, None, "+0.023"),
+        (0.0234, 0.0, "+0.023"),
+    ],
+)
+def test_estimate(value: float, half_width: float | None, text: str) -> None:
+    assert format_estimate(value, half_width) == text
 
 
 def test_count_and_difference() -> None:

@@ -1,6 +1,7 @@
 """Arms of a study, and what is compared with what."""
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 from jlrun.runs.study.arms import Subject, arms_of
 from jlrun.runs.study.comparisons import comparisons
@@ -69,6 +70,9 @@ def test_names_of_tasks_may_be_anything():
     assert "tasks=['price, $','it\\'s']" in found["joint/equal"].overrides
     assert all("/" not in name.partition("/")[2] for name in found)
     assert len(_arms(("a b", "a_b"))) == len(_arms())
+    strange = ("€", " ac", "a-b", "a%2db")
+    shown = {unquote(name) for name in _arms(strange, questions=("joint",))}
+    assert shown == {"joint/equal", *(f"alone/{task}" for task in strange)}
 
 
 def test_comparisons_of_two_tasks_are_made_once():

@@ -39,6 +39,7 @@ def test_a_study_from_the_command_to_its_page(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "[  6/6] joint/equal/seed1" in text
     assert "jointly" in text
+    assert "written: " + str(tmp_path / "study/report.html") in text
     content = json.loads((tmp_path / "study/study.json").read_text())
     assert content["finished"]
     assert len(content["cells"]) == 6
@@ -80,6 +81,7 @@ def test_a_budget_ends_a_study_and_more_of_it_goes_on(counted, tmp_path):
     assert len(counted.seen) == 5
     content = json.loads((tmp_path / "study/study.json").read_text())
     assert len(content["not_reached"]) == 10 - 5
+    assert "- joint/pcgrad (2 seeds)" in (tmp_path / "study/study.md").read_text()
     assert main(["study", *SOME, "study.budget=70s", where]) == 0
     assert len(counted.seen) == 7
     assert set(counted.seen.values()) == {1}
