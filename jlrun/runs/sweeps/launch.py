@@ -44,10 +44,10 @@ from jlrun.runs.sweeps.begun import (
 from jlrun.runs.sweeps.ended import Ended
 from jlrun.runs.sweeps.plugins import register_plugins
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
+from jlrun.runs.sweeps.settings import check_engine, settings_of
 from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
 from jlrun.runs.sweeps.study import load_optuna
 from jlrun.runs.sweeps.sweep_job import run_job
-from jlrun.runs.sweeps.sweeper import settings_of
 
 JobFunction = Callable[[DictConfig], Any]
 
@@ -114,6 +114,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Return the identity of a sweep whose space is as its kind needs it."""
     settings = settings_of(cfg)
+    check_engine(settings, overrides)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and is_own(override.get_key_element()):

@@ -1,0 +1,185 @@
+"""Jobs of a sweep as jobs of a SLURM cluster, by submitit; its local executor to try it out.
+
+Shortly before a job's time limit, and when the cluster preempts it, submitit gets a signal: the job
+writes a checkpoint, is queued again under the same id, and resumes its run directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from jlrun.config.schema import SweepSettings
+from jlrun.errors import UserError
+from jlrun.extras import import_extra
+from jlrun.files.atomic import read_json, write_json
+from jlrun.runs.sweeps.ended import INTERRUPTED, Ended, SweepJob, Watcher
+from jlrun.runs.sweeps.pool import Pool, Running
+from jlrun.runs.sweeps.remote_job import JobFiles, RemoteJob
+from jlrun.runs.sweeps.worker import Order
+
+SIGNAL_SECONDS = 120  # before the time limit; a checkpoint has half of it
+GRACE_SECONDS = 30  # in which files of a job that has ended may still arrive from another machine
+_ALIVE = frozenset({"READY", "PENDING", "RUNNING", "REQUEUED", "COMPLETING", "PREEMPTED"})
+
+
+@dataclass
+class Submitted(Running):
+    """A job at the cluster.
+
+    Attributes:
+        handle: submitit's job.
+        files: of the job.
+        gone_since: when the cluster first said that it had ended.
+        cancelled: whether the sweep has given it up.
+    """
+
+    handle: Any
+    files: JobFiles
+    gone_since: float | None = None
+    cancelled: bool = False
+
+
+class SlurmPool(Pool[Submitted]):
+    """Jobs at a SLURM cluster, at most ``sweep.jobs`` at once."""
+
+    def __init__(
+        self,
+        settings: SweepSettings,
+        order: Callable[[SweepJob, int], Order],
+        watcher: Watcher,
+        folder: Path,
+        preloaded: Sequence[str],
+    ) -> None:
+        super().__init__(settings.jobs, watcher)
+        self._submitit = import_extra("submitit", "slurm", "sweep.engine")
+        self._settings, self._make_order = settings, order
+        self._folder, self._preloaded = folder, preloaded
+
+    def begin(self, job: SweepJob, slot: int) -> Submitted:
+        files = JobFiles(self._folder, job.number)
+        found = self._still_there(files)
+        if found is None:
+            files.clear()
+            found = self._submit(job, files)
+        files.go_on()
+        return Submitted(job, slot, found, files)
+
+    def end_of(self, running: Submitted) -> Ended | None:
+        job, files = running.job, running.files
+        found = files.end(job)
+        if found is not None:
+            return found
+        gone = running.cancelled or running.handle.done()
+        if gone and files.is_asked_to_stop():
+            seconds = time.monotonic() - job.begun
+            return Ended(job, self._folder / str(job.number), INTERRUPTED, seconds)
+        if not gone:
+            return None
+        running.gone_since = running.gone_since or time.monotonic()
+        if not self._is_local and time.monotonic() - running.gone_since < GRACE_SECONDS:
+            return None
+        return files.end(job) or files.lost(job, self._why(running))
+
+    def interrupt(self, running: Submitted, urgency: int) -> None:
+        running.files.ask_to_stop()
+        waits = not self._is_local and _state(running.handle) == "PENDING"
+        if urgency or waits:
+            running.handle.cancel(check=False)
+            running.cancelled = True
+
+    @property
+    def _is_local(self) -> bool:
+        return self._settings.cluster == "local"
+
+    def _submit(self, job: SweepJob, files: JobFiles) -> Any:
+        remote = RemoteJob(job, self._make_order(job, 0), self._folder, self._preloaded)
+        if self._is_local:
+            remote.parent = os.getpid()
+        try:
+            handle = self._executor(files.folder).submit(Requeued(remote))
+        except (self._submitit.core.utils.FailedSubmissionError, OSError, RuntimeError) as error:
+            said = " ".join(str(error).split())
+            raise UserError.of("sweep.slurm", f"the cluster takes no job: {said}") from error
+        write_json(_id_file(files), {"id": str(handle.job_id), "cluster": self._settings.cluster})
+        return handle
+
+    def _executor(self, folder: Path) -> Any:
+        settings, cluster = self._settings, self._settings.cluster
+        minutes = settings.minutes if self._is_local else ceil(settings.minutes)
+        requeues = {f"{cluster}_max_num_timeout": settings.requeues}
+        executor = self._submitit.AutoExecutor(folder, cluster=cluster, **requeues)
+        given: dict[str, Any] = {"timeout_min": minutes, "stderr_to_stdout": True}
+        given |= {"gpus_per_node": int(settings.gpus), "cpus_per_task": settings.cpus}
+        given |= {} if settings.memory_gb is None else {"mem_gb": settings.memory_gb}
+        if not self._is_local:
+            given |= {"name": "jlrun", "slurm_additional_parameters": dict(settings.slurm)}
+        delay = min(SIGNAL_SECONDS, int(minutes * 60 / 2))
+        executor.update_parameters(**given, **{f"{cluster}_signal_delay_s": delay})
+        return executor
+
+    def _still_there(self, files: JobFiles) -> Any:
+        """Return the job of an earlier launch that still waits or runs at the cluster, if any."""
+        if self._is_local or not _id_file(files).is_file():
+            return None
+        try:
+            known = _Known.model_validate(read_json(_id_file(files), _Known))
+        except UserError:
+            return None
+        if known.cluster != "slurm" or not re.fullmatch(r"[0-9]+", known.id):
+            return None
+        handle = self._submitit.SlurmJob(files.folder, known.id)
+        return handle if _state(handle) in _ALIVE else None
+
+    def _why(self, running: Submitted) -> str:
+        if self._is_local:
+            return "the process of this job was killed"
+        state = _state(running.handle)
+        where = f"see {running.files.folder}"
+        return f"job {running.handle.job_id} of the cluster ended as {state}; {where}"
+
+
+@dataclass
+class Requeued:
+    """What submitit calls: the job, and its checkpoint when it has to go."""
+
+    remote: RemoteJob
+
+    def __call__(self) -> None:
+        status = self.remote.run()
+        files = JobFiles(self.remote.sweep, self.remote.job.number)
+        if status == INTERRUPTED and not files.is_asked_to_stop():
+            # The cluster's signal reached the job before submitit's did.
+            from submitit import JobEnvironment
+
+            signal.raise_signal(getattr(signal, f"SIG{JobEnvironment.USR_SIG}"))
+
+    def checkpoint(self) -> Any:
+        """Have the job write a checkpoint; what goes on with it is the job itself."""
+        from submitit.helpers import DelayedSubmission
+
+        self.remote.stop()
+        return DelayedSubmission(Requeued(self.remote.anew()))
+
+
+class _Known(BaseModel):
+    id: str
+    cluster: str
+
+
+def _id_file(files: JobFiles) -> Path:
+    return files.folder / "job.json"
+
+
+def _state(handle: Any) -> str:
+    found = str(handle.watcher.get_state(handle.job_id, mode="force")).upper()
+    return found.partition(" ")[0]  # CANCELLED by 0
