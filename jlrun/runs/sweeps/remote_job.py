@@ -1,9 +1,9 @@
 """One job of a sweep where an engine has placed it: another process, often another machine.
 
-There the job gets a process of its own, so that what the engine does to its worker (signals, reuse)
-is not done to training, and a kill is told from a failure. The sweep and the job speak through files
-in the sweep's folder, which both machines see: ``stop`` asks the job to write a checkpoint and end,
-``end.json`` says how it ended. Nothing that the sweep reads back is code.
+There the job gets a process of its own, so that what the engine does to its worker (signals,
+reuse) is not done to training, and a kill is told from a failure. The sweep and the job speak
+through files in the sweep's folder, which both machines see: ``stop`` asks the job to write a
+checkpoint and end, ``end.json`` says how it ended. Nothing that the sweep reads back is code.
 """
 
 from __future__ import annotations

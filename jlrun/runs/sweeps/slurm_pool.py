@@ -77,8 +77,8 @@ class SlurmPool(Pool[Submitted]):
     def end_of(self, running: Submitted) -> Ended | None:
         job, files = running.job, running.files
         found = files.end(job)
-        if found is not None:
-            return found
+        if found is not None and (not self._is_local or running.handle.done()):
+            return found  # a process of this machine is waited for, too
         gone = running.cancelled or running.handle.done()
         if gone and files.is_asked_to_stop():
             seconds = time.monotonic() - job.begun
@@ -114,17 +114,19 @@ class SlurmPool(Pool[Submitted]):
         return handle
 
     def _executor(self, folder: Path) -> Any:
-        settings, cluster = self._settings, self._settings.cluster
-        minutes = settings.minutes if self._is_local else ceil(settings.minutes)
-        requeues = {f"{cluster}_max_num_timeout": settings.requeues}
-        executor = self._submitit.AutoExecutor(folder, cluster=cluster, **requeues)
-        given: dict[str, Any] = {"timeout_min": minutes, "stderr_to_stdout": True}
-        given |= {"gpus_per_node": int(settings.gpus), "cpus_per_task": settings.cpus}
-        given |= {} if settings.memory_gb is None else {"mem_gb": settings.memory_gb}
-        if not self._is_local:
-            given |= {"name": "jlrun", "slurm_additional_parameters": dict(settings.slurm)}
-        delay = min(SIGNAL_SECONDS, int(minutes * 60 / 2))
-        executor.update_parameters(**given, **{f"{cluster}_signal_delay_s": delay})
+        settings, minutes = self._settings, self._settings.minutes
+        limit = {"max_num_timeout": settings.requeues}
+        given: dict[str, Any] = {"gpus_per_node": int(settings.gpus), "stderr_to_stdout": True}
+        given["signal_delay_s"] = min(SIGNAL_SECONDS, int(minutes * 60 / 2))
+        if self._is_local:
+            executor = self._submitit.LocalExecutor(folder, **limit)
+            executor.update_parameters(timeout_min=minutes, **given)
+            return executor
+        executor = self._submitit.SlurmExecutor(folder, **limit)
+        given |= {"time": ceil(minutes), "cpus_per_task": settings.cpus, "job_name": "jlrun"}
+        if settings.memory_gb is not None:
+            given["mem"] = f"{ceil(settings.memory_gb * 1024)}MB"
+        executor.update_parameters(**given, additional_parameters=dict(settings.slurm))
         return executor
 
     def _still_there(self, files: JobFiles) -> Any:
@@ -142,7 +144,7 @@ class SlurmPool(Pool[Submitted]):
 
     def _why(self, running: Submitted) -> str:
         if self._is_local:
-            return "the process of this job was killed"
+            return f"the process of this job was killed; see {running.files.folder}"
         state = _state(running.handle)
         where = f"see {running.files.folder}"
         return f"job {running.handle.job_id} of the cluster ended as {state}; {where}"

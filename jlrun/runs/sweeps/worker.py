@@ -123,8 +123,9 @@ def _print_to(file: Path) -> None:
 
 def _divide(order: Order, device: str) -> None:
     """Give the job its share of the cores, and a GPU where there are several."""
-    import torch
-
+    torch = sys.modules.get("torch")
+    if torch is None:  # a job that was not to train: whoever trains has it preloaded
+        return
     torch.set_num_threads(order.threads)
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]
