@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.schema import SweepSettings
-from jlrun.errors import Problem, UserError
+from jlrun.errors import UserError
 from jlrun.extras import import_extra
 
 # What of a sweep runs commands, or says where code is sent.
@@ -43,9 +43,7 @@ def check_engine(settings: SweepSettings, overrides: Sequence[str]) -> None:
     if settings.engine == "slurm":
         import_extra("submitit", "slurm", "sweep.engine")
         if settings.cluster == "slurm" and shutil.which("srun") is None:
-            fix = "start the sweep on its login node, or try it here by sweep.cluster=local"
-            raise UserError(
-                [Problem("sweep.cluster", f"this is no machine of SLURM (no srun); {fix}")]
-            )
+            fix = "start it where sbatch is, or try it on this machine by sweep.cluster=local"
+            raise UserError.of("sweep.cluster", f"there is no SLURM here (no srun); {fix}")
     elif settings.engine == "ray":
         import_extra("ray", "ray", "sweep.engine")
