@@ -26,9 +26,11 @@ from jlrun.config.compose import (
 )
 from jlrun.config.hydra_internals import Hydra
 from jlrun.config.parsing import quoted_names
+from jlrun.data.reading.decoded import kept_in
 from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, UserError
 from jlrun.files.lock import held
 from jlrun.files.names import printable
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.runs.sweeps import ended
 from jlrun.runs.sweeps.begun import (
@@ -93,7 +95,8 @@ def launch(
         again = before is not None and before.identity == identity
         write_state(directory, "running", identity, again=again)
         command = [*overrides, *_fixed(cfg, overrides, directory)]
-        ends = _run(command, loader, function)
+        with kept_in(RunDirectory(directory).decoded):
+            ends = _run(command, loader, function)
         # It imports PyTorch, which mistakes in the overrides need not wait for.
         from jlrun.runs.sweeps.summary import summarise
 
