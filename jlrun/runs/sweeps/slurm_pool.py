@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -29,7 +31,7 @@ from jlrun.runs.sweeps.worker import Order
 
 SIGNAL_SECONDS = 120  # before the time limit; a checkpoint has half of it
 GRACE_SECONDS = 30  # in which files of a job that has ended may still arrive from another machine
-_ALIVE = frozenset({"READY", "PENDING", "RUNNING", "REQUEUED", "COMPLETING", "PREEMPTED"})
+QUEUE_SECONDS = 10  # between two looks at the cluster's queue
 
 
 @dataclass
@@ -64,6 +66,7 @@ class SlurmPool(Pool[Submitted]):
         self._submitit = import_extra("submitit", "slurm", "sweep.engine")
         self._settings, self._make_order = settings, order
         self._folder, self._preloaded = folder, preloaded
+        self._queue, self._queue_at = dict[str, str](), -float("inf")
 
     def begin(self, job: SweepJob, slot: int) -> Submitted:
         files = JobFiles(self._folder, job.number)
@@ -79,7 +82,7 @@ class SlurmPool(Pool[Submitted]):
         found = files.end(job)
         if found is not None and (not self._is_local or running.handle.done()):
             return found  # a process of this machine is waited for, too
-        gone = running.cancelled or running.handle.done()
+        gone = running.cancelled or self._is_gone(running)
         if gone and files.is_asked_to_stop():
             seconds = time.monotonic() - job.begun
             return Ended(job, self._folder / str(job.number), INTERRUPTED, seconds)
@@ -92,7 +95,7 @@ class SlurmPool(Pool[Submitted]):
 
     def interrupt(self, running: Submitted, urgency: int) -> None:
         running.files.ask_to_stop()
-        waits = not self._is_local and _state(running.handle) == "PENDING"
+        waits = not self._is_local and self._states().get(running.handle.job_id) == "PENDING"
         if urgency or waits:
             running.handle.cancel(check=False)
             running.cancelled = True
@@ -140,14 +143,36 @@ class SlurmPool(Pool[Submitted]):
         if known.cluster != "slurm" or not re.fullmatch(r"[0-9]+", known.id):
             return None
         handle = self._submitit.SlurmJob(files.folder, known.id)
-        return handle if _state(handle) in _ALIVE else None
+        return handle if known.id in self._states() else None
+
+    def _is_gone(self, running: Submitted) -> bool:
+        """Return whether the cluster has nothing of the job any more."""
+        if self._is_local or running.handle.paths.result_pickle.exists():
+            return running.handle.done()
+        if time.monotonic() - running.job.begun < QUEUE_SECONDS:
+            return False
+        return running.handle.job_id not in self._states()
+
+    def _states(self) -> dict[str, str]:
+        """Return id -> state of the user's jobs at the cluster; those known, if it does not say.
+
+        By ``squeue``, which clusters without accounting have, too.
+        """
+        if time.monotonic() - self._queue_at > QUEUE_SECONDS:
+            command = ["squeue", "--noheader", "--format=%i %T", f"--user={os.getuid()}"]
+            with suppress(OSError, subprocess.SubprocessError):
+                said = subprocess.run(
+                    command, capture_output=True, text=True, check=True, timeout=60
+                )
+                self._queue = dict(line.split(" ", 1) for line in said.stdout.splitlines() if line)
+                self._queue_at = time.monotonic()
+        return self._queue
 
     def _why(self, running: Submitted) -> str:
         if self._is_local:
             return f"the process of this job was killed; see {running.files.folder}"
-        state = _state(running.handle)
-        where = f"see {running.files.folder}"
-        return f"job {running.handle.job_id} of the cluster ended as {state}; {where}"
+        number, folder = running.handle.job_id, running.files.folder
+        return f"job {number} left the cluster's queue without a result; see {folder}"
 
 
 @dataclass
@@ -180,8 +205,3 @@ class _Known(BaseModel):
 
 def _id_file(files: JobFiles) -> Path:
     return files.folder / "job.json"
-
-
-def _state(handle: Any) -> str:
-    found = str(handle.watcher.get_state(handle.job_id, mode="force")).upper()
-    return found.partition(" ")[0]  # CANCELLED by 0
