@@ -249,6 +249,22 @@ Objectives = Annotated[
 ]
 
 
+_SBATCH_OPTION = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def _sbatch(options: dict[str, Any]) -> dict[str, Any]:
+    """Check options of ``sbatch``, which become lines of a script."""
+    for name, value in options.items():
+        if not _SBATCH_OPTION.fullmatch(name):
+            raise ValueError(f"'{name}' is no option of sbatch")
+        if not isinstance(value, str | int | float) or not str(value).isprintable():
+            raise ValueError(f"{name} is neither one line of text nor a number")
+    return options
+
+
+SlurmOptions = Annotated[dict[str, Any], AfterValidator(_sbatch)]
+
+
 class SweepSettings(_Section):
     """Settings of ``--multirun``, which no job of it depends on.
 
@@ -262,6 +278,12 @@ class SweepSettings(_Section):
             name made of the command.
         startup_trials, warmup_epochs: no trial is pruned before these.
         lease_seconds: after which a silent trial is given up.
+        engine: what runs jobs; the keys that follow are those of some engines.
+        cluster: ``local`` for submitit's processes on this machine.
+        cpus, gpus, memory_gb: of each job.
+        minutes, requeues: time limit of each job, and how often it goes on after it.
+        slurm: further options of ``sbatch``.
+        address: of a running Ray cluster; None: Ray on this machine.
     """
 
     kind: Literal["grid", "random", "optuna"]
@@ -277,6 +299,25 @@ class SweepSettings(_Section):
     startup_trials: NonNegativeInt = 5
     warmup_epochs: NonNegativeInt = 2
     lease_seconds: Annotated[float, Ge(1)] = 60.0
+    engine: Literal["local", "slurm", "ray"] = "local"
+    cluster: Literal["slurm", "local"] = "slurm"
+    cpus: PositiveInt = 1
+    gpus: NonNegativeFloat = 0.0
+    memory_gb: PositiveFloat | None = None
+    minutes: PositiveFloat = 240.0
+    requeues: NonNegativeInt = 20
+    slurm: SlurmOptions = {}
+    address: str | None = None
+
+    @field_validator("gpus")
+    @classmethod
+    def _is_divisible(cls, gpus: float, info: ValidationInfo) -> float:
+        shared = info.data.get("engine") == "ray" and gpus < 1  # Ray alone can share one
+        if not (gpus.is_integer() or shared):
+            raise ValueError(
+                "is no whole number of GPUs; only with sweep/engine=ray may jobs share one"
+            )
+        return gpus
 
 
 class Settings(_Section):

@@ -110,6 +110,11 @@ class RunDirectory:
         """Folder of the baselines of a run, or of those that the jobs of a sweep share."""
         return self.path / "baselines"
 
+    @property
+    def decoded(self) -> Path:
+        """Folder of decoded files that the jobs of a sweep or a study share while it runs."""
+        return self.path / ".decoded"
+
     def baseline_checkpoints(self, fit: str) -> Path:
         """Return the folder of the checkpoints of a baseline."""
         return self.baselines / fit / "checkpoints"

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _single(overrides: list[str], config_dir: str | None) -> int:
     for text in overrides:
         key = text.lstrip("+~").partition("=")[0]
-        if key == "sweep" or key.startswith("sweep."):
+        if key == "sweep" or key.startswith(("sweep.", "sweep/")):
             raise UserError.of(key, "is about sweeps: add --multirun, or leave it out")
     from jlrun.config import checked
 

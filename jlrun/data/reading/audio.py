@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jlrun.data.reading.decoded import decoded
 from jlrun.data.specs import AudioSpec
 from jlrun.data.transforms import fit_length
 from jlrun.errors import UserError
@@ -37,6 +38,12 @@ def read_audio(path: Path, spec: AudioSpec) -> Tensor:
     Raises:
         UserError: if it can't be read.
     """
+    form = ("audio", spec.sample_rate, spec.num_samples)
+    shape = (spec.num_samples,)
+    return decoded(path, form, shape, torch.float32, lambda: _decode(path, spec))
+
+
+def _decode(path: Path, spec: AudioSpec) -> Tensor:
     if not path.exists():
         raise UserError.of(str(path), "there is no such file")
     check_samples_held(path)

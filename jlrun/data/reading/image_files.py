@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from jlrun.data.reading.decoded import decoded
 from jlrun.data.reading.image_decoding import decoded_bytes, open_image, size_of
 from jlrun.data.reading.image_fit import composed, fitted
 from jlrun.data.rows import FileRows
@@ -84,6 +85,12 @@ def read_picture(path: str | Path, spec: ImageSpec) -> Tensor:
         UserError: naming the file, if it is missing, unreadable, damaged or not a regular file,
             exceeds the memory budget, or has values whose range is unknown.
     """
+    shape = (spec.channels, spec.height, spec.width)
+    form = ("image", *shape, spec.resize, spec.background)
+    return decoded(path, form, shape, torch.uint8, lambda: _decode(path, spec))
+
+
+def _decode(path: str | Path, spec: ImageSpec) -> Tensor:
     mode, size = "RGB" if spec.channels == 3 else "L", (spec.width, spec.height)
     try:
         with open_image(path) as image:

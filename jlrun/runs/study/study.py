@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jlrun.data.reading.decoded import kept_in
 from jlrun.errors import Interrupted, UserError
 from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.lock import held
@@ -132,7 +133,8 @@ def run_study(
         for line in refusal_lines(refused):
             say(line)
         study.save()
-        _conduct(study, say)
+        with kept_in(RunDirectory(directory).decoded):
+            _conduct(study, say)
         answers = answers_of(study)
         study.save(answers)
         write_page(study, answers)

@@ -46,7 +46,7 @@ class SweepState(BaseModel):
 def is_own(override: str) -> bool:
     """Return whether an override is about how a sweep runs, not about its jobs."""
     key = override.lstrip("+~").partition("=")[0]
-    return key == "sweep" or key.startswith("sweep.")
+    return key == "sweep" or key.startswith(("sweep.", "sweep/"))
 
 
 def job_overrides(overrides: Iterable[Any]) -> list[str]:

@@ -26,9 +26,11 @@ from jlrun.config.compose import (
 )
 from jlrun.config.hydra_internals import Hydra
 from jlrun.config.parsing import quoted_names
+from jlrun.data.reading.decoded import kept_in
 from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, UserError
 from jlrun.files.lock import held
 from jlrun.files.names import printable
+from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.runs.sweeps import ended
 from jlrun.runs.sweeps.begun import (
@@ -44,10 +46,10 @@ from jlrun.runs.sweeps.begun import (
 from jlrun.runs.sweeps.ended import Ended
 from jlrun.runs.sweeps.plugins import register_plugins
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
+from jlrun.runs.sweeps.settings import check_engine, settings_of
 from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
 from jlrun.runs.sweeps.study import load_optuna
 from jlrun.runs.sweeps.sweep_job import run_job
-from jlrun.runs.sweeps.sweeper import settings_of
 
 JobFunction = Callable[[DictConfig], Any]
 
@@ -93,7 +95,8 @@ def launch(
         again = before is not None and before.identity == identity
         write_state(directory, "running", identity, again=again)
         command = [*overrides, *_fixed(cfg, overrides, directory)]
-        ends = _run(command, loader, function)
+        with kept_in(RunDirectory(directory).decoded):
+            ends = _run(command, loader, function)
         # It imports PyTorch, which mistakes in the overrides need not wait for.
         from jlrun.runs.sweeps.summary import summarise
 
@@ -114,6 +117,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Return the identity of a sweep whose space is as its kind needs it."""
     settings = settings_of(cfg)
+    check_engine(settings, overrides)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and is_own(override.get_key_element()):

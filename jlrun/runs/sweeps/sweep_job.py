@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.compose import Composed, plain
+from jlrun.data.reading.decoded import shared_in
 from jlrun.errors import Interrupted, Pruned, RunError, UserError
 from jlrun.files.atomic import write_json
 from jlrun.files.lock import Held
@@ -33,10 +34,11 @@ def run_job(cfg: DictConfig) -> float | None:
     """
     hydra = HydraConfig.get()
     overrides = job_overrides(OmegaConf.to_container(hydra.overrides.task) or [])
-    directory = Path(str(hydra.runtime.output_dir))
+    directory, sweep = Path(str(hydra.runtime.output_dir)), Path(str(hydra.sweep.dir))
     print(f"\njob {hydra.job.num}: {' '.join(overrides)}", flush=True)
     try:
-        return _objective(cfg, overrides, directory, Path(str(hydra.sweep.dir)))
+        with shared_in(RunDirectory(sweep).decoded):
+            return _objective(cfg, overrides, directory, sweep)
     except (Interrupted, KeyboardInterrupt) as error:
         raise KeyboardInterrupt from error
     except Held:

@@ -21,6 +21,7 @@ from jlrun.runs.sweeps.begun import job_overrides, read_state
 from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import COMPLETED, Ended, SweepJob, Watcher, result_in
 from jlrun.runs.sweeps.launcher import JobLauncher
+from jlrun.runs.sweeps.settings import settings_of
 
 
 class JobSweeper(Sweeper):
@@ -107,13 +108,6 @@ class Watchers(Watcher):
         self.ends.append(end)
         for part in self._parts:
             part.ended(end)
-
-
-def settings_of(config: DictConfig) -> SweepSettings:
-    """Return the settings of a sweep from its composed config."""
-    found: Any = OmegaConf.to_container(config.sweep, resolve=True)
-    found["objectives"] = None if not found.get("objectives") else tuple(found["objectives"])
-    return SweepSettings.model_validate(found)
 
 
 def _jobs(overrides: Sequence[Override], settings: SweepSettings) -> Iterator[SweepJob]:

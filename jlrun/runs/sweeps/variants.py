@@ -68,6 +68,10 @@ def _values(override: Override) -> list[str]:
         found = [f"{key}={value}" for value in override.sweep_string_iterator()]
         if not found:
             raise UserError.of(key, f"'{override.input_line}' has no values to sweep over")
+        if key == "seed" and all(text.partition("=")[2].isdecimal() for text in found):
+            # Nothing else depends on a seed: the largest represents the others.
+            largest = max(found, key=lambda text: int(text.partition("=")[2]))
+            return list(dict.fromkeys([found[0], largest]))
         # The ends of a range of numbers represent the numbers between them.
         return [found[0], found[-1]] if override.is_range_sweep() and len(found) > 1 else found
     interval = override.value()

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -23,8 +23,6 @@ from jlrun.config.hydra_internals import Callbacks
 from jlrun.errors import INTERRUPTED
 from jlrun.files.run_directory import RunDirectory
 
-PRELOADED = ["jlrun.runs.execution", "jlrun.runs.sweeps.worker", "jlrun.runs.sweeps.sweep_job"]
-
 
 @dataclass(frozen=True)
 class Order:
@@ -37,6 +35,7 @@ class Order:
         overrides, number: of the job.
         slot: number among the jobs that run at once, from 0.
         threads: of PyTorch, where the config sets none.
+        working_directory: of relative paths in configs.
     """
 
     loader: Loader
@@ -46,6 +45,7 @@ class Order:
     number: int
     slot: int
     threads: int
+    working_directory: str = field(default_factory=os.getcwd)
 
 
 def work(order: Order, sender: Connection) -> None:
@@ -55,6 +55,7 @@ def work(order: Order, sender: Connection) -> None:
         signal.signal(number, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # which the server blocks
     _end_with_parent()
+    os.chdir(order.working_directory)  # not where this process's server was started
     try:
         with hydra_state():
             setup_globals()
@@ -122,8 +123,9 @@ def _print_to(file: Path) -> None:
 
 def _divide(order: Order, device: str) -> None:
     """Give the job its share of the cores, and a GPU where there are several."""
-    import torch
-
+    torch = sys.modules.get("torch")
+    if torch is None:  # a job that was not to train: whoever trains has it preloaded
+        return
     torch.set_num_threads(order.threads)
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]

@@ -38,8 +38,14 @@ def job(cfg: DictConfig) -> None:
 
 
 def _die(cfg: DictConfig, sweep: Path) -> None:
-    """Kill this process where the sweep's folder says so, once."""
+    """Kill this process, or the engine's that it works for, where the sweep's folder says so."""
     mark = sweep / f"kill_seed_{cfg.seed}"
     if mark.exists():
         mark.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    mark = sweep / f"kill_worker_seed_{cfg.seed}"
+    if mark.exists():
+        mark.unlink()
+        server = os.getppid()
+        os.kill(int(Path(f"/proc/{server}/stat").read_text().split()[3]), signal.SIGKILL)
+        time.sleep(60)  # this process ends with the killed one

@@ -72,7 +72,7 @@ def _wait_for(parent: Path, more: int, folder: Path | None) -> None:
 def test_a_killed_process_costs_its_job_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(launcher, "PRELOADED", [])  # the stub needs no PyTorch
+    monkeypatch.setattr(launcher, "PRELOADED", ())  # the stub needs no PyTorch
     sweep = ["mode=multitask", "seed=1,2,3", "sweep.jobs=2", "hydra.sweep.dir=sweep"]
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "kill_seed_2").touch()

@@ -32,6 +32,8 @@ def test_each_value_occurs_once_beside_the_first_of_the_others() -> None:
 
 def test_ends_stand_for_ranges_and_names_for_globs() -> None:
     assert _variants("seed=range(0,5)") == [["seed=0"], ["seed=4"]]
+    assert _variants("seed=3,0,12,7") == [["seed=3"], ["seed=12"]]
+    assert _variants("seed=0,x,2") == [["seed=0"], ["seed=x"], ["seed=2"]]
     assert _variants("lr=interval(0.1,0.5)") == [["lr=0.1"], ["lr=0.5"]]
     assert _variants("optimizer=glob(ad*)") == [["optimizer=adam"], ["optimizer=adamw"]]
 
