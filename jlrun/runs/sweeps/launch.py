@@ -45,7 +45,7 @@ from jlrun.runs.sweeps.ended import Ended
 from jlrun.runs.sweeps.plugins import register_plugins
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
 from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
-from jlrun.runs.sweeps.study import load_optuna
+from jlrun.runs.sweeps.shared_study import load_optuna
 from jlrun.runs.sweeps.sweep_job import run_job
 from jlrun.runs.sweeps.sweeper import settings_of
 

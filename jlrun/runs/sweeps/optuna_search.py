@@ -21,7 +21,7 @@ from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import Ended, SweepJob, Watcher, end_of, result_in
 from jlrun.runs.sweeps.launcher import JobLauncher
 from jlrun.runs.sweeps.space import dimensions, fixed, written
-from jlrun.runs.sweeps.study import SharedStudy, StudySettings
+from jlrun.runs.sweeps.shared_study import SharedStudy, StudySettings
 from jlrun.tasks import SMALLER_IS_BETTER
 
 

@@ -21,7 +21,7 @@ from jlrun.runs.sweeps.launch import launch
 from jlrun.runs.sweeps.optuna_search import directions, objective_values
 from jlrun.runs.sweeps.pruning import PruningRecorder
 from jlrun.runs.sweeps.space import Choice, Interval
-from jlrun.runs.sweeps.study import MOST_TRIES, SharedStudy, StudySettings
+from jlrun.runs.sweeps.shared_study import MOST_TRIES, SharedStudy, StudySettings
 from jlrun.training.recorder import PhaseInfo, Position
 from tests.runs.sweeps import stub
 
