@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 from jlrun.reporting.recorders.formats import format_score
@@ -46,6 +47,10 @@ class SweepDisplay(Watcher):
             print(self.line(end), file=self._stream, flush=True)
         self._draw()
 
+    def repeated(self, job: SweepJob, earlier: int) -> None:
+        """A job does not begin, since an earlier one had the same overrides."""
+        self.ended(Ended(job, Path(), f"is as job {earlier}", 0.0))
+
     def close(self) -> None:
         """Leave the terminal to others."""
         if self._live is not None:
@@ -55,7 +60,8 @@ class SweepDisplay(Watcher):
         """Return the line for an end."""
         named = f": {end.job.named}" if end.job.named else ""
         score = f", {_score(end)}" if _score(end) else ""
-        state = f"{end.status}{score} in {_time(end.seconds)}"
+        took = f" in {_time(end.seconds)}" if end.seconds else ""  # of a repeated one none
+        state = f"{end.status}{score}{took}"
         return f"job {end.job.number}{named} {state} ({self._progress()})"
 
     def _progress(self) -> str:

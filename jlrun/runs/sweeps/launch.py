@@ -44,8 +44,9 @@ from jlrun.runs.sweeps.begun import (
 from jlrun.runs.sweeps.ended import Ended
 from jlrun.runs.sweeps.plugins import register_plugins
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
-from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
+from jlrun.runs.sweeps.searched_scores import check_scored
 from jlrun.runs.sweeps.shared_study import load_optuna
+from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
 from jlrun.runs.sweeps.sweep_job import run_job
 from jlrun.runs.sweeps.sweeper import settings_of
 
@@ -126,6 +127,7 @@ def _identity(
     else:
         check_searched(dimensions(parsed))
         load_optuna()
+        check_scored(variants, settings.objectives)
     return identity_of(overrides, settings, variants)
 
 
