@@ -28,6 +28,7 @@ from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
+from jlrun.training.interruption import interruptible
 
 RUNS = "runs"
 PARENT = Path("outputs/study")
@@ -132,10 +133,14 @@ def run_study(
         for line in refusal_lines(refused):
             say(line)
         study.save()
-        _conduct(study, say)
-        answers = answers_of(study)
-        study.save(answers)
-        write_page(study, answers)
+        try:
+            with interruptible():
+                _conduct(study, say)
+                answers = answers_of(study)
+                study.save(answers)
+                write_page(study, answers)
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise Interrupted(f"interrupted; to go on: {_command(study)}") from error
         return answers
 
 
@@ -208,11 +213,7 @@ def _conduct(study: Study, say: Say) -> None:
         within = study.settings.limit.reaches(study.spent, estimated(cell, known))
         if not within:
             return
-        try:
-            done = run_cell(cell, runs)
-        except (Interrupted, KeyboardInterrupt) as error:
-            study.save()
-            raise Interrupted(f"interrupted; to go on: {_command(study)}") from error
+        done = run_cell(cell, runs)
         study.done[cell.name] = done
         study.save()
         say(_line(study, cell, done, number))
