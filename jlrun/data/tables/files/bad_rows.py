@@ -13,6 +13,8 @@ from jlrun.data.tables.files.layout import place_word
 from jlrun.errors import Problem, UserError
 
 MOST_SHOWN = 10
+THOUSANDS = "number with thousands marks"
+_FIXES = {THOUSANDS: "write such numbers without the marks"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class BadRows:
         word = place_word(self.path)
         shown = "; ".join(f"{word} {row.place}: {row.detail}" for row in rows[:MOST_SHOWN])
         more = f"; … and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
-        return f"{count} row{'s' if count > 1 else ''}. {shown}{more}"
+        fix = f"; {_FIXES[reason]}" if reason in _FIXES else ""
+        return f"{count} row{'s' if count > 1 else ''}. {shown}{more}{fix}"
 
     def check(self, num_rows: int, where: str, skip: str) -> None:
         """Check that there are no bad rows.
