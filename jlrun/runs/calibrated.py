@@ -80,10 +80,11 @@ def calibrated(
 
 def _why_not(directory: Path, option: str) -> str:
     """Return why a run has nothing that was fitted to its validation rows."""
-    result, config = read_result(directory) or {}, load_config(directory)[0]
-    settings: Mapping[str, Any] = config.get("calibration") or {}
+    result = read_result(directory) or {}
     if result.get("status") != "completed":
         return "it did not end; `jlrun resume` goes on with it"
+    config = load_config(directory)[0]
+    settings: Mapping[str, Any] = config.get("calibration") or {}
     if config.get("strategy") == "zero_shot":
         return "its validation rows are of other classes than it predicts (strategy=zero_shot)"
     if result.get("objective") is None:

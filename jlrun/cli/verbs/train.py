@@ -143,7 +143,7 @@ def resume(args: list[str]) -> int:
 
     from jlrun.runs import starting
 
-    starting.resume(parsed.run, epochs)
+    starting.resume(parsed.run, epochs, shown=True)
     return 0
 
 

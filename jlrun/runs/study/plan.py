@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jlrun.config.check import checked
 from jlrun.reporting.recorders.formats import format_seconds
 from jlrun.runs.execution import execute
 from jlrun.runs.study.arms import Subject, quoted
 from jlrun.runs.study.budget import Budget, Spent
-from jlrun.runs.study.cells import Cell
+from jlrun.runs.study.cells import Cell, quiet
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def measured(cell: Cell) -> Pace:
         where = f"hydra.run.dir={quoted(str(Path(folder) / 'run'))}"
         others = [text for text in cell.arm.overrides if not text.startswith("epochs=")]
         start = time.monotonic()
-        result = execute(checked([*others, "epochs=1", f"seed={cell.seed}", where])).to_json()
+        result = execute(quiet([*others, "epochs=1", f"seed={cell.seed}", where])).to_json()
         total, cost = time.monotonic() - start, result["cost"]
         return Pace(total - cost["train_seconds"], cost["train_seconds"], cost["steps"])
 

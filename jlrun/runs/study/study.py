@@ -115,6 +115,7 @@ def run_study(
         UserError: if the data or an override is wrong; nothing is trained then.
         Interrupted: if the user stops it, with the command that goes on.
     """
+    texts = _continued(texts)
     settings, overrides = divided(texts)
     begun = tuple(text for text in texts if not text.startswith(("study.dir=", "study.dry=")))
     subject, tasks = read_subject(overrides)
@@ -150,8 +151,7 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
         chosen = Path(settings.dir).expanduser().absolute()
         before = _overrides_in(chosen)
         if before is not None and _alike(before[0]) != _alike(begun):
-            message = f"'{chosen}' holds another study; choose another folder"
-            raise UserError.of("study.dir", message)
+            raise UserError.of("study.dir", _other_study(chosen, before[0], begun))
         return chosen, before is not None
     for file in sorted(PARENT.glob(f"*/{RunDirectory(Path()).study.name}"), reverse=True):
         before = _overrides_in(file.parent)
@@ -159,6 +159,31 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
             return file.parent.absolute(), True
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(3)}"
     return (PARENT / name).absolute(), False
+
+
+def _continued(texts: Sequence[str]) -> Sequence[str]:
+    """Return what was typed; with what the study in ``study.dir`` began with, if nothing of it
+    is."""
+    settings, _ = divided(texts)
+    before = None if settings.dir is None else _overrides_in(Path(settings.dir).expanduser())
+    anew = ("study.dir=", "study.dry=", "study.budget=")
+    if before is None or any(not text.startswith(anew) for text in texts):
+        return texts
+    budget = any(text.startswith("study.budget=") for text in texts)
+    kept = [text for text in before[0] if not (budget and text.startswith("study.budget="))]
+    return [*kept, *texts]
+
+
+def _other_study(directory: Path, before: Sequence[str], given: Sequence[str]) -> str:
+    """Return what to do about overrides that are not those of the study in a folder."""
+    old, new = _alike(before), _alike(given)
+    lacking = [text for text in old if text not in new]
+    more = [text for text in new if text not in old]
+    parts = [f"{shlex.join(lacking)} is missing"] if lacking else []
+    parts += [f"{shlex.join(more)} was not given then"] if more else []
+    where = shlex.quote(f"study.dir={directory}")
+    fix = f"choose another folder, or go on with `jlrun study {where}`"
+    return f"'{directory}' holds another study ({', '.join(parts) or 'in other numbers'}); {fix}"
 
 
 def _alike(texts: Sequence[str]) -> list[str]:
