@@ -6,6 +6,7 @@ import textwrap
 
 from jlrun.cli.verbs import parser
 from jlrun.errors import DONE, FAILED
+from jlrun.wording import counted
 
 
 def main(args: list[str]) -> int:
@@ -43,5 +44,5 @@ def main(args: list[str]) -> int:
         for sentence in sentences(answers):
             say(textwrap.fill(sentence, 100, subsequent_indent="  "))
         if answers.failed:
-            say(f"{answers.failed} runs failed; study.md states why")
+            say(f"{counted(answers.failed, 'run')} failed; study.md states why")
     return FAILED if answers is not None and answers.failed else DONE

@@ -12,6 +12,7 @@ from jlrun.reporting.recorders.formats import MISSING, format_percent, format_sc
 from jlrun.runs.study.comparisons import Answer
 from jlrun.runs.study.figure import matrix_figure
 from jlrun.runs.study.sentences import sentences
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from jlrun.runs.study.answers import Answers
@@ -45,8 +46,10 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
     yield from (
         "",
         f"Tasks {', '.join(subject.tasks)}; modalities {', '.join(subject.modalities)}; "
-        f"{subject.train_rows:,} training rows. Every fit has {subject.epochs} epochs at most, "
-        f"with batches of {subject.batch_size}; {settings.seeds} seeds, each with its own splits.",
+        f"{counted(subject.train_rows, 'training row')}. Every fit has "
+        f"{counted(subject.epochs, 'epoch')} at most, "
+        f"with batches of {subject.batch_size}; {counted(settings.seeds, 'seed')}, each with its "
+        "own splits.",
         "",
         "Differences are those of test scores, turned so that larger is better, paired over seeds "
         "and test rows, with 95 % intervals. ▲ better and ▼ worse hold with the correction of "

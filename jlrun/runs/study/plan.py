@@ -13,6 +13,7 @@ from jlrun.runs.execution import execute
 from jlrun.runs.study.arms import Subject, quoted
 from jlrun.runs.study.budget import Budget, Spent
 from jlrun.runs.study.cells import Cell, quiet
+from jlrun.wording import counted
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,19 @@ def measured(cell: Cell) -> Pace:
         return Pace(total - cost["train_seconds"], cost["train_seconds"], cost["steps"])
 
 
+def size_line(cells: Sequence[Cell], subject: Subject) -> str:
+    """Return how many runs a study has."""
+    arms = counted(len({cell.arm.name for cell in cells}), "arm")
+    seeds = counted(len({cell.seed for cell in cells}), "seed")
+    runs, epochs = counted(len(cells), "run"), counted(subject.epochs, "epoch")
+    return f"{arms} × {seeds} = {runs} of {epochs}"
+
+
 def plan_lines(cells: Sequence[Cell], subject: Subject, budget: Budget) -> Iterator[str]:
     """Yield the cells of a study in their order, and which of them the budget may reach."""
     of_run = measured(cells[0]).of(subject.epochs)
     whole, reached = Spent(), 0
-    arms = dict.fromkeys(cell.arm.name for cell in cells)
-    seeds = len({cell.seed for cell in cells})
-    yield f"{len(arms)} arms × {seeds} seeds = {len(cells)} runs of {subject.epochs} epochs"
+    yield size_line(cells, subject)
     for number, cell in enumerate(cells, 1):
         if not budget.reaches(whole, of_run) and not reached:
             reached = number - 1

@@ -10,6 +10,7 @@ from jlrun.runs.study.arms import joint
 from jlrun.runs.study.comparisons import ENSEMBLE, Answer
 from jlrun.runs.study.differences import Difference
 from jlrun.runs.study.settings import Question
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from jlrun.runs.study.answers import Answers
@@ -166,4 +167,4 @@ def _listed(names: Sequence[str]) -> str:
 
 def cost_line(seconds: float, runs: int) -> str:
     """Return what the study took."""
-    return f"{runs} runs in {format_seconds(seconds)}"
+    return f"{counted(runs, 'run')} in {format_seconds(seconds)}"

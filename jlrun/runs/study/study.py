@@ -23,7 +23,7 @@ from jlrun.runs.study.arms import Arm, Subject, arms_of
 from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
-from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.plan import plan_lines, refusal_lines, size_line
 from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
@@ -253,8 +253,7 @@ def _header(study: Study) -> str:
     begun = f", {len(study.done)} of them done before" if study.done else ""
     return (
         f"jlrun study of {tasks} from {modalities}\n"
-        f"  {len(study.arms)} arms × {study.settings.seeds} seeds = {len(study.cells)} runs of "
-        f"{study.subject.epochs} epochs{begun}; budget {study.settings.budget}\n"
+        f"  {size_line(study.cells, study.subject)}{begun}; budget {study.settings.budget}\n"
         f"  {short_path(study.directory)}"
     )
 

@@ -78,7 +78,8 @@ class JobLauncher(Launcher):
 
     def _one_by_one(self, jobs: JobSource, watcher: Watcher) -> None:
         loader: Any = self._context.config_loader
-        for job in _waiting(jobs):
+        for planned in _waiting(jobs):
+            job = planned.begins()
             watcher.started(job)
             config = sweep_config(loader, self._config, job.overrides, job.number)
             directory = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
@@ -148,7 +149,8 @@ class Pool:
             self._start(job)
         return True
 
-    def _start(self, job: SweepJob) -> None:
+    def _start(self, planned: SweepJob) -> None:
+        job = planned.begins()
         taken = {running.slot for running in self._running}
         slot = next(i for i in range(self._size) if i not in taken)
         receiver, sender = self._context.Pipe(duplex=False)
