@@ -17,6 +17,7 @@ from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import MISSING, format_count, format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
+from jlrun.runs.sweeps.board_columns import write_columns
 from jlrun.runs.sweeps.comparison import Comparison, Front, compare
 from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, labels
 from jlrun.runs.sweeps.report_tables import Table, as_latex, as_markdown, make_table
@@ -41,6 +42,7 @@ def summarise(directory: Path, jobs: Sequence[JobRecord]) -> None:
     table = make_table(groups)
     write_text(directory / "summary.md", as_markdown(table))
     write_text(directory / "summary.tex", as_latex(table))
+    write_columns(directory, [job.name for job in jobs])
     files = ["summary.csv", ".json", ".md", ".tex", *_draw(directory, groups, comparisons, table)]
     print("", *table_lines(groups, comparisons, _terminal_width()), "", sep="\n")
     print(f"  summary  {short_path(directory)}: {', '.join(files)}", flush=True)

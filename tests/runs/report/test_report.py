@@ -133,7 +133,7 @@ def test_the_best_variant_is_tested_over_seeds(
     equal: list[float], said: str, tmp_path: Path
 ) -> None:
     """The third has the same difference with every seed, of which nothing can be said."""
-    write_sweep(tmp_path, {"equal": equal, "pcgrad": [0.87, 0.88, 0.89]})
+    write_sweep(tmp_path / "sweep", {"equal": equal, "pcgrad": [0.87, 0.88, 0.89]})
     (sweep,) = find_runs(tmp_path)
     sentences = sweep_section(sweep, "sweep", "a").sentences
     assert sentences[0].startswith("pcgrad is the best on validation")
