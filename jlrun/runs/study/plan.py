@@ -56,7 +56,7 @@ def plan_lines(cells: Sequence[Cell], subject: Subject, budget: Budget) -> Itera
     for number, cell in enumerate(cells, 1):
         if not budget.reaches(whole, of_run) and not reached:
             reached = number - 1
-            yield f"--- the budget reaches about here ({budget.amount:,.0f} {budget.unit})"
+            yield f"--- the budget reaches about here ({budget})"
         whole += of_run
         yield f"{number:>4}  {cell.name}"
     yield (

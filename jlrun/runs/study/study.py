@@ -261,7 +261,7 @@ def _header(study: Study) -> str:
 def _line(study: Study, cell: Cell, done: Done, number: int) -> str:
     """Return what a finished cell took and scored."""
     spent, total = study.spent.of(study.settings.limit.unit), study.settings.limit
-    so_far = f"{spent:,.0f} of {total.amount:,.0f} {total.unit}"
+    so_far = f"{spent:,.0f} of {total}"
     what = done.error if done.error is not None else _scores(study.directory / RUNS / cell.name)
     head = f"[{number:>3}/{len(study.cells)}] {cell.name}"
     return f"{head:<44} {done.spent.seconds:6.1f} s  {what}  ({so_far})"
