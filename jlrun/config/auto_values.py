@@ -12,6 +12,7 @@ from typing import Any
 
 from jlrun.config.auto_encoders import encoder_values, encoders_in_use
 from jlrun.config.nodes import data_nodes
+from jlrun.wording import counted
 
 AUTO = "auto"
 KEYS = ("epochs", "batch_size", "patience")
@@ -70,7 +71,7 @@ def _line(chosen: Mapping[str, Any], num_rows: int, where: str = "") -> str:
     from jlrun.config.messages import shown
 
     values = ", ".join(f"{where}{key}={shown(value)}" for key, value in chosen.items())
-    return f"{values}: by the {num_rows:,} training rows (any value overrides it)"
+    return f"{values}: by the {counted(num_rows, 'training row')} (any value overrides it)"
 
 
 def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:

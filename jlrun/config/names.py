@@ -158,7 +158,8 @@ def _anywhere(base: Base, parts: list[str]) -> str:
     assert isinstance(plain, dict)
     tree = {str(name): value for name, value in plain.items() if name != "hydra"}
     leaf = nearest(parts[-1], leaves(tree))
-    if leaf is None or nearest(parts[0], tree) is not None:
+    exact = [leaf] == parts  # a key without the part that it belongs to
+    if leaf is None or (not exact and nearest(parts[0], tree) is not None):
         return did_you_mean(parts[0], dict.fromkeys([*tree, *base.choices]))
     quoted = " or ".join(f"'{path}'" for path in paths_ending_in(leaf, tree)[:3])
     return f" Did you mean {quoted}?"

@@ -11,6 +11,7 @@ from jlrun.data.strata import strata
 from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
+from jlrun.wording import counted
 
 
 def fold_split(
@@ -81,5 +82,5 @@ def _has_label(view: View) -> Tensor:
 
 def _check_enough(found: int, folds: int, what: str, where: str) -> None:
     if found < folds:
-        message = f"{folds} folds of {found} {what}: use at most {max(found, 1)} folds"
+        message = f"{folds} folds of {found} {what}: use at most {counted(max(found, 1), 'fold')}"
         raise UserError.of(f"{where}.folds", message)

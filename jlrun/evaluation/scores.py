@@ -115,6 +115,14 @@ def ensemble(members: Sequence[Predict], takes: Sequence[Sequence[str]]) -> Pred
     return predict if len(members) > 1 else members[0]
 
 
+def mean_prediction(members: Sequence[Prediction]) -> Prediction:
+    """Return the mean over members, at least one, of the probabilities of the same rows."""
+    if len(members) == 1:
+        return members[0]
+    rows = len(members[0].probabilities)
+    return _mean_prediction(members, torch.ones(len(members), rows, dtype=torch.bool))
+
+
 def _linear(weights: Tensor, x: Tensor) -> Tensor:
     return (weights * x).sum(dim=0)
 

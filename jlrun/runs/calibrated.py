@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +13,9 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Predict, Prediction
 from jlrun.evaluation.temperature import Tempered, tempered
+from jlrun.reporting.result import read_result
 from jlrun.runs.calibration import read_calibrations
+from jlrun.runs.saved_run import load_config
 from jlrun.tasks import Binary, Multilabel
 from jlrun.tasks.classification import deciding_by
 from jlrun.tasks.objective import Objective
@@ -68,12 +71,31 @@ def calibrated(
     for option, wanted, has in asked:
         if wanted and not has:
             what = "no temperatures" if option == "--calibrated" else "no thresholds"
-            why = "it has no such task, did not end, or calibration.* leaves them out"
-            raise UserError.of(option, f"'{directory}' keeps {what}: {why}")
+            raise UserError.of(option, f"'{directory}' keeps {what}: {_why_not(directory, option)}")
     used = temperatures if temperature else {}
     if thresholds:
         scored = [_deciding(o, limits.get(o.label, ()), used.get(o.label, 1.0)) for o in scored]
     return Calibrated(tuple(scored), used)
+
+
+def _why_not(directory: Path, option: str) -> str:
+    """Return why a run has nothing that was fitted to its validation rows."""
+    result = read_result(directory) or {}
+    if result.get("status") != "completed":
+        return "it did not end; `jlrun resume` goes on with it"
+    config = load_config(directory)[0]
+    settings: Mapping[str, Any] = config.get("calibration") or {}
+    if config.get("strategy") == "zero_shot":
+        return "its validation rows are of other classes than it predicts (strategy=zero_shot)"
+    if result.get("objective") is None:
+        return "it has no validation rows to fit them to (val_fraction=0)"
+    if option == "--calibrated":
+        if settings.get("temperature") is False:
+            return "it has calibration.temperature=false"
+        return "none of its tasks has probabilities and labelled validation rows that select it"
+    if settings.get("thresholds") == "none":
+        return "it has calibration.thresholds=none"
+    return "none of its tasks is of yes or no, or of labels, with validation rows that select it"
 
 
 def _deciding(objective: Objective, limits: Sequence[float], temperature: float) -> Objective:

@@ -74,13 +74,17 @@ def execute(
         return _run(replace(job, watched_by=watched_by), write)
 
 
-def resume(directory: Path, epochs: int | None = None, watched_by: Watching = None) -> Result:
+def resume(
+    directory: Path, epochs: int | None = None, watched_by: Watching = None, shown: bool = False
+) -> Result:
     """Go on with an interrupted, killed or failed run, or with any one for more epochs.
 
     Args:
         directory: of the run.
         epochs: those of the longer run; None: as many as it was begun with.
         watched_by: as in `execute`.
+        shown: whether its progress is shown although it began silently, as one of many; not if the
+            user has chosen otherwise.
 
     Raises:
         UserError: if the directory holds no run, or its config is not valid (any more).
@@ -89,7 +93,11 @@ def resume(directory: Path, epochs: int | None = None, watched_by: Watching = No
     load_run(directory)
     with held(directory, str(directory)):
         settings, overrides = load_run(directory)
-        job = Job(settings, directory, overrides, resumed=True, watched_by=watched_by)
+        typed = any(text.lstrip("+").startswith("recorder.progress=") for text in overrides)
+        progress = "auto" if shown and not typed else None
+        job = Job(
+            settings, directory, overrides, resumed=True, progress=progress, watched_by=watched_by
+        )
         if epochs is not None:
             return _run(*_longer_job(job, epochs))
         before = read_result(directory)
@@ -219,7 +227,7 @@ def _recorder(job: Job, assembly: Assembly) -> Recorder:
         job.directory,
         tensorboard=chosen.tensorboard,
         figures=chosen.figures,
-        progress=chosen.progress,
+        progress=job.progress or chosen.progress,
     )
     if job.watched_by is None:
         return made

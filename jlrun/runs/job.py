@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.files.run_directory import RunDirectory
+from jlrun.reporting.recorders.chosen import ProgressKind
 from jlrun.runs.settings import RunSettings
 from jlrun.training.fit import FitFolder
 from jlrun.training.recorder import MAIN_FIT, Recorder
@@ -15,7 +16,8 @@ from jlrun.training.recorder import MAIN_FIT, Recorder
 @dataclass(frozen=True)
 class Job:
     """A run to be done: its settings, where it goes, what the user typed, what else was
-    inferred from the data, and whether the batch size must stay as it is."""
+    inferred from the data, whether the batch size must stay as it is, and what of its progress is
+    shown, if not what the settings say."""
 
     settings: RunSettings
     directory: Path
@@ -23,6 +25,7 @@ class Job:
     resumed: bool = False
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
+    progress: ProgressKind | None = None
     watched_by: Callable[[str], Recorder] | None = None  # given the last phase of the main fit
 
     @property

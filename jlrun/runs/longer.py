@@ -19,6 +19,7 @@ from jlrun.runs.settings import RunSettings
 from jlrun.runs.shared_baselines import ORIGIN_FILE
 from jlrun.training.fit import FitFolder
 from jlrun.training.plan import Fit, Phase, Plan
+from jlrun.wording import counted
 
 _CONSTANT = "jlrun.training.schedules.Constant"
 _ANEW = "train anew with all epochs"
@@ -35,7 +36,9 @@ def lengthened(job: Job, epochs: int) -> tuple[Job, dict[str, Any], tuple[str, .
     old, (config, _) = job.settings.strategy.epochs, load_config(job.directory)
     if epochs <= old:
         fix = "give more, or leave epochs out to go on with a run that has not come to its end"
-        raise UserError.of("epochs", f"the run has {old} epochs already, not fewer; {fix}")
+        raise UserError.of(
+            "epochs", f"the run has {counted(old, 'epoch')} already, not fewer; {fix}"
+        )
     config["epochs"], notes = epochs, list[str]()
     scheduler = config["scheduler"]
     if scheduler.get("_target_") == _CONSTANT and scheduler.get("warmup"):

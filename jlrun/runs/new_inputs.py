@@ -19,6 +19,7 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.predicting import folder_targets, table_targets
 from jlrun.runs.saved_model import SavedModel
 from jlrun.runs.settings import RunSettings
+from jlrun.wording import counted
 
 PASSED = "--columns"
 
@@ -121,8 +122,8 @@ def _cells_of(
 
 def _strange_lines(targets: Mapping[str, GivenTargets]) -> list[str]:
     return [
-        f"{task}: {len(given.strange)} rows are not scored, their labels are unknown to the model, "
-        f"such as '{given.strange[0]}'"
+        f"{task}: not scored: {counted(len(given.strange), 'row')} with labels unknown to the "
+        f"model, such as '{given.strange[0]}'"
         for task, given in targets.items()
         if given.strange
     ]

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jlrun.config.folds import folded, num_folds
 from jlrun.errors import UserError
+from jlrun.evaluation.scores import Prediction, mean_prediction
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.auto_dropout import strange_holes
 from jlrun.runs.calibrated import calibrated
-from jlrun.runs.new_inputs import new_inputs
+from jlrun.runs.new_inputs import NewInputs, new_inputs
 from jlrun.runs.predicting import (
     kept_intervals,
     missing_interval_lines,
@@ -20,7 +22,8 @@ from jlrun.runs.predicting import (
     written_columns,
 )
 from jlrun.runs.saved_model import SavedModel, load_saved_model
-from jlrun.runs.saved_run import load_run
+from jlrun.runs.saved_run import load_any_config, load_run
+from jlrun.tasks.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -65,25 +68,89 @@ class NewPredictions:
 def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     """Predict the rows of a file or folder with the selected model of a run.
 
+    Of a cross-validation, with the models of all folds: the mean of their probabilities, or of
+    their numbers; intervals from the validation rows of all of them.
+
     Raises:
         UserError: if the run has no selected model, or rows can't be used.
     """
+    members = model_runs(run)
+    if asked.tuned and len(members) > 1:
+        message = f"each fold has thresholds of its own; name one of them, such as {members[0]}"
+        raise UserError.of("--tuned", message)
+    parts = [_by_one(member, path, asked) for member in members]
+    _check_alike(parts)
+    scored, inputs = parts[0].scored, parts[0].inputs
+    found = {
+        o.spec.name: mean_prediction([part.found[o.spec.name] for part in parts]) for o in scored
+    }
+    folders = [RunDirectory(member).checkpoints for member in members]
+    intervals = kept_intervals(folders, scored, asked.level)
+    lines = [line for part in parts for line in part.lines]
+    return NewPredictions(
+        joined_columns(
+            inputs.named.names,
+            inputs.passed,
+            written_columns(scored, found, intervals, asked.every_class),
+        ),
+        [*dict.fromkeys(lines), *missing_interval_lines(scored, intervals, asked.level)],
+        score_rows(scored, found, inputs.targets, intervals),
+    )
+
+
+def model_runs(run: Path) -> tuple[Path, ...]:
+    """Return the directories whose models predict: that of a run, or those of its folds.
+
+    Raises:
+        UserError: if there is no run.
+    """
+    config = load_any_config(run)[0]
+    stream = folded(config)
+    if stream is None:
+        return (run,)
+    return tuple(RunDirectory(run).fold(i) for i in range(num_folds(config, stream)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one model predicts.
+
+    Attributes:
+        scored: its objectives.
+        inputs: the rows as it takes them.
+        found: task -> predictions.
+        lines: for the user.
+    """
+
+    scored: Sequence[Objective]
+    inputs: NewInputs
+    found: Mapping[str, Prediction]
+    lines: Sequence[str]
+
+
+def _by_one(run: Path, path: Path, asked: Asked) -> _Part:
     settings, _ = load_run(run)
     saved = load_saved_model(run, settings)
     _check_tasks(run, saved)
     chosen = calibrated(run, saved.scored, asked.calibrated, asked.tuned)
-    scored = chosen.scored
-    intervals = kept_intervals(RunDirectory(run).checkpoints, scored, asked.level)
     given = (run, settings, saved, path, asked.skip, asked.columns, asked.folder)
     with new_inputs(*given) as inputs:
         holes = strange_holes(run, inputs.named.rows, tuple(saved.specs))
         found = predict_rows(saved, inputs.named, chosen)
-    predicted = written_columns(scored, found, intervals, asked.every_class)
-    return NewPredictions(
-        joined_columns(inputs.named.names, inputs.passed, predicted),
-        [*holes, *inputs.lines, *missing_interval_lines(scored, intervals, asked.level)],
-        score_rows(scored, found, inputs.targets, intervals),
-    )
+    return _Part(chosen.scored, inputs, found, [*holes, *inputs.lines])
+
+
+def _check_alike(parts: Sequence[_Part]) -> None:
+    """Check that all models predict the same classes of the same rows."""
+    first = parts[0]
+    for number, part in enumerate(parts[1:], 1):
+        if list(part.inputs.named.names) != list(first.inputs.named.names):
+            message = f"fold {number} can use other rows than fold 0; leave those of either out"
+            raise UserError.of("--input", message)
+        classes = [[o.spec.classes for o in each.scored] for each in (first, part)]
+        if classes[0] != classes[1]:
+            message = f"fold {number} has other classes than fold 0; name one of the folds"
+            raise UserError.of("RUN", message)
 
 
 def _check_tasks(run: Path, saved: SavedModel) -> None:

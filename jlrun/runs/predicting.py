@@ -17,6 +17,7 @@ from jlrun.evaluation.conformal import Interval, Intervals, fewest
 from jlrun.evaluation.kept_predictions import VAL_PREDICTIONS, load_predictions
 from jlrun.evaluation.prediction_columns import prediction_columns
 from jlrun.evaluation.scores import Prediction, Scorer, predictor
+from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.runs.calibrated import Calibrated
 from jlrun.runs.saved_model import SavedModel
 from jlrun.runs.settings import RunSettings
@@ -56,26 +57,33 @@ def predict_rows(saved: SavedModel, inputs: NamedRows, chosen: Calibrated) -> di
     return {o.spec.name: found for o, found in zip(chosen.scored, columns, strict=True)}
 
 
-def kept_intervals(folder: Path, scored: Sequence[Objective], level: float) -> dict[str, Interval]:
-    """Return task -> interval of its predictions, from the validation rows that a fit kept.
+def kept_intervals(
+    folders: Sequence[Path], scored: Sequence[Objective], level: float
+) -> dict[str, Interval]:
+    """Return task -> interval of its predictions, from the validation rows that fits kept.
 
     Tasks without numbers, and those with too few rows, have none.
 
     Args:
-        folder: of the fit's checkpoints.
-        scored: its objectives.
+        folders: of the fits' checkpoints; each predicted validation rows of its own.
+        scored: their objectives.
         level: of the intervals.
 
     Raises:
         UserError: if the file of these rows is damaged.
     """
-    kept = load_predictions(folder, VAL_PREDICTIONS)
+    kept = [load_predictions(folder, VAL_PREDICTIONS) for folder in folders]
     found = {
-        o.spec.name: Interval.of(o.spec.task, kept[o.label], level)
+        o.spec.name: Interval.of(o.spec.task, _joined([k[o.label] for k in kept]), level)
         for o in scored
-        if isinstance(o.spec.task, Regression) and o.label in kept
+        if isinstance(o.spec.task, Regression) and all(o.label in k for k in kept)
     }
     return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _joined(parts: Sequence[RowPredictions]) -> RowPredictions:
+    probabilities, targets = [p.probabilities for p in parts], [p.target for p in parts]
+    return RowPredictions(torch.cat(probabilities), torch.cat(targets))
 
 
 def missing_interval_lines(

@@ -17,6 +17,7 @@ from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Comparison
 from jlrun.training.recorder import Recorder
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from jlrun.evaluation.references import ReferenceRows, TaskReference
@@ -135,6 +136,6 @@ def _begin_line(rows: ReferenceRows, tasks: Sequence[TaskSpec], seed: int) -> st
     used, total = len(rows.train.used(tasks, seed)), len(rows.train)
     count = format_count(used) + (f" of {format_count(total)}" if used < total else "")
     return (
-        f"reference: models of scikit-learn on {count} training rows "
+        f"reference: models of scikit-learn on {counted(count, 'training row')} "
         "(references=false leaves them out)"
     )

@@ -65,7 +65,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
             for streams in assembly.labelled
         },
         changed=changed_settings(job.overrides),
-        settings=_choices(job.settings.config),
+        settings=compared_settings(job.settings.config),
         resumed=job.resumed,
     )
 
@@ -112,7 +112,7 @@ def _check_terms_act(fit: Fit) -> None:
             raise UserError.of(f"terms.{name}", f"would do nothing in this run: {why}")
 
 
-def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+def compared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what runs are compared by: the numbers and names that people change."""
     plain = ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
     groups = (group for group in GROUPS if group.slot and not group.many)

@@ -51,7 +51,7 @@ def write_predictions(job: Job, assembly: Assembly, rows: Mapping[str, RowPredic
     scored = [o for o in objectives if o.label in rows and not o.spec.task.dense]
     if not scored:
         return
-    intervals = kept_intervals(job.folder(MAIN_FIT).path, scored, LEVEL)
+    intervals = kept_intervals([job.folder(MAIN_FIT).path], scored, LEVEL)
     tables = [
         _table(test, [o for o in scored if o.stream == stream], rows, intervals)
         for stream, test in assembly.plan.test.items()

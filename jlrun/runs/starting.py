@@ -28,13 +28,17 @@ def execute(composed: Composed, watched_by: execution.Watching = None) -> Result
 
 
 def resume(
-    directory: Path, epochs: int | None = None, watched_by: execution.Watching = None
+    directory: Path,
+    epochs: int | None = None,
+    watched_by: execution.Watching = None,
+    shown: bool = False,
 ) -> Result:
-    """Go on with a run, or with the folds of a cross-validation.
+    """Go on with a run, or with the folds of a cross-validation; arguments as
+    `jlrun.runs.execution.resume`.
 
     Raises:
         UserError, RunError, Interrupted: as `jlrun.runs.execution.resume`.
     """
     if folded(load_any_config(directory)[0]) is None:
-        return execution.resume(directory, epochs, watched_by)
+        return execution.resume(directory, epochs, watched_by, shown)
     return resume_folds(directory, epochs)

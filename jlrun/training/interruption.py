@@ -1,12 +1,15 @@
-"""Ctrl-C and SIGTERM as a request to stop after the current step."""
+"""Ctrl-C and SIGTERM: a request to stop a run after the current step, an end of several runs."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
@@ -30,16 +33,40 @@ def listening() -> Iterator[StopRequest]:
     """Turn SIGINT and SIGTERM into a `StopRequest`, and put the handlers back at the end.
 
     Only the main thread may set handlers: elsewhere nothing changes.
+
+    Raises:
+        KeyboardInterrupt: if the request came too late to stop the run, which is complete, and the
+            run is one of several that are `interruptible`.
     """
     request = StopRequest()
+    several = signal.getsignal(signal.SIGINT) is _interrupt
+    with _handled_by(request.ask):
+        yield request
+    if request() and several:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for SIGTERM as for SIGINT, between runs and at the end of one."""
+    with _handled_by(_interrupt):
+        yield
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in before:
-        signal.signal(number, request.ask)
+        signal.signal(number, handler)
     try:
-        yield request
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -27,6 +27,7 @@ def told(*overrides: str) -> list[str]:
         (["moed=transfer"], "moed: there is no such key. Did you mean 'mode'?"),
         (["optimizer.lrr=1"], "optimizer.lrr: there is no key 'lrr'. Did you mean 'lr'?"),
         (["lr=1"], "lr: there is no such key. Did you mean 'optimizer.lr'?"),
+        (["val_fraction=0"], "val_fraction: there is no such key. Did you mean 'source.val_f"),
         (["optimiser=sgd"], "optimiser: there is no such key. Did you mean 'optimizer'?"),
         (["backbone/imag=cnn"], "backbone/imag: there is no group 'backbone/imag'. Did you mean"),
         (["backbone=cnn"], "backbone: choose for each part: backbone/audio, backbone/image"),

@@ -96,7 +96,7 @@ def test_a_killed_sweep_goes_on_where_it_was(
     capsys.readouterr()
     assert main(command) == 0
     said = capsys.readouterr().out
-    assert "1 of 3 jobs are complete already" in said
+    assert "complete already: 1 of 3 jobs" in said
     assert "jlrun multitask, resumed" in (sweep / "1" / "log.txt").read_text()
     assert (sweep / "0" / "result.json").read_bytes() == first
     assert [result_of(sweep / job)["test"] for job in "012"] == expected

@@ -157,7 +157,7 @@ def assert_reported(
     bad = predictions("skipped/bad_rows.csv")
     assert [int(row["place"]) for row in bad] == lines
     log = Path("skipped/log.txt").read_text()
-    assert f"{len(lines)} rows of {bad[0]['file']} are skipped" in log
+    assert f"skipped: {len(lines)} rows of {bad[0]['file']}: " in log
     (sizes,) = [line for line in log.splitlines() if line.split()[:2] == ["data", "dataset"]]
     words = sizes.replace(",", "").split()
     used = [int(words[i - 1]) for i, word in enumerate(words) if word in ("train", "val", "test")]

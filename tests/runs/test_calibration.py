@@ -14,6 +14,8 @@ from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Prediction
 from jlrun.evaluation.weighted_scores import RowPredictions
+from jlrun.files.atomic import write_json
+from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.calibrated import calibrated
 from jlrun.runs.calibration import (
     calibration_report,
@@ -98,8 +100,19 @@ def test_decisions_are_the_same_at_any_temperature(tmp_path: Path) -> None:
 def test_a_run_that_keeps_nothing_is_refused(
     tmp_path: Path, temperature: bool, option: str
 ) -> None:
-    with pytest.raises(UserError, match=f"{option}: .* keeps no"):
-        calibrated(tmp_path, SCORED, temperature, thresholds=not temperature)
+    asked = (tmp_path, SCORED, temperature, not temperature)
+    with pytest.raises(UserError, match=f"{option}: .* keeps no .*: it did not end"):
+        calibrated(*asked)
+    run = RunDirectory(tmp_path)
+    write_json(run.result, {"status": "completed", "objective": None})
+    run.overrides.write_text("[]")
+    for config, why in (
+        ("{strategy: zero_shot}", "of other classes"),
+        ("{mode: multitask}", "no v"),
+    ):
+        run.config.write_text(config)
+        with pytest.raises(UserError, match=f"{option}: .* keeps no .*{why}"):
+            calibrated(*asked)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from jlrun.files.atomic import write_json
 from jlrun.files.places import check_file
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.reporting.recorders.formats import MISSING, format_score
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ def _print(found: Mapping[str, Any]) -> None:
         say("", title)
         console.print(_table(["", *tasks], rows), crop=False)
 
-    count = "1 batch" if found["batches"] == 1 else f"{found['batches']} batches"
+    count = counted(found["batches"], "batch")
     say(f"{count} of phase '{found['phase']}', {found['checkpoint']} weights", "")
     sizes = [[t, *map(format_score, (found["loss"][t], found["gradient_norm"][t]))] for t in tasks]
     console.print(_table(["task", "loss", "gradient norm"], sizes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jlrun.cli.verbs import given_path, parser
 from jlrun.files.lock import held_output
 from jlrun.files.run_directory import BEST, LAST
+from jlrun.wording import counted
 
 
 def main(args: list[str]) -> int:
@@ -41,7 +42,8 @@ def main(args: list[str]) -> int:
         export = export_encoder(parsed.run, parsed.checkpoint, parsed.encoder)
     with held_output(parsed.output, "--output"):
         write_export(export, parsed.output)
-    print(f"{len(export.tensors)} tensors, {export.num_values():,} values: {parsed.output}")
+    tensors, values = len(export.tensors), export.num_values()
+    print(f"{counted(tensors, 'tensor')}, {counted(values, 'value')}: {parsed.output}")
     for note in export.notes:
         print(note)
     return 0

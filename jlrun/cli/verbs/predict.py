@@ -12,6 +12,7 @@ from jlrun.files.atomic import write_json
 from jlrun.files.names import printable
 from jlrun.files.places import check_file
 from jlrun.runs.prediction_files import FORMATS, write_columns
+from jlrun.wording import counted
 
 
 def main(args: list[str]) -> int:
@@ -43,7 +44,7 @@ def main(args: list[str]) -> int:
         write_json(parsed.scores, {"level": parsed.level, "scores": found.scores})
     for line in score_lines(found.scores):
         print(printable(line))
-    print(f"{len(found.columns['input'])} rows predicted: {parsed.output}")
+    print(f"{counted(len(found.columns['input']), 'row')} predicted: {parsed.output}")
     return 0
 
 
@@ -100,7 +101,7 @@ def _level(text: str) -> float:
 def score_lines(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return a line with the scores of each task."""
     return [
-        f"{task}, {found['rows']:,.0f} rows with a label: "
+        f"{task}, {counted(round(found['rows']), 'row')} with a label: "
         + ", ".join(f"{metric} {value:.4g}" for metric, value in found.items() if metric != "rows")
         for task, found in scores.items()
     ]

@@ -15,6 +15,7 @@ from jlrun.files.atomic import write_json, write_text
 from jlrun.files.places import check_file
 from jlrun.reporting.recorders.formats import MISSING, format_score
 from jlrun.runs.ranking import MEAN_RANK, TITLES
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -110,7 +111,7 @@ def _print(rankings: Sequence[Ranking]) -> None:
         console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
     for ranking in rankings:
-        say(f"{ranking.task}: {ranking.num_rows} training rows")
+        say(f"{ranking.task}: {counted(ranking.num_rows, 'training row')}")
         console.print(_table(ranking))
         say("")
     say(

@@ -11,6 +11,7 @@ from jlrun.cli.verbs import given_path, parser
 from jlrun.errors import UserError
 from jlrun.files.lock import held_output
 from jlrun.files.places import check_file
+from jlrun.wording import counted
 
 NAME = "report.html"
 
@@ -44,7 +45,7 @@ def main(args: Sequence[str]) -> int:
     page = page_of(list(found.values()), _root(options.folders))
     with held_output(file, "--output"):
         write_page(page, file)
-    print(f"written: {file} ({len(page.runs)} runs, {file.stat().st_size / 1e6:.1f} MB)")
+    print(f"written: {file} ({counted(len(page.runs), 'run')}, {file.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -14,6 +14,7 @@ from jlrun.files.atomic import finite
 from jlrun.runs.listing.filters import Filter, check_known, matching, number_of
 from jlrun.runs.listing.found import Found, find_runs
 from jlrun.runs.listing.table import as_json, lines
+from jlrun.wording import counted
 
 WIDTH = 120  # at least, of a line
 
@@ -92,4 +93,4 @@ def _within(entry: Found, kept: set[int], options: Namespace) -> list[Found]:
 def _nothing(runs: Sequence[Found], options: Namespace) -> str:
     if not runs:
         return f"no runs in {options.dir}"
-    return f"none of the {len(runs)} runs in {options.dir} is so"
+    return f"none of {counted(len(runs), 'run')} in {options.dir} is so"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jlrun.cli.verbs import parser
 from jlrun.errors import DONE, FAILED, UserError
+from jlrun.wording import counted
 
 
 def main(args: list[str]) -> int:
@@ -50,7 +51,7 @@ def main(args: list[str]) -> int:
         for sentence in sentences(answers):
             say(textwrap.fill(sentence, 100, subsequent_indent="  "))
         if answers.failed:
-            say(f"{answers.failed} runs failed; study.md states why")
+            say(f"{counted(answers.failed, 'run')} failed; study.md states why")
         say(f"\nwritten: {short_path(folder / PAGE)}")
         try:
             check_libraries()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb
 from jlrun.errors import DONE, FAILED, INTERRUPTED, UserError, did_you_mean
+from jlrun.wording import counted
 
 _STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
 
@@ -122,7 +123,7 @@ def check(args: Sequence[str]) -> int:
         for line in repeated:
             print(line)
         count = len(checked_variants(overrides, options.config_dir))
-        print(f"OK: nothing is wrong in {count} configurations that cover each value")
+        print(f"OK: nothing is wrong in {counted(count, 'configuration')} to cover each value")
         return DONE
     from jlrun.config import checked
 
@@ -143,7 +144,7 @@ def resume(args: list[str]) -> int:
 
     from jlrun.runs import starting
 
-    starting.resume(parsed.run, epochs)
+    starting.resume(parsed.run, epochs, shown=True)
     return 0
 
 

@@ -24,6 +24,7 @@ from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import read_json
 from jlrun.files.atomic import reading as of_a_run
+from jlrun.wording import counted
 
 _LISTED = 100  # bad rows in the log
 
@@ -57,7 +58,10 @@ class NewRows:
     def lines(self) -> list[str]:
         """Return log lines on skipped rows, absent columns and unknown categories."""
         word, rows = place_word(self.bad.path), self.bad.rows
-        lines = [f"skipped: {count} rows, {reason}" for reason, count in self.bad.counts().items()]
+        lines = [
+            f"skipped: {counted(count, 'row')}, {reason}"
+            for reason, count in self.bad.counts().items()
+        ]
         lines += [f"skipped: {word} {row.place}, {row.detail}" for row in rows[:_LISTED]]
         lines += [f"skipped: … and {len(rows) - _LISTED} more"] if len(rows) > _LISTED else []
         if self.absent:

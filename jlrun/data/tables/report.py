@@ -19,6 +19,7 @@ from jlrun.data.tables.files.store import Store
 from jlrun.data.written_names import kind_setting
 from jlrun.files.run_directory import BAD_ROWS, TABLE
 from jlrun.tasks.target_scales import Scale
+from jlrun.wording import counted
 
 # Share of rows in the majority class of their level, and of all rows in the most frequent class.
 TELLING, MIXED = 0.98, 0.9
@@ -172,7 +173,7 @@ class TableReport:
 
     def lines(self, where: str) -> list[str]:
         skipped = [
-            f"{bad.num_rows} rows of {bad.path.name} are skipped: "
+            f"skipped: {counted(bad.num_rows, 'row')} of {bad.path.name}: "
             + ", ".join(f"{count} {reason}" for reason, count in bad.counts().items())
             + f" ({BAD_ROWS})"
             for bad in self.bad

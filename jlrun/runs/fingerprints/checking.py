@@ -10,6 +10,7 @@ import numpy as np
 from jlrun.errors import UserError
 from jlrun.runs.fingerprints.fingerprint import DataPrint, Fingerprint, SplitPrint, read
 from jlrun.runs.fingerprints.row_keys import joined
+from jlrun.wording import counted
 
 SPLITS = ("train", "val", "test")
 _UNKNOWN = "has no fingerprint of its data, so that changes of the data can't be noticed"
@@ -148,7 +149,7 @@ def _of_split(
     if fresh:
         yield f"{_count(fresh, new)} new in {kind}, for example {new.name(fresh[0])}"
     if len(old.keys) != len(new.keys):
-        yield f"{kind} had {len(old.keys)} rows, now {len(new.keys)}"
+        yield f"{kind} had {counted(len(old.keys), 'row')}, now {len(new.keys)}"
     relabelled = _relabelled(old, new)
     if len(relabelled):
         first = new.name(int(relabelled[0]))

@@ -34,6 +34,7 @@ from jlrun.runs.job import Job
 from jlrun.runs.rehearsal import changed_settings
 from jlrun.runs.saved_run import check_links, load_any_config
 from jlrun.runs.settings import RunSettings
+from jlrun.training.interruption import interruptible
 from jlrun.training.recorder import Recorder
 
 
@@ -104,7 +105,7 @@ class _CrossValidation:
 
     def run(self, write_inputs: Callable[[], None]) -> Result:
         """Train what is left of the folds; inputs are written once the first has found no fault."""
-        with ExitStack() as stack:
+        with interruptible(), ExitStack() as stack:
 
             def begin() -> None:
                 write_inputs()

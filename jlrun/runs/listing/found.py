@@ -87,6 +87,21 @@ def find_runs(folder: Path) -> list[Found]:
     return sorted(_within(folder), key=lambda each: (-each.began, str(each.directory)))
 
 
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run: also of one that was refused or has just begun."""
+    run = RunDirectory(folder)
+    return run.config.is_file() or run.result.is_file()
+
+
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Yield the folders of the runs below a folder, or itself; not those within a run."""
+    if is_run(folder):
+        yield folder
+    else:
+        for child in _folders(folder):
+            yield from run_folders(child)
+
+
 def counts(runs: tuple[Found, ...]) -> str:
     """Return how many runs have which status, as in ``3 completed, 1 failed``."""
     found = Counter(run.status for run in runs)
@@ -99,7 +114,7 @@ def _within(folder: Path) -> Iterator[Found]:
         yield _group(folder, "study")
     elif run.sweep_config.is_file():
         yield _group(folder, "sweep")
-    elif run.config.is_file() or run.result.is_file():
+    elif is_run(folder):
         yield _run(folder)
     else:
         yield from _below(folder)

@@ -14,6 +14,7 @@ from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
 from jlrun.runs.listing.filters import number_of
 from jlrun.runs.listing.found import Found, counts
+from jlrun.wording import counted
 
 Row = tuple[str, ...]
 _NARROWEST = 24  # characters of the last column
@@ -80,7 +81,7 @@ def _kind(found: Found) -> str:
     if found.kind == "run":
         return "run"
     if found.kind == "folds":
-        return f"{found.size} folds"
+        return counted(found.size, "fold")
     return f"{found.kind} of {found.size}"
 
 

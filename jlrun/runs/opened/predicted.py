@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.files.run_directory import RunDirectory
-from jlrun.runs.new_predictions import Asked, NewPredictions, predict_new
+from jlrun.runs.new_predictions import Asked, NewPredictions, model_runs, predict_new
 
 if TYPE_CHECKING:
     import pandas as pd
 
 POSITION = "__jlrun_position__"
+_FILE = "__jlrun_frame__.parquet"
+# What names the file that a frame is written to.
+_NAMES = re.compile(rf"'?[^\s']*{re.escape(_FILE)}'?")
 # Options of `jlrun predict` as arguments in Python.
 _ARGUMENTS = {"--input": "rows", "--columns": "columns", "--output": "rows"}
 _MESSAGES = {"--on-error skip": "on_error='skip'"}
@@ -32,9 +37,14 @@ def predicted_frame(
     """Return predictions; arguments and errors as in `jlrun.runs.opened.run.Run.predict`."""
     import pandas as pd
 
+    if not isinstance(rows, pd.DataFrame | str | os.PathLike):
+        message = "expected a frame of pandas, or the path of a table, image, folder, .npy or .npz"
+        raise UserError.of("rows", f"{message}, not a value of type {type(rows).__name__}")
+    if isinstance(columns, str):
+        raise UserError.of("columns", f"'{columns}' is a text; give a list, as in ['{columns}']")
     _check_choice("on_error", on_error, ("fail", "skip"))
     _check_choice("probabilities", probabilities, ("all", "winner"))
-    if not 0 < level < 1:
+    if not isinstance(level, int | float) or not 0 < level < 1:
         raise UserError.of("level", f"{level} is no share between 0 and 1, such as 0.9")
     every, skip = probabilities == "all", on_error == "skip"
     asked = Asked(skip=skip, columns=tuple(columns), level=level, every_class=every)
@@ -49,14 +59,14 @@ def predicted_frame(
 def _of_frame(run: Path, rows: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     import pandas as pd
 
-    if not RunDirectory(run).table.is_file():
+    if not RunDirectory(model_runs(run)[0]).table.is_file():
         raise UserError.of("rows", "this run did not learn from a table; give a path instead")
     unknown = [name for name in asked.columns if name not in rows.columns]
     if unknown:
         hint = did_you_mean(unknown[0], map(str, rows.columns))
         raise UserError.of("columns", f"the frame has no column '{unknown[0]}'.{hint}")
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
+        path = Path(folder) / _FILE
         _write(rows.assign(**{POSITION: range(len(rows))}), path)
         own = Asked(
             skip=asked.skip,
@@ -97,7 +107,7 @@ def _printed(found: NewPredictions) -> NewPredictions:
     from jlrun.files.names import printable
 
     for line in found.lines:
-        print(printable(line))
+        print(printable(_NAMES.sub("the frame", line)))
     return found
 
 
@@ -110,4 +120,5 @@ def _in_python(problem: Problem) -> Problem:
     message = problem.message
     for option, argument in _MESSAGES.items():
         message = message.replace(option, argument)
-    return Problem(_ARGUMENTS.get(problem.where, problem.where), message)
+    where = _ARGUMENTS.get(problem.where, problem.where)
+    return Problem(_NAMES.sub("the frame", where), _NAMES.sub("the frame", message))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,7 +11,9 @@ from jlrun.errors import UserError, did_you_mean
 from jlrun.files.atomic import REWRITE, read_json, reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.display import heading
+from jlrun.runs.listing.found import is_run, run_folders
 from jlrun.runs.opened.run import Run
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +30,7 @@ def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UserError.of(str(path), "there is no such folder")
-    if _is_run(folder):
+    if is_run(folder):
         return Run(folder)
     found = Runs.below(folder)
     if RunDirectory(folder).study.is_file():
@@ -53,7 +55,7 @@ class Runs(Sequence[Run]):
     @classmethod
     def below(cls, path: Path) -> Runs:
         """Return the runs below a folder, without those within a run, such as folds."""
-        folders = sorted(_run_folders(path), key=lambda folder: _numbered(folder, path))
+        folders = sorted(run_folders(path), key=lambda folder: _numbered(folder, path))
         return cls(path, [Run(folder, folder.relative_to(path).as_posix()) for folder in folders])
 
     @property
@@ -141,10 +143,10 @@ class Runs(Sequence[Run]):
         return len(self.members)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}('{self.path}', {len(self)} runs)"
+        return f"{type(self).__name__}('{self.path}', {counted(len(self), 'run')})"
 
     def _repr_html_(self) -> str:
-        return heading(str(self.path), [f"{len(self)} runs"]) + _html(self.table)
+        return heading(str(self.path), [counted(len(self), "run")]) + _html(self.table)
 
     def _joined(self, by_name: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         import pandas as pd
@@ -196,18 +198,6 @@ class StudyRuns(Runs):
         state = "finished" if self.journal.get("finished") else "unfinished"
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         return f"{heading(str(self.path), [f'study, {state}'])}<ul>{said}</ul>{_html(self.table)}"
-
-
-def _is_run(folder: Path) -> bool:
-    files = RunDirectory(folder)
-    return files.config.is_file() or files.result.is_file()
-
-
-def _run_folders(path: Path) -> Iterator[Path]:
-    for folder, below, _ in os.walk(path):
-        if _is_run(Path(folder)):
-            below.clear()
-            yield Path(folder)
 
 
 def _numbered(folder: Path, root: Path) -> list[tuple[bool, int, str]]:

@@ -21,6 +21,7 @@ from jlrun.runs.report.curves import shared_curves
 from jlrun.runs.report.run_section import run_section
 from jlrun.runs.report.study_section import study_section
 from jlrun.runs.report.sweep_section import sweep_section
+from jlrun.wording import counted
 
 MOST_DRAWN = 40  # runs with charts of their own, and bars of gains
 MOST_SHARED = 12  # runs in one chart of curves
@@ -87,7 +88,7 @@ def _run_name(run: Found, entry: Found, root: Path) -> str:
 def _page_name(entries: Sequence[Found], count: int, root: Path) -> str:
     if len(entries) == 1:
         return _name(entries[0].directory, root)
-    return f"{count} runs in {_name(root, root)}"
+    return f"{counted(count, 'run')} in {_name(root, root)}"
 
 
 def _is_failure(run: Found) -> bool:

@@ -17,6 +17,7 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_count
 from jlrun.runs.listing.filters import values_at, values_of
 from jlrun.runs.listing.found import Found
+from jlrun.wording import counted
 
 MOST_CLASSES = 12
 _RECIPE = ("epochs", "batch_size", "optimizer.lr", "scheduler", "patience", "seed")
@@ -78,7 +79,9 @@ def _tasks(model: Mapping[str, Any]) -> Iterator[str]:
         kind = str((head.get("kind") or {}).get("_target_", "")).rpartition(".")[2].lower()
         classes = [str(c) for c in head.get("classes") or ()]
         shown = ", ".join(classes[:MOST_CLASSES]) + (", …" if len(classes) > MOST_CLASSES else "")
-        yield f"{name}: {kind}" + (f", {len(classes)} classes: {shown}" if classes else "")
+        yield f"{name}: {kind}" + (
+            f", {counted(len(classes), 'class')}: {shown}" if classes else ""
+        )
 
 
 def _inputs(run: Found, model: Mapping[str, Any]) -> Iterator[str]:

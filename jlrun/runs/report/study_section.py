@@ -15,6 +15,7 @@ from jlrun.runs.listing.found import DAMAGED, Found, counts
 from jlrun.runs.report.charts import matrix_chart
 from jlrun.runs.report.content import Chart, Section, Table
 from jlrun.runs.study.page import COLUMNS, MARKS, TABLES, by_arm, table_of
+from jlrun.wording import counted
 
 _QUESTION = "Does learning jointly help, where, and how much?"
 _NOTE = (
@@ -120,7 +121,9 @@ def _facts(content: Entry) -> dict[str, list[str]]:
     return {
         "tasks": [", ".join(map(str, content["tasks"]))],
         "modalities": [", ".join(map(str, content["modalities"]))],
-        "budget": [f"{settings['budget']}; {len(cells)} runs in {format_seconds(spent)}"],
+        "budget": [
+            f"{settings['budget']}; {counted(len(cells), 'run')} in {format_seconds(spent)}"
+        ],
         "not reached": by_arm([str(name) for name in content.get("not_reached") or ()]),
         "not possible": [f"{name}: {why}" for name, why in refused.items()],
     }

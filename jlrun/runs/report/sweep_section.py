@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
@@ -15,6 +16,7 @@ from jlrun.runs.listing.found import Found, counts
 from jlrun.runs.report.charts import Bar, bar_chart
 from jlrun.runs.report.content import Chart, Section, Table
 from jlrun.runs.sweeps.records import Group, Spread, group_by_overrides, labels, read_jobs
+from jlrun.runs.sweeps.significance import LEAST_SEEDS, LEVEL, differences
 from jlrun.runs.sweeps.summary import GAIN, OBJECTIVES
 
 MOST_VARIANTS = 40  # in a chart
@@ -54,16 +56,26 @@ def _sentences(groups: Sequence[Group], names: Sequence[str]) -> Iterator[str]:
     problems = dict.fromkeys(group.problem for group in groups)
     for problem in problems:
         known = [
-            (name, *found)
+            Ranked(name, group, *found)
             for name, group in zip(names, groups, strict=True)
             if group.problem == problem and (found := _objective(group)) is not None
         ]
-        ranked = sorted(known, key=lambda each: -each[2].mean)
+        ranked = sorted(known, key=lambda each: -each.spread.mean)
         if not ranked:
             yield "There is no validation score to choose a variant by."
-        elif len({criterion for _, criterion, _ in ranked}) == 1:
+        elif len({each.criterion for each in ranked}) == 1:
             where = f" ({' '.join(problem)})" if len(problems) > 1 else ""
             yield from _ranking(ranked, where)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A variant with what it is ranked by."""
+
+    name: str
+    group: Group
+    criterion: str
+    spread: Spread
 
 
 def _objective(group: Group) -> tuple[str, Spread] | None:
@@ -71,19 +83,39 @@ def _objective(group: Group) -> tuple[str, Spread] | None:
     return next((pair for pair in group.scores.items() if pair[0].startswith(OBJECTIVES)), None)
 
 
-def _ranking(ranked: Sequence[tuple[str, str, Spread]], where: str) -> Iterator[str]:
-    (best, criterion, first), *others = ranked
+def _ranking(ranked: Sequence[Ranked], where: str) -> Iterator[str]:
+    best, *others = ranked
+    shown = f"{best.criterion} {_score(best.spread)}"
     if not others:
-        yield f"{best} has no other variant to compare with{where}: {criterion} {_score(first)}."
+        yield f"{best.name} has no other variant to compare with{where}: {shown}."
         return
-    yield f"{best} is the best on validation{where}: {criterion} {_score(first)}."
-    name, _, second = others[0]
-    behind = f"{name} is {format_score(first.mean - second.mean)} behind"
-    if first.std is None or second.std is None:
-        yield f"{behind}; one seed does not say whether another would agree."
-        return
-    less = first.mean - second.mean <= max(first.std, second.std)
-    yield f"{behind}, {'less' if less else 'more'} than the standard deviation between seeds."
+    yield f"{best.name} is the best on validation{where}: {shown}."
+    behind = format_score(best.spread.mean - others[0].spread.mean)
+    yield f"{others[0].name} is {behind} behind; {_significance(ranked)}."
+
+
+def _significance(ranked: Sequence[Ranked]) -> str:
+    """Return which of the other variants the best one differs from, by the test of a sweep."""
+    criterion, groups = ranked[0].criterion, [each.group for each in ranked]
+    p_values = [differences(groups, [criterion])[i, criterion] for i in range(1, len(ranked))]
+    how = f"a paired t-test over seeds at {LEVEL:.0%}, Holm-corrected"
+    if all(p is None for p in p_values):
+        most = max(group.num_completed for group in groups)
+        if most < LEAST_SEEDS:
+            seeds = "one seed does" if most == 1 else f"{most} seeds do"
+            return f"{seeds} not say whether others would agree"
+        return "there is no spread between seeds, or too few in common, to test it by"
+    beaten = [each.name for each, p in zip(ranked[1:], p_values, strict=True) if _is_sure(p)]
+    if not beaten:
+        return f"none differs significantly from the best ({how})"
+    if len(beaten) == len(p_values):
+        return f"the best differs significantly from all others ({how})"
+    open_ones = [each.name for each in ranked[1:] if each.name not in beaten]
+    return f"the best does not differ significantly from {', '.join(open_ones)} ({how})"
+
+
+def _is_sure(p_value: float | None) -> bool:
+    return p_value is not None and p_value <= LEVEL
 
 
 def _table(groups: Sequence[Group], names: Sequence[str], key: str) -> Table:

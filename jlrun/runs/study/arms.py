@@ -18,7 +18,6 @@ _QUIET = (
     "baselines=false",
     "references=false",
     "recorder.figures=false",
-    "recorder.progress=none",
 )
 _MEASURED = ("diagnosis.every=20", "diagnosis.affinity=true")
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from jlrun.errors import UserError
+from jlrun.wording import counted
 
 _UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _FORM = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)")
@@ -41,6 +42,9 @@ class Budget:
         if unit not in {"runs", "steps"}:
             raise UserError.of("study.budget", f"'{text}': {_EXPECTED}")
         return cls(number, unit)
+
+    def __str__(self) -> str:
+        return counted(round(self.amount), self.unit.removesuffix("s"))
 
     def reaches(self, spent: Spent, next_run: Spent) -> bool:
         """Return whether one more run, as large as estimated, is within the budget."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from jlrun.config.check import checked
+from jlrun.config.compose import Composed
 from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.result import read_result
@@ -122,7 +123,15 @@ def run_cell(cell: Cell, runs: Path) -> Done:
 def _trained(cell: Cell, directory: Path, runs: Path) -> Mapping[str, Any]:
     if RunDirectory(directory).config.is_file():
         return resume(directory).to_json()
-    return execute(checked(_overrides(cell, directory, runs))).to_json()
+    return execute(quiet(_overrides(cell, directory, runs))).to_json()
+
+
+def quiet(overrides: Sequence[str]) -> Composed:
+    """Return a checked config that shows no progress, which is no override of the run:
+    ``jlrun resume`` of a cell alone shows what it does."""
+    composed = checked(overrides)
+    recorder = {**composed.config["recorder"], "progress": "none"}
+    return replace(composed, config={**composed.config, "recorder": recorder})
 
 
 def _overrides(cell: Cell, directory: Path, runs: Path) -> list[str]:

@@ -14,6 +14,7 @@ from jlrun.reporting.recorders.formats import MISSING, format_percent, format_sc
 from jlrun.runs.study.comparisons import ENSEMBLE, Answer
 from jlrun.runs.study.figure import matrix_figure
 from jlrun.runs.study.sentences import sentences
+from jlrun.wording import counted
 
 if TYPE_CHECKING:
     from jlrun.runs.study.answers import Answers
@@ -49,8 +50,10 @@ def _lines(study: Study, answers: Answers, drawn: bool) -> Iterator[str]:
     yield from (
         "",
         f"Tasks {', '.join(subject.tasks)}; modalities {', '.join(subject.modalities)}; "
-        f"{subject.train_rows:,} training rows. Every fit has {subject.epochs} epochs at most, "
-        f"with batches of {subject.batch_size}; {settings.seeds} seeds, each with its own splits.",
+        f"{counted(subject.train_rows, 'training row')}. Every fit has "
+        f"{counted(subject.epochs, 'epoch')} at most, "
+        f"with batches of {subject.batch_size}; {counted(settings.seeds, 'seed')}, each with its "
+        "own splits.",
         "",
         "Differences are those of test scores, turned so that larger is better, paired over seeds "
         "and test rows, with 95 % intervals. ▲ better and ▼ worse hold with the correction of "
@@ -82,7 +85,7 @@ def table_of(question: str, what: str) -> str:
 def by_arm(names: Sequence[str]) -> list[str]:
     """Return names of cells, ``arm/seedN``, as arms with how many seeds of each."""
     seeds = Counter(unquote(name.rpartition("/")[0]) for name in names)
-    return [f"{arm} ({count} seed{'s' if count > 1 else ''})" for arm, count in seeds.items()]
+    return [f"{arm} ({counted(count, 'seed')})" for arm, count in seeds.items()]
 
 
 def _table(found: Sequence[Answer], what: str) -> Iterator[str]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jlrun.config.check import checked
 from jlrun.reporting.recorders.formats import format_seconds
 from jlrun.runs.execution import execute
 from jlrun.runs.study.arms import Subject, quoted
 from jlrun.runs.study.budget import Budget, Spent
-from jlrun.runs.study.cells import Cell
+from jlrun.runs.study.cells import Cell, quiet
+from jlrun.wording import counted
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,28 @@ def measured(cell: Cell) -> Pace:
         where = f"hydra.run.dir={quoted(str(Path(folder) / 'run'))}"
         others = [text for text in cell.arm.overrides if not text.startswith("epochs=")]
         start = time.monotonic()
-        result = execute(checked([*others, "epochs=1", f"seed={cell.seed}", where])).to_json()
+        result = execute(quiet([*others, "epochs=1", f"seed={cell.seed}", where])).to_json()
         total, cost = time.monotonic() - start, result["cost"]
         return Pace(total - cost["train_seconds"], cost["train_seconds"], cost["steps"])
+
+
+def size_line(cells: Sequence[Cell], subject: Subject) -> str:
+    """Return how many runs a study has."""
+    arms = counted(len({cell.arm.name for cell in cells}), "arm")
+    seeds = counted(len({cell.seed for cell in cells}), "seed")
+    runs, epochs = counted(len(cells), "run"), counted(subject.epochs, "epoch")
+    return f"{arms} × {seeds} = {runs} of {epochs}"
 
 
 def plan_lines(cells: Sequence[Cell], subject: Subject, budget: Budget) -> Iterator[str]:
     """Yield the cells of a study in their order, and which of them the budget may reach."""
     of_run = measured(cells[0]).of(subject.epochs)
     whole, reached = Spent(), 0
-    arms = dict.fromkeys(cell.arm.name for cell in cells)
-    seeds = len({cell.seed for cell in cells})
-    yield f"{len(arms)} arms × {seeds} seeds = {len(cells)} runs of {subject.epochs} epochs"
+    yield size_line(cells, subject)
     for number, cell in enumerate(cells, 1):
         if not budget.reaches(whole, of_run) and not reached:
             reached = number - 1
-            yield f"--- the budget reaches about here ({budget.amount:,.0f} {budget.unit})"
+            yield f"--- the budget reaches about here ({budget})"
         whole += of_run
         yield f"{number:>4}  {cell.name}"
     yield (

@@ -24,11 +24,12 @@ from jlrun.runs.study.arms import Arm, Subject, arms_of
 from jlrun.runs.study.budget import Spent
 from jlrun.runs.study.cells import Cell, Done, cells_of, estimated, run_cell
 from jlrun.runs.study.page import write_page
-from jlrun.runs.study.plan import plan_lines, refusal_lines
+from jlrun.runs.study.plan import plan_lines, refusal_lines, size_line
 from jlrun.runs.study.sentences import sentences
 from jlrun.runs.study.settings import StudySettings, divided
 from jlrun.runs.study.subject import read_subject
 from jlrun.tasks import Task
+from jlrun.training.interruption import interruptible
 
 RUNS = "runs"
 PARENT = Path("outputs/study")
@@ -115,6 +116,7 @@ def run_study(
         UserError: if the data or an override is wrong; nothing is trained then.
         Interrupted: if the user stops it, with the command that goes on.
     """
+    texts = _continued(texts)
     settings, overrides = divided(texts)
     begun = tuple(text for text in texts if not text.startswith(("study.dir=", "study.dry=")))
     subject, tasks = read_subject(overrides)
@@ -133,11 +135,15 @@ def run_study(
         for line in refusal_lines(refused):
             say(line)
         study.save()
-        with kept_in(RunDirectory(directory).decoded):
-            _conduct(study, say)
-        answers = answers_of(study)
-        study.save(answers)
-        write_page(study, answers)
+        try:
+            with interruptible():
+                with kept_in(RunDirectory(directory).decoded):
+                    _conduct(study, say)
+                answers = answers_of(study)
+                study.save(answers)
+                write_page(study, answers)
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise Interrupted(f"interrupted; to go on: {_command(study)}") from error
         return answers
 
 
@@ -147,8 +153,7 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
         chosen = Path(settings.dir).expanduser().absolute()
         before = _overrides_in(chosen)
         if before is not None and _alike(before[0]) != _alike(begun):
-            message = f"'{chosen}' holds another study; choose another folder"
-            raise UserError.of("study.dir", message)
+            raise UserError.of("study.dir", _other_study(chosen, before[0], begun))
         return chosen, before is not None
     for file in sorted(PARENT.glob(f"*/{RunDirectory(Path()).study.name}"), reverse=True):
         before = _overrides_in(file.parent)
@@ -156,6 +161,31 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
             return file.parent.absolute(), True
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(3)}"
     return (PARENT / name).absolute(), False
+
+
+def _continued(texts: Sequence[str]) -> Sequence[str]:
+    """Return what was typed; with what the study in ``study.dir`` began with, if nothing of it
+    is."""
+    settings, _ = divided(texts)
+    before = None if settings.dir is None else _overrides_in(Path(settings.dir).expanduser())
+    anew = ("study.dir=", "study.dry=", "study.budget=")
+    if before is None or any(not text.startswith(anew) for text in texts):
+        return texts
+    budget = any(text.startswith("study.budget=") for text in texts)
+    kept = [text for text in before[0] if not (budget and text.startswith("study.budget="))]
+    return [*kept, *texts]
+
+
+def _other_study(directory: Path, before: Sequence[str], given: Sequence[str]) -> str:
+    """Return what to do about overrides that are not those of the study in a folder."""
+    old, new = _alike(before), _alike(given)
+    lacking = [text for text in old if text not in new]
+    more = [text for text in new if text not in old]
+    parts = [f"{shlex.join(lacking)} is missing"] if lacking else []
+    parts += [f"{shlex.join(more)} was not given then"] if more else []
+    where = shlex.quote(f"study.dir={directory}")
+    fix = f"choose another folder, or go on with `jlrun study {where}`"
+    return f"'{directory}' holds another study ({', '.join(parts) or 'in other numbers'}); {fix}"
 
 
 def _alike(texts: Sequence[str]) -> list[str]:
@@ -210,11 +240,7 @@ def _conduct(study: Study, say: Say) -> None:
         within = study.settings.limit.reaches(study.spent, estimated(cell, known))
         if not within:
             return
-        try:
-            done = run_cell(cell, runs)
-        except (Interrupted, KeyboardInterrupt) as error:
-            study.save()
-            raise Interrupted(f"interrupted; to go on: {_command(study)}") from error
+        done = run_cell(cell, runs)
         study.done[cell.name] = done
         study.save()
         say(_line(study, cell, done, number))
@@ -229,8 +255,7 @@ def _header(study: Study) -> str:
     begun = f", {len(study.done)} of them done before" if study.done else ""
     return (
         f"jlrun study of {tasks} from {modalities}\n"
-        f"  {len(study.arms)} arms × {study.settings.seeds} seeds = {len(study.cells)} runs of "
-        f"{study.subject.epochs} epochs{begun}; budget {study.settings.budget}\n"
+        f"  {size_line(study.cells, study.subject)}{begun}; budget {study.settings.budget}\n"
         f"  {short_path(study.directory)}"
     )
 
@@ -238,7 +263,7 @@ def _header(study: Study) -> str:
 def _line(study: Study, cell: Cell, done: Done, number: int) -> str:
     """Return what a finished cell took and scored."""
     spent, total = study.spent.of(study.settings.limit.unit), study.settings.limit
-    so_far = f"{spent:,.0f} of {total.amount:,.0f} {total.unit}"
+    so_far = f"{spent:,.0f} of {total}"
     what = done.error if done.error is not None else _scores(study.directory / RUNS / cell.name)
     head = f"[{number:>3}/{len(study.cells)}] {cell.name}"
     return f"{head:<44} {done.spent.seconds:6.1f} s  {what}  ({so_far})"

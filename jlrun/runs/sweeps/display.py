@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
+from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.runs.sweeps.ended import COMPLETED, FAILED, Ended, SweepJob, Watcher
 
 MOST_ROWS = 12  # of jobs that have ended
+_GAP, _NARROWEST = 2, 12  # characters between columns, and of what tells jobs apart
 _STYLES = {COMPLETED: "green", FAILED: "red", "running": "cyan"}
 
 
@@ -46,6 +50,10 @@ class SweepDisplay(Watcher):
             print(self.line(end), file=self._stream, flush=True)
         self._draw()
 
+    def repeated(self, job: SweepJob, earlier: int) -> None:
+        """A job does not begin, since an earlier one had the same overrides."""
+        self.ended(Ended(job, Path(), f"is as job {earlier}", 0.0))
+
     def close(self) -> None:
         """Leave the terminal to others."""
         if self._live is not None:
@@ -55,7 +63,8 @@ class SweepDisplay(Watcher):
         """Return the line for an end."""
         named = f": {end.job.named}" if end.job.named else ""
         score = f", {_score(end)}" if _score(end) else ""
-        state = f"{end.status}{score} in {_time(end.seconds)}"
+        took = f" in {_time(end.seconds)}" if end.seconds else ""  # of a repeated one none
+        state = f"{end.status}{score}{took}"
         return f"job {end.job.number}{named} {state} ({self._progress()})"
 
     def _progress(self) -> str:
@@ -88,25 +97,39 @@ class SweepDisplay(Watcher):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0), caption_justify="left")
-        for title in ("job", "", "state", "score", "time"):
-            table.add_column(title, no_wrap=True, overflow="ellipsis")
-        for end in self._ends[-MOST_ROWS:]:
-            state = Text(end.status, style=_STYLES.get(end.status, "yellow"))
-            named, score = Text(end.job.named), _score(end)
-            table.add_row(str(end.job.number), named, state, score, _time(end.seconds))
-        for job in list(self._running.values()):
-            state, spent = Text("running", style="cyan"), time.monotonic() - job.begun
-            table.add_row(str(job.number), Text(job.named), state, "", _time(spent))
+        named = {(end.objective or {}).get("name") for end in self._ends} - {None}
+        score = named.pop() if len(named) == 1 else "score"
+        now = time.monotonic()
+        rows = [
+            (str(end.job.number), end.job.named, end.status, _score(end, score), _time(end.seconds))
+            for end in self._ends[-MOST_ROWS:]
+        ]
+        rows += [
+            (str(job.number), job.named, "running", "", _time(now - job.begun))
+            for job in list(self._running.values())
+        ]
+        table = Table(box=None, padding=(0, _GAP, 0, 0), caption_justify="left")
+        titles = ("job", "", "state", score, "time")
+        widths = [max(len(row[i]) for row in (titles, *rows)) for i in range(len(titles))]
+        # What tells jobs apart is what may be cut.
+        others = sum(width + _GAP for width in widths) - widths[1]
+        room = max(_NARROWEST, shutil.get_terminal_size().columns - others)
+        for title, width in zip(titles, widths, strict=True):
+            table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=min(width, room))
+        for number, name, state, *rest in rows:
+            style = _STYLES.get(state, "yellow")
+            table.add_row(number, Text(shorten(name, room)), Text(state, style=style), *rest)
         if self._ends:
             table.caption = Text(self._progress())
         return table
 
 
-def _score(end: Ended) -> str:
+def _score(end: Ended, title: str = "") -> str:
+    """Return the score of a job, with its name where that is not the title."""
     if end.objective is None:
         return ""
-    return f"{end.objective['name']} {format_score(end.objective['value'])}"
+    value, name = format_score(end.objective["value"]), str(end.objective["name"])
+    return value if name == title else f"{name} {value}"
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,12 +25,17 @@ class SweepJob:
         number: its number in the sweep.
         overrides: those that it is composed of.
         named: what tells it from the others, for people.
+        begun: when, by the clock of this process; before it begins, when it was planned.
     """
 
     number: int
     overrides: tuple[str, ...]
     named: str = ""
     begun: float = field(default_factory=time.monotonic, compare=False)
+
+    def begins(self) -> SweepJob:
+        """Return the job, begun now."""
+        return replace(self, begun=time.monotonic())
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -46,10 +44,12 @@ from jlrun.runs.sweeps.begun import (
 from jlrun.runs.sweeps.ended import Ended
 from jlrun.runs.sweeps.plugins import register_plugins
 from jlrun.runs.sweeps.records import JobRecord, read_jobs
+from jlrun.runs.sweeps.searched_scores import check_scored
 from jlrun.runs.sweeps.settings import check_engine, settings_of
+from jlrun.runs.sweeps.shared_study import load_optuna
 from jlrun.runs.sweeps.space import check_grid, check_searched, dimensions
-from jlrun.runs.sweeps.study import load_optuna
 from jlrun.runs.sweeps.sweep_job import run_job
+from jlrun.training.interruption import interruptible
 
 JobFunction = Callable[[DictConfig], Any]
 
@@ -95,15 +95,18 @@ def launch(
         again = before is not None and before.identity == identity
         write_state(directory, "running", identity, again=again)
         command = [*overrides, *_fixed(cfg, overrides, directory)]
-        with kept_in(RunDirectory(directory).decoded):
-            ends = _run(command, loader, function)
-        # It imports PyTorch, which mistakes in the overrides need not wait for.
-        from jlrun.runs.sweeps.summary import summarise
+        try:
+            with interruptible(), kept_in(RunDirectory(directory).decoded):
+                ends = _run(command, loader, function)
+                # It imports PyTorch, which mistakes in the overrides need not wait for.
+                from jlrun.runs.sweeps.summary import summarise
 
-        jobs = read_jobs(directory)
-        summarise(directory, jobs)
-        code = INTERRUPTED if isinstance(ends, KeyboardInterrupt) else _exit_code(jobs, ends)
-        write_state(directory, "completed" if code == DONE else "unfinished", identity)
+                jobs = read_jobs(directory)
+                summarise(directory, jobs)
+                code = INTERRUPTED if isinstance(ends, KeyboardInterrupt) else _code(jobs, ends)
+                write_state(directory, "completed" if code == DONE else "unfinished", identity)
+        except KeyboardInterrupt:  # while the summary was made
+            code, ends, jobs = INTERRUPTED, None, []
     if code == INTERRUPTED:
         command = go_on_command(overrides, directory)
         print(f"jlrun: sweep interrupted; to go on: {command}", file=sys.stderr)
@@ -130,6 +133,7 @@ def _identity(
     else:
         check_searched(dimensions(parsed))
         load_optuna()
+        check_scored(variants, settings.objectives)
     return identity_of(overrides, settings, variants)
 
 
@@ -163,10 +167,9 @@ def _run(
 ) -> list[Ended] | KeyboardInterrupt | None:
     """Run a sweep; return how its jobs ended, where that is known, or that it was interrupted."""
     try:
-        with _terminating():
-            return Hydra(CONFIG_NAME, loader).multirun(
-                CONFIG_NAME, function, list(overrides), with_log_configuration=False
-            )
+        return Hydra(CONFIG_NAME, loader).multirun(
+            CONFIG_NAME, function, list(overrides), with_log_configuration=False
+        )
     except KeyboardInterrupt as interrupt:
         return interrupt
     except COMPOSITION_ERRORS as error:
@@ -175,24 +178,7 @@ def _run(
         raise UserError([composition_problem(error)]) from error
 
 
-@contextmanager
-def _terminating() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C, so that jobs write checkpoints."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _exit_code(jobs: Sequence[JobRecord], ends: Sequence[Ended] | None) -> int:
+def _code(jobs: Sequence[JobRecord], ends: Sequence[Ended] | None) -> int:
     good = (ended.COMPLETED, ended.PRUNED)
     if any(end.status == ended.INTERRUPTED for end in ends or ()):
         return INTERRUPTED

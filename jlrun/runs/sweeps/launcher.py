@@ -75,7 +75,8 @@ class JobLauncher(Launcher):
 
     def _one_by_one(self, jobs: JobSource, watcher: Watcher) -> None:
         loader: Any = self._context.config_loader
-        for job in waiting(jobs):
+        for planned in waiting(jobs):
+            job = planned.begins()
             watcher.started(job)
             config = sweep_config(loader, self._config, job.overrides, job.number)
             directory = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,16 +14,15 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from jlrun.config.schema import SweepSettings
-from jlrun.errors import UserError
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.runs.sweeps import ended
 from jlrun.runs.sweeps.begun import read_state, write_state
 from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import Ended, SweepJob, Watcher, end_of, result_in
-from jlrun.runs.sweeps.launcher import JobLauncher
+from jlrun.runs.sweeps.launcher import POLL_SECONDS, JobLauncher
+from jlrun.runs.sweeps.searched_scores import directions, objective_values
+from jlrun.runs.sweeps.shared_study import SearchSettings, SharedStudy, Twin
 from jlrun.runs.sweeps.space import dimensions, fixed, written
-from jlrun.runs.sweeps.study import SharedStudy, StudySettings
-from jlrun.tasks import SMALLER_IS_BETTER
 
 
 def search(
@@ -35,7 +35,7 @@ def search(
     """
     state = read_state(directory)
     assert state is not None, "a sweep writes its state first"
-    study = _study_settings(settings, directory, state.identity)
+    study = _search_settings(settings, directory, state.identity)
     pruner = settings.pruner if len(study.objectives) < 2 else "none"
     about = {"startup_trials": settings.startup_trials, "warmup_epochs": settings.warmup_epochs}
     about |= {"storage": study.storage, "name": study.name, "pruner": pruner}
@@ -55,22 +55,34 @@ class Trials(Watcher):
     """Jobs of a study, and what becomes of them there."""
 
     def __init__(
-        self, shared: SharedStudy, settings: StudySettings, same: Sequence[str], display: Watcher
+        self,
+        shared: SharedStudy,
+        settings: SearchSettings,
+        same: Sequence[str],
+        display: SweepDisplay,
     ) -> None:
         self._shared, self._settings = shared, settings
         self._same, self._display = same, display
         self.ends: list[Ended] = []
 
     def jobs(self) -> Iterator[SweepJob | None]:
-        """Yield jobs until the study has enough trials; None while others have the last ones."""
-        for number, texts in list(self._shared.adopted()):
-            yield self._job(number, texts)
+        """Yield jobs until the study has enough trials; None while others have the last ones, or
+        train the parameters of the next one."""
+        begun = deque(self._shared.adopted())
         while True:
             try:
-                asked = self._shared.ask()
+                asked = begun.popleft() if begun else self._shared.ask()
             except StopIteration:
                 return
-            yield None if asked is None else self._job(*asked)
+            if asked is None:
+                yield None
+                continue
+            while (twin := self._shared.twin(*asked)) is not None and twin.state == "RUNNING":
+                yield None
+            if twin is None:
+                yield self._job(*asked)
+            else:
+                self._repeat(self._job(*asked), twin)
 
     def started(self, job: SweepJob) -> None:
         self._display.started(job)
@@ -83,9 +95,11 @@ class Trials(Watcher):
             return  # the next launch goes on with it
         if end.status == ended.COMPLETED:
             values = objective_values(result_in(end.directory) or {}, self._settings.objectives)
-            kept = (
-                self._shared.fail(number) if values is None else self._shared.tell(number, values)
-            )
+            if values is None:
+                print(f"job {number} has no finite score: its trial failed", flush=True)
+                kept = self._shared.fail(number)
+            else:
+                kept = self._shared.tell(number, values)
         elif end.status == ended.PRUNED:
             kept = self._shared.prune(number)
         else:
@@ -93,47 +107,17 @@ class Trials(Watcher):
         if not kept:
             print(f"job {number} came too late: its trial was given to another process", flush=True)
 
+    def _repeat(self, job: SweepJob, twin: Twin) -> None:
+        """End a trial as the earlier one of the same parameters has ended; nothing is trained."""
+        if twin.state == "COMPLETE":
+            self._shared.tell(job.number, twin.values)
+        else:
+            self._shared.prune(job.number)
+        self._display.repeated(job, twin.number)
+
     def _job(self, number: int, texts: Sequence[str]) -> SweepJob:
         place = f"hydra.sweep.subdir='{number}'"
         return SweepJob(number, (*self._same, *texts, place), " ".join(texts))
-
-
-def directions(objectives: Sequence[str]) -> list[str]:
-    """Return maximize or minimize for each objective; the objective of runs is maximized."""
-    return [_direction(name) for name in objectives] or ["maximize"]
-
-
-def _direction(name: str) -> str:
-    smaller = name.startswith("cost/") or name.rpartition("/")[2] in SMALLER_IS_BETTER
-    return "minimize" if smaller else "maximize"
-
-
-def objective_values(
-    result: Mapping[str, Any], objectives: Sequence[str]
-) -> tuple[float, ...] | None:
-    """Return what a trial is judged by; None if the run lacks it, or it is not finite.
-
-    Raises:
-        UserError: if the run says that its objective goes the other way.
-    """
-    own = result.get("objective") or {}
-    if own and own.get("direction") != "maximize":
-        message = f"{own.get('name')} is to be {own.get('direction')}d, the study maximizes"
-        raise UserError.of("sweep.objectives", f"{message}: name the objectives")
-    found = [own.get("value")] if not objectives else [_named(result, name) for name in objectives]
-    values = tuple(float(value) for value in found if value is not None)
-    complete = len(values) == len(found) and all(map(math.isfinite, values))
-    return values if complete else None
-
-
-def _named(result: Mapping[str, Any], name: str) -> float | None:
-    split, _, rest = name.partition("/")
-    if name == (result.get("objective") or {}).get("name"):
-        return result["objective"]["value"]
-    if split == "cost":
-        return (result.get("cost") or {}).get(rest)
-    task, _, metric = rest.rpartition("/")
-    return (result.get("val") or {}).get(task, {}).get(metric)
 
 
 def best_lines(shared: SharedStudy, objectives: Sequence[str]) -> list[str]:
@@ -152,13 +136,13 @@ def _shown(value: Any) -> str:
     return written(value) if isinstance(value, float) else str(value)
 
 
-def _study_settings(
+def _search_settings(
     settings: SweepSettings, directory: Path, identity: Mapping[str, Any]
-) -> StudySettings:
+) -> SearchSettings:
     objectives = settings.objectives or ()
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     several = "nsgaii" if len(objectives) > 1 else "tpe"
-    return StudySettings(
+    return SearchSettings(
         storage=settings.storage or f"sqlite:///{directory / 'study.db'}",
         name=settings.study or f"jlrun-{digest}",
         objectives=objectives,
@@ -166,6 +150,7 @@ def _study_settings(
         seed=settings.seed,
         trials=settings.trials,
         lease_seconds=settings.lease_seconds,
+        configs=str(identity["configs"]),
     )
 
 
@@ -176,7 +161,9 @@ def _run(trials: Trials, at_once: int, directory: Path, launcher: Any) -> None:
     batch: list[SweepJob] = []
     for job in trials.jobs():
         batch += [] if job is None else [job]
-        if batch and (job is None or len(batch) == at_once):
+        if not batch:
+            time.sleep(POLL_SECONDS)
+        elif job is None or len(batch) == at_once:
             _run_batch(batch, trials, directory, launcher)
             batch = []
     if batch:

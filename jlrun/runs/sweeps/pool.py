@@ -63,8 +63,9 @@ class Pool(ABC, Generic[R]):
             self.stop()
             raise
 
-    def start(self, job: SweepJob) -> None:
+    def start(self, planned: SweepJob) -> None:
         """Start a job."""
+        job = planned.begins()
         taken = {running.slot for running in self.running}
         slot = next(i for i in range(self._size) if i not in taken)
         self.running.append(self.begin(job, slot))

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from jlrun.errors import Pruned
-from jlrun.runs.sweeps.study import close_storage, load_optuna, open_storage
+from jlrun.runs.sweeps.shared_study import close_storage, load_optuna, open_storage
 from jlrun.tasks import SMALLER_IS_BETTER
 from jlrun.training.recorder import MAIN_FIT, PhaseInfo, Position, Recorder
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import MISSING, format_count, format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
+from jlrun.runs.sweeps.board_columns import write_columns
 from jlrun.runs.sweeps.comparison import Comparison, Front, compare
 from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, labels
 from jlrun.runs.sweeps.report_tables import Table, as_latex, as_markdown, make_table
@@ -39,8 +42,9 @@ def summarise(directory: Path, jobs: Sequence[JobRecord]) -> None:
     table = make_table(groups)
     write_text(directory / "summary.md", as_markdown(table))
     write_text(directory / "summary.tex", as_latex(table))
+    write_columns(directory, [job.name for job in jobs])
     files = ["summary.csv", ".json", ".md", ".tex", *_draw(directory, groups, comparisons, table)]
-    print("", *table_lines(groups, comparisons), "", sep="\n")
+    print("", *table_lines(groups, comparisons, _terminal_width()), "", sep="\n")
     print(f"  summary  {short_path(directory)}: {', '.join(files)}", flush=True)
 
 
@@ -164,14 +168,22 @@ class Column:
         return max(map(len, (self.title, *self.cells)))
 
 
-def table_lines(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[str]:
-    """Return the table, at most `WIDTH` characters wide where that can be, and its legend."""
+def _terminal_width() -> int:
+    """Return how wide a line may be: `WIDTH`, or less where the terminal is narrower."""
+    return min(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
+
+
+def table_lines(
+    groups: Sequence[Group], comparisons: Sequence[Comparison], width: int = WIDTH
+) -> list[str]:
+    """Return the table, at most ``width`` characters wide where that can be, and its legend."""
     columns = _columns(groups, comparisons)
-    kept = _fitting(columns)
+    kept = _fitting(columns, width)
     hidden = [column.title for column in columns if column not in kept]
     rows = tuple(zip(*(column.cells for column in kept), strict=True))
     table = ResultTable(tuple(column.title for column in kept), rows)
-    return [*table.lines(), "", *_legend(kept, hidden), *_front_lines(comparisons)]
+    notes = [*_legend(kept, hidden), *_front_lines(comparisons)]
+    return [*table.lines(), "", *(part for note in notes for part in wrap(note, width))]
 
 
 def _columns(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[Column]:
@@ -190,17 +202,17 @@ def _columns(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list
     tasks = dict.fromkeys(pair for group in groups for pair in group.primary.items())
     measured = [
         *(
-            _column(groups, name.replace("/", " "), name, _score, room=len(tasks) + 1)
+            _column(groups, name.replace("/", " "), name, _score, room=len(tasks) + 2)
             for name in objectives
         ),
         *(
-            _column(groups, f"{task} {metric}", f"test/{task}/{metric}", _score, room=i)
+            _column(groups, f"{task} {metric}", f"test/{task}/{metric}", _score, room=i and i + 1)
             for i, (task, metric) in enumerate(tasks)
         ),
         _column(groups, "gain", GAIN, _percent),
         Column("rank", tuple(_rank(ranks.get(id(group))) for group in groups)),
         _column(groups, "train s", SECONDS, lambda spread: f"{spread.mean:.1f}"),
-        _column(groups, "MB", MEMORY, lambda spread: format_count(spread.mean / 1e6)),
+        _column(groups, "MB", MEMORY, lambda spread: format_count(spread.mean / 1e6), room=1),
     ]
     return [
         Column(title, tuple(shown)),
@@ -216,9 +228,9 @@ def _column(
     return Column(title, tuple(MISSING if s is None else show(s) for s in spreads), room)
 
 
-def _fitting(columns: Sequence[Column]) -> list[Column]:
+def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
     kept = list(columns)
-    while sum(column.width + 2 for column in kept) - 2 > WIDTH:
+    while sum(column.width + 2 for column in kept) - 2 > width:
         spare = max(kept, key=lambda column: column.room)
         if not spare.room:
             break
@@ -238,7 +250,7 @@ def _legend(columns: Sequence[Column], hidden: Sequence[str]) -> list[str]:
     if titles & {"train s", "MB"}:
         lines.append("train s, MB: training time and peak memory without the baselines")
     if hidden:
-        lines += wrap(f"in summary.csv only: {', '.join(hidden)}", WIDTH)
+        lines.append(f"in summary.csv only: {', '.join(hidden)}")
     return lines
 
 

@@ -22,6 +22,7 @@ from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import COMPLETED, Ended, SweepJob, Watcher, result_in
 from jlrun.runs.sweeps.launcher import JobLauncher
 from jlrun.runs.sweeps.settings import settings_of
+from jlrun.wording import counted
 
 
 class JobSweeper(Sweeper):
@@ -55,7 +56,10 @@ class JobSweeper(Sweeper):
         jobs = list(_jobs(overrides, settings))
         left = [job for job in jobs if not self._is_complete(job, directory)]
         if len(left) < len(jobs):
-            print(f"{len(jobs) - len(left)} of {len(jobs)} jobs are complete already", flush=True)
+            print(
+                f"complete already: {len(jobs) - len(left)} of {counted(len(jobs), 'job')}",
+                flush=True,
+            )
         return run_jobs(left, settings, self.launcher)
 
     def _is_complete(self, job: SweepJob, directory: Path) -> bool:

@@ -16,6 +16,7 @@ from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.transfer.domains import Domains, domain
 from jlrun.tasks.objective import Objective
 from jlrun.training.plan import Comparison, Fit, Phase
+from jlrun.wording import counted
 
 RESULT = "leave_one_domain_out"
 WHERE = "adapt.leave_one_out"
@@ -75,7 +76,7 @@ def _check(domains: Domains, context: PlanContext) -> None:
     needed = 3 if several else 2
     if count < needed:
         why = ", since a term compares several sources" if several else ""
-        found = "1 source" if count == 1 else f"{count} sources"
+        found = counted(count, "source")
         raise UserError.of(WHERE, f"needs at least {needed} sources{why}, found {found}")
     if "views" in context.needs and not any(dataset.train.has_views for dataset in domains.sources):
         raise UserError.of(

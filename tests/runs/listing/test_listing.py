@@ -96,7 +96,7 @@ def test_filters_know_results_scores_options_and_the_config(
     assert names(capsys, outputs, "epochs=7", "optimizer.lr=1e-3") == ["multitask/good"]
     assert names(capsys, outputs, "tasks=[a,b]") == ["multitask/good"]
     assert "multitask/good" in names(capsys, outputs, "weighting!=pcgrad")
-    assert listed(capsys, outputs, "epochs=8")[0].startswith("none of the ")
+    assert listed(capsys, outputs, "epochs=8")[0].startswith("none of ")
     header, group, member = listed(capsys, outputs, "weighting=equal", "seed=1")
     assert header.startswith("run")
     assert "1 completed" in group

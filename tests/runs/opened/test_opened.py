@@ -177,8 +177,34 @@ def test_predictions_of_a_frame_are_those_of_the_command(trained: Path, tmp_path
     mixed = asked.astype({"size": object})
     mixed.iloc[1, 0] = "x"
     assert run.predict(mixed, on_error="skip").index.tolist() == [59, *asked.index[2:]]
-    with pytest.raises(UserError, match=r"on_error='skip'"):
+    with pytest.raises(UserError, match=r"on_error='skip'") as caught:
         run.predict(mixed)
+    assert str(caught.value).splitlines() == [
+        "the frame: not a number: 1 row. row 2: size is 'x'",
+        "rows: 1 of 7 rows of the frame can't be used; correct them, or skip them: on_error='skip'",
+    ]
+    mixed.iloc[1, 0] = "1,234.5"
+    with pytest.raises(UserError, match=r"size is '1,234\.5'; write such numbers without the mark"):
+        run.predict(mixed)
+
+
+def test_a_cross_validation_predicts_the_mean_of_its_folds(trained: Path, tmp_path: Path) -> None:
+    data = ["dataset=table", f"dataset.path={trained / 'rows.csv'}", "dataset.folds=2"]
+    targets = "dataset.targets={label: binary, price: regression}"
+    where = f"hydra.run.dir={tmp_path / 'run'}"
+    jlrun.run(["mode=multitask", *data, targets, *QUIET, where])
+    asked = rows().iloc[5:12]
+    found = opened(tmp_path / "run").predict(asked, level=0.5)
+    folds = [opened(tmp_path / f"run/folds/{i}").predict(asked, level=0.5) for i in range(2)]
+    for name in ("label_p_01", "label_p_02", "price"):
+        mean = (folds[0][name] + folds[1][name]) / 2
+        assert found[name].to_numpy() == pytest.approx(mean.to_numpy(), abs=2e-6)
+        assert not np.allclose(folds[0][name], folds[1][name])
+    assert found["label"].tolist() == np.where(found["label_p_02"] > 0.5, "02", "01").tolist()
+    assert (found["price_lower"] < found["price"]).all()
+    command = ["predict", str(tmp_path / "run"), "--input", str(trained / "rows.csv")]
+    assert main([*command, "--output", str(tmp_path / "out.csv")]) == 0
+    assert main([*command, "--output", str(tmp_path / "out.csv"), "--tuned"]) == 2
 
 
 def test_the_model_takes_rows_as_the_table_holds_them(trained: Path) -> None:
@@ -213,6 +239,9 @@ def test_the_model_takes_rows_as_the_table_holds_them(trained: Path) -> None:
         (lambda run: run.figure("curves"), "no figure 'curves'"),
         (lambda run: run.load_model("warp"), "device: 'warp' is no device"),
         (lambda run: run.predict("gone.csv"), "^rows: there is no file"),
+        (lambda run: run.predict([1, 2]), "rows: expected a frame .* not a value of type list"),
+        (lambda run: run.predict(rows(), columns="kind"), "columns: .* give a list"),
+        (lambda run: run.predict(rows(), level="0.9"), "level: 0.9 is no share"),
         (lambda run: run.predict(rows().head(0)), "rows: the frame has no row"),
         (lambda run: run.predict(rows(), columns=["sise"]), "Did you mean 'size'"),
         (lambda run: run.predict(rows(), on_error="no"), "on_error: 'no' is none of"),

@@ -121,6 +121,25 @@ def test_names_of_strangers_are_text(tmp_path: Path) -> None:
         assert "<script" not in json.dumps(json.loads(figure)), "Plotly reads labels as HTML"
 
 
+@pytest.mark.parametrize(
+    ("equal", "said"),
+    [
+        ([0.85, 0.862, 0.869], "the best differs significantly from all others"),
+        ([0.90, 0.80, 0.91], "none differs significantly from the best"),
+        ([0.85, 0.86, 0.87], "there is no spread between seeds"),
+    ],
+)
+def test_the_best_variant_is_tested_over_seeds(
+    equal: list[float], said: str, tmp_path: Path
+) -> None:
+    """The third has the same difference with every seed, of which nothing can be said."""
+    write_sweep(tmp_path / "sweep", {"equal": equal, "pcgrad": [0.87, 0.88, 0.89]})
+    (sweep,) = find_runs(tmp_path)
+    sentences = sweep_section(sweep, "sweep", "a").sentences
+    assert sentences[0].startswith("pcgrad is the best on validation")
+    assert said in sentences[1]
+
+
 def test_groups_failures_and_damage_are_stated_in_a_line_each(tmp_path: Path) -> None:
     write_sweep(tmp_path / "sweep", {"equal": [0.85, 0.86], "pcgrad": [0.87, 0.88]})
     write_study(tmp_path / "study")
@@ -133,7 +152,7 @@ def test_groups_failures_and_damage_are_stated_in_a_line_each(tmp_path: Path) ->
     for part in (
         "Which weighting is best?",
         "pcgrad is the best on validation: val/mean_score 0.875 ± 0.007.",
-        "equal is 0.020 behind, more than the standard deviation between seeds.",
+        "equal is 0.020 behind; 2 seeds do not say whether others would agree.",
         "jlrun --multirun weighting=equal,pcgrad mode=multitask seed=0,1",
         "Does learning jointly help, where, and how much?",
         "Both tasks gain.",

@@ -58,6 +58,10 @@ def test_a_study_from_the_command_to_its_page(tmp_path, capsys):
     page = (tmp_path / "study/study.md").read_text()
     assert "| parity | digit |" in page
     assert page.endswith("study.seeds=2 'study.questions=[joint]'\n")
+    cell = tmp_path / "study/runs/joint/equal/seed1"
+    (cell / "result.json").unlink()
+    assert main(["resume", str(cell)]) == 0
+    assert "jlrun multitask, resumed" in capsys.readouterr().out
 
 
 def test_a_killed_study_goes_on_with_what_is_missing(counted, tmp_path, monkeypatch, capsys):
@@ -87,11 +91,19 @@ def test_a_budget_ends_a_study_and_more_of_it_goes_on(counted, tmp_path):
     assert set(counted.seen.values()) == {1}
 
 
-def test_a_folder_of_another_study_is_not_taken(counted, tmp_path, capsys):
+def test_a_folder_of_another_study_is_not_taken_and_its_own_needs_no_overrides(
+    counted, tmp_path, capsys
+):
     where = f"study.dir={tmp_path / 'study'}"
     assert main(["study", *SOME, "study.budget=1run", where]) == 0
-    assert main(["study", *SOME[:-2], "study.budget=1run", where]) == 2
-    assert "holds another study" in capsys.readouterr().err
+    assert main(["study", *SOME[:-1], "study.budget=1run", where]) == 2
+    error = capsys.readouterr().err
+    assert "holds another study ('study.questions=[joint,weightings]' is missing)" in error
+    assert len(error.splitlines()) == 1
+    assert main(["study", where, "study.budget=3runs"]) == 0
+    assert len(counted.seen) == 3
+    content = json.loads((tmp_path / "study/study.json").read_text())
+    assert content["overrides"] == [*SOME, "study.budget=3runs"]
 
 
 def test_a_failed_cell_costs_itself_alone(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from jlrun.files.atomic import write_json
 from jlrun.runs.sweeps.begun import job_overrides
+from jlrun.training.interruption import listening
 
 DONE = "done.txt"  # a line for each job that came to its end
 
@@ -27,14 +28,20 @@ def job(cfg: DictConfig) -> None:
     time.sleep(float(os.environ.get("STUB_SECONDS", "0")))
     overrides = job_overrides(OmegaConf.to_container(hydra.overrides.task) or [])
     _die(cfg, sweep)
+    with listening():
+        _interrupt(cfg, sweep)
+        _finish(cfg, file, overrides)
+    with (sweep / DONE).open("a") as done:
+        done.write(f"{hydra.job.num}\n")
+
+
+def _finish(cfg: DictConfig, file: Path, overrides: list[str]) -> None:
     score = cfg.seed / 10 + cfg.lambda_
     content = {"schema": 1, "status": "completed", "mode": cfg.mode, "seed": cfg.seed}
     content |= {"overrides": overrides, "test": {"digit": {"accuracy": score}}}
     content |= {"val": {"digit": {"accuracy": score}}, "cost": {"train_seconds": 1 / score}}
     objective = {"name": "val/mean_score", "value": score, "direction": "maximize"}
     write_json(file, content | {"objective": objective})
-    with (sweep / DONE).open("a") as done:
-        done.write(f"{hydra.job.num}\n")
 
 
 def _die(cfg: DictConfig, sweep: Path) -> None:
@@ -49,3 +56,12 @@ def _die(cfg: DictConfig, sweep: Path) -> None:
         server = os.getppid()
         os.kill(int(Path(f"/proc/{server}/stat").read_text().split()[3]), signal.SIGKILL)
         time.sleep(60)  # this process ends with the killed one
+
+
+def _interrupt(cfg: DictConfig, sweep: Path) -> None:
+    """Ask the sweep to stop where its folder says so, too late for this job."""
+    mark = sweep / f"interrupt_seed_{cfg.seed}"
+    if mark.exists():
+        number = int(mark.read_text())
+        mark.unlink()
+        signal.raise_signal(number)

@@ -18,10 +18,10 @@ import pytest
 
 from jlrun.errors import Pruned, UserError
 from jlrun.runs.sweeps.launch import launch
-from jlrun.runs.sweeps.optuna_search import directions, objective_values
 from jlrun.runs.sweeps.pruning import PruningRecorder
+from jlrun.runs.sweeps.searched_scores import directions, objective_values
+from jlrun.runs.sweeps.shared_study import MOST_TRIES, SearchSettings, SharedStudy, close_storage
 from jlrun.runs.sweeps.space import Choice, Interval
-from jlrun.runs.sweeps.study import MOST_TRIES, SharedStudy, StudySettings
 from jlrun.training.recorder import PhaseInfo, Position
 from tests.runs.sweeps import stub
 
@@ -36,7 +36,7 @@ RESULT = {
 }
 
 
-def _settings(storage: str, **changes: Any) -> StudySettings:
+def _settings(storage: str, **changes: Any) -> SearchSettings:
     values: dict[str, Any] = {
         "storage": storage,
         "name": "study",
@@ -46,7 +46,7 @@ def _settings(storage: str, **changes: Any) -> StudySettings:
         "trials": 12,
         "lease_seconds": 0.5,
     }
-    return StudySettings(**(values | changes))
+    return SearchSettings(**(values | changes))
 
 
 def _work(storage: str, folder: str, die_at: int | None = None) -> None:
@@ -180,13 +180,45 @@ def test_a_sweep_finds_the_best_and_goes_on_with_its_own_trials(
     )
 
 
+def test_equal_trials_train_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = ["mode=multitask", "lambda_=1,2", "sweep=optuna", "sweep.pruner=none"]
+    sweep += ["sweep.trials=6", "hydra.sweep.dir=sweep"]
+    assert launch(sweep, function=stub.job) == 0
+    said = capsys.readouterr().out
+    trained = (tmp_path / "sweep" / stub.DONE).read_text().split()
+    assert len(trained) == 2
+    assert len([line for line in said.splitlines() if " is as job " in line]) == 4
+    assert said.count("best: job ") == 1, "the same parameters are named once"
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/sweep/study.db")
+    assert [trial.value == float(trial.params["lambda_"]) for trial in study.trials] == [True] * 6
+    close_storage(study._storage._backend)
+
+
+def test_a_search_without_validation_rows_is_refused_before_its_first_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = ["mode=multitask", "lambda_=interval(1,2)", "sweep=optuna", "sweep.trials=1"]
+    sweep += ["dataset.val_fraction=0", "sweep.pruner=none"]
+    with pytest.raises(UserError, match=r"^dataset\.val_fraction: 0 leaves no validation rows"):
+        launch(sweep, function=stub.job)
+    assert not list(tmp_path.iterdir())
+    assert launch([*sweep, "sweep.objectives=[cost/train_seconds]"], function=stub.job) == 0
+
+
 def test_directions_are_those_of_the_scores_and_nothing_else_is_an_objective() -> None:
     names = ("val/mean_score", "val/digit/accuracy", "val/digit/loss", "cost/train_seconds")
     assert directions(()) == ["maximize"]
     assert directions(names) == ["maximize", "maximize", "minimize", "minimize"]
     assert objective_values(RESULT, names) == (0.8, 0.7, 0.5, 3.0)
     assert objective_values(RESULT, ()) == (0.8,)
-    assert objective_values(RESULT, ["val/parity/accuracy"]) is None
+    with pytest.raises(UserError, match=r"no '.*accurcy'\. Did you mean 'val/digit/accuracy'"):
+        objective_values(RESULT, ["val/digit/accurcy"])
+    with pytest.raises(UserError, match="without a validation score to search by"):
+        objective_values({**RESULT, "objective": None}, ())
     undefined = {"objective": {"value": float("nan"), "direction": "maximize"}}
     assert objective_values(undefined, ()) is None
     falling = {"objective": {"name": "val/loss", "value": 1.0, "direction": "minimize"}}

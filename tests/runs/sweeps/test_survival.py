@@ -90,6 +90,23 @@ def test_a_killed_process_costs_its_job_alone(
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_end_of_a_job_ends_the_sweep_and_the_same_command_goes_on(
+    number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = ["mode=multitask", "seed=1,2,3", "hydra.sweep.dir=sweep"]
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "interrupt_seed_2").write_text(f"{int(number)}")
+    assert launch(sweep, function=stub.job) == 130
+    said = capsys.readouterr().err
+    assert said.startswith("jlrun: sweep interrupted; to go on: jlrun --multirun mode=multitask")
+    assert len(_summary(tmp_path / "sweep")["jobs"]) == 2
+    assert launch(sweep, function=stub.job) == 0
+    assert (tmp_path / "sweep" / stub.DONE).read_text().split() == ["0", "2"]
+    assert len(_summary(tmp_path / "sweep")["jobs"]) == 3
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_a_complete_or_other_sweep_is_not_gone_on_with(tmp_path: Path) -> None:
     parent = tmp_path / "outputs" / "multirun"
     one = ["mode=multitask", "seed=1"]

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from jlrun.data.tables.files.layout import place_word
 from jlrun.errors import Problem, UserError
+from jlrun.wording import counted
 
 MOST_SHOWN = 10
+THOUSANDS = "number with thousands marks"
+_FIXES = {THOUSANDS: "write such numbers without the marks"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class BadRows:
         word = place_word(self.path)
         shown = "; ".join(f"{word} {row.place}: {row.detail}" for row in rows[:MOST_SHOWN])
         more = f"; … and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
-        return f"{count} row{'s' if count > 1 else ''}. {shown}{more}"
+        fix = f"; {_FIXES[reason]}" if reason in _FIXES else ""
+        return f"{counted(count, 'row')}. {shown}{more}{fix}"
 
     def check(self, num_rows: int, where: str, skip: str) -> None:
         """Check that there are no bad rows.
@@ -95,7 +99,9 @@ class BadRows:
             UserError: with the first bad rows of each reason.
         """
         if self._rows:
-            found = f"{self.num_rows} of {num_rows} rows of '{self.path.name}' can't be used"
+            found = (
+                f"{self.num_rows} of {counted(num_rows, 'row')} of '{self.path.name}' can't be used"
+            )
             fix = f"{found}; correct them, or skip them: {skip}"
             raise UserError([*self.problems(), Problem(where, fix)])
 

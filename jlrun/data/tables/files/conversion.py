@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from jlrun.data.tables.files.bad_rows import BadRows
+from jlrun.data.tables.files.bad_rows import THOUSANDS, BadRows
 from jlrun.data.tables.files.dates import to_dates
 from jlrun.data.tables.files.layout import Chunk, Reading
-from jlrun.data.tables.files.numbers import to_numbers
+from jlrun.data.tables.files.numbers import has_groups, to_numbers
 from jlrun.data.tables.files.reading import read_chunks
 from jlrun.data.tables.files.store import DESCRIPTION, PLACES, Form, Store, Writer, writer
 from jlrun.errors import UserError
@@ -152,7 +152,8 @@ def _mistakes(
         cells = chunk.cells.get(column, ())
         if form == "number":
             for i in to_numbers(cells, wanted.reading.marks(column), booleans=True)[1]:
-                yield i, "not a number", f"{column} is '{cells[i][:40]}'"
+                reason = THOUSANDS if has_groups(cells[i]) else "not a number"
+                yield i, reason, f"{column} is '{cells[i][:40]}'"
         if form == "date":
             for i in to_dates(cells, wanted.reading.dates(column))[1]:
                 yield i, "not a date", f"{column} is '{cells[i][:40]}'"

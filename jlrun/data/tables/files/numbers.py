@@ -60,6 +60,12 @@ class Marks:
 POINT = Marks()
 
 
+def has_groups(cell: str) -> bool:
+    """Return whether a cell is a number whose digits are grouped by some mark: ``51,260.5``."""
+    pairs = ((decimal, mark) for decimal in ".," for mark in MARK_NAMES if mark != decimal)
+    return any(Marks(*pair).grouped.fullmatch(cell.strip()) for pair in pairs)
+
+
 def to_numbers(
     cells: Sequence[str], marks: Marks = POINT, *, booleans: bool = False
 ) -> tuple[np.ndarray, list[int]]:

@@ -26,6 +26,7 @@ from jlrun.data.tables.files.request import Request
 from jlrun.data.tables.files.statistics import FileStatistics
 from jlrun.data.written_names import setting
 from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.wording import counted
 
 
 @dataclass(frozen=True)
@@ -253,5 +254,7 @@ def outline_lines(
         return []
     first, second = (max(len(fact[i]) for fact in facts) for i in (0, 1))
     fix = f"{request.where}.columns={{name: kind}} overrides"
-    title = f"{request.where}: {request.path.name}, {table.num_rows:,} rows, inferred ({fix})"
+    title = (
+        f"{request.where}: {request.path.name}, {counted(table.num_rows, 'row')}, inferred ({fix})"
+    )
     return [title, *(f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in facts)]

@@ -24,12 +24,12 @@ from jlrun.runs.sweeps.space import Choice, Dimension, written
 
 MOST_TRIES = 3  # of the same parameters, whose process died
 OWNER, BEAT, ADMITTED, TRIES = "owner", "heartbeat", "admitted", "tries"
-FOLDER, ENDED = "folder", "ended"
+FOLDER, ENDED, CONFIGS = "folder", "ended", "configs"
 
 
 @dataclass(frozen=True)
-class StudySettings:
-    """Where a study is and how it searches.
+class SearchSettings:
+    """Where a study of Optuna is and how it searches.
 
     Attributes:
         storage: URL of its database.
@@ -39,6 +39,7 @@ class StudySettings:
         seed: of the sampler.
         trials: number of trials in all.
         lease_seconds: after which a silent trial is given up.
+        configs: digest of what the trials have in common; those of another one are never the same.
     """
 
     storage: str
@@ -48,6 +49,22 @@ class StudySettings:
     seed: int
     trials: int
     lease_seconds: float
+    configs: str = ""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An earlier trial of the same parameters.
+
+    Attributes:
+        number: of the trial.
+        state: COMPLETE, PRUNED or RUNNING.
+        values: of a complete one.
+    """
+
+    number: int
+    state: str
+    values: tuple[float, ...]
 
 
 class SharedStudy:
@@ -62,7 +79,7 @@ class SharedStudy:
 
     def __init__(
         self,
-        settings: StudySettings,
+        settings: SearchSettings,
         directions: Sequence[str],
         folder: str,
         space: Sequence[Dimension],
@@ -147,6 +164,21 @@ class SharedStudy:
             return None
         return trial.number, self._overrides(trial)
 
+    def twin(self, number: int, texts: Sequence[str]) -> Twin | None:
+        """Return the first earlier trial with the same overrides whose score is, or will be, known.
+
+        Args:
+            number: of the trial.
+            texts: its overrides.
+        """
+        for trial in self._study.get_trials(deepcopy=False):
+            state, marks = trial.state.name, trial.user_attrs
+            begun = state in ("COMPLETE", "PRUNED") or (state == "RUNNING" and ADMITTED in marks)
+            alike = begun and marks.get(CONFIGS) == self._settings.configs
+            if trial.number < number and alike and self._written(trial.params) == list(texts):
+                return Twin(trial.number, state, tuple(trial.values or ()))
+        return None
+
     def tell(self, number: int, values: Sequence[float]) -> bool:
         """Complete a trial; return whether it was still ours."""
         return self._close(number, "COMPLETE", list(values))
@@ -162,15 +194,22 @@ class SharedStudy:
         return self._close(number, "FAIL")
 
     def best(self) -> list[tuple[int, Mapping[str, Any], list[float]]]:
-        """Return number, parameters and values of the trials that no other one dominates."""
-        return [(t.number, t.params, list(t.values)) for t in self._study.best_trials]
+        """Return number, parameters and values of the trials that no other one dominates.
+
+        Of several with the same overrides, the first.
+        """
+        found: dict[tuple[str, ...], Any] = {}
+        for trial in sorted(self._study.best_trials, key=lambda trial: trial.number):
+            found.setdefault(tuple(self._written(trial.params)), trial)
+        return [(t.number, t.params, list(t.values)) for t in found.values()]
 
     def close(self) -> None:
         """Let go of the database."""
         close_storage(self._storage)
 
     def _own(self, trial: Any) -> None:
-        for key, value in ((OWNER, self._owner), (FOLDER, self._folder), (BEAT, time.time())):
+        marks = {OWNER: self._owner, FOLDER: self._folder, BEAT: time.time()}
+        for key, value in (marks | {CONFIGS: self._settings.configs}).items():
             trial.set_user_attr(key, value)
         with self._lock:
             self._ours[trial.number] = trial
@@ -232,7 +271,13 @@ class SharedStudy:
             self._study.enqueue_trial(trial.params, user_attrs={TRIES: tries + 1})
 
     def _overrides(self, trial: Any) -> list[str]:
-        return [f"{d.key}={_suggested(trial, d)}" for d in self._space]
+        return self._written({d.key: _suggested(trial, d) for d in self._space})
+
+    def _written(self, parameters: Mapping[str, Any]) -> list[str]:
+        """Return parameters as overrides; without those that the space does not have."""
+        return [
+            f"{d.key}={_text(parameters[d.key], d)}" for d in self._space if d.key in parameters
+        ]
 
 
 def load_optuna() -> Any:
@@ -267,17 +312,23 @@ def close_storage(storage: Any) -> None:
     storage.engine.dispose()
 
 
-def _suggested(trial: Any, dimension: Dimension) -> str:
+def _suggested(trial: Any, dimension: Dimension) -> Any:
     if isinstance(dimension, Choice):
         return trial.suggest_categorical(dimension.key, dimension.values)
     low, high, log = dimension.low, dimension.high, dimension.log
     if dimension.step is None:
-        return written(trial.suggest_float(dimension.key, low, high, log=log))
+        return trial.suggest_float(dimension.key, low, high, log=log)
     step = 1 if log else dimension.step
-    return str(trial.suggest_int(dimension.key, int(low), int(high), step=step, log=log))
+    return trial.suggest_int(dimension.key, int(low), int(high), step=step, log=log)
 
 
-def _seeded(settings: StudySettings) -> Any:
+def _text(value: Any, dimension: Dimension) -> str:
+    if isinstance(dimension, Choice) or dimension.step is not None:
+        return str(value)
+    return written(value)
+
+
+def _seeded(settings: SearchSettings) -> Any:
     """Return a sampler that is seeded anew for each trial, by its number.
 
     Processes that share a study then never draw the same numbers, and a sweep that goes on draws
@@ -308,7 +359,7 @@ def _seeded(settings: StudySettings) -> Any:
     return Seeded()
 
 
-def _sampler(settings: StudySettings, number: int) -> Any:
+def _sampler(settings: SearchSettings, number: int) -> Any:
     import warnings
 
     optuna = load_optuna()
