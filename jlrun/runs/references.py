@@ -134,8 +134,8 @@ def _tables(assembly: Assembly) -> list[tuple[ReferenceRows, list[TaskSpec]]]:
 
 def _begin_line(rows: ReferenceRows, tasks: Sequence[TaskSpec], seed: int) -> str:
     used, total = len(rows.train.used(tasks, seed)), len(rows.train)
-    count = format_count(used) + (f" of {format_count(total)}" if used < total else "")
+    share = f"{format_count(used)} of " if used < total else ""
     return (
-        f"reference: models of scikit-learn on {counted(count, 'training row')} "
+        f"reference: models of scikit-learn on {share}{counted(total, 'training row')} "
         "(references=false leaves them out)"
     )

@@ -97,7 +97,7 @@ class SweepDisplay(Watcher):
         from rich.table import Table
         from rich.text import Text
 
-        named = {(end.objective or {}).get("name") for end in self._ends} - {None}
+        named = {str(end.objective["name"]) for end in self._ends if end.objective is not None}
         score = named.pop() if len(named) == 1 else "score"
         now = time.monotonic()
         rows = [

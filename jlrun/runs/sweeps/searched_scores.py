@@ -90,7 +90,7 @@ def _check_validated(config: Mapping[str, Any]) -> None:
     from jlrun.runs.settings import RunSettings
 
     path = folded(config)
-    settings = RunSettings.parse(config if path is None else of_fold(config, path, 0))
+    settings = RunSettings.parse(dict(config) if path is None else of_fold(config, path, 0))
     with session(threads=settings.engine.threads, deterministic=False):
         splits = load_data(settings.data, {}).splits[settings.data.leading]
     if not len(splits.val):
