@@ -19,7 +19,8 @@ from jlrun.runs.sweeps import ended
 from jlrun.runs.sweeps.begun import read_state, write_state
 from jlrun.runs.sweeps.display import SweepDisplay
 from jlrun.runs.sweeps.ended import Ended, SweepJob, Watcher, end_of, result_in
-from jlrun.runs.sweeps.launcher import POLL_SECONDS, JobLauncher
+from jlrun.runs.sweeps.launcher import JobLauncher
+from jlrun.runs.sweeps.pool import POLL_SECONDS
 from jlrun.runs.sweeps.searched_scores import directions, objective_values
 from jlrun.runs.sweeps.shared_study import SearchSettings, SharedStudy, Twin
 from jlrun.runs.sweeps.space import dimensions, fixed, written
