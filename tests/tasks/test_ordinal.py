@@ -4,36 +4,93 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.metrics import accuracy_score, cohen_kappa_score, mean_absolute_error
 from torch.nn import functional as F
 
 from jlrun.evaluation.scores import Prediction, Scorer
 from jlrun.tasks import Ordinal, TaskSpec
+from jlrun.tasks.ordinal import ordinal_logits
 
 GRADES = ("bad", "fair", "good", "great")
 
 
-def test_there_is_a_question_between_neighbours() -> None:
-    """Is y above 0, above 1, above 2? Of grade 2: yes, yes, no."""
-    logits = torch.tensor([[1.0, 0.5, -2.0]])
-    wanted = F.binary_cross_entropy_with_logits(logits, torch.tensor([[1.0, 1.0, 0.0]]))
+def test_probabilities_are_differences_of_cumulative_ones() -> None:
+    """z = mean ± …, with gaps log (1 + e^δ): log 2 of δ = 0, and 2 of log (e² − 1)."""
+    gaps = torch.tensor([math.log(2), 2.0]).double()
+    outputs = torch.cat([torch.tensor([0.3]).double(), gaps.expm1().log()])
+    first = 0.3 + (2 * math.log(2) + 2.0) / 3  # so that the mean is 0.3
+    z = torch.tensor([first, first - math.log(2), first - math.log(2) - 2.0]).double()
+    assert float(z.mean()) == pytest.approx(0.3)
+    above = torch.cat([torch.ones(1), z.sigmoid(), torch.zeros(1)])
     task = Ordinal()
     assert task.num_outputs(GRADES) == 3
-    torch.testing.assert_close(task.loss(logits, torch.tensor([2])), wanted[None])
+    found = task.probabilities(outputs[None])
+    torch.testing.assert_close(found[0], above[:-1] - above[1:])
+    each = task.loss(outputs.expand(4, 3), torch.arange(4))
+    torch.testing.assert_close(each, -found[0].log())
+    torch.testing.assert_close(ordinal_logits(found)[0], outputs)
 
 
-def test_probabilities_are_those_of_classes() -> None:
-    logits = torch.logit(torch.tensor([[0.9, 0.6, 0.2], [0.5, 0.8, 0.1]]))
-    found = Ordinal().probabilities(logits)
-    wanted = torch.tensor([[0.1, 0.3, 0.4, 0.2], [0.5, 0.0, 0.4, 0.1]])
-    torch.testing.assert_close(found, wanted)
-    assert Ordinal().decide(found).tolist() == [2, 0]
+def test_the_predicted_class_is_the_median() -> None:
+    p = torch.tensor([[0.1, 0.3, 0.4, 0.2], [0.5, 0.0, 0.4, 0.1], [0.4, 0.0, 0.1, 0.5]])
+    assert Ordinal().decide(p).tolist() == [2, 0, 2]
+
+
+@pytest.mark.parametrize("delta", [-80.0, -20.0, 0.0, 80.0])
+def test_no_class_has_a_probability_of_0(delta: float) -> None:
+    """In float32, where sigmoids of close and of large numbers are equal."""
+    logits = torch.tensor([[0.0, delta, delta], [30.0, delta, delta]]).requires_grad_()
+    for grade in range(4):
+        loss = Ordinal().loss(logits, torch.full((2,), grade))
+        assert loss.isfinite().all()
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert gradient.isfinite().all()
+    exact = Ordinal().probabilities(logits.detach().double())
+    assert (exact > 0).all()
+    torch.testing.assert_close(exact.sum(dim=1), torch.ones(2).double())
+
+
+def test_the_fit_is_the_maximum_likelihood_of_proportional_odds() -> None:
+    """With gaps that all rows share; the oracle is McCullagh's model in its own terms."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2))
+    latent = x @ [1.0, -0.5] + rng.logistic(size=400)
+    y = np.digitize(latent, [-1.0, 0.2, 0.5])
+
+    def negative_log_likelihood(values: np.ndarray) -> float:
+        ends = np.concatenate([[-np.inf], np.cumsum([values[2], *np.exp(values[3:])]), [np.inf]])
+        score = x @ values[:2]
+        p = expit(ends[y + 1] - score) - expit(ends[y] - score)
+        return -np.log(p).mean()
+
+    oracle = minimize(negative_log_likelihood, np.zeros(5), method="BFGS", options={"gtol": 1e-8})
+    inputs, target = torch.from_numpy(x), torch.from_numpy(y)
+    weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    biases = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights, biases], max_iter=200, tolerance_grad=1e-9)
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        score = F.pad((inputs @ weights)[:, None], (0, 2))
+        loss = Ordinal().loss(score + biases, target).mean()
+        loss.backward()
+        return loss.item()
+
+    optimizer.step(closure)
+    assert closure() == pytest.approx(oracle.fun, abs=1e-9)
+    assert weights.tolist() == pytest.approx(oracle.x[:2], abs=1e-4)
+    assert closure() < -sum(f * math.log(f) for f in np.bincount(y) / len(y)) - 0.1
+    gaps = F.softplus(biases.detach()[1:])
+    assert gaps.tolist() == pytest.approx(np.exp(oracle.x[3:]), abs=1e-4)
 
 
 def test_a_far_miss_costs_more_than_a_near_one() -> None:
-    sure_of_great = torch.full((4, 3), 3.0)
+    sure_of_great = torch.tensor([[6.0, 2.0, 2.0]]).expand(4, 3)
     losses = Ordinal().loss(sure_of_great, torch.arange(4))
     assert (losses.diff() < 0).all()
 
