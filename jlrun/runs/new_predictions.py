@@ -11,7 +11,8 @@ from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.auto_dropout import strange_holes
 from jlrun.runs.calibrated import calibrated
-from jlrun.runs.new_inputs import new_inputs
+from jlrun.runs.fingerprints import trained_on_lines
+from jlrun.runs.new_inputs import NewInputs, new_inputs
 from jlrun.runs.predicting import (
     kept_intervals,
     missing_interval_lines,
@@ -78,12 +79,20 @@ def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     with new_inputs(*given) as inputs:
         holes = strange_holes(run, inputs.named.rows, tuple(saved.specs))
         found = predict_rows(saved, inputs.named, chosen)
+        seen = _trained_on(run, inputs)
     predicted = written_columns(scored, found, intervals, asked.every_class)
+    missing = missing_interval_lines(scored, intervals, asked.level)
     return NewPredictions(
         joined_columns(inputs.named.names, inputs.passed, predicted),
-        [*holes, *inputs.lines, *missing_interval_lines(scored, intervals, asked.level)],
+        [*holes, *inputs.lines, *missing, *seen],
         score_rows(scored, found, inputs.targets, intervals),
     )
+
+
+def _trained_on(run: Path, inputs: NewInputs) -> list[str]:
+    """Return a line on training rows of the run among the rows, if any row can be scored."""
+    keys = inputs.keys() if any(bool(t.known.any()) for t in inputs.targets.values()) else None
+    return [] if keys is None else trained_on_lines(run, keys, inputs.named.names)
 
 
 def _check_tasks(run: Path, saved: SavedModel) -> None:
