@@ -16,17 +16,21 @@ from jlrun.tasks.classification import ClassMetric, outside
 
 
 class Ordinal(Task):
-    """One of C classes in an order: cumulative logits with gaps that can't close.
+    """One of C classes in an order: C − 1 questions whether the target is above class k.
 
     Of C − 1 outputs ``(s, δ_1, …)`` s is the mean of the log-odds z_k of P(y > k), and the gaps
     between them are g_k = log (1 + e^{δ_k}): McCullagh, "Regression Models for Ordinal Data",
     JRSS B 42, 1980, section 2. Differs from it in: gaps depend on the row, too; where they do not,
-    it is that model of proportional odds. No class has a probability of 0, whatever the outputs:
+    it is that model of proportional odds. Answers can't contradict each other, and no class has a
+    probability of 0, whatever the outputs:
 
         log p_k = log σ(z_{k−1}) + log σ(−z_k) + log σ(δ_k),  without what the end classes lack.
 
-    The loss is −log p of the class, target int64 ``(B,)``. The predicted class is the median of the
-    distribution, which minimises the expected error in grades: all scores are those of it.
+    The loss is the mean binary cross-entropy over the questions, target int64 ``(B,)``, which true
+    probabilities minimise and by which a near miss costs less than a far one: Niu et al., "Ordinal
+    Regression with Multiple Output CNN for Age Estimation", CVPR 2016, eq. (3), with equal weights.
+    The predicted class is the median of the distribution, which minimises the expected error in
+    grades: all scores are those of it.
 
     Args:
         metric: primary metric, for selection and Δm; None: accuracy.
@@ -44,10 +48,14 @@ class Ordinal(Task):
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         check_row_logits(logits)
-        return -_log_probabilities(logits).gather(1, target.long()[:, None])[:, 0]
+        z, _ = _log_odds(logits)
+        above = target[:, None] > torch.arange(z.shape[1], device=target.device)
+        losses = F.binary_cross_entropy_with_logits(z, above.to(z.dtype), reduction="none")
+        return losses.mean(dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        return _log_probabilities(logits).exp()
+        z, delta = _log_odds(logits)
+        return _log_probabilities(z, F.logsigmoid(delta)).exp()
 
     def decide(self, probabilities: Tensor) -> Tensor:
         """Return the median class, of which half of the probability is at or above and below."""
@@ -82,20 +90,19 @@ def ordinal_tempered(probabilities: Tensor, temperature: float) -> Tensor:
     delta = ordinal_logits(probabilities)[:, 1:]
     below, above = _tails(probabilities)
     z = (above.log() - below.log()) / temperature
-    gaps = F.softplus(delta, threshold=torch.inf) / temperature
-    return _of_log_odds(z, (-torch.expm1(-gaps)).log()).softmax(dim=1)
+    minus_gaps = F.logsigmoid(-delta) / temperature
+    return _log_probabilities(z, (-minus_gaps.expm1()).log()).softmax(dim=1)
 
 
-def _log_probabilities(logits: Tensor) -> Tensor:
-    """Return log p ``(B, C)``, float32 at least."""
+def _log_odds(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return z ``(B, C − 1)`` and δ ``(B, C − 2)``, float32 at least."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     mean, delta = logits[:, :1], logits[:, 1:]
-    steps = F.pad(-F.softplus(delta).cumsum(dim=1), (1, 0))
-    z = mean + steps - steps.mean(dim=1, keepdim=True)
-    return _of_log_odds(z, F.logsigmoid(delta))
+    steps = F.pad(F.logsigmoid(-delta).cumsum(dim=1), (1, 0))  # −g, exact for any δ
+    return mean + steps - steps.mean(dim=1, keepdim=True), delta
 
 
-def _of_log_odds(z: Tensor, log_parts: Tensor) -> Tensor:
+def _log_probabilities(z: Tensor, log_parts: Tensor) -> Tensor:
     """Return log p ``(B, C)`` of z ``(B, C − 1)`` and log (1 − e^{−g}) ``(B, C − 2)``."""
     above = F.logsigmoid(F.pad(z, (1, 0), value=torch.inf))
     below = F.logsigmoid(F.pad(-z, (0, 1), value=torch.inf))
