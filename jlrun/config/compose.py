@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -63,6 +63,7 @@ class Composed:
         run_dir: absolute path of the folder of this run.
         inferred: lines on what was inferred from the data, and why.
         own_batch_size: whether the batch size is the user's choice, which is not made smaller.
+        of_folds: values of each fold that differ from the config; empty: all have the same.
     """
 
     config: dict[str, Any]
@@ -70,6 +71,7 @@ class Composed:
     run_dir: Path
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
+    of_folds: tuple[Mapping[str, Any], ...] = ()
 
 
 def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def num_training_rows(node: Mapping[str, Any], found: Outline) -> int:
     """Return the rows that are left for training after splits, ``classes``, ``shots``, ``limit``.
 
-    Exact but for what only loading shows: bad rows, groups of unequal size, rounding within strata.
+    Exact but for what only loading shows: bad rows, groups of unequal size, rounding within strata,
+    rows of one time. Of folds that go forward in time, all of which are to be run, it is the last.
 
     Args:
         node: of the table, whose values may still be wrong.
@@ -38,9 +39,20 @@ def _rows_to_train_on(node: Mapping[str, Any], found: Outline) -> float:
         sizes[SPLIT_NAMES.get(name.strip().lower(), "none")] += count
     rows = sizes["train"] or found.num_rows
     for split in ("test", "val"):  # in the order of the division
-        if not sizes[split] and not node.get(f"{split}_path"):
+        if sizes[split] or node.get(f"{split}_path"):
+            continue
+        folds = _number(node, "folds")
+        if split == "test" and folds and node.get("time_by") is not None:
+            rows = _before_fold(int(rows), int(folds), _number(node, "fold"))
+        else:
             rows -= round(rows * _share(node, split))
     return rows
+
+
+def _before_fold(rows: int, folds: int, fold: float | None) -> int:
+    """Return the rows before a fold of those that go forward in time (`jlrun.data.folds`)."""
+    last = folds - 1
+    return rows - (folds - (last if fold is None else int(fold))) * (rows // (folds + 1))
 
 
 def _share(node: Mapping[str, Any], split: str) -> float:

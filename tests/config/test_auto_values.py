@@ -11,6 +11,7 @@ from jlrun.config import checked
 from jlrun.config.auto_values import values_of_rows, with_auto_values
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.folds import of_fold
 from jlrun.config.nodes import reserved_keys
 from jlrun.config.slots import DATASET, ENCODER
 from jlrun.data.specs import ImageSpec
@@ -105,6 +106,30 @@ def test_the_rows_that_count_are_those_trained_on(
     node = {k: v for k, v in found.config["dataset"].items() if k not in reserved_keys()}
     subset = {field.name: found.config["dataset"][field.name] for field in fields(Subset)}
     assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
+
+
+def test_folds_that_go_forward_in_time_have_values_of_their_own(tmp_path: Path) -> None:
+    """Each learns from more rows than the one before, as many as the splits have."""
+    path = tmp_path / "t.csv"
+    lines = (f"{i / 7:.3f},{'ab'[i % 2]},{(i * 7) % 4001}" for i in range(4_001))
+    path.write_text("\n".join(["number,label,day", *lines]) + "\n")
+    choice = ["mode=multitask", "dataset=table", f"dataset.path={path}", "dataset.targets=[label]"]
+    folds = [*choice, "dataset.time_by=day", "dataset.folds=3"]
+    whole = checked(folds)
+    for fold, (rows, epochs) in enumerate([(801, 79), (1_601, 39), (2_401, 26)]):
+        of_one = of_fold(whole.config, "dataset", fold, whole.of_folds)
+        assert of_one == checked([*folds, f"dataset.fold={fold}"]).config
+        assert (of_one["epochs"], of_one["patience"]) == (epochs, max(5, epochs // 4))
+        assert f"fold {fold}: epochs={epochs}, batch_size=64" in whole.inferred[fold - 3]
+        assert f"by the {rows:,} training rows" in whole.inferred[fold - 3]
+        node = {k: v for k, v in of_one["dataset"].items() if k not in reserved_keys()}
+        subset = {field.name: of_one["dataset"][field.name] for field in fields(Subset)}
+        splits = make_splits(build(node, DATASET), Subset(**subset), seed=0)
+        assert len(splits.train) == rows
+    assert whole.config["epochs"] == 26
+    assert not checked([*folds[:-2], "dataset.folds=3"]).of_folds
+    given = checked([*folds, "epochs=5", "patience=2"])
+    assert [set(values) for values in given.of_folds] == [{"backbone"}, {"backbone"}, set()]
 
 
 @pytest.mark.parametrize(
