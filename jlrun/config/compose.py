@@ -36,7 +36,7 @@ from jlrun.config.hydra_internals import (
 )
 from jlrun.config.hydra_node import check_origin, check_search_path
 from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
-from jlrun.config.nodes import data_nodes, infers
+from jlrun.config.nodes import data_nodes, infers, is_image_folder
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.config.parsing import expand_datasets, quoted_names
 from jlrun.errors import Problem, UserError
@@ -232,9 +232,9 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         for key, node in nodes.items()
         if not OmegaConf.is_missing(cfg, key)
     }
-    # `jlrun.config.tables` chooses by the rows of tables.
-    has_tables = any(infers(node) for node in data_nodes(found).values())
-    return found if has_tables else with_auto_values(found, None)[0]
+    # `jlrun.config.tables` chooses by the rows of tables and folders.
+    counted = any(infers(node) or is_image_folder(node) for node in data_nodes(found).values())
+    return found if counted else with_auto_values(found, None)[0]
 
 
 def composition_problem(error: Exception) -> Problem:
