@@ -99,10 +99,11 @@ def read_new_rows(
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}
     forms = _forms(cells, specs)
+    of_unused: dict[str, Form] = dict.fromkeys(unused, "text")
     wanted = Wanted(
         path=path,
         reading=reading,
-        forms=dict.fromkeys(unused, "text") | forms,
+        forms=of_unused | forms,
         inputs=[column for c in cells.values() for column in c.columns],
         files={columns.columns[0]: checked[m] for m, columns in media.items()},
         files_key="",
