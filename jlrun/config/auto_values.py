@@ -1,8 +1,8 @@
-"""Values that follow from a table's training rows: epochs, batch size, patience, image encoders.
+"""Values that follow from training rows: epochs, batch size, patience, image encoders.
 
 Where such a value is ``auto``, a small table gets small batches and many epochs, which end when
-validation scores no longer rise, and small encoders of images. Every other data set gets the usual
-value of its mode.
+validation scores no longer rise, and small encoders of images, as does a folder of few images.
+Every other data set gets the usual value of its mode.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jlrun.config.auto_encoders import encoder_values, encoders_in_use
-from jlrun.config.nodes import data_nodes
+from jlrun.config.nodes import data_nodes, is_image_folder
 from jlrun.wording import counted
 
 AUTO = "auto"
@@ -34,16 +34,18 @@ def with_auto_values(
 
     Args:
         config: plain and resolved.
-        num_rows: training rows of all tables; None: not all data sets are tables, or their rows are
-            not known.
+        num_rows: training rows of all tables and folders of images; None: there are other data
+            sets, or rows are not known.
     """
     encoders = encoder_values(config, num_rows, AUTO)
     config = _with_encoders(config, encoders)
     asked = [key for key in KEYS if config.get(key) == AUTO]
+    usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
     if num_rows is None:
-        usual = {**_USUAL, "epochs": _USUAL_EPOCHS.get(str(config.get("mode")), _USUAL["epochs"])}
         return {**config, **{key: usual[key] for key in asked}}, []
     found: dict[str, Any] = {**values_of_rows(num_rows, config.get("batch_size"))}
+    if any(is_image_folder(node) for node in data_nodes(config).values()):
+        found = values_of_images(num_rows, usual)
     if any(node.get("val_fraction") == 0 for node in data_nodes(config).values()):
         found["patience"] = None  # no validation score to wait for
     chosen = {key: found[key] for key in asked}
@@ -56,6 +58,15 @@ def with_auto_values(
         if name in used
     ]
     return {**config, **chosen}, lines
+
+
+def asks_for_rows(config: Mapping[str, Any]) -> bool:
+    """Return whether a value is left to the number of training rows."""
+    nodes = config.get("backbone")
+    encoders = nodes.values() if isinstance(nodes, Mapping) else ()
+    values = [*(config.get(key) for key in KEYS)]
+    values += [v for node in encoders if isinstance(node, Mapping) for v in node.values()]
+    return AUTO in [value for value in values if isinstance(value, str)]
 
 
 def _with_encoders(
@@ -81,4 +92,13 @@ def values_of_rows(num_rows: int, batch_size: Any = AUTO) -> dict[str, int]:
     least, most = _EPOCHS
     wanted = _STEPS * (batch_size if given else size) // max(num_rows, 1)
     epochs = min(max(wanted, least), most)
+    return {"epochs": epochs, "batch_size": size, "patience": max(5, epochs // 4)}
+
+
+def values_of_images(num_rows: int, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values for ``num_rows`` images: more epochs than usual where they are few."""
+    size = usual["batch_size"]
+    epochs = min(_STEPS * size // max(num_rows, 1), _EPOCHS[1])
+    if epochs <= usual["epochs"]:
+        return dict(usual)
     return {"epochs": epochs, "batch_size": size, "patience": max(5, epochs // 4)}

@@ -32,7 +32,9 @@ def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed
             raise UserError(distinct([*names.problems, *_other_problems(names)]))
         composed = as_composed(load(loader, names.overrides), overrides)
     tables = with_tables(composed.config, overrides)
-    composed = replace(composed, config=tables.config, inferred=tables.lines)
+    composed = replace(
+        composed, config=tables.config, inferred=tables.lines, of_folds=tables.of_folds
+    )
     problems = _cheap_problems(composed.config, names.overrides)
     named = not any(_NO_SUCH_KEY in p.message for p in problems)
     # The path and targets of a table are checked already; a wrong task is only a name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from jlrun.config.hydra_internals import (
 )
 from jlrun.config.hydra_node import check_origin, check_search_path
 from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
-from jlrun.config.nodes import data_nodes, infers
+from jlrun.config.nodes import data_nodes, infers, is_image_folder
 from jlrun.config.options import chose_batch_size, user_folders
 from jlrun.config.parsing import expand_datasets, quoted_names
 from jlrun.errors import Problem, UserError
@@ -63,6 +63,7 @@ class Composed:
         run_dir: absolute path of the folder of this run.
         inferred: lines on what was inferred from the data, and why.
         own_batch_size: whether the batch size is the user's choice, which is not made smaller.
+        of_folds: values of each fold that differ from the config; empty: all have the same.
     """
 
     config: dict[str, Any]
@@ -70,6 +71,7 @@ class Composed:
     run_dir: Path
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
+    of_folds: tuple[Mapping[str, Any], ...] = ()
 
 
 def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
@@ -230,9 +232,9 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         for key, node in nodes.items()
         if not OmegaConf.is_missing(cfg, key)
     }
-    # `jlrun.config.tables` chooses by the rows of tables.
-    has_tables = any(infers(node) for node in data_nodes(found).values())
-    return found if has_tables else with_auto_values(found, None)[0]
+    # `jlrun.config.tables` chooses by the rows of tables and folders.
+    counted = any(infers(node) or is_image_folder(node) for node in data_nodes(found).values())
+    return found if counted else with_auto_values(found, None)[0]
 
 
 def composition_problem(error: Exception) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -28,9 +28,17 @@ def num_folds(config: Config, path: str) -> int:
     return int(node["folds"]) * int(node["repeats"])
 
 
-def of_fold(config: Config, path: str, fold: int) -> dict[str, Any]:
-    """Return the config of one fold alone."""
-    found: dict[str, Any] = deepcopy(dict(config))
+def of_fold(config: Config, path: str, fold: int, values: Sequence[Config] = ()) -> dict[str, Any]:
+    """Return the config of one fold alone.
+
+    Args:
+        config: of all folds.
+        path: of the data set that has them.
+        fold: its number.
+        values: of each fold that differ from the config; empty: all have the same.
+    """
+    own = values[fold] if values else {}
+    found: dict[str, Any] = deepcopy({**config, **own})
     found[path]["fold"] = fold
     return found
 

@@ -59,6 +59,11 @@ def infers(node: Config) -> bool:
     return str(node.get("_target_")).startswith("jlrun.data.tables.")
 
 
+def is_image_folder(node: Config) -> bool:
+    """Return whether a node is that of a folder of images, which are counted."""
+    return node.get("_target_") == "jlrun.data.datasets.imagefolder.load_imagefolder"
+
+
 def task_labels(path: str, node: Config) -> dict[str, str]:
     """Return task -> its name in results and in ``tasks=[…]``.
 

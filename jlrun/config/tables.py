@@ -8,15 +8,17 @@ those of any other data set, and a saved config does not depend on another infer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jlrun.config.auto_values import with_auto_values
+from jlrun.config.auto_values import asks_for_rows, with_auto_values
 from jlrun.config.default_fusion import with_fusion
-from jlrun.config.nodes import Config, data_nodes, infers
-from jlrun.config.training_rows import num_training_rows
+from jlrun.config.folds import folded, num_folds, of_fold
+from jlrun.config.nodes import Config, data_nodes, infers, is_image_folder
+from jlrun.config.training_rows import num_training_images, num_training_rows
 from jlrun.errors import Problem, UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,12 +40,14 @@ class Inference:
         lines: what was inferred, and why.
         problems: what is wrong with tables; their nodes are as they were.
         unknown: config paths of those.
+        of_folds: values of each fold that differ from the config, where folds go forward in time.
     """
 
     config: dict[str, Any]
     lines: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unknown: tuple[str, ...] = ()
+    of_folds: tuple[Config, ...] = ()
 
     def problems_before(self, others: Sequence[Problem]) -> list[Problem]:
         """Return the problems of tables, then the others that do not follow from them."""
@@ -54,18 +58,21 @@ class Inference:
 
 
 def with_tables(config: dict[str, Any], overrides: Sequence[str] = ()) -> Inference:
-    """Return the config completed from its tables' files. No PyTorch is imported.
+    """Return the config completed from its tables' files, and by the rows of folders of images.
+
+    No PyTorch is imported.
 
     Args:
         config: resolved.
         overrides: those of the user, whose choices stay as they are.
     """
     paths = [path for path, node in data_nodes(config).items() if infers(node)]
+    rows = _rows_of_folders(config)
     if not paths:
-        return _completed(config, None, overrides)
+        return _completed(config, _total(rows, config), overrides)
     config = deepcopy(config)
     lines, problems, unknown = list[str](), list[Problem](), list[str]()
-    rows: dict[str, int] = {}
+    outlines: dict[str, Outline] = {}
     nodes = data_nodes(config)
     for path, node in sorted(nodes.items(), key=lambda item: item[0] == "target"):
         if path not in paths or node.get("path") in (None, "???"):
@@ -73,13 +80,59 @@ def with_tables(config: dict[str, Any], overrides: Sequence[str] = ()) -> Infere
         try:
             found = _fill(path, node, _known(path, config, nodes), _learns_no_task(config))
             lines += found.lines
-            rows[path] = num_training_rows(node, found)
+            rows[path], outlines[path] = num_training_rows(node, found), found
         except UserError as error:
             problems += error.problems
             unknown.append(path)
-    num_rows = sum(rows.values()) if rows.keys() == nodes.keys() else None
+    num_rows = _total(rows, config)
     found = _completed(config, num_rows, overrides)
-    return Inference(found.config, (*lines, *found.lines), tuple(problems), tuple(unknown))
+    path = folded(config)
+    if num_rows is not None and path in outlines and nodes[path].get("time_by") is not None:
+        others = num_rows - rows[path]
+        each = _rows_of_folds(config, path, outlines[path])
+        found = _with_folds(found, [_completed(config, others + n, overrides) for n in each])
+    return replace(
+        found, lines=(*lines, *found.lines), problems=tuple(problems), unknown=tuple(unknown)
+    )
+
+
+def _rows_of_folders(config: Config) -> dict[str, int]:
+    """Return config path -> training rows of each folder of images, if any value depends on them.
+
+    What is wrong with a folder is reported where it is read.
+    """
+    rows = dict[str, int]()
+    for path, node in data_nodes(config).items() if asks_for_rows(config) else ():
+        with suppress(UserError):
+            found = num_training_images(node) if is_image_folder(node) else None
+            rows |= {} if found is None else {path: found}
+    return rows
+
+
+def _total(rows: Mapping[str, int], config: Config) -> int | None:
+    """Return the training rows of all data sets; None if some are not known."""
+    return sum(rows.values()) if rows and rows.keys() == data_nodes(config).keys() else None
+
+
+def _rows_of_folds(config: Config, path: str, found: Outline) -> list[int]:
+    """Return the training rows of each fold; none while the numbers of folds are not valid."""
+    numbers = [data_nodes(config)[path].get(key) for key in ("folds", "repeats")]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        return []
+    nodes = (data_nodes(of_fold(config, path, i))[path] for i in range(num_folds(config, path)))
+    return [num_training_rows(node, found) for node in nodes]
+
+
+def _with_folds(whole: Inference, folds: Sequence[Inference]) -> Inference:
+    """Return an inference for all folds, with what each of them has otherwise, and why."""
+    values = tuple(
+        {key: value for key, value in fold.config.items() if value != whole.config.get(key)}
+        for fold in folds
+    )
+    if not any(values):
+        return whole
+    own = [f"fold {i}: {line}" for i, fold in enumerate(folds) for line in fold.lines]
+    return replace(whole, lines=tuple(own), of_folds=values)
 
 
 def _completed(config: Config, num_rows: int | None, overrides: Sequence[str]) -> Inference:

@@ -13,7 +13,8 @@ from torch import Tensor
 from jlrun.data.file_checks import read_each, read_good
 from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.data.reading.audio import read_audio
-from jlrun.data.reading.image_files import is_image_name, read_picture
+from jlrun.data.reading.image_files import read_picture
+from jlrun.data.reading.image_names import is_image_name
 from jlrun.data.reading.texts import tokenize
 from jlrun.data.rows import NamedRows, TensorRows
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec

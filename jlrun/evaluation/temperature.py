@@ -11,10 +11,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Task
+from jlrun.tasks.ordinal import ordinal_tempered
 
 Tempered = Binary | Multiclass | Multilabel | Ordinal
 LARGEST = 20.0  # temperature; 1 / LARGEST is the smallest
@@ -47,13 +47,12 @@ def tempered(task: Tempered, probabilities: Tensor, temperature: float) -> Tenso
     if temperature == 1.0:
         return probabilities
     if isinstance(task, Multilabel):
-        return (_log_odds(probabilities, 1 - probabilities) / temperature).sigmoid()
+        return ((_log(probabilities) - _log(1 - probabilities)) / temperature).sigmoid()
     if not isinstance(task, Ordinal):
         return (_log(probabilities) / temperature).softmax(dim=1)
-    below = probabilities.cumsum(dim=1)[:, :-1]
-    above = probabilities.flip(1).cumsum(dim=1).flip(1)[:, 1:]
-    above = (_log_odds(above, below) / temperature).sigmoid()
-    return F.pad(above, (1, 0), value=1.0) - F.pad(above, (0, 1))
+    return ordinal_tempered(
+        probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny), temperature
+    )
 
 
 def log_loss(task: Task, rows: RowPredictions) -> float:
@@ -67,7 +66,3 @@ def log_loss(task: Task, rows: RowPredictions) -> float:
 
 def _log(p: Tensor) -> Tensor:
     return p.clamp(min=torch.finfo(p.dtype).tiny).log()
-
-
-def _log_odds(p: Tensor, other: Tensor) -> Tensor:
-    return _log(p) - _log(other)

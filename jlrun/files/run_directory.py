@@ -129,6 +129,11 @@ class RunDirectory:
         return self.folds / str(number)
 
     @property
+    def fold_values(self) -> Path:
+        """Values of each fold of a cross-validation that differ from its config."""
+        return self.path / "fold_values.json"
+
+    @property
     def out_of_fold(self) -> Path:
         """Predictions of the rows of all folds, each by a model that did not learn from it."""
         return self.path / "out_of_fold.csv"

@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import torch
+
+from jlrun.data.file_contents import FileContents
 from jlrun.data.rows import NamedRows
 from jlrun.data.rows_to_predict import TABLE_READING, read_inputs
 from jlrun.data.tables.files.column_names import find_column
 from jlrun.data.tables.files.layout import SUFFIXES, Reading
 from jlrun.data.tables.given_cells import GivenTargets, columns_of, given_targets, read_cells
 from jlrun.data.tables.new_rows import read_new_rows, reading_of
+from jlrun.data.tables.table_rows import TableRows
 from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.fingerprints.row_keys import content_keys, file_keys
 from jlrun.runs.predicting import folder_targets, table_targets
 from jlrun.runs.saved_model import SavedModel
 from jlrun.runs.settings import RunSettings
@@ -33,12 +39,22 @@ class NewInputs:
         lines: for the user, such as rows that are skipped.
         passed: columns that go to the output, by the names that they have there.
         targets: task -> its labels.
+        files: of the rows, where each is one.
     """
 
     named: NamedRows
     lines: Sequence[str] = ()
     passed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     targets: Mapping[str, GivenTargets] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+    def keys(self) -> np.ndarray | None:
+        """Return what is in each row, as in a fingerprint, uint64 ``(N,)``; None: not known."""
+        if self.files:
+            return file_keys(self.files, FileContents())
+        if not isinstance(self.named.rows, TableRows):
+            return None
+        return content_keys(self.named.rows, torch.arange(len(self.named.rows)), FileContents())
 
 
 @contextmanager
@@ -104,8 +120,10 @@ def _of_files(saved: SavedModel, path: Path, skip: bool, passed: Sequence[str]) 
         return NewInputs(named, lines, _cells_of(path, TABLE_READING, named, passed))
     if passed:
         raise UserError.of(PASSED, f"'{path}' is no table: only tables have columns")
-    targets = folder_targets(saved.scored, named.names) if path.is_dir() else {}
-    return NewInputs(named, lines, targets=targets)
+    if not path.is_dir():
+        return NewInputs(named, lines)
+    files = [str(path / name) for name in named.names]
+    return NewInputs(named, lines, targets=folder_targets(saved.scored, named.names), files=files)
 
 
 def _cells_of(

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jlrun.config.folds import folded, num_folds
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Prediction, mean_prediction
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.auto_dropout import strange_holes
 from jlrun.runs.calibrated import calibrated
+from jlrun.runs.fingerprints import trained_on_lines
 from jlrun.runs.new_inputs import NewInputs, new_inputs
 from jlrun.runs.predicting import (
     kept_intervals,
@@ -87,6 +90,8 @@ def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     folders = [RunDirectory(member).checkpoints for member in members]
     intervals = kept_intervals(folders, scored, asked.level)
     lines = [line for part in parts for line in part.lines]
+    keys = {m: p.keys for m, p in zip(members, parts, strict=True) if p.keys is not None}
+    lines += trained_on_lines(keys, inputs.named.names)
     return NewPredictions(
         joined_columns(
             inputs.named.names,
@@ -120,12 +125,14 @@ class _Part:
         inputs: the rows as it takes them.
         found: task -> predictions.
         lines: for the user.
+        keys: of the rows as the run's fingerprint has them; None if no row can be scored.
     """
 
     scored: Sequence[Objective]
     inputs: NewInputs
     found: Mapping[str, Prediction]
     lines: Sequence[str]
+    keys: np.ndarray | None
 
 
 def _by_one(run: Path, path: Path, asked: Asked) -> _Part:
@@ -137,7 +144,9 @@ def _by_one(run: Path, path: Path, asked: Asked) -> _Part:
     with new_inputs(*given) as inputs:
         holes = strange_holes(run, inputs.named.rows, tuple(saved.specs))
         found = predict_rows(saved, inputs.named, chosen)
-    return _Part(chosen.scored, inputs, found, [*holes, *inputs.lines])
+        labelled = any(bool(each.known.any()) for each in inputs.targets.values())
+        keys = inputs.keys() if labelled else None
+    return _Part(chosen.scored, inputs, found, [*holes, *inputs.lines], keys)
 
 
 def _check_alike(parts: Sequence[_Part]) -> None:

@@ -6,11 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jlrun.config import checked
-from jlrun.config.auto_values import values_of_rows, with_auto_values
+from jlrun.config.auto_values import values_of_images, values_of_rows, with_auto_values
 from jlrun.config.build import build
 from jlrun.config.compose import compose
+from jlrun.config.folds import of_fold
 from jlrun.config.nodes import reserved_keys
 from jlrun.config.slots import DATASET, ENCODER
 from jlrun.data.specs import ImageSpec
@@ -107,6 +109,30 @@ def test_the_rows_that_count_are_those_trained_on(
     assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
 
 
+def test_folds_that_go_forward_in_time_have_values_of_their_own(tmp_path: Path) -> None:
+    """Each learns from more rows than the one before, as many as the splits have."""
+    path = tmp_path / "t.csv"
+    lines = (f"{i / 7:.3f},{'ab'[i % 2]},{(i * 7) % 4001}" for i in range(4_001))
+    path.write_text("\n".join(["number,label,day", *lines]) + "\n")
+    choice = ["mode=multitask", "dataset=table", f"dataset.path={path}", "dataset.targets=[label]"]
+    folds = [*choice, "dataset.time_by=day", "dataset.folds=3"]
+    whole = checked(folds)
+    for fold, (rows, epochs) in enumerate([(801, 79), (1_601, 39), (2_401, 26)]):
+        of_one = of_fold(whole.config, "dataset", fold, whole.of_folds)
+        assert of_one == checked([*folds, f"dataset.fold={fold}"]).config
+        assert (of_one["epochs"], of_one["patience"]) == (epochs, max(5, epochs // 4))
+        assert f"fold {fold}: epochs={epochs}, batch_size=64" in whole.inferred[fold - 3]
+        assert f"by the {rows:,} training rows" in whole.inferred[fold - 3]
+        node = {k: v for k, v in of_one["dataset"].items() if k not in reserved_keys()}
+        subset = {field.name: of_one["dataset"][field.name] for field in fields(Subset)}
+        splits = make_splits(build(node, DATASET), Subset(**subset), seed=0)
+        assert len(splits.train) == rows
+    assert whole.config["epochs"] == 26
+    assert not checked([*folds[:-2], "dataset.folds=3"]).of_folds
+    given = checked([*folds, "epochs=5", "patience=2"])
+    assert [set(values) for values in given.of_folds] == [{"backbone"}, {"backbone"}, set()]
+
+
 @pytest.mark.parametrize(
     ("num_rows", "channels", "hidden"),
     [(330, [16, 32, 64], 64), (9_000, [32, 64, 128], 128), (50_000, [64, 128], 512)],
@@ -121,6 +147,39 @@ def test_image_encoders_fit_the_rows(num_rows: int, channels: list[int], hidden:
     spec = ImageSpec(3, 64, 64, (0.5,) * 3, (0.25,) * 3)
     count = sum(p.numel() for p in build(node, ENCODER, spec).parameters())
     assert 4 * count < max(400_000, 1_300 * num_rows)
+
+
+def test_folders_of_images_have_values_of_their_rows(tmp_path: Path) -> None:
+    """The numbers are those that the splits have; 250 images are passed over 100 times at most."""
+    sides = {"train/cat": 150, "train/dog": 100, "test/cat": 5}
+    for folder, count in sides.items():
+        (tmp_path / folder / "more").mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", (4, 4)).save(tmp_path / folder / "more" / f"{i}.png")
+    data = ["mode=multitask", "dataset=imagefolder", f"dataset.root={tmp_path}"]
+    chosen = [([], 200), (["dataset.limit=90"], 90), (["dataset.shots=7"], 14)]
+    for overrides, rows in (*chosen, (["dataset.classes=[cat]", "dataset.val_fraction=0.1"], 135)):
+        found = checked([*data, *overrides])
+        node = {k: v for k, v in found.config["dataset"].items() if k not in reserved_keys()}
+        subset = {field.name: found.config["dataset"][field.name] for field in fields(Subset)}
+        assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
+        assert found.config["backbone"]["image"]["hidden"] == 64
+        assert [found.config[key] for key in ("epochs", "batch_size", "patience")] == [100, 64, 25]
+        assert all(f"by the {rows:,} training rows" in line for line in found.inferred[-2:])
+    own = checked([*data, "backbone/image=cnn", "epochs=3"]).config
+    assert (own["backbone"]["image"]["hidden"], own["epochs"]) == (512, 3)
+    elsewhere = checked([*data[:2], "dataset.root=/nowhere"]).config
+    assert (elsewhere["backbone"]["image"]["hidden"], elsewhere["epochs"]) == (512, 20)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "epochs", "patience"), [(600, 100, 25), (3_100, 20, None), (50_000, 20, None)]
+)
+def test_many_images_have_the_usual_values(
+    num_rows: int, epochs: int, patience: int | None
+) -> None:
+    found = values_of_images(num_rows, {"epochs": 20, "batch_size": 64, "patience": None})
+    assert found == {"epochs": epochs, "batch_size": 64, "patience": patience}
 
 
 def test_image_encoders_that_are_chosen_stay() -> None:

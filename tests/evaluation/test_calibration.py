@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -30,17 +32,24 @@ KINDS: dict[str, tuple[Tempered, int]] = {
 
 def simulated(name: str, factor: float) -> RowPredictions:
     """Rows drawn from the probabilities of some logits, predicted by ``factor`` times these."""
-    task, outputs = KINDS[name]
+    outputs = KINDS[name][1]
     generator = torch.Generator().manual_seed(4)
     logits = 1.5 * torch.randn(N, outputs, generator=generator).double()
-    if name == "ordinal":
-        logits = logits.sort(dim=1, descending=True).values
-    true = task.probabilities(logits)
+    true = probabilities(name, logits)
     if name == "multilabel":
         target = (torch.rand(true.shape, generator=generator) < true).float()
     else:
         target = true.multinomial(1, generator=generator)[:, 0]
-    return RowPredictions(task.probabilities(factor * logits), target)
+    return RowPredictions(probabilities(name, factor * logits), target)
+
+
+def probabilities(name: str, logits: torch.Tensor) -> torch.Tensor:
+    """Return those of the kind; of classes in an order from log-odds of P(y > k) that fall."""
+    if name != "ordinal":
+        return KINDS[name][0].probabilities(logits)
+    above = logits.sort(dim=1, descending=True).values.sigmoid()
+    ones = torch.ones(len(above), 1)
+    return torch.cat([ones, above], dim=1) - torch.cat([above, 0 * ones], dim=1)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -58,6 +67,18 @@ def test_the_temperature_takes_a_factor_of_the_logits_back(name: str) -> None:
 def test_tempered_probabilities_are_those_of_divided_logits(name: str) -> None:
     found = tempered(KINDS[name][0], simulated(name, 3.0).probabilities, 3.0)
     torch.testing.assert_close(found, simulated(name, 1.0).probabilities)
+
+
+@pytest.mark.parametrize("temperature", [0.25, 3.0])
+def test_no_grade_gets_a_probability_of_0(temperature: float) -> None:
+    """Grade 1 has next to none, so that P(y > 0) and P(y > 1) are equal as numbers."""
+    p = torch.tensor([[0.6, 1e-30, 0.1, 0.3]]).double()
+    odds, far = math.log(0.4 / 0.6) / temperature, math.log(0.3 / 0.7) / temperature
+    found = tempered(Ordinal(), p, temperature)[0]
+    middle = 1e-30 / (0.4 * 0.6)  # g of the log-odds, to first order
+    high, top = 1 / (1 + math.exp(-odds)), 1 / (1 + math.exp(-far))
+    wanted = [1 - high, middle / temperature * high * (1 - high), high - top, top]
+    assert found.tolist() == pytest.approx(wanted, rel=1e-6)
 
 
 def test_the_calibration_error_is_that_of_torchmetrics() -> None:

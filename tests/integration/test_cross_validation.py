@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pytest
+import yaml
 from sklearn.metrics import accuracy_score, r2_score
 
 from jlrun.cli.main import main
+from jlrun.config import auto_values
 from jlrun.errors import DONE, INTERRUPTED, WRONG, Interrupted
 from jlrun.runs import execution
 from tests.data.tables.files.made import rows_of, write_csv
@@ -76,6 +79,26 @@ def test_folds_are_runs_and_their_scores_are_one_result(
         == "jlrun: cv: this is a cross-validation: name one of its runs, such as cv/folds/0"
     )
     assert main(["evaluate", "cv/folds/3"]) == DONE
+
+
+def test_folds_in_time_train_as_long_as_their_rows_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that are begun on resume: 3 epochs of 80 rows, one of 160."""
+    monkeypatch.setattr(auto_values, "_EPOCHS", (1, 100))
+    monkeypatch.setattr(auto_values, "_STEPS", 4)
+    write_csv(Path("t.csv"), [row | {"day": str(i)} for i, row in enumerate(rows_of(300))])
+    changed = {"dataset.repeats=2", "epochs=2", "dataset.targets=[label,price]"}
+    options = [option for option in OPTIONS if option not in changed]
+    asked = ["dataset.targets=[label]", "dataset.time_by=day", "baselines=false"]
+    assert main([*options, *asked, "hydra.run.dir=cv"]) == DONE
+    result = read("cv/result.json")
+    Path("cv/result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    shutil.rmtree("cv/folds/1")
+    assert main(["resume", "cv"]) == DONE
+    configs = [Path(f"cv/folds/{fold}/config.yaml").read_text() for fold in (0, 1)]
+    assert [yaml.safe_load(text)["epochs"] for text in configs] == [3, 1]
+    Path("cv/result.json").write_text(json.dumps(result | {"status": "interrupted"}))
+    Path("cv/fold_values.json").write_text('{"folds": [{"epochs": 1}]}')
+    assert main(["resume", "cv"]) == WRONG
 
 
 def check_means(result: dict[str, Any], folds: list[dict[str, Any]]) -> None:

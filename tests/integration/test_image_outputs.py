@@ -48,6 +48,11 @@ def test_other_images_are_read_as_the_run_s_model_learned(
     out = capsys.readouterr().out
     assert "skipped: other/test/dark/bad.png: not a readable image" in out
     assert "label, 12 rows with a label: accuracy" in out
+    assert "training rows" not in out
+    assert main(["predict", "run", "--input", "own/train", "--output", "t.csv"]) == 0
+    with Path("run/splits.csv").open() as file:
+        count = [row["split"] for row in csv.DictReader(file)].count("train")
+    assert f"{count} of 20 rows were training rows of this run" in capsys.readouterr().out
     found = json.loads(Path("p.json").read_text())["scores"]["label"]
     assert found.pop("rows") == 12
     again = json.loads(Path("e.json").read_text())["test"]["label"]

@@ -276,6 +276,10 @@ def test_new_rows_are_predicted(trained: str, tmp_path: Path, capsys: Capture) -
     write_csv(tmp_path / "new.csv", [row | {"unknown": "x"} for row in rows])
     arguments = ["predict", trained, "--input", "new.csv"]
     assert main([*arguments, "--output", "p.csv", "--columns", "age", "label"]) == 0
+    split = {row["place"]: row["split"] for row in predictions(f"{trained}/splits.csv")}
+    repeated = [split[str(line)] for line in range(2, 6)].count("train")  # 500 + 4 is 0 again
+    told = f"warning: {repeated} of 8 rows were training rows of this run, for example line"
+    assert told in capsys.readouterr().out
     found = predictions("p.csv")
     decided = [f"label{end}" for end in ("", "_probability", "_p_bad", "_p_good")]
     numbers = ["price", "price_lower", "price_upper"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def test_a_run_on_numbers_reads_no_files_and_no_texts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Counter[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Counter[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -59,13 +63,30 @@ def test_a_run_on_numbers_reads_no_files_and_no_texts(
     assert main([*run, *TABLE, *QUICK]) == 0
     assert main(["evaluate", "run"]) == 0
     assert main(["diagnose", "run"]) == 0
-    assert main(["predict", "run", "--input", "t.csv", "--output", "found.csv"]) == 0
+    check_warning_of_training_rows(capsys)
     assert read == {}
     text = make_splits(load_table("t.csv", modalities=["text"], targets=["label"]), Subset(), 0)
     text.train.fetch(torch.arange(4))
     assert set(read) == {"text"}
     with pytest.raises(UserError, match=r"photos/3\.png"):
         load_table("t.csv", modalities=["image"], targets=["label"])
+
+
+def check_warning_of_training_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows are told from each other by all inputs, also by those that the run does not use."""
+    with Path("run/splits.csv").open() as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: int(row["place"]))
+    split = [row["split"] for row in rows]
+    lines = Path("t.csv").read_text().splitlines(keepends=True)
+    Path("new.csv").write_text("".join([lines[0], *lines[6:]]))
+    first = next(i for i, name in enumerate(split[5:]) if name == "train")
+    told = f"warning: {split[5:].count('train')} of 35 rows were training rows of this run"
+    capsys.readouterr()
+    assert main(["predict", "run", "--input", "new.csv", "--output", "found.csv"]) == 0
+    assert f"{told}, for example line {first + 2}: scores" in capsys.readouterr().out
+    Path("new.csv").write_text("".join(lines).replace("colour", "shade"))
+    assert main(["predict", "run", "--input", "new.csv", "--output", "found.csv"]) == 0
+    assert "training rows" not in capsys.readouterr().out
 
 
 def test_scenes_are_the_same_without_what_is_unused() -> None:

@@ -10,8 +10,9 @@ import torch
 
 from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.datasets.image_report import ImageReport, OnError
-from jlrun.data.reading.image_files import EXTENSIONS, image_rows, is_image_name
+from jlrun.data.reading.image_files import image_rows
 from jlrun.data.reading.image_fit import Colour
+from jlrun.data.reading.image_names import EXTENSIONS, is_image_name
 from jlrun.data.rows import FileRows
 from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import UserError, did_you_mean

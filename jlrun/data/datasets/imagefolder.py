@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from jlrun.data.dataset import Dataset
+from jlrun.data.datasets.image_layout import (
+    UNLABELLED,
+    WHERE,
+    folder_names,
+    image_paths,
+    split_folders,
+    wrong_layout,
+)
 from jlrun.data.datasets.image_report import ImageReport, OnError
-from jlrun.data.reading.image_files import EXTENSIONS, Channels, image_rows, is_image_name
+from jlrun.data.reading.image_files import Channels, image_rows
 from jlrun.data.reading.image_fit import Colour
+from jlrun.data.reading.image_names import EXTENSIONS
 from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.ranges import PositiveInt
-
-UNLABELLED = "unlabelled"
-LAYOUT = "expected {root}/train/<class>/* with val and test next to train, or {root}/<class>/*"
-# Placeholder for the data set's config path, which `jlrun.runs.datasets` fills in.
-WHERE = "dataset.root"
-_MISTAKEN_FOR_VAL = ("valid", "validation", "dev")
 
 
 def load_imagefolder(
@@ -57,11 +59,11 @@ def load_imagefolder(
     """
     statistics = _statistic("mean", mean, channels), _statistic("std", std, channels)
     spec = ImageSpec(channels, size, size, *statistics, resize, background)
-    folders = _split_folders(Path(root).expanduser())
+    folders = split_folders(Path(root).expanduser())
     loose = _without_labels(folders)
     if loose:
         labelled = [folder for folder in folders.values() if folder not in loose]
-        classes = tuple(sorted({name for folder in labelled for name in _folders(folder)}))
+        classes = tuple(sorted({name for folder in labelled for name in folder_names(folder)}))
     else:
         classes = _class_names(folders["train"])
     found = {split: _paths(f, classes, split) for split, f in folders.items() if f not in loose}
@@ -88,35 +90,11 @@ def load_imagefolder(
     )
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
-    """Return split -> folder that holds class folders; only ``train`` is always there."""
-    if not root.is_dir():
-        found = "is a file" if root.exists() else "no such folder"
-        raise _wrong_layout(root, root, found)
-    names = _folders(root)
-    train = root / "train"
-    # A class may have the name "train": then it has images, and other classes next to it.
-    reserved = {"train", "val", "test", UNLABELLED}
-    if "train" in names and (_folders(train) or not set(names) - reserved):
-        for name in _MISTAKEN_FOR_VAL:
-            if name in names and "val" not in names:
-                found = f"'{root}' has '{name}' next to train; rename it to val"
-                raise UserError.of(WHERE, found)
-        splits = ("train", "val", "test", UNLABELLED)
-        return {split: root / split for split in splits if split in names}
-    if UNLABELLED in names and set(names) <= {"val", "test", UNLABELLED}:
-        splits = {split: root / split for split in ("val", "test") if split in names}
-        return {"train": root / UNLABELLED, **splits}
-    if names and set(names) <= {"val", "test"}:
-        raise _wrong_layout(root, root, f"found {' and '.join(names)}, but no train")
-    return {"train": root}
-
-
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(_folders(folder))
+    names = tuple(folder_names(folder))
     if not names:
-        loose = next(_images(folder), None)
-        raise _wrong_layout(
+        loose = next(image_paths(folder), None)
+        raise wrong_layout(
             folder,
             folder,
             "is empty" if loose is None else f"has images ({loose.name}) but no class folders",
@@ -128,7 +106,7 @@ def _incomplete(folder: Path, classes: tuple[str, ...]) -> Problem | None:
     if len(classes) != 1:
         return None
     (only,) = classes
-    hint = f"; did you mean '{folder / only}'?" if _folders(folder / only) else ""
+    hint = f"; did you mean '{folder / only}'?" if folder_names(folder / only) else ""
     found = f"'{folder}' has only one class, '{only}'; put each in its folder{hint}"
     return Problem(WHERE, found)
 
@@ -139,14 +117,18 @@ Images = list[tuple[Path, int | None]]
 def _without_labels(folders: Mapping[str, Path]) -> list[Path]:
     """Return the folders of training images without class folders."""
     train = folders["train"]
-    bare = train.name != UNLABELLED and not _folders(train) and any(True for _ in _images(train))
+    bare = (
+        train.name != UNLABELLED
+        and not folder_names(train)
+        and any(True for _ in image_paths(train))
+    )
     found = [train] if bare or train.name == UNLABELLED else []
     return [*found, *([folders[UNLABELLED]] if UNLABELLED in folders else [])]
 
 
 def _add_unlabelled(found: dict[str, Images], loose: Sequence[Path]) -> None:
     """Add the images without labels to those of training."""
-    images: Images = [(path, None) for folder in loose for path in sorted(_images(folder))]
+    images: Images = [(path, None) for folder in loose for path in sorted(image_paths(folder))]
     if loose and not images:
         raise UserError.of(str(loose[0]), f"no images in this folder; {_expected()}")
     found.pop(UNLABELLED, None)
@@ -165,20 +147,20 @@ def _masks(images: Images) -> dict[str, torch.Tensor]:
 
 
 def _no_label(folder: Path) -> Problem:
-    first = next(_images(folder))
+    first = next(image_paths(folder))
     found = f"has images ({first.name}) but no class folders"
-    return _wrong_layout(folder, folder, found).problems[0]
+    return wrong_layout(folder, folder, found).problems[0]
 
 
 def _paths(folder: Path, classes: tuple[str, ...], split: str) -> Images:
     found: Images = []
-    for name in _folders(folder):
+    for name in folder_names(folder):
         if name not in classes:
             hint = did_you_mean(name, classes)
             raise UserError.of(
                 str(folder / name), f"no such class among the training images.{hint}"
             )
-        images = sorted(_images(folder / name))
+        images = sorted(image_paths(folder / name))
         if not images and split == "train":
             raise UserError.of(str(folder / name), f"no images in this class folder; {_expected()}")
         found += [(image, classes.index(name)) for image in images]
@@ -189,30 +171,6 @@ def _paths(folder: Path, classes: tuple[str, ...], split: str) -> Images:
     return found
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir())
-
-
-def _images(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield the image files in a folder and below; links are followed, but not in circles."""
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from _images(Path(entry.path), (*above, here))
-        elif is_image_name(entry.name):
-            yield Path(entry.path)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise UserError.of(str(folder), f"can't be listed: {error.strerror}") from error
-
-
 def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[float, ...]:
     if values is not None and len(values) != channels:
         raise UserError.of(
@@ -221,10 +179,6 @@ def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[fl
     if name == "std" and any(value <= 0 for value in values or ()):
         raise UserError.of(name, f"{values} must be positive")
     return tuple(values or ())
-
-
-def _wrong_layout(root: Path, folder: Path, found: str) -> UserError:
-    return UserError.of(WHERE, f"'{root}': {found}; {LAYOUT.format(root=root)}")
 
 
 def _expected() -> str:

@@ -12,7 +12,8 @@ from jlrun.data.datasets.digits import DIGITS, PARITIES
 from jlrun.data.datasets.domain_folders import read_image_list
 from jlrun.data.datasets.mnist_domains import SIZE, MnistPart, load_mnist_part
 from jlrun.data.file_checks import read_each
-from jlrun.data.reading.image_files import image_rows, is_image_name, read_image, square
+from jlrun.data.reading.image_files import image_rows, read_image, square
+from jlrun.data.reading.image_names import is_image_name
 from jlrun.data.rows import FileRows, TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.errors import UserError

@@ -20,17 +20,8 @@ from jlrun.errors import UserError
 from jlrun.files.limits import room_for
 
 Channels = Literal[1, 3]
-_NAMES = ("bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
-EXTENSIONS = tuple(f".{name}" for name in _NAMES)
-
-
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _WHOLE_RANGE = 65_535  # of 16 bits
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file name has an ending of images, in upper or lower case."""
-    return Path(name).suffix.lower() in EXTENSIONS
 
 
 def image_rows(

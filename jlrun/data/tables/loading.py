@@ -141,6 +141,7 @@ def load_table(
             [whole.bad for whole in wholes.values()],
             sum(whole.store.num_read for whole in wholes.values()),
             missing=_missing(list(wholes.values())),
+            unused=reader.unused,
         ),
     )
     fitting = Fitting(

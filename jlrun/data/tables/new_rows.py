@@ -97,14 +97,17 @@ def read_new_rows(
     with of_a_run(table):
         table_json = read_json(table)
         modalities = {m: _columns(table_json["modalities"][m]) for m in specs}
+        unused = tuple(str(name) for name in table_json.get("unused", ()))
         folder = folder or folder_of(path, table_json["files_root"])
     cells = {m: cells_of(columns, specs[m], folder) for m, columns in modalities.items()}
     media = {m: columns for m, columns in modalities.items() if columns.kind in MEDIA}
     checked = {m: checks({columns.kind: specs[m]})[columns.kind] for m, columns in media.items()}
+    forms = _forms(cells, specs)
+    of_unused: dict[str, Form] = dict.fromkeys(unused, "text")
     wanted = Wanted(
         path=path,
         reading=reading,
-        forms=_forms(cells, specs),
+        forms=of_unused | forms,
         inputs=[column for c in cells.values() for column in c.columns],
         files={columns.columns[0]: checked[m] for m, columns in media.items()},
         files_key="",
@@ -112,13 +115,13 @@ def read_new_rows(
         optional=True,
     )
     store = _stored(wanted, cache)
-    absent = tuple(column for column in wanted.forms if column in store.absent)
-    if len(absent) == len(wanted.forms):
-        known = ", ".join(wanted.forms)
+    absent = tuple(column for column in forms if column in store.absent)
+    if len(absent) == len(forms):
+        known = ", ".join(forms)
         raise UserError.of(str(path), f"has none of the columns that the model takes: {known}")
     if not len(store):
         raise UserError([*store.bad().problems(), Problem(str(path), "has no row to predict")])
-    rows = TableRows.whole(store, cells)
+    rows = TableRows.whole(store, cells, unused)
     names = tuple(f"{place_word(path)} {place}" for place in store.places().tolist())
     unknown = unknown_levels(specs.values(), store, rows.rows)
     return NewRows(NamedRows(names, rows), store, store.bad(), absent, tuple(unknown))

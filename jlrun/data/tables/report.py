@@ -154,6 +154,7 @@ class TableReport:
         scaled: target -> the scale that it is learned on.
         unknown: split -> columns in which most rows have a category unknown to the model.
         missing: column -> word that was taken for missing -> cells, of all files.
+        unused: columns of inputs that are not in use; they only tell rows from each other.
     """
 
     modalities: Mapping[str, ColumnsOf]
@@ -166,6 +167,7 @@ class TableReport:
     scaled: Mapping[str, Scale] = field(default_factory=dict)
     unknown: Mapping[str, Sequence[UnknownLevels]] = field(default_factory=dict)
     missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unused: Sequence[str] = ()
 
     @property
     def _skipped(self) -> int:
@@ -214,6 +216,7 @@ class TableReport:
     def files(self) -> dict[str, str]:
         table = {
             "modalities": {name: asdict(columns) for name, columns in self.modalities.items()},
+            "unused": list(self.unused),
             "reading": asdict(self.reading),
             "files_root": self.files_root,
         }

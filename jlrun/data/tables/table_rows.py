@@ -45,9 +45,11 @@ class TableRows:
         self._present = presences(self._cells, store, rows)
 
     @classmethod
-    def whole(cls, store: Store, cells: Mapping[str, Cells]) -> TableRows:
+    def whole(
+        cls, store: Store, cells: Mapping[str, Cells], unused: Sequence[str] = ()
+    ) -> TableRows:
         """Return all rows of a table, without targets."""
-        return cls(store, np.arange(len(store)), {}, {}, cells)
+        return cls(store, np.arange(len(store)), {}, {}, cells, unused)
 
     @property
     def cells(self) -> Mapping[str, Cells]:

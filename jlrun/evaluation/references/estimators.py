@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Regression, TaskSpec
+from jlrun.tasks.ordinal import ordinal_logits
 from jlrun.tasks.target_scales import to_scale
 
 _INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)  # C of logistic regression
@@ -175,8 +176,7 @@ def _fit_classes(
             case Binary():
                 return p[:, 1:].log() - p[:, :1].log()
             case Ordinal():
-                above = p.flip(1).cumsum(dim=1).flip(1)[:, 1:]
-                return torch.logit(above, eps=_LEAST)
+                return ordinal_logits(p)
             case _:
                 return p.log()
 

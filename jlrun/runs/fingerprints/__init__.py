@@ -1,6 +1,11 @@
 """Fingerprints: the rows a run was trained, selected and scored on, to detect changed data."""
 
-from jlrun.runs.fingerprints.checking import check_other_data, check_unchanged, overlap_lines
+from jlrun.runs.fingerprints.checking import (
+    check_other_data,
+    check_unchanged,
+    overlap_lines,
+    trained_on_lines,
+)
 from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write
 
 __all__ = [
@@ -11,5 +16,6 @@ __all__ = [
     "fingerprint_of",
     "overlap_lines",
     "read",
+    "trained_on_lines",
     "write",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +75,9 @@ def check_other_data(
         old, new = before[stream], now[stream]
         for kind in kinds:
             repeated, count = once_trained_on(old, new, kind), len(new.splits[kind].keys)
-            usual = len(once_trained_on(old, old, kind)) / max(len(old.splits[kind].keys), 1)
             where = kind if len(now) == 1 else f"{kind} of {stream}"
             line = f"{where}: {len(repeated)} of {count} rows were training rows of the run"
-            if len(repeated) > count * (usual + 0.1 * (usual > 0)):
+            if len(repeated) > count * _expected(old, kind):
                 first = new.splits[kind].name(int(repeated[0]))
                 wrong.append(f"{line}, for example {first}")
             elif differences({stream: old}, {stream: new}, [kind], ordered=False):
@@ -87,6 +86,32 @@ def check_other_data(
         message = "these rows are no test of the run:\n  " + "\n  ".join(wrong)
         raise UserError.of(str(directory), message)
     return lines
+
+
+def trained_on_lines(keys: Mapping[Path, np.ndarray], names: Sequence[str]) -> list[str]:
+    """Return a line on rows with labels that runs were trained on, if there are any.
+
+    In data whose own test rows repeat training rows, new rows may do so about as often.
+
+    Args:
+        keys: directory of a run -> keys of the rows as it has them
+            (`jlrun.runs.fingerprints.row_keys`), uint64 ``(N,)``; several for a cross-validation.
+        names: what the N rows are called.
+    """
+    trained, expected = np.zeros(len(names), dtype=bool), 0.0
+    for directory, each in keys.items():
+        before = read(directory)
+        if before is None:
+            return [f"{directory} {_UNKNOWN}: whether it was trained on these rows isn't known"]
+        trained |= np.isin(each, np.concatenate([_trained_on(data) for data in before.values()]))
+        expected = max(expected, *(_expected(data, "test") for data in before.values()))
+    repeated = np.flatnonzero(trained)
+    if len(repeated) <= len(names) * expected:
+        return []
+    return [
+        f"warning: {len(repeated)} of {len(names)} rows were training rows of this run, for "
+        f"example {names[int(repeated[0])]}: scores on them say nothing about new rows"
+    ]
 
 
 def differences(
@@ -111,8 +136,17 @@ def differences(
 
 def once_trained_on(before: DataPrint, now: DataPrint, kind: str) -> np.ndarray:
     """Return the positions of the rows of a split that were training rows before."""
-    seen = [before.splits[k].keys for k in ("train", "pool") if k in before.splits]
-    return np.flatnonzero(np.isin(now.splits[kind].keys, np.concatenate(seen)))
+    return np.flatnonzero(np.isin(now.splits[kind].keys, _trained_on(before)))
+
+
+def _trained_on(data: DataPrint) -> np.ndarray:
+    return np.concatenate([data.splits[k].keys for k in ("train", "pool") if k in data.splits])
+
+
+def _expected(data: DataPrint, kind: str) -> float:
+    """Return the share of a split that may be training rows by chance; 0 where none of it is."""
+    usual = len(once_trained_on(data, data, kind)) / max(len(data.splits[kind].keys), 1)
+    return usual + 0.1 * (usual > 0)
 
 
 def _of_data(

@@ -46,6 +46,15 @@ def content_keys(rows: Rows, indices: Tensor, contents: FileContents) -> np.ndar
     return None
 
 
+def file_keys(files: Sequence[str], contents: FileContents) -> np.ndarray:
+    """Return the keys that rows of one file each have in a data set, uint64 ``(N,)``.
+
+    Raises:
+        UserError: if a file can't be read.
+    """
+    return np.fromiter((_files_key([f], contents) for f in files), np.uint64, len(files))
+
+
 def key_of(content: bytes) -> int:
     """Return 64 bits of a hash."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
@@ -75,9 +84,7 @@ def _table_keys(rows: TableRows, indices: Tensor, contents: FileContents) -> np.
     keys = np.zeros(len(places), np.uint64)
     for _, cells in sorted(rows.cells.items()):
         for column in cells.columns:
-            if column not in store:
-                found = np.zeros(len(places), np.uint64)
-            elif isinstance(cells, FileCells):
+            if isinstance(cells, FileCells) and column in store:
                 texts = store.texts(column)
                 names = [texts[row] for row in places.tolist()]
                 files = [[os.path.join(cells.folder, name)] if name else [] for name in names]
@@ -92,6 +99,8 @@ def _table_keys(rows: TableRows, indices: Tensor, contents: FileContents) -> np.
 
 def _cell_keys(rows: TableRows, column: str, places: np.ndarray) -> np.ndarray:
     store = rows.store
+    if column not in store:
+        return np.zeros(len(places), np.uint64)
     match store.description["columns"][column]["form"]:
         case "number":
             numbers = store.numbers(column)[places].astype(np.float64) + 0.0  # -0 is 0

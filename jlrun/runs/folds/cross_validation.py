@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from jlrun.config import check_values
 from jlrun.config.compose import Composed
 from jlrun.config.folds import folded, num_folds, of_fold
 from jlrun.config.nodes import data_nodes
 from jlrun.errors import Problem, UserError
-from jlrun.files.atomic import write_json, write_text
+from jlrun.files.atomic import read_json, reading, write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.chosen import Recorders
@@ -47,7 +49,15 @@ def cross_validate(composed: Composed) -> Result:
     """
     with held(composed.run_dir, "hydra.run.dir"):
         job, write_inputs = execution.new_job(composed)
-        return _CrossValidation.of(job, composed.config, composed.own_batch_size).run(write_inputs)
+        run, folds = RunDirectory(composed.run_dir), composed.of_folds
+
+        def write() -> None:
+            if folds:
+                run.path.mkdir(parents=True, exist_ok=True)
+                write_json(run.fold_values, {"folds": folds})
+            write_inputs()
+
+        return _CrossValidation.of(job, composed.config, composed.own_batch_size, folds).run(write)
 
 
 def resume_folds(directory: Path, epochs: int | None = None) -> Result:
@@ -75,7 +85,34 @@ def resume_folds(directory: Path, epochs: int | None = None) -> Result:
         if before is not None and before["status"] == "completed":
             raise UserError.of(str(directory), "this cross-validation is complete")
         job = Job(RunSettings.parse(config), directory, overrides, resumed=True)
-        return _CrossValidation.of(job, config, own_batch_size=False).run(lambda: None)
+        folds = _read_values(RunDirectory(directory).fold_values, config)
+        return _CrossValidation.of(job, config, False, folds).run(lambda: None)
+
+
+class _FoldValues(BaseModel):
+    """Schema of ``fold_values.json``."""
+
+    folds: list[dict[str, Any]]
+
+
+def _read_values(file: Path, config: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the values of each fold that differ from the config; nothing if none does.
+
+    Raises:
+        UserError: if the file is damaged, or some fold's config with them is not valid.
+    """
+    if not file.is_file():
+        return ()
+    found = tuple(_FoldValues(**read_json(file, _FoldValues)).folds)
+    path = folded(config)
+    assert path is not None, "a config with folds"
+    with reading(file):
+        if len(found) != num_folds(config, path):
+            raise ValueError(f"{num_folds(config, path)} folds were expected")
+    for number in range(len(found)):
+        if problems := check_values(of_fold(config, path, number, found)):
+            raise UserError([Problem(f"{file}: {p.where}", p.message) for p in problems])
+    return found
 
 
 @dataclass
@@ -88,6 +125,7 @@ class _CrossValidation:
         path: config path of the data set that has the folds.
         count: of folds, all repeats together.
         own_batch_size: whether the batch size must stay as it is.
+        of_folds: values of each fold that differ from the config.
     """
 
     job: Job
@@ -95,13 +133,20 @@ class _CrossValidation:
     path: str
     count: int
     own_batch_size: bool
+    of_folds: Sequence[Mapping[str, Any]]
     recorder: Recorder = field(init=False, default_factory=Recorder)
 
     @classmethod
-    def of(cls, job: Job, config: Mapping[str, Any], own_batch_size: bool) -> _CrossValidation:
+    def of(
+        cls,
+        job: Job,
+        config: Mapping[str, Any],
+        own_batch_size: bool,
+        of_folds: Sequence[Mapping[str, Any]],
+    ) -> _CrossValidation:
         path = folded(config)
         assert path is not None, "a config with folds"
-        return cls(job, config, path, num_folds(config, path), own_batch_size)
+        return cls(job, config, path, num_folds(config, path), own_batch_size, of_folds)
 
     def run(self, write_inputs: Callable[[], None]) -> Result:
         """Train what is left of the folds; inputs are written once the first has found no fault."""
@@ -155,7 +200,7 @@ class _CrossValidation:
         self.recorder.message(_line(result, number, self.count))
 
     def _of_fold(self, number: int) -> Composed:
-        config = of_fold(self.config, self.path, number)
+        config = of_fold(self.config, self.path, number, self.of_folds)
         if config["recorder"]["progress"] == "auto":
             quiet = "none" if number else "messages"  # which are those of the data, for all folds
             config["recorder"] = {**config["recorder"], "progress": quiet}

@@ -74,7 +74,7 @@ def _objective(cfg: DictConfig, overrides: list[str], directory: Path, sweep: Pa
     watched_by = _pruning(sweep, directory)
     if not _begun(directory, config):
         own = chose_batch_size(overrides, HydraConfig.get())
-        job = Composed(config, overrides, directory, tables.lines, own_batch_size=own)
+        job = Composed(config, overrides, directory, tables.lines, own, tables.of_folds)
         return _value(execute(job, **watched_by).objective)
     before = read_result(directory)
     if before is not None and before["status"] == "completed":
