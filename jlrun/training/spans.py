@@ -99,6 +99,10 @@ class PhaseRun:
             self._batches = _batches(self.phase, self.state.step, seed)
         return self._batches
 
+    def forget_batches(self) -> None:
+        """Take the batches of the steps that are left anew: some may have been lost."""
+        self._batches = None
+
     def take_in(self, stats: StepStats, recorder: Recorder) -> None:
         """Remember what a step measured, which is done."""
         self.window.add(stats)
@@ -141,6 +145,21 @@ class Clock:
         self._state.samples += samples
         self._seconds += elapsed
         self._samples += samples
+
+    def share(self, seconds: float, count: int, samples: int) -> None:
+        """Count steps that were done for ``count`` runs at once, each with its share of the time.
+
+        Args:
+            seconds: that they took together.
+            count: of runs.
+            samples: rows of this one.
+        """
+        own = seconds / count
+        self._state.seconds += own
+        self._state.samples += samples
+        self._seconds += own
+        self._samples += samples
+        self._started = time.perf_counter()
 
     def values(self) -> dict[str, float]:
         """Return tag -> samples per second, and the share of the wait, since the last call."""
