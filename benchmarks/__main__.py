@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.alternation import Comparison
 
-NAMES = {"step": 15, "run": 5, "startup": 7, "sweep": 3}  # name -> rounds
+NAMES = {"step": 15, "run": 5, "startup": 7, "sweep": 3, "vectorized": 7}  # name -> rounds
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -114,12 +114,15 @@ def _identity(
 ) -> dict[str, Any]:
     """Return the identity of a sweep whose space is as its kind needs it."""
     settings = settings_of(cfg)
+    if settings.kind == "vectorized" and settings.jobs > 1:
+        message = f"{settings.jobs}: a vectorized sweep is one process; use sweep.jobs=1"
+        raise UserError.of("sweep.jobs", message)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and is_own(override.get_key_element()):
             message = "how a sweep runs can't be swept over; give one value"
             raise UserError.of(override.get_key_element(), message)
-    if settings.kind == "grid":
+    if settings.kind in ("grid", "vectorized"):
         check_grid(parsed)
     elif settings.kind == "random":
         dimensions(parsed)

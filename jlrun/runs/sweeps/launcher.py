@@ -67,7 +67,11 @@ class JobLauncher(Launcher):
             KeyboardInterrupt: if the user stops the sweep; all jobs have stopped, too.
         """
         setup_globals()
-        if self._config.sweep.jobs == 1:
+        if self._config.sweep.kind == "vectorized":
+            from jlrun.runs.sweeps.vectorized import run_as_one
+
+            run_as_one(self._context.config_loader, self._config, jobs, watcher)
+        elif self._config.sweep.jobs == 1:
             self._one_by_one(jobs, watcher)
         else:
             Pool(self._config.sweep.jobs, self._order, watcher, self._folder).run(jobs)

@@ -76,7 +76,8 @@ def run_jobs(
         for first, texts in _in_rows(jobs):
             launcher.launch(texts, initial_job_idx=first)
         return None
-    display = SweepDisplay(len(jobs), settings.jobs)
+    together = min(settings.at_once, len(jobs)) if settings.kind == "vectorized" else 1
+    display = SweepDisplay(len(jobs), max(settings.jobs, together))
     watchers = Watchers(display)
     try:
         launcher.run(iter(jobs), watchers)

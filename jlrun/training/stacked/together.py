@@ -146,13 +146,13 @@ def _advance(
 ) -> Iterator[tuple[Member, Exception | None]]:
     """Do steps of a group; yield those whose span is done, and what went wrong in it."""
     if len(group) == 1:
-        stacks.clear()
+        _forget(stacks, group)
         yield group[0], _alone(group[0])
         return
     spans = [member.due for member in group if isinstance(member.due, Span)]
     key = tuple(id(span.run) for span in spans)
     if key not in stacks:
-        stacks.clear()
+        _forget(stacks, group)
         stacks[key] = Stack(spans)
     stack = stacks[key]
     by_run = {id(span.run): (span, member) for span, member in zip(spans, group, strict=True)}
@@ -168,7 +168,6 @@ def _advance(
                     span.interrupted = True
                 break
     except RunsFailed as failed:
-        stacks.clear()
         errors = {id(stack.runs[i]): _not_finite(stack.runs[i], w) for i, w in failed.what.items()}
         for run in stack.runs:
             run.forget_batches()
@@ -183,8 +182,16 @@ def _advance(
             yield member, error
 
 
+def _forget(stacks: dict[tuple[int, ...], Stack], group: Sequence[Member]) -> None:
+    """Give up stacks with runs of a group, which train otherwise now."""
+    runs = {id(member.due.run) for member in group if isinstance(member.due, Span)}
+    for key in [key for key in stacks if runs.intersection(key)]:
+        del stacks[key]
+
+
 def _alone(member: Member) -> Exception | None:
-    assert member.due is not None
+    assert isinstance(member.due, Span)
+    member.due.clock.skip()  # others have had their turns
     try:
         with member.around():
             member.due.advance()
