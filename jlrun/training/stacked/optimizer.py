@@ -25,7 +25,8 @@ class _Slice:
     """Part of a shared parameter, of runs that are updated alike.
 
     Attributes:
-        parameter: ``(stop - start, ...)``, a view of the shared one.
+        parameter: ``(stop - start, ...)``, a view of the shared one in the order of its memory: a
+            matrix is transposed, since PyTorch would copy it otherwise.
         of: the shared one.
         start, stop: runs.
     """
@@ -69,7 +70,9 @@ class StackedOptimizer:
         """Give each slice its part of the gradient."""
         for part in self._slices:
             gradient = part.of.stacked.grad
-            part.parameter.grad = None if gradient is None else gradient[part.start : part.stop]
+            part.parameter.grad = (
+                None if gradient is None else in_memory(gradient)[part.start : part.stop]
+            )
 
     def forget_gradients(self) -> None:
         """Begin a step without gradients."""
@@ -122,16 +125,20 @@ class StackedOptimizer:
             }
 
     def _make_groups(self) -> list[dict[str, Any]]:
-        """Return a group of parameters for each run of equal options of the runs' groups."""
-        made: list[dict[str, Any]] = []
+        """Return a group of parameters for each set of options."""
+        made: dict[str, dict[str, Any]] = {}
         for number in range(len(self._learners[0].optimizer.param_groups)):
             options = [options_of(each, number) for each in self._learners]
             for start, stop in _equal(options):
-                group = {**options[start], "lr": options[start]["base_lr"]}
-                group["params"] = list(self._parameters(number, start, stop))
-                made.append(group | self._way(group["params"]))
+                parameters = list(self._parameters(number, start, stop))
+                key = repr((start, stop, sorted(options[start].items())))
+                if key in made:
+                    made[key]["params"] += parameters
+                    continue
+                own = {**options[start], "lr": options[start]["base_lr"], "params": parameters}
+                made[key] = own | self._way(parameters)
                 self._groups.append((start, number))
-        return made
+        return list(made.values())
 
     def _parameters(self, number: int, start: int, stop: int) -> list[nn.Parameter]:
         found: list[nn.Parameter] = []
@@ -146,7 +153,7 @@ class StackedOptimizer:
                 self._own += zip(range(start, stop), own, strict=True)
                 found += own
             else:
-                parameter = nn.Parameter(shared.stacked.detach()[start:stop])
+                parameter = nn.Parameter(in_memory(shared.stacked.detach())[start:stop])
                 self._slices.append(_Slice(parameter, shared, start, stop))
                 found.append(parameter)
         return found
@@ -188,10 +195,20 @@ def _equal(options: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(options)], strict=True))
 
 
+def in_memory(stacked: Tensor) -> Tensor:
+    """Return a shared parameter ``(N, ...)``, or its gradient, as it lies in memory."""
+    return stacked.mT if stacked.ndim == 3 else stacked
+
+
+def _of_run(value: Tensor) -> Tensor:
+    """Return one run's part of what `in_memory` gave as it was."""
+    return value.mT if value.ndim == 2 else value
+
+
 def _rows(gradient: Tensor | None) -> Tensor:
     """Return the elements of each run, ``(N, M)``, in any order, without a copy."""
     assert gradient is not None
-    return (gradient.mT if gradient.ndim == 3 else gradient).flatten(1)
+    return in_memory(gradient).flatten(1)
 
 
 def _is_number(value: Any) -> bool:
@@ -200,17 +217,15 @@ def _is_number(value: Any) -> bool:
 
 def _part(value: Any, parameter: Tensor, number: int) -> Any:
     if isinstance(value, Tensor):
-        return value[number] if value.shape == parameter.shape else value.clone()
+        return _of_run(value[number]) if value.shape == parameter.shape else value.clone()
     return value
 
 
 def _joined(states: Sequence[Mapping[str, Any]], parameter: Tensor) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, first in states[0].items():
-        if isinstance(first, Tensor) and first.shape == parameter.shape[1:]:
-            found[name] = torch.empty_like(parameter.data)
-            for place, state in zip(found[name], states, strict=True):
-                place.copy_(state[name])
+        if isinstance(first, Tensor) and first.ndim and first.ndim == parameter.ndim - 1:
+            found[name] = torch.stack([_of_run(state[name]) for state in states])
         else:
             found[name] = first.clone() if isinstance(first, Tensor) else first
     return found

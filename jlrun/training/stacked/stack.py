@@ -8,21 +8,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.objective.weightings.base import LossWeighting
+from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
-from jlrun.training.forward import MicroBatchLosses, StepForward
-from jlrun.training.passes.scalar import ScalarPasses
+from jlrun.training.averaging import NoAverage
+from jlrun.training.forward import StepForward
 from jlrun.training.spans import Span
 from jlrun.training.stacked.draws import Draws
-from jlrun.training.stacked.layers import Layers, divided
+from jlrun.training.stacked.layers import Layers
+from jlrun.training.stacked.losses import PlainLosses, is_plain, run_by_run
 from jlrun.training.stacked.optimizer import StackedOptimizer, options_of
+from jlrun.training.stacked.rows import GatheredRows, can_gather, joined
 from jlrun.training.stats import StepStats
-from jlrun.training.step import stats_of
 
 
 class RunsFailed(Exception):
@@ -64,6 +63,13 @@ class Stack:
         self._shared = layers.shared
         self.in_turn = tuple(layers.in_turn)
         self._optimizer = StackedOptimizer(self.learners, layers.shared)
+        self._gathered = GatheredRows(self.spans) if can_gather(self.spans) else None
+        example = joined([next(s.run.batches(s.context.seed)) for s in self.spans])
+        for run in self.runs:
+            run.forget_batches()
+        self._plain = PlainLosses(self.runs) if is_plain(self.runs, example) else None
+        # Whether a term or an average looks at the models after each step.
+        self._follows = any(x.terms or not isinstance(x.average, NoAverage) for x in self.learners)
 
     def begin(self) -> None:
         """Begin a span: each run may have been evaluated since the last one."""
@@ -82,21 +88,33 @@ class Stack:
         Raises:
             RunsFailed: if a loss or gradient is not a finite number.
         """
-        batches = [next(s.run.batches(s.context.seed)) for s in self.spans]
         self._begin_step()
-        forwards = self._forwards(batches)
-        losses, totals = self._losses(forwards, self._outputs(batches))
-        torch.stack(totals).sum().backward()
+        batches, forwards = self._batches()
+        heads = self.runs[0].phase.heads
+        fed = {name: batch for name, batch in batches.items() if name in heads}
+        outputs = {name: self._model(batch, heads[name]) for name, batch in fed.items()}
+        if self._plain is not None:
+            losses = self._plain.of(batches, {name: o.logits for name, o in outputs.items()})
+        else:
+            losses = run_by_run(forwards, outputs, self._draws)
+        losses.totals.sum().backward()
         self._optimizer.give_gradients()
-        self._collect_strays()
+        if self._plain is None:
+            self._collect_strays()
         norms = self._optimizer.norms()
         if self._engine.clip_norm is not None:
             self._optimizer.clip(norms, self._engine.clip_norm)
-        each = zip(forwards, losses, totals, norms.unbind(), strict=True)
-        stats = [stats_of(f, [loss], total.detach(), n, {}) for f, loss, total, n in each]
-        self._check_finite(stats)
+        stats = losses.stats(norms)
+        self._check_finite(losses.finite(norms), stats)
         self._optimizer.step()
-        self._after_step(forwards, stats)
+        self._after_step(stats)
+
+    def _batches(self) -> tuple[dict[str, Batch], list[StepForward]]:
+        """Return the rows of all runs by stream, and the runs' own passes where they are needed."""
+        if self._gathered is not None and self._plain is not None:
+            return self._gathered.step(), []
+        batches = [next(s.run.batches(s.context.seed)) for s in self.spans]
+        return joined(batches), [] if self._plain is not None else self._forwards(batches)
 
     def _begin_step(self) -> None:
         self._optimizer.forget_gradients()
@@ -116,40 +134,6 @@ class Stack:
             found.append(StepForward.of(span.run.learner, phase, self._engine, own, progress))
         return found
 
-    def _outputs(self, batches: Sequence[Mapping[str, Batch]]) -> list[dict[str, Outputs]]:
-        """Return the outputs of each run, by stream, of one pass over the rows of all."""
-        heads, count = self.runs[0].phase.heads, len(self.runs)
-        found: list[dict[str, Outputs]] = [{} for _ in self.runs]
-        for name in batches[0]:
-            if name not in heads:
-                continue
-            joined = Batch({m: _joined(batches, name, m) for m in batches[0][name].inputs})
-            outputs = self._model(joined, heads[name])
-            each = zip(
-                divided(outputs.features, count),
-                outputs.fused.unflatten(0, (count, -1)).unbind(),
-                divided(outputs.logits, count),
-                strict=True,
-            )
-            for own, (features, fused, logits) in zip(found, each, strict=True):
-                own[name] = Outputs(features, fused, logits)
-        return found
-
-    def _losses(
-        self, forwards: Sequence[StepForward], outputs: Sequence[Mapping[str, Outputs]]
-    ) -> tuple[list[MicroBatchLosses], list[Tensor]]:
-        """Return the losses of each run, and the scalars that are differentiated."""
-        losses, totals = [], []
-        for number, (forward, known) in enumerate(zip(forwards, outputs, strict=True)):
-            weighting = forward.learner.weighting
-            assert isinstance(weighting, LossWeighting)
-            with self._draws.of(number):
-                found = forward.run(forward.micro_batches[0], known=known)
-                scalar = ScalarPasses(forward, weighting).weighed(found.values)
-                totals.append(found.with_penalties(scalar))
-            losses.append(found)
-        return losses, totals
-
     def _collect_strays(self) -> None:
         """Add the gradients of terms that looked at a run's own parameters."""
         for shared in self._shared:
@@ -157,8 +141,7 @@ class Stack:
                 if parameter.grad is not None and shared.stacked.grad is not None:
                     shared.stacked.grad[number] += parameter.grad
 
-    def _check_finite(self, stats: Sequence[StepStats]) -> None:
-        finite = torch.stack([each.finite(gradients=True) for each in stats])
+    def _check_finite(self, finite: Tensor, stats: Sequence[StepStats]) -> None:
         if bool(finite.all()):
             return
         failed: dict[int, str] = {}
@@ -168,16 +151,14 @@ class Stack:
                 failed[number] = each.first_not_finite(labels, list(run.learner.terms))
         raise RunsFailed(failed)
 
-    def _after_step(self, forwards: Sequence[StepForward], stats: Sequence[StepStats]) -> None:
-        self.rows += forwards[0].num_rows
-        for span, forward, each in zip(self.spans, forwards, stats, strict=True):
-            span.run.learner.after_step(forward.progress)
-            span.run.state.step += 1
-            span.run.take_in(each, span.context.recorder)
-
-
-def _joined(batches: Sequence[Mapping[str, Batch]], stream: str, modality: str) -> Tensor:
-    return torch.cat([own[stream].inputs[modality] for own in batches])
+    def _after_step(self, stats: Sequence[StepStats]) -> None:
+        self.rows += stats[0].num_rows
+        for span, each in zip(self.spans, stats, strict=True):
+            run = span.run
+            if self._follows:
+                run.learner.after_step(run.state.step / run.phase.num_steps)
+            run.state.step += 1
+            run.take_in(each, span.context.recorder)
 
 
 def _by_options(span: Span) -> Any:
