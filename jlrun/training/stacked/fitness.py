@@ -19,7 +19,7 @@ from jlrun.training.stacked.optimizer import ELEMENTWISE
 def why_not(span: Span) -> str | None:
     """Return in a few words why the steps of a run can't be done with those of others."""
     engine, run = span.context.engine, span.run
-    learner, phase = run.learner, run.phase
+    learner = run.learner
     optimizer, weighting = learner.optimizer, learner.weighting
     if engine.precision != "fp32":
         return f"engine.precision={engine.precision} scales or rounds by step"
@@ -39,8 +39,6 @@ def why_not(span: Span) -> str | None:
         return f"{type(learner.balance).__name__} balances gradients of modalities"
     if type(optimizer) not in ELEMENTWISE:
         return f"{type(optimizer).__name__} updates parameters of one run only"
-    if phase.joined and len(phase.heads) > 1:
-        return "several data sets pass through the model as one batch"
     return _why_not_model(span) or _why_not_data(span)
 
 

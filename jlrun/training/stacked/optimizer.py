@@ -60,11 +60,10 @@ class StackedOptimizer:
         self._take_state()
         self.step = stepper(self.optimizer)
 
-    def set_lr(self, factors: Sequence[float]) -> None:
-        """Set the learning rates to ``factors`` (of the runs) times their own."""
+    def take_lr(self) -> None:
+        """Take the learning rates of the runs as they are now."""
         for group, (run, number) in zip(self.optimizer.param_groups, self._groups, strict=True):
-            own = self._learners[run].optimizer.param_groups[number]
-            group["lr"] = own["base_lr"] * factors[run]
+            group["lr"] = self._learners[run].optimizer.param_groups[number]["lr"]
 
     def give_gradients(self) -> None:
         """Give each slice its part of the gradient."""

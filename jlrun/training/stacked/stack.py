@@ -11,12 +11,13 @@ from typing import Any
 from torch import Tensor
 
 from jlrun.data.batch import Batch
-from jlrun.models.joint_model import JointModel
+from jlrun.models.joint_model import JointModel, Outputs
 from jlrun.seeding import seed_everything
 from jlrun.training.averaging import NoAverage
 from jlrun.training.forward import StepForward
 from jlrun.training.spans import Span
 from jlrun.training.stacked.draws import Draws
+from jlrun.training.stacked.joint_pass import jointly
 from jlrun.training.stacked.layers import Layers
 from jlrun.training.stacked.losses import PlainLosses, is_plain, run_by_run
 from jlrun.training.stacked.optimizer import StackedOptimizer, options_of
@@ -90,9 +91,7 @@ class Stack:
         """
         self._begin_step()
         batches, forwards = self._batches()
-        heads = self.runs[0].phase.heads
-        fed = {name: batch for name, batch in batches.items() if name in heads}
-        outputs = {name: self._model(batch, heads[name]) for name, batch in fed.items()}
+        outputs = self._outputs(batches)
         if self._plain is not None:
             losses = self._plain.of(batches, {name: o.logits for name, o in outputs.items()})
         else:
@@ -116,14 +115,24 @@ class Stack:
         batches = [next(s.run.batches(s.context.seed)) for s in self.spans]
         return joined(batches), [] if self._plain is not None else self._forwards(batches)
 
+    def _outputs(self, batches: Mapping[str, Batch]) -> dict[str, Outputs]:
+        """Return stream -> the model's outputs on the rows of all runs."""
+        phase = self.runs[0].phase
+        fed = {name: batch for name, batch in batches.items() if name in phase.heads}
+        if phase.joined and len(fed) > 1:
+            return jointly(self._model, fed, phase.heads, len(self.runs))
+        return {name: self._model(batch, phase.heads[name]) for name, batch in fed.items()}
+
     def _begin_step(self) -> None:
         self._optimizer.forget_gradients()
-        factors, seeds = [], []
+        seeds = []
         for span in self.spans:
-            phase, step = span.run.phase, span.run.state.step
-            factors.append(phase.recipe.schedule(step, phase.num_steps))
-            seeds.append(partial(seed_everything, span.context.seed, phase.name, step))
-        self._optimizer.set_lr(factors)
+            run = span.run
+            run.learner.set_lr(run.phase.recipe.schedule(run.state.step, run.phase.num_steps))
+            seeds.append(
+                partial(seed_everything, span.context.seed, run.phase.name, run.state.step)
+            )
+        self._optimizer.take_lr()
         self._draws.begin_step(seeds)
 
     def _forwards(self, batches: Sequence[Mapping[str, Batch]]) -> list[StepForward]:
