@@ -76,7 +76,7 @@ def kind_of(span: Span) -> Hashable:
     groups = tuple((g.get("name"), len(g["params"])) for g in learner.optimizer.param_groups)
     return (
         (run.fit, phase.name, run.state.step, phase.steps_per_epoch, phase.num_steps),
-        (streams, objectives, type(learner.optimizer), groups),
+        (streams, objectives, type(learner.optimizer), groups, tuple(learner.terms)),
         _shape(learner.model),
     )
 

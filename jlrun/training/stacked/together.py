@@ -154,6 +154,7 @@ def _advance(
     if key not in stacks:
         _forget(stacks, group)
         stacks[key] = Stack(spans)
+        _tell(spans, stacks[key].in_turn)
     stack = stacks[key]
     by_run = {id(span.run): (span, member) for span, member in zip(spans, group, strict=True)}
     stack.spans = [by_run[id(run)][0] for run in stack.runs]
@@ -180,6 +181,14 @@ def _advance(
         error = errors.get(id(span.run))
         if error is not None or span.interrupted or span.run.state.step == span.stop:
             yield member, error
+
+
+def _tell(spans: Sequence[Span], in_turn: Sequence[str]) -> None:
+    """Note in the runs that they train as one."""
+    others = f"{len(spans) - 1} other run{'' if len(spans) == 2 else 's'}"
+    but = f", each with its own {', '.join(in_turn)}" if in_turn else ""
+    for span in spans:
+        span.context.recorder.message(f"trains as one with {others}{but}")
 
 
 def _forget(stacks: dict[tuple[int, ...], Stack], group: Sequence[Member]) -> None:

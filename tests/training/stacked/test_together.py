@@ -65,7 +65,8 @@ class Trained:
     def of(
         cls, overrides: Sequence[str], folder: Path, interrupted: Callable[[], bool] = bool
     ) -> Trained:
-        composed = checked([*overrides, f"hydra.run.dir={folder}"])
+        last = {text.partition("=")[0]: text for text in overrides}
+        composed = checked([*last.values(), f"hydra.run.dir={folder}"])
         assembly, recorder = assemble(RunSettings.parse(composed.config)), Kept()
         fit = assembly.plan.fits[0]
         seed = assembly.settings.seed
@@ -167,7 +168,6 @@ ALONE = {
     "weighting=famo": "FAMO looks at the losses after a step",
     "engine.accumulate=2": "engine.accumulate=2 divides its batches",
     "engine.precision=bf16": "engine.precision=bf16 scales or rounds by step",
-    "diagnosis.every=2": "diagnosis measures its task gradients",
     "sharing=mmoe": "MMoE shares more than a trunk",
     "optimizer=torch optimizer._target_=torch.optim.Adafactor": "Adafactor updates parameters of "
     "one run only",
