@@ -1,6 +1,6 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run startup sweep vectorized [--rounds N] [--cases "MLP, one task" CNN]
+    python -m benchmarks step run startup sweep vectorized [--rounds N] [--cases CNN]
 
 Each times jlrun and a reference in turns, prints the medians of their ratios with quartiles, and
 writes them to `benchmarks/results/NAME.md`, and with every sample to `NAME.json`.

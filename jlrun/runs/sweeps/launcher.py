@@ -70,7 +70,8 @@ class JobLauncher(Launcher):
         if self._config.sweep.kind == "vectorized":
             from jlrun.runs.sweeps.vectorized import run_as_one
 
-            run_as_one(self._context.config_loader, self._config, jobs, watcher)
+            loader: Any = self._context.config_loader
+            run_as_one(loader, self._config, jobs, watcher)
         elif self._config.sweep.jobs == 1:
             self._one_by_one(jobs, watcher)
         else:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,19 +110,20 @@ class Layers:
         return known.stacked
 
     def _linear(self, layers: Sequence[nn.Module]) -> StackedLinear:
-        weight = self.share([cast(nn.Linear, layer).weight for layer in layers])
-        biased = cast(nn.Linear, layers[0]).bias is not None
-        bias = [cast(nn.Linear, layer).bias for layer in layers] if biased else None
-        return StackedLinear(weight, None if bias is None else self.share(bias))
+        each = [dict(layer.named_parameters(recurse=False)) for layer in layers]
+        weight = self.share([own["weight"] for own in each])
+        bias = self.share([own["bias"] for own in each]) if "bias" in each[0] else None
+        return StackedLinear(weight, bias)
 
     def _transparent(self, modules: Sequence[nn.Module], name: str) -> nn.Module:
         found = copy(modules[0])
         found._modules = {
             child: self.stacked(
-                [module._modules[child] for module in modules],  # pyright: ignore
+                [module.get_submodule(child) for module in modules],
                 f"{name}.{child}".removeprefix("."),
             )
-            for child in modules[0]._modules
+            for child, module in modules[0]._modules.items()
+            if module is not None
         }
         return found
 
@@ -149,8 +150,8 @@ class StackedLinear(nn.Module):
         return found.view(*x.shape[:-1], self._width)
 
 
-class InTurn(nn.Module):
-    """Modules of N runs, each called with the rows of its run.
+class _Each(nn.Module):
+    """Modules of N runs, each called for its run.
 
     Args:
         modules: the runs' own.
@@ -163,26 +164,28 @@ class InTurn(nn.Module):
         self._draws = draws
         self.out_features = getattr(modules[0], "out_features", None)
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows = x.unflatten(0, (len(self._each), -1)).unbind()
-        return torch.cat(self.call([(own,) for own in rows]))
-
-    def call(self, arguments: Sequence[tuple[Any, ...]]) -> list[Tensor]:
-        """Return what the modules return for the arguments of each."""
+    def call(self, arguments: Sequence[tuple[Any, ...]]) -> Tensor:
+        """Return what the modules return for the arguments of each, one after the other."""
         found = []
         for number, (module, own) in enumerate(zip(self._each, arguments, strict=True)):
             with nullcontext() if self._draws is None else self._draws.of(number):
                 found.append(module(*own))
-        return found
+        return torch.cat(found)
 
 
-class FusionInTurn(InTurn):
+class InTurn(_Each):
+    """Modules of N runs, each called with the rows of its run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call([(own,) for own in x.unflatten(0, (len(self._each), -1)).unbind()])
+
+
+class FusionInTurn(_Each):
     """Fusions of N runs, each called with the features of its run."""
 
     def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
         count = len(self._each)
-        each = zip(divided(features, count), divided(present, count), strict=True)
-        return torch.cat(self.call(list(each)))
+        return self.call(list(zip(divided(features, count), divided(present, count), strict=True)))
 
 
 def divided(columns: Mapping[str, Tensor], count: int) -> list[dict[str, Tensor]]:

@@ -84,18 +84,18 @@ class StackedOptimizer:
 
     def norms(self) -> Tensor:
         """Return the norm of all gradients of each run, ``(N,)``."""
-        squares = [
+        norms = [
             torch.linalg.vector_norm(_rows(each.stacked.grad), dim=1)
             for each in self._shared.values()
             if each.stacked.grad is not None
         ]
-        own = [(run, p.grad) for run, p in self._own if p.grad is not None]
-        if own:
-            norms = torch.stack(torch._foreach_norm([gradient for _, gradient in own]))
-            runs = torch.tensor([run for run, _ in own], device=norms.device)
-            found = norms.new_zeros(len(self._learners))
-            squares.append(found.index_add(0, runs, norms.square()).sqrt())
-        return torch.linalg.vector_norm(torch.stack(squares), dim=0)
+        own: list[list[Tensor]] = [[] for _ in self._learners]
+        for run, parameter in self._own:
+            if parameter.grad is not None:
+                own[run].append(parameter.grad)
+        if any(own):
+            norms.append(torch.stack([nn.utils.get_total_norm(gradients) for gradients in own]))
+        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
 
     def clip(self, norms: Tensor, largest: float) -> None:
         """Scale the gradients of runs whose norm is larger than ``largest`` to it."""
