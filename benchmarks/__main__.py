@@ -1,6 +1,6 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run startup sweep [--rounds N] [--cases "MLP, one task" CNN]
+    python -m benchmarks step run startup sweep vectorized [--rounds N] [--cases CNN]
 
 Each times jlrun and a reference in turns, prints the medians of their ratios with quartiles, and
 writes them to `benchmarks/results/NAME.md`, and with every sample to `NAME.json`.
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.alternation import Comparison
 
-NAMES = {"step": 15, "run": 5, "startup": 7, "sweep": 3}  # name -> rounds
+NAMES = {"step": 15, "run": 5, "startup": 7, "sweep": 3, "vectorized": 7}  # name -> rounds
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -16,8 +16,9 @@ from benchmarks.cases import CASES, Case, PlainLoop
 from jlrun.data.sampling import Alone
 from jlrun.engine import session
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import PhaseRun, TrainContext, train
+from jlrun.training.loop import train
 from jlrun.training.recorder import Recorder
+from jlrun.training.spans import PhaseRun, TrainContext
 from jlrun.training.state import PhaseState
 
 REFERENCE = "a plain loop"

@@ -23,10 +23,10 @@ from jlrun.objective.terms.base import Term
 from jlrun.objective.weightings import Equal, Weighting
 from jlrun.tasks import Binary, Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
-from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Phase, Recipe, TermMaker
 from jlrun.training.recorder import NullRecorder, Recorder
 from jlrun.training.schedules import Cosine
+from jlrun.training.spans import TrainContext
 
 CPU = torch.device("cpu")
 SPEC = AudioSpec(num_samples=4, sample_rate=8000)  # four plain numbers

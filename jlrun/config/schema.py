@@ -272,6 +272,7 @@ class SweepSettings(_Section):
         kind: what chooses the jobs; the keys from ``trials`` on are those of some kinds.
         jobs: how many run at once.
         new: begin anew instead of going on with an unfinished sweep.
+        at_once: most runs of a vectorized sweep that are in memory together.
         trials: number of jobs of a search.
         objectives: what a search goes by; None: the objective of the runs.
         storage, study: database and name of a study; None: a file in the sweep's folder, and a
@@ -286,9 +287,10 @@ class SweepSettings(_Section):
         address: of a running Ray cluster; None: Ray on this machine.
     """
 
-    kind: Literal["grid", "random", "optuna"]
+    kind: Literal["grid", "vectorized", "random", "optuna"]
     jobs: Annotated[int, Ge(1), Le(1024)]
     new: bool
+    at_once: Annotated[int, Ge(1), Le(1024)] = 32
     trials: Annotated[int, Ge(1), Le(1_000_000)] = 20
     seed: Seed = 0
     sampler: Literal["auto", "tpe", "nsgaii", "random"] = "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -98,6 +98,12 @@ class Stream:
         return self._make_views is not None
 
     @property
+    def is_plain(self) -> bool:
+        """Whether training batches are rows as `sweep` yields them, all of them in memory."""
+        augmented = self._augment != NO_AUGMENT or self.has_views
+        return not augmented and self.rows.num_bytes <= self._memory_budget
+
+    @property
     def steps_per_epoch(self) -> int:
         """Training steps of an epoch, of as many rows as there are; the last may have fewer rows.
 
@@ -118,7 +124,7 @@ class Stream:
         Raises:
             UserError: if an input can't be read.
         """
-        raw = self._source.batches(_Indices(self, start, stop))
+        raw = self._source.batches(self.indices(start, stop))
         if self._augment == NO_AUGMENT and self._make_views is None:
             yield from (self._transform(to_unit(self._seen(batch))) for batch in raw)
             return
@@ -131,6 +137,10 @@ class Stream:
             if self._make_views is not None:
                 views = self._make_views(unit, generator, self.specs)
             yield self._transform(replace(augmented, views=views))
+
+    def indices(self, start: int, stop: int) -> Iterable[Tensor]:
+        """Return the rows ``(B,)`` of training steps ``start`` to ``stop - 1``."""
+        return _Indices(self, start, stop)
 
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield all rows once, in order and unaugmented; the last batch may be smaller.

@@ -251,8 +251,23 @@ def _write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:
 def _write_state(folder: Path, state: Mapping[str, Any]) -> str:
     # In memory first: PyTorch's own writer answers a full disk without the reason.
     buffer = BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save({name: _alone(value) for name, value in state.items()}, buffer)
     return _write(folder / STATE, buffer.getbuffer())
+
+
+def _alone(value: Any) -> Any:
+    """Return nested values with copies of tensors that are parts of larger ones.
+
+    PyTorch would write the whole of these.
+    """
+    if isinstance(value, Tensor):
+        whole = value.untyped_storage().nbytes() > value.numel() * value.element_size()
+        return value.contiguous().clone() if whole else value
+    if isinstance(value, dict):
+        return {name: _alone(inner) for name, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_alone(inner) for inner in value)
+    return value
 
 
 def _write(path: Path, content: bytes | memoryview) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,20 @@ from jlrun.runs.shared_baselines import SharedBaselines
 from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun
 from jlrun.training.interruption import listening
-from jlrun.training.loop import TrainContext
 from jlrun.training.plan import Fit
 from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
+from jlrun.training.spans import TrainContext, Training, Waiting, alone
 
-WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
 Watching = Callable[[str], Recorder] | None
+Surroundings = Callable[[RunSettings], AbstractContextManager[Callable[[], bool]]]
+
+
+@contextmanager
+def whole_process(settings: RunSettings) -> Iterator[Callable[[], bool]]:
+    """Set the process up for a run that has it for itself; yield whether the user stops it."""
+    engine = settings.engine
+    with session(threads=engine.threads, deterministic=engine.deterministic), listening() as stop:
+        yield stop
 
 
 def execute(
@@ -64,6 +72,21 @@ def execute(
         RunError: if training fails for a reason that one line explains.
         Interrupted: if the user stops it; `resume` goes on from there.
     """
+    return alone(executing(composed, write_more, watched_by))
+
+
+def executing(
+    composed: Composed,
+    write_more: Callable[[], None] = lambda: None,
+    watched_by: Watching = None,
+    surroundings: Surroundings = whole_process,
+) -> Training[Result]:
+    """Train the experiment of a config as `execute` does, with its steps done by the caller.
+
+    Args:
+        composed, write_more, watched_by: as in `execute`.
+        surroundings: sets the process up for the run; yields whether the user asked it to stop.
+    """
     with held(composed.run_dir, "hydra.run.dir"):
         job, write_inputs = new_job(composed)
 
@@ -71,7 +94,7 @@ def execute(
             write_more()
             write_inputs()
 
-        return _run(replace(job, watched_by=watched_by), write)
+        return (yield from _run(replace(job, watched_by=watched_by), write, surroundings))
 
 
 def resume(
@@ -90,6 +113,17 @@ def resume(
         UserError: if the directory holds no run, or its config is not valid (any more).
         RunError, Interrupted: as `execute`.
     """
+    return alone(resuming(directory, epochs, watched_by, shown))
+
+
+def resuming(
+    directory: Path,
+    epochs: int | None = None,
+    watched_by: Watching = None,
+    shown: bool = False,
+    surroundings: Surroundings = whole_process,
+) -> Training[Result]:
+    """Go on with a run as `resume` does, with its steps done by the caller; see `executing`."""
     load_run(directory)
     with held(directory, str(directory)):
         settings, overrides = load_run(directory)
@@ -99,15 +133,17 @@ def resume(
             settings, directory, overrides, resumed=True, progress=progress, watched_by=watched_by
         )
         if epochs is not None:
-            return _run(*_longer_job(job, epochs))
+            return (yield from _run(*_longer_job(job, epochs), surroundings))
         before = read_result(directory)
         if before is not None and before["status"] == "completed":
             more = f"jlrun resume {shlex.quote(str(directory))} epochs=N trains it for more epochs"
             raise UserError.of(str(directory), f"this run is complete; {more}")
-        return _run(job, lambda: None)
+        return (yield from _run(job, lambda: None, surroundings))
 
 
-def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
+def _run(
+    job: Job, write_inputs: Callable[[], None], surroundings: Surroundings
+) -> Training[Result]:
     """Do a run: all that can be wrong with it is found before `write_inputs` writes the first file.
 
     From then on its directory holds a result, whatever happens.
@@ -115,8 +151,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
     _check_one_process()
     if job.resumed:  # a folder that someone else may have made
         check_links(job.directory)
-    engine = job.settings.engine
-    with session(threads=engine.threads, deterministic=engine.deterministic), listening() as stop:
+    with surroundings(job.settings) as stop:
         assembly = assemble(job.settings)
         fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
@@ -129,7 +164,7 @@ def _run(job: Job, write_inputs: Callable[[], None]) -> Result:
         context = _context(job, assembly, recorder, stop)
         with recorded_end(job, recorder):
             _begin_records(job, assembly, recorder, header, notes)
-            result = _train_all(job, assembly, context)
+            result = yield from _train_all(job, assembly, context)
             _record_end(result, recorder)
             draw_figures(job, assembly, result, recorder)
             record_embedding(job, assembly, recorder)
@@ -275,17 +310,20 @@ def _recorded(folders: Mapping[str, FitFolder]) -> dict[str, Mapping[str, Any]]:
     return {name: recorded for name, recorded in found.items() if recorded}
 
 
-def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
+def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Training[Result]:
     """Train every fit of the plan that is not done, or take it from another run; compare them."""
     data = fingerprints.digests(assembly.fingerprint)
     shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     results, peak_memory = dict[str, FitResult](), None
     for fit in _in_turn(assembly.plan.fits, shared, context):
+        if fit is None:
+            yield Waiting()
+            continue
         folder = job.folder(fit.name)
         _fetch(shared, fit, folder, context.recorder)
         done = folder.result()
         if done is None:
-            done = _train(job, assembly, context, fit, folder)
+            done = yield from _train(job, assembly, context, fit, folder)
             if fit.name == MAIN_FIT:
                 peak_memory = assembly.engine.peak_memory_bytes()
         _publish(shared, fit, folder, context.recorder)
@@ -307,8 +345,10 @@ def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Result:
     return make_result(job, assembly, main, scores, rows, references, peak_memory, extra)
 
 
-def _in_turn(fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext) -> Iterator[Fit]:
-    """Yield each fit, those last that other runs are training now.
+def _in_turn(
+    fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext
+) -> Iterator[Fit | None]:
+    """Yield each fit, those last that other runs are training now; None: wait for these.
 
     Raises:
         Interrupted: if the user stops the run while it waits for another one.
@@ -324,15 +364,15 @@ def _in_turn(fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext
         else:
             if context.interrupted():
                 raise Interrupted
-            time.sleep(WAIT_SECONDS)
+            yield None
 
 
 def _train(
     job: Job, assembly: Assembly, context: TrainContext, fit: Fit, folder: FitFolder
-) -> FitResult:
+) -> Training[FitResult]:
     watching = observers(job, assembly, context) if fit.name == MAIN_FIT else ()
     run = FitRun(fit, assembly.new_model(fit), folder, context)
-    return run.run(assembly.plan.val, assembly.plan.test, watching)
+    return (yield from run.training(assembly.plan.val, assembly.plan.test, watching))
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

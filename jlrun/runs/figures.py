@@ -11,8 +11,8 @@ from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
-from jlrun.training.loop import TrainContext
 from jlrun.training.recorder import Position, Recorder
+from jlrun.training.spans import TrainContext
 
 
 def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[Observer]:

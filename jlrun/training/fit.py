@@ -38,10 +38,11 @@ from jlrun.models.joint_model import JointModel
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import PhaseRun, TrainContext, train
+from jlrun.training.loop import training
 from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
+from jlrun.training.spans import PhaseRun, TrainContext, Training, alone
 from jlrun.training.state import PhaseState
 
 # Criterion of phases without scores on validation rows.
@@ -227,6 +228,15 @@ class FitRun:
         test: Mapping[str, Stream],
         observers: Sequence[Observer] = (),
     ) -> FitResult:
+        """Train what is left by itself, and score it; see `training`."""
+        return alone(self.training(val, test, observers))
+
+    def training(
+        self,
+        val: Mapping[str, Stream],
+        test: Mapping[str, Stream],
+        observers: Sequence[Observer] = (),
+    ) -> Training[FitResult]:
         """Train what is left, score the selected weights, and write ``fit.json``.
 
         This is where the test split is read.
@@ -237,7 +247,7 @@ class FitRun:
             observers: see each batch while the scored objectives are scored on the test split.
         """
         for phase in self.fit.phases[self._completed.phases :]:
-            self._train(phase)
+            yield from self._train(phase)
         predict = predictor(self.model, self._around.engine)
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
@@ -268,26 +278,26 @@ class FitRun:
         checkpoints.forget_previous(self._folder.last)
         return result
 
-    def _train(self, phase: Phase) -> None:
+    def _train(self, phase: Phase) -> Training[None]:
         seed_everything(self._around.seed, phase.name, "learner")
         learner = build_learner(self.model, phase, self._around.engine)
-        training = PhaseRun(
+        run = PhaseRun(
             fit=self.fit.name,
             phase=phase,
             learner=learner,
             state=PhaseState(),
             first_step=self._completed.steps,
-            save=lambda force: self._save(training, force),
+            save=lambda force: self._save(run, force),
         )
-        self._restore(training)
-        self._announce(training)
+        self._restore(run)
+        self._announce(run)
         tasks = ", ".join(f"'{objective.label}'" for objective in phase.objectives)
         where = f"phase '{phase.name}' ({self.fit.name}), which learns {tasks},"
         batch_size = max(stream.rows_per_step for stream in phase.train.values())
         with out_of_memory_explained(where, batch_size):
-            train(training, self._around)
+            yield from training(run, self._around)
         self._around.recorder.end_phase()
-        self._finish(training)
+        self._finish(run)
 
     def _save(self, training: PhaseRun, force: bool) -> None:
         due = time.monotonic() - self._last_save >= self._folder.save_seconds

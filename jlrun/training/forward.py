@@ -142,11 +142,17 @@ class StepForward:
         """Return the share of the step's rows that ``micro_batch`` has."""
         return sum(batch.size for batch in micro_batch.values()) / self.num_rows
 
-    def run(self, micro_batch: MicroBatch, cut: bool = False) -> MicroBatchLosses:
+    def run(
+        self,
+        micro_batch: MicroBatch,
+        cut: bool = False,
+        known: Mapping[str, Outputs] | None = None,
+    ) -> MicroBatchLosses:
         """Return the losses of a micro-batch.
 
         Args:
             micro_batch: one of ``micro_batches``.
+            known: stream -> the model's outputs, where they have been computed.
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
         """
@@ -154,18 +160,18 @@ class StepForward:
             if cut:
                 outputs, graph = self._cut(micro_batch)
             else:
-                outputs, graph = self._whole(micro_batch), None
+                outputs, graph = known or self._whole(micro_batch), None
             sums, counts = self._sums(micro_batch, outputs)
             terms = self._terms(micro_batch, outputs, sums, counts)
             balance = self._balance(micro_batch, outputs)
         penalties = self._penalties(terms, micro_batch)
         if balance.loss is not None:
             penalties = balance.loss if penalties is None else penalties + balance.loss
-        known = counts_on(counts, self.engine.device)
+        labelled = counts_on(counts, self.engine.device)
         return MicroBatchLosses(
             singles=tuple(s * factor for s, factor in zip(sums, self._factors, strict=True)),
-            means=stacked([s.detach() for s in sums], self.num_labelled) / known.at_least_one,
-            counts=known.rows,
+            means=stacked([s.detach() for s in sums], self.num_labelled) / labelled.at_least_one,
+            counts=labelled.rows,
             terms=terms,
             penalties=_nothing(self.engine.device)[0] if penalties is None else penalties,
             penalised=penalties is not None,

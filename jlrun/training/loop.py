@@ -3,106 +3,51 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-
-from jlrun.data.batch import Batch
-from jlrun.data.sampling import joint_batches
-from jlrun.engine import Engine
-from jlrun.errors import Interrupted, RunError
+from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
 from jlrun.objective.balance.base import EpochView
 from jlrun.objective.weightings.base import GradientWeighting, Weighting
-from jlrun.seeding import derive_seed, seed_everything
-from jlrun.training.diagnosis.conflict import GradientConflict
+from jlrun.seeding import seed_everything
 from jlrun.training.diagnosis.gradients import shared_parameters
-from jlrun.training.diagnosis.measure import (
-    NO_DIAGNOSIS,
-    Diagnosis,
-    GradientMeasurement,
-    measure_gradients,
-)
+from jlrun.training.diagnosis.measure import GradientMeasurement
 from jlrun.training.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.training.learner import Learner
-from jlrun.training.meter import Meter
 from jlrun.training.plan import Phase
-from jlrun.training.recorder import MAIN_FIT, Position, Recorder
+from jlrun.training.recorder import MAIN_FIT, Position
+from jlrun.training.spans import (
+    Clock,
+    PhaseRun,
+    Span,
+    TrainContext,
+    Training,
+    alone,
+    raise_not_finite,
+)
 from jlrun.training.state import Best, PhaseState
-from jlrun.training.stats import StepStats
-from jlrun.training.step import NotFinite, train_step
-
-
-@dataclass(frozen=True)
-class TrainContext:
-    """Context of a training loop: everything but what it trains.
-
-    Attributes:
-        engine: device, precision, accumulation.
-        recorder: receives all metrics and events.
-        seed: of the run.
-        log_every: optimizer steps between two points of a curve, about: points divide an epoch
-            evenly, so that each is a mean over as many steps and none spans two epochs.
-        interrupted: whether the user asked the run to stop; called after every step.
-        diagnosis: which task gradients of the main fit are measured, and when.
-    """
-
-    engine: Engine
-    recorder: Recorder
-    seed: int
-    log_every: int
-    interrupted: Callable[[], bool]
-    diagnosis: Diagnosis = NO_DIAGNOSIS
-
-
-@dataclass
-class PhaseRun:
-    """A phase in progress.
-
-    Attributes:
-        fit: name of the fit.
-        phase: what is trained.
-        learner: what trains.
-        state: how far it is.
-        first_step: optimizer steps of the fit before this phase.
-        save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
-    """
-
-    fit: str
-    phase: Phase
-    learner: Learner
-    state: PhaseState
-    first_step: int
-    save: Callable[[bool], None]
-    window: Meter = field(init=False)
-    epoch_meter: Meter = field(init=False)
-    gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
-
-    def __post_init__(self) -> None:
-        labels = [o.label for o in self.phase.objectives]
-        self.window = Meter(labels, list(self.learner.terms))
-        self.epoch_meter = Meter(labels, list(self.learner.terms))
-
-    def position(self) -> Position:
-        """Return the position of the phase in the run, for the records."""
-        epoch = -(-self.state.step // self.phase.steps_per_epoch)
-        return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
 
 
 def train(run: PhaseRun, context: TrainContext) -> None:
+    """Train a phase to its end by itself; see `training`."""
+    alone(training(run, context))
+
+
+def training(run: PhaseRun, context: TrainContext) -> Training[None]:
     """Train a phase to its end, from wherever ``run.state`` is.
 
     At the end of each epoch the model is scored on validation rows and the best weights are kept.
+
+    Yields:
+        the steps that are due, up to the next point of the curves.
 
     Raises:
         RunError: if a loss or the gradient is not a finite number; parameters did not move then.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
-    clock = _Clock(state, context.engine)
+    clock = Clock(state, context.engine)
     if context.diagnosis.every is not None and state.step == 0:
         _warn_without_shared_parameters(run, context)
     if _out_of_patience(phase, state):
@@ -110,27 +55,33 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     if state.step == 0:
         learner.balance.after_epoch(_between_epochs(run, context), 0)
         clock.skip()
-    for batches in _steps(phase, state.step, context.seed):
-        clock.add_wait()
-        learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
-        seen = _measure(run, context, batches)
-        clock.skip()
-        seed_everything(context.seed, phase.name, state.step)
-        stats = _step(run, context, batches)
-        due = _point_due(state.step, phase.steps_per_epoch, context.log_every)
-        clock.add(sum(batch.size for batch in batches.values()), wait=due)
-        _observe(run, context, stats, clock, due)
-        if seen is not None:
-            _record_gradients(run, context, seen)
+    while state.step < phase.num_steps:
+        span = Span(run, context, clock, _next_stop(run, context))
+        yield span
+        if _point_due(state.step, phase.steps_per_epoch, context.log_every):
+            _record_point(run, context, clock)
+        if span.seen is not None:
+            _record_gradients(run, context, span.seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, context)
             run.save(False)
             if _out_of_patience(phase, state):
                 return
             clock.skip()
-        if context.interrupted():
+        if span.interrupted:
             run.save(True)
             raise Interrupted
+
+
+def _next_stop(run: PhaseRun, context: TrainContext) -> int:
+    """Return the steps that are done when the next point is due, or gradients are measured."""
+    per_epoch = run.phase.steps_per_epoch
+    step = run.state.step + 1
+    while not _point_due(step, per_epoch, context.log_every):
+        if run.fit == MAIN_FIT and context.diagnosis.due(step - 1):
+            break
+        step += 1
+    return step
 
 
 def _out_of_patience(phase: Phase, state: PhaseState) -> bool:
@@ -155,96 +106,12 @@ def _between_epochs(run: PhaseRun, context: TrainContext) -> EpochView:
     )
 
 
-def _steps(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]:
-    order = derive_seed(seed, phase.name, "sampling")
-    drop = phase.recipe.modality_dropout
-    steps = joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
-    if not drop.acts:
-        yield from steps
-        return
-    for step, batches in enumerate(steps, start):
-        seeds = {n: derive_seed(seed, phase.name, n, "modality_dropout", step) for n in batches}
-        yield {
-            name: drop(batch, torch.Generator().manual_seed(seeds[name]))
-            for name, batch in batches.items()
-        }
-
-
-class _Clock:
-    """Adds the time and rows of training steps to the state, the wait for their data included."""
-
-    def __init__(self, state: PhaseState, engine: Engine) -> None:
-        self._state = state
-        self._engine = engine
-        self._started = time.perf_counter()
-        self._seconds, self._waited = 0.0, 0.0
-        self._samples = 0
-
-    def skip(self) -> None:
-        """Leave out the time since the last call (scoring, saving, diagnosis)."""
-        self._started = time.perf_counter()
-
-    def add_wait(self) -> None:
-        """Count the time since the last call as a wait for the batches of a step."""
-        before = self._seconds
-        self.add()
-        self._waited += self._seconds - before
-
-    def add(self, samples: int = 0, wait: bool = False) -> None:
-        """Count the time since the last call, in which a step of ``samples`` rows ended.
-
-        Args:
-            samples: 0 if none has.
-            wait: until the device has done it.
-        """
-        if wait:
-            self._engine.synchronize()
-        now = time.perf_counter()
-        elapsed, self._started = now - self._started, now
-        self._state.seconds += elapsed
-        self._state.samples += samples
-        self._seconds += elapsed
-        self._samples += samples
-
-    def values(self) -> dict[str, float]:
-        """Return tag -> samples per second, and the share of the wait, since the last call."""
-        seconds = max(self._seconds, 1e-9)
-        rate, share = self._samples / seconds, self._waited / seconds
-        self._seconds, self._waited, self._samples = 0.0, 0.0, 0
-        return {"train/samples_per_second": rate, "data/wait_share": share}
-
-
-def _observe(
-    run: PhaseRun, context: TrainContext, stats: StepStats, clock: _Clock, due: bool
-) -> None:
-    run.window.add(stats)
-    run.epoch_meter.add(stats)
-    context.recorder.step(run.first_step + run.state.step)
-    if due:
-        values = run.window.means() | _settings(run.learner, run.phase)
-        if context.diagnosis.every is None:
-            values |= _gradient_values(run.learner.weighting, run.phase)
-        context.recorder.scalars(run.position(), values | clock.values())
-        run.window.reset()
-
-
-def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats:
-    number = run.state.step
-    run.state.step += 1
-    try:
-        return train_step(run.learner, run.phase, batches, context.engine, number)
-    except NotFinite as error:
-        _raise_not_finite(run, error.what)
-
-
-def _raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
-    rate = run.learner.optimizer.param_groups[0]["base_lr"]
-    hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
-    raise RunError(
-        f"{what} is not a finite number at step {run.state.step} of phase "
-        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
-        f"engine.clip_norm=1{hint}"
-    )
+def _record_point(run: PhaseRun, context: TrainContext, clock: Clock) -> None:
+    values = run.window.means() | _settings(run.learner, run.phase)
+    if context.diagnosis.every is None:
+        values |= _gradient_values(run.learner.weighting, run.phase)
+    context.recorder.scalars(run.position(), values | clock.values())
+    run.window.reset()
 
 
 def _settings(learner: Learner, phase: Phase) -> dict[str, float]:
@@ -260,18 +127,6 @@ def _gradient_values(weighting: Weighting, phase: Phase) -> dict[str, float]:
         return {}
     labels = [objective.label for objective in phase.objectives]
     return gradient_values(labels, weighting.last_gramian.cpu(), weighting.last_active)
-
-
-def _measure(
-    run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]
-) -> GradientMeasurement | None:
-    number = run.state.step
-    if run.fit != MAIN_FIT or not context.diagnosis.due(number):
-        return None
-    seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
-    return measure_gradients(
-        run.learner, run.phase, batches, context.engine, number, context.diagnosis
-    )
 
 
 def _warn_without_shared_parameters(run: PhaseRun, context: TrainContext) -> None:
@@ -302,7 +157,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
-                _raise_not_finite(run, f"the validation loss of '{label}'")
+                raise_not_finite(run, f"the validation loss of '{label}'")
         selection = phase.selector(model, context.engine, at.epoch)
         score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
         if selection.score is not None:

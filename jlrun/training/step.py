@@ -60,7 +60,7 @@ def train_step(
         readings = learner.balance.after_backward(forward.done(losses))
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters)
-    stats = _stats(forward, losses, total, grad_norm, readings)
+    stats = stats_of(forward, losses, total, grad_norm, readings)
     _check_finite(stats, learner, phase)
     _move(learner)
     learner.weighting.after_step(forward.values_now)
@@ -68,13 +68,14 @@ def train_step(
     return stats
 
 
-def _stats(
+def stats_of(
     forward: StepForward,
     losses: Sequence[MicroBatchLosses],
     total: Tensor,
     grad_norm: Tensor,
     readings: Mapping[str, Tensor],
 ) -> StepStats:
+    """Return the measurements of a step, by the losses of its micro-batches."""
     sums, terms = losses[0].means * losses[0].counts, losses[0].terms.detach()
     if len(losses) > 1:
         shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]

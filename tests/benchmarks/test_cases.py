@@ -11,8 +11,9 @@ from benchmarks.cases import CASES, PlainLoop
 from jlrun.data.sampling import Alone
 from jlrun.engine import session
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import PhaseRun, TrainContext, train
+from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder
+from jlrun.training.spans import PhaseRun, TrainContext
 from jlrun.training.state import PhaseState
 
 STEPS = 20  # more than an epoch

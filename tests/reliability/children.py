@@ -179,9 +179,9 @@ def signal_at_step(number: int, count: int) -> Callable[[], None]:
     """Return what has a process send itself a signal after ``count`` steps, before the next."""
 
     def prepare() -> None:
-        import jlrun.training.loop
+        import jlrun.training.spans
 
-        done, step = 0, jlrun.training.loop.train_step
+        done, step = 0, jlrun.training.spans.train_step
 
         def signalling(*args: object, **kwargs: object) -> object:
             nonlocal done
@@ -190,7 +190,7 @@ def signal_at_step(number: int, count: int) -> Callable[[], None]:
             done += 1
             return step(*args, **kwargs)  # pyright: ignore[reportArgumentType]
 
-        jlrun.training.loop.train_step = signalling
+        jlrun.training.spans.train_step = signalling
 
     return prepare
 

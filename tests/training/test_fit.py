@@ -11,7 +11,7 @@ from jlrun.errors import Interrupted, RunError
 from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, Equal, PCGrad, Uncertainty
-from jlrun.training import loop
+from jlrun.training import loop, spans
 from jlrun.training.fit import FitFolder, FitResult, FitRun
 from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.plan import Fit, Phase
@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_names_the_task_and_keeps_the_last_good_checkp
 def test_out_of_memory_says_where_and_what_to_try_and_keeps_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    step, calls = loop.train_step, []
+    step, calls = spans.train_step, []
 
     def too_large(*arguments: object) -> object:
         calls.append(None)
@@ -148,7 +148,7 @@ def test_out_of_memory_says_where_and_what_to_try_and_keeps_the_checkpoint(
             raise error
         return step(*arguments)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(loop, "train_step", too_large)
+    monkeypatch.setattr(spans, "train_step", too_large)
     with pytest.raises(RunError, match=r"phase 'pretrain' .*'sign'.* try batch_size=4"):
         run(fit_of(two_phases()), tmp_path)
     assert FitFolder(tmp_path, 0.0).last_step() == 5
@@ -160,7 +160,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(
     def broken(*arguments: object) -> object:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(loop, "train_step", broken)
+    monkeypatch.setattr(spans, "train_step", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         run(fit_of(two_phases()), tmp_path)
 
@@ -200,11 +200,11 @@ def test_training_time_counts_the_wait_for_data_and_not_the_scoring(
             clock[0] += 10
             yield batches
 
-    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(loop, "joint_batches", slow_batches)
-    monkeypatch.setattr(loop, "train_step", taking(1, loop.train_step))
+    monkeypatch.setattr(spans.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(spans, "joint_batches", slow_batches)
+    monkeypatch.setattr(spans, "train_step", taking(1, spans.train_step))
     monkeypatch.setattr(loop, "evaluate", taking(1000, loop.evaluate))
-    monkeypatch.setattr(loop, "measure_gradients", taking(100, loop.measure_gradients))
+    monkeypatch.setattr(spans, "measure_gradients", taking(100, spans.measure_gradients))
     phase = toy_phase(epochs=2)
     result = run(fit_of((phase,)), tmp_path)
     assert result.seconds == 11 * result.steps

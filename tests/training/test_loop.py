@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from jlrun.data.streams import Stream
-from jlrun.training import loop
+from jlrun.training import spans
 from jlrun.training.learner import build_learner
-from jlrun.training.loop import PhaseRun, train
+from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder, Position
+from jlrun.training.spans import PhaseRun
 from jlrun.training.state import PhaseState
 from tests.toy import toy_model, toy_phase, toy_surroundings
 
@@ -54,7 +55,7 @@ def slow(stream: Stream, clock: Time) -> Stream:
 
 def test_data_counts_as_training_and_scoring_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, kept, model = Time(), Kept(), toy_model()
-    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(spans, "time", clock)
     phase = toy_phase(epochs=2)
     phase = replace(phase, train={name: slow(s, clock) for name, s in phase.train.items()})
 

@@ -121,12 +121,17 @@ def _identity(
     """Return the identity of a sweep whose space is as its kind needs it."""
     settings = settings_of(cfg)
     check_engine(settings, overrides)
+    if settings.kind == "vectorized":
+        for key, value, only in (("jobs", settings.jobs, 1), ("engine", settings.engine, "local")):
+            if value != only:
+                message = f"{value}: a vectorized sweep is one process here; use sweep.{key}={only}"
+                raise UserError.of(f"sweep.{key}", message)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and is_own(override.get_key_element()):
             message = "how a sweep runs can't be swept over; give one value"
             raise UserError.of(override.get_key_element(), message)
-    if settings.kind == "grid":
+    if settings.kind in ("grid", "vectorized"):
         check_grid(parsed)
     elif settings.kind == "random":
         dimensions(parsed)

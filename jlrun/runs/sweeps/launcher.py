@@ -52,6 +52,12 @@ class JobLauncher(Launcher):
         """
         setup_globals()
         settings = settings_of(self._config)
+        if settings.kind == "vectorized":
+            from jlrun.runs.sweeps.vectorized import run_as_one
+
+            loader: Any = self._context.config_loader
+            run_as_one(loader, self._config, jobs, watcher)
+            return
         match settings.engine:
             case "slurm":
                 from jlrun.runs.sweeps.slurm_pool import SlurmPool

@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from jlrun.config.schema import SweepSettings
+from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.sweeps.begun import job_overrides, read_state
@@ -76,12 +77,20 @@ class JobSweeper(Sweeper):
 def run_jobs(
     jobs: Sequence[SweepJob], settings: SweepSettings, launcher: Any
 ) -> list[Ended] | None:
-    """Run a list of jobs, by ours or Hydra's launcher."""
+    """Run a list of jobs, by ours or Hydra's launcher.
+
+    Raises:
+        UserError: if a vectorized sweep has another launcher than ours.
+    """
     if not isinstance(launcher, JobLauncher):
+        if settings.kind == "vectorized":
+            message = "another launcher starts each job by itself; use sweep=grid with it"
+            raise UserError.of("hydra/launcher", message)
         for first, texts in _in_rows(jobs):
             launcher.launch(texts, initial_job_idx=first)
         return None
-    display = SweepDisplay(len(jobs), settings.jobs)
+    together = min(settings.at_once, len(jobs)) if settings.kind == "vectorized" else 1
+    display = SweepDisplay(len(jobs), max(settings.jobs, together))
     watchers = Watchers(display)
     try:
         launcher.run(iter(jobs), watchers)

@@ -32,7 +32,7 @@ class ScalarPasses(Passes):
         for micro_batch in forward.micro_batches:
             losses = forward.run(micro_batch)
             if coefficients is None:
-                loss = losses.with_penalties(self._weighed(losses.values))
+                loss = losses.with_penalties(self.weighed(losses.values))
                 totals.append(loss.detach())
             else:
                 loss = losses.with_penalties((coefficients * losses.values).sum())
@@ -51,12 +51,12 @@ class ScalarPasses(Passes):
         """
         with preserved_randomness():
             values = self.forward.values_now()
-            total = self._weighed(values.requires_grad_())
+            total = self.weighed(values.requires_grad_())
         (total * self.scale).backward()
         assert values.grad is not None
         return values.grad / self.scale, total.detach()
 
-    def _weighed(self, values: Tensor) -> Tensor:
+    def weighed(self, values: Tensor) -> Tensor:
         """Return the weighting's scalar of the losses ``(T,)``."""
         names = tuple(o.label for o in self.forward.phase.objectives)
         scalar = self._weighting(TaskLosses(names, values, self.forward.active))

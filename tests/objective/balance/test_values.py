@@ -29,8 +29,9 @@ from jlrun.objective.labelled_rows import usable
 from jlrun.objective.weightings import MGDA, CAGrad, Equal, PCGrad, SDMGrad, TaskGradients
 from jlrun.tasks import Binary, Multiclass, Multilabel
 from jlrun.training.learner import Learner
-from jlrun.training.loop import PhaseRun, _between_epochs
+from jlrun.training.loop import _between_epochs
 from jlrun.training.plan import Phase
+from jlrun.training.spans import PhaseRun
 from jlrun.training.state import PhaseState
 from tests.objective.balance.small import MODALITIES, TASKS, batch, begun, model, phase, step
 from tests.objective.weightings.gramians import weights_of

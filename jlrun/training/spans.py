@@ -1,0 +1,286 @@
+"""Spans: the optimizer steps between two events of a phase, done by whoever drives the training.
+
+The training of a run is a generator: it hands out a `Span` whenever steps are due, and goes on when
+they are done. `alone` does the steps of one run; `jlrun.training.stacked` those of several at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeVar
+
+import torch
+
+from jlrun.data.batch import Batch
+from jlrun.data.sampling import joint_batches
+from jlrun.engine import Engine
+from jlrun.errors import RunError
+from jlrun.seeding import derive_seed, seed_everything
+from jlrun.training.diagnosis.conflict import GradientConflict
+from jlrun.training.diagnosis.measure import (
+    NO_DIAGNOSIS,
+    Diagnosis,
+    GradientMeasurement,
+    measure_gradients,
+)
+from jlrun.training.learner import Learner
+from jlrun.training.meter import Meter
+from jlrun.training.plan import Phase
+from jlrun.training.recorder import MAIN_FIT, Position, Recorder
+from jlrun.training.state import PhaseState
+from jlrun.training.stats import StepStats
+from jlrun.training.step import NotFinite, train_step
+
+WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainContext:
+    """Context of a training loop: everything but what it trains.
+
+    Attributes:
+        engine: device, precision, accumulation.
+        recorder: receives all metrics and events.
+        seed: of the run.
+        log_every: optimizer steps between two points of a curve, about: points divide an epoch
+            evenly, so that each is a mean over as many steps and none spans two epochs.
+        interrupted: whether the user asked the run to stop; called after every step.
+        diagnosis: which task gradients of the main fit are measured, and when.
+    """
+
+    engine: Engine
+    recorder: Recorder
+    seed: int
+    log_every: int
+    interrupted: Callable[[], bool]
+    diagnosis: Diagnosis = NO_DIAGNOSIS
+
+
+@dataclass
+class PhaseRun:
+    """A phase in progress.
+
+    Attributes:
+        fit: name of the fit.
+        phase: what is trained.
+        learner: what trains.
+        state: how far it is.
+        first_step: optimizer steps of the fit before this phase.
+        save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
+    """
+
+    fit: str
+    phase: Phase
+    learner: Learner
+    state: PhaseState
+    first_step: int
+    save: Callable[[bool], None]
+    window: Meter = field(init=False)
+    epoch_meter: Meter = field(init=False)
+    gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
+    _batches: Iterator[Mapping[str, Batch]] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        labels = [o.label for o in self.phase.objectives]
+        self.window = Meter(labels, list(self.learner.terms))
+        self.epoch_meter = Meter(labels, list(self.learner.terms))
+
+    def position(self) -> Position:
+        """Return the position of the phase in the run, for the records."""
+        epoch = -(-self.state.step // self.phase.steps_per_epoch)
+        return Position(self.fit, self.phase.name, max(1, epoch), self.first_step + self.state.step)
+
+    def batches(self, seed: int) -> Iterator[Mapping[str, Batch]]:
+        """Return the batches of the steps that are left; ``seed``: of the run."""
+        if self._batches is None:
+            self._batches = _batches(self.phase, self.state.step, seed)
+        return self._batches
+
+    def forget_batches(self) -> None:
+        """Take the batches of the steps that are left anew: some may have been lost."""
+        self._batches = None
+
+    def take_in(self, stats: StepStats, recorder: Recorder) -> None:
+        """Remember what a step measured, which is done."""
+        self.window.add(stats)
+        self.epoch_meter.add(stats)
+        recorder.step(self.first_step + self.state.step)
+
+
+class Clock:
+    """Adds the time and rows of training steps to the state, the wait for their data included."""
+
+    def __init__(self, state: PhaseState, engine: Engine) -> None:
+        self._state = state
+        self._engine = engine
+        self._started = time.perf_counter()
+        self._seconds, self._waited = 0.0, 0.0
+        self._samples = 0
+
+    def skip(self) -> None:
+        """Leave out the time since the last call (scoring, saving, diagnosis)."""
+        self._started = time.perf_counter()
+
+    def add_wait(self) -> None:
+        """Count the time since the last call as a wait for the batches of a step."""
+        before = self._seconds
+        self.add()
+        self._waited += self._seconds - before
+
+    def add(self, samples: int = 0, wait: bool = False) -> None:
+        """Count the time since the last call, in which a step of ``samples`` rows ended.
+
+        Args:
+            samples: 0 if none has.
+            wait: until the device has done it.
+        """
+        if wait:
+            self._engine.synchronize()
+        now = time.perf_counter()
+        elapsed, self._started = now - self._started, now
+        self._state.seconds += elapsed
+        self._state.samples += samples
+        self._seconds += elapsed
+        self._samples += samples
+
+    def share(self, seconds: float, count: int, samples: int) -> None:
+        """Count steps that were done for ``count`` runs at once, each with its share of the time.
+
+        Args:
+            seconds: that they took together.
+            count: of runs.
+            samples: rows of this one.
+        """
+        own = seconds / count
+        self._state.seconds += own
+        self._state.samples += samples
+        self._seconds += own
+        self._samples += samples
+        self._started = time.perf_counter()
+
+    def values(self) -> dict[str, float]:
+        """Return tag -> samples per second, and the share of the wait, since the last call."""
+        seconds = max(self._seconds, 1e-9)
+        rate, share = self._samples / seconds, self._waited / seconds
+        self._seconds, self._waited, self._samples = 0.0, 0.0, 0
+        return {"train/samples_per_second": rate, "data/wait_share": share}
+
+
+@dataclass
+class Span:
+    """Steps of a phase that are due.
+
+    Attributes:
+        run: the phase.
+        context: of its training.
+        clock: counts their time.
+        stop: number of steps of the phase that are done afterwards.
+        seen: task gradients measured before the last of them; None: not measured.
+        interrupted: whether the user asked the run to stop, which may have ended them early.
+    """
+
+    run: PhaseRun
+    context: TrainContext
+    clock: Clock
+    stop: int
+    seen: GradientMeasurement | None = None
+    interrupted: bool = False
+
+    def advance(self) -> None:
+        """Do the steps, or fewer if the user asks the run to stop.
+
+        Raises:
+            RunError: if a loss or the gradient is not a finite number; parameters did not move
+                then.
+        """
+        run, context, clock = self.run, self.context, self.clock
+        state, phase = run.state, run.phase
+        coming = run.batches(context.seed)
+        while state.step < self.stop:
+            batches = next(coming)
+            clock.add_wait()
+            run.learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
+            self.seen = _measure(run, context, batches)
+            clock.skip()
+            seed_everything(context.seed, phase.name, state.step)
+            stats = _step(run, context, batches)
+            clock.add(sum(b.size for b in batches.values()), wait=state.step == self.stop)
+            run.take_in(stats, context.recorder)
+            self.interrupted = context.interrupted()
+            if self.interrupted:
+                return
+
+
+class Waiting:
+    """Wait for another run."""
+
+    def advance(self) -> None:
+        """Wait a moment."""
+        time.sleep(WAIT_SECONDS)
+
+
+Training = Generator[Span | Waiting, None, T]
+
+
+def alone(training: Training[T]) -> T:
+    """Do the steps of one run as they come; return what its training returns."""
+    error: Exception | None = None
+    try:
+        while True:
+            due = next(training) if error is None else training.throw(error)
+            error = None
+            try:
+                due.advance()
+            except Exception as raised:
+                error = raised
+    except StopIteration as end:
+        return end.value
+
+
+def _batches(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch]]:
+    order = derive_seed(seed, phase.name, "sampling")
+    drop = phase.recipe.modality_dropout
+    steps = joint_batches(phase.train, phase.sampling, start, phase.num_steps, order)
+    if not drop.acts:
+        yield from steps
+        return
+    for step, batches in enumerate(steps, start):
+        seeds = {n: derive_seed(seed, phase.name, n, "modality_dropout", step) for n in batches}
+        yield {
+            name: drop(batch, torch.Generator().manual_seed(seeds[name]))
+            for name, batch in batches.items()
+        }
+
+
+def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats:
+    number = run.state.step
+    run.state.step += 1
+    try:
+        return train_step(run.learner, run.phase, batches, context.engine, number)
+    except NotFinite as error:
+        raise_not_finite(run, error.what)
+
+
+def raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
+    rate = run.learner.optimizer.param_groups[0]["base_lr"]
+    hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
+    raise RunError(
+        f"{what} is not a finite number at step {run.state.step} of phase "
+        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
+        f"engine.clip_norm=1{hint}"
+    )
+
+
+def _measure(
+    run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]
+) -> GradientMeasurement | None:
+    number = run.state.step
+    if run.fit != MAIN_FIT or not context.diagnosis.due(number):
+        return None
+    seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
+    return measure_gradients(
+        run.learner, run.phase, batches, context.engine, number, context.diagnosis
+    )

@@ -1,0 +1,1 @@
+"""Runs that differ in little train as one: their parameters are stacked."""
