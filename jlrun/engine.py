@@ -68,6 +68,11 @@ class Engine:
             inductor.deterministic = torch.are_deterministic_algorithms_enabled()
         return model
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether the program goes on while the device works, and reading from it makes it wait."""
+        return self.device.type != "cpu"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""
         if self.precision == "fp32":
@@ -84,8 +89,14 @@ class Engine:
         return scaler
 
     def clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Clip gradients in place if asked; return their norm before, a scalar."""
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        """Clip gradients in place if asked; return their norm before, a scalar on the device."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if len({(g.device, g.dtype) for g in gradients}) == 1:
+            # What the function below does, without its search for tensors of one kind.
+            norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+            norm = torch.linalg.vector_norm(torch.stack(norms))
+        else:
+            norm = nn.utils.get_total_norm(gradients).to(self.device)
         if self.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
         return norm

@@ -1,20 +1,28 @@
-"""Steps of optimizers: PyTorch's own, to the last digit, without what serves `torch.compile` alone.
+"""Steps of optimizers: PyTorch's own kernels, without what serves `torch.compile` alone.
 
 A step imports `torch._dynamo`, which takes a second or two and which nothing here needs. Where
 PyTorch does not work as it does today, all this is left out and nothing changes but the time.
+
+Adam, AdamW and SGD update in one pass over each parameter (*fused*) where the device can; the
+others in a pass for each operation over all small parameters (*foreach*). Fused kernels round in
+another order than PyTorch's plain loop, but always in the same one: a checkpoint holds which kernel
+a run has, so that one that goes on has the same digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 # Elements up to which all parameters are updated kernel by kernel and not one by one: beyond it
 # they no longer lie in the cache between two kernels.
 MAX_TOGETHER = 2**20
+# Optimizers with a fused kernel, on a CPU as on CUDA.
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 # Keys of a group that do not matter to how its parameters are updated.
 NO_MATTER = frozenset({"params", "param_names", "name", "lr_scale", "base_lr"})
 
@@ -32,17 +40,56 @@ def keep_out_of_compile() -> None:
 
 
 def update_together(optimizer: Optimizer) -> None:
-    """Let small parameters on a CPU be updated together: fewer calls, the same digits.
+    """Choose the kernels of PyTorch's own optimizers that update many numbers in one call.
 
-    On other devices that is PyTorch's choice. What a config sets itself stays.
+    What a config sets itself stays, and so does the choice of PyTorch where no kernel fits.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    own, fits = type(optimizer) in FUSED, all(_fits_fused(p) for p in parameters)
     small = sum(p.numel() for p in parameters) <= MAX_TOGETHER
     on_cpu = all(p.device.type == "cpu" for p in parameters)
     for group in optimizer.param_groups:
-        unset = group.get("foreach", False) is None and not group.get("fused")
-        if unset and small and on_cpu and not group.get("differentiable"):
+        if group.get("foreach", False) is not None or group.get("fused") is not None:
+            continue
+        if group.get("differentiable"):
+            continue
+        if own and fits and not group.get("dampening"):
+            group["fused"] = True
+            _begin_momentum(optimizer, group)
+        elif small and on_cpu:
             group["foreach"] = True
+
+
+def _begin_momentum(optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+    """Give parameters the momentum with which they begin, 0.
+
+    The fused kernel of SGD fails in a step in which some parameters have a first gradient and
+    others had one before, as heads of tasks that take turns.
+    """
+    if group.get("momentum"):
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def _fits_fused(parameter: Tensor) -> bool:
+    """Return whether a fused kernel can update a parameter: all of them follow the memory."""
+    dense = parameter.is_contiguous() or (
+        parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
+    return dense and parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+
+
+def in_memory_order(parameters: Iterable[Tensor]) -> None:
+    """Give gradients the strides of their parameters.
+
+    Fused kernels on a CPU go through memory and ignore strides: with others they would silently
+    update each weight by the gradient of another. Those of a backward pass have the right ones,
+    those that were put there by hand need not.
+    """
+    for parameter in parameters:
+        grad = parameter.grad
+        if grad is not None and grad.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(grad)
 
 
 def stepper(optimizer: Optimizer) -> Callable[[], Any]:
@@ -55,6 +102,9 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
     def step() -> None:
         groups = optimizer.param_groups
         optimizer.param_groups = _joined(groups)
+        for group in optimizer.param_groups:
+            if group.get("fused"):
+                in_memory_order(group["params"])
         try:
             with torch.no_grad():
                 plain(optimizer)
@@ -66,7 +116,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
 
 def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return groups with those as one that are updated together in the same way."""
-    if not all(group.get("foreach") for group in groups):
+    if len(groups) == 1 or not all(g.get("foreach") or g.get("fused") for g in groups):
         return groups
     found: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for group in groups:

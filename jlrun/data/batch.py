@@ -94,6 +94,10 @@ class Batch:
         """Return the rows at ``rows``, an index tensor of shape ``(N,)``."""
         return self._map(lambda tensor: tensor[rows])
 
+    def part(self, start: int, stop: int) -> Batch:
+        """Return the rows from ``start`` to ``stop - 1``; nothing is copied."""
+        return self._map(lambda tensor: tensor[start:stop])
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``, float64 as float32 on MPS, which has no other."""
         lowered = {torch.float64: torch.float32} if device.type == "mps" else {}

@@ -115,11 +115,8 @@ class Learner:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        together = [group.get("foreach") for group in self.optimizer.param_groups]
+        # It brings which kernels the optimizer had (foreach, fused): others round differently.
         self.optimizer.load_state_dict(state["optimizer"])
-        for group, foreach in zip(self.optimizer.param_groups, together, strict=True):
-            if "foreach" in group:  # that of this machine, not of the one that saved it
-                group["foreach"] = foreach
         self.weighting.load_state_dict(state["weighting"])
         self.terms.load_state_dict(state["terms"])
         self.average.load_state_dict(state["average"])

@@ -28,12 +28,12 @@ from jlrun.training.diagnosis.measure import (
 )
 from jlrun.training.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
 from jlrun.training.learner import Learner
-from jlrun.training.meter import Meter
+from jlrun.training.meter import Meter, read_together
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import Best, PhaseState
 from jlrun.training.stats import StepStats
-from jlrun.training.step import NotFinite, train_step
+from jlrun.training.step import NotFinite, check_finite, train_step
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class PhaseRun:
         state: how far it is.
         first_step: optimizer steps of the fit before this phase.
         save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
+        unchecked: the last steps, of which nobody knows yet whether they are finite; only on
+            devices that run ahead.
     """
 
     fit: str
@@ -77,6 +79,7 @@ class PhaseRun:
     state: PhaseState
     first_step: int
     save: Callable[[bool], None]
+    unchecked: list[StepStats] = field(init=False, default_factory=list)
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
     gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
@@ -98,7 +101,8 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     At the end of each epoch the model is scored on validation rows and the best weights are kept.
 
     Raises:
-        RunError: if a loss or the gradient is not a finite number; parameters did not move then.
+        RunError: if a loss or the gradient is not a finite number; no checkpoint has parameters
+            that moved by it.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
@@ -129,6 +133,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
                 return
             clock.skip()
         if context.interrupted():
+            _check_finite(run)
             run.save(True)
             raise Interrupted
 
@@ -220,7 +225,10 @@ def _observe(
     run.window.add(stats)
     run.epoch_meter.add(stats)
     context.recorder.step(run.first_step + run.state.step)
+    if context.engine.runs_ahead:
+        run.unchecked.append(stats)
     if due:
+        _check_finite(run)
         values = run.window.means() | _settings(run.learner, run.phase)
         if context.diagnosis.every is None:
             values |= _gradient_values(run.learner.weighting, run.phase)
@@ -234,14 +242,25 @@ def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) ->
     try:
         return train_step(run.learner, run.phase, batches, context.engine, number)
     except NotFinite as error:
-        _raise_not_finite(run, error.what)
+        _raise_not_finite(run, error.what, run.state.step)
 
 
-def _raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
+def _check_finite(run: PhaseRun) -> None:
+    """Check the steps that ran ahead of the device, before anything that they led to is kept."""
+    steps, run.unchecked = run.unchecked, []
+    read_together(steps)
+    for number, stats in enumerate(steps, run.state.step - len(steps) + 1):
+        try:
+            check_finite(stats, run.learner, run.phase)
+        except NotFinite as error:
+            _raise_not_finite(run, error.what, number)
+
+
+def _raise_not_finite(run: PhaseRun, what: str, step: int) -> NoReturn:
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
-        f"{what} is not a finite number at step {run.state.step} of phase "
+        f"{what} is not a finite number at step {step} of phase "
         f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
         f"engine.clip_norm=1{hint}"
     )
@@ -302,7 +321,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
-                _raise_not_finite(run, f"the validation loss of '{label}'")
+                _raise_not_finite(run, f"the validation loss of '{label}'", state.step)
         selection = phase.selector(model, context.engine, at.epoch)
         score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
         if selection.score is not None:

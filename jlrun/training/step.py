@@ -10,6 +10,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
+from jlrun.optimizers import in_memory_order
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.passes import num_samples, passes_of
@@ -18,7 +19,7 @@ from jlrun.training.stats import StepStats
 
 
 class NotFinite(RunError):
-    """A loss or the gradient of a step is not a finite number; the parameters did not move.
+    """A loss or the gradient of a step is not a finite number.
 
     Args:
         what: the loss, or the gradient, in words.
@@ -45,7 +46,8 @@ def train_step(
         number: of the step in its phase, from 0.
 
     Raises:
-        NotFinite: if a loss or the gradient is not; nothing has moved then.
+        NotFinite: if a loss or the gradient is not; nothing has moved then. On a device that runs
+            ahead (`Engine.runs_ahead`) nothing is read, and `check_finite` is left to the caller.
         RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
@@ -61,7 +63,8 @@ def train_step(
     learner.scaler.unscale_(learner.optimizer)
     grad_norm = engine.clip(learner.parameters)
     stats = _stats(forward, losses, total, grad_norm, readings)
-    _check_finite(stats, learner, phase)
+    if not engine.runs_ahead:
+        check_finite(stats, learner, phase)
     _move(learner)
     learner.weighting.after_step(forward.values_now)
     learner.after_step(progress)
@@ -75,15 +78,15 @@ def _stats(
     grad_norm: Tensor,
     readings: Mapping[str, Tensor],
 ) -> StepStats:
-    sums, terms = losses[0].means * losses[0].counts, losses[0].terms.detach()
+    sums, terms = losses[0].row_sums, losses[0].terms.detach()
     if len(losses) > 1:
         shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]
-        sums = torch.stack([each.means * each.counts for each in losses]).sum(dim=0)
+        sums = torch.stack([each.row_sums for each in losses]).sum(dim=0)
         each_share = zip(losses, shares, strict=True)
         terms = torch.stack([each.terms.detach() * share for each, share in each_share]).sum(dim=0)
     return StepStats(
         task_losses=sums / forward.at_least_one,
-        labelled=forward.num_labelled,
+        labelled=forward.counts,
         term_losses=terms,
         total_loss=total,
         grad_norm=grad_norm,
@@ -92,18 +95,25 @@ def _stats(
     )
 
 
-def _check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
-    # One flag is read from the device. With fp16 a gradient that is not finite is a loss scale
-    # that was too large: the scaler skips the step, and lowers it.
-    if bool(stats.finite(gradients=not learner.scaler.is_enabled())):
-        return
+def check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
+    """Check that losses and gradient of a step are finite; waits for the device.
+
+    Raises:
+        NotFinite: if they are not.
+    """
+    # With fp16 a gradient that is not finite is a loss scale that was too large: the scaler skips
+    # the step, and lowers it.
+    gradients = not learner.scaler.is_enabled()
     labels = [objective.label for objective in phase.objectives]
-    raise NotFinite(stats.first_not_finite(labels, list(learner.terms)))
+    what = stats.first_not_finite(labels, list(learner.terms), gradients=gradients)
+    if what is not None:
+        raise NotFinite(what)
 
 
 def _move(learner: Learner) -> None:
     try:
         if learner.scaler.is_enabled():
+            in_memory_order(learner.parameters)
             learner.scaler.step(learner.optimizer)
             learner.scaler.update()
         else:

@@ -92,7 +92,7 @@ class TaskGradientPasses(Passes):
 
     def weighted_sum(self, losses: MicroBatchLosses) -> Tensor:
         """Return Σ w_i L_i of a micro-batch, by the last weights."""
-        return (self.weighting.last_weights.to(losses.means) * losses.values).sum()
+        return (self.weighting.last_weights.to(losses.values) * losses.values).sum()
 
 
 def plain_total(micro_batches: Sequence[MicroBatchLosses]) -> Tensor:
