@@ -11,7 +11,7 @@ a run has, so that one that goes on has the same digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -55,20 +55,8 @@ def update_together(optimizer: Optimizer) -> None:
             continue
         if own and fits and not group.get("dampening"):
             group["fused"] = True
-            _begin_momentum(optimizer, group)
         elif small and on_cpu:
             group["foreach"] = True
-
-
-def _begin_momentum(optimizer: Optimizer, group: Mapping[str, Any]) -> None:
-    """Give parameters the momentum with which they begin, 0.
-
-    The fused kernel of SGD fails in a step in which some parameters have a first gradient and
-    others had one before, as heads of tasks that take turns.
-    """
-    if group.get("momentum"):
-        for parameter in group["params"]:
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _fits_fused(parameter: Tensor) -> bool:
@@ -79,7 +67,16 @@ def _fits_fused(parameter: Tensor) -> bool:
     return dense and parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
 
 
-def in_memory_order(parameters: Iterable[Tensor]) -> None:
+def prepare_fused(optimizer: Optimizer) -> None:
+    """Give fused kernels what they need; call it before each step."""
+    for group in optimizer.param_groups:
+        if group.get("fused"):
+            _in_memory_order(group["params"])
+            if group.get("momentum") and len(optimizer.state) < _num_parameters(optimizer):
+                _begin_momentum(optimizer, group["params"])
+
+
+def _in_memory_order(parameters: Iterable[Tensor]) -> None:
     """Give gradients the strides of their parameters.
 
     Fused kernels on a CPU go through memory and ignore strides: with others they would silently
@@ -92,6 +89,21 @@ def in_memory_order(parameters: Iterable[Tensor]) -> None:
             parameter.grad = torch.empty_like(parameter).copy_(grad)
 
 
+def _begin_momentum(optimizer: Optimizer, parameters: Iterable[Tensor]) -> None:
+    """Give parameters with a first gradient the momentum with which they begin, 0.
+
+    The fused kernel of SGD fails in a step in which some have a first gradient and others had one
+    before, as heads of tasks that take turns.
+    """
+    for parameter in parameters:
+        if parameter.grad is not None and not optimizer.state[parameter]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def _num_parameters(optimizer: Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)
+
+
 def stepper(optimizer: Optimizer) -> Callable[[], Any]:
     """Return what does a step of ``optimizer``."""
     own = type(optimizer).__module__.startswith("torch.optim.")
@@ -100,11 +112,9 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
         return optimizer.step
 
     def step() -> None:
+        prepare_fused(optimizer)
         groups = optimizer.param_groups
         optimizer.param_groups = _joined(groups)
-        for group in optimizer.param_groups:
-            if group.get("fused"):
-                in_memory_order(group["params"])
         try:
             with torch.no_grad():
                 plain(optimizer)

@@ -10,7 +10,7 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
-from jlrun.optimizers import in_memory_order
+from jlrun.optimizers import prepare_fused
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.passes import num_samples, passes_of
@@ -113,7 +113,7 @@ def check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
 def _move(learner: Learner) -> None:
     try:
         if learner.scaler.is_enabled():
-            in_memory_order(learner.parameters)
+            prepare_fused(learner.optimizer)
             learner.scaler.step(learner.optimizer)
             learner.scaler.update()
         else:
