@@ -114,6 +114,14 @@ def test_the_order_of_rows_decides_nothing() -> None:
         assert auroc(scores[order], positive[order]) == pytest.approx(3.5 / 6)
 
 
+def test_ranks_of_columns_are_those_of_scipy() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count in (0, 1, 2, 3, 10, 200):
+        x = torch.randint(0, max(2, count // 2), (count, 7), generator=generator).double()
+        expected = rankdata(x.numpy(), axis=0) if count else x.numpy()
+        assert average_ranks(x).numpy().tolist() == expected.tolist()
+
+
 def test_the_median_of_an_even_number_is_between_both() -> None:
     assert median(torch.tensor([4, 1, 2, 10])) == 3.0
     assert math.isnan(median(torch.tensor([])))
