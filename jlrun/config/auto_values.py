@@ -67,7 +67,7 @@ def _with_encoders(
 
 
 def _line(chosen: Mapping[str, Any], num_rows: int, where: str = "") -> str:
-    from jlrun.config.messages import shown
+    from jlrun.config.nodes import shown
 
     values = ", ".join(f"{where}{key}={shown(value)}" for key, value in chosen.items())
     return f"{values}: by the {num_rows:,} training rows (any value overrides it)"

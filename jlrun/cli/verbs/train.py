@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb
+from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb, work_begins
 from jlrun.errors import DONE, FAILED, INTERRUPTED, UserError, did_you_mean
 
 _STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
     if options.multirun:
         from jlrun.runs.sweeps.launch import launch
 
+        work_begins()
         return launch(options.overrides, options.config_dir)
     return _single(options.overrides, options.config_dir)
 
@@ -54,6 +55,7 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     composed = checked(overrides, config_dir)
     from jlrun.runs.starting import execute
 
+    work_begins()
     return _STATUS[execute(composed).status]
 
 
