@@ -23,6 +23,7 @@ from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
 from jlrun.training.plan import Phase
+from jlrun.training.spans import span
 
 MicroBatch = Mapping[str, Batch]
 
@@ -165,7 +166,7 @@ class StepForward:
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
         """
-        with self.engine.autocast():
+        with span("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._cut(micro_batch)
             else:

@@ -31,6 +31,7 @@ from jlrun.training.learner import Learner
 from jlrun.training.meter import Meter, read_together
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
+from jlrun.training.spans import each, span
 from jlrun.training.state import Best, PhaseState
 from jlrun.training.stats import StepStats
 from jlrun.training.step import NotFinite, check_finite, train_step
@@ -114,7 +115,7 @@ def train(run: PhaseRun, context: TrainContext) -> None:
     if state.step == 0:
         learner.balance.after_epoch(_between_epochs(run, context), 0)
         clock.skip()
-    for batches in _steps(phase, state.step, context.seed):
+    for batches in each("data", _steps(phase, state.step, context.seed)):
         clock.add_wait()
         learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
         seen = _measure(run, context, batches)
@@ -123,12 +124,14 @@ def train(run: PhaseRun, context: TrainContext) -> None:
         stats = _step(run, context, batches)
         due = _point_due(state.step, phase.steps_per_epoch, context.log_every)
         clock.add(sum(batch.size for batch in batches.values()), wait=due)
-        _observe(run, context, stats, clock, due)
-        if seen is not None:
-            _record_gradients(run, context, seen)
+        with span("recording"):
+            _observe(run, context, stats, clock, due)
+            if seen is not None:
+                _record_gradients(run, context, seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, context)
-            run.save(False)
+            with span("checkpoints"):
+                run.save(False)
             if _out_of_patience(phase, state):
                 return
             clock.skip()
@@ -288,9 +291,10 @@ def _measure(
     if run.fit != MAIN_FIT or not context.diagnosis.due(number):
         return None
     seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
-    return measure_gradients(
-        run.learner, run.phase, batches, context.engine, number, context.diagnosis
-    )
+    with span("diagnosis"):
+        return measure_gradients(
+            run.learner, run.phase, batches, context.engine, number, context.diagnosis
+        )
 
 
 def _warn_without_shared_parameters(run: PhaseRun, context: TrainContext) -> None:
@@ -316,7 +320,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     learner.weighting.end_epoch()
     at = run.position()
     learner.balance.after_epoch(_between_epochs(run, context), at.epoch)
-    with learner.to_be_scored(phase.train) as model:
+    with span("evaluation"), learner.to_be_scored(phase.train) as model:
         seed_everything(context.seed, phase.name, "judge", at.epoch)
         scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
         for label, metrics in scores.items():
@@ -331,11 +335,12 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
             state.remember(Best(score, loss, at.epoch, at.step, scores), model)
         values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
-    context.recorder.scalars(at, values)
-    chosen = improved and not math.isnan(score)  # not the last one, for want of scores
-    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
-    for line in run.gradient_conflict.end_epoch(at.epoch):
-        context.recorder.message(line)
+    with span("recording"):
+        context.recorder.scalars(at, values)
+        chosen = improved and not math.isnan(score)  # not the last one, for want of scores
+        context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
+        for line in run.gradient_conflict.end_epoch(at.epoch):
+            context.recorder.message(line)
     run.epoch_meter.reset()
 
 

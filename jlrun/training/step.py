@@ -15,6 +15,7 @@ from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
+from jlrun.training.spans import span
 from jlrun.training.stats import StepStats
 
 
@@ -60,12 +61,14 @@ def train_step(
     readings = {}
     if learner.balance.acts:
         readings = learner.balance.after_backward(forward.done(losses))
-    learner.scaler.unscale_(learner.optimizer)
-    grad_norm = engine.clip(learner.parameters)
+    with span("optimizer"):
+        learner.scaler.unscale_(learner.optimizer)
+        grad_norm = engine.clip(learner.parameters)
     stats = _stats(forward, losses, total, grad_norm, readings)
     if not engine.runs_ahead:
         check_finite(stats, learner, phase)
-    _move(learner)
+    with span("optimizer"):
+        _move(learner)
     learner.weighting.after_step(forward.values_now)
     learner.after_step(progress)
     return stats

@@ -20,7 +20,8 @@ def average_ranks(x: Tensor) -> Tensor:
     ends = begins.roll(-1, dims=0)  # the first value begins a run, so that the last one ends one
     first = torch.where(begins, position, 0).cummax(dim=0).values
     last = torch.where(ends, position, len(x)).flip(0).cummin(dim=0).values.flip(0)
-    return torch.empty_like(x, dtype=torch.float64).scatter_(0, order, (first + last).double() / 2 + 1)
+    ranks = (first + last).double() / 2 + 1
+    return torch.empty_like(ranks).scatter_(0, order, ranks)
 
 
 def auroc(scores: Tensor, positive: Tensor) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
 from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.spans import span
 
 
 class Passes(ABC):
@@ -85,7 +86,7 @@ class TaskGradientPasses(Passes):
             return gradients.jacobian.sum(dim=0)
         self.weighting.last_active = gradients.active
         self.weighting.last_gramian = gradients.gramian.to(self.weighting.last_gramian)
-        with torch.no_grad():
+        with span("weighting"), torch.no_grad():
             update = self.weighting(gradients)
         check_shape("weighting", self.weighting, update, gradients.jacobian.shape[1:])
         return update
@@ -110,4 +111,5 @@ def backward_from(
 ) -> None:
     """Go back from ``loss`` where there is a way, to all leaves or to ``inputs`` alone."""
     if loss.requires_grad and (inputs is None or inputs):
-        torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)
+        with span("backward"):
+            torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)

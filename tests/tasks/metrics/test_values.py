@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from scipy.stats import rankdata
 
 from jlrun.evaluation.scores import Prediction, Scorer, ensemble
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
 from jlrun.tasks.metrics.accumulators import regression_scores
-from jlrun.tasks.metrics.ranks import auroc, median
+from jlrun.tasks.metrics.ranks import auroc, average_ranks, median
 
 NAMES = ("a", "b", "c")
 
