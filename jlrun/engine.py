@@ -150,6 +150,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     before_threads = torch.get_num_threads()
     before_deterministic = torch.get_deterministic_debug_mode()
     before_benchmark = torch.backends.cudnn.benchmark
+    before_fill = torch.utils.deterministic.fill_uninitialized_memory
     # cuBLAS reads this when it starts; without it deterministic matrix products are refused.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if threads is not None:
@@ -158,6 +159,9 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     # `Engine.prepare` does where models are compiled.
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic
+    # Deterministic algorithms fill each new tensor with NaN before it is written, for code that
+    # reads what nobody wrote. There is none here, and it is a pass over all activations.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         with preserved_randomness():
             yield
@@ -165,6 +169,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
         torch.set_num_threads(before_threads)
         torch.set_deterministic_debug_mode(before_deterministic)
         torch.backends.cudnn.benchmark = before_benchmark
+        torch.utils.deterministic.fill_uninitialized_memory = before_fill
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Batch:
         """Number of rows B."""
         columns = [*self.inputs.values(), *self.targets.values()]
         assert columns, "a batch has at least one column"
-        return len(columns[0])
+        return columns[0].shape[0]
 
     @classmethod
     def concatenate(cls, batches: Sequence[Batch]) -> Batch:
@@ -111,7 +111,7 @@ class Batch:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         def each(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: function(tensor) for name, tensor in columns.items()}
+            return {name: function(tensor) for name, tensor in columns.items()} if columns else {}
 
         return Batch(
             inputs=each(self.inputs),

@@ -53,15 +53,15 @@ class Meter:
             for task, count in zip(self._tasks, stats.labelled, strict=True):
                 self._add(f"train/{task}/loss", next(found), count)
             for term in self._terms:
-                self._add(f"train/{term}/loss", next(found), rows)
-            self._add("train/total_loss", total, rows)
+                self._add(f"train/{term}/loss", next(found) * rows, rows)
+            self._add("train/total_loss", total * rows, rows)
             self._add("train/grad_norm", norm, 1)
             for tag, value in zip(stats.readings, found, strict=True):
                 self._add(tag, value, 0 if math.isnan(value) else 1)
 
-    def _add(self, tag: str, value: float, weight: float) -> None:
+    def _add(self, tag: str, total: float, weight: float) -> None:
         if weight:
-            self._sums[tag] = self._sums.get(tag, 0.0) + value * weight
+            self._sums[tag] = self._sums.get(tag, 0.0) + total
             self._weights[tag] = self._weights.get(tag, 0.0) + weight
 
     def means(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ class StepStats:
     """Measurements of a step, detached and still on the device.  (T tasks, J terms, R readings)
 
     Attributes:
-        task_losses: ``(T,)``, means over the step's labelled rows; 0 for a task without any.
+        loss_sums: ``(T,)``, sums of the losses of the step's labelled rows.
         labelled: T numbers, the step's labelled rows of each task.
         term_losses: ``(J,)``, R_j before λ and α_j.
         total_loss: scalar, what was differentiated; for weightings of task gradients the plain sum.
@@ -26,7 +26,7 @@ class StepStats:
             measured nothing.
     """
 
-    task_losses: Tensor
+    loss_sums: Tensor
     labelled: tuple[int, ...]
     term_losses: Tensor
     total_loss: Tensor
@@ -34,15 +34,22 @@ class StepStats:
     num_rows: int
     readings: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def task_losses(self) -> Tensor:
+        """Means over the labelled rows, ``(T,)``; 0 for a task without any."""
+        counts = [max(1, count) for count in self.labelled]
+        return self.loss_sums / self.loss_sums.new_tensor(counts)
+
     @cached_property
     def packed(self) -> Tensor:
         """All of it as one tensor ``(2 + T + J + R,)``, to be read at once.
 
-        In this order: total loss, norm of the gradient, losses of tasks and of terms, readings.
+        In this order: total loss, norm of the gradient, sums of the losses of tasks, losses of
+        terms, readings.
         """
         scalars = [self.total_loss.reshape(1), self.grad_norm.reshape(1)]
         readings = [reading.detach().reshape(1) for reading in self.readings.values()]
-        return torch.cat([*scalars, self.task_losses, self.term_losses, *readings])
+        return torch.cat([*scalars, self.loss_sums, self.term_losses, *readings])
 
     @cached_property
     def numbers(self) -> Sequence[float]:

@@ -88,7 +88,7 @@ def _stats(
         each_share = zip(losses, shares, strict=True)
         terms = torch.stack([each.terms.detach() * share for each, share in each_share]).sum(dim=0)
     return StepStats(
-        task_losses=sums / forward.at_least_one,
+        loss_sums=sums,
         labelled=forward.counts,
         term_losses=terms,
         total_loss=total,
@@ -107,8 +107,7 @@ def check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
     # With fp16 a gradient that is not finite is a loss scale that was too large: the scaler skips
     # the step, and lowers it.
     gradients = not learner.scaler.is_enabled()
-    labels = [objective.label for objective in phase.objectives]
-    what = stats.first_not_finite(labels, list(learner.terms), gradients=gradients)
+    what = stats.first_not_finite(phase.labels, tuple(learner.terms), gradients=gradients)
     if what is not None:
         raise NotFinite(what)
 

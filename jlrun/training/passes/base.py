@@ -72,7 +72,7 @@ class TaskGradientPasses(Passes):
             return self.weighting.last_weights.to(samples[0]) @ samples[0]
         wanted = self.weighting.num_samples
         gradients = TaskGradients(
-            names=tuple(o.label for o in self.forward.phase.objectives),
+            names=self.forward.phase.labels,
             losses=torch.stack([losses.values.detach() for losses in micro_batches]).sum(dim=0),
             active=self.forward.active,
             # A batch of fewer rows than samples is its own sample, several times over.
