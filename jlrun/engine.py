@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -150,7 +150,8 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     before_threads = torch.get_num_threads()
     before_deterministic = torch.get_deterministic_debug_mode()
     before_benchmark = torch.backends.cudnn.benchmark
-    before_fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    before_fill = memory.fill_uninitialized_memory
     # cuBLAS reads this when it starts; without it deterministic matrix products are refused.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if threads is not None:
@@ -161,7 +162,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     torch.backends.cudnn.benchmark = not deterministic
     # Deterministic algorithms fill each new tensor with NaN before it is written, for code that
     # reads what nobody wrote. There is none here, and it is a pass over all activations.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     try:
         with preserved_randomness():
             yield
@@ -169,7 +170,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
         torch.set_num_threads(before_threads)
         torch.set_deterministic_debug_mode(before_deterministic)
         torch.backends.cudnn.benchmark = before_benchmark
-        torch.utils.deterministic.fill_uninitialized_memory = before_fill
+        memory.fill_uninitialized_memory = before_fill
 
 
 @contextmanager
