@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_learner_that_goes_on_has_the_kernels_of_its_checkpoint(kernel: str) -
     other.load_state_dict(model.state_dict())
     resumed = build_learner(other, phase, engine)
     assert all(group["fused"] for group in resumed.optimizer.param_groups)
-    resumed.load_state_dict(learner.state_dict())
+    resumed.load_state_dict(deepcopy(learner.state_dict()))
     resumed.set_lr(1.0)
     assert all(group[kernel] for group in resumed.optimizer.param_groups)
     for each in (learner, resumed):
