@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils import deterministic
 
 from jlrun.config import checked
 from jlrun.data.sources import load_all
@@ -65,7 +67,8 @@ class PlainLoop:
     """The training loop of a run as written by hand: the same model, rows, loss and optimizer.
 
     Rows are tensors in memory, the optimizer is PyTorch's default AdamW, and the loss is read
-    after every step. It keeps nothing, checks nothing and records nothing.
+    after every step. It keeps nothing, checks nothing and records nothing. What jlrun switches in
+    PyTorch is as PyTorch has it, but for threads and deterministic algorithms.
 
     Args:
         assembly: of the run.
@@ -90,6 +93,10 @@ class PlainLoop:
 
     def steps(self, count: int) -> None:
         """Train for ``count`` steps; an epoch may begin in the middle."""
+        with _pytorch_defaults():
+            self._steps(count)
+
+    def _steps(self, count: int) -> None:
         self.model.train()
         for _ in range(count):
             if self._step == self.steps_per_epoch:
@@ -127,6 +134,16 @@ class PlainLoop:
     def _loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         losses = [_task_loss(logits[n], targets[n], spec) for n, spec in self._tasks.items()]
         return sum(losses[1:], losses[0])
+
+
+@contextmanager
+def _pytorch_defaults() -> Iterator[None]:
+    before = deterministic.fill_uninitialized_memory
+    deterministic.fill_uninitialized_memory = True
+    try:
+        yield
+    finally:
+        deterministic.fill_uninitialized_memory = before
 
 
 class _Plain(nn.Module):

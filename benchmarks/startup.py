@@ -86,4 +86,6 @@ def _cpu_of_children() -> float:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": str(threads)}
+    """Return an environment in which modules are compiled once, as where they are installed."""
+    known = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return known | {"OMP_NUM_THREADS": str(threads)}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,11 @@ class Engine:
             inductor.deterministic = torch.are_deterministic_algorithms_enabled()
         return model
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether the program goes on while the device works, and reading from it makes it wait."""
+        return self.device.type != "cpu"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""
         if self.precision == "fp32":
@@ -84,8 +89,14 @@ class Engine:
         return scaler
 
     def clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Clip gradients in place if asked; return their norm before, a scalar."""
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        """Clip gradients in place if asked; return their norm before, a scalar on the device."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if len({(g.device, g.dtype) for g in gradients}) == 1:
+            # What the function below does, without its search for tensors of one kind.
+            norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+            norm = torch.linalg.vector_norm(torch.stack(norms))
+        else:
+            norm = nn.utils.get_total_norm(gradients).to(self.device)
         if self.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
         return norm
@@ -139,6 +150,8 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     before_threads = torch.get_num_threads()
     before_deterministic = torch.get_deterministic_debug_mode()
     before_benchmark = torch.backends.cudnn.benchmark
+    memory: Any = torch.utils.deterministic
+    before_fill = memory.fill_uninitialized_memory
     # cuBLAS reads this when it starts; without it deterministic matrix products are refused.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if threads is not None:
@@ -147,6 +160,9 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     # `Engine.prepare` does where models are compiled.
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic
+    # Deterministic algorithms fill each new tensor with NaN before it is written, for code that
+    # reads what nobody wrote. There is none here, and it is a pass over all activations.
+    memory.fill_uninitialized_memory = False
     try:
         with preserved_randomness():
             yield
@@ -154,6 +170,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
         torch.set_num_threads(before_threads)
         torch.set_deterministic_debug_mode(before_deterministic)
         torch.backends.cudnn.benchmark = before_benchmark
+        memory.fill_uninitialized_memory = before_fill
 
 
 @contextmanager

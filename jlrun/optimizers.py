@@ -1,20 +1,28 @@
-"""Steps of optimizers: PyTorch's own, to the last digit, without what serves `torch.compile` alone.
+"""Steps of optimizers: PyTorch's own kernels, without what serves `torch.compile` alone.
 
 A step imports `torch._dynamo`, which takes a second or two and which nothing here needs. Where
 PyTorch does not work as it does today, all this is left out and nothing changes but the time.
+
+Adam, AdamW and SGD update in one pass over each parameter (*fused*) where the device can; the
+others in a pass for each operation over all small parameters (*foreach*). Fused kernels round in
+another order than PyTorch's plain loop, but always in the same one: a checkpoint holds which kernel
+a run has, so that one that goes on has the same digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 # Elements up to which all parameters are updated kernel by kernel and not one by one: beyond it
 # they no longer lie in the cache between two kernels.
 MAX_TOGETHER = 2**20
+# Optimizers with a fused kernel, on a CPU as on CUDA.
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 # Keys of a group that do not matter to how its parameters are updated.
 NO_MATTER = frozenset({"params", "param_names", "name", "lr_scale", "base_lr"})
 
@@ -32,17 +40,85 @@ def keep_out_of_compile() -> None:
 
 
 def update_together(optimizer: Optimizer) -> None:
-    """Let small parameters on a CPU be updated together: fewer calls, the same digits.
+    """Choose the kernels of PyTorch's own optimizers that update many numbers in one call.
 
-    On other devices that is PyTorch's choice. What a config sets itself stays.
+    What a config sets itself stays, and so does the choice of PyTorch where no kernel fits.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    own, fits = type(optimizer) in FUSED, all(_fits_fused(p) for p in parameters)
     small = sum(p.numel() for p in parameters) <= MAX_TOGETHER
     on_cpu = all(p.device.type == "cpu" for p in parameters)
     for group in optimizer.param_groups:
-        unset = group.get("foreach", False) is None and not group.get("fused")
-        if unset and small and on_cpu and not group.get("differentiable"):
+        if group.get("foreach", False) is not None or group.get("fused") is not None:
+            continue
+        if group.get("differentiable"):
+            continue
+        if own and fits and not group.get("dampening"):
+            group["fused"] = True
+        elif small and on_cpu:
             group["foreach"] = True
+
+
+def _fits_fused(parameter: Tensor) -> bool:
+    """Return whether a fused kernel can update a parameter: all of them follow the memory."""
+    dense = parameter.is_contiguous() or (
+        parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
+    return dense and parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+
+
+def prepare_fused(optimizer: Optimizer) -> None:
+    """Give fused kernels what they need; call it before each step."""
+    for group in optimizer.param_groups:
+        if group.get("fused"):
+            _in_memory_order(group["params"])
+            if group.get("momentum") and len(optimizer.state) < _num_parameters(optimizer):
+                _begin_momentum(optimizer, group["params"])
+
+
+def _in_memory_order(parameters: Iterable[Tensor]) -> None:
+    """Give gradients the strides of their parameters.
+
+    Fused kernels on a CPU go through memory and ignore strides: with others they would silently
+    update each weight by the gradient of another. Those of a backward pass have the right ones,
+    those that were put there by hand need not.
+    """
+    for parameter in parameters:
+        grad = parameter.grad
+        if grad is not None and grad.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(grad)
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load the state of an optimizer, each tensor laid out in memory as its parameter.
+
+    A file keeps the strides of what was saved, which those of a new parameter need not be; see
+    `_in_memory_order`.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            alike = isinstance(value, Tensor) and value.shape == parameter.shape
+            if alike and value.stride() != parameter.stride():
+                laid_out = torch.empty_strided(
+                    value.shape, parameter.stride(), dtype=value.dtype, device=value.device
+                )
+                values[name] = laid_out.copy_(value)
+
+
+def _begin_momentum(optimizer: Optimizer, parameters: Iterable[Tensor]) -> None:
+    """Give parameters with a first gradient the momentum with which they begin, 0.
+
+    The fused kernel of SGD fails in a step in which some have a first gradient and others had one
+    before, as heads of tasks that take turns.
+    """
+    for parameter in parameters:
+        if parameter.grad is not None and not optimizer.state[parameter]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def _num_parameters(optimizer: Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)
 
 
 def stepper(optimizer: Optimizer) -> Callable[[], Any]:
@@ -53,6 +129,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
         return optimizer.step
 
     def step() -> None:
+        prepare_fused(optimizer)
         groups = optimizer.param_groups
         optimizer.param_groups = _joined(groups)
         try:
@@ -66,7 +143,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
 
 def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return groups with those as one that are updated together in the same way."""
-    if not all(group.get("foreach") for group in groups):
+    if len(groups) == 1 or not all(g.get("foreach") or g.get("fused") for g in groups):
         return groups
     found: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for group in groups:

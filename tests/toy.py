@@ -118,6 +118,12 @@ def toy_phase(name: str = "train", recipe: Recipe | None = None, epochs: int = 4
     )
 
 
+class AheadEngine(Engine):
+    """Engine that takes the CPU for a device that runs ahead, where a read number costs a wait."""
+
+    runs_ahead = True  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+
 @dataclass
 class StopAt:
     """Asks to stop after a number of looks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -12,7 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
-from jlrun.cli.verbs import VERBS, OptionParser, run_verb
+from jlrun.cli.verbs import VERBS, OptionParser, run_verb, work_begins
 from jlrun.errors import (
     DONE,
     FAILED,
@@ -38,6 +39,7 @@ def entrypoint() -> NoReturn:
     # (32 ms). Read by the OpenMP runtime when PyTorch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    gc.disable()  # until `work_begins`: what is imported and composed stays
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal can't show is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
     code = main()
@@ -132,6 +134,7 @@ def _run(arguments: list[str]) -> int:
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):
         if arguments and arguments[0] in VERBS:
+            work_begins()
             return run_verb(arguments[0], arguments[1:])
         return import_module("jlrun.cli.verbs.train").main(arguments)
 

@@ -79,7 +79,7 @@ def _with_encoders(
 
 
 def _line(chosen: Mapping[str, Any], num_rows: int, where: str = "") -> str:
-    from jlrun.config.messages import shown
+    from jlrun.config.nodes import shown
 
     values = ", ".join(f"{where}{key}={shown(value)}" for key, value in chosen.items())
     return f"{values}: by the {counted(num_rows, 'training row')} (any value overrides it)"

@@ -8,9 +8,8 @@ from typing import Any
 
 from jlrun.config.compose import Composed, as_composed, hydra_state, load, make_loader, resolved
 from jlrun.config.groups import GROUPS, places
-from jlrun.config.messages import shown
 from jlrun.config.names import Names, find_names
-from jlrun.config.nodes import data_nodes, infers, subset_keys
+from jlrun.config.nodes import data_nodes, infers, shown, subset_keys
 from jlrun.config.parts import check_parts
 from jlrun.config.tables import with_tables
 from jlrun.errors import Problem, UserError

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from jlrun.config.nodes import shown
 from jlrun.config.schema import Settings
 from jlrun.data.written_names import quoting
 from jlrun.errors import Problem, did_you_mean
@@ -60,19 +61,6 @@ def problems_of(where: str, value: Any, error: ValidationError) -> list[Problem]
         if any(other.startswith(f"{path}.") for other in places):
             del places[path]  # pydantic does not count members that are wrong themselves
     return [Problem(path, _message(path, details, value)) for path, details in places.items()]
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message shows it."""
-    if isinstance(value, str):
-        return f"'{value}'"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(map(str, value))}}}"
-    if isinstance(value, Sequence):
-        return f"[{','.join(map(str, value))}]"
-    return str(value)
 
 
 def _location(value: Any, detail: ErrorDetails) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -121,3 +122,16 @@ def backbone_key(backbone: Mapping[str, object], modality: str) -> str:
 def backbone_of(backbone: Mapping[str, Node], modality: str) -> Node:
     """Return the node of a modality's encoder."""
     return backbone[backbone_key(backbone, modality)]
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(map(str, value))}}}"
+    if isinstance(value, Sequence):
+        return f"[{','.join(map(str, value))}]"
+    return str(value)

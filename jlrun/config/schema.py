@@ -342,6 +342,7 @@ class Settings(_Section):
         references: whether models of scikit-learn are baselines of tables, if there are any.
         baselines_cache: folder in which runs find baselines that others trained; None: no such.
         sweep: of ``--multirun``; no run has it.
+        debug: ``profile``: the time of the main fit by its parts, and a trace.
     """
 
     mode: Mode
@@ -359,6 +360,7 @@ class Settings(_Section):
     pretraining: PretrainingSettings
     retrieval: RetrievalSettings = RetrievalSettings()
     patience: PositiveInt | None
+    debug: Literal["profile"] | None = None
     data_root: str
     optimizer: Node
     scheduler: Node

@@ -37,7 +37,7 @@ class Batch:
         """Number of rows B."""
         columns = [*self.inputs.values(), *self.targets.values()]
         assert columns, "a batch has at least one column"
-        return len(columns[0])
+        return columns[0].shape[0]
 
     @classmethod
     def concatenate(cls, batches: Sequence[Batch]) -> Batch:
@@ -94,6 +94,10 @@ class Batch:
         """Return the rows at ``rows``, an index tensor of shape ``(N,)``."""
         return self._map(lambda tensor: tensor[rows])
 
+    def part(self, start: int, stop: int) -> Batch:
+        """Return the rows from ``start`` to ``stop - 1``; nothing is copied."""
+        return self._map(lambda tensor: tensor[start:stop])
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``, float64 as float32 on MPS, which has no other."""
         lowered = {torch.float64: torch.float32} if device.type == "mps" else {}
@@ -107,7 +111,7 @@ class Batch:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         def each(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: function(tensor) for name, tensor in columns.items()}
+            return {name: function(tensor) for name, tensor in columns.items()} if columns else {}
 
         return Batch(
             inputs=each(self.inputs),

@@ -36,8 +36,11 @@ class MemorySource:
 
     def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """Yield a batch for each index tensor of shape ``(B,)``."""
-        for index in indices:
-            yield self._batch.select(index.to(self._device, non_blocking=True))
+        return map(self.rows_at, indices)
+
+    def rows_at(self, index: Tensor) -> Batch:
+        """Return the batch of rows at ``index``, of shape ``(B,)``."""
+        return self._batch.select(index.to(self._device, non_blocking=True))
 
 
 class FetchingSource:

@@ -23,6 +23,7 @@ from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
 
 NO_AUGMENT = Augment()
+BLOCK_BYTES = 2**18  # of batches that are made at once: they stay in the cache until they are used
 
 # float inputs in [0, 1], a generator, specs -> augmented versions of the inputs
 MakeViews = Callable[[Batch, Generator, Mapping[str, Spec]], tuple[Mapping[str, Tensor], ...]]
@@ -124,9 +125,13 @@ class Stream:
         Raises:
             UserError: if an input can't be read.
         """
+        plain = self._augment == NO_AUGMENT and self._make_views is None
+        if plain and isinstance(self._source, MemorySource):
+            yield from self._in_blocks(self._source, start, stop)
+            return
         raw = self._source.batches(self.indices(start, stop))
-        if self._augment == NO_AUGMENT and self._make_views is None:
-            yield from (self._transform(to_unit(self._seen(batch))) for batch in raw)
+        if plain:
+            yield from map(self._made, raw)
             return
         for step, batch in enumerate(raw, start):
             seed = derive_seed(self._seed, self.name, "augment", step)
@@ -142,6 +147,41 @@ class Stream:
         """Return the rows ``(B,)`` of training steps ``start`` to ``stop - 1``."""
         return _Indices(self, start, stop)
 
+    def _in_blocks(self, source: MemorySource, start: int, stop: int) -> Iterator[Batch]:
+        """Yield the batches of training steps; those of several steps are made at once.
+
+        Blocks begin at fixed positions of an epoch, wherever ``start`` is: kernels may round by
+        where rows lie in memory.
+        """
+        if start == stop:
+            return
+        size, per_epoch = self.rows_per_step, self.steps_per_epoch
+        length = self._steps_in_block(source)
+        epoch, order, step = -1, torch.empty(0), start
+        while step < stop:
+            if step // per_epoch != epoch:
+                epoch = step // per_epoch
+                order = self.order(epoch)
+            position = step % per_epoch
+            first = position - position % length
+            count = min(length, per_epoch - first)
+            is_last = first + count == per_epoch
+            index = order[first * size : None if is_last else (first + count) * size]
+            block = self._made(source.rows_at(index))
+            last = min(first + count, position + stop - step)
+            for i in range(position - first, last - first):
+                yield block.part(i * size, len(index) if i == count - 1 else (i + 1) * size)
+            step += last - position
+
+    def _steps_in_block(self, source: MemorySource) -> int:
+        row = self._made(source.rows_at(torch.zeros(1, dtype=torch.int64)))
+        columns = [*row.inputs.values(), *row.targets.values()]
+        num_bytes = sum(column.nbytes for column in columns)
+        return max(1, BLOCK_BYTES // max(1, num_bytes * self.rows_per_step))
+
+    def _made(self, batch: Batch) -> Batch:
+        return self._transform(to_unit(self._seen(batch)))
+
     def sweep(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield all rows once, in order and unaugmented; the last batch may be smaller.
 
@@ -152,7 +192,7 @@ class Stream:
             return
         indices = torch.arange(len(self.rows)).split(batch_size or self.batch_size)
         for batch in self._source.batches(indices):
-            yield self._transform(to_unit(self._seen(batch)))
+            yield self._made(batch)
 
     def _seen(self, batch: Batch) -> Batch:
         return batch if self._labelled else batch.without_labels()

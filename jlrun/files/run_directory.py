@@ -66,6 +66,11 @@ class RunDirectory:
         return self.path / "log.txt"
 
     @property
+    def trace(self) -> Path:
+        """Trace of a few steps, of ``debug=profile``."""
+        return self.path / "profile" / "trace.json"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's event files."""
         return self.path / "tb"

@@ -62,7 +62,7 @@ class Trunk(nn.Module):
         for modality, x in rows.items():
             with self._lone_row(modality, x):
                 encoded[modality] = self.encoders[modality](x)
-            self._check_features(modality, encoded[modality], len(x))
+            self._check_features(modality, encoded[modality], x.shape[0])
         return self.join(encoded, batch)
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
@@ -105,7 +105,7 @@ class Trunk(nn.Module):
         return self._fused(features, fusion.attend(placed, present))
 
     def _fused(self, features: Mapping[str, Tensor], fused: Tensor) -> Encoded:
-        rows = len(next(iter(features.values())))
+        rows = next(iter(features.values())).shape[0]
         check_shape("fusion", self.fusion, fused, (rows, self.out_features, *fused.shape[2:]))
         return Encoded(features, fused)
 
@@ -116,7 +116,7 @@ class Trunk(nn.Module):
 
     def _lone_row(self, modality: str, x: Tensor) -> AbstractContextManager[None]:
         """Let the encoder of a modality that one row has normalise without that row's variance."""
-        lone = self.training and len(x) == 1
+        lone = self.training and x.shape[0] == 1
         return running_statistics(self.encoders[modality]) if lone else nullcontext()
 
     def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:

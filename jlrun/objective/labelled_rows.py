@@ -33,7 +33,7 @@ def row_losses(task: Task, logits: Tensor, batch: Batch, column: str) -> Tensor:
     if column in batch.labelled:
         z, target = z[batch.labelled[column]], target[batch.labelled[column]]
     losses = _losses(task, z, target)
-    check_shape(f"tasks.{column}", task, losses, (len(target),))
+    check_shape(f"tasks.{column}", task, losses, (target.shape[0],))
     if batch.mix_weight is None or column not in batch.mixed_targets:
         return losses
     rows = batch.labelled.get(column, slice(None))
@@ -70,7 +70,7 @@ def objective_loss(objective: Objective, logits: Tensor, batch: Batch) -> tuple[
             f"takes {spec.num_outputs} for each row",
         )
     losses = row_losses(spec.task, logits.float(), batch, spec.column)
-    return losses.sum(), len(losses)
+    return losses.sum(), losses.shape[0]
 
 
 def usable(objective: Objective, batch: Batch, modality: str) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from jlrun.runs.fingerprints import check_unchanged, overlap_lines
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.outcome import ensemble_scores, fit_rows, make_result, score_spaces
+from jlrun.runs.profiling import profiled
 from jlrun.runs.references import make_references
 from jlrun.runs.rehearsal import fitted_batches, rehearse
 from jlrun.runs.row_files import write_predictions, write_splits
@@ -370,9 +371,13 @@ def _in_turn(
 def _train(
     job: Job, assembly: Assembly, context: TrainContext, fit: Fit, folder: FitFolder
 ) -> Training[FitResult]:
-    watching = observers(job, assembly, context) if fit.name == MAIN_FIT else ()
-    run = FitRun(fit, assembly.new_model(fit), folder, context)
-    return (yield from run.training(assembly.plan.val, assembly.plan.test, watching))
+    is_main = fit.name == MAIN_FIT
+    watching = observers(job, assembly, context) if is_main else ()
+    asked = is_main and job.settings.debug == "profile"
+    profile = profiled(assembly, fit, context, job.files.trace) if asked else nullcontext(context)
+    with profile as around:
+        run = FitRun(fit, assembly.new_model(fit), folder, around)
+        return (yield from run.training(assembly.plan.val, assembly.plan.test, watching))
 
 
 def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

@@ -144,6 +144,7 @@ class RunSettings:
         references: whether models of scikit-learn are baselines of tables, if there are any.
         calibration: what is fitted to validation rows then.
         baselines_cache: folder of baselines that runs share; None: no such.
+        debug: ``profile``: the time of the main fit by its parts, and a trace.
     """
 
     config: Mapping[str, Any]
@@ -161,6 +162,7 @@ class RunSettings:
     references: bool
     calibration: CalibrationSettings
     baselines_cache: str | None
+    debug: Literal["profile"] | None
 
     @classmethod
     def parse(cls, config: dict[str, Any]) -> RunSettings:
@@ -186,6 +188,7 @@ class RunSettings:
             references=s.references,
             calibration=s.calibration,
             baselines_cache=s.baselines_cache,
+            debug=s.debug,
         )
 
 

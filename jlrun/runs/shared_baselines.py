@@ -34,7 +34,7 @@ PREDECESSORS = "*.previous"  # of checkpoints, which a finished fit has no use f
 # What influences no fit: records, what else is scored in the end, where things lie, whether
 # baselines are trained, and how many threads compute.
 NEVER_MATTERS = frozenset(
-    {"recorder", "diagnosis", "missing", "calibration", "retrieval"}
+    {"recorder", "diagnosis", "missing", "calibration", "retrieval", "debug"}
     | {"baselines", "references", "baselines_cache"}
 )
 ENGINE_NEVER_MATTERS = frozenset({"threads", "workers"})

@@ -335,11 +335,10 @@ class FitRun:
         if self._unfinished is None:
             return
         saved, self._unfinished = self._unfinished, None
-        device = self._around.engine.device
         training.state = PhaseState.from_plain(saved["state"])
         training.learner.load_state_dict(saved["learner"])
-        training.window.load_state_dict(saved["window"], device)
-        training.epoch_meter.load_state_dict(saved["epoch_meter"], device)
+        training.window.load_state_dict(saved["window"])
+        training.epoch_meter.load_state_dict(saved["epoch_meter"])
         training.gradient_conflict.load_state_dict(saved["opposition"])
         if training.state.best is not None:
             best = self._folder.selected(self.fit, training.phase)

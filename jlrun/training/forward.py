@@ -23,6 +23,7 @@ from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
 from jlrun.training.plan import Phase
+from jlrun.training.timed import timed
 
 MicroBatch = Mapping[str, Batch]
 
@@ -45,11 +46,9 @@ class MicroBatchLosses:
     """Losses of a micro-batch.  (T objectives, J terms)
 
     Attributes:
-        singles: T scalars, sums over the micro-batch's labelled rows divided by the number of the
-            whole step's, times the objective's scale: over all micro-batches they add up to the
-            step's losses. They are not stacked, so that a backward pass can start from each alone.
-        means: ``(T,)``, detached means over the micro-batch's labelled rows, without scales.
-        counts: ``(T,)``, labelled rows of the micro-batch.
+        sums: T scalars, sums over the micro-batch's labelled rows. They are not stacked, so that a
+            backward pass can start from each alone.
+        factors: ``(T,)``, the objective's scale over the number of labelled rows of the whole step.
         terms: ``(J,)``, R_j.
         penalties: scalar, the micro-batch's share of what is added to the losses: λ Σ_j α_j R_j,
             the penalty of the sharing architecture, and the loss of the balance.
@@ -58,19 +57,32 @@ class MicroBatchLosses:
         cut: where the graph was cut; None where it is whole.
     """
 
-    singles: tuple[Tensor, ...]
-    means: Tensor
-    counts: Tensor
+    sums: tuple[Tensor, ...]
+    factors: Tensor
     terms: Tensor
     penalties: Tensor
     penalised: bool
     balance: Measured
     cut: CutGraph | None
 
-    @property
+    @cached_property
     def values(self) -> Tensor:
-        """The losses as one tensor ``(T,)``."""
-        return stacked(self.singles, self.counts)
+        """The losses ``(T,)``: over all micro-batches they add up to the step's losses."""
+        return self._stacked * self.factors
+
+    @cached_property
+    def singles(self) -> tuple[Tensor, ...]:
+        """The same as T scalars, each on a graph of its own."""
+        return tuple(s * f for s, f in zip(self.sums, self.factors.unbind(), strict=True))
+
+    @property
+    def row_sums(self) -> Tensor:
+        """The sums over labelled rows, without scales, detached ``(T,)``."""
+        return self._stacked.detach()
+
+    @cached_property
+    def _stacked(self) -> Tensor:
+        return torch.stack(self.sums) if self.sums else self.factors.new_zeros(0)
 
     def with_penalties(self, loss: Tensor) -> Tensor:
         """Return ``loss`` with what is added to it."""
@@ -85,7 +97,8 @@ class StepForward:
         learner, phase, engine: what is trained and how.
         micro_batches: of the step's batches, in order.
         samples: of each micro-batch, the equal share of the step's rows that it belongs to, from 0.
-        num_labelled: ``(T,)``, labelled rows of the whole step.
+        counts: T numbers, labelled rows of the whole step.
+        num_labelled: ``(T,)``, the same on the device.
         at_least_one: ``(T,)``, the same where it is not 0, and 1 there.
         active: Bool ``(T,)``: where it is not 0.
         num_rows: of the whole step, all streams.
@@ -98,6 +111,7 @@ class StepForward:
     engine: Engine
     micro_batches: tuple[MicroBatch, ...]
     samples: tuple[int, ...]
+    counts: tuple[int, ...]
     num_labelled: Tensor
     at_least_one: Tensor
     active: Tensor
@@ -123,13 +137,15 @@ class StepForward:
             for i, share in enumerate(shares)
             for micro_batch in _split(share, engine.accumulate)
         ]
-        known = counts_on(_num_labelled(phase, batches), engine.device)
+        counts = _num_labelled(phase, batches)
+        known = counts_on(counts, engine.device)
         return cls(
             learner=learner,
             phase=phase,
             engine=engine,
             micro_batches=tuple(micro_batch for _, micro_batch in numbered),
             samples=tuple(i for i, _ in numbered),
+            counts=counts,
             num_labelled=known.rows,
             at_least_one=known.at_least_one,
             active=known.active,
@@ -156,7 +172,7 @@ class StepForward:
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
         """
-        with self.engine.autocast():
+        with timed("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._cut(micro_batch)
             else:
@@ -167,11 +183,9 @@ class StepForward:
         penalties = self._penalties(terms, micro_batch)
         if balance.loss is not None:
             penalties = balance.loss if penalties is None else penalties + balance.loss
-        labelled = counts_on(counts, self.engine.device)
         return MicroBatchLosses(
-            singles=tuple(s * factor for s, factor in zip(sums, self._factors, strict=True)),
-            means=stacked([s.detach() for s in sums], self.num_labelled) / labelled.at_least_one,
-            counts=labelled.rows,
+            sums=tuple(sums),
+            factors=self._factors,
             terms=terms,
             penalties=_nothing(self.engine.device)[0] if penalties is None else penalties,
             penalised=penalties is not None,
@@ -204,16 +218,19 @@ class StepForward:
 
     @cached_property
     def _scales(self) -> Tensor:
-        ramp = self.phase.recipe.ramp(self.progress)
-        scales = (o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives)
-        return _scales_on(tuple(scales), self.engine.device)
+        return _scales_on(self._scale_values, self.engine.device)
 
     @cached_property
-    def _factors(self) -> tuple[Tensor, ...]:
-        scales, balance = self._scales, self.learner.balance
+    def _scale_values(self) -> tuple[float, ...]:
+        ramp = self.phase.recipe.ramp(self.progress)
+        return tuple(o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives)
+
+    @cached_property
+    def _factors(self) -> Tensor:
+        balance = self.learner.balance
         if balance.acts:
-            scales = scales * balance.task_factor
-        return (scales / self.at_least_one).unbind()
+            return self._scales * balance.task_factor / self.at_least_one
+        return _factors_on(self._scale_values, self.counts, self.engine.device)
 
     @cached_property
     def _usable(self) -> Tensor:
@@ -271,8 +288,9 @@ class StepForward:
     ) -> tuple[list[Tensor], tuple[int, ...]]:
         sums, counts = [], []
         for objective in self.phase.objectives:
-            loss, count = self.num_labelled.new_zeros(()), 0
-            if objective.stream in micro_batch:
+            if objective.stream not in micro_batch:
+                loss, count = _nothing(self.engine.device)[0], 0
+            else:
                 found, head = outputs[objective.stream], objective.head
                 logits = found.members.get(head, found.logits[head])
                 loss, count = objective_loss(objective, logits, micro_batch[objective.stream])
@@ -353,14 +371,14 @@ def _scales_on(scales: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+def _factors_on(scales: tuple[float, ...], counts: tuple[int, ...], device: torch.device) -> Tensor:
+    return _scales_on(scales, device) / counts_on(counts, device).at_least_one
+
+
+@lru_cache(maxsize=64)
 def _nothing(device: torch.device) -> tuple[Tensor, Tensor]:
     """Return 0 and no numbers, on ``device``."""
     return torch.zeros((), device=device), torch.zeros(0, device=device)
-
-
-def stacked(scalars: Sequence[Tensor], like: Tensor) -> Tensor:
-    """Return scalars as one tensor ``(N,)``; N may be 0, of the kind of ``like`` then."""
-    return torch.stack(tuple(scalars)) if scalars else like.new_zeros(0)
 
 
 def _jointly(

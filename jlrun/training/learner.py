@@ -20,7 +20,7 @@ from jlrun.objective.balance import Balance, NoBalance
 from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
-from jlrun.optimizers import keep_out_of_compile, stepper, update_together
+from jlrun.optimizers import keep_out_of_compile, load_optimizer, stepper, update_together
 from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
@@ -115,11 +115,8 @@ class Learner:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        together = [group.get("foreach") for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group, foreach in zip(self.optimizer.param_groups, together, strict=True):
-            if "foreach" in group:  # that of this machine, not of the one that saved it
-                group["foreach"] = foreach
+        # It brings which kernels the optimizer had (foreach, fused): others round differently.
+        load_optimizer(self.optimizer, state["optimizer"])
         self.weighting.load_state_dict(state["weighting"])
         self.terms.load_state_dict(state["terms"])
         self.average.load_state_dict(state["average"])

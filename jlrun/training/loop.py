@@ -24,9 +24,11 @@ from jlrun.training.spans import (
     TrainContext,
     Training,
     alone,
+    check_unchecked,
     raise_not_finite,
 )
 from jlrun.training.state import Best, PhaseState
+from jlrun.training.timed import timed
 
 
 def train(run: PhaseRun, context: TrainContext) -> None:
@@ -43,7 +45,8 @@ def training(run: PhaseRun, context: TrainContext) -> Training[None]:
         the steps that are due, up to the next point of the curves.
 
     Raises:
-        RunError: if a loss or the gradient is not a finite number; parameters did not move then.
+        RunError: if a loss or the gradient is not a finite number; no checkpoint has parameters
+            that moved by it.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
     state, phase, learner = run.state, run.phase, run.learner
@@ -58,17 +61,20 @@ def training(run: PhaseRun, context: TrainContext) -> Training[None]:
     while state.step < phase.num_steps:
         span = Span(run, context, clock, _next_stop(run, context))
         yield span
-        if _point_due(state.step, phase.steps_per_epoch, context.log_every):
-            _record_point(run, context, clock)
-        if span.seen is not None:
-            _record_gradients(run, context, span.seen)
+        with timed("recording"):
+            if _point_due(state.step, phase.steps_per_epoch, context.log_every):
+                _record_point(run, context, clock)
+            if span.seen is not None:
+                _record_gradients(run, context, span.seen)
         if state.step % phase.steps_per_epoch == 0:
             _end_epoch(run, context)
-            run.save(False)
+            with timed("checkpoints"):
+                run.save(False)
             if _out_of_patience(phase, state):
                 return
             clock.skip()
         if span.interrupted:
+            check_unchecked(run)
             run.save(True)
             raise Interrupted
 
@@ -107,6 +113,7 @@ def _between_epochs(run: PhaseRun, context: TrainContext) -> EpochView:
 
 
 def _record_point(run: PhaseRun, context: TrainContext, clock: Clock) -> None:
+    check_unchecked(run)
     values = run.window.means() | _settings(run.learner, run.phase)
     if context.diagnosis.every is None:
         values |= _gradient_values(run.learner.weighting, run.phase)
@@ -152,12 +159,12 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     learner.weighting.end_epoch()
     at = run.position()
     learner.balance.after_epoch(_between_epochs(run, context), at.epoch)
-    with learner.to_be_scored(phase.train) as model:
+    with timed("evaluation"), learner.to_be_scored(phase.train) as model:
         seed_everything(context.seed, phase.name, "judge", at.epoch)
         scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
-                raise_not_finite(run, f"the validation loss of '{label}'")
+                raise_not_finite(run, f"the validation loss of '{label}'", state.step)
         selection = phase.selector(model, context.engine, at.epoch)
         score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
         if selection.score is not None:
@@ -167,11 +174,12 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
             state.remember(Best(score, loss, at.epoch, at.step, scores), model)
         values = _by_tag("val", scores) | dict(selection.values) | _oracle_scores(run, context, at)
     state.stale_epochs = 0 if improved else state.stale_epochs + 1
-    context.recorder.scalars(at, values)
-    chosen = improved and not math.isnan(score)  # not the last one, for want of scores
-    context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
-    for line in run.gradient_conflict.end_epoch(at.epoch):
-        context.recorder.message(line)
+    with timed("recording"):
+        context.recorder.scalars(at, values)
+        chosen = improved and not math.isnan(score)  # not the last one, for want of scores
+        context.recorder.epoch(at, _summary(run, scores) | dict(selection.shown), chosen)
+        for line in run.gradient_conflict.end_epoch(at.epoch):
+            context.recorder.message(line)
     run.epoch_meter.reset()
 
 

@@ -1,14 +1,13 @@
-"""Means of what training steps measure, kept on the device until they are read."""
+"""Means of what training steps measure, read from the device when they are due."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from jlrun.engine import holds_float64
 from jlrun.training.stats import StepStats
 
 MAX_WAITING = 64  # steps
@@ -34,8 +33,8 @@ class Meter:
         """Forget all steps."""
         self.num_steps = 0
         self._waiting: list[StepStats] = []
-        self._tensors: dict[str, Tensor] = {}
-        self._readings: dict[str, Tensor] = {}
+        self._sums: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
 
     def add(self, stats: StepStats) -> None:
         """Add a step."""
@@ -45,62 +44,49 @@ class Meter:
             self._take_in()
 
     def _take_in(self) -> None:
-        """Add the steps that wait to the sums, many at once."""
-        if not self._waiting:
-            return
+        """Add the steps that wait to the sums."""
         steps, self._waiting = self._waiting, []
-        exact = torch.float64 if holds_float64(steps[0].total_loss.device) else torch.float32
-        tasks = torch.stack([step.task_losses for step in steps]).to(exact)
-        labelled = torch.stack([step.labelled for step in steps]).to(tasks)
-        rows = tasks.new_tensor([step.num_rows for step in steps])
-        seen = {
-            "tasks": tasks * labelled,
-            "labelled": labelled,
-            "terms": torch.stack([step.term_losses for step in steps]).to(exact) * rows[:, None],
-            "total": torch.stack([step.total_loss for step in steps]).to(exact) * rows,
-            "rows": rows,
-            "grad_norm": torch.stack([step.grad_norm for step in steps]).to(exact),
-        }
-        for name, values in seen.items():
-            total = values.sum(dim=0)
-            self._tensors[name] = self._tensors[name] + total if name in self._tensors else total
-        for tag in dict.fromkeys(tag for step in steps for tag in step.readings):
-            values = torch.stack([s.readings[tag].detach() for s in steps if tag in s.readings])
-            values = values.to(exact)
-            known = torch.stack([values.nan_to_num().sum(), (~values.isnan()).to(values).sum()])
-            self._readings[tag] = self._readings[tag] + known if tag in self._readings else known
+        read_together(steps)
+        for stats in steps:
+            total, norm, *others = stats.numbers
+            rows, found = stats.num_rows, iter(others)
+            for task, count in zip(self._tasks, stats.labelled, strict=True):
+                self._add(f"train/{task}/loss", next(found), count)
+            for term in self._terms:
+                self._add(f"train/{term}/loss", next(found) * rows, rows)
+            self._add("train/total_loss", total * rows, rows)
+            self._add("train/grad_norm", norm, 1)
+            for tag, value in zip(stats.readings, found, strict=True):
+                self._add(tag, value, 0 if math.isnan(value) else 1)
+
+    def _add(self, tag: str, total: float, weight: float) -> None:
+        if weight:
+            self._sums[tag] = self._sums.get(tag, 0.0) + total
+            self._weights[tag] = self._weights.get(tag, 0.0) + weight
 
     def means(self) -> dict[str, float]:
         """Return tag -> mean; a task without labels in any step has none."""
-        if not self.num_steps:
-            return {}
         self._take_in()
-        t = {name: tensor.double().cpu() for name, tensor in self._tensors.items()}
-        means = {
-            f"train/{task}/loss": float(total / count)
-            for task, total, count in zip(self._tasks, t["tasks"], t["labelled"], strict=True)
-            if count > 0
-        }
-        for term, total in zip(self._terms, t["terms"], strict=True):
-            means[f"train/{term}/loss"] = float(total / t["rows"])
-        means["train/total_loss"] = float(t["total"] / t["rows"])
-        means["train/grad_norm"] = float(t["grad_norm"] / self.num_steps)
-        for tag, known in self._readings.items():
-            total, count = known.tolist()
-            if count:
-                means[tag] = total / count
-        return means
+        return {tag: total / self._weights[tag] for tag, total in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, for a checkpoint in the middle of an epoch."""
         self._take_in()
-        tensors, readings = self._tensors, self._readings
-        return {"num_steps": self.num_steps, "tensors": tensors, "readings": readings}
+        sums, weights = dict(self._sums), dict(self._weights)
+        return {"num_steps": self.num_steps, "sums": sums, "weights": weights}
 
-    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.reset()
         self.num_steps = state["num_steps"]
-        self._tensors = {name: tensor.to(device) for name, tensor in state["tensors"].items()}
-        readings = state.get("readings", {})
-        self._readings = {tag: known.to(device) for tag, known in readings.items()}
+        self._sums, self._weights = dict(state["sums"]), dict(state["weights"])
+
+
+def read_together(steps: Iterable[StepStats]) -> None:
+    """Read the numbers of several steps from the device at once, those that are not read yet."""
+    unread = [stats for stats in steps if "numbers" not in vars(stats)]
+    if unread:
+        rows = torch.cat([stats.packed for stats in unread]).tolist()
+        for stats in unread:
+            size = len(stats.packed)
+            vars(stats)["numbers"], rows = rows[:size], rows[size:]

@@ -140,6 +140,11 @@ class Phase:
         return {stream: tuple(heads) for stream, heads in found.items()}
 
     @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the objectives, in their order."""
+        return tuple(objective.label for objective in self.objectives)
+
+    @cached_property
     def specs(self) -> Mapping[str, TaskSpec]:
         """Head -> task, of all heads that are computed."""
         return {o.head: o.spec for o in (*self.observed, *self.objectives)}

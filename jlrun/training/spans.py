@@ -26,12 +26,13 @@ from jlrun.training.diagnosis.measure import (
     measure_gradients,
 )
 from jlrun.training.learner import Learner
-from jlrun.training.meter import Meter
+from jlrun.training.meter import Meter, read_together
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import PhaseState
 from jlrun.training.stats import StepStats
-from jlrun.training.step import NotFinite, train_step
+from jlrun.training.step import NotFinite, check_finite, train_step
+from jlrun.training.timed import timed
 
 WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
 T = TypeVar("T")
@@ -70,6 +71,8 @@ class PhaseRun:
         state: how far it is.
         first_step: optimizer steps of the fit before this phase.
         save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
+        unchecked: the last steps, of which nobody knows yet whether they are finite; only on
+            devices that run ahead.
     """
 
     fit: str
@@ -78,6 +81,7 @@ class PhaseRun:
     state: PhaseState
     first_step: int
     save: Callable[[bool], None]
+    unchecked: list[StepStats] = field(init=False, default_factory=list)
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
     gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
@@ -193,14 +197,15 @@ class Span:
         """Do the steps, or fewer if the user asks the run to stop.
 
         Raises:
-            RunError: if a loss or the gradient is not a finite number; parameters did not move
-                then.
+            RunError: if a loss or the gradient is not a finite number; on a device that runs ahead
+                that is found later, by `check_unchecked`.
         """
         run, context, clock = self.run, self.context, self.clock
         state, phase = run.state, run.phase
         coming = run.batches(context.seed)
         while state.step < self.stop:
-            batches = next(coming)
+            with timed("data"):
+                batches = next(coming)
             clock.add_wait()
             run.learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
             self.seen = _measure(run, context, batches)
@@ -208,7 +213,10 @@ class Span:
             seed_everything(context.seed, phase.name, state.step)
             stats = _step(run, context, batches)
             clock.add(sum(b.size for b in batches.values()), wait=state.step == self.stop)
-            run.take_in(stats, context.recorder)
+            with timed("recording"):
+                run.take_in(stats, context.recorder)
+                if context.engine.runs_ahead:
+                    run.unchecked.append(stats)
             self.interrupted = context.interrupted()
             if self.interrupted:
                 return
@@ -261,14 +269,30 @@ def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) ->
     try:
         return train_step(run.learner, run.phase, batches, context.engine, number)
     except NotFinite as error:
-        raise_not_finite(run, error.what)
+        raise_not_finite(run, error.what, run.state.step)
 
 
-def raise_not_finite(run: PhaseRun, what: str) -> NoReturn:
+def check_unchecked(run: PhaseRun) -> None:
+    """Check the steps that ran ahead of the device, before anything that they led to is kept.
+
+    Raises:
+        RunError: if a loss or the gradient of one of them is not a finite number.
+    """
+    steps, run.unchecked = run.unchecked, []
+    read_together(steps)
+    for number, stats in enumerate(steps, run.state.step - len(steps) + 1):
+        try:
+            check_finite(stats, run.learner, run.phase)
+        except NotFinite as error:
+            raise_not_finite(run, error.what, number)
+
+
+def raise_not_finite(run: PhaseRun, what: str, step: int) -> NoReturn:
+    """End a run; ``step``: of its phase, from 1."""
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
-        f"{what} is not a finite number at step {run.state.step} of phase "
+        f"{what} is not a finite number at step {step} of phase "
         f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
         f"engine.clip_norm=1{hint}"
     )
@@ -281,6 +305,7 @@ def _measure(
     if run.fit != MAIN_FIT or not context.diagnosis.due(number):
         return None
     seed_everything(context.seed, run.phase.name, number)  # as the step itself is seeded
-    return measure_gradients(
-        run.learner, run.phase, batches, context.engine, number, context.diagnosis
-    )
+    with timed("diagnosis"):
+        return measure_gradients(
+            run.learner, run.phase, batches, context.engine, number, context.diagnosis
+        )

@@ -10,15 +10,17 @@ from torch import Tensor
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
+from jlrun.optimizers import prepare_fused
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.learner import Learner
 from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
 from jlrun.training.stats import StepStats
+from jlrun.training.timed import timed
 
 
 class NotFinite(RunError):
-    """A loss or the gradient of a step is not a finite number; the parameters did not move.
+    """A loss or the gradient of a step is not a finite number.
 
     Args:
         what: the loss, or the gradient, in words.
@@ -45,7 +47,8 @@ def train_step(
         number: of the step in its phase, from 0.
 
     Raises:
-        NotFinite: if a loss or the gradient is not; nothing has moved then.
+        NotFinite: if a loss or the gradient is not; nothing has moved then. On a device that runs
+            ahead (`Engine.runs_ahead`) nothing is read, and `check_finite` is left to the caller.
         RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
@@ -58,11 +61,14 @@ def train_step(
     readings = {}
     if learner.balance.acts:
         readings = learner.balance.after_backward(forward.done(losses))
-    learner.scaler.unscale_(learner.optimizer)
-    grad_norm = engine.clip(learner.parameters)
+    with timed("optimizer"):
+        learner.scaler.unscale_(learner.optimizer)
+        grad_norm = engine.clip(learner.parameters)
     stats = stats_of(forward, losses, total, grad_norm, readings)
-    _check_finite(stats, learner, phase)
-    _move(learner)
+    if not engine.runs_ahead:
+        check_finite(stats, learner, phase)
+    with timed("optimizer"):
+        _move(learner)
     learner.weighting.after_step(forward.values_now)
     learner.after_step(progress)
     return stats
@@ -75,16 +81,15 @@ def stats_of(
     grad_norm: Tensor,
     readings: Mapping[str, Tensor],
 ) -> StepStats:
-    """Return the measurements of a step, by the losses of its micro-batches."""
-    sums, terms = losses[0].means * losses[0].counts, losses[0].terms.detach()
+    sums, terms = losses[0].row_sums, losses[0].terms.detach()
     if len(losses) > 1:
         shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]
-        sums = torch.stack([each.means * each.counts for each in losses]).sum(dim=0)
+        sums = torch.stack([each.row_sums for each in losses]).sum(dim=0)
         each_share = zip(losses, shares, strict=True)
         terms = torch.stack([each.terms.detach() * share for each, share in each_share]).sum(dim=0)
     return StepStats(
-        task_losses=sums / forward.at_least_one,
-        labelled=forward.num_labelled,
+        loss_sums=sums,
+        labelled=forward.counts,
         term_losses=terms,
         total_loss=total,
         grad_norm=grad_norm,
@@ -93,18 +98,24 @@ def stats_of(
     )
 
 
-def _check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
-    # One flag is read from the device. With fp16 a gradient that is not finite is a loss scale
-    # that was too large: the scaler skips the step, and lowers it.
-    if bool(stats.finite(gradients=not learner.scaler.is_enabled())):
-        return
-    labels = [objective.label for objective in phase.objectives]
-    raise NotFinite(stats.first_not_finite(labels, list(learner.terms)))
+def check_finite(stats: StepStats, learner: Learner, phase: Phase) -> None:
+    """Check that losses and gradient of a step are finite; waits for the device.
+
+    Raises:
+        NotFinite: if they are not.
+    """
+    # With fp16 a gradient that is not finite is a loss scale that was too large: the scaler skips
+    # the step, and lowers it.
+    gradients = not learner.scaler.is_enabled()
+    what = stats.first_not_finite(phase.labels, tuple(learner.terms), gradients=gradients)
+    if what is not None:
+        raise NotFinite(what)
 
 
 def _move(learner: Learner) -> None:
     try:
         if learner.scaler.is_enabled():
+            prepare_fused(learner.optimizer)
             learner.scaler.step(learner.optimizer)
             learner.scaler.update()
         else:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from jlrun.data import streams
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.batch import Batch
 from jlrun.data.rows import FileRows, TensorRows
@@ -115,6 +116,26 @@ def test_classes_are_balanced_in_training_alone() -> None:
         assert sum(b.size for b in batches) == len(part.rows)
     swept = torch.cat([batch.targets["row"] for batch in stream.sweep()])
     assert swept.tolist() == [*range(23)]
+
+
+@pytest.mark.parametrize("num_bytes", [1, 200, 500, 2**18])
+@pytest.mark.parametrize(("count", "batch_size"), [(23, 5), (21, 5), (7, 7), (3, 1)])
+def test_batches_made_together_are_those_made_alone(
+    count: int, batch_size: int, num_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "BLOCK_BYTES", num_bytes)
+    stream = make_stream(make_rows(count), batch_size=batch_size, augment=None)
+    alone = make_stream(make_rows(count), batch_size=batch_size, augment=None, memory_budget=0)
+    total = 2 * stream.steps_per_epoch + 1
+    for start, stop in ((0, total), (1, total - 1), (total - 1, total), (2, 2)):
+        assert_equal(list(stream.batches(start, stop)), list(alone.batches(start, stop)))
+
+
+def test_rows_lie_at_the_same_place_in_memory_wherever_training_begins() -> None:
+    stream = make_stream(augment=None)
+    whole, resumed = list(stream.batches(0, 5)), list(stream.batches(3, 5))
+    offsets = [[b.targets["row"].storage_offset() for b in part] for part in (whole[3:], resumed)]
+    assert offsets == [[15, 20], [15, 20]]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -151,6 +151,7 @@ def test_the_python_api_returns_the_result_and_leaves_no_state_behind(
     random.seed(5)
     np.random.seed(5)  # noqa: NPY002
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory
     result = jlrun.run(["mode=multitask", "epochs=1", "baselines=false", *QUICK])
     assert result.status == "completed"
     assert result.test["digit"]["accuracy"] > 0.1
@@ -158,6 +159,7 @@ def test_the_python_api_returns_the_result_and_leaves_no_state_behind(
     assert (torch.rand(1), random.random(), np.random.rand()) == expected  # noqa: NPY002
     assert torch.get_num_threads() == threads
     assert torch.are_deterministic_algorithms_enabled() == deterministic
+    assert torch.utils.deterministic.fill_uninitialized_memory == fills
 
 
 def test_the_python_api_tells_all_problems_at_once() -> None:

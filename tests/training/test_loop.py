@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+import torch
 
 from jlrun.data.streams import Stream
+from jlrun.engine import Engine
+from jlrun.errors import Interrupted, RunError
 from jlrun.training import spans
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder, Position
 from jlrun.training.spans import PhaseRun
 from jlrun.training.state import PhaseState
-from tests.toy import toy_model, toy_phase, toy_surroundings
+from tests.toy import CPU, AheadEngine, StopAt, toy_model, toy_phase, toy_surroundings
 
 BATCH, STEP, SCORING = 3.0, 1.0, 50.0  # seconds
 
@@ -74,3 +77,51 @@ def test_data_counts_as_training_and_scoring_does_not(monkeypatch: pytest.Monkey
     shares, rates = kept.values["data/wait_share"], kept.values["train/samples_per_second"]
     assert shares == pytest.approx([BATCH / (BATCH + STEP)] * len(shares))
     assert rates == pytest.approx([8 / (BATCH + STEP)] * len(rates))
+
+
+def failing_run(engine: Engine, at: int, saved: list[int]) -> PhaseRun:
+    """Return a run whose loss is no number in one step, counted from 1."""
+    phase, model = toy_phase(), toy_model()
+    learner = build_learner(model, phase, engine)
+    run = PhaseRun("main", phase, learner, PhaseState(), 0, lambda force: saved.append(1))
+
+    def spoil(module: object, given: object, found: torch.Tensor) -> torch.Tensor | None:
+        return found * torch.nan if run.state.step == at else None
+
+    model.heads["sign"].register_forward_hook(spoil)
+    return run
+
+
+@pytest.mark.parametrize("engine", [Engine(CPU), AheadEngine(CPU)])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_step_that_is_not_finite_ends_the_run_before_it_is_kept(engine: Engine, at: int) -> None:
+    saved: list[int] = []
+    run, expected = failing_run(engine, at, saved), f"'sign' is not a finite number at step {at} "
+    with pytest.raises(RunError, match=expected):
+        train(run, toy_surroundings(engine=engine))
+    assert not saved
+
+
+def test_an_interruption_keeps_no_step_that_is_not_finite() -> None:
+    saved: list[int] = []
+    engine = AheadEngine(CPU)
+    context = toy_surroundings(StopAt(1), engine)
+    with pytest.raises(RunError, match="at step 1 "):
+        train(failing_run(engine, 1, saved), context)
+    assert not saved
+    with pytest.raises(Interrupted):
+        train(failing_run(engine, 3, saved), toy_surroundings(StopAt(1), engine))
+    assert saved == [1]
+
+
+def test_records_are_the_same_on_a_device_that_runs_ahead() -> None:
+    found = []
+    for engine in (Engine(CPU), AheadEngine(CPU)):
+        kept, phase, model = Kept(), toy_phase(epochs=2), toy_model()
+        learner = build_learner(model, phase, engine)
+        run = PhaseRun("main", phase, learner, PhaseState(), 0, lambda force: None)
+        train(run, toy_surroundings(engine=engine, recorder=kept))
+        timed = ("train/samples_per_second", "data/wait_share")
+        found.append({tag: v for tag, v in kept.values.items() if tag not in timed})
+    assert found[0] == found[1]
+    assert found[0]["train/sign/loss"][-1] < found[0]["train/sign/loss"][0]

@@ -10,14 +10,13 @@ import torch
 from jlrun.training.loop import _point_due
 from jlrun.training.meter import MAX_WAITING, Meter
 from jlrun.training.stats import StepStats
-from tests.toy import CPU
 
 
 def stats(number: int) -> StepStats:
     measured = number % 3 != 0
     return StepStats(
-        task_losses=torch.tensor([number / 7, 0.5 * measured]),
-        labelled=torch.tensor([4.0, 2.0 * measured]),
+        loss_sums=torch.tensor([4 * number / 7, 2 * 0.5 * measured]),
+        labelled=(4, 2 * measured),
         term_losses=torch.tensor([number / 11]),
         total_loss=torch.tensor(number / 13),
         grad_norm=torch.tensor(number / 17),
@@ -47,7 +46,7 @@ def test_a_last_step_of_few_rows_counts_with_its_rows() -> None:
     meter = Meter(["a"], ["l2"])
     for mean, rows in ((0.9, 64), (1.1, 64), (40.0, 2)):
         loss = torch.tensor(mean)
-        meter.add(StepStats(loss[None], torch.tensor([rows / 2]), loss[None], loss, loss, rows))
+        meter.add(StepStats(loss[None] * (rows // 2), (rows // 2,), loss[None], loss, loss, rows))
     means = meter.means()
     assert means.pop("train/grad_norm") == pytest.approx(14)  # over steps
     assert means == pytest.approx(dict.fromkeys(means, (0.9 * 64 + 1.1 * 64 + 40 * 2) / 130))
@@ -72,7 +71,7 @@ def test_a_checkpoint_in_between_changes_no_digit() -> None:
         whole.add(stats(number))
         (first if number <= 12 else second).add(stats(number))
         if number == 12:
-            second.load_state_dict(first.state_dict(), CPU)
+            second.load_state_dict(first.state_dict())
     assert second.means() == whole.means()
 
 

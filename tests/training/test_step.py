@@ -1,6 +1,8 @@
 """One optimizer step: accumulation, missing labels, mixing, frozen parts."""
 
+import math
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from jlrun.training.step import NotFinite, train_step
 from tests.toy import (
     CPU,
     TASKS,
+    AheadEngine,
     toy_batch,
     toy_model,
     toy_objectives,
@@ -79,7 +82,7 @@ def test_rows_without_a_label_count_for_the_other_task_only() -> None:
 def test_a_task_without_any_label_gives_zero_and_finite_gradients() -> None:
     hidden = replace(toy_batch(), labelled={"largest": torch.zeros(8).bool()})
     model, stats = step(Engine(CPU), hidden)
-    assert (stats.labelled > 0).tolist() == [True, False]
+    assert [n > 0 for n in stats.labelled] == [True, False]
     assert float(stats.task_losses[1]) == 0.0
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
 
@@ -261,11 +264,39 @@ class Readings(TorchDispatchMode):
 
 @pytest.mark.parametrize("clip_norm", [None, 1.0])
 @pytest.mark.parametrize("terms", [dict, lambda: {"l2": L2()}])
-def test_a_step_reads_one_number_from_the_device(terms, clip_norm: float | None) -> None:
+def test_a_step_reads_nothing_from_a_device_that_runs_ahead(terms, clip_norm) -> None:
     phase = toy_phase(recipe=toy_recipe(terms=terms))
-    engine = Engine(CPU, clip_norm=clip_norm)
+    engine = AheadEngine(CPU, clip_norm=clip_norm)
     learner = build_learner(toy_model(), phase, engine)
     train_step(learner, phase, {"dataset": toy_batch()}, engine, 0)  # caches are empty before
-    with Readings() as readings:
-        train_step(learner, phase, {"dataset": toy_batch()}, engine, 1)
-    assert readings.count == 1  # whether all is finite, before anything moves
+    with Readings() as readings, mock.patch.object(Tensor, "tolist", side_effect=AssertionError):
+        stats = train_step(learner, phase, {"dataset": toy_batch()}, engine, 1)
+    assert readings.count == 0
+    assert all(math.isfinite(number) for number in stats.numbers)
+
+
+def test_what_a_step_measured_is_one_tensor_in_a_fixed_order() -> None:
+    phase = toy_phase(recipe=toy_recipe(terms=lambda: {"l2": L2()}))
+    _, stats = step(Engine(CPU), toy_batch(), phase)
+    sums = 8 * stats.task_losses
+    expected = [stats.total_loss, stats.grad_norm, *sums, *stats.term_losses]
+    assert stats.numbers == pytest.approx([float(number) for number in expected])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_on_a_gpu_does_not_wait(precision) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    engine = Engine(torch.device("cuda"), precision=precision)
+    phase, model = toy_phase(), toy_model().to(engine.device)
+    learner, batch = build_learner(model, phase, engine), toy_batch().to(engine.device)
+    for number in range(2):  # caches are empty before
+        train_step(learner, phase, {"dataset": batch}, engine, number)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        stats = train_step(learner, phase, {"dataset": batch}, engine, 2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(math.isfinite(number) for number in stats.numbers)

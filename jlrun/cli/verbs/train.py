@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb
+from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb, work_begins
 from jlrun.errors import DONE, FAILED, INTERRUPTED, UserError, did_you_mean
 from jlrun.wording import counted
 
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     if options.multirun:
         from jlrun.runs.sweeps.launch import launch
 
+        work_begins()
         return launch(options.overrides, options.config_dir)
     return _single(options.overrides, options.config_dir)
 
@@ -55,6 +56,7 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     composed = checked(overrides, config_dir)
     from jlrun.runs.starting import execute
 
+    work_begins()
     return _STATUS[execute(composed).status]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,13 +23,27 @@ def plain_figure(**options: Any) -> Figure:
 
     class PlainFigure(Figure):
         def draw(self, renderer: Any) -> None:
+            with self._plain_text():
+                super().draw(renderer)
+
+        def savefig(self, *args: Any, **kwargs: Any) -> None:
+            # Matplotlib draws a figure with a layout twice, the first time for the layout alone.
+            engine = self.get_layout_engine()
+            if engine is not None:
+                with self._plain_text():
+                    engine.execute(self)
+                self.set_layout_engine("none")
+            super().savefig(*args, **kwargs)
+
+        @contextmanager
+        def _plain_text(self) -> Iterator[None]:
             # Labels of ticks are made while drawing, by the setting; the others are there.
             with rc_context({"text.parse_math": False}), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph .* missing from font")
                 for text in self.findobj(Text):
                     assert isinstance(text, Text)
                     text.set_parse_math(False)
-                super().draw(renderer)
+                yield
 
     return PlainFigure(**options)
 

@@ -11,7 +11,7 @@ from jlrun.runs.listing.filters import option_names
 
 _TARGET = "_target_"
 # How a run is watched and where its files lie changes nothing of what it learns.
-_IRRELEVANT = ("recorder", "baselines_cache")
+_IRRELEVANT = ("recorder", "baselines_cache", "debug")
 
 
 def config_differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

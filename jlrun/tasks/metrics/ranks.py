@@ -9,10 +9,19 @@ from torch import Tensor
 
 
 def average_ranks(x: Tensor) -> Tensor:
-    """Return the rank of each of ``(N,)``, from 1, float64; equal values get their mean rank."""
-    from scipy.stats import rankdata  # takes a while to import, and most tasks do without it
+    """Return the ranks in each column of ``(N, …)``, from 1, float64; equal values share theirs.
 
-    return torch.from_numpy(rankdata(x.numpy()))
+    They get the mean of the ranks that they have together.
+    """
+    values, order = x.sort(dim=0)
+    position = torch.arange(len(x)).view(-1, *[1] * (x.ndim - 1)).expand_as(x)
+    begins = torch.ones_like(x, dtype=torch.bool)  # whether a value differs from the one before
+    begins[1:] = values[1:] != values[:-1]
+    ends = begins.roll(-1, dims=0)  # the first value begins a run, so that the last one ends one
+    first = torch.where(begins, position, 0).cummax(dim=0).values
+    last = torch.where(ends, position, len(x)).flip(0).cummin(dim=0).values.flip(0)
+    ranks = (first + last).double() / 2 + 1
+    return torch.empty_like(ranks).scatter_(0, order, ranks)
 
 
 def auroc(scores: Tensor, positive: Tensor) -> float:
@@ -25,17 +34,19 @@ def auroc(scores: Tensor, positive: Tensor) -> float:
     Returns:
         the area under the ROC curve; NaN without a row of either kind, or if a score is NaN.
     """
-    above, total = int(positive.sum()), len(positive)
-    if above in (0, total) or bool(scores.isnan().any()):
-        return math.nan
-    ranks = float(average_ranks(scores)[positive].sum())
-    return (ranks - above * (above + 1) / 2) / (above * (total - above))
+    return mean_auroc(scores[:, None], positive[:, None])
 
 
 def mean_auroc(scores: Tensor, positive: Tensor) -> float:
     """Return the mean `auroc` over the columns of ``(N, C)`` that have rows of both kinds."""
-    found = [auroc(s, p) for s, p in zip(scores.T, positive.T, strict=True) if 0 < p.sum() < len(p)]
-    return sum(found) / len(found) if found else math.nan
+    above = positive.sum(dim=0)
+    defined = (above > 0) & (above < len(positive))
+    if not bool(defined.any()) or bool(scores[:, defined].isnan().any()):
+        return math.nan
+    scores, positive, above = scores[:, defined], positive[:, defined], above[defined]
+    ranks = (average_ranks(scores) * positive).sum(dim=0)
+    areas = (ranks - above * (above + 1) / 2) / (above.double() * (len(positive) - above))
+    return sum(areas.tolist()) / len(areas)
 
 
 def spearman(x: Tensor, y: Tensor) -> float:

@@ -28,7 +28,7 @@ def by_parameters(step: StepForward, shared: Sequence[nn.Parameter]) -> tuple[Te
         found = step.run(micro_batch)
         for row, loss in zip(rows, found.singles, strict=True):
             row += _flat_gradient(loss, shared)
-        losses += found.means * found.counts
+        losses += found.row_sums
     return rows, losses / step.num_labelled.clamp(min=1)
 
 
@@ -49,7 +49,7 @@ def mean_losses(step: StepForward) -> Tensor:
     with torch.no_grad():
         for micro_batch in step.micro_batches:
             found = step.run(micro_batch)
-            total += found.means * found.counts
+            total += found.row_sums
     return total / step.num_labelled.clamp(min=1)
 
 

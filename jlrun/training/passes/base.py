@@ -13,6 +13,7 @@ from torch import Tensor
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
 from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.timed import timed
 
 
 class Passes(ABC):
@@ -71,7 +72,7 @@ class TaskGradientPasses(Passes):
             return self.weighting.last_weights.to(samples[0]) @ samples[0]
         wanted = self.weighting.num_samples
         gradients = TaskGradients(
-            names=tuple(o.label for o in self.forward.phase.objectives),
+            names=self.forward.phase.labels,
             losses=torch.stack([losses.values.detach() for losses in micro_batches]).sum(dim=0),
             active=self.forward.active,
             # A batch of fewer rows than samples is its own sample, several times over.
@@ -85,14 +86,14 @@ class TaskGradientPasses(Passes):
             return gradients.jacobian.sum(dim=0)
         self.weighting.last_active = gradients.active
         self.weighting.last_gramian = gradients.gramian.to(self.weighting.last_gramian)
-        with torch.no_grad():
+        with timed("weighting"), torch.no_grad():
             update = self.weighting(gradients)
         check_shape("weighting", self.weighting, update, gradients.jacobian.shape[1:])
         return update
 
     def weighted_sum(self, losses: MicroBatchLosses) -> Tensor:
         """Return Σ w_i L_i of a micro-batch, by the last weights."""
-        return (self.weighting.last_weights.to(losses.means) * losses.values).sum()
+        return (self.weighting.last_weights.to(losses.values) * losses.values).sum()
 
 
 def plain_total(micro_batches: Sequence[MicroBatchLosses]) -> Tensor:
@@ -110,4 +111,5 @@ def backward_from(
 ) -> None:
     """Go back from ``loss`` where there is a way, to all leaves or to ``inputs`` alone."""
     if loss.requires_grad and (inputs is None or inputs):
-        torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)
+        with timed("backward"):
+            torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)

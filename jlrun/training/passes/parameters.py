@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from jlrun.objective.weightings.base import GradientWeighting
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.passes.base import TaskGradientPasses, backward_from, plain_total
+from jlrun.training.timed import timed
 
 
 class ParameterPasses(TaskGradientPasses):
@@ -94,7 +95,8 @@ def _add_gradients(
     if not loss.requires_grad or not (shared or private):
         return
     inputs = (*shared, *private)
-    grads = torch.autograd.grad(loss, inputs, retain_graph=keep, allow_unused=True)
+    with timed("backward"):
+        grads = torch.autograd.grad(loss, inputs, retain_graph=keep, allow_unused=True)
     start = 0
     for parameter, grad in zip(shared, grads[: len(shared)], strict=True):
         stop = start + parameter.numel()

@@ -58,7 +58,7 @@ class ScalarPasses(Passes):
 
     def weighed(self, values: Tensor) -> Tensor:
         """Return the weighting's scalar of the losses ``(T,)``."""
-        names = tuple(o.label for o in self.forward.phase.objectives)
-        scalar = self._weighting(TaskLosses(names, values, self.forward.active))
+        names, active = self.forward.phase.labels, self.forward.active
+        scalar = self._weighting(TaskLosses(names, values, active))
         check_shape("weighting", self._weighting, scalar, ())
         return scalar

@@ -32,28 +32,28 @@ class StackedLosses:
 
     Attributes:
         totals: ``(N,)``, what is differentiated.
-        tasks: ``(N, T)``, detached means over labelled rows, without scales.
-        labelled: ``(N, T)``, labelled rows.
+        sums: ``(N, T)``, detached sums over labelled rows, without scales.
+        labelled: of each run T numbers, its labelled rows.
         terms: ``(N, J)``, detached.
         num_rows: of the batches of one run.
     """
 
     totals: Tensor
-    tasks: Tensor
-    labelled: Tensor
+    sums: Tensor
+    labelled: Sequence[tuple[int, ...]]
     terms: Tensor
     num_rows: int
 
     def finite(self, norms: Tensor) -> Tensor:
         """Return Bool ``(N,)``: whether the losses of a run, and its gradient's norm, are."""
-        columns = [self.totals.detach()[:, None], norms[:, None], self.tasks, self.terms]
+        columns = [self.totals.detach()[:, None], norms[:, None], self.sums, self.terms]
         # 0 · x is not a number where x is none or infinite, and neither is a sum with it.
         return (torch.cat(columns, dim=1) * 0).sum(dim=1) == 0
 
     def stats(self, norms: Tensor) -> list[StepStats]:
         """Return the measurements of each run."""
         each = zip(
-            *(self.tasks, self.labelled, self.terms, self.totals.detach(), norms), strict=True
+            *(self.sums, self.labelled, self.terms, self.totals.detach(), norms), strict=True
         )
         return [StepStats(*columns, num_rows=self.num_rows) for columns in each]
 
@@ -80,22 +80,22 @@ class PlainLosses:
             logits: stream -> head -> of all these rows.
         """
         count = len(self._factors)
-        means, labelled = [], []
+        means, labelled = list[Tensor](), list[int]()
         for objective in self._objectives:
             if objective.stream not in batches:
                 means.append(self._nothing.new_zeros(count))
-                labelled.append(self._nothing.new_zeros(count))
+                labelled.append(0)
                 continue
             batch, spec = batches[objective.stream], objective.spec
             z = logits[objective.stream][objective.head].float()
             rows = row_losses(spec.task, z, batch, spec.column).view(count, -1)
             means.append(rows.sum(dim=1) / rows.shape[1])
-            labelled.append(rows.new_full((count,), rows.shape[1]))
+            labelled.append(rows.shape[1])
         tasks = torch.stack(means, dim=1)
         return StackedLosses(
             totals=(self._factors * tasks).sum(dim=1),
-            tasks=tasks.detach(),
-            labelled=torch.stack(labelled, dim=1),
+            sums=tasks.detach() * self._nothing.new_tensor(labelled),
+            labelled=[tuple(labelled)] * count,
             terms=self._nothing,
             num_rows=sum(batch.size for batch in batches.values()) // count,
         )
@@ -150,8 +150,8 @@ def run_by_run(
     ]
     return StackedLosses(
         totals=torch.stack(totals),
-        tasks=torch.stack([s.task_losses for s in stats]),
-        labelled=torch.stack([s.labelled for s in stats]),
+        sums=torch.stack([s.loss_sums for s in stats]),
+        labelled=[s.labelled for s in stats],
         terms=torch.stack([s.term_losses for s in stats]),
         num_rows=forwards[0].num_rows,
     )

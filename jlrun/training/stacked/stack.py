@@ -156,8 +156,9 @@ class Stack:
         failed: dict[int, str] = {}
         for number, (run, each) in enumerate(zip(self.runs, stats, strict=True)):
             if not bool(finite[number]):
-                labels = [objective.label for objective in run.phase.objectives]
-                failed[number] = each.first_not_finite(labels, list(run.learner.terms))
+                terms = tuple(run.learner.terms)
+                what = each.first_not_finite(run.phase.labels, terms, gradients=True)
+                failed[number] = what or "the gradient"
         raise RunsFailed(failed)
 
     def _after_step(self, stats: Sequence[StepStats]) -> None:

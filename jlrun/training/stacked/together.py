@@ -212,6 +212,6 @@ def _alone(member: Member) -> Exception | None:
 def _not_finite(run: PhaseRun, what: str) -> Exception:
     run.state.step += 1  # the step that failed, as the message counts
     try:
-        raise_not_finite(run, what)
+        raise_not_finite(run, what, run.state.step)
     except Exception as error:
         return error

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from scipy.stats import rankdata
 
 from jlrun.evaluation.scores import Prediction, Scorer, ensemble
 from jlrun.tasks import Binary, Multiclass, Multilabel, Regression, Task, TaskSpec
 from jlrun.tasks.classification import class_log_odds
 from jlrun.tasks.metrics.accumulators import regression_scores
-from jlrun.tasks.metrics.ranks import auroc, median
+from jlrun.tasks.metrics.ranks import auroc, average_ranks, median
 
 NAMES = ("a", "b", "c")
 
@@ -112,6 +113,14 @@ def test_the_order_of_rows_decides_nothing() -> None:
     for seed in range(5):
         order = torch.randperm(5, generator=torch.Generator().manual_seed(seed))
         assert auroc(scores[order], positive[order]) == pytest.approx(3.5 / 6)
+
+
+def test_ranks_of_columns_are_those_of_scipy() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count in (0, 1, 2, 3, 10, 200):
+        x = torch.randint(0, max(2, count // 2), (count, 7), generator=generator).double()
+        expected = rankdata(x.numpy(), axis=0) if count else x.numpy()
+        assert average_ranks(x).numpy().tolist() == expected.tolist()
 
 
 def test_the_median_of_an_even_number_is_between_both() -> None:
