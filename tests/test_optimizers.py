@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jlrun.optimizers import MAX_TOGETHER, keep_out_of_compile, stepper, update_together
+from jlrun.optimizers import (
+    MAX_TOGETHER,
+    keep_out_of_compile,
+    load_optimizer,
+    stepper,
+    update_together,
+)
 
 Make = Callable[..., torch.optim.Optimizer]
 MAKERS = {
@@ -147,3 +153,23 @@ def test_keeping_out_of_compile_twice_changes_nothing() -> None:
     keep_out_of_compile()
     optimizer = torch.optim.SGD(parameters(), lr=0.1)
     assert len(optimizer.state_dict()["param_groups"]) == 1
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_state_with_other_strides_is_loaded_as_the_parameter_lies(name: str) -> None:
+    gradient = torch.arange(24.0).reshape(2, 3, 2, 2)
+
+    def resumed(fused: bool) -> Tensor:
+        last = nn.Parameter(torch.zeros(2, 3, 2, 2).to(memory_format=torch.channels_last))
+        before = MAKERS[name]([last])
+        last.grad = gradient.to(memory_format=torch.channels_last)
+        before.step()
+        weight = nn.Parameter(last.detach().clone(memory_format=torch.contiguous_format))
+        optimizer = MAKERS[name]([weight])
+        load_optimizer(optimizer, before.state_dict())
+        optimizer.param_groups[0]["fused"] = fused
+        weight.grad = gradient.flip(0).contiguous()
+        stepper(optimizer)()
+        return weight.detach()
+
+    torch.testing.assert_close(resumed(True), resumed(False), rtol=2e-6, atol=1e-7)
