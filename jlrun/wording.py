@@ -15,8 +15,8 @@ def counted(number: int, noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """Return a regular noun for several."""
-    if noun.endswith(("s", "x", "ch", "sh")):
+    """Return a noun for several."""
+    if noun.endswith(("s", "x", "ch", "sh")) and not noun.endswith("epoch"):  # a k in it
         return f"{noun}es"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from jlrun.cli.main import main
+from jlrun.wording import counted
 from tests.data.tables.files.made import rows_of, with_files, write_csv
 
 Capture = pytest.CaptureFixture[str]
@@ -157,7 +158,7 @@ def assert_reported(
     bad = predictions("skipped/bad_rows.csv")
     assert [int(row["place"]) for row in bad] == lines
     log = Path("skipped/log.txt").read_text()
-    assert f"skipped: {len(lines)} rows of {bad[0]['file']}: " in log
+    assert f"skipped: {counted(len(lines), 'row')} of {bad[0]['file']}: " in log
     (sizes,) = [line for line in log.splitlines() if line.split()[:2] == ["data", "dataset"]]
     words = sizes.replace(",", "").split()
     used = [int(words[i - 1]) for i, word in enumerate(words) if word in ("train", "val", "test")]

@@ -24,11 +24,11 @@ def test_folders_named_after_classes_are_labels() -> None:
 
 
 def test_intervals_are_of_the_rows_that_the_run_kept(tmp_path: Path) -> None:
-    assert kept_intervals(tmp_path, [PET, PRICE], 0.9) == {}
+    assert kept_intervals([tmp_path], [PET, PRICE], 0.9) == {}
     (line,) = missing_interval_lines([PET, PRICE], {}, 0.9)
     assert line.startswith("price: no interval, as the run kept fewer than 9 validation rows")
     rows = RowPredictions(torch.zeros(9, 1), torch.arange(9.0))
     save_predictions(tmp_path, {"price": rows}, name=VAL_PREDICTIONS)
-    found = kept_intervals(tmp_path, [PET, PRICE], 0.9)
+    found = kept_intervals([tmp_path], [PET, PRICE], 0.9)
     assert (found["price"].below, found["price"].above) == (-8, 8)
     assert missing_interval_lines([PRICE], found, 0.9) == []

@@ -75,7 +75,7 @@ def test_a_trained_source_ranks_above_the_untrained(
     assert by_name["parity"]["heads"] == {"leep": "parity", "nce": "parity"}
     assert (trained["mean_rank"], fresh["mean_rank"], fresh["leep"]) == (1, None, None)
     lines = printed.out.splitlines()
-    assert lines[0] == "digit: 1150 training rows"
+    assert lines[0] == "digit: 1,150 training rows"
     assert f"{trained['logme']:.3f}" in lines[2]
     assert lines[-2].startswith("digit: by LogME transfer from digits")
     assert figure.read_bytes().startswith(b"\x89PNG")
