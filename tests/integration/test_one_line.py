@@ -193,12 +193,9 @@ def test_a_data_set_of_ones_own_that_returns_something_else(
 def test_a_learning_rate_that_only_training_meets(here: Path, capsys: Capture) -> None:
     strategy = ["mode=transfer", "finetune.head_lr=1e300", "pretrain_epochs=1"]
     limits = ["source.limit=40", "target.shots=2", "epochs=1", "baselines=false", "batch_size=8"]
-    command = [*strategy, *limits, *QUIET, "recorder.figures=false"]
-    assert main(command) == 1
-    assert "is not a finite number at step 2 of phase 'finetune'" in capsys.readouterr().err
-    assert main([*command, "optimizer=torch"]) == 1
+    assert main([*strategy, *limits, *QUIET, "recorder.figures=false"]) == 1
     told = capsys.readouterr().err
-    assert "too large to be a number" in told
+    assert "is not a finite number at step 2 of phase 'finetune'" in told
     assert len(told.splitlines()) == 1
 
 
