@@ -26,6 +26,7 @@ import torch
 import yaml
 from torch import nn
 
+from benchmarks.memory import resident
 from jlrun.config.build import build
 from jlrun.config.groups import gradient_keys
 from jlrun.config.slots import WEIGHTING
@@ -201,21 +202,16 @@ def peak_bytes(make: Callable[[], Step], device: torch.device) -> int:
     child = os.fork()
     if child == 0:
         step = make()
-        before = _resident("VmRSS")
+        before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the high-water mark
         for _ in range(3):
             step()
-        os.write(writer, str(_resident("VmHWM") - before).encode())
+        os.write(writer, str(resident("VmHWM") - before).encode())
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writer)
     with os.fdopen(reader) as file:
         return int(file.read())
-
-
-def _resident(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def routes_of(name: str) -> tuple[str | None, ...]:
