@@ -8,6 +8,7 @@ per row; changes of hue and saturation leave images with other than three channe
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -24,16 +25,25 @@ def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) 
 
 def crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
     """Pad by ``padding`` zeros on every side and cut a window of the original size at random."""
-    rows, _, height, width = images.shape
-    windows = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
+    rows, channels, height, width = images.shape
     top, left = (uniform((2, rows), generator, images.device) * (2 * padding + 1)).long()
-    return windows[torch.arange(rows, device=images.device), :, top, left]
+    padded = F.pad(images, [padding] * 4).contiguous()
+    # Lines of ``width`` pixels, one from each pixel on: a whole line is copied at once.
+    lines = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
+    image, channel, line = padded.stride()[:3]
+    arange = partial(torch.arange, device=images.device)
+    start = arange(rows) * image + top * line + left
+    first = start.view(-1, 1, 1) + arange(channels).view(-1, 1) * channel + arange(height) * line
+    return lines.index_select(0, first.flatten()).view(images.shape)
 
 
 def flip(images: Tensor, probability: float, generator: Generator) -> Tensor:
     """Mirror each image left to right with ``probability``."""
     chosen = uniform((len(images), 1, 1, 1), generator, images.device) < probability
-    return torch.where(chosen, images.flip(3), images)
+    if images.device.type != "cpu":  # where counting them would wait for the device
+        return torch.where(chosen, images.flip(3), images)
+    index = chosen.flatten().nonzero()[:, 0]
+    return images.index_copy(0, index, images.index_select(0, index).flip(3))
 
 
 def affine(images: Tensor, shift: float, rotate: float, generator: Generator) -> Tensor:
