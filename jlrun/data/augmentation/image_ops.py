@@ -8,7 +8,6 @@ per row; changes of hue and saturation leave images with other than three channe
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -28,22 +27,24 @@ def crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
     rows, channels, height, width = images.shape
     top, left = (uniform((2, rows), generator, images.device) * (2 * padding + 1)).long()
     padded = F.pad(images, [padding] * 4).contiguous()
-    # Lines of ``width`` pixels, one from each pixel on: a whole line is copied at once.
+    if images.device.type != "cpu":
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(rows, device=images.device), :, top, left]
+    # Lines of ``width`` pixels, one from each pixel on: a processor copies a whole line at once.
     lines = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
     image, channel, line = padded.stride()[:3]
-    arange = partial(torch.arange, device=images.device)
-    start = arange(rows) * image + top * line + left
-    first = start.view(-1, 1, 1) + arange(channels).view(-1, 1) * channel + arange(height) * line
+    start = torch.arange(rows) * image + top * line + left
+    down = torch.arange(channels)[:, None] * channel + torch.arange(height) * line
+    first = start[:, None, None] + down
     return lines.index_select(0, first.flatten()).view(images.shape)
 
 
 def flip(images: Tensor, probability: float, generator: Generator) -> Tensor:
     """Mirror each image left to right with ``probability``."""
-    chosen = uniform((len(images), 1, 1, 1), generator, images.device) < probability
-    if images.device.type != "cpu":  # where counting them would wait for the device
-        return torch.where(chosen, images.flip(3), images)
-    index = chosen.flatten().nonzero()[:, 0]
-    return images.index_copy(0, index, images.index_select(0, index).flip(3))
+    rows = len(images)
+    chosen = uniform((rows, 1, 1, 1), generator, images.device).flatten() < probability
+    row = torch.arange(rows, device=images.device) + rows * chosen
+    return torch.cat([images, images.flip(3)]).index_select(0, row)  # whole images are copied
 
 
 def affine(images: Tensor, shift: float, rotate: float, generator: Generator) -> Tensor:
