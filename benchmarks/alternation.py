@@ -100,7 +100,7 @@ class Comparison:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.case}: {self.ratio()} of {self.reference}"
+        return f"{self.case}: {self.ratio()} of {self.reference}, CPU {self.ratio('cpu')}"
 
     def add(self, ours: Sample, theirs: Sample) -> None:
         """Add a round."""

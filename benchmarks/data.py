@@ -45,9 +45,10 @@ from jlrun.runs.settings import RunSettings
 THREADS = os.cpu_count() or 1
 IN_MEMORY, STREAMED, FIRST = "in memory", "streamed", "first batch"
 ALONE, TWO_WORKERS = "compute alone", "two workers"
-BATCH_SIZE, PADDING, WORKERS = 64, 4, 2
-BLOCK = 30  # steps
-SETTLE = 10  # steps, more than two workers have ready
+BATCH_SIZE, WORKERS = 64, 2
+PADDING, FLIP = 4, 0.5  # pixels, probability
+BLOCKS = {IN_MEMORY: 30, STREAMED: 10}  # steps
+SETTLE = 5  # steps, more than two workers have ready
 FILES = {IN_MEMORY: (4000, 64), STREAMED: (1600, 160)}  # files, pixels on a side
 SIZES = {IN_MEMORY: 32, STREAMED: 64}  # pixels on a side, of what is trained on
 MODEL = ("backbone/image=cnn", "backbone.image.channels=[16,32]", "backbone.image.hidden=128")
@@ -69,15 +70,15 @@ def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Co
                     yield _first_batch(kind, made, Path(folder), rounds)
 
 
-def assembled(kind: str, folder: Path, *more: str) -> Assembly:
-    """Return the run that trains on the photographs in a folder, under ``more`` overrides."""
+def assembled(kind: str, folder: Path) -> Assembly:
+    """Return the run that trains on the photographs in a folder."""
     budget = "12MB" if kind == STREAMED else "4GB"
     composed = checked(
         [
             *("mode=multitask", "dataset=imagefolder", f"dataset.root={folder}", *MODEL),
             *(f"dataset.size={SIZES[kind]}", f"batch_size={BATCH_SIZE}", "baselines=false"),
-            *(f"dataset.augment.crop={PADDING}", "dataset.augment.flip=0.5"),
-            *(f"engine.memory_budget={budget}", f"engine.workers={WORKERS}", *more),
+            *(f"dataset.augment.crop={PADDING}", f"dataset.augment.flip={FLIP}"),
+            *(f"engine.memory_budget={budget}", f"engine.workers={WORKERS}"),
             "hydra.run.dir=unused",
         ]
     )
@@ -85,16 +86,17 @@ def assembled(kind: str, folder: Path, *more: str) -> Assembly:
 
 
 def _throughput(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Iterator[Comparison]:
-    most = (rounds + 1) * (BLOCK + SETTLE)
+    block = BLOCKS[kind]
+    most = (rounds + 1) * (block + SETTLE)
     references = {
         ALONE: JlrunLoop.of(assembly, most, Repeated.of(train_stream(assembly))).steps,
         TWO_WORKERS: LoaderLoop(assembly, loader(kind, assembly, folder)).steps,
     }
-    facts = {"batch_size": BATCH_SIZE, "block": BLOCK, "files": FILES[kind], "size": SIZES[kind]}
+    facts = {"batch_size": BATCH_SIZE, "block": block, "files": FILES[kind], "size": SIZES[kind]}
     for name, theirs in references.items():
         found = Comparison(kind, name, "image", facts=facts)
         ours = JlrunLoop.of(assembly, most).steps
-        for pair in in_turns(ours, theirs, BLOCK, rounds, settle=SETTLE):
+        for pair in in_turns(ours, theirs, block, rounds, settle=SETTLE):
             found.add(*(sample / BATCH_SIZE for sample in pair))
         yield found
 
@@ -171,7 +173,7 @@ def changes(size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[
     return v2.Compose(
         [
             v2.RandomCrop(size, padding=PADDING),
-            v2.RandomHorizontalFlip(),
+            v2.RandomHorizontalFlip(FLIP),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize(list(mean), list(std)),
         ]

@@ -48,7 +48,7 @@ class JlrunLoop:
         return cls(assembly.new_model(fit), phase, engine, most)
 
     def steps(self, count: int) -> None:
-        """Train for ``count`` steps, a multiple of ten."""
+        """Train for ``count`` steps."""
         stop = self._state.step + count
         while self._state.step < stop:
             span = next(self._spans)
