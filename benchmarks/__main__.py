@@ -1,9 +1,11 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run startup sweep vectorized [--rounds N] [--cases CNN]
+    python -m benchmarks step run data weightings startup sweep vectorized [--rounds N]
+    python -m benchmarks growth [--cases rows]
 
 Each times jlrun and a reference in turns, prints the medians of their ratios with quartiles, and
-writes them to `benchmarks/results/NAME.md`, and with every sample to `NAME.json`.
+writes them to `benchmarks/results/NAME.md`, and with every sample to `NAME.json`; `growth` times
+jlrun alone, at several sizes in turns.
 """
 
 from __future__ import annotations
@@ -13,11 +15,22 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from benchmarks import report
-from benchmarks.alternation import Comparison
 
-NAMES = {"step": 15, "run": 5, "startup": 7, "sweep": 3, "vectorized": 7}  # name -> rounds
+# Name -> rounds.
+NAMES = {
+    "step": 15,
+    "run": 5,
+    "data": 9,
+    "growth": 7,
+    "weightings": 9,
+    "startup": 7,
+    "sweep": 3,
+    "vectorized": 7,
+}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -27,16 +40,23 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.names:
         module = import_module(f"benchmarks.{name}")
         known = {"against": options.against} if name == "startup" else {}
-        measure: Callable[..., Iterator[Comparison]] = module.measure
-        found: list[Comparison] = []
-        for each in measure(options.rounds or NAMES[name], options.threads, options.cases, **known):
-            print(f"{name}: {each.case}: {each.ratio()} of {each.reference}", flush=True)
+        measure: Callable[..., Iterator[Any]] = module.measure
+        rounds, threads = options.rounds or NAMES[name], _threads(options.threads, module)
+        found: list[Any] = []
+        for each in measure(rounds, threads, options.cases, **known):
+            print(f"{name}: {each}", flush=True)
             found.append(each)
         told = str(module.__doc__).strip()
         if name == "startup" and not options.cases:
-            told += f"\n\nImports of `jlrun mode=transfer`:\n\n{module.breakdown(options.threads)}"
-        print(f"\n{report.table(found)}\n", flush=True)
-        report.write(options.out, name, told, found, arguments)
+            told += f"\n\nImports of `jlrun mode=transfer`:\n\n{module.breakdown(threads)}"
+        tables: str = getattr(module, "tables", report.table)(found)
+        print(f"\n{tables}\n", flush=True)
+        report.write(options.out, name, told, found, arguments, tables, threads)
+
+
+def _threads(asked: int | None, module: ModuleType) -> int:
+    """Return the threads of PyTorch: those asked for, or the benchmark's own, or one."""
+    return asked or getattr(module, "THREADS", 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--rounds", type=int, help="default: as many as the benchmark needs")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; default: %(default)s")
+    parser.add_argument(
+        "--threads", type=int, help="of PyTorch; default: 1, and for data one for each processor"
+    )
     parser.add_argument("--cases", nargs="+", default=(), help="default: all of the benchmark")
     parser.add_argument("--against", help="startup: interpreter of another installation")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder; default: %(default)s")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -15,7 +18,8 @@ class Sample:
 
     Attributes:
         wall: by the clock; what others do on the machine counts.
-        cpu: of this process (or of the command), all threads; what others do does not count.
+        cpu: of this process and its workers (or of the command), all threads; what others do does
+            not count.
     """
 
     wall: float
@@ -30,7 +34,7 @@ class Sample:
     @classmethod
     def now(cls) -> Sample:
         """Return the clocks as they are."""
-        return cls(time.perf_counter(), time.process_time())
+        return cls(time.perf_counter(), time.process_time() + _cpu_of_workers())
 
     @classmethod
     def of(cls, work: Callable[[], object]) -> Sample:
@@ -38,6 +42,22 @@ class Sample:
         before = cls.now()
         work()
         return cls.now() - before
+
+
+def _cpu_of_workers() -> float:
+    """Return the seconds that child processes have computed, those that still run included."""
+    ended = os.times()
+    running = sum(_cpu_of(child.pid) for child in multiprocessing.active_children())
+    return ended.children_user + ended.children_system + running
+
+
+def _cpu_of(pid: int | None) -> float:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it has just ended, or this is no Linux
+        return 0.0
+    user, system = status.rpartition(")")[2].split()[11:13]  # proc(5): utime and stime
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,7 @@ class Comparison:
     Attributes:
         case: what was done.
         reference: what it is compared with.
-        unit: what one sample is of: ``step``, ``command``.
+        unit: what one sample is of: ``step``, ``image``, ``command``.
         ours, theirs: samples of the rounds, in order.
         facts: more about the case, for the JSON file.
     """
@@ -78,6 +98,9 @@ class Comparison:
     ours: list[Sample] = field(default_factory=list)
     theirs: list[Sample] = field(default_factory=list)
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.ratio()} of {self.reference}, CPU {self.ratio('cpu')}"
 
     def add(self, ours: Sample, theirs: Sample) -> None:
         """Add a round."""
@@ -92,3 +115,29 @@ class Comparison:
     def seconds(self, who: str, clock: str = "wall") -> Spread:
         """Return the seconds of a unit, of ``who`` (``ours`` or ``theirs``)."""
         return Spread.of([getattr(sample, clock) for sample in getattr(self, who)])
+
+
+def in_turns(
+    ours: Callable[[int], object],
+    theirs: Callable[[int], object],
+    block: int,
+    rounds: int,
+    *,
+    settle: int = 0,
+) -> list[tuple[Sample, Sample]]:
+    """Return the samples of a step, of jlrun and of a reference, for each of some rounds.
+
+    Args:
+        ours, theirs: do a number of steps.
+        block: steps that are timed together.
+        rounds: in each of which both have a turn; one more warms up.
+        settle: steps of each turn before the clock starts: workers that load data have loaded some
+            in the turn of the other.
+    """
+
+    def turn(steps: Callable[[int], object]) -> Sample:
+        if settle:
+            steps(settle)
+        return Sample.of(lambda: steps(block)) / block
+
+    return [(turn(ours), turn(theirs)) for _ in range(rounds + 1)][1:]

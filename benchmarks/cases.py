@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -78,18 +79,27 @@ class PlainLoop:
     def __init__(self, assembly: Assembly, order: Callable[[int], Tensor] | None = None) -> None:
         fit = assembly.plan.fits[0]
         (stream,) = fit.phases[-1].train.values()
-        (val,) = fit.phases[-1].val.values()
         model = assembly.new_model(fit)  # channels-last where jlrun's is: the faster of the two
         self.model = _Plain(model.body.trunk.encoders, model.body.trunk.fusion, model.heads)
         self._tasks = tasks_of(fit)
-        self._train, self._val = _Rows(stream, assembly), _Rows(val, assembly)
-        self._order = order or (lambda _: torch.randperm(self._train.count))
+        self._assembly, self._fit = assembly, fit
+        self._order = order or (lambda _: torch.randperm(len(stream.rows)))
         self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.01)
         self._size = stream.rows_per_step
         self.steps_per_epoch = stream.steps_per_epoch
         self._epoch, self._step = 0, 0
         self._shuffled = self._order(0)
         self.losses: list[float] = []
+
+    @cached_property
+    def _train(self) -> _Rows:
+        (stream,) = self._fit.phases[-1].train.values()
+        return _Rows(stream, self._assembly)
+
+    @cached_property
+    def _val(self) -> _Rows:
+        (stream,) = self._fit.phases[-1].val.values()
+        return _Rows(stream, self._assembly)
 
     def steps(self, count: int) -> None:
         """Train for ``count`` steps; an epoch may begin in the middle."""
@@ -99,17 +109,20 @@ class PlainLoop:
     def _steps(self, count: int) -> None:
         self.model.train()
         for _ in range(count):
-            if self._step == self.steps_per_epoch:
-                self._epoch, self._step = self._epoch + 1, 0
-                self._shuffled = self._order(self._epoch)
-            start, self._step = self._step * self._size, self._step + 1
-            stop = None if self._step == self.steps_per_epoch else start + self._size
-            inputs, targets = self._train.at(self._shuffled[start:stop])
+            inputs, targets = self._next_batch()
             self._optimizer.zero_grad()
             loss = self._loss(self.model(inputs), targets)
             loss.backward()
             self._optimizer.step()
             self.losses.append(loss.item())
+
+    def _next_batch(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if self._step == self.steps_per_epoch:
+            self._epoch, self._step = self._epoch + 1, 0
+            self._shuffled = self._order(self._epoch)
+        start, self._step = self._step * self._size, self._step + 1
+        stop = None if self._step == self.steps_per_epoch else start + self._size
+        return self._train.at(self._shuffled[start:stop])
 
     def epochs(self, count: int) -> None:
         """Train for ``count`` epochs, with a pass over the validation rows after each."""

@@ -26,6 +26,7 @@ import torch
 import yaml
 from torch import nn
 
+from benchmarks.memory import resident
 from jlrun.config.build import build
 from jlrun.config.groups import gradient_keys
 from jlrun.config.slots import WEIGHTING
@@ -53,6 +54,7 @@ WEIGHTINGS = Path(__file__).parents[1] / "conf" / "weighting"
 SPEC = ImageSpec(channels=1, height=28, width=28, mean=(0.5,), std=(0.5,))
 ROWS, CLASSES, STEPS = 64, 10, 4
 AGAINST_TORCHJD = {"mgda": "MGDA", "pcgrad": "PCGrad", "imtl_g": "IMTLG", "aligned": "AlignedMTL"}
+NCHW = torch.contiguous_format
 
 Step = Callable[[], object]
 
@@ -62,28 +64,29 @@ def specs(num_tasks: int) -> tuple[TaskSpec, ...]:
     return tuple(TaskSpec(f"task{i}", Multiclass(), classes) for i in range(num_tasks))
 
 
-def make_model(num_tasks: int, device: torch.device) -> JointModel:
+def make_model(
+    num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW
+) -> JointModel:
     torch.manual_seed(0)
     encoder = CNN(SPEC, channels=(16, 32), hidden=128)
     heads = {spec.name: Linear(128, CLASSES) for spec in specs(num_tasks)}
     fusion = Single({"image": 128})
-    return JointModel(Hard(lambda: Trunk({"image": encoder}, fusion), tuple(heads)), heads).to(
-        device
-    )
+    model = JointModel(Hard(lambda: Trunk({"image": encoder}, fusion), tuple(heads)), heads)
+    return model.to(device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
-def make_batch(num_tasks: int, device: torch.device) -> Batch:
+def make_batch(num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW) -> Batch:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(ROWS, 1, 28, 28, generator=generator)
     targets = {
         spec.name: torch.randint(CLASSES, (ROWS,), generator=generator) for spec in specs(num_tasks)
     }
-    return Batch({"image": images}, targets).to(device)
+    return Batch({"image": images.contiguous(memory_format=layout)}, targets).to(device)
 
 
-def plain_step(num_tasks: int, device: torch.device) -> Step:
+def plain_step(num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW) -> Step:
     """The loop as written by hand."""
-    model, batch = make_model(num_tasks, device), make_batch(num_tasks, device)
+    model, batch = make_model(num_tasks, device, layout), make_batch(num_tasks, device, layout)
     trunk = model.body.trunk.encoders["image"]
     optimizer = torch.optim.Adam(model.parameters())
 
@@ -100,9 +103,15 @@ def plain_step(num_tasks: int, device: torch.device) -> Step:
     return step
 
 
-def our_step(name: str, num_tasks: int, device: torch.device, source: str | None = None) -> Step:
+def our_step(
+    name: str,
+    num_tasks: int,
+    device: torch.device,
+    source: str | None = None,
+    layout: torch.memory_format = NCHW,
+) -> Step:
     """The step of a run with the weighting called ``name``."""
-    model, batch = make_model(num_tasks, device), make_batch(num_tasks, device)
+    model, batch = make_model(num_tasks, device, layout), make_batch(num_tasks, device, layout)
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     gradient_options = {key: node.pop(key) for key in gradient_keys() & node.keys()}
     node.pop("defaults", None)
@@ -201,21 +210,16 @@ def peak_bytes(make: Callable[[], Step], device: torch.device) -> int:
     child = os.fork()
     if child == 0:
         step = make()
-        before = _resident("VmRSS")
+        before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the high-water mark
         for _ in range(3):
             step()
-        os.write(writer, str(_resident("VmHWM") - before).encode())
+        os.write(writer, str(resident("VmHWM") - before).encode())
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writer)
     with os.fdopen(reader) as file:
         return int(file.read())
-
-
-def _resident(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def routes_of(name: str) -> tuple[str | None, ...]:

@@ -17,7 +17,7 @@ from jlrun.files.atomic import write_json, write_text
 PACKAGES = ("jlrun", "torch", "torchvision", "torchmetrics", "numpy", "hydra-core")
 
 
-def machine() -> dict[str, Any]:
+def machine(threads: int) -> dict[str, Any]:
     """Return what the figures depend on: hardware, versions, threads."""
     import torch
 
@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
         "gpu": gpu,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "load": round(os.getloadavg()[0], 1),
         "versions": {name: version(name) for name in PACKAGES},
     }
@@ -44,8 +44,11 @@ def _processor() -> str:
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """Return the comparisons as a Markdown table."""
+    """Return the comparisons as a Markdown table, and what its figures are."""
     lines = [
+        "Medians (quartiles) over rounds in which both were timed in turns; a ratio is of the two "
+        "times of a round.",
+        "",
         "| case | reference | jlrun | reference takes | ratio | ratio of CPU time |",
         "|---|---|---|---|---|---|",
     ]
@@ -60,7 +63,13 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def write(
-    folder: Path, name: str, told: str, comparisons: Sequence[Comparison], arguments: Sequence[str]
+    folder: Path,
+    name: str,
+    told: str,
+    found: Sequence[Any],
+    arguments: Sequence[str],
+    tables: str,
+    threads: int,
 ) -> None:
     """Write ``NAME.json``, with every sample, and ``NAME.md``.
 
@@ -68,14 +77,16 @@ def write(
         folder: of the results; made if need be.
         name: of the benchmark.
         told: what it measures, Markdown.
-        comparisons: what was found.
+        found: what was found: data classes.
         arguments: of the command.
+        tables: of what was found, Markdown.
+        threads: of PyTorch, while it was measured.
     """
-    where = machine()
+    where = machine(threads)
     command = shlex.join(["python", "-m", "benchmarks", *arguments])
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"command": command, "machine": where, "comparisons": [*map(asdict, comparisons)]}
-    write_json(folder / f"{name}.json", found)
+    whole = {"command": command, "machine": where, "comparisons": [*map(asdict, found)]}
+    write_json(folder / f"{name}.json", whole)
     versions = ", ".join(f"{package} {number}" for package, number in where["versions"].items())
     gpu = f", {where['gpu']}" if where["gpu"] else ""
     lines = [
@@ -83,10 +94,7 @@ def write(
         "",
         told,
         "",
-        "Medians (quartiles) over rounds in which both were timed in turns; a ratio is of the two "
-        "times of a round.",
-        "",
-        table(comparisons),
+        tables,
         "",
         f"    {command}",
         "",
@@ -101,4 +109,6 @@ def write(
 def _told(seconds: Spread, unit: str) -> str:
     if unit == "step":
         return f"{1000 * seconds.median:.2f} ms a step"
+    if unit == "image":
+        return f"{1 / seconds.median:,.0f} images/s"
     return f"{seconds.median:.2f} s"

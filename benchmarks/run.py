@@ -4,21 +4,29 @@ A run of 4 epochs is taken from one of 4 and as many more as make some hundred s
 is epochs, without start and end. The plain loop does those epochs alone, with a pass over the
 validation rows after each. Figures, TensorBoard's events, `metrics.csv`, checkpoints and selection
 of the best weights are jlrun's alone. Baselines are off.
+
+Peak memory is the resident memory of a process that does the shorter run, or trains and validates
+as long by the plain loop; both have jlrun and PyTorch in it. Recording is the time in which curves,
+`metrics.csv`, TensorBoard's events and the display are made, as a share of the longer run from the
+command to the end, figures included.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from benchmarks import report
 from benchmarks.alternation import Comparison, Sample
 from benchmarks.cases import CASES, Case, PlainLoop
+from benchmarks.memory import peak_of
 from jlrun.config import checked
 from jlrun.engine import session
 from jlrun.runs.execution import execute
+from jlrun.training.timed import TimedParts, timing
 
 REFERENCE = "a plain loop with validation"
 SHORT = 4  # epochs
@@ -28,16 +36,18 @@ STEPS = {"MLP, one task": 1500, "MLP, two tasks": 1500, "CNN": 500}
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
     with session(threads=threads, deterministic=True):
-        for name, steps in STEPS.items():
-            if not names or name in names:
-                yield _compare(CASES[name], steps, rounds, threads)
+        chosen = [CASES[name] for name in STEPS if not names or name in names]
+        memory = [_peaks(case) for case in chosen]  # before this process has done a run
+        for case, peaks in zip(chosen, memory, strict=True):
+            yield _compare(case, peaks, rounds, threads)
 
 
-def _compare(case: Case, steps: int, rounds: int, threads: int) -> Comparison:
+def _compare(case: Case, memory: Mapping[str, int], rounds: int, threads: int) -> Comparison:
     plain = PlainLoop(case.assemble())
-    more = max(1, round(steps / plain.steps_per_epoch))
+    more = max(1, round(STEPS[case.name] / plain.steps_per_epoch))
     steps = more * plain.steps_per_epoch
-    found = Comparison(case.name, REFERENCE, "step", facts={"epochs": more, "steps": steps})
+    facts: dict[str, float] = {"epochs": more, "steps": steps, **memory}
+    found = Comparison(case.name, REFERENCE, "step", facts=facts)
     for number in range(rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             short = _run(case, SHORT, threads, Path(folder, "short"))
@@ -45,7 +55,47 @@ def _compare(case: Case, steps: int, rounds: int, threads: int) -> Comparison:
         theirs = Sample.of(lambda: plain.epochs(more))
         if number:  # the first round warms up
             found.add((long - short) / steps, theirs / steps)
+    facts["recording_share"] = _recording_share(case, SHORT + more, threads)
     return found
+
+
+def _peaks(case: Case) -> dict[str, int]:
+    """Return the bytes at the peak of jlrun's run and of the plain loop, in all and added."""
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            _run(case, SHORT, 1, Path(folder, "run"))
+
+    mine, theirs = peak_of(ours), peak_of(lambda: PlainLoop(case.assemble()).epochs(SHORT))
+    return {
+        "peak_bytes": mine.total,
+        "added_bytes": mine.added,
+        "reference_peak_bytes": theirs.total,
+        "reference_added_bytes": theirs.added,
+    }
+
+
+def _recording_share(case: Case, epochs: int, threads: int) -> float:
+    times = TimedParts(lambda: None)
+    with tempfile.TemporaryDirectory() as folder, timing(times):
+        whole = _run(case, epochs, threads, Path(folder, "run"))
+    return times.seconds["recording"] / whole.wall
+
+
+def tables(found: Sequence[Comparison]) -> str:
+    """Return what was found as Markdown tables: times, then memory and recording."""
+    lines = [
+        report.table(found),
+        "",
+        "| case | peak memory of jlrun | of the reference | ratio | recording |",
+        "|---|---|---|---|---|",
+    ]
+    for each in found:
+        mine, theirs = (each.facts[f"{who}peak_bytes"] / 2**20 for who in ("", "reference_"))
+        share = 100 * each.facts["recording_share"]
+        cells = (each.case, f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{mine / theirs:.2f}")
+        lines.append("| " + " | ".join([*cells, f"{share:.1f} % of the run"]) + " |")
+    return "\n".join(lines)
 
 
 def _run(case: Case, epochs: int, threads: int, folder: Path) -> Sample:

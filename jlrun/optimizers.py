@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 MAX_TOGETHER = 2**20
 # Optimizers with a fused kernel, on a CPU as on CUDA.
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+_ONE = torch.ones((), dtype=torch.float32, device="cpu")
 # Keys of a group that do not matter to how its parameters are updated.
 NO_MATTER = frozenset({"params", "param_names", "name", "lr_scale", "base_lr"})
 
@@ -128,17 +129,70 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
     if not own or plain is None or optimizer.defaults.get("differentiable"):
         return optimizer.step
 
+    short = _is_short(optimizer)
+
     def step() -> None:
         prepare_fused(optimizer)
         groups = optimizer.param_groups
-        optimizer.param_groups = _joined(groups)
-        try:
-            with torch.no_grad():
+        joined = _joined(groups)
+        with torch.no_grad():
+            if short and _step_of_adam(optimizer, joined):
+                return
+            optimizer.param_groups = joined
+            try:
                 plain(optimizer)
-        finally:
-            optimizer.param_groups = groups
+            finally:
+                optimizer.param_groups = groups
 
     return step
+
+
+def _kernel_of(name: str) -> Callable[..., Any]:
+    return getattr(torch, f"_fused_{name}_")
+
+
+def _is_short(optimizer: Optimizer) -> bool:
+    """Return whether `_step_of_adam` can do the steps: of one kind of parameters, on a CPU."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    kinds = {(p.device.type, p.dtype) for p in parameters}
+    known = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+    same = len(kinds) == 1 and kinds.pop()[0] == "cpu"
+    return known and same and all("decoupled_weight_decay" in g for g in optimizer.param_groups)
+
+
+def _step_of_adam(optimizer: Optimizer, groups: list[dict[str, Any]]) -> bool:
+    """Do what `Adam.step` does with a fused kernel, and no more: what surrounds it takes longer.
+
+    Returns:
+        False if a step is not as most are, and nothing has been done: the first one, one in which a
+        parameter has no gradient, or one with options that are rare.
+    """
+    calls = []
+    for group in groups:
+        parameters, lr = group["params"], group["lr"]
+        gradients = [p.grad for p in parameters]
+        states = [optimizer.state.get(p, {}) for p in parameters]
+        rare = group["amsgrad"] or group["capturable"] or isinstance(lr, Tensor)
+        if rare or not group["fused"] or not all(states) or any(g is None for g in gradients):
+            return False
+        columns = ([state[key] for state in states] for key in ("step", "exp_avg", "exp_avg_sq"))
+        calls.append((group, parameters, gradients, *columns))
+    for group, parameters, gradients, steps, means, squares in calls:
+        torch._foreach_add_(steps, _ONE, alpha=1.0)  # pyright: ignore[reportPrivateImportUsage]
+        kernel = _kernel_of("adamw" if group["decoupled_weight_decay"] else "adam")
+        kernel(
+            *(parameters, gradients, means, squares, [], steps),
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=group["maximize"],
+            amsgrad=False,
+            grad_scale=None,
+            found_inf=None,
+        )
+    return True
 
 
 def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

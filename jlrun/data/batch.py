@@ -91,8 +91,10 @@ class Batch:
         return replace(self, targets={}, labelled={}, mixed_targets={}, mix_weight=None)
 
     def select(self, rows: Tensor) -> Batch:
-        """Return the rows at ``rows``, an index tensor of shape ``(N,)``."""
-        return self._map(lambda tensor: tensor[rows])
+        """Return the rows at ``rows``: indices from 0 ``(N,)``, or a Bool mask ``(B,)``."""
+        if rows.dtype == torch.bool:
+            return self._map(lambda tensor: tensor[rows])
+        return self._map(lambda tensor: tensor.index_select(0, rows))  # whole rows are copied
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the rows from ``start`` to ``stop - 1``; nothing is copied."""

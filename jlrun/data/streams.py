@@ -99,10 +99,15 @@ class Stream:
         return self._make_views is not None
 
     @property
+    def in_memory(self) -> bool:
+        """Whether all rows are kept on the device, and not read anew in every epoch."""
+        return self.rows.num_bytes <= self._memory_budget
+
+    @property
     def is_plain(self) -> bool:
         """Whether training batches are rows as `sweep` yields them, all of them in memory."""
         augmented = self._augment != NO_AUGMENT or self.has_views
-        return not augmented and self.rows.num_bytes <= self._memory_budget
+        return not augmented and self.in_memory
 
     @property
     def steps_per_epoch(self) -> int:
@@ -136,11 +141,10 @@ class Stream:
         for step, batch in enumerate(raw, start):
             seed = derive_seed(self._seed, self.name, "augment", step)
             generator = torch.Generator().manual_seed(seed)
-            unit = to_unit(self._seen(batch))
-            augmented = self._augment(unit, generator, self.specs)
-            views = ()
+            seen = self._seen(batch)
+            augmented, views = self._augment(seen, generator, self.specs), ()
             if self._make_views is not None:
-                views = self._make_views(unit, generator, self.specs)
+                views = self._make_views(to_unit(seen), generator, self.specs)
             yield self._transform(replace(augmented, views=views))
 
     def indices(self, start: int, stop: int) -> Iterable[Tensor]:
@@ -238,7 +242,7 @@ class Stream:
 
     @cached_property
     def _source(self) -> Source:
-        if self.rows.num_bytes <= self._memory_budget:
+        if self.in_memory:
             return MemorySource(self.rows, self._device)
         return FetchingSource(self.rows, self._device, self._workers)
 

@@ -19,10 +19,11 @@ LUMA = (0.299, 0.587, 0.114)
 
 def to_unit(batch: Batch) -> Batch:
     """Turn uint8 images into float32 in [0, 1]; all else stays."""
-    return replace(batch, inputs={m: _unit(x) for m, x in batch.inputs.items()})
+    return replace(batch, inputs={m: as_unit(x) for m, x in batch.inputs.items()})
 
 
-def _unit(x: Tensor) -> Tensor:
+def as_unit(x: Tensor) -> Tensor:
+    """Return an input as `to_unit` does."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 

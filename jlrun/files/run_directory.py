@@ -117,7 +117,7 @@ class RunDirectory:
 
     @property
     def decoded(self) -> Path:
-        """Folder of decoded files that the jobs of a sweep or a study share while it runs."""
+        """Folder of decoded files that jobs of a sweep or a study share, or epochs of a run."""
         return self.path / ".decoded"
 
     def baseline_checkpoints(self, fit: str) -> Path:

@@ -60,6 +60,13 @@ class Assembly:
     uses_pool: bool
     notes: tuple[str, ...]
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether some rows are read anew in every epoch."""
+        pools = (each.pool for each in self.labelled if self.uses_pool)
+        splits = (split for each in self.labelled for split in (each.train, each.val, each.test))
+        return not all(stream.in_memory for stream in (*splits, *pools))
+
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Fingerprint of the rows of each split."""

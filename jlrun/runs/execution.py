@@ -12,6 +12,7 @@ from typing import Any
 
 from jlrun.config.compose import Composed
 from jlrun.data.dataset import report_lines, write_reports
+from jlrun.data.reading.decoded import kept_unless_shared
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, UserError
 from jlrun.evaluation.missing.report import missing_values
@@ -163,7 +164,8 @@ def _run(
         _describe(job, assembly)
         recorder = _recorder(job, assembly)
         context = _context(job, assembly, recorder, stop)
-        with recorded_end(job, recorder):
+        kept = kept_unless_shared(job.files.decoded) if assembly.is_streamed else nullcontext()
+        with recorded_end(job, recorder), kept:
             _begin_records(job, assembly, recorder, header, notes)
             result = yield from _train_all(job, assembly, context)
             _record_end(result, recorder)

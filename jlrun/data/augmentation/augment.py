@@ -14,6 +14,7 @@ from jlrun.data.augmentation.image_ops import affine, crop, erase, flip
 from jlrun.data.augmentation.mixing import cutmix, mixup
 from jlrun.data.batch import Batch
 from jlrun.data.specs import NO_SPECS, Spec
+from jlrun.data.transforms import as_unit
 from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
 
 
@@ -21,8 +22,9 @@ from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Probability
 class Augment:
     """Random changes to training images, then mixing of rows; each is off at 0.
 
-    Images are float ``(B, C, H, W)`` in [0, 1], before normalisation; what moves in from outside is
-    black. With both ``mixup`` and ``cutmix`` on, each batch takes one of them at random.
+    Images are ``(B, C, H, W)``, uint8 or float in [0, 1], before normalisation, and float after it;
+    what moves in from outside is black. With both ``mixup`` and ``cutmix`` on, each batch takes one
+    of them at random.
 
     Attributes:
         crop: pixels of zero padding on every side before a random crop back to the image size.
@@ -48,6 +50,9 @@ class Augment:
     ) -> Batch:
         """Return the augmented batch, a function of batch and ``generator`` alone.
 
+        Inputs are brought to floats as by `to_unit`, whole pixels moved before that: as bytes, they
+        take a quarter of the memory.
+
         ``specs`` has the spec of each modality. The generator may be on the CPU for batches on any
         device: then every device gets the same crops, flips, boxes and weights.
         """
@@ -58,17 +63,16 @@ class Augment:
         return batch if mix is None or batch.size < 2 else mix(batch, generator)
 
     def _augment(self, x: Tensor, generator: Generator) -> Tensor:
-        if x.ndim != 4 or not x.is_floating_point():
-            return x
+        if x.ndim != 4 or not (x.is_floating_point() or x.dtype == torch.uint8):
+            return as_unit(x)
         if self.shift or self.rotate:
-            x = affine(x, self.shift, self.rotate, generator)
+            x = affine(as_unit(x), self.shift, self.rotate, generator)
         if self.crop:
             x = crop(x, self.crop, generator)
         if self.flip:
             x = flip(x, self.flip, generator)
-        if self.erase:
-            x = erase(x, self.erase, generator)
-        return x
+        x = as_unit(x)
+        return erase(x, self.erase, generator) if self.erase else x
 
     def _choose_mix(
         self, generator: Generator, specs: Mapping[str, Spec]

@@ -24,16 +24,27 @@ def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) 
 
 def crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
     """Pad by ``padding`` zeros on every side and cut a window of the original size at random."""
-    rows, _, height, width = images.shape
-    windows = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
+    rows, channels, height, width = images.shape
     top, left = (uniform((2, rows), generator, images.device) * (2 * padding + 1)).long()
-    return windows[torch.arange(rows, device=images.device), :, top, left]
+    padded = F.pad(images, [padding] * 4).contiguous()
+    if images.device.type != "cpu":
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(rows, device=images.device), :, top, left]
+    # Lines of ``width`` pixels, one from each pixel on: a processor copies a whole line at once.
+    lines = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
+    image, channel, line = padded.stride()[:3]
+    start = torch.arange(rows) * image + top * line + left
+    down = torch.arange(channels)[:, None] * channel + torch.arange(height) * line
+    first = start[:, None, None] + down
+    return lines.index_select(0, first.flatten()).view(images.shape)
 
 
 def flip(images: Tensor, probability: float, generator: Generator) -> Tensor:
     """Mirror each image left to right with ``probability``."""
-    chosen = uniform((len(images), 1, 1, 1), generator, images.device) < probability
-    return torch.where(chosen, images.flip(3), images)
+    rows = len(images)
+    chosen = uniform((rows, 1, 1, 1), generator, images.device).flatten() < probability
+    row = torch.arange(rows, device=images.device) + rows * chosen
+    return torch.cat([images, images.flip(3)]).index_select(0, row)  # whole images are copied
 
 
 def affine(images: Tensor, shift: float, rotate: float, generator: Generator) -> Tensor:

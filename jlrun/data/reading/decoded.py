@@ -1,4 +1,5 @@
-"""Decoded files that the jobs of a sweep or a study share: each is decoded once.
+"""Decoded files that the jobs of a sweep or a study share, or the epochs of a run that streams its
+files: each is decoded once.
 
 An entry is a decoded picture or recording in a file of its own, complete or absent, whose name
 tells path, size and time of change of the original, and the form it was brought to. While one
@@ -15,7 +16,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def kept_in(folder: Path) -> Iterator[None]:
             yield
     finally:
         forget(folder)
+
+
+def kept_unless_shared(folder: Path) -> AbstractContextManager[None]:
+    """Do the same as `kept_in`, unless what is decoded is shared already, with more jobs."""
+    return kept_in(folder) if _shared is None else nullcontext()
 
 
 @contextmanager

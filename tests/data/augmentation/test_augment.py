@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.batch import Batch
 from jlrun.data.specs import SeriesSpec, TabularSpec
+from jlrun.data.transforms import to_unit
 
 EACH = {
     "crop": Augment(crop=2),
@@ -87,6 +88,17 @@ def test_a_crop_is_a_window_of_the_padded_image() -> None:
         assert len(fitting) == 1
         seen.update(fitting)
     assert len(seen) == 25
+
+
+@each
+def test_bytes_become_what_their_floats_become(augment: Augment) -> None:
+    drawn = torch.randint(256, (64, 3, 10, 8), generator=seeded(7), dtype=torch.uint8)
+    columns = {"row": torch.arange(64)}
+    as_bytes = augment(Batch({"image": drawn, "text": drawn[:, 0, 0]}, columns), seeded())
+    as_floats = augment(to_unit(Batch({"image": drawn, "text": drawn[:, 0, 0]}, columns)), seeded())
+    for name, x in as_floats.inputs.items():
+        assert x.dtype == as_bytes.inputs[name].dtype == torch.float32
+        assert torch.equal(x, as_bytes.inputs[name])
 
 
 def test_a_flip_mirrors_about_the_asked_share() -> None:

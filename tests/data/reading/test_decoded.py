@@ -14,12 +14,15 @@ import soundfile
 import torch
 from PIL import Image
 
+from jlrun.config import checked
 from jlrun.data.reading import audio, decoded, image_files
 from jlrun.data.reading.audio import read_audio
 from jlrun.data.reading.decoded import kept_in, shared_in
 from jlrun.data.reading.image_files import read_picture, square
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.errors import UserError
+from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.execution import execute
 from jlrun.runs.sweeps.launch import launch
 
 SPEC = square(8, 3)
@@ -90,6 +93,28 @@ def test_a_sweep_decodes_each_file_once(
     statuses = [json.loads(Path(f"sweep/{i}/result.json").read_text())["status"] for i in range(4)]
     assert statuses == ["completed"] * 4
     assert not Path("sweep", ".decoded").exists()
+
+
+def test_a_run_that_streams_decodes_no_more_in_more_epochs(
+    pictures: list[Path],
+    count: Callable[[], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = ["mode=multitask", "dataset=imagefolder", f"dataset.root={pictures[0].parents[1]}"]
+    run += ["dataset.size=8", "baselines=false", "batch_size=4", "patience=null"]
+    run += ["recorder.figures=false", "recorder.progress=none", "recorder.tensorboard=false"]
+    run += ["engine.memory_budget=500", "engine.workers=1"]
+    seen = list[list[str]]()
+    for epochs in (1, 1, 4):  # the first one checks the files as well
+        folder = tmp_path / f"run{len(seen)}"
+        execute(checked([*run, f"epochs={epochs}", f"hydra.run.dir={folder}"]))
+        assert not RunDirectory(folder).decoded.exists()
+        seen.append(count())
+    assert len(seen[1]) < len(seen[0])
+    assert seen[2] == seen[1]
 
 
 def test_another_form_and_a_changed_file_are_decoded_again(

@@ -1,0 +1,30 @@
+"""Photographs as files: windows of the two that come with scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
+QUALITY = 90  # of JPEG
+
+
+def write_photos(folder: Path, count: int, side: int) -> None:
+    """Write ``count`` JPEG files of ``side`` x ``side`` pixels, for `dataset=imagefolder`.
+
+    Each is a window anywhere in one of two photographs, which are the two classes.
+    """
+    photos = load_sample_images()
+    draw = np.random.default_rng(0)
+    names = [Path(name).stem for name in photos.filenames]
+    for split, share in SPLITS.items():
+        for number in range(round(share * count)):
+            pixels = photos.images[number % 2]
+            top, left = (draw.integers(0, length - side + 1) for length in pixels.shape[:2])
+            path = folder / split / names[number % 2] / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            window = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+            Image.fromarray(window).save(path, quality=QUALITY)
