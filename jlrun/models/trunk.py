@@ -136,7 +136,7 @@ class Trunk(nn.Module):
             width = cast(int, self.encoders[modality].out_features)
             other = next(iter(encoded.values()), None)
             dtype = torch.get_default_dtype() if other is None else other.dtype
-            return torch.zeros(len(mask), width, dtype=dtype, device=mask.device)
+            return torch.zeros(mask.shape[0], width, dtype=dtype, device=mask.device)
         return self._in_place(rows, mask)
 
     def _placed_tokens(self, modality: str, encoded: Mapping[str, Tokens], batch: Batch) -> Tokens:
@@ -146,7 +146,7 @@ class Trunk(nn.Module):
         if tokens is None:
             width = token_features(self.encoders[modality])
             dtype = next((t.values.dtype for t in encoded.values()), torch.get_default_dtype())
-            return Tokens(torch.zeros(len(mask), 1, width, dtype=dtype, device=mask.device))
+            return Tokens(torch.zeros(mask.shape[0], 1, width, dtype=dtype, device=mask.device))
         padding = None if tokens.padding is None else self._in_place(tokens.padding, mask)
         return Tokens(self._in_place(tokens.values, mask), padding)
 
@@ -157,7 +157,7 @@ class Trunk(nn.Module):
         """
         if self.whole_batches:
             return rows.masked_fill(~mask.view(-1, *[1] * (rows.ndim - 1)), 0)
-        return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)
+        return rows.new_zeros(mask.shape[0], *rows.shape[1:]).index_put((mask,), rows)
 
 
 def token_features(encoder: nn.Module) -> int:

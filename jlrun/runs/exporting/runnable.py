@@ -82,7 +82,9 @@ class Onnx(Runnable):
             assert self._model is not None
 
     def save(self, folder: Path) -> None:
-        size = sum(value.const_value.nbytes for value in self._model.model.graph.initializers.values())
+        size = sum(
+            value.const_value.nbytes for value in self._model.model.graph.initializers.values()
+        )
         with quiet():
             self._model.save(folder / self.file, external_data=size > _LARGEST)
 

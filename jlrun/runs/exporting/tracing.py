@@ -45,7 +45,9 @@ def naming_fault(run: Exportable, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # their errors have no class in common
         parts = dict.fromkeys(
-            type(m).__name__ for m in run.program.model.modules() if type(m).__module__[:5] == "jlrun"
+            type(m).__name__
+            for m in run.program.model.modules()
+            if type(m).__module__[:5] == "jlrun"
         )
         reason = _reason(error)
         raise UserError.of(
