@@ -103,7 +103,7 @@ def _write_program(parsed: Namespace) -> int:
             temperature=parsed.calibrated,
             thresholds=parsed.tuned,
         )
-    for line in written.lines:
-        print(line)
+    for phrase in written.differences:
+        print(f"difference from the run's own predictions, {phrase}")
     print(f"{parsed.format}, {written.num_bytes / 1e6:,.1f} MB: {parsed.output}")
     return 0

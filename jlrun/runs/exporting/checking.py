@@ -58,14 +58,15 @@ def difference(task: Task, found: Tensor, expected: Tensor) -> float:
         found, expected = (_standardised(task, x) for x in (found, expected))
     apart = (found.double() - expected.double()).abs()
     apart = apart.masked_fill((found == expected) | (found.isnan() & expected.isnan()), 0.0)
-    return float(apart.nan_to_num(nan=float("inf")).max()) if apart.numel() else 0.0
+    apart = apart.masked_fill(apart.isnan(), float("inf"))
+    return float(apart.max()) if apart.numel() else 0.0
 
 
-def difference_lines(run: Exportable, worst: Mapping[str, float]) -> list[str]:
-    """Return a line on the differences of each task."""
+def difference_phrases(run: Exportable, worst: Mapping[str, float]) -> list[str]:
+    """Return a phrase on the difference of each task."""
     kinds = {o.spec.name: o.spec.task for o in run.chosen.scored}
     return [
-        f"{task}: differs from the run by at most {worst[task]:.1e}"
+        f"{task}: at most {worst[task]:.1e}"
         + (" standard deviations of the target" if isinstance(kinds[task], Regression) else "")
         for task in worst
     ]

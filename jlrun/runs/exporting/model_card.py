@@ -6,6 +6,7 @@ of a run answer them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from jlrun.runs.listing.found import COMPLETED, Found, find_runs
 from jlrun.runs.report.setup import command_of, setup_facts
 
 CARD = "MODEL_CARD.md"
+# Folders of an absolute path: cards are given to others, to whom they say nothing.
+_FOLDERS = re.compile(r"(?<![\w.…/~-])~?/(?:[^\s/'\",\]\[{}=]+/)+")
 _INTERVALS = "± is half of the 95 % interval over the test rows; the test split was read once."
 
 
@@ -62,7 +65,7 @@ def _summary(run: Found) -> Iterator[str]:
 
 
 def _data(run: Found) -> Iterator[str]:
-    yield _bullets(setup_facts(run)["data"])
+    yield _without_folders(_bullets(setup_facts(run)["data"]))
     found = fingerprints.read(run.directory)
     if found:
         prints = [f"`{stream}` {value}" for stream, value in fingerprints.digests(found).items()]
@@ -109,7 +112,7 @@ def _missing(run: Found) -> Iterator[str]:
 def _training(run: Found) -> Iterator[str]:
     facts = setup_facts(run)
     if run.overrides:
-        yield f"```\n{command_of(run)}\n```"
+        yield _without_folders(f"```\n{command_of(run)}\n```")
     done = closing_facts(run.result) if _is_scored(run) else {"selected": [], "cost": []}
     named = {
         "recipe": facts["recipe"],
@@ -153,6 +156,11 @@ def _limits(run: Found) -> Iterator[str]:
 
 def _is_scored(run: Found) -> bool:
     return run.status == COMPLETED and bool(run.result.get("test"))
+
+
+def _without_folders(text: str) -> str:
+    """Return a text in which absolute paths are ``…/name``."""
+    return _FOLDERS.sub("…/", text)
 
 
 def _bullets(lines: Any) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jlrun.files.atomic import write_json, write_text
-from jlrun.files.run_directory import BEST
-from jlrun.runs.exporting.checking import BATCHES, check_export, difference_lines
+from jlrun.files.run_directory import BEST, LAST
+from jlrun.runs.exporting.checking import BATCHES, check_export, difference_phrases
 from jlrun.runs.exporting.model_card import CARD, model_card
 from jlrun.runs.exporting.preprocessing import preprocessing
 from jlrun.runs.exporting.program import Exportable, load_exportable
@@ -23,11 +23,11 @@ class WrittenProgram:
 
     Attributes:
         num_bytes: size of its file, and of weights next to it.
-        lines: for the user: how far its predictions are from those of the run.
+        differences: of each task, in words: how far predictions are from those of the run.
     """
 
     num_bytes: int
-    lines: Sequence[str]
+    differences: Sequence[str]
 
 
 def export_program(
@@ -60,7 +60,7 @@ def export_program(
     def fill(folder: Path) -> None:
         file.save(folder)
         size = sum(each.stat().st_size for each in folder.iterdir())
-        lines = difference_lines(run, check_export(run, file, folder))
+        lines = difference_phrases(run, check_export(run, file, folder))
         description = preprocessing(run, exported)
         write_json(folder / PREPROCESSING, description)
         card = model_card(directory, _about(run, file, checkpoint, lines), use_of(description))
@@ -72,19 +72,16 @@ def export_program(
 
 
 def _about(run: Exportable, file: Runnable, checkpoint: str, lines: Sequence[str]) -> list[str]:
-    temperatures = run.chosen.temperatures
-    shown = ", ".join(f"{task} {value:.3g}" for task, value in temperatures.items())
+    shown = ", ".join(f"{task} {t:.3g}" for task, t in run.chosen.temperatures.items())
+    probabilities = f"at temperature ({shown})" if shown else "as trained"
+    sizes = " and ".join(map(str, BATCHES))
     return [
         f"`{file.file}` holds the model with the {_WEIGHTS[checkpoint]} weights in float32, from "
-        "tensors by modality to predictions; `preprocessing.json` describes both. "
-        + (
-            f"Probabilities are at temperature ({shown})."
-            if shown
-            else "Probabilities are as trained."
-        ),
-        f"Checked when it was written, with {' and '.join(map(str, BATCHES))} rows at once: "
-        f"{'; '.join(lines)}.",
+        "tensors by modality to predictions; `preprocessing.json` describes both. Probabilities "
+        f"are {probabilities}.",
+        f"Run when it was written, with {sizes} rows at once, it differed from the run's own "
+        f"predictions: {'; '.join(lines)}.",
     ]
 
 
-_WEIGHTS = {BEST: "selected", "last": "last"}
+_WEIGHTS = {BEST: "selected", LAST: "last"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ TRACED_ROWS = 7
 def trace(run: Exportable) -> torch.export.ExportedProgram:
     """Return the graph of a run's program, for any number of rows.
 
+    What Python does with a number of rows, as in ``len(x)`` of a class of the user's, is followed
+    where the plain way takes it for a constant.
+
     Raises:
         UserError: if what the model computes can't be written as a graph.
     """
@@ -29,7 +32,13 @@ def trace(run: Exportable) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({name: {0: batch} for name in each} for each in (inputs, present))
     with quiet(), torch.no_grad(), naming_fault(run, "torch_export"):
-        return torch.export.export(run.program, (inputs, present), dynamic_shapes=shapes)
+        arguments: Any = {"args": (inputs, present), "dynamic_shapes": shapes}
+        try:
+            return torch.export.export(run.program, **arguments)
+        except Exception:  # their errors have no class in common
+            with suppress(Exception):
+                return torch.export.export(run.program, **arguments, strict=True)
+            raise
 
 
 @contextmanager
@@ -44,16 +53,10 @@ def naming_fault(run: Exportable, what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # their errors have no class in common
-        parts = dict.fromkeys(
-            type(m).__name__
-            for m in run.program.model.modules()
-            if type(m).__module__[:5] == "jlrun"
-        )
-        reason = _reason(error)
-        raise UserError.of(
-            "--format",
-            f"{what} can't hold this model ({', '.join(parts)}): {reason}; --format safetensors can",
-        ) from error
+        own = (m for m in run.program.model.modules() if type(m).__module__[:5] != "torch")
+        parts = ", ".join(dict.fromkeys(type(m).__name__ for m in own))
+        message = f"{what} can't hold this model ({parts}): {_reason(error)}"
+        raise UserError.of("--format", f"{message}; --format safetensors can") from error
 
 
 def _reason(error: BaseException) -> str:
