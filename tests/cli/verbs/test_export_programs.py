@@ -170,9 +170,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             kind = "xyz"[int(colour)] if random.random() < 0.8 else "x"
             writer.writerow([f"{size:.4f}", age, COLOURS[colour], words, f"{price:.2f}", kind])
     what = ("mode=multimodal", "dataset=table", f"dataset.path={folder / 'rows.csv'}")
-    names = ("dataset.targets=[price,kind]", "dataset.text=[review]", "backbone/text=tfidf")
-    more = ("missing.evaluate=false", "references=false", "optimizer.lr=0.01", "backbone.text.width=16")
-    trained(folder, *what, *names, *more, "dataset.scales.price=log")
+    names = ("dataset.targets=[price,kind]", "dataset.columns={review: text}")
+    more = ("missing.evaluate=false", "references=false", "backbone.text.width=16")
+    trained(folder, *what, *names, *more, "dataset.target_transform=quantile")
     return folder
 
 
@@ -184,7 +184,7 @@ def test_cells_and_words_of_a_table(table: Path, form: str) -> None:
     cells, words = (about["inputs"][name]["spec"] for name in ("tabular", "text"))
     with (table / "rows.csv").open(newline="") as file:
         given = list(csv.DictReader(file))
-    assert about["outputs"]["price"]["learned_as"]["scale"] == "log"
+    assert about["outputs"]["price"]["learned_as"]["scale"] == "quantile"
     rows = predicted(table / "run", table / "rows.csv")[:count]
     levels = cells["levels"][0]
     tabular = np.array(
