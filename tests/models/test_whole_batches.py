@@ -1,4 +1,4 @@
-"""Trunks on whole batches, as exported programs run them: rows without a modality change nothing."""
+"""Trunks on whole batches, as exported programs run them: absent modalities change nothing."""
 
 from __future__ import annotations
 

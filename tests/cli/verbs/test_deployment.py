@@ -1,7 +1,7 @@
-"""``jlrun export --format onnx`` and ``torch_export``: programs that predict what the run predicts.
+"""Programs and the server of a run predict what ``jlrun predict`` writes.
 
-Each mode is trained for an epoch, and its programs are run outside of jlrun on real rows, made into
-tensors as ``preprocessing.json`` says; what they should predict is what ``jlrun predict`` writes.
+Each mode is trained for an epoch. Programs are run outside of jlrun on real rows, made into tensors
+as ``preprocessing.json`` says.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from jlrun.cli.main import main
+from jlrun.runs.new_predictions import Asked
+from jlrun.runs.serving import make_app
 
 QUICK = [
     *("engine.threads=1", "recorder.figures=false", "recorder.tensorboard=false"),
@@ -53,7 +56,8 @@ def outputs_of(folder: Path, inputs: Arrays, present: Arrays) -> dict[str, np.nd
     while start < count:
         stop = start + SIZES[len(found) % 2]
         cut = [{k: v[start:stop] for k, v in each.items()} for each in (inputs, present)]
-        found.append(_onnx(folder, *cut) if (folder / "model.onnx").exists() else _torch(folder, *cut))
+        run = _onnx if (folder / "model.onnx").exists() else _torch
+        found.append(run(folder, *cut))
         start = stop
     return {task: np.concatenate([part[task] for part in found]) for task in found[0]}
 
@@ -135,9 +139,7 @@ def multimodal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_images_and_sounds_that_may_be_missing(
-    multimodal: Path, form: str, tmp_path: Path
-) -> None:
+def test_images_and_sounds_that_may_be_missing(multimodal: Path, form: str, tmp_path: Path) -> None:
     needs(form)
     folder, count = exported(multimodal, form), 8
     about = json.loads((folder / "preprocessing.json").read_text())
@@ -204,3 +206,72 @@ def test_cells_and_words_of_a_table(table: Path, form: str) -> None:
     prices = np.array([float(row["price"]) for row in rows])
     assert found["price"][:, 0] == pytest.approx(prices, rel=1e-4)
     assert prices.min() > 1e4  # in the unit of the column
+
+
+def client_of(run: Path, most_bytes: int = 10**6) -> Any:
+    testing = pytest.importorskip("fastapi.testclient", exc_type=ImportError)
+    pytest.importorskip("httpx")
+    return testing.TestClient(make_app(run, Asked(), most_bytes), base_url="http://127.0.0.1")
+
+
+def same(row: Mapping[str, Any], expected: Mapping[str, str]) -> bool:
+    """Whether an answer has the cells of a row that ``jlrun predict`` wrote."""
+    cells = {name: cell for name, cell in expected.items() if name != "input"}
+    assert row.keys() == cells.keys()
+    return all(str(row[name]) == cell or row[name] == float(cell) for name, cell in cells.items())
+
+
+def test_a_server_answers_rows_as_predict_does(table: Path) -> None:
+    client = client_of(table / "run")
+    assert client.get("/").json()["takes"] == {"rows": {"text": "text", "tabular": "tabular"}}
+    with (table / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[:4]
+    del rows[0]["colour"]
+    found = client.post(
+        "/predict", json={"rows": [{k: v or None for k, v in r.items()} for r in rows]}
+    )
+    assert found.status_code == 200
+    expected = predicted(table / "run", table / "rows.csv")[:4]
+    answers = found.json()["predictions"]
+    assert all(same(answer, row) for answer, row in zip(answers[1:], expected[1:], strict=True))
+    assert not same(answers[0], expected[0])  # its colour is missing
+    for body, line in {
+        '{"rows": [{"size": "wide"}]}': "size is 'wide'",
+        '{"rows": [{"sise": 1}]}': "none of the columns",
+        '{"rows": []}': "at least one object",
+        '{"row": [{}]}': "expected one key",
+        '{"rows": [{"size": NaN}]}': "is not JSON",
+        "[" * 100_000: "nested too deeply",
+    }.items():
+        refused = client.post(
+            "/predict", content=body, headers={"content-type": "application/json"}
+        )
+        assert (refused.status_code, line in refused.json()["error"]) == (422, True), refused.text
+        assert "\n" not in refused.json()["error"]
+        assert "/tmp" not in refused.json()["error"]
+
+
+def test_a_server_answers_images_and_arrays(transfer: Path, tmp_path: Path) -> None:
+    client, pixels = client_of(transfer, 2000), digit_images(2)
+    np.save(tmp_path / "rows.npy", pixels)
+    expected = predicted(transfer, tmp_path / "rows.npy")
+    found = client.post("/predict", json={"inputs": {"image": pixels[:, 0].tolist()}})
+    assert all(map(same, found.json()["predictions"], expected))
+    Image.fromarray(pixels[1, 0]).save(tmp_path / "one.png")
+    content, png = (tmp_path / "one.png").read_bytes(), {"content-type": "image/png"}
+    (answer,) = client.post("/predict", content=content, headers=png).json()["predictions"]
+    assert same(answer, expected[1])
+    assert client.post("/predict", content=content[:50], headers=png).status_code == 422
+    assert client.post("/predict", content=bytes(2001), headers=png).status_code == 413
+    plain = client.post("/predict", content=content, headers={"content-type": "text/plain"})
+    assert plain.status_code == 415
+    assert client.get("/", headers={"host": "elsewhere.example"}).status_code == 400
+    for inputs, line in [
+        ({"image": [[[256]]]}, "from 0 to 255"),
+        ({"image": [["a"]]}, "expected numbers"),
+        ({"image": [[1, 2], [3]]}, "different shapes"),
+        ({"sound": [1]}, "takes no 'sound'"),
+        ({}, "modality -> a list"),
+    ]:
+        refused = client.post("/predict", json={"inputs": inputs})
+        assert (refused.status_code, line in refused.text) == (422, True), refused.text
