@@ -38,7 +38,14 @@ class Trunk(nn.Module):
         fusion: of their features, or of their tokens.
         pooled: whether a fusion that attends to tokens still gets pooled features, as one token of
             each modality; it is then made for their widths.
+
+    Attributes:
+        whole_batches: encoders also get the rows that lack their modality, and what they make of
+            them is dropped: no shape then depends on the values of a mask, as programs that are
+            exported need. In evaluation mode the outputs are the same.
     """
+
+    whole_batches = False
 
     def __init__(
         self, encoders: Mapping[str, Encoder], fusion: Fusion, pooled: bool = False
@@ -68,12 +75,13 @@ class Trunk(nn.Module):
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
         """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
 
-        Encoders get no other rows; a modality that no row has is left out.
+        Encoders get no other rows, unless they get ``whole_batches``; a modality that no row has
+        is left out.
         """
         rows = {}
         for modality in self.encoders:
             x, mask = batch.inputs[modality], batch.present.get(modality)
-            if mask is None:
+            if mask is None or self.whole_batches:
                 rows[modality] = x
             elif bool(mask.any()):
                 rows[modality] = x[mask]
@@ -128,8 +136,8 @@ class Trunk(nn.Module):
             width = cast(int, self.encoders[modality].out_features)
             other = next(iter(encoded.values()), None)
             dtype = torch.get_default_dtype() if other is None else other.dtype
-            return torch.zeros(len(mask), width, dtype=dtype, device=mask.device)
-        return _in_place(rows, mask)
+            return torch.zeros(mask.shape[0], width, dtype=dtype, device=mask.device)
+        return self._in_place(rows, mask)
 
     def _placed_tokens(self, modality: str, encoded: Mapping[str, Tokens], batch: Batch) -> Tokens:
         mask, tokens = batch.present.get(modality), encoded.get(modality)
@@ -138,9 +146,18 @@ class Trunk(nn.Module):
         if tokens is None:
             width = token_features(self.encoders[modality])
             dtype = next((t.values.dtype for t in encoded.values()), torch.get_default_dtype())
-            return Tokens(torch.zeros(len(mask), 1, width, dtype=dtype, device=mask.device))
-        padding = None if tokens.padding is None else _in_place(tokens.padding, mask)
-        return Tokens(_in_place(tokens.values, mask), padding)
+            return Tokens(torch.zeros(mask.shape[0], 1, width, dtype=dtype, device=mask.device))
+        padding = None if tokens.padding is None else self._in_place(tokens.padding, mask)
+        return Tokens(self._in_place(tokens.values, mask), padding)
+
+    def _in_place(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """Put rows ``(M, ...)`` where ``mask``, Bool ``(B,)``, is true, and zeros elsewhere.
+
+        Of whole batches M is B: the rows lie there already.
+        """
+        if self.whole_batches:
+            return rows.masked_fill(~mask.view(-1, *[1] * (rows.ndim - 1)), 0)
+        return rows.new_zeros(mask.shape[0], *rows.shape[1:]).index_put((mask,), rows)
 
 
 def token_features(encoder: nn.Module) -> int:
@@ -157,8 +174,3 @@ def encode_tokens(encoder: nn.Module, x: Tensor) -> Tokens:
 def pool(encoder: nn.Module, tokens: Tokens) -> Tensor:
     """Return the features ``(B, D)`` of an encoder's tokens."""
     return encoder.pool(tokens) if isinstance(encoder, Encoder) else tokens.values[:, 0]
-
-
-def _in_place(rows: Tensor, mask: Tensor) -> Tensor:
-    """Put rows ``(M, ...)`` where ``mask``, Bool ``(B,)``, is true, and zeros elsewhere."""
-    return rows.new_zeros(len(mask), *rows.shape[1:]).index_put((mask,), rows)

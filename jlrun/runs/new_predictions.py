@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from jlrun.config.folds import folded, num_folds
+from jlrun.data.specs import Spec
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Prediction, mean_prediction
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.auto_dropout import strange_holes
-from jlrun.runs.calibrated import calibrated
+from jlrun.runs.calibrated import Calibrated, calibrated
 from jlrun.runs.fingerprints import trained_on_lines
 from jlrun.runs.new_inputs import NewInputs, new_inputs
 from jlrun.runs.predicting import (
@@ -26,6 +27,7 @@ from jlrun.runs.predicting import (
 )
 from jlrun.runs.saved_model import SavedModel, load_saved_model
 from jlrun.runs.saved_run import load_any_config, load_run
+from jlrun.runs.settings import RunSettings
 from jlrun.tasks.objective import Objective
 
 
@@ -77,30 +79,71 @@ def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     Raises:
         UserError: if the run has no selected model, or rows can't be used.
     """
-    members = model_runs(run)
-    if asked.tuned and len(members) > 1:
-        message = f"each fold has thresholds of its own; name one of them, such as {members[0]}"
-        raise UserError.of("--tuned", message)
-    parts = [_by_one(member, path, asked) for member in members]
-    _check_alike(parts)
-    scored, inputs = parts[0].scored, parts[0].inputs
-    found = {
-        o.spec.name: mean_prediction([part.found[o.spec.name] for part in parts]) for o in scored
-    }
-    folders = [RunDirectory(member).checkpoints for member in members]
-    intervals = kept_intervals(folders, scored, asked.level)
-    lines = [line for part in parts for line in part.lines]
-    keys = {m: p.keys for m, p in zip(members, parts, strict=True) if p.keys is not None}
-    lines += trained_on_lines(keys, inputs.named.names)
-    return NewPredictions(
-        joined_columns(
-            inputs.named.names,
-            inputs.passed,
-            written_columns(scored, found, intervals, asked.every_class),
-        ),
-        [*dict.fromkeys(lines), *missing_interval_lines(scored, intervals, asked.level)],
-        score_rows(scored, found, inputs.targets, intervals),
-    )
+    return LoadedRun.of(run, asked).predict(path, asked)
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """Models of a run, to predict with more than once: of a cross-validation those of all folds.
+
+    Attributes:
+        members: at least one.
+    """
+
+    members: Sequence[_Member]
+
+    @classmethod
+    def of(cls, run: Path, asked: Asked) -> LoadedRun:
+        """Return the models of a run.
+
+        Raises:
+            UserError: if it has no selected model, or nothing of what is asked for.
+        """
+        folders = model_runs(run)
+        if asked.tuned and len(folders) > 1:
+            message = f"each fold has thresholds of its own; name one of them, such as {folders[0]}"
+            raise UserError.of("--tuned", message)
+        return cls([_member(folder, asked) for folder in folders])
+
+    @property
+    def specs(self) -> Mapping[str, Spec]:
+        """Modality -> what the models take."""
+        return self.members[0].saved.specs
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether the run learned from a table."""
+        return RunDirectory(self.members[0].run).table.is_file()
+
+    def predict(self, path: Path, asked: Asked) -> NewPredictions:
+        """Return predictions as `predict_new` does; ``calibrated`` and ``tuned`` of ``asked`` are
+        those that the models were loaded with.
+
+        Raises:
+            UserError: if rows can't be used.
+        """
+        parts = [_by_one(member, path, asked) for member in self.members]
+        _check_alike(parts)
+        scored, inputs = parts[0].scored, parts[0].inputs
+        found = {
+            o.spec.name: mean_prediction([part.found[o.spec.name] for part in parts])
+            for o in scored
+        }
+        folders = [RunDirectory(member.run).checkpoints for member in self.members]
+        intervals = kept_intervals(folders, scored, asked.level)
+        lines = [line for part in parts for line in part.lines]
+        pairs = zip(self.members, parts, strict=True)
+        keys = {m.run: p.keys for m, p in pairs if p.keys is not None}
+        lines += trained_on_lines(keys, inputs.named.names)
+        return NewPredictions(
+            joined_columns(
+                inputs.named.names,
+                inputs.passed,
+                written_columns(scored, found, intervals, asked.every_class),
+            ),
+            [*dict.fromkeys(lines), *missing_interval_lines(scored, intervals, asked.level)],
+            score_rows(scored, found, inputs.targets, intervals),
+        )
 
 
 def model_runs(run: Path) -> tuple[Path, ...]:
@@ -135,12 +178,26 @@ class _Part:
     keys: np.ndarray | None
 
 
-def _by_one(run: Path, path: Path, asked: Asked) -> _Part:
+@dataclass(frozen=True)
+class _Member:
+    run: Path
+    settings: RunSettings
+    saved: SavedModel
+    chosen: Calibrated
+
+
+def _member(run: Path, asked: Asked) -> _Member:
     settings, _ = load_run(run)
     saved = load_saved_model(run, settings)
     _check_tasks(run, saved)
-    chosen = calibrated(run, saved.scored, asked.calibrated, asked.tuned)
-    given = (run, settings, saved, path, asked.skip, asked.columns, asked.folder)
+    return _Member(
+        run, settings, saved, calibrated(run, saved.scored, asked.calibrated, asked.tuned)
+    )
+
+
+def _by_one(member: _Member, path: Path, asked: Asked) -> _Part:
+    run, saved, chosen = member.run, member.saved, member.chosen
+    given = (run, member.settings, saved, path, asked.skip, asked.columns, asked.folder)
     with new_inputs(*given) as inputs:
         holes = strange_holes(run, inputs.named.rows, tuple(saved.specs))
         found = predict_rows(saved, inputs.named, chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 import torch
@@ -78,9 +80,18 @@ def _quantiles(values: Tensor) -> Scale:
 def _knots(scale: Scale, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return quantiles ``(K,)`` and their normal scores."""
     knots = torch.tensor(scale, dtype=torch.float64)
-    shares = (torch.arange(len(scale), dtype=torch.float64) + 0.5) / len(scale)
-    scores = torch.special.ndtri(shares)
+    scores = torch.tensor(_normal_scores(len(scale)), dtype=torch.float64)
     return knots.to(like), scores.to(like)
+
+
+@lru_cache(maxsize=8)
+def _normal_scores(count: int) -> tuple[float, ...]:
+    """Return the quantiles of a standard normal distribution at (i + 1/2) / count.
+
+    Numbers and not a tensor: a program that is exported then holds them, not their computation.
+    """
+    normal = NormalDist()
+    return tuple(normal.inv_cdf((i + 0.5) / count) for i in range(count))
 
 
 def _interpolated(x: Tensor, xs: Tensor, ys: Tensor) -> Tensor:

@@ -117,5 +117,5 @@ class CategoryEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, C, W)`` of cells ``(B, N + C)``."""
         if self.table is None:
-            return x.new_zeros(len(x), 0, self.width)
+            return x.new_zeros(x.shape[0], 0, self.width)
         return self.gain * self.table(x[:, self.first :].long() + self.offsets)

@@ -106,7 +106,7 @@ class ColumnTokens(nn.Module):
             numbers, absent = read_numbers(x, self.spec)
             known = numbers[:, :, None] * self.weight
             columns = torch.cat([known + absent[:, :, None] * self.missing, columns], dim=1)
-        row = self.row.expand(len(x), 1, -1)
+        row = self.row.expand(x.shape[0], 1, -1)
         return torch.cat([row, columns + self.bias], dim=1)
 
 

@@ -49,6 +49,6 @@ class GRU(Encoder):
 
     def pool(self, tokens: Tokens) -> Tensor:
         assert tokens.padding is not None
-        rows = torch.arange(len(tokens.values), device=tokens.values.device)
+        rows = torch.arange(tokens.values.shape[0], device=tokens.values.device)
         last = (~tokens.padding).sum(dim=1) - 1
         return self.dropout(tokens.values[rows, last])

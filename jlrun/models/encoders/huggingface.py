@@ -111,7 +111,7 @@ class SubwordIds(nn.Module):
         L is that of the longest text of the batch.
         """
         body = self.table[x[:, : self.room]]
-        parts = (self.before.expand(len(x), -1), body, self.after.expand(len(x), -1))
+        parts = (self.before.expand(x.shape[0], -1), body, self.after.expand(x.shape[0], -1))
         ids = _padded_at_the_end(torch.cat(parts, dim=1))
         padding = ids == NONE
         padding[:, 0] = False  # a text without tokens, of a tokenizer without special ones

@@ -26,4 +26,4 @@ class Point(Encoder):
         self.out_features = len(start)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.x.expand(len(x), -1)
+        return self.x.expand(x.shape[0], -1)

@@ -102,7 +102,7 @@ class TfIdf(Encoder):
 
     def _pairs(self, x: Tensor) -> Tensor:
         if not len(self.keys):
-            return x.new_full((len(x), x.shape[1] - 1), self.none)
+            return x.new_full((x.shape[0], x.shape[1] - 1), self.none)
         wanted = x[:, :-1] * self.num_ids + x[:, 1:]
         place = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
         return torch.where(

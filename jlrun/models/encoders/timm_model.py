@@ -96,7 +96,7 @@ class Timm(Encoder):
     def pool(self, tokens: Tokens) -> Tensor:
         maps = tokens.values.mT if self._is_channels_first else tokens.values
         with self._norms(maps):
-            return self.network.forward_head(maps.reshape(len(maps), *self._shape))
+            return self.network.forward_head(maps.reshape(maps.shape[0], *self._shape))
 
     @property
     def _is_channels_first(self) -> bool:

@@ -212,5 +212,5 @@ def _average(maps: Tensor) -> Tensor:
 
 def _vit_tokens(net: Any, x: Tensor) -> Tensor:
     patches = net._process_input(x)
-    first = net.class_token.expand(len(x), -1, -1)
+    first = net.class_token.expand(x.shape[0], -1, -1)
     return net.encoder(torch.cat([first, patches], dim=1))

@@ -111,7 +111,7 @@ class ViT(Encoder):
         if keep is not None:
             tokens = tokens.gather(1, keep[:, :, None].expand(-1, -1, tokens.shape[2]))
         if self.cls_token is not None:
-            first = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
+            first = (self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
             tokens = torch.cat([first, tokens], dim=1)
         return self.dropout(tokens)
 

@@ -79,7 +79,7 @@ def require_several(name: str, features: Mapping[str, int]) -> None:
 def presence(features: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
     """Return the present modalities of each row, Bool ``(B, M)``, in the order of ``features``."""
     columns = [
-        present[modality] if modality in present else x.new_ones(len(x), dtype=torch.bool)
+        present[modality] if modality in present else x.new_ones(x.shape[0], dtype=torch.bool)
         for modality, x in features.items()
     ]
     return torch.stack(columns, dim=1)

@@ -68,15 +68,15 @@ class Bottleneck(TokenFusion):
         masks = {m: s.real.any(dim=1) for m, s in sequences.items()}
         streams = {m: self._with_class(m, s) for m, s in sequences.items()}
         first = next(iter(streams.values())).values
-        shared = self.bottlenecks.to(first.dtype).expand(len(first), -1, -1)
+        shared = self.bottlenecks.to(first.dtype).expand(first.shape[0], -1, -1)
         for layer in self.layers:
             streams, shared = self._through(layer, streams, shared, masks)
         return self.norm(_mean({m: s.values[:, 0] for m, s in streams.items()}, masks))
 
     def _with_class(self, modality: str, sequence: TokenSequence) -> TokenSequence:
         token = self.cls_tokens[modality].to(sequence.values.dtype)
-        values = torch.cat([token.expand(len(sequence.real), -1, -1), sequence.values], dim=1)
-        real = torch.cat([sequence.real.new_ones(len(values), 1), sequence.real], dim=1)
+        values = torch.cat([token.expand(sequence.real.shape[0], -1, -1), sequence.values], dim=1)
+        real = torch.cat([sequence.real.new_ones(values.shape[0], 1), sequence.real], dim=1)
         return TokenSequence(values, real)
 
     def _through(
@@ -92,7 +92,7 @@ class Bottleneck(TokenFusion):
         after, taken_up = {}, {}
         for modality, stream in streams.items():
             x = torch.cat([shared, stream.values], dim=1)
-            real = torch.cat([stream.real.new_ones(len(x), count), stream.real], dim=1)
+            real = torch.cat([stream.real.new_ones(x.shape[0], count), stream.real], dim=1)
             x = layer[modality](x, ~real)
             taken_up[modality] = x[:, :count]
             after[modality] = TokenSequence(x[:, count:], stream.real)

@@ -66,9 +66,11 @@ class CrossAttention(TokenFusion):
         """Return g_m, ``(B, width)``."""
         own = sequences[modality]
         others = [s for m, s in sequences.items() if m != modality]
-        nothing = self.nothing.to(own.values.dtype).expand(len(own.real), -1, -1)
+        nothing = self.nothing.to(own.values.dtype).expand(own.real.shape[0], -1, -1)
         context = torch.cat([nothing, *(s.values for s in others)], dim=1)
-        real = torch.cat([own.real.new_ones(len(own.real), 1), *(s.real for s in others)], dim=1)
+        real = torch.cat(
+            [own.real.new_ones(own.real.shape[0], 1), *(s.real for s in others)], dim=1
+        )
         x = own.values
         blocks = self.blocks[modality]
         assert isinstance(blocks, nn.ModuleList)

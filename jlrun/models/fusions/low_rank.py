@@ -66,5 +66,5 @@ class LowRank(Fusion):
 
     def _part(self, modality: str, x: Tensor) -> Tensor:
         """Return ``[f_m | 1] W_m^r`` for each r, ``(B, R, O)``, of ``(B, D_m)``."""
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+        x = torch.cat([x, x.new_ones(x.shape[0], 1)], dim=1)
         return torch.einsum("bd,rdo->bro", x, self.factors[modality])

@@ -72,7 +72,7 @@ class TensorProduct(Fusion):
         for (modality, x), mask in zip(known.items(), masks, strict=True):
             projected = self.projections[modality](zero_absent(x, mask))
             h = zero_absent(F.layer_norm(projected, projected.shape[1:]), mask)
-            h = torch.cat([h, h.new_ones(len(h), 1)], dim=1)
+            h = torch.cat([h, h.new_ones(h.shape[0], 1)], dim=1)
             product = h if product is None else (product[:, :, None] * h[:, None]).flatten(1)
         assert product is not None
         return self.dropout(product)

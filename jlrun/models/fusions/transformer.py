@@ -51,10 +51,12 @@ class Transformer(TokenFusion):
 
     def attend(self, tokens: Mapping[str, Tokens], present: Mapping[str, Tensor]) -> Tensor:
         sequences = list(self.embedding(tokens, present).values())
-        first = self.cls_token.to(sequences[0].values.dtype).expand(len(sequences[0].real), -1, -1)
+        first = self.cls_token.to(sequences[0].values.dtype).expand(
+            sequences[0].real.shape[0], -1, -1
+        )
         x = torch.cat([first, *(s.values for s in sequences)], dim=1)
         real = torch.cat([s.real for s in sequences], dim=1)
-        real = torch.cat([real.new_ones(len(real), 1), real], dim=1)
+        real = torch.cat([real.new_ones(real.shape[0], 1), real], dim=1)
         for block in self.blocks:
             x = block(x, ~real)
         return self.norm(x[:, 0])

@@ -119,7 +119,10 @@ class SelectionGate(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shares ``(B, n)`` and what each selector selects, ``(B, k, n)``."""
         if self.read_scores is None or self.read_codes is None:
-            alpha, z = self.scores.expand(len(features), -1), self.z.expand(len(features), -1, -1)
+            alpha, z = (
+                self.scores.expand(features.shape[0], -1),
+                self.z.expand(features.shape[0], -1, -1),
+            )
         else:
             alpha = self.read_scores(features)
             z = self.read_codes(features).unflatten(1, self.shape)

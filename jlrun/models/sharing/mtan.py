@@ -103,7 +103,7 @@ class StageAttention(nn.Module):
             assert below is not None
             carried = self.transition(_positions(resized(below, p.shape[2:])))
             read = torch.cat([read, carried], dim=1)
-        mask = self.mask(read).view(len(p), -1, p.shape[1])
+        mask = self.mask(read).view(p.shape[0], -1, p.shape[1])
         return p * mask.movedim(2, 1).reshape(p.shape)
 
 

@@ -8,7 +8,7 @@ Networks of other libraries are described so that these load them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from jlrun import __version__
 from jlrun.data.specs import ImageSpec, Spec, TextSpec, spec_to_json
 from jlrun.errors import UserError, did_you_mean
-from jlrun.files.run_directory import RunDirectory
+from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
 from jlrun.models.encoders import DilatedResNet, HuggingFace, Timm, Torchvision
 from jlrun.models.joint_model import JointModel
@@ -26,6 +26,7 @@ from jlrun.models.lora import merge_lora
 from jlrun.models.sharing import Soft
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.models.trunk import Trunk
+from jlrun.runs.exporting.preprocessing import inputs_of_weights
 from jlrun.runs.saved_model import Teacher, load_teacher, read_description
 from jlrun.runs.saved_run import load_run
 from jlrun.runs.settings import ModelSettings, RunSettings, without_weights
@@ -42,15 +43,25 @@ class Export:
         tensors: name -> tensor, contiguous, on the CPU.
         description: plain values, the content of ``model.json``.
         notes: what the reader should know of it, in sentences.
+        preprocessing: of a whole model, the content of ``preprocessing.json``.
     """
 
     tensors: Mapping[str, Tensor]
     description: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     def num_values(self) -> int:
         """Return the number of values in all tensors."""
         return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def about(self) -> list[str]:
+        """Return paragraphs of a model card."""
+        kind, run = self.description["kind"], self.description["run"]
+        what = "whole model" if kind == "model" else f"encoder of {self.description['modality']}"
+        weights = "selected" if run["checkpoint"] == BEST else "last"
+        text = f"This export is the {what} with the {weights} weights, as safetensors."
+        return [text, *self.notes]
 
 
 def export_model(directory: Path, checkpoint: str) -> Export:
@@ -70,7 +81,8 @@ def export_model(directory: Path, checkpoint: str) -> Export:
         "architecture": _architecture(loaded.settings.model, tuple(loaded.teacher.specs)),
         "merged_adapters": list(loaded.merged),
     }
-    return Export(_plain(loaded.teacher.model), description)
+    inputs = inputs_of_weights(loaded.teacher.specs)
+    return Export(_plain(loaded.teacher.model), description, preprocessing=inputs)
 
 
 def export_encoder(directory: Path, checkpoint: str, encoder: str) -> Export:

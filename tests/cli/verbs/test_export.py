@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from jlrun.data.specs import ImageSpec
 from jlrun.models.encoders import Torchvision
 from jlrun.models.lora import merge_lora
 from jlrun.models.weight_files import load_weights
+from jlrun.runs import fingerprints
 from jlrun.runs.exporting import Export, loading_code, readme
 from jlrun.runs.exporting.contents import describe_network
 from jlrun.runs.saved_model import load_teacher
@@ -84,6 +88,23 @@ def test_the_description_says_what_it_takes_and_yields(model: Path) -> None:
     assert "1 × 8 × 8" in text
     assert "binary, even, odd" in text
     assert "adapters are folded" in text
+    inputs = json.loads((model / "preprocessing.json").read_text())["inputs"]
+    assert inputs["image"]["before"][-1] == "minus spec.mean, divided by spec.std"
+
+
+def test_the_model_card_states_data_scores_and_limits(run: Path, model: Path) -> None:
+    card = (model / "MODEL_CARD.md").read_text()
+    result = json.loads((run / "result.json").read_text())
+    titles = re.findall("^## (.*)$", card, re.MULTILINE)
+    assert titles == ["Data", "Scores", "Calibration", "Training", "Limits"]
+    low, high = result["intervals"]["test"]["digit"]["accuracy"]
+    score = result["test"]["digit"]["accuracy"]
+    assert f"| digit | accuracy | {score:.3f} | {low:.3f} to {high:.3f} |" in card
+    assert fingerprints.digests(fingerprints.read(run) or {})["target"] in card
+    assert "jlrun mode=transfer source.per_class=8" in card
+    assert "One training with seed 0" in card
+    assert "Nothing was trained to compare with" in card
+    assert str(run.parent) not in card
 
 
 def test_torchvision_loads_the_encoder_and_computes_the_same(run: Path, encoder: Path) -> None:
@@ -165,13 +186,14 @@ def test_nothing_is_overwritten_unasked(
         assert "--force replaces it" in capsys.readouterr().err
         assert main([*arguments, "--force"]) == 0
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("README.md", "model.json", "model.safetensors")
+        *("MODEL_CARD.md", "README.md", "model.json", "model.safetensors")
     ]
     (folder / "notes.txt").write_text("mine")
     assert main(["export", str(small), "--output", str(folder), "--force"]) == 2
     assert "holds other files (notes.txt)" in capsys.readouterr().err
     assert (folder / "notes.txt").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.safetensors"]
+    names = ["out", "out.MODEL_CARD.md", "out.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 @pytest.mark.parametrize(
@@ -181,6 +203,10 @@ def test_nothing_is_overwritten_unasked(
         (["--output", "a", "--encoder", "imag"], "there is no 'imag'. Did you mean 'image'?"),
         (["--output", "a", "--encoder", "digit/image"], "Write image alone"),
         (["--output", "a", "--checkpoint", "first"], "invalid choice: 'first'"),
+        (["--output", "a.onnx", "--format", "onnx"], "'a.onnx': name a folder"),
+        (["--output", "a", "--format", "onx"], "invalid choice: 'onx'"),
+        (["--output", "a", "--format", "onnx", "--encoder", "image"], "--format safetensors"),
+        (["--output", "a", "--calibrated"], "weights yield logits"),
         ([], "--output"),
     ],
 )
@@ -189,6 +215,22 @@ def test_what_can_be_wrong(
 ) -> None:
     assert main(["export", str(small), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_library_names_the_extra(
+    small: Path,
+    tmp_path: Path,
+    library: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None if name == library else ModuleType(name))
+    out = tmp_path / "out"
+    assert main(["export", str(small), "--format", "onnx", "--output", str(out)]) == 2
+    assert f"needs {library}, which is not installed here" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_encoders_of_tasks_are_told_apart(
