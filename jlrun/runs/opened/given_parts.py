@@ -173,7 +173,9 @@ class GivenParts:
                 has_text |= any(frame[name].dtype.kind not in "biufcmM" for name in frame.columns)
         if not isinstance(settings["path"], str | os.PathLike):
             kind = type(settings["path"]).__name__
-            message = f"expected a frame of pandas or a function that returns a Dataset, not a {kind}"
+            message = (
+                f"expected a frame of pandas or a function that returns a Dataset, not a {kind}"
+            )
             raise UserError.of(where, message)
         if has_text and not any(o.startswith(f"{where}.files_root=") for o in self.overrides):
             settings.setdefault("files_root", str(Path.cwd()))  # of names of images in a frame

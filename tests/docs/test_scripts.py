@@ -1,0 +1,81 @@
+"""Programs in the pages run as they stand: in plain Python, and in a real Jupyter kernel."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LONGEST = 20  # lines of a program, blank ones aside
+TITLES = ("own table", "own loop")
+
+
+def programs(page: str) -> list[str]:
+    return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
+def num_lines(program: str) -> int:
+    return sum(bool(line.strip()) for line in program.splitlines())
+
+
+OWN_LOOP = programs("docs/own_loop.md")
+README = dict(zip(TITLES, programs("README.md"), strict=True))
+
+
+def test_they_are_as_short_as_they_should_be() -> None:
+    assert num_lines(README["own table"]) <= 12
+    assert len(OWN_LOOP) == 4
+    assert all(num_lines(program) <= LONGEST for program in (README["own loop"], *OWN_LOOP))
+
+
+@pytest.mark.parametrize("number", range(len(OWN_LOOP)))
+def test_a_loop_of_ones_own_learns(number: int) -> None:
+    torch.manual_seed(0)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    exec(OWN_LOOP[number], namespace)
+
+
+def test_the_loop_of_the_readme_learns_both_tasks() -> None:
+    torch.manual_seed(0)
+    namespace: dict[str, dict[str, torch.Tensor]] = {}
+    exec(README["own loop"], namespace)  # pyright: ignore[reportArgumentType]
+    assert all(loss.item() < 0.5 for loss in namespace["losses"].values())
+
+
+def test_the_table_of_the_readme_in_plain_python(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(README["own table"], encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^alcohol +r2 ", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^\d+ .*\d$", done.stdout, re.MULTILINE), done.stdout
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_both_of_the_readme_in_a_notebook(tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel")
+    nbformat = pytest.importorskip("nbformat")
+    shown = ["run", "jlrun.load(run.path).table()", "run.figure('curves')"]
+    cells = [nbformat.v4.new_code_cell(text) for text in (*README.values(), *shown)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, resources=resources).execute()
+    _, losses, run, table, figure = (cell.outputs[-1] for cell in notebook.cells)
+    assert "'digit': tensor(" in losses["text"]
+    assert "alcohol r2" in run["data"]["text/html"]
+    assert "alcohol" in table["data"]["text/html"]
+    assert "image/png" in figure["data"]
