@@ -90,7 +90,7 @@ class GivenParts:
         """
         slot = _SLOTS.get(key)
         if slot is None:
-            known = did_you_mean(key, [name for name in _SLOTS if name != "experiment"])
+            known = did_you_mean(key, _SLOTS)
             fix = f"values are overrides, as in jlrun.run(['{key}={value}'])"
             raise UserError.of(key, f"no object can stand there; {fix}.{known}")
         if key not in _NAMED:
