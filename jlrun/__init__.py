@@ -169,12 +169,13 @@ def sweep(
     return launching.sweep(overrides, trust, config_dir)
 
 
-def study(overrides: Sequence[str]) -> StudyRuns | None:
+def study(overrides: Sequence[str], *, trust: Sequence[str] = ()) -> StudyRuns | None:
     """Run a study, as ``jlrun study`` does, and return its runs with what they answer.
 
     Args:
         overrides: what the command line takes, for example ``["dataset=digits",
             "study.budget=10min"]``.
+        trust: as of `run`.
 
     Returns:
         The study; None for a plan alone (``study.dry=true``).
@@ -185,7 +186,7 @@ def study(overrides: Sequence[str]) -> StudyRuns | None:
     """
     from jlrun.runs.opened import launching
 
-    return launching.study(overrides)
+    return launching.study(overrides, trust)
 
 
 def __getattr__(name: str) -> Any:

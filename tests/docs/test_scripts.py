@@ -8,8 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
+from torch import nn
+
+import jlrun
+from jlrun.models.fusions import Gated
+from jlrun.objective.terms import L2
+from jlrun.objective.weightings import PCGrad
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,6 +54,23 @@ def test_the_loop_of_the_readme_learns_both_tasks() -> None:
     namespace: dict[str, dict[str, torch.Tensor]] = {}
     exec(README["own loop"], namespace)  # pyright: ignore[reportArgumentType]
     assert all(loss.item() < 0.5 for loss in namespace["losses"].values())
+
+
+class MyNet(nn.Module):
+    def __init__(self, spec: object, width: int = 8, layers: int = 1) -> None:
+        super().__init__()
+        self.out_features = width
+
+
+def test_the_page_on_python_passes_what_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"size": [0.1 * i for i in range(60)], "kind": list("abc") * 20}
+    frame = pd.DataFrame(table).assign(price=lambda x: 3 * x["size"])
+    monkeypatch.setattr(jlrun, "run", jlrun.check)
+    _, frames, classes, *_ = programs("docs/python.md")
+    namespace = {"jlrun": jlrun, "frame": frame, "plenty": frame, "few": frame.head(30)}
+    exec(frames, namespace)
+    mine = {"MyNet": MyNet, "MyWaves": MyNet, "MyFusion": Gated, "MyWeighting": PCGrad}
+    exec(classes, {"jlrun": jlrun, "MyTerm": L2, **mine})
 
 
 def test_the_table_of_the_readme_in_plain_python(tmp_path: Path) -> None:

@@ -51,13 +51,18 @@ def node_of(where: str, value: Any, slot: Slot) -> dict[str, Any]:
 
 
 def path_of(found: Any) -> str:
-    """Return the path that names a class or function in a config; one of no package is noted."""
-    path = f"{found.__module__}.{found.__qualname__}"
-    try:
-        if trust.find(path) is found:
-            return path
-    except UserError:
-        pass
+    """Return the path that names a class or function in a config; one of no package is noted.
+
+    It is the shortest under which a trusted package has it, as in the options of jlrun.
+    """
+    parts = str(found.__module__).split(".")
+    for end in range(1, len(parts) + 1):
+        path = ".".join((*parts[:end], found.__qualname__))
+        try:
+            if trust.find(path) is found:
+                return path
+        except UserError:
+            continue
     return give(found)
 
 

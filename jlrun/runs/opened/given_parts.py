@@ -25,13 +25,12 @@ from jlrun.config.nodes import KINDS, SEVERAL, SOURCES, kind_of
 from jlrun.config.options import package_folder, read_groups, user_folders
 from jlrun.errors import UserError, did_you_mean
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.given_tables import FILES
 from jlrun.runs.opened.frame_files import PythonWords, as_frame, write_frame
 from jlrun.runs.opened.given_nodes import as_override, node_of, plain, targets_in
 
 _SLOTS = {key: group.slot for group in GROUPS if group.slot for key in group.keys}
 _NAMED = ("backbone", "terms", SEVERAL, SOURCES)  # with a name for each of several
-# Keys of a table's settings that are files, and so may be frames.
-_FILES = ("path", "val_path", "test_path")
 _TABLE = "table"
 
 
@@ -166,7 +165,7 @@ class GivenParts:
             settings = {"path": value}
         self._choose(where, _TABLE)
         has_text = False
-        for key in _FILES:
+        for key in FILES:
             frame = as_frame(settings.get(key))
             if frame is not None:
                 settings[key] = str(self._write_frame(where, key, frame))

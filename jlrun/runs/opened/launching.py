@@ -87,13 +87,14 @@ def sweep(overrides: Sequence[str], trust: Sequence[str], config_dir: Folder | N
     return Runs.below(folders[0], trust)
 
 
-def study(overrides: Sequence[str]) -> StudyRuns | None:
+def study(overrides: Sequence[str], trust: Sequence[str]) -> StudyRuns | None:
     """Run a study and return its runs; arguments and errors as in `jlrun.study`."""
     from jlrun.runs.study.study import run_study
 
     folders: list[Path] = []
-    run_study(list(overrides), print, folders.append)
-    return StudyRuns(folders[0], Runs.below(folders[0]).members) if folders else None
+    with _trusting(trust), given_parts(overrides, None, {}) as given:
+        run_study(given.overrides, print, folders.append)
+    return StudyRuns(folders[0], Runs.below(folders[0], trust).members) if folders else None
 
 
 @contextmanager

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 import jlrun
 from jlrun.cli.main import main
 from jlrun.config import given
-from jlrun.data import ImageSpec
+from jlrun.data import Dataset, ImageSpec, TabularSpec, TensorRows
 from jlrun.errors import UserError
+from jlrun.models.fusions import Single
 from jlrun.objective.terms import StepView, Term
 from jlrun.objective.weightings import Equal, PCGrad, TaskLosses
+from jlrun.tasks import Binary
 
 QUIET = (
     *("mode=multitask", "engine.threads=1", "recorder.progress=none", "recorder.figures=false"),
@@ -95,6 +97,9 @@ def test_a_frame_is_a_table_that_the_run_keeps(
     assert found.index.tolist() == [1057, 1058, 1059]
     assert main(["evaluate", str(run.path), "--output", "scores.json"]) == 0
     assert pd.read_json("scores.json", typ="series")["test"] == run.test
+    (tmp_path / "a run").rename(tmp_path / "moved")
+    run = jlrun.load(tmp_path / "moved")
+    assert isinstance(run, jlrun.Run)
     longer = run.resume(epochs=2)
     assert longer.curves["epoch"].max() == 2
     assert longer.table()["metric"].tolist() == ["accuracy", "r2"]
@@ -158,9 +163,9 @@ def test_classes_stand_where_a_config_has_names(tmp_path: Path) -> None:
     }
     small = {"_target_": f"{here}.Small", "weight": 0.25, "power": 2}
     assert config["terms"] == {"small": small}
-    assert config["weighting"]["_target_"] == "jlrun.objective.weightings.pcgrad.PCGrad"
+    assert config["weighting"]["_target_"] == "jlrun.objective.weightings.PCGrad"
     assert config["weighting"]["gradients"] == "features"
-    assert config["optimizer"] == {"_target_": "torch.optim.adagrad.Adagrad", "lr": 0.02} | {
+    assert config["optimizer"] == {"_target_": "torch.optim.Adagrad", "lr": 0.02} | {
         key: value for key, value in config["optimizer"].items() if key not in ("_target_", "lr")
     }
     tags = set(run.curves["tag"])
@@ -237,6 +242,23 @@ def test_errors_name_arguments_of_python(call: Any, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         call()
     assert "--" not in str(caught.value)
+
+
+def load_noise() -> Dataset:
+    """Return 40 rows of noise."""
+    generator = torch.Generator().manual_seed(0)
+    cells = torch.randn(40, 2, generator=generator, dtype=torch.float64)
+    spec = TabularSpec(numbers=("a", "b"), mean=(0.0, 0.0), std=(1.0, 1.0))
+    held = TensorRows({"tabular": cells}, {"sign": (cells[:, 0] > 0).long()})
+    return Dataset(held, {"tabular": spec}, {"sign": ("minus", "plus")})
+
+
+def test_a_function_is_a_data_set(tmp_path: Path) -> None:
+    mine = {"_target_": load_noise, "tasks": {"sign": Binary}, "modalities": ["tabular"]}
+    run = jlrun.run([*QUIET, f"hydra.run.dir={tmp_path / 'run'}"], dataset=mine, fusion=Single)
+    assert run.config["dataset"]["_target_"] == f"{__name__}.load_noise"
+    assert run.config["dataset"]["tasks"]["sign"]["_target_"] == "jlrun.tasks.Binary"
+    assert len(run.predictions) == 8
 
 
 def test_a_class_hides_no_option_of_its_name() -> None:
