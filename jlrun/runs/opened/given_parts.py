@@ -75,11 +75,11 @@ class GivenParts:
     def words(self) -> PythonWords:
         """Messages in the words of Python, frames in the place of files."""
         several = len({where for where, _ in self.frames.values()}) > 1
-        titles = {
-            str(file): f"the frame of {where}" if several else "the frame"
-            for file, (where, _) in self.frames.items()
-        }
-        return PythonWords(titles)
+        titles = dict[str, str]()
+        for file, (where, _) in self.frames.items():
+            titles[str(file)] = f"the frame of {where}" if several else "the frame"
+        names = {Path(file).name: title for file, title in titles.items()}
+        return PythonWords(titles | names)
 
     def add(self, key: str, value: Any) -> None:
         """Note a part.

@@ -146,13 +146,14 @@ class Run:
         return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
 
     def figure(self, name: str) -> Image:
-        """Return a figure, which a notebook shows.
+        """Return a figure, which a notebook shows; ``samples/predictions`` is `samples_predictions`.
 
         Raises:
             UserError: if there is none of that name.
         """
         from PIL import Image
 
+        name = name.replace("/", "_")
         if name not in self.figures:
             where = str(self._files.figures)
             raise UserError.of(where, f"no figure '{name}'.{did_you_mean(name, self.figures)}")

@@ -1,4 +1,4 @@
-"""Runs opened in Python: frames, the model, predictions, sweeps, studies, and a real notebook."""
+"""Runs opened in Python: frames, the model, predictions, sweeps and studies."""
 
 from __future__ import annotations
 
@@ -257,18 +257,3 @@ def test_what_is_wrong_is_one_line(trained: Path, ask: Any, message: str) -> Non
     with pytest.raises(UserError, match=message) as caught:
         ask(opened(trained / "run"))
     assert "\n" not in str(caught.value)
-
-
-def test_a_notebook_shows_runs_and_one_line_for_errors(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
-    pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel")
-    nbformat = pytest.importorskip("nbformat")
-    made(tmp_path / "runs" / "0")
-    texts = ("import jlrun\njlrun.load('runs')", "jlrun.load('nowhere')")
-    cells = [nbformat.v4.new_code_cell(text) for text in texts]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    resources = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources).execute()
-    shown, failed = (cell.outputs[-1] for cell in notebook.cells)
-    assert "val/mean_score" in shown["data"]["text/html"]
-    assert failed["traceback"] == ["UserError: nowhere: there is no such folder"]
