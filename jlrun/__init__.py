@@ -1,8 +1,9 @@
 """Joint-learning experiments from configuration: transfer, multi-task and multimodal learning.
 
 ``jlrun.run(["mode=transfer", "seed=1"])`` is the command line for notebooks and programs, as are
-`sweep` and `study`; `load` opens what is in a folder. Importing this imports neither PyTorch nor
-pandas: the functions do, when they are called.
+`check`, `ls`, `sweep` and `study`; `load` opens what is in a folder. What is wrong is a `UserError`
+with one clear line. Importing this imports neither PyTorch nor pandas: the functions do, when they
+are called.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jlrun.reporting.result import Result as Result
+    import pandas as pd
+
+    from jlrun.errors import Interrupted as Interrupted
+    from jlrun.errors import RunError as RunError
+    from jlrun.errors import UserError as UserError
     from jlrun.runs.opened.plain_model import PlainModel as PlainModel
     from jlrun.runs.opened.run import Run as Run
     from jlrun.runs.opened.runs import Runs as Runs
@@ -22,39 +27,115 @@ if TYPE_CHECKING:
     __version__: str
 
 _CLASSES = {
-    "Result": "jlrun.reporting.result",
+    "Interrupted": "jlrun.errors",
+    "PlainModel": "jlrun.runs.opened.plain_model",
     "Run": "jlrun.runs.opened.run",
+    "RunError": "jlrun.errors",
     "Runs": "jlrun.runs.opened.runs",
     "StudyRuns": "jlrun.runs.opened.runs",
-    "PlainModel": "jlrun.runs.opened.plain_model",
+    "UserError": "jlrun.errors",
 }
 
-__all__ = ["Result", "__version__", "load", "run", "study", "sweep"]
+__all__ = [
+    "Interrupted",
+    "PlainModel",
+    "Run",
+    "RunError",
+    "Runs",
+    "StudyRuns",
+    "UserError",
+    "__version__",
+    "check",
+    "load",
+    "ls",
+    "run",
+    "study",
+    "sweep",
+]
 
 
-def run(overrides: Sequence[str] = ()) -> Result:
-    """Train one experiment and return what it found.
+def run(
+    overrides: Sequence[str] = (),
+    *,
+    trust: Sequence[str] = (),
+    config_dir: str | os.PathLike[str] | None = None,
+    **parts: Any,
+) -> Run:
+    """Train one experiment and return its run: scores, figures, the model, predictions.
 
     Args:
         overrides: what the command line takes, for example ``["mode=multitask", "seed=1"]``.
+        trust: packages of yours whose classes the configuration may name.
+        config_dir: a further folder of options, besides ``./conf``.
+        parts: objects where a configuration has names. A class, a function, or a
+            `functools.partial` of one with its arguments: ``weighting=MyWeighting``, or by name
+            ``backbone={"image": MyNet}``, ``terms={"mine": MyTerm}``. A frame of pandas:
+            ``dataset=frame``, or with settings of the table ``dataset={"table": frame, "targets":
+            ["price"]}``; ``source`` and ``target`` of a transfer likewise. The run keeps frames
+            among its inputs, so that it can be resumed, evaluated and used by any program. Of
+            classes it keeps the names: what ``__main__`` defines must be given again in another
+            process (`load`).
+
+    Returns:
+        The run, complete.
 
     Raises:
         UserError: with every problem of the configuration, or what is wrong with the data.
         RunError: if the run fails for a reason that one line explains.
+        Interrupted: if the user stops it (Ctrl-C): its message says what goes on with it.
     """
-    from jlrun.config import checked
-    from jlrun.runs.starting import execute
+    from jlrun.runs.opened import launching
 
-    return execute(checked(list(overrides)))
+    return launching.run(overrides, trust, config_dir, parts)
 
 
-def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
+def check(
+    overrides: Sequence[str] = (),
+    *,
+    trust: Sequence[str] = (),
+    config_dir: str | os.PathLike[str] | None = None,
+    **parts: Any,
+) -> dict[str, Any]:
+    """Find all that is wrong with a configuration, without training, and return it resolved.
+
+    Args:
+        overrides, trust, config_dir, parts: as of `run`.
+
+    Raises:
+        UserError: with every problem.
+    """
+    from jlrun.runs.opened import launching
+
+    return launching.check(overrides, trust, config_dir, parts)
+
+
+def ls(*groups: str, config_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Return the options that there are, a row for each: ``group``, ``option``, ``description``.
+
+    Args:
+        groups: such as ``"weighting"`` or ``"backbone/image"``; none: all.
+        config_dir: a further folder of options, besides ``./conf``.
+
+    Raises:
+        UserError: if there is no such group.
+    """
+    from jlrun.runs.opened import launching
+
+    return launching.options(groups, config_dir)
+
+
+def load(
+    path: str | os.PathLike[str], *, trust: Sequence[str] = (), parts: Sequence[Any] = ()
+) -> Run | Runs | StudyRuns:
     """Open the run in a folder, or the runs below it: of a sweep, a study, or all of ``outputs``.
 
     Nothing is read before it is asked for, but which folders hold runs.
 
     Args:
         path: the folder.
+        trust: packages of yours whose classes the runs were made of.
+        parts: classes and functions that ``__main__`` of the program that made a run defined, and
+            that of this one defines again.
 
     Returns:
         The run; the runs; those of a study with its answers.
@@ -62,16 +143,22 @@ def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
     Raises:
         UserError: if there is no such folder, or no run in it.
     """
-    from jlrun.runs.opened import runs
+    from jlrun.runs.opened import launching
 
-    return runs.load(path)
+    return launching.opened(path, trust, parts)
 
 
-def sweep(overrides: Sequence[str]) -> Runs:
+def sweep(
+    overrides: Sequence[str],
+    *,
+    trust: Sequence[str] = (),
+    config_dir: str | os.PathLike[str] | None = None,
+) -> Runs:
     """Run a sweep, as ``jlrun --multirun`` does, and return its runs, failed ones included.
 
     Args:
         overrides: what the command line takes, for example ``["weighting=equal,pcgrad"]``.
+        trust, config_dir: as of `run`.
 
     Raises:
         UserError: if a value is wrong; no job runs.
@@ -79,15 +166,16 @@ def sweep(overrides: Sequence[str]) -> Runs:
     """
     from jlrun.runs.opened import launching
 
-    return launching.sweep(overrides)
+    return launching.sweep(overrides, trust, config_dir)
 
 
-def study(overrides: Sequence[str]) -> StudyRuns | None:
+def study(overrides: Sequence[str], *, trust: Sequence[str] = ()) -> StudyRuns | None:
     """Run a study, as ``jlrun study`` does, and return its runs with what they answer.
 
     Args:
         overrides: what the command line takes, for example ``["dataset=digits",
             "study.budget=10min"]``.
+        trust: as of `run`.
 
     Returns:
         The study; None for a plan alone (``study.dry=true``).
@@ -98,7 +186,7 @@ def study(overrides: Sequence[str]) -> StudyRuns | None:
     """
     from jlrun.runs.opened import launching
 
-    return launching.study(overrides)
+    return launching.study(overrides, trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,14 +18,21 @@ _NO_SUCH_KEY = "there is no such key"
 _BUILT = frozenset(key for group in GROUPS if group.slot for key in group.keys)
 
 
-def checked(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
+def checked(
+    overrides: Sequence[str], config_dir: str | None = None, given_dir: str | None = None
+) -> Composed:
     """Compose a config and check all of it.
+
+    Args:
+        overrides: of the user.
+        config_dir: a further folder of the user's options.
+        given_dir: one of options that stand for objects of a Python program.
 
     Raises:
         UserError: with all problems: names first, then values.
     """
     with hydra_state():
-        loader = make_loader(config_dir)
+        loader = make_loader(config_dir, given_dir)
         names = find_names(loader, overrides)
         if names.problems:
             raise UserError(distinct([*names.problems, *_other_problems(names)]))

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Composed:
         inferred: lines on what was inferred from the data, and why.
         own_batch_size: whether the batch size is the user's choice, which is not made smaller.
         of_folds: values of each fold that differ from the config; empty: all have the same.
+        inputs: file -> the path in the run's folder that it is copied to before data is read.
     """
 
     config: dict[str, Any]
@@ -72,6 +73,7 @@ class Composed:
     inferred: tuple[str, ...] = ()
     own_batch_size: bool = False
     of_folds: tuple[Mapping[str, Any], ...] = ()
+    inputs: Mapping[Path, Path] = field(default_factory=dict)
 
 
 def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
@@ -170,8 +172,8 @@ def _open_empty(node: DictConfig) -> None:
                 OmegaConf.set_struct(child, False)
 
 
-def make_loader(config_dir: str | None = None) -> Loader:
-    """Return Hydra's loader over our config, then the user's folders."""
+def make_loader(config_dir: str | None = None, given_dir: str | None = None) -> Loader:
+    """Return Hydra's loader over our config, the user's folders, and that of given objects."""
     if config_dir is not None and not Path(config_dir).expanduser().is_dir():
         raise UserError.of("--config-dir", f"there is no folder '{config_dir}'")
     Plugins.instance()
@@ -180,6 +182,8 @@ def make_loader(config_dir: str | None = None) -> Loader:
     search_path.append("main", "pkg://jlrun.conf")
     for folder in user_folders(config_dir):
         search_path.append("user", f"file://{folder}")
+    if given_dir is not None:
+        search_path.append("given", f"file://{given_dir}")
     search_path.append("schema", "structured://")
     return Loader(search_path)
 

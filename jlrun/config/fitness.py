@@ -13,12 +13,12 @@ from importlib import import_module
 from typing import Any
 
 from jlrun.config.slots import Slot
-from jlrun.config.trust import added_packages, top_package
+from jlrun.config.trust import is_own
 
 
 def unfit(found: Any, slot: Slot) -> str:
     """Return why the class or function ``found`` does not fit ``slot``; '' if it does."""
-    own = top_package(found) in added_packages()
+    own = is_own(found)
     if not (own or _at_home(found, slot)):
         return _not(slot)
     if inspect.isclass(found):

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jlrun.errors import UserError, did_you_mean
+
 LONGEST = 200  # characters of a description
 
 
@@ -59,6 +61,22 @@ def read_groups(folders: Sequence[Path]) -> Groups:
             option = Option(path.stem, describe(path), path)
             groups.setdefault(group, {}).setdefault(path.stem, option)
     return dict(sorted(groups.items()))
+
+
+def chosen_groups(groups: Groups, wanted: Sequence[str]) -> list[str]:
+    """Return the groups of the wanted names and those below them; all if none is wanted.
+
+    Raises:
+        UserError: if there is no such group.
+    """
+    chosen = []
+    for name in wanted:
+        name = name.strip("/")
+        found = [group for group in groups if group == name or group.startswith(f"{name}/")]
+        if not found:
+            raise UserError.of("", f"there is no group '{name}'.{did_you_mean(name, groups)}")
+        chosen += found
+    return chosen if wanted else list(groups)
 
 
 def describe(path: Path) -> str:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from jlrun.config.given import given, is_given, is_of_program, missing
 from jlrun.config.suggest import nearest
 from jlrun.errors import UserError
 
@@ -59,12 +60,17 @@ def also_trusting(packages: Sequence[str]) -> Iterator[None]:
 
 
 def find(path: str) -> Any:
-    """Return the class or function at the dotted ``path``.
+    """Return the class or function at the dotted ``path``, or that was given under it.
 
     Raises:
         UserError: if it is not in a trusted package or does not exist; its message is for the
             config path of the ``_target_``, which is left empty.
     """
+    handed_in = given(path)
+    if handed_in is not None:
+        return handed_in
+    if is_of_program(path):
+        raise _wrong(missing(path))
     parts = path.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise _wrong(f"'{path}' is not a dotted path such as my_package.MyEncoder")
@@ -80,6 +86,11 @@ def find(path: str) -> Any:
         raise _wrong(f"'{path}' is neither a class nor a function")
     _check_home(found, path)
     return found
+
+
+def is_own(found: Any) -> bool:
+    """Return whether an object lies in a package that the user trusts, or was given."""
+    return top_package(found) in added_packages() or is_given(found)
 
 
 def top_package(found: Any) -> str:

@@ -39,6 +39,12 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     _replace_by(path.with_name(f".{path.name}.new"), path, chunks)
 
 
+def copy_file(source: Path, path: Path) -> None:
+    """Copy the content of a file to ``path`` atomically, as `write_chunks` does."""
+    with source.open("rb") as file:
+        write_chunks(path, iter(lambda: file.read(1 << 20), b""))
+
+
 def replace(path: Path, content: bytes) -> None:
     """Replace a file by ``content`` atomically; see `write_text`."""
     _replace_by(path.with_name(f".{path.name}.new"), path, [content])

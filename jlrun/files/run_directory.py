@@ -31,6 +31,11 @@ class RunDirectory:
         return self.path / "overrides.yaml"
 
     @property
+    def inputs(self) -> Path:
+        """Folder of the tables that a program gave as frames."""
+        return self.path / "inputs"
+
+    @property
     def result(self) -> Path:
         """Status and scores."""
         return self.path / "result.json"

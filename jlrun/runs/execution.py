@@ -30,6 +30,7 @@ from jlrun.runs.embeddings import record_embedding
 from jlrun.runs.endings import recorded_end, unfinished
 from jlrun.runs.figures import draw_figures, observers, record_spaces
 from jlrun.runs.fingerprints import check_unchanged, overlap_lines
+from jlrun.runs.given_tables import placed
 from jlrun.runs.job import Job
 from jlrun.runs.longer import check_longer, forget_ends, lengthened
 from jlrun.runs.outcome import ensemble_scores, fit_rows, make_result, score_spaces
@@ -96,7 +97,8 @@ def executing(
             write_more()
             write_inputs()
 
-        return (yield from _run(replace(job, watched_by=watched_by), write, surroundings))
+        with placed(composed):
+            return (yield from _run(replace(job, watched_by=watched_by), write, surroundings))
 
 
 def resume(

@@ -16,6 +16,7 @@ from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.files.bounded_text import parse_yaml, read_bounded
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.given_tables import read_from_own_folder
 from jlrun.runs.settings import RunSettings
 
 
@@ -123,6 +124,7 @@ def load_any_config(directory: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     if not isinstance(overrides, list) or not all(isinstance(text, str) for text in overrides):
         fix = "restore it from a copy, or write [] into it"
         raise UserError.of(str(run.overrides), f"is no list of overrides; {fix}")
+    read_from_own_folder(config, directory)
     return config, tuple(overrides)
 
 

@@ -18,7 +18,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "extending"
 EXAMPLES = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
 FILE = re.compile(r"^`(\S+)`:\n\n```(?:python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = re.compile(r"jlrun\.run\(\[.*\]\)")
+RUN = re.compile(r"jlrun\.run\(\[[^]]*\]")
 QUICK = ["epochs=1", "dataset.limit=60", "baselines=false", "missing.evaluate=false"]
 QUICK += ["recorder.tensorboard=false", "recorder.figures=false", "engine.threads=1"]
 
@@ -85,13 +85,13 @@ def test_a_notebook_trains_it_too(
     ((path, script),) = FILE.findall(text_of("README"))
     trust, package, *overrides = arguments_of(example)
     assert (trust, package) == ("--trust", "my_package")
-    monkeypatch.setenv(VARIABLE, "")  # what the script sets is forgotten after the test
-    script, count = RUN.subn(f"jlrun.run({[*overrides, 'recorder.progress=none']!r})", script)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    script, count = RUN.subn(f"jlrun.run({[*overrides, 'recorder.progress=none']!r}", script)
     assert count == 1
     (tmp_path / path).write_text(script, encoding="utf-8")
-    result = runpy.run_path(path)["result"]
-    assert result.status == "completed"
-    assert all(0 <= score["accuracy"] <= 1 for score in result.test.values())
+    run = runpy.run_path(path)["run"]
+    assert run.status == "completed"
+    assert all(0 <= score["accuracy"] <= 1 for score in run.test.values())
 
 
 @pytest.mark.parametrize(

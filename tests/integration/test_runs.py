@@ -155,7 +155,7 @@ def test_the_python_api_returns_the_result_and_leaves_no_state_behind(
     result = jlrun.run(["mode=multitask", "epochs=1", "baselines=false", *QUICK])
     assert result.status == "completed"
     assert result.test["digit"]["accuracy"] > 0.1
-    assert result.directory.is_relative_to(tmp_path / "outputs" / "multitask")
+    assert result.path.is_relative_to(tmp_path / "outputs" / "multitask")
     assert (torch.rand(1), random.random(), np.random.rand()) == expected  # noqa: NPY002
     assert torch.get_num_threads() == threads
     assert torch.are_deterministic_algorithms_enabled() == deterministic

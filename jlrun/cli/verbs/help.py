@@ -7,8 +7,14 @@ import textwrap
 from collections.abc import Sequence
 
 from jlrun.cli.verbs import VERBS, parser
-from jlrun.config.options import Groups, package_folder, read_groups, shadowed, user_folders
-from jlrun.errors import UserError, did_you_mean
+from jlrun.config.options import (
+    Groups,
+    chosen_groups,
+    package_folder,
+    read_groups,
+    shadowed,
+    user_folders,
+)
 
 _USAGE = """\
 jlrun trains joint-learning experiments: transfer, multi-task and multimodal learning.
@@ -80,7 +86,7 @@ def ls(args: Sequence[str]) -> int:
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_args(args)
     groups = read_groups([package_folder(), *user_folders(options.config_dir)])
-    for group in _chosen(groups, options.groups):
+    for group in chosen_groups(groups, options.groups):
         print(group)
         width = max(map(len, groups[group])) + 2
         for option in groups[group].values():
@@ -93,14 +99,3 @@ def warn_of_shadowed(config_dir: str | None) -> None:
     """Warn on stderr of the user's files that jlrun's own options hide."""
     for path in shadowed(user_folders(config_dir)):
         print(f"jlrun: {path} has no effect: jlrun has an option of that name", file=sys.stderr)
-
-
-def _chosen(groups: Groups, wanted: Sequence[str]) -> list[str]:
-    chosen = []
-    for name in wanted:
-        name = name.strip("/")
-        found = [group for group in groups if group == name or group.startswith(f"{name}/")]
-        if not found:
-            raise UserError.of("", f"there is no group '{name}'.{did_you_mean(name, groups)}")
-        chosen += found
-    return chosen if wanted else list(groups)

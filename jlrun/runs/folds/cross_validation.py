@@ -32,6 +32,7 @@ from jlrun.runs.endings import recorded_end, unfinished
 from jlrun.runs.folds.fold_runs import check_same_data, run_of
 from jlrun.runs.folds.fold_summary import fold_result
 from jlrun.runs.folds.out_of_fold import out_of_fold_csv, predictions_of
+from jlrun.runs.given_tables import placed
 from jlrun.runs.job import Job
 from jlrun.runs.rehearsal import changed_settings
 from jlrun.runs.saved_run import check_links, load_any_config
@@ -57,7 +58,9 @@ def cross_validate(composed: Composed) -> Result:
                 write_json(run.fold_values, {"folds": folds})
             write_inputs()
 
-        return _CrossValidation.of(job, composed.config, composed.own_batch_size, folds).run(write)
+        with placed(composed):
+            whole = _CrossValidation.of(job, composed.config, composed.own_batch_size, folds)
+            return whole.run(write)
 
 
 def resume_folds(directory: Path, epochs: int | None = None) -> Result:

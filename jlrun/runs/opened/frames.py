@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.reporting.recorders.metrics_csv import COLUMNS, read_rows
+from jlrun.reporting.recorders.result_table import MODEL_COLUMN, primary_metric, score_of
 from jlrun.training.recorder import MAIN_FIT
 
 if TYPE_CHECKING:
@@ -48,6 +49,30 @@ def _of_split(
         for metric, value in metrics.items():
             ends = (intervals or {}).get(task, {}).get(metric) or (None, None)
             yield (fit, task, split, metric, value, *ends)
+
+
+def main_scores_frame(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the main test score of each task, as the command prints them, as numbers.
+
+    The index is the task; columns are ``metric``, the model's score and the ends of its 95 %
+    interval, ``low`` and ``high``, those of each baseline, and ``gain`` in percent.
+    """
+    import pandas as pd
+
+    test, gain = result.get("test") or {}, result.get("gain") or {}
+    model = MODEL_COLUMN.get(str(result.get("mode")), "model")
+    intervals = (result.get("intervals") or {}).get("test") or {}
+    rows = []
+    for task, scores in test.items():
+        metric = primary_metric(result, task)
+        low, high = intervals.get(task, {}).get(metric) or (None, None)
+        row = {"metric": metric, model: scores.get(metric), "low": low, "high": high}
+        for name, baseline in (result.get("baselines") or {}).items():
+            row[name] = score_of(baseline, task, metric)
+        rows.append(row | ({"gain": gain.get("per_task", {}).get(task)} if gain else {}))
+    columns = rows[0] if rows else ("metric", model, "low", "high")
+    frame = pd.DataFrame(rows, index=pd.Index(test, name="task"), columns=list(columns))
+    return frame.astype({name: "float64" for name in frame.columns if name != "metric"})
 
 
 def curves_frame(path: Path) -> pd.DataFrame:

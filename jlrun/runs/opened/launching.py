@@ -1,28 +1,105 @@
-"""Sweeps and studies from Python: the command line, and its folder opened."""
+"""Runs, sweeps and studies from Python: what the commands do, and its folder opened."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jlrun.errors import INTERRUPTED, Interrupted
-from jlrun.runs.opened.runs import Runs, StudyRuns
+from jlrun.config.given import give
+from jlrun.config.options import chosen_groups, package_folder, read_groups, user_folders
+from jlrun.config.trust import also_trusting
+from jlrun.errors import INTERRUPTED, Interrupted, UserError
+from jlrun.runs.opened.given_parts import given_parts
+from jlrun.runs.opened.run import Run, interruptions_in_python
+from jlrun.runs.opened.runs import Runs, StudyRuns, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Folder = str | os.PathLike[str]
 
 
-def sweep(overrides: Sequence[str]) -> Runs:
+def run(
+    overrides: Sequence[str],
+    trust: Sequence[str],
+    config_dir: Folder | None,
+    parts: Mapping[str, Any],
+) -> Run:
+    """Train one experiment and return its run; arguments and errors as in `jlrun.run`."""
+    from jlrun.runs.starting import execute
+
+    with _trusting(trust), given_parts(overrides, config_dir, parts) as given:
+        composed = given.checked()
+        with interruptions_in_python(composed.run_dir, given.targets):
+            execute(composed)
+    return Run(composed.run_dir, trust=trust)
+
+
+def check(
+    overrides: Sequence[str],
+    trust: Sequence[str],
+    config_dir: Folder | None,
+    parts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a checked config; arguments and errors as in `jlrun.check`."""
+    with _trusting(trust), given_parts(overrides, config_dir, parts) as given:
+        return given.checked().config
+
+
+def options(groups: Sequence[str], config_dir: Folder | None) -> pd.DataFrame:
+    """Return the options of groups; arguments and errors as in `jlrun.ls`."""
+    import pandas as pd
+
+    folder = None if config_dir is None else os.fspath(config_dir)
+    found = read_groups([package_folder(), *user_folders(folder)])
+    rows = [
+        (group, option.name, option.description)
+        for group in chosen_groups(found, groups)
+        for option in found[group].values()
+    ]
+    return pd.DataFrame(rows, columns=["group", "option", "description"])
+
+
+def opened(path: Folder, trust: Sequence[str], parts: Sequence[Any]) -> Run | Runs | StudyRuns:
+    """Open the run or the runs in a folder; arguments and errors as in `jlrun.load`."""
+    for part in parts:
+        if not (inspect.isclass(part) or inspect.isroutine(part)):
+            message = f"expected classes and functions, not a {type(part).__name__}"
+            raise UserError.of("parts", message)
+        give(part)
+    with _trusting(trust):  # checks the names
+        return load(path, trust)
+
+
+def sweep(overrides: Sequence[str], trust: Sequence[str], config_dir: Folder | None) -> Runs:
     """Run a sweep and return its runs; arguments and errors as in `jlrun.sweep`."""
     from jlrun.runs.sweeps.launch import launch
 
     folders: list[Path] = []
-    if launch(list(overrides), opened=folders.append) == INTERRUPTED:
+    with _trusting(trust), given_parts(overrides, config_dir, {}) as given:
+        ended = launch(given.overrides, given.config_dir, opened=folders.append)
+    if ended == INTERRUPTED:
         raise Interrupted("sweep interrupted; the same call goes on")
-    return Runs.below(folders[0])
+    return Runs.below(folders[0], trust)
 
 
-def study(overrides: Sequence[str]) -> StudyRuns | None:
+def study(overrides: Sequence[str], trust: Sequence[str]) -> StudyRuns | None:
     """Run a study and return its runs; arguments and errors as in `jlrun.study`."""
     from jlrun.runs.study.study import run_study
 
     folders: list[Path] = []
-    run_study(list(overrides), print, folders.append)
-    return StudyRuns(folders[0], Runs.below(folders[0]).members) if folders else None
+    with _trusting(trust), given_parts(overrides, None, {}) as given:
+        run_study(given.overrides, print, folders.append)
+    return StudyRuns(folders[0], Runs.below(folders[0], trust).members) if folders else None
+
+
+@contextmanager
+def _trusting(packages: Sequence[str]) -> Iterator[None]:
+    if isinstance(packages, str):
+        raise UserError.of("trust", f"'{packages}' is a text; give a list, as in ['{packages}']")
+    with also_trusting(packages):
+        yield

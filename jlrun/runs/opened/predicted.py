@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from jlrun.errors import Problem, UserError, did_you_mean
+from jlrun.errors import UserError, did_you_mean
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.new_predictions import Asked, NewPredictions, model_runs, predict_new
+from jlrun.runs.opened.frame_files import PythonWords, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
 POSITION = "__jlrun_position__"
 _FILE = "__jlrun_frame__.parquet"
-# What names the file that a frame is written to.
-_NAMES = re.compile(rf"'?[^\s']*{re.escape(_FILE)}'?")
-# Options of `jlrun predict` as arguments in Python.
-_ARGUMENTS = {"--input": "rows", "--columns": "columns", "--output": "rows"}
-_MESSAGES = {"--on-error skip": "on_error='skip'"}
+_WORDS = PythonWords({_FILE: "the frame"})
 
 
 def predicted_frame(
@@ -53,7 +49,7 @@ def predicted_frame(
             return _of_frame(run, rows, asked)
         return pd.DataFrame(_printed(predict_new(run, Path(rows), asked)).columns)
     except UserError as error:
-        raise UserError([_in_python(problem) for problem in error.problems]) from error
+        raise _WORDS.error(error) from error
 
 
 def _of_frame(run: Path, rows: pd.DataFrame, asked: Asked) -> pd.DataFrame:
@@ -67,7 +63,7 @@ def _of_frame(run: Path, rows: pd.DataFrame, asked: Asked) -> pd.DataFrame:
         raise UserError.of("columns", f"the frame has no column '{unknown[0]}'.{hint}")
     with TemporaryDirectory() as folder:
         path = Path(folder) / _FILE
-        _write(rows.assign(**{POSITION: range(len(rows))}), path)
+        write_frame(rows.assign(**{POSITION: range(len(rows))}), path, "rows")
         own = Asked(
             skip=asked.skip,
             columns=(POSITION,),
@@ -84,41 +80,15 @@ def _of_frame(run: Path, rows: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     return pd.concat([passed.rename(columns=own_names), predicted], axis=1)
 
 
-def _write(rows: pd.DataFrame, path: Path) -> None:
-    if rows.empty:
-        raise UserError.of("rows", "the frame has no row")
-    strange = [name for name in rows.columns if not isinstance(name, str)]
-    if strange:
-        raise UserError.of("rows", f"names of columns must be texts, not {strange[0]!r}")
-    if twice := sorted(rows.columns[rows.columns.duplicated()]):
-        raise UserError.of("rows", f"there are several columns '{twice[0]}'")
-    # Columns of mixed types are read as text, as cells of a CSV file are.
-    mixed = [name for name in rows.columns if rows[name].dtype == object]
-    texts = {name: rows[name].map(str, na_action="ignore") for name in mixed}
-    try:
-        rows.assign(**texts).to_parquet(path, index=False)
-    except (ValueError, TypeError) as error:  # those of pyarrow are such, too
-        reason = " ".join(str(part) for part in error.args)
-        raise UserError.of("rows", f"can't be written as a table: {reason}") from error
-
-
 def _printed(found: NewPredictions) -> NewPredictions:
     """Print what there is to say about the rows."""
     from jlrun.files.names import printable
 
     for line in found.lines:
-        print(printable(_NAMES.sub("the frame", line)))
+        print(printable(_WORDS.text(line)))
     return found
 
 
 def _check_choice(where: str, found: str, valid: Sequence[str]) -> None:
     if found not in valid:
         raise UserError.of(where, f"'{found}' is none of {', '.join(valid)}")
-
-
-def _in_python(problem: Problem) -> Problem:
-    message = problem.message
-    for option, argument in _MESSAGES.items():
-        message = message.replace(option, argument)
-    where = _ARGUMENTS.get(problem.where, problem.where)
-    return Problem(_NAMES.sub("the frame", where), _NAMES.sub("the frame", message))

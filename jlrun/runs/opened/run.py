@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jlrun.errors import UserError, did_you_mean
+from jlrun.config.given import is_of_program
+from jlrun.config.trust import also_trusting
+from jlrun.errors import Interrupted, UserError, did_you_mean
 from jlrun.files.atomic import read_json
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.display import result_html
 from jlrun.reporting.result import read_result
 from jlrun.runs.opened import frames
+from jlrun.runs.opened.given_nodes import targets_in
 from jlrun.runs.saved_run import load_any_config
 
 if TYPE_CHECKING:
@@ -20,6 +24,28 @@ if TYPE_CHECKING:
 
     from jlrun.runs.opened.plain_model import PlainModel
 
+Scores = Mapping[str, Mapping[str, float]]
+
+
+@contextmanager
+def interruptions_in_python(directory: Path, targets: Sequence[str]) -> Iterator[None]:
+    """Say of an interruption what goes on with the run in Python.
+
+    Args:
+        directory: of the run.
+        targets: paths of its parts; those of the program must be given again elsewhere.
+
+    Raises:
+        Interrupted: if the user stops it.
+    """
+    try:
+        yield
+    except Interrupted as error:
+        own = dict.fromkeys(path.rpartition(".")[2] for path in targets if is_of_program(path))
+        again = f", parts=[{', '.join(own)}]" if own else ""
+        call = f"jlrun.load({str(directory)!r}{again}).resume()"
+        raise Interrupted(f"interrupted; to go on: {call}") from error
+
 
 class Run:
     """A run in its directory. Every attribute is read from its files when it is asked for.
@@ -27,11 +53,13 @@ class Run:
     Args:
         path: the run directory.
         name: what it is called in frames of several runs; None: the name of the folder.
+        trust: packages whose classes it may have.
     """
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    def __init__(self, path: Path, name: str | None = None, trust: Sequence[str] = ()) -> None:
         self.path = path
         self.name = name or path.name
+        self._trust = tuple(trust)
         self._files = RunDirectory(path)
 
     @property
@@ -42,6 +70,26 @@ class Run:
             UserError: if it is damaged.
         """
         return read_result(self.path) or {}
+
+    @property
+    def test(self) -> Scores:
+        """Task -> metric -> test score under the selected weights; empty before the end."""
+        return self.result.get("test") or {}
+
+    @property
+    def val(self) -> Scores:
+        """Task -> metric -> score on validation rows; empty before the end."""
+        return self.result.get("val") or {}
+
+    @property
+    def baselines(self) -> Mapping[str, Scores]:
+        """Baseline -> task -> metric -> test score; empty before the end, or without any."""
+        return self.result.get("baselines") or {}
+
+    @property
+    def gain(self) -> Mapping[str, Any]:
+        """Gain over the baselines, as in ``result.json``; empty before the end, or without any."""
+        return self.result.get("gain") or {}
 
     @property
     def status(self) -> str:
@@ -56,6 +104,15 @@ class Run:
             UserError: if it is missing or damaged.
         """
         return load_any_config(self.path)[0]
+
+    def table(self) -> pd.DataFrame:
+        """Return the main test scores: a row for each task, as the command prints them.
+
+        Columns: ``metric``; the score of the model (``joint``, ``fused`` or ``transfer``), with the
+        ends of its 95 % interval over the test rows, ``low`` and ``high``; that of each baseline;
+        ``gain`` over these in percent, larger is better.
+        """
+        return frames.main_scores_frame(self.result)
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -89,13 +146,14 @@ class Run:
         return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
 
     def figure(self, name: str) -> Image:
-        """Return a figure, which a notebook shows.
+        """Return a figure, which a notebook shows; ``samples/predictions`` is `samples_predictions`.
 
         Raises:
             UserError: if there is none of that name.
         """
         from PIL import Image
 
+        name = name.replace("/", "_")
         if name not in self.figures:
             where = str(self._files.figures)
             raise UserError.of(where, f"no figure '{name}'.{did_you_mean(name, self.figures)}")
@@ -114,7 +172,8 @@ class Run:
         """
         from jlrun.runs.opened.plain_model import load_plain
 
-        return load_plain(self.path, device)
+        with also_trusting(self._trust):
+            return load_plain(self.path, device)
 
     def predict(
         self,
@@ -141,14 +200,33 @@ class Run:
         """
         from jlrun.runs.opened.predicted import predicted_frame
 
-        return predicted_frame(
-            self.path,
-            rows,
-            on_error=on_error,
-            columns=columns,
-            probabilities=probabilities,
-            level=level,
-        )
+        with also_trusting(self._trust):
+            return predicted_frame(
+                self.path,
+                rows,
+                on_error=on_error,
+                columns=columns,
+                probabilities=probabilities,
+                level=level,
+            )
+
+    def resume(self, epochs: int | None = None) -> Run:
+        """Go on with an interrupted, killed or failed run, exactly, and return it.
+
+        Args:
+            epochs: of the main fit; also a complete run can be trained for more. None: as begun.
+
+        Raises:
+            UserError: if the run is complete, or its data or config are not what they were.
+            RunError: if the run fails for a reason that one line explains.
+            Interrupted: if the user stops it again.
+        """
+        from jlrun.runs import starting
+
+        config = self.config
+        with also_trusting(self._trust), interruptions_in_python(self.path, [*targets_in(config)]):
+            starting.resume(self.path, epochs, shown=True)
+        return self
 
     def _with_classes(self) -> list[str]:
         if not self._files.model.is_file():

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 GAIN, SECONDS = "gain/delta_m_percent", "cost/train_seconds"
 
 
-def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
+def load(path: str | os.PathLike[str], trust: Sequence[str] = ()) -> Run | Runs | StudyRuns:
     """Return the run in a folder, or all runs below it.
+
+    Args:
+        path: the folder.
+        trust: packages whose classes the runs may have.
 
     Raises:
         UserError: if there is no such folder, or no run in it.
@@ -31,8 +35,8 @@ def load(path: str | os.PathLike[str]) -> Run | Runs | StudyRuns:
     if not folder.is_dir():
         raise UserError.of(str(path), "there is no such folder")
     if is_run(folder):
-        return Run(folder)
-    found = Runs.below(folder)
+        return Run(folder, trust=trust)
+    found = Runs.below(folder, trust)
     if RunDirectory(folder).study.is_file():
         return StudyRuns(folder, found.members)
     if not found.members:
@@ -53,10 +57,11 @@ class Runs(Sequence[Run]):
         self.members = tuple(members)
 
     @classmethod
-    def below(cls, path: Path) -> Runs:
+    def below(cls, path: Path, trust: Sequence[str] = ()) -> Runs:
         """Return the runs below a folder, without those within a run, such as folds."""
         folders = sorted(run_folders(path), key=lambda folder: _numbered(folder, path))
-        return cls(path, [Run(folder, folder.relative_to(path).as_posix()) for folder in folders])
+        names = [folder.relative_to(path).as_posix() for folder in folders]
+        return cls(path, [Run(f, name, trust) for f, name in zip(folders, names, strict=True)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,9 +97,8 @@ class Runs(Sequence[Run]):
         rows = [{key: values.get(key) for key in differing} for values in flat.values()]
         return pd.DataFrame(rows, index=pd.Index(flat, name="run"), columns=differing, dtype=object)
 
-    @property
     def table(self) -> pd.DataFrame:
-        """A row for each run: its status, what was set and differs, its objective, main test
+        """Return a row for each run: its status, what was set and differs, its objective, main test
         scores, gain and seconds of training.
 
         Raises:
@@ -146,7 +150,7 @@ class Runs(Sequence[Run]):
         return f"{type(self).__name__}('{self.path}', {counted(len(self), 'run')})"
 
     def _repr_html_(self) -> str:
-        return heading(str(self.path), [counted(len(self), "run")]) + _html(self.table)
+        return heading(str(self.path), [counted(len(self), "run")]) + _html(self.table())
 
     def _joined(self, by_name: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         import pandas as pd
@@ -197,7 +201,7 @@ class StudyRuns(Runs):
 
         state = "finished" if self.journal.get("finished") else "unfinished"
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
-        return f"{heading(str(self.path), [f'study, {state}'])}<ul>{said}</ul>{_html(self.table)}"
+        return f"{heading(str(self.path), [f'study, {state}'])}<ul>{said}</ul>{_html(self.table())}"
 
 
 def _numbered(folder: Path, root: Path) -> list[tuple[bool, int, str]]:

@@ -1,4 +1,4 @@
-"""Runs opened in Python: frames, the model, predictions, sweeps, studies, and a real notebook."""
+"""Runs opened in Python: frames, the model, predictions, sweeps and studies."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def test_runs_of_a_folder_are_one_table(tmp_path: Path) -> None:
     made(tmp_path / "sweep" / "9" / "folds" / "0")  # part of a run
     runs = several(tmp_path)
     assert runs.names == ("sweep/9", "sweep/10")
-    assert runs.table["weighting"].tolist() == ["w9", "w10"]
-    assert runs.table["val/mean_score"].tolist() == [0.6, 0.4]
+    assert runs.table()["weighting"].tolist() == ["w9", "w10"]
+    assert runs.table()["val/mean_score"].tolist() == [0.6, 0.4]
     assert runs.best().name == "sweep/9"
     assert set(runs.scores["run"]) == set(runs.names)
     assert runs["sweep/10"].path == runs[1].path == tmp_path / "sweep" / "10"
@@ -124,7 +124,7 @@ def test_runs_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert runs.config.shape == (2, 0)
     (tmp_path / "sweep" / "9" / "result.json").write_text("{")
     with pytest.raises(UserError, match=r"result\.json: is damaged"):
-        _ = runs.table
+        _ = runs.table()
 
 
 def test_a_study_has_its_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +149,8 @@ def test_a_study_has_its_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_sweep_returns_its_runs(tmp_path: Path) -> None:
     swept = ("dataset.limit=60", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
     runs = jlrun.sweep(["mode=multitask", *QUIET, *swept])
-    assert runs.table["seed"].tolist() == [0, 1]
-    assert runs.table["status"].tolist() == ["completed", "completed"]
+    assert runs.table()["seed"].tolist() == [0, 1]
+    assert runs.table()["status"].tolist() == ["completed", "completed"]
     assert runs.config["seed"].tolist() == [0, 1]
     tags = runs.curves.query("tag == 'val/digit/accuracy'")
     assert tags["run"].tolist() == ["0", "1"]
@@ -257,18 +257,3 @@ def test_what_is_wrong_is_one_line(trained: Path, ask: Any, message: str) -> Non
     with pytest.raises(UserError, match=message) as caught:
         ask(opened(trained / "run"))
     assert "\n" not in str(caught.value)
-
-
-def test_a_notebook_shows_runs_and_one_line_for_errors(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
-    pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel")
-    nbformat = pytest.importorskip("nbformat")
-    made(tmp_path / "runs" / "0")
-    texts = ("import jlrun\njlrun.load('runs')", "jlrun.load('nowhere')")
-    cells = [nbformat.v4.new_code_cell(text) for text in texts]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    resources = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, allow_errors=True, resources=resources).execute()
-    shown, failed = (cell.outputs[-1] for cell in notebook.cells)
-    assert "val/mean_score" in shown["data"]["text/html"]
-    assert failed["traceback"] == ["UserError: nowhere: there is no such folder"]
