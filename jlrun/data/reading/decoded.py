@@ -142,7 +142,9 @@ def _read(entry: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | N
     count = torch.Size(shape).numel()
     if len(content) != count * dtype.itemsize or checksum != _checksum(content):
         return None
-    return torch.frombuffer(content, dtype=dtype).view(shape) if count else torch.empty(shape)
+    if not count:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(content, dtype=dtype).view(shape)
 
 
 def _write(entry: Path, found: Tensor, shared: _Shared) -> None:

@@ -156,7 +156,10 @@ def _directory(begun: Sequence[str], settings: StudySettings) -> tuple[Path, boo
             raise UserError.of("study.dir", _other_study(chosen, before[0], begun))
         return chosen, before is not None
     for file in sorted(PARENT.glob(f"*/{RunDirectory(Path()).study.name}"), reverse=True):
-        before = _overrides_in(file.parent)
+        try:
+            before = _overrides_in(file.parent)
+        except UserError:  # of a damaged file, which is none that can be gone on with
+            continue
         if before is not None and not before[1] and _alike(before[0]) == _alike(begun):
             return file.parent.absolute(), True
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(3)}"

@@ -126,6 +126,9 @@ def _identity(
             if value != only:
                 message = f"{value}: a vectorized sweep is one process here; use sweep.{key}={only}"
                 raise UserError.of(f"sweep.{key}", message)
+        if any(variant.config.get("debug") == "profile" for variant in variants):
+            message = "profile is of one run by itself; leave it out, or use sweep=grid"
+            raise UserError.of("debug", message)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and is_own(override.get_key_element()):

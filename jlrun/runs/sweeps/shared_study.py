@@ -171,6 +171,7 @@ class SharedStudy:
             number: of the trial.
             texts: its overrides.
         """
+        self._give_up_dead()  # whose score will never be known
         for trial in self._study.get_trials(deepcopy=False):
             state, marks = trial.state.name, trial.user_attrs
             begun = state in ("COMPLETE", "PRUNED") or (state == "RUNNING" and ADMITTED in marks)

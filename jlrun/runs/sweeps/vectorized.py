@@ -8,6 +8,7 @@ trains run by run.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.runs import execution
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.starting import execute, resume
-from jlrun.runs.sweeps.ended import JobSource, SweepJob, Watcher, end_of
+from jlrun.runs.sweeps.ended import JobSource, SweepJob, Watcher, end_of, result_in
 from jlrun.runs.sweeps.sweep_job import Swept, value_of
 from jlrun.runs.sweeps.worker import run_composed, sweep_config
 from jlrun.training.interruption import listening
@@ -97,7 +98,12 @@ def _run_some(
 
         def ended(member: Member) -> None:
             each = begun[id(member)]
-            if member.error is not None and not isinstance(member.error, KeyboardInterrupt):
+            if isinstance(member.error, KeyboardInterrupt):
+                if not stopped():  # the folds of a job listen by themselves
+                    stopped.ask(signal.SIGINT, None)
+                if result_in(each.directory) is None:
+                    return  # it had not begun
+            elif member.error is not None:
                 failures.append(member.error)
                 return
             watcher.ended(end_of(each.job, each.directory))
@@ -130,6 +136,8 @@ def _training(job: Swept, stopped: Stopped) -> Training[float | None]:
     """Train a job, or resume it, as `jlrun.runs.sweeps.sweep_job.run_job` does."""
     print(job.title, flush=True)
     with job.failures_recorded():
+        if stopped():
+            raise KeyboardInterrupt
         composed = job.checked()
         begun = job.begun(composed)
         before = job.completed() if begun else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from jlrun.data.sampling import All, Alone, RoundRobin
 from jlrun.models.fusions import TokenFusion
 from jlrun.models.heads import EnsembleHead
 from jlrun.models.module_state import batch_norms
@@ -14,6 +15,9 @@ from jlrun.models.sharing import Hard
 from jlrun.objective.weightings.base import LossWeighting, Weighting
 from jlrun.training.spans import Span
 from jlrun.training.stacked.optimizer import ELEMENTWISE
+
+# Ways to draw from data sets whose order is the same for all seeds.
+ORDERED = (All, RoundRobin, Alone)
 
 
 def why_not(span: Span) -> str | None:
@@ -57,6 +61,8 @@ def _why_not_model(span: Span) -> str | None:
 
 def _why_not_data(span: Span) -> str | None:
     phase, state = span.run.phase, span.run.state
+    if len(phase.train) > 1 and type(phase.sampling) not in ORDERED:
+        return f"{type(phase.sampling).__name__} sampling draws data sets in an order of each seed"
     if phase.recipe.modality_dropout.acts:
         return "modality_dropout hides modalities of single rows"
     for name, stream in phase.train.items():

@@ -107,10 +107,21 @@ class StackedOptimizer:
             if parameter.grad is not None:
                 parameter.grad.mul_(factors[run])
 
+    def forget_gradients_of(self, run: int) -> None:
+        """Give a run a gradient of 0, whatever it was."""
+        for shared in self._shared.values():
+            if shared.stacked.grad is not None:
+                shared.stacked.grad[run] = 0
+        for number, parameter in self._own:
+            if number == run:
+                parameter.grad = None
+
     def give_state(self) -> None:
         """Let the runs' optimizers have their parts of the state."""
         for part in self._slices:
-            state = self.optimizer.state.get(part.parameter, {})
+            state = self.optimizer.state.get(part.parameter)
+            if not state:  # no gradient yet: nothing is known of it, as in a run by itself
+                continue
             for run in range(part.start, part.stop):
                 own = self._learners[run].optimizer.state
                 own[part.of.own[run]] = {
@@ -118,7 +129,9 @@ class StackedOptimizer:
                     for name, value in state.items()
                 }
         for run, parameter in self._own:
-            state = self.optimizer.state.get(parameter, {})
+            state = self.optimizer.state.get(parameter)
+            if not state:
+                continue
             self._learners[run].optimizer.state[parameter] = {
                 name: value.clone() if _is_number(value) else value for name, value in state.items()
             }
@@ -135,7 +148,7 @@ class StackedOptimizer:
                     made[key]["params"] += parameters
                     continue
                 own = {**options[start], "lr": options[start]["base_lr"], "params": parameters}
-                made[key] = own | self._way(parameters)
+                made[key] = own | self._way(parameters, own)
                 self._groups.append((start, number))
         return list(made.values())
 
@@ -157,10 +170,14 @@ class StackedOptimizer:
                 found.append(parameter)
         return found
 
-    def _way(self, parameters: Sequence[nn.Parameter]) -> dict[str, Any]:
+    def _way(
+        self, parameters: Sequence[nn.Parameter], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return how the parameters are updated: in one pass over them, where PyTorch can."""
         defaults = self._learners[0].optimizer.defaults
-        if "fused" not in defaults or any(not p.is_floating_point() for p in parameters):
+        floats = all(p.is_floating_point() for p in parameters)
+        # Dampened momentum begins with all of the first gradient, which fused kernels do not do.
+        if "fused" not in defaults or not floats or options.get("dampening"):
             return {"foreach": True} if "foreach" in defaults else {}
         return {"fused": True, "foreach": False}
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from jlrun.data.batch import Batch
@@ -26,7 +27,7 @@ from jlrun.training.stats import StepStats
 
 
 class RunsFailed(Exception):
-    """Losses or gradients of some runs are not finite; no parameter has moved.
+    """Losses or gradients of some runs are not finite; the step of the others is done.
 
     Args:
         what: run -> what is not, in words.
@@ -97,16 +98,20 @@ class Stack:
         else:
             losses = run_by_run(forwards, outputs, self._draws)
         losses.totals.sum().backward()
-        self._optimizer.give_gradients()
         if self._plain is None:
             self._collect_strays()
+        self._optimizer.give_gradients()
         norms = self._optimizer.norms()
         if self._engine.clip_norm is not None:
             self._optimizer.clip(norms, self._engine.clip_norm)
         stats = losses.stats(norms)
-        self._check_finite(losses.finite(norms), stats)
+        failed = self._failed(losses.finite(norms), stats)
+        for number in failed:
+            self._optimizer.forget_gradients_of(number)
         self._optimizer.step()
-        self._after_step(stats)
+        self._after_step(stats, failed)
+        if failed:
+            raise RunsFailed(failed)
 
     def _batches(self) -> tuple[dict[str, Batch], list[StepForward]]:
         """Return the rows of all runs by stream, and the runs' own passes where they are needed."""
@@ -147,24 +152,30 @@ class Stack:
         """Add the gradients of terms that looked at a run's own parameters."""
         for shared in self._shared:
             for number, parameter in enumerate(shared.own):
-                if parameter.grad is not None and shared.stacked.grad is not None:
-                    shared.stacked.grad[number] += parameter.grad
+                if parameter.grad is None:
+                    continue
+                if shared.stacked.grad is None:  # no row went through it
+                    shared.stacked.grad = torch.zeros_like(shared.stacked)
+                shared.stacked.grad[number] += parameter.grad
 
-    def _check_finite(self, finite: Tensor, stats: Sequence[StepStats]) -> None:
-        if bool(finite.all()):
-            return
+    def _failed(self, finite: Tensor, stats: Sequence[StepStats]) -> dict[int, str]:
+        """Return of each run whose losses or gradient are not finite what is not, in words."""
         failed: dict[int, str] = {}
+        if bool(finite.all()):
+            return failed
         for number, (run, each) in enumerate(zip(self.runs, stats, strict=True)):
             if not bool(finite[number]):
                 terms = tuple(run.learner.terms)
                 what = each.first_not_finite(run.phase.labels, terms, gradients=True)
                 failed[number] = what or "the gradient"
-        raise RunsFailed(failed)
+        return failed
 
-    def _after_step(self, stats: Sequence[StepStats]) -> None:
+    def _after_step(self, stats: Sequence[StepStats], failed: Mapping[int, str]) -> None:
         self.rows += stats[0].num_rows
-        for span, each in zip(self.spans, stats, strict=True):
+        for number, (span, each) in enumerate(zip(self.spans, stats, strict=True)):
             run = span.run
+            if number in failed:
+                continue
             if self._follows:
                 run.learner.after_step(run.state.step / run.phase.num_steps)
             run.state.step += 1

@@ -66,13 +66,16 @@ def test_a_study_from_the_command_to_its_page(tmp_path, capsys):
 
 def test_a_killed_study_goes_on_with_what_is_missing(counted, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    damaged = tmp_path / "outputs/study/other/study.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")  # of another study, which is none of this one's business
     counted.stop = 4
     assert main(["study", *SOME]) == 1
     counted.stop = None
     assert main(["study", *SOME]) == 0  # the same command, without naming the folder
     assert "4 of them done before" in capsys.readouterr().out
     assert set(counted.seen.values()) == {1}
-    (journal,) = tmp_path.glob("outputs/study/*/study.json")
+    (journal,) = tmp_path.glob("outputs/study/2*/study.json")
     content = json.loads(journal.read_text())
     assert content["finished"]
     assert not content["not_reached"]

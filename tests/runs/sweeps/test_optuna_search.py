@@ -158,6 +158,22 @@ def test_parameters_whose_process_always_dies_are_given_up(tmp_path: Path) -> No
         last.ask()
 
 
+def test_nobody_waits_for_the_score_of_a_dead_process(tmp_path: Path) -> None:
+    settings = _settings(f"sqlite:///{tmp_path / 'study.db'}", lease_seconds=0.1)
+    space = (Choice("weighting", ("equal",)),)
+    with closing(SharedStudy(settings, ["maximize"], "dead", space)) as dead:
+        assert dead.ask() == (0, ["weighting=equal"])
+    with closing(SharedStudy(settings, ["maximize"], "alive", space)) as study:
+        asked = study.ask()
+        assert asked is not None
+        states = []
+        while (twin := study.twin(*asked)) is not None and len(states) < 200:
+            states.append(twin.state)
+            time.sleep(0.02)
+    assert set(states) == {"RUNNING"}
+    assert twin is None
+
+
 def test_a_sweep_finds_the_best_and_goes_on_with_its_own_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

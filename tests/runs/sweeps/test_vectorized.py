@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jlrun.cli.main import main
-from jlrun.errors import DONE, FAILED, WRONG
+from jlrun.errors import DONE, FAILED, INTERRUPTED, WRONG, Interrupted
 from jlrun.runs.sweeps.vectorized import OWN
 
 SMALL = (
@@ -85,6 +85,28 @@ def test_a_vectorized_sweep_is_one_process(capsys: pytest.CaptureFixture[str]) -
     assert main(["--multirun", "sweep=vectorized", "seed=0,1", "sweep.jobs=2"]) == WRONG
     message = "sweep.jobs: 2: a vectorized sweep is one process here; use sweep.jobs=1"
     assert message in capsys.readouterr().err
+
+
+def test_a_profile_is_of_one_run(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--multirun", "sweep=vectorized", *SMALL, "seed=0,1", "debug=profile"]
+    assert main(command) == WRONG
+    assert "debug: profile is of one run by itself" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_the_folds_of_a_job_begins_no_other_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[object] = []
+
+    def execute(composed: object) -> None:
+        begun.append(composed)
+        raise Interrupted("interrupted")
+
+    monkeypatch.setattr("jlrun.runs.sweeps.vectorized.execute", execute)
+    command = ["--multirun", "sweep=vectorized", *SMALL, "seed=0,1,2", "dataset.folds=2"]
+    assert main(command) == INTERRUPTED
+    assert len(begun) == 1
+    assert "sweep interrupted; to go on" in capsys.readouterr().err
 
 
 def test_what_may_differ_within_a_stack_is_part_of_every_config() -> None:

@@ -32,6 +32,10 @@ SMALL = ("dataset.limit=160", "batch_size=16", "epochs=2", "baselines=false")
 DIGITS = ("mode=multitask", "dataset=digits", *SMALL)
 MLP = (*DIGITS, "backbone/image=mlp", "backbone.image.hidden=[24,12]")
 CNN = (*DIGITS, "backbone.image.channels=[4,6]", "backbone.image.hidden=16")
+TWO_SETS = (
+    *("mode=multitask", "datasets=[digits,printed_digits]", *SMALL[1:], "backbone/image=mlp"),
+    *("backbone.image.hidden=[24,12]", "datasets.digits.limit=160", "datasets.printed_digits.limit=80"),
+)
 SETS = ("source.limit=80", "target.limit=80", "target.shots=null")
 SMALL_MLP = ("backbone/image=mlp", "backbone.image.hidden=[24,12]")
 TRANSFER = ("mode=transfer", *SETS, *SMALL_MLP, *SMALL[1:])
@@ -138,6 +142,14 @@ CASES = {
         (*CNN, "backbone.image.dropout=0.5", "weighting=uncertainty", "ema=0.9"),
         (("seed=0",), ("seed=1", "optimizer.lr=0.003")),
     ),
+    "dampened momentum": (
+        (*MLP, "tasks=[digit]", "optimizer=sgd", "optimizer.nesterov=false"),
+        (("seed=0", "+optimizer.dampening=0.5"), ("seed=1", "+optimizer.dampening=0.5")),
+    ),
+    "weights that only a term moves in a step": (
+        (*TWO_SETS, "sampling=round_robin", "optimizer=sgd", "terms=[l2]", "terms.l2.weight=0.05"),
+        (("seed=0",), ("seed=1",)),
+    ),
     # Adam would divide the gradient of the keys' bias, which is rounding alone, by its size.
     "an encoder that is called run by run": (
         (*DIGITS, "backbone/image=vit_tiny", "backbone.image.depth=1", "optimizer=sgd"),
@@ -176,6 +188,15 @@ ALONE = {
 }
 
 
+def test_an_order_of_data_sets_that_depends_on_the_seed_is_not_stacked(tmp_path: Path) -> None:
+    base = (*TWO_SETS, "epochs=1", "sampling=proportional")
+    alone, as_one, said = both(base, (("seed=0",), ("seed=1",)), tmp_path)
+    reason = "Proportional sampling draws data sets in an order of each seed"
+    assert said == [f"main, phase 'train' trains run by run: {reason}"]
+    for one, other in zip(alone, as_one, strict=True):
+        assert other.recorder.numbers == one.recorder.numbers
+
+
 @pytest.mark.parametrize("choice", ALONE)
 def test_what_can_not_be_stacked_says_why_and_trains_as_ever(choice: str, tmp_path: Path) -> None:
     encoder = () if "backbone" in choice else SMALL_MLP
@@ -200,11 +221,12 @@ def test_runs_of_one_stack_end_when_each_is_out_of_patience(tmp_path: Path) -> N
 
 def test_a_run_that_diverges_fails_alone(tmp_path: Path) -> None:
     failed: list[BaseException | None] = []
+    base = (*MLP, "weighting=dwa", "epochs=3")  # which sums up the losses of steps
     with session(threads=1, deterministic=True):
-        expected = Trained.of([*MLP, "seed=1"], tmp_path / "alone")
+        expected = Trained.of([*base, "seed=1"], tmp_path / "alone")
         expected.run.run(*expected.streams)
         runs = [
-            Trained.of([*MLP, f"seed={i}", f"optimizer.lr={rate}"], tmp_path / str(i))
+            Trained.of([*base, f"seed={i}", f"optimizer.lr={rate}"], tmp_path / str(i))
             for i, rate in enumerate(("1e30", "0.001", "0.01"))
         ]
         together([each.member() for each in runs], lambda member: failed.append(member.error), bool)
@@ -213,6 +235,12 @@ def test_a_run_that_diverges_fails_alone(tmp_path: Path) -> None:
     assert isinstance(errors[0], RunError)
     assert "is not a finite number at step 2 of phase 'train'" in str(errors[0])
     assert_equal([expected], [runs[1]])
+    weights = [tag for tag in expected.recorder.numbers if tag[2].startswith("weight/")]
+    assert weights
+    for tag in weights:
+        assert runs[1].recorder.numbers[tag] == pytest.approx(
+            expected.recorder.numbers[tag], rel=1e-5
+        )
 
 
 def test_stacked_runs_that_are_interrupted_resume_as_one_or_alone(tmp_path: Path) -> None:
