@@ -146,7 +146,7 @@ class Run:
         return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
 
     def figure(self, name: str) -> Image:
-        """Return a figure, which a notebook shows; ``samples/predictions`` is `samples_predictions`.
+        """Return a figure for a notebook; ``samples/predictions`` is `samples_predictions`.
 
         Raises:
             UserError: if there is none of that name.
