@@ -1,9 +1,9 @@
 """Twelve short jobs of a sweep two at a time, against the same jobs one after another.
 
 Both are the command as a user types it, start and summary included. The case `own cost` compares a
-whole sweep in one process with the time within its jobs, from one launch: 1.03 is 3 %. The CPU time of
-two jobs at once is that of the command alone: its jobs are processes of a server, which the system
-counts to nobody.
+whole sweep in one process with the time within its jobs, from one launch: 1.03 is 3 %. The CPU
+time of two jobs at once is that of the command alone: its jobs are processes of a server, which the
+system counts to nobody.
 """
 
 from __future__ import annotations

@@ -119,9 +119,9 @@ def ls(*groups: str, config_dir: str | os.PathLike[str] | None = None) -> pd.Dat
     Raises:
         UserError: if there is no such group.
     """
-    from jlrun.runs.opened import launching
+    from jlrun.runs.opened.options import options_frame
 
-    return launching.options(groups, config_dir)
+    return options_frame(groups, config_dir)
 
 
 def load(

@@ -212,7 +212,7 @@ def given_parts(
         try:
             yield given
         except UserError as error:
-            raise given.words.error(error) from error
+            raise given.words.error(error) from None
 
 
 def _is_target(value: Any) -> bool:

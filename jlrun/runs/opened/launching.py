@@ -7,18 +7,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jlrun.config.given import give
-from jlrun.config.options import chosen_groups, package_folder, read_groups, user_folders
 from jlrun.config.trust import also_trusting
 from jlrun.errors import INTERRUPTED, Interrupted, UserError
 from jlrun.runs.opened.given_parts import given_parts
 from jlrun.runs.opened.run import Run, interruptions_in_python
 from jlrun.runs.opened.runs import Runs, StudyRuns, load
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Folder = str | os.PathLike[str]
 
@@ -48,20 +44,6 @@ def check(
     """Return a checked config; arguments and errors as in `jlrun.check`."""
     with _trusting(trust), given_parts(overrides, config_dir, parts) as given:
         return given.checked().config
-
-
-def options(groups: Sequence[str], config_dir: Folder | None) -> pd.DataFrame:
-    """Return the options of groups; arguments and errors as in `jlrun.ls`."""
-    import pandas as pd
-
-    folder = None if config_dir is None else os.fspath(config_dir)
-    found = read_groups([package_folder(), *user_folders(folder)])
-    rows = [
-        (group, option.name, option.description)
-        for group in chosen_groups(found, groups)
-        for option in found[group].values()
-    ]
-    return pd.DataFrame(rows, columns=["group", "option", "description"])
 
 
 def opened(path: Folder, trust: Sequence[str], parts: Sequence[Any]) -> Run | Runs | StudyRuns:

@@ -49,7 +49,7 @@ def predicted_frame(
             return _of_frame(run, rows, asked)
         return pd.DataFrame(_printed(predict_new(run, Path(rows), asked)).columns)
     except UserError as error:
-        raise _WORDS.error(error) from error
+        raise _WORDS.error(error) from None
 
 
 def _of_frame(run: Path, rows: pd.DataFrame, asked: Asked) -> pd.DataFrame:

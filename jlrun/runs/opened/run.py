@@ -40,11 +40,11 @@ def interruptions_in_python(directory: Path, targets: Sequence[str]) -> Iterator
     """
     try:
         yield
-    except Interrupted as error:
+    except Interrupted:
         own = dict.fromkeys(path.rpartition(".")[2] for path in targets if is_of_program(path))
         again = f", parts=[{', '.join(own)}]" if own else ""
         call = f"jlrun.load({str(directory)!r}{again}).resume()"
-        raise Interrupted(f"interrupted; to go on: {call}") from error
+        raise Interrupted(f"interrupted; to go on: {call}") from None
 
 
 class Run:
@@ -146,7 +146,7 @@ class Run:
         return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
 
     def figure(self, name: str) -> Image:
-        """Return a figure for a notebook; ``samples/predictions`` is `samples_predictions`.
+        """Return a figure, which a notebook shows; slashes in its name count as underscores.
 
         Raises:
             UserError: if there is none of that name.

@@ -85,6 +85,7 @@ def several(folder: Path) -> jlrun.Runs:
 
 def test_importing_jlrun_imports_neither_pytorch_nor_pandas() -> None:
     code = "import sys, jlrun; assert not {'torch', 'pandas', 'pydantic'} & set(sys.modules)"
+    code += "; jlrun.ls('weighting'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
