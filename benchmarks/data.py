@@ -8,7 +8,7 @@ torchvision v2. All of them may use all processors.
 
 - `in memory`: 32 x 32 pixels, decoded beforehand in both.
 - `streamed`: more than `engine.memory_budget`, files of 160 x 160 pixels at 64 x 64, which two
-  workers read in both; jlrun decodes each once, the loop in every epoch.
+  workers read in both; jlrun decodes each once, in the `first epoch`, the loop in every epoch.
 - `first batch`: from files to the first batch; what jlrun keeps in memory it decodes before it.
 
 A ratio is of times: 0.5 is twice as many images in a second.
@@ -44,6 +44,7 @@ from jlrun.runs.settings import RunSettings
 
 THREADS = os.cpu_count() or 1
 IN_MEMORY, STREAMED, FIRST = "in memory", "streamed", "first batch"
+FIRST_EPOCH = "first epoch"
 ALONE, TWO_WORKERS = "compute alone", "two workers"
 BATCH_SIZE, WORKERS = 64, 2
 PADDING, FLIP = 4, 0.5  # pixels, probability
@@ -66,6 +67,8 @@ def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Co
                 if made is not None and (not names or kind in names):
                     with kept_unless_shared(Path(folder, "decoded")):  # as in a run
                         yield from _throughput(kind, made, Path(folder), rounds)
+                    if kind == STREAMED:
+                        yield _first_epoch(made, Path(folder), rounds)
                 if made is not None and (not names or FIRST in names):
                     yield _first_batch(kind, made, Path(folder), rounds)
 
@@ -86,8 +89,8 @@ def assembled(kind: str, folder: Path) -> Assembly:
 
 
 def _throughput(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Iterator[Comparison]:
-    block = BLOCKS[kind]
-    most = (rounds + 1) * (block + SETTLE)
+    block, epoch = BLOCKS[kind], train_stream(assembly).steps_per_epoch
+    most = (rounds + 1) * (block + SETTLE) + epoch
     references = {
         ALONE: JlrunLoop.of(assembly, most, Repeated.of(train_stream(assembly))).steps,
         TWO_WORKERS: LoaderLoop(assembly, loader(kind, assembly, folder)).steps,
@@ -96,9 +99,23 @@ def _throughput(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Ite
     for name, theirs in references.items():
         found = Comparison(kind, name, "image", facts=facts)
         ours = JlrunLoop.of(assembly, most).steps
+        ours(epoch)
         for pair in in_turns(ours, theirs, block, rounds, settle=SETTLE):
             found.add(*(sample / BATCH_SIZE for sample in pair))
         yield found
+
+
+def _first_epoch(assembly: Assembly, folder: Path, rounds: int) -> Comparison:
+    found = Comparison(f"{STREAMED}, {FIRST_EPOCH}", TWO_WORKERS, "image")
+    steps = train_stream(assembly).steps_per_epoch
+    for _ in range(max(1, rounds // 3)):
+        with kept_unless_shared(folder / "decoded"):
+            ours = Sample.of(lambda: JlrunLoop.of(assembly, steps).steps(steps))
+        theirs = Sample.of(
+            lambda: LoaderLoop(assembly, loader(STREAMED, assembly, folder)).steps(steps)
+        )
+        found.add(*(each / steps / BATCH_SIZE for each in (ours, theirs)))
+    return found
 
 
 def _first_batch(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Comparison:

@@ -130,6 +130,7 @@ class Exponent:
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Growth]:
     """Yield the growth with each number, or of those with ``names``."""
     with session(threads=threads, deterministic=True):
+        _few_steps(Size())  # what PyTorch makes once is no part of the memory that grows
         for name, sizes in CASES.items():
             if names and name not in names:
                 continue

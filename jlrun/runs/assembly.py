@@ -61,8 +61,10 @@ class Assembly:
     notes: tuple[str, ...]
 
     @property
-    def is_streamed(self) -> bool:
-        """Whether some rows are read anew in every epoch."""
+    def reads_again(self) -> bool:
+        """Whether some rows are read anew in every epoch, and there are several."""
+        if sum(phase.epochs for fit in self.plan.fits for phase in fit.phases) < 2:
+            return False
         pools = (each.pool for each in self.labelled if self.uses_pool)
         splits = (split for each in self.labelled for split in (each.train, each.val, each.test))
         return not all(stream.in_memory for stream in (*splits, *pools))

@@ -166,7 +166,7 @@ def _run(
         _describe(job, assembly)
         recorder = _recorder(job, assembly)
         context = _context(job, assembly, recorder, stop)
-        kept = kept_unless_shared(job.files.decoded) if assembly.is_streamed else nullcontext()
+        kept = kept_unless_shared(job.files.decoded) if assembly.reads_again else nullcontext()
         with recorded_end(job, recorder), kept:
             _begin_records(job, assembly, recorder, header, notes)
             result = yield from _train_all(job, assembly, context)

@@ -157,8 +157,11 @@ def _write(entry: Path, found: Tensor, shared: _Shared) -> None:
         if disk.f_bavail < _FREE * disk.f_blocks:
             return
         try:
-            entry.parent.mkdir(exist_ok=True)
-            partial.write_bytes(content + _checksum(content))
+            try:
+                partial.write_bytes(content + _checksum(content))
+            except FileNotFoundError:  # the first one in its folder; asking costs a write
+                entry.parent.mkdir(exist_ok=True)
+                partial.write_bytes(content + _checksum(content))
             os.replace(partial, entry)
             shared.num_bytes += len(content)
         except OSError:

@@ -22,7 +22,9 @@ from jlrun.data.reading.image_files import read_picture, square
 from jlrun.data.specs import AudioSpec, ImageSpec
 from jlrun.errors import UserError
 from jlrun.files.run_directory import RunDirectory
+from jlrun.runs.assembly import assemble
 from jlrun.runs.execution import execute
+from jlrun.runs.settings import RunSettings
 from jlrun.runs.sweeps.launch import launch
 
 SPEC = square(8, 3)
@@ -95,7 +97,7 @@ def test_a_sweep_decodes_each_file_once(
     assert not Path("sweep", ".decoded").exists()
 
 
-def test_a_run_that_streams_decodes_no_more_in_more_epochs(
+def test_a_run_that_streams_decodes_each_file_once(
     pictures: list[Path],
     count: Callable[[], list[str]],
     tmp_path: Path,
@@ -104,17 +106,16 @@ def test_a_run_that_streams_decodes_no_more_in_more_epochs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run = ["mode=multitask", "dataset=imagefolder", f"dataset.root={pictures[0].parents[1]}"]
-    run += ["dataset.size=8", "baselines=false", "batch_size=4", "patience=null"]
+    run += ["dataset.size=8", "dataset.mean=[0.5,0.5,0.5]", "dataset.std=[0.2,0.2,0.2]"]
+    run += ["epochs=3", "patience=null", "baselines=false", "batch_size=4"]
     run += ["recorder.figures=false", "recorder.progress=none", "recorder.tensorboard=false"]
-    run += ["engine.memory_budget=500", "engine.workers=1"]
-    seen = list[list[str]]()
-    for epochs in (1, 1, 4):  # the first one checks the files as well
-        folder = tmp_path / f"run{len(seen)}"
-        execute(checked([*run, f"epochs={epochs}", f"hydra.run.dir={folder}"]))
-        assert not RunDirectory(folder).decoded.exists()
-        seen.append(count())
-    assert len(seen[1]) < len(seen[0])
-    assert seen[2] == seen[1]
+    run += ["engine.memory_budget=100", "engine.workers=0", f"hydra.run.dir={tmp_path / 'run'}"]
+    composed = checked(run)
+    assemble(RunSettings.parse(composed.config))  # checks all files, which is remembered
+    count()
+    execute(composed)
+    assert count() == sorted(path.name for path in pictures)
+    assert not RunDirectory(tmp_path / "run").decoded.exists()
 
 
 def test_another_form_and_a_changed_file_are_decoded_again(
