@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     """
     members = model_runs(run)
     if asked.tuned and len(members) > 1:
-        message = f"each fold has thresholds of its own; name one of them, such as {members[0]}"
+        message = f"each fold has thresholds of its own; name one of them, such as {shlex.quote(str(members[0]))}"
         raise UserError.of("--tuned", message)
     parts = [_by_one(member, path, asked) for member in members]
     _check_alike(parts)

@@ -34,7 +34,11 @@ MLP = (*DIGITS, "backbone/image=mlp", "backbone.image.hidden=[24,12]")
 CNN = (*DIGITS, "backbone.image.channels=[4,6]", "backbone.image.hidden=16")
 TWO_SETS = (
     *("mode=multitask", "datasets=[digits,printed_digits]", *SMALL[1:], "backbone/image=mlp"),
-    *("backbone.image.hidden=[24,12]", "datasets.digits.limit=160", "datasets.printed_digits.limit=80"),
+    *(
+        "backbone.image.hidden=[24,12]",
+        "datasets.digits.limit=160",
+        "datasets.printed_digits.limit=80",
+    ),
 )
 SETS = ("source.limit=80", "target.limit=80", "target.shots=null")
 SMALL_MLP = ("backbone/image=mlp", "backbone.image.hidden=[24,12]")
