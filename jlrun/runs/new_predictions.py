@@ -80,7 +80,8 @@ def predict_new(run: Path, path: Path, asked: Asked) -> NewPredictions:
     """
     members = model_runs(run)
     if asked.tuned and len(members) > 1:
-        message = f"each fold has thresholds of its own; name one of them, such as {shlex.quote(str(members[0]))}"
+        first = shlex.quote(str(members[0]))
+        message = f"each fold has thresholds of its own; name one of them, such as {first}"
         raise UserError.of("--tuned", message)
     parts = [_by_one(member, path, asked) for member in members]
     _check_alike(parts)
