@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,8 @@ class LoadedRun:
         """
         folders = model_runs(run)
         if asked.tuned and len(folders) > 1:
-            message = f"each fold has thresholds of its own; name one of them, such as {folders[0]}"
+            first = shlex.quote(str(folders[0]))
+            message = f"each fold has thresholds of its own; name one of them, such as {first}"
             raise UserError.of("--tuned", message)
         return cls([_member(folder, asked) for folder in folders])
 

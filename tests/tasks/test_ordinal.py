@@ -131,6 +131,13 @@ def test_scores_are_those_of_the_predicted_class() -> None:
     assert found["quadratic_kappa"] == pytest.approx(kappa)
 
 
+def test_predictions_of_one_class_agree_exactly_as_chance_does() -> None:
+    scorer = Scorer(TaskSpec("grade", Ordinal(), GRADES))
+    target = torch.arange(2349) ** 2 % 7 % 4
+    scorer.update(target, Prediction.of(Ordinal(), torch.tensor([[9.0, 0, 0]] * len(target))))
+    assert scorer.compute()["quadratic_kappa"] == 0.0
+
+
 def test_predictions_that_are_no_numbers_have_no_scores() -> None:
     scorer = Scorer(TaskSpec("grade", Ordinal(), GRADES))
     scorer.update(torch.tensor([0, 1]), Prediction.of(Ordinal(), torch.full((2, 3), math.nan)))

@@ -12,7 +12,7 @@ from typing import Any
 
 from jlrun.data.reading.decoded import kept_in
 from jlrun.errors import Interrupted, UserError
-from jlrun.files.atomic import REWRITE, read_json, reading, write_json
+from jlrun.files.atomic import read_json, reading, write_json
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.formats import format_score
@@ -33,6 +33,7 @@ from jlrun.training.interruption import interruptible
 
 RUNS = "runs"
 PARENT = Path("outputs/study")
+_ANEW = "delete it: the command that began the study, with study.dir=, makes it of the runs again"
 Say = Callable[[str], None]
 
 
@@ -202,16 +203,25 @@ def _overrides_in(directory: Path) -> tuple[list[str], bool] | None:
     file = RunDirectory(directory).study
     if not file.is_file():
         return None
-    with reading(file, REWRITE):
-        content = read_json(file)
+    with reading(file, _ANEW):
+        content = read_json(file, fix=_ANEW)
         return [str(text) for text in content["overrides"]], bool(content["finished"])
 
 
 def _done(directory: Path) -> dict[str, Done]:
-    with reading(RunDirectory(directory).study, REWRITE):
-        cells: dict[str, Any] = read_json(RunDirectory(directory).study)["cells"]
+    with reading(RunDirectory(directory).study, _ANEW):
+        cells: dict[str, Any] = read_json(RunDirectory(directory).study, fix=_ANEW)["cells"]
         done = {name: Done.from_json(entry) for name, entry in cells.items()}
-    return {name: each for name, each in done.items() if each.status == "completed"}
+    return {
+        name: each
+        for name, each in done.items()
+        if each.status == "completed" and _is_there(directory / RUNS / name)
+    }
+
+
+def _is_there(directory: Path) -> bool:
+    """Return whether a run that was done is still there; it is trained again otherwise."""
+    return RunDirectory(directory).result.is_file()
 
 
 def _runnable(arms: Sequence[Arm]) -> tuple[list[Arm], dict[str, str]]:

@@ -24,6 +24,7 @@ from jlrun.runs.sweeps.pool import POLL_SECONDS
 from jlrun.runs.sweeps.searched_scores import directions, objective_values
 from jlrun.runs.sweeps.shared_study import SearchSettings, SharedStudy, Twin
 from jlrun.runs.sweeps.space import dimensions, fixed, written
+from jlrun.wording import counted
 
 
 def search(
@@ -42,7 +43,10 @@ def search(
     about |= {"storage": study.storage, "name": study.name, "pruner": pruner}
     write_state(directory, state.status, state.identity, study=about)
     shared = SharedStudy(study, directions(study.objectives), str(directory), dimensions(overrides))
-    display = SweepDisplay(study.trials, settings.jobs)
+    done = shared.num_done
+    if done:
+        print(f"complete already: {done} of {counted(study.trials, 'trial')}", flush=True)
+    display = SweepDisplay(max(0, study.trials - done), settings.jobs)
     trials = Trials(shared, study, fixed(overrides), display)
     with closing(shared):
         with shared.alive(), closing(display):

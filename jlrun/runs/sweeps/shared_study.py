@@ -164,6 +164,11 @@ class SharedStudy:
             return None
         return trial.number, self._overrides(trial)
 
+    @property
+    def num_done(self) -> int:
+        """Number of trials that are done, failed ones included."""
+        return self._counts()[0]
+
     def twin(self, number: int, texts: Sequence[str]) -> Twin | None:
         """Return the first earlier trial with the same overrides whose score is, or will be, known.
 

@@ -105,11 +105,13 @@ def grade_scores(predicted: Tensor, target: Tensor) -> dict[str, float]:
         predicted, target: positions of classes, ``(N,)``, N at least 1.
     """
     p, y = predicted.double(), target.double()
-    bias = p.mean() - y.mean()
-    expected = p.var(correction=0) + y.var(correction=0) + bias.square()
+    # Times N², whole numbers, so that predictions without information have exactly 0.
+    count = len(p)
+    observed = count * (p - y).square().sum()
+    expected = count * (p.square() + y.square()).sum() - 2 * p.sum() * y.sum()
     return {
         "mae": float((p - y).abs().mean()),
-        "quadratic_kappa": float(1 - (p - y).square().mean() / expected),
+        "quadratic_kappa": float(1 - observed / expected),
     }
 
 

@@ -1,6 +1,7 @@
 """A study as a user runs it, killed, gone on with and answered."""
 
 import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -30,6 +31,7 @@ def counted(monkeypatch):
     run_cell.seen = seen
     monkeypatch.setattr(module, "run_cell", run_cell)
     monkeypatch.setattr(module, "_scores", lambda directory: "")
+    monkeypatch.setattr(module, "_is_there", lambda directory: True)
     return run_cell
 
 
@@ -62,6 +64,10 @@ def test_a_study_from_the_command_to_its_page(tmp_path, capsys):
     (cell / "result.json").unlink()
     assert main(["resume", str(cell)]) == 0
     assert "jlrun multitask, resumed" in capsys.readouterr().out
+    shutil.rmtree(cell)  # a run that is gone is trained again
+    assert main(["study", f"study.dir={tmp_path / 'study'}"]) == 0
+    assert "5 of them done before" in capsys.readouterr().out
+    assert (cell / "result.json").is_file()
 
 
 def test_a_killed_study_goes_on_with_what_is_missing(counted, tmp_path, monkeypatch, capsys):
