@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jlrun.errors import UserError
 from jlrun.files.atomic import REWRITE, reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.closing_lines import closing_facts
@@ -66,7 +68,9 @@ def _summary(run: Found) -> Iterator[str]:
 
 def _data(run: Found) -> Iterator[str]:
     yield _without_folders(_bullets(setup_facts(run)["data"]))
-    found = fingerprints.read(run.directory)
+    found = None
+    with suppress(UserError):  # a damaged one says nothing
+        found = fingerprints.read(run.directory)
     if found:
         prints = [f"`{stream}` {value}" for stream, value in fingerprints.digests(found).items()]
         yield (
