@@ -32,7 +32,7 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path, umask: int) -> Non
     replace_shared(home / "shared.json", b"{}")
     checkpoints.save(home / "checkpoints" / "best", nn.Linear(1, 1), {})
     save_predictions(home, {"y": RowPredictions(torch.zeros(2, 1), torch.zeros(2))})
-    write_export(Export({"w": torch.zeros(1)}, {}), home / "exported.safetensors")
+    write_export(Export({"w": torch.zeros(1)}, {}), "card", home / "exported.safetensors")
     FigureFileRecorder(home).figure("curve", Figure(), 1)
     strict = tmp_path / "strict"
     strict.mkdir(mode=0o700)
