@@ -42,4 +42,4 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path, umask: int) -> Non
     found = {path: path.stat().st_mode & 0o777 for path in home.rglob("*")}
     wanted = {path: (0o777 if path.is_dir() else 0o666) & ~umask for path in found}
     assert found == wanted
-    assert len(found) == 14
+    assert len(found) == 15
