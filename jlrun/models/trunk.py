@@ -156,7 +156,9 @@ class Trunk(nn.Module):
         Of whole batches M is B: the rows lie there already.
         """
         if self.whole_batches:
-            return rows.masked_fill(~mask.view(-1, *[1] * (rows.ndim - 1)), 0)
+            kept = mask.view(-1, *[1] * (rows.ndim - 1))
+            # runtimes of ONNX choose between numbers, not between truth values
+            return rows & kept if rows.dtype == torch.bool else rows.masked_fill(~kept, 0)
         return rows.new_zeros(mask.shape[0], *rows.shape[1:]).index_put((mask,), rows)
 
 

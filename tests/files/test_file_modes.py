@@ -32,7 +32,7 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path, umask: int) -> Non
     replace_shared(home / "shared.json", b"{}")
     checkpoints.save(home / "checkpoints" / "best", nn.Linear(1, 1), {})
     save_predictions(home, {"y": RowPredictions(torch.zeros(2, 1), torch.zeros(2))})
-    write_export(Export({"w": torch.zeros(1)}, {}), home / "exported.safetensors")
+    write_export(Export({"w": torch.zeros(1)}, {}), "card", home / "exported.safetensors")
     FigureFileRecorder(home).figure("curve", Figure(), 1)
     strict = tmp_path / "strict"
     strict.mkdir(mode=0o700)
@@ -42,4 +42,4 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path, umask: int) -> Non
     found = {path: path.stat().st_mode & 0o777 for path in home.rglob("*")}
     wanted = {path: (0o777 if path.is_dir() else 0o666) & ~umask for path in found}
     assert found == wanted
-    assert len(found) == 14
+    assert len(found) == 15

@@ -115,7 +115,7 @@ def read_steps(x: Tensor) -> tuple[Tensor, Tensor]:
     # how many of the steps from here on have a value
     padding = seen.flip(1).int().cumsum(dim=1).flip(1) == 0
     padding[:, 0] = False
-    marks = missing.masked_fill(padding[:, :, None], False).to(x.dtype)
+    marks = (missing & ~padding[:, :, None]).to(x.dtype)
     return torch.cat([x.masked_fill(missing, 0.0), marks], dim=2), padding
 
 

@@ -91,6 +91,8 @@ def write_folder(output: Path, fill: Callable[[Path], None]) -> None:
     try:
         partial.mkdir()
         fill(partial)
+        for file in partial.iterdir():  # other libraries leave it to the system
+            _sync(file)
         old = output.with_name(f".{output.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if output.exists():
@@ -99,6 +101,11 @@ def write_folder(output: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         _remove(partial)  # what a full disk left of it
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _fill(export: Export, card: str, folder: Path) -> None:

@@ -182,7 +182,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.writerow([f"{size:.4f}", age, COLOURS[colour], words, f"{price:.2f}", kind])
     what = ("mode=multimodal", "dataset=table", f"dataset.path={folder / 'rows.csv'}")
     names = ("dataset.targets=[price,kind]", "dataset.columns={review: text}")
-    more = ("missing.evaluate=false", "references=false", "backbone.text.width=16")
+    more = ("missing.evaluate=false", "references=false", "backbone.text.width=16", "heads=linear")
     trained(folder, *what, *names, *more, "dataset.target_transform=quantile")
     return folder
 

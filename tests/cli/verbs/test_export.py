@@ -211,10 +211,33 @@ def test_nothing_is_overwritten_unasked(
     ],
 )
 def test_what_can_be_wrong(
-    small: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    small: Path,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["export", str(small), *arguments]) == 2
     assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_library_names_the_extra(
+    small: Path,
+    tmp_path: Path,
+    library: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None if name == library else ModuleType(name))
+    out = tmp_path / "out"
+    assert main(["export", str(small), "--format", "onnx", "--output", str(out)]) == 2
+    assert f"needs {library}, which is not installed here" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])

@@ -7,11 +7,20 @@ import torch
 from torch import Tensor
 
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, TabularSpec, TextSpec
+from jlrun.engine import Engine
+from jlrun.models.encoders import BagOfEmbeddings
+from jlrun.models.fusions import Transformer
+from jlrun.models.heads import Linear
+from jlrun.runs.calibrated import Calibrated
 from jlrun.runs.exporting.checking import difference
+from jlrun.runs.exporting.program import Exportable, Program
 from jlrun.runs.exporting.runnable import output_names
 from jlrun.runs.exporting.sample_rows import sample_masks, sample_rows
-from jlrun.runs.exporting.tracing import searched
+from jlrun.runs.exporting.tracing import searched, trace
+from jlrun.runs.saved_model import SavedModel
 from jlrun.tasks import Multiclass, Regression
+from jlrun.tasks.objective import Objective
+from tests.toy import CPU, SPEC, TASKS, ToyEncoder, hard_model
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9])
@@ -84,3 +93,20 @@ def test_what_is_no_number_differs_from_numbers_alone() -> None:
 
 def test_outputs_have_names_that_no_input_has() -> None:
     assert output_names(["text", "price"], ["text", "text_present"]) == ["text_predicted", "price"]
+
+
+def test_no_graph_chooses_between_truth_values() -> None:
+    """Runtimes of ONNX have no such operator; padding of tokens of absent rows would need it."""
+    texts = TextSpec(("a", "b", "c"), 4)
+    encoders = {"text": BagOfEmbeddings(texts, width=8), "x": ToyEncoder()}
+    widths = {name: encoder.token_features for name, encoder in encoders.items()}
+    fusion = Transformer(widths, width=8, heads=2, depth=1)
+    heads = {spec.name: Linear(8, spec.num_outputs) for spec in TASKS}
+    model = hard_model(encoders, fusion, heads).eval()
+    scored = tuple(Objective(spec.name, "input", spec, spec.name) for spec in TASKS)
+    specs, chosen = {"text": texts, "x": SPEC}, Calibrated(scored, {})
+    saved = SavedModel(model, Engine(CPU), specs, scored)
+    graph = trace(Exportable(Program(model, specs, chosen), specs, chosen, saved)).graph
+    choices = [n for n in graph.nodes if "where" in str(n.target) or "masked_fill" in str(n.target)]
+    assert choices
+    assert all(node.meta["val"].dtype != torch.bool for node in choices)
