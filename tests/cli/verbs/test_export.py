@@ -240,22 +240,6 @@ def test_a_missing_library_names_the_extra(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_library_names_the_extra(
-    small: Path,
-    tmp_path: Path,
-    library: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, name, None if name == library else ModuleType(name))
-    out = tmp_path / "out"
-    assert main(["export", str(small), "--format", "onnx", "--output", str(out)]) == 2
-    assert f"needs {library}, which is not installed here" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_encoders_of_tasks_are_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
