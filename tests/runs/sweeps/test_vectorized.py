@@ -70,7 +70,7 @@ def test_jobs_have_the_results_files_and_records_of_separate_runs(
     assert "train  epoch 2/2" in Path("sweep/3/output.txt").read_text()
     assert recorded("sweep/3") == recorded("alone")
     assert main([*command, "--config-dir=."]) == DONE
-    assert "4 of 4 jobs are complete already" in capsys.readouterr().out
+    assert "complete already: 4 of 4 jobs" in capsys.readouterr().out
 
 
 def test_a_job_that_is_wrong_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
