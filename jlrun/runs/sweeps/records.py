@@ -13,6 +13,7 @@ from jlrun.files.atomic import REWRITE, reading
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.result_table import compared_baseline, primary_metric, score_of
 from jlrun.reporting.result import read_result
+from jlrun.wording import counted
 
 REJECTED = "rejected"
 # Overrides of these decide what is learned; others decide how.
@@ -194,8 +195,11 @@ def key_of(override: str) -> str:
 def labels(groups: Sequence[Group]) -> tuple[str, list[str]]:
     """Return a title and, for each group, the overrides that not all of them share.
 
-    If these all set one key, that is the title, and the labels are the values.
+    If these all set one key, that is the title, and the labels are the values. One group alone,
+    such as that of seeds, has its number of jobs.
     """
+    if len(groups) == 1 and len(groups[0].jobs) > 1:
+        return "sweep", [f"all {counted(len(groups[0].jobs), 'job')}"]
     shared = set[str]().union(*(group.overrides for group in groups[:1]))
     shared = shared.intersection(*(group.overrides for group in groups))
     differing = [[text for text in group.overrides if text not in shared] for group in groups]
