@@ -119,7 +119,8 @@ def test_text_is_the_characters_of_smiles(tmp_path: Path) -> None:
     assert spec == TextSpec(("1", "C", "c"), length=8, unit="character")
     assert spec_from_json(spec_to_json(spec)) == spec
     methane = molecules(dataset.train, tmp_path).index(0)
-    text = dataset.train.fetch(torch.tensor([methane, (methane + 1) % len(dataset.train)])).inputs["text"]
+    rows = torch.tensor([methane, (methane + 1) % len(dataset.train)])
+    text = dataset.train.fetch(rows).inputs["text"]
     assert text.tolist() == [[3, 0, 0, 0, 0, 0, 0, 0], [4, 2, 4, 4, 4, 4, 3, 2]]
 
 
