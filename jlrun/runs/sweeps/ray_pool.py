@@ -4,52 +4,37 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from jlrun.config.schema import SweepSettings
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 from jlrun.runs.sweeps.cores import num_cores
-from jlrun.runs.sweeps.ended import INTERRUPTED, Ended, SweepJob, Watcher
-from jlrun.runs.sweeps.pool import Pool, Running
-from jlrun.runs.sweeps.remote_job import JobFiles, RemoteJob
-from jlrun.runs.sweeps.worker import Order
+from jlrun.runs.sweeps.ended import Ended, SweepJob
+from jlrun.runs.sweeps.remote_job import RemoteJob
+from jlrun.runs.sweeps.remote_pool import RemotePool, RunningRemotely
 
 _OBJECT_STORE = 100 * 2**20  # bytes; jobs hand over nothing but their order
 
 
 @dataclass
-class Task(Running):
-    """A task of Ray, and the files of its job."""
+class Task(RunningRemotely):
+    """A task of Ray."""
 
     reference: Any
-    files: JobFiles
 
 
-class RayPool(Pool[Task]):
+class RayPool(RemotePool[Task]):
     """Tasks of Ray, of which as many run at once as it has CPUs and GPUs for.
 
-    A context: within it Ray is there.
+    A context: within it Ray is there. Arguments as `RemotePool`.
     """
 
-    def __init__(
-        self,
-        settings: SweepSettings,
-        order: Callable[[SweepJob, int], Order],
-        watcher: Watcher,
-        folder: Path,
-        preloaded: Sequence[str],
-    ) -> None:
-        super().__init__(settings.jobs, watcher)
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
         self._ray = import_extra("ray", "ray", "sweep.engine")
-        self._settings, self._make_order = settings, order
-        self._folder, self._preloaded = folder, preloaded
 
     def __enter__(self) -> RayPool:
         settings = self._settings
@@ -103,10 +88,9 @@ class RayPool(Pool[Task]):
                 raise UserError.of(f"sweep.{key}", message)
 
     def begin(self, job: SweepJob, slot: int) -> Task:
-        files = JobFiles(self._folder, job.number)
+        files = self.files_of(job)
         files.clear()
-        remote = RemoteJob(job, self._make_order(job, 0), self._folder, self._preloaded)
-        return Task(job, slot, self._call.remote(remote), files)
+        return Task(job, slot, files, self._call.remote(self.remote(job)))
 
     def wait(self, seconds: float) -> None:
         self._ray.wait([task.reference for task in self.running], timeout=seconds)
@@ -120,8 +104,7 @@ class RayPool(Pool[Task]):
         if found is not None:
             return found
         if files.is_asked_to_stop():
-            seconds = time.monotonic() - job.begun
-            return Ended(job, self._folder / str(job.number), INTERRUPTED, seconds)
+            return self.interrupted(job)
         return files.lost(job, self._why(running))
 
     def interrupt(self, running: Task, urgency: int) -> None:

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
@@ -20,14 +19,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jlrun.config.schema import SweepSettings
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 from jlrun.files.atomic import read_json, write_json
-from jlrun.runs.sweeps.ended import INTERRUPTED, Ended, SweepJob, Watcher
-from jlrun.runs.sweeps.pool import Pool, Running
+from jlrun.runs.sweeps.ended import INTERRUPTED, Ended, SweepJob
 from jlrun.runs.sweeps.remote_job import JobFiles, RemoteJob
-from jlrun.runs.sweeps.worker import Order
+from jlrun.runs.sweeps.remote_pool import RemotePool, RunningRemotely
 
 SIGNAL_SECONDS = 120  # before the time limit; a checkpoint has half of it
 GRACE_SECONDS = 30  # in which files of a job that has ended may still arrive from another machine
@@ -35,47 +32,36 @@ QUEUE_SECONDS = 10  # between two looks at the cluster's queue
 
 
 @dataclass
-class Submitted(Running):
+class Submitted(RunningRemotely):
     """A job at the cluster.
 
     Attributes:
         handle: submitit's job.
-        files: of the job.
         gone_since: when the cluster first said that it had ended.
         cancelled: whether the sweep has given it up.
     """
 
     handle: Any
-    files: JobFiles
     gone_since: float | None = None
     cancelled: bool = False
 
 
-class SlurmPool(Pool[Submitted]):
-    """Jobs at a SLURM cluster, at most ``sweep.jobs`` at once."""
+class SlurmPool(RemotePool[Submitted]):
+    """Jobs at a SLURM cluster, at most ``sweep.jobs`` at once; arguments as `RemotePool`."""
 
-    def __init__(
-        self,
-        settings: SweepSettings,
-        order: Callable[[SweepJob, int], Order],
-        watcher: Watcher,
-        folder: Path,
-        preloaded: Sequence[str],
-    ) -> None:
-        super().__init__(settings.jobs, watcher)
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self._submitit = import_extra("submitit", "slurm", "sweep.engine")
-        self._settings, self._make_order = settings, order
-        self._folder, self._preloaded = folder, preloaded
         self._queue, self._queue_at = dict[str, str](), -float("inf")
 
     def begin(self, job: SweepJob, slot: int) -> Submitted:
-        files = JobFiles(self._folder, job.number)
+        files = self.files_of(job)
         found = self._still_there(files)
         if found is None:
             files.clear()
             found = self._submit(job, files)
         files.go_on()
-        return Submitted(job, slot, found, files)
+        return Submitted(job, slot, files, found)
 
     def end_of(self, running: Submitted) -> Ended | None:
         job, files = running.job, running.files
@@ -84,8 +70,7 @@ class SlurmPool(Pool[Submitted]):
             return found  # a process of this machine is waited for, too
         gone = running.cancelled or self._is_gone(running)
         if gone and files.is_asked_to_stop():
-            seconds = time.monotonic() - job.begun
-            return Ended(job, self._folder / str(job.number), INTERRUPTED, seconds)
+            return self.interrupted(job)
         if not gone:
             return None
         running.gone_since = running.gone_since or time.monotonic()
@@ -105,7 +90,7 @@ class SlurmPool(Pool[Submitted]):
         return self._settings.cluster == "local"
 
     def _submit(self, job: SweepJob, files: JobFiles) -> Any:
-        remote = RemoteJob(job, self._make_order(job, 0), self._folder, self._preloaded)
+        remote = self.remote(job)
         if self._is_local:
             remote.parent = os.getpid()
         try:

@@ -79,17 +79,20 @@ def test_processes_decode_each_file_once_and_have_the_same_values(
     assert count() == sorted(path.name for path in pictures)
 
 
-def test_a_sweep_decodes_each_file_once(
-    pictures: list[Path],
-    count: Callable[[], list[str]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def of_pictures(pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return overrides of a run on the pictures; nothing about them is remembered from before."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    sweep = ["mode=multitask", "dataset=imagefolder", f"dataset.root={pictures[0].parents[1]}"]
-    sweep += ["dataset.size=8", "epochs=1", "baselines=false", "seed=0,1,2,3", "batch_size=4"]
-    sweep += ["recorder.figures=false", "recorder.progress=none", "recorder.tensorboard=false"]
+    run = ["mode=multitask", "dataset=imagefolder", f"dataset.root={pictures[0].parents[1]}"]
+    run += ["dataset.size=8", "baselines=false", "batch_size=4", "recorder.figures=false"]
+    return [*run, "recorder.progress=none", "recorder.tensorboard=false"]
+
+
+def test_a_sweep_decodes_each_file_once(
+    pictures: list[Path], count: Callable[[], list[str]], of_pictures: list[str]
+) -> None:
+    sweep = [*of_pictures, "epochs=1", "seed=0,1,2,3"]
     assert launch([*sweep, "hydra.sweep.dir=sweep"]) == 0
     assert count() == sorted(path.name for path in pictures)
     statuses = [json.loads(Path(f"sweep/{i}/result.json").read_text())["status"] for i in range(4)]
@@ -98,17 +101,10 @@ def test_a_sweep_decodes_each_file_once(
 
 
 def test_a_run_that_streams_decodes_each_file_once(
-    pictures: list[Path],
-    count: Callable[[], list[str]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    pictures: list[Path], count: Callable[[], list[str]], tmp_path: Path, of_pictures: list[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    run = ["mode=multitask", "dataset=imagefolder", f"dataset.root={pictures[0].parents[1]}"]
-    run += ["dataset.size=8", "dataset.mean=[0.5,0.5,0.5]", "dataset.std=[0.2,0.2,0.2]"]
-    run += ["epochs=3", "patience=null", "baselines=false", "batch_size=4"]
-    run += ["recorder.figures=false", "recorder.progress=none", "recorder.tensorboard=false"]
+    run = [*of_pictures, "dataset.mean=[0.5,0.5,0.5]", "dataset.std=[0.2,0.2,0.2]"]
+    run += ["epochs=3", "patience=null"]
     run += ["engine.memory_budget=100", "engine.workers=0", f"hydra.run.dir={tmp_path / 'run'}"]
     composed = checked(run)
     assemble(RunSettings.parse(composed.config))  # checks all files, which is remembered
