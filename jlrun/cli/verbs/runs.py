@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from jlrun.cli.verbs import given_path, parser
 from jlrun.errors import UserError
@@ -26,6 +28,10 @@ def main(args: Sequence[str]) -> int:
         UserError: if there is no such folder, or no run has a key that is asked for.
     """
     options = _parsed(args)
+    for text in options.filters:
+        if Path(text).is_dir():
+            fix = f"list the runs of a folder by --dir {shlex.quote(text)}"
+            raise UserError.of(text, f"that is a folder, and no filter; {fix}")
     if not options.dir.is_dir():
         message = "there is no such folder; runs go to outputs/ of the working directory"
         raise UserError.of(str(options.dir), message)

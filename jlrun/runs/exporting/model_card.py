@@ -52,11 +52,17 @@ def model_card(directory: Path, about: Sequence[str] = (), use: Sequence[str] = 
             "Training": list(_training(run)),
             "Limits": [_bullets(_limits(run))],
         }
-    parts = [f"# Model card: {directory.resolve().name}"]
+    parts = [f"# Model card: {_title(directory.resolve())}"]
     for title, paragraphs in sections.items():
         found = [text for text in paragraphs if text]
         parts += [*([f"## {title}"] if title and found else []), *found]
     return "\n\n".join(parts) + "\n"
+
+
+def _title(directory: Path) -> str:
+    """Return the name of a run; that of a job of a sweep, a number, after the sweep's."""
+    name = directory.name
+    return f"{directory.parent.name}/{name}" if name.isdigit() else name
 
 
 def _summary(run: Found) -> Iterator[str]:

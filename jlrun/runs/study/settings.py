@@ -93,8 +93,8 @@ def _spaced(value: str) -> str:
 def _problem(error: Any) -> Problem:
     key = ".".join(map(str, error["loc"][:1]))
     if error["type"] == "extra_forbidden":
-        return Problem(
-            f"study.{key}", f"no such key.{did_you_mean(key, StudySettings.model_fields)}"
-        )
+        known = [f"study.{name}" for name in StudySettings.model_fields]
+        near = did_you_mean(f"study.{key}", known)
+        return Problem(f"study.{key}", f"there is no such key.{near}")
     message = str(error["msg"])
     return Problem(f"study.{key}", f"'{error['input']}': {message[:1].lower()}{message[1:]}")

@@ -70,10 +70,13 @@ def _lines(
     numbers = as_numbers(values)
     places = [float(i) for i in range(len(values))] if numbers is None else numbers
     order = sorted(range(len(places)), key=lambda i: places[i])
-    for colour, name in enumerate(name for name in names if name.startswith("test/")):
+    tests = [name for name in names if name.startswith("test/")]
+    for colour, name in enumerate(tests):
         shown = [i for i in order if name in groups[i].scores]
+        # Side by side over the name of a value, so that no interval hides another.
+        shift = 0.0 if numbers is not None else 0.3 * ((colour + 0.5) / len(tests) - 0.5)
         axes.errorbar(
-            [places[i] for i in shown],
+            [places[i] + shift for i in shown],
             [groups[i].scores[name].mean for i in shown],
             yerr=[groups[i].scores[name].std or 0.0 for i in shown],
             fmt="o" if numbers is None else "o-",
@@ -85,6 +88,7 @@ def _lines(
         )
     if numbers is None:
         axes.set_xticks(places, [shorten(value, LONGEST_NAME) for value in values], rotation=20)
+        axes.set_xlim(-0.6, len(places) - 0.4)
     elif min(places) > 0 and max(places) / min(places) >= 50:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")  # the usual one writes formulas

@@ -121,6 +121,7 @@ def test_sorting_is_by_any_number(outputs: Path, capsys: pytest.CaptureFixture[s
         (["completed"], "completed: expected KEY=VALUE, as in status=failed"),
         (["epochs>many"], "epochs>many: 'many' is no number, which > compares"),
         (["--dir", "nowhere"], "nowhere: there is no such folder"),
+        (["."], ".: that is a folder, and no filter; list the runs of a folder by --dir ."),
     ],
 )
 def test_what_is_wrong_is_one_line(

@@ -152,7 +152,10 @@ def test_ctrl_c_ends_a_study_and_a_failed_cell_is_tried_again(tmp_path, monkeypa
     [
         (["study.budget=1run"], "dataset"),
         (["dataset=digits", "weighting=famo"], "a study chooses this"),
-        (["dataset=digits", "study.seed=3"], "Did you mean 'seeds'"),
+        (
+            ["dataset=digits", "study.seed=3"],
+            "study.seed: there is no such key. Did you mean 'study.seeds'",
+        ),
         (["dataset=digit"], "Did you mean 'digits'"),
     ],
 )
