@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -31,10 +32,10 @@ class RayPool(RemotePool[Task]):
     A context: within it Ray is there. Arguments as `RemotePool`.
     """
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    @cached_property
+    def _ray(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-        self._ray = import_extra("ray", "ray", "sweep.engine")
+        return import_extra("ray", "ray", "sweep.engine")
 
     def __enter__(self) -> RayPool:
         settings = self._settings

@@ -11,10 +11,13 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,10 +52,12 @@ class Submitted(RunningRemotely):
 class SlurmPool(RemotePool[Submitted]):
     """Jobs at a SLURM cluster, at most ``sweep.jobs`` at once; arguments as `RemotePool`."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._submitit = import_extra("submitit", "slurm", "sweep.engine")
-        self._queue, self._queue_at = dict[str, str](), -float("inf")
+    _queue: Mapping[str, str] = MappingProxyType({})
+    _queue_at = -float("inf")
+
+    @cached_property
+    def _submitit(self) -> Any:
+        return import_extra("submitit", "slurm", "sweep.engine")
 
     def begin(self, job: SweepJob, slot: int) -> Submitted:
         files = self.files_of(job)
@@ -138,7 +143,7 @@ class SlurmPool(RemotePool[Submitted]):
             return False
         return running.handle.job_id not in self._states()
 
-    def _states(self) -> dict[str, str]:
+    def _states(self) -> Mapping[str, str]:
         """Return id -> state of the user's jobs at the cluster; those known, if it does not say.
 
         By ``squeue``, which clusters without accounting have, too.
