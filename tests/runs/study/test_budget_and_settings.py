@@ -51,7 +51,7 @@ def test_a_list_of_one_needs_no_brackets():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("study.seed=3", "Did you mean 'seeds'"),
+        ("study.seed=3", "Did you mean 'study.seeds'"),
         ("study.seeds=0", "greater than 0"),
         ("study.seeds=many", "integer"),
         ("study.questions=[joint,odd]", "'alone', 'joint'"),
