@@ -21,23 +21,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks(World):
-    """The ranks of PyTorch's default process group.
+    """The ranks of a process group of PyTorch whose first member is the first of all.
 
     Attributes:
+        group: for tensors on the device; None: the default one.
         control: a gloo group for what is on the CPU whatever the device: objects, requests.
     """
 
+    group: dist.ProcessGroup | None = field(default=None, repr=False)
     control: dist.ProcessGroup | None = field(default=None, repr=False)
 
     def sum(self, x: Tensor) -> Tensor:
         total = x.detach().clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=self.group)
         return total
 
     def gather(self, x: Tensor) -> tuple[Tensor, ...]:
         x = x.detach().contiguous()
         found = [torch.empty_like(x) for _ in range(self.size)]
-        dist.all_gather(found, x)
+        dist.all_gather(found, x, group=self.group)
         return tuple(found)
 
     def gather_rows(self, x: Tensor, count: int) -> Tensor:
@@ -66,7 +68,7 @@ class Ranks(World):
             for p in parameters
         ]
         total = torch.cat([*pieces, pieces[0].new_tensor(known)])
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=self.group)
         total, found = total.split([len(total) - len(known), len(known)])
         total /= self.size
         # A gradient that no rank has stays absent, for optimizers with momentum or decay.

@@ -49,5 +49,5 @@ def _join(device: str) -> World:
     if on_cuda:
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if on_cuda else "gloo")
-    control = dist.new_group(backend="gloo") if on_cuda else dist.group.WORLD
-    return Ranks(dist.get_rank(), dist.get_world_size(), local, control)
+    control = dist.new_group(backend="gloo") if on_cuda else None
+    return Ranks(dist.get_rank(), dist.get_world_size(), local, control=control)

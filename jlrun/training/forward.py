@@ -177,7 +177,8 @@ class StepForward:
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
         """
-        own = OwnRows.of(micro_batch, self.engine.world, self.engine.device)
+        engine = self.engine
+        own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
         with timed("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._cut(own)

@@ -22,8 +22,8 @@ from jlrun.ranks.world import ALONE, World
 class OwnRows:
     """Rows of a micro-batch that this rank passes through the model.
 
-    Where a stream has fewer rows than there are ranks, every rank passes all rows, and there is
-    nothing to exchange.
+    Where there are too few rows for all ranks, every rank passes all of them, and there is nothing
+    to exchange.
 
     Attributes:
         batches: stream -> the rank's rows.
@@ -38,10 +38,27 @@ class OwnRows:
     device: torch.device
 
     @classmethod
-    def of(cls, batches: Mapping[str, Batch], world: World, device: torch.device) -> OwnRows:
-        """Return this rank's rows of a micro-batch."""
-        sizes = {name: batch.size for name, batch in batches.items()} if world.several else {}
-        if not sizes or min(sizes.values()) < world.size:
+    def of(
+        cls,
+        batches: Mapping[str, Batch],
+        world: World,
+        device: torch.device,
+        normalised: bool = False,
+    ) -> OwnRows:
+        """Return this rank's rows of a micro-batch.
+
+        Args:
+            batches: stream -> rows of all ranks.
+            world: the ranks.
+            device: of the rows.
+            normalised: whether layers normalise by the rows that reach them: on every rank there
+                must then be two of them, since an encoder has no variance of a lone one.
+        """
+        if not world.several:
+            return cls(batches, {}, ALONE, device)
+        sizes = {name: batch.size for name, batch in batches.items()}
+        fewest = 2 if normalised else 1
+        if not all(_enough(batch, world, fewest, normalised) for batch in batches.values()):
             return cls(batches, sizes, ALONE, device)
         own = {name: batch.part(*world.bounds(batch.size)) for name, batch in batches.items()}
         return cls(own, sizes, world, device)
@@ -55,12 +72,9 @@ class OwnRows:
         """Return the context of a forward pass over the rows of these streams, end to end."""
         if not self.divided:
             return nullcontext()
-        positions, count = [], 0
-        for name in streams:
-            start, stop = self.world.bounds(self.sizes[name])
-            positions.append(torch.arange(count + start, count + stop, device=self.device))
-            count += self.sizes[name]
-        return WholeBatch(self.world, torch.cat(positions), count, self.device)
+        complete = not any(self.batches[name].present for name in streams)
+        sizes = [self.sizes[name] for name in streams]
+        return WholeBatch(self.world, sizes, self.device, complete)
 
     def summed(self, scalars: Sequence[Tensor]) -> list[Tensor]:
         """Return the sums over all ranks."""
@@ -105,3 +119,17 @@ class OwnRows:
             all_rows(outputs.logits),
             all_rows(outputs.members),
         )
+
+
+def _enough(batch: Batch, world: World, fewest: int, of_each_modality: bool) -> bool:
+    """Return whether every rank has so many rows, also of each modality that any row has."""
+    if batch.size < fewest * world.size:
+        return False
+    if not of_each_modality:
+        return True
+    bounds = [world.bounds(batch.size, rank) for rank in range(world.size)]
+    counts = [[m[a:b].sum() for a, b in bounds] for m in batch.present.values()]
+    if not counts:
+        return True
+    found = torch.stack([torch.stack(each) for each in counts]).tolist()
+    return all(min(each) >= fewest or not any(each) for each in found)
