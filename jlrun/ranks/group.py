@@ -96,7 +96,8 @@ class Ranks(World):
                 outcome[1] = sendable(error)
                 dist.broadcast_object_list(outcome, src=0, group=self.control)
                 raise
-            dist.broadcast_object_list([found, None], src=0, group=self.control)
+            outcome[0] = found
+            dist.broadcast_object_list(outcome, src=0, group=self.control)
             return found
         dist.broadcast_object_list(outcome, src=0, group=self.control)
         if outcome[1] is not None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from jlrun.errors import UserError
 from jlrun.ranks.environment import world_size
 from jlrun.ranks.world import ALONE, World
 
@@ -45,9 +46,24 @@ def _join(device: str) -> World:
     from jlrun.ranks.group import Ranks
 
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    # Of a device that the machine lacks, whoever looks for it says so.
+    on_cuda = torch.cuda.is_available() and (device == "auto" or device.startswith("cuda"))
+    control = None
     if on_cuda:
+        _check_device(device, local, torch.cuda.device_count())
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if on_cuda else "gloo")
-    control = dist.new_group(backend="gloo") if on_cuda else None
+    if on_cuda:
+        control = dist.new_group(backend="gloo")
+        assert isinstance(control, dist.ProcessGroup), "all ranks are in it"
     return Ranks(dist.get_rank(), dist.get_world_size(), local, control=control)
+
+
+def _check_device(device: str, local_rank: int, count: int) -> None:
+    if ":" in device:
+        message = f"'{device}': each rank has a GPU of its own; use engine.device=cuda"
+        raise UserError.of("engine.device", message)
+    if local_rank >= count:
+        fix = f"use --nproc-per-node={count}, or engine.device=cpu"
+        message = f"{local_rank + 1} or more ranks are on a machine of {count} GPUs; {fix}"
+        raise UserError.of("torchrun", message)

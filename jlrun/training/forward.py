@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
@@ -300,19 +300,13 @@ class StepForward:
                     body.trunk,
                     batch,
                     use_reentrant=False,
-                    context_fn=lambda: (nullcontext(), self._once_more(own, name)),
+                    context_fn=lambda: (nullcontext(), _once_more(body.trunk, own, name)),
                 )
             cut: Cut = body.cut(encoded.fused, heads)
             outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
         num_rows = own.sizes.get(name, batch.size)
         return {name: outputs}, CutGraph(encoded.fused, leaves, own, num_rows)
-
-    @contextmanager
-    def _once_more(self, own: OwnRows, stream: str) -> Iterator[None]:
-        """Return the context in which the trunk computes the features of rows once more."""
-        with unchanged_buffers(self.learner.model), own.forward_pass((stream,)):
-            yield
 
     def _sums(
         self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]
@@ -445,6 +439,13 @@ def _jointly(
         )
         for name, features, fused, logits, members in by_stream
     }
+
+
+@contextmanager
+def _once_more(trunk: nn.Module, own: OwnRows, stream: str) -> Iterator[None]:
+    """Return the context in which the trunk computes the features of rows once more."""
+    with unchanged_buffers(trunk), own.forward_pass((stream,)):
+        yield
 
 
 def _kept_apart(learner: Learner) -> EncoderGradients:
