@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import RunError, UserError
+from jlrun.ranks.world import ALONE, World
 from jlrun.seeding import preserved_randomness
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Engine:
         clip_norm: largest norm of all gradients together; None: no clipping.
         memory_budget: bytes up to which a split is held in memory.
         workers: processes that decode a split that is not.
+        world: the ranks that compute a step together.
     """
 
     device: torch.device
@@ -50,6 +52,7 @@ class Engine:
     clip_norm: float | None = None
     memory_budget: int = 4 * 2**30
     workers: int = 0
+    world: World = ALONE
 
     def prepare(self, model: JointModel) -> JointModel:
         """Move ``model`` to the device, in its memory format, compiled if asked."""

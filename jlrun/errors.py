@@ -50,6 +50,9 @@ class UserError(_OneLine, ValueError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
     @classmethod
     def of(cls, where: str, message: str) -> UserError:
         """Return an error with a single problem."""

@@ -13,6 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
 
+from jlrun.cli.other_ranks import check_one_process, silent_but_first
 from jlrun.cli.verbs import VERBS, OptionParser, run_verb, work_begins
 from jlrun.errors import (
     DONE,
@@ -42,7 +43,8 @@ def entrypoint() -> NoReturn:
     gc.disable()  # until `work_begins`: what is imported and composed stays
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal can't show is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = main()
+    with silent_but_first():
+        code = main()
     try:
         sys.stdout.flush()
     except OSError:
@@ -134,6 +136,8 @@ def _run(arguments: list[str]) -> int:
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):
         if arguments and arguments[0] in VERBS:
+            if arguments[0] != "resume":
+                check_one_process(f"jlrun {arguments[0]}")
             work_begins()
             return run_verb(arguments[0], arguments[1:])
         return import_module("jlrun.cli.verbs.train").main(arguments)

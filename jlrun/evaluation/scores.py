@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -15,6 +16,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, holds_float64
 from jlrun.models.joint_model import JointModel
+from jlrun.ranks.world import ALONE, World
 from jlrun.tasks import SMALLER_IS_BETTER, Task, TaskSpec
 from jlrun.tasks.objective import Objective
 
@@ -49,7 +51,11 @@ class Prediction:
 
     def on_cpu(self) -> Prediction:
         """Return the same on the CPU."""
-        return self._map(lambda column: column.cpu())
+        return self.on(torch.device("cpu"))
+
+    def on(self, device: torch.device) -> Prediction:
+        """Return the same on ``device``."""
+        return self._map(lambda column: column.to(device))
 
     @staticmethod
     def concatenate(parts: Sequence[Prediction]) -> Prediction:
@@ -165,19 +171,25 @@ def evaluate(
     objectives: Sequence[Objective],
     streams: Mapping[str, Stream],
     observers: Sequence[Observer] = (),
+    world: World = ALONE,
 ) -> dict[str, dict[str, float]]:
     """Return label -> metric -> value, each over the rows labelled for the task.
 
     A task without a labelled row has no scores.
+
+    Args:
+        predict: the model's predictions.
+        objectives: what is scored.
+        streams: stream -> split.
+        observers: see all rows, on every rank.
+        world: the ranks that share the batches; each has all predictions, and the same scores.
     """
     scores: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys(objective.stream for objective in objectives):
         fed = [objective for objective in objectives if objective.stream == name]
         scorers = [Scorer(objective.spec) for objective in fed]
-        for batch in streams[name].sweep():
-            for objective, scorer, prediction in zip(
-                fed, scorers, predict(batch, fed), strict=True
-            ):
+        for batch, predictions in _predicted(predict, fed, streams[name], world):
+            for objective, scorer, prediction in zip(fed, scorers, predictions, strict=True):
                 rows, prediction = _labelled_rows(batch, objective, prediction)
                 if rows.size:
                     scorer.update(rows.targets[objective.spec.column], prediction)
@@ -187,6 +199,29 @@ def evaluate(
             if scorer.count:
                 scores[objective.label] = scorer.compute()
     return scores
+
+
+def _predicted(
+    predict: Predict, objectives: Sequence[Objective], stream: Stream, world: World
+) -> Iterator[tuple[Batch, list[Prediction]]]:
+    """Yield the batches of a split in order, with predictions; ranks take turns to predict."""
+    if not world.several:
+        yield from ((batch, predict(batch, objectives)) for batch in stream.sweep())
+        return
+    for batches in _by(world.size, stream.sweep()):
+        own = []
+        if world.rank < len(batches):
+            own = [p.on_cpu() for p in predict(batches[world.rank], objectives)]
+        for batch, predictions in zip(batches, world.all_objects(own), strict=False):
+            device = next(iter(batch.inputs.values())).device
+            yield batch, [prediction.on(device) for prediction in predictions]
+
+
+def _by(count: int, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Yield ``count`` batches at a time; in the end maybe fewer."""
+    iterator = iter(batches)
+    while found := list(islice(iterator, count)):
+        yield found
 
 
 def mean_score(scores: Mapping[str, Mapping[str, float]], selection: Sequence[Objective]) -> float:

@@ -126,7 +126,15 @@ def load_model(folder: Path, model: nn.Module) -> None:
     Raises:
         UserError: if there is no checkpoint, it is damaged, or it is of another model.
     """
-    tensors = load_tensors(folder)
+    put(folder, load_tensors(folder), model)
+
+
+def put(folder: Path, tensors: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Load the weights ``tensors``, which are those in ``folder``, into ``model``.
+
+    Raises:
+        UserError: if they are of another model.
+    """
     own = model.state_dict()
     wrong = [
         name

@@ -45,6 +45,7 @@ from jlrun.objective.terms.cross_modal import CrossModal, add_spaces
 from jlrun.objective.terms.transfer import Distill
 from jlrun.objective.terms.transfer.teacher import Teachers
 from jlrun.objective.weightings.base import GradientOptions
+from jlrun.ranks.launch import current
 from jlrun.runs.auto_dropout import AUTO
 from jlrun.runs.settings import ModelSettings, Node, Nodes, RecipeSettings
 from jlrun.tasks import TaskSpec
@@ -59,7 +60,10 @@ def make_engine(settings: EngineSettings) -> Engine:
         UserError: if this machine lacks the device, or the device the precision.
     """
     bound_files(settings.memory_budget)
+    world = current()
     device = find_device(settings.device)
+    if world.several and device.type == "cuda":
+        device = torch.device("cuda", world.local_rank)
     if settings.precision == "fp16" and device.type == "cpu":
         raise UserError.of(
             "engine.precision", "fp16 needs a GPU; on a CPU use engine.precision=bf16 or fp32"
@@ -73,6 +77,7 @@ def make_engine(settings: EngineSettings) -> Engine:
         clip_norm=settings.clip_norm,
         memory_budget=settings.memory_budget,
         workers=settings.workers,
+        world=world,
     )
 
 

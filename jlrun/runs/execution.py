@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jlrun.config.compose import Composed
 from jlrun.data.dataset import report_lines, write_reports
-from jlrun.data.reading.decoded import kept_unless_shared
+from jlrun.data.reading.decoded import kept_unless_shared, shared_in
 from jlrun.engine import describe_device, session
 from jlrun.errors import Interrupted, UserError
 from jlrun.evaluation.missing.report import missing_values
@@ -20,6 +20,9 @@ from jlrun.evaluation.reliability import calibration_tags
 from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
+from jlrun.ranks.environment import world_size
+from jlrun.ranks.launch import current
+from jlrun.ranks.world import World
 from jlrun.reporting.recorders.chosen import Recorders, make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.result import Result, read_result
@@ -45,7 +48,7 @@ from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun
 from jlrun.training.interruption import listening
 from jlrun.training.plan import Fit
-from jlrun.training.recorder import MAIN_FIT, Header, Position, Recorder
+from jlrun.training.recorder import MAIN_FIT, Header, NullRecorder, Position, Recorder
 from jlrun.training.spans import TrainContext, Training, Waiting, alone
 
 Watching = Callable[[str], Recorder] | None
@@ -90,7 +93,12 @@ def executing(
         composed, write_more, watched_by: as in `execute`.
         surroundings: sets the process up for the run; yields whether the user asked it to stop.
     """
-    with held(composed.run_dir, "hydra.run.dir"):
+    world = current()
+    with ExitStack() as stack:
+        # The folder's name has the time in it.
+        composed = replace(composed, run_dir=world.of_first(lambda: composed.run_dir))
+        check_same_config(composed, world)
+        world.of_first(lambda: _enter(stack, held(composed.run_dir, "hydra.run.dir")))
         job, write_inputs = new_job(composed)
 
         def write() -> None:
@@ -129,7 +137,8 @@ def resuming(
 ) -> Training[Result]:
     """Go on with a run as `resume` does, with its steps done by the caller; see `executing`."""
     load_run(directory)
-    with held(directory, str(directory)):
+    with ExitStack() as stack:
+        current().of_first(lambda: _enter(stack, held(directory, str(directory))))
         settings, overrides = load_run(directory)
         typed = any(text.lstrip("+").startswith("recorder.progress=") for text in overrides)
         progress = "auto" if shown and not typed else None
@@ -152,30 +161,49 @@ def _run(
 
     From then on its directory holds a result, whatever happens.
     """
-    _check_one_process()
+    world = current()
+    _check_joined(world)
     if job.resumed:  # a folder that someone else may have made
         check_links(job.directory)
     with surroundings(job.settings) as stop:
-        assembly = assemble(job.settings)
+        assembly = world.one_before_the_others(lambda: assemble(job.settings))
         fitted = fitted_batches(assembly.plan, job.own_batch_size)
         assembly.engine.reset_peak_memory()
         compared = _compare_data(job, assembly)
         header = rehearse(job, assembly)
         notes = [*compared, *job.inferred, *_notes(assembly), *fitted]
-        write_inputs()
-        _describe(job, assembly)
-        recorder = _recorder(job, assembly)
-        context = _context(job, assembly, recorder, stop)
-        kept = kept_unless_shared(job.files.decoded) if assembly.reads_again else nullcontext()
-        with recorded_end(job, recorder), kept:
-            _begin_records(job, assembly, recorder, header, notes)
-            result = yield from _train_all(job, assembly, context)
-            _record_end(result, recorder)
-            draw_figures(job, assembly, result, recorder)
-            record_embedding(job, assembly, recorder)
-            result.save()
-            recorder.finish(result.to_json())
-            return result
+        world.of_first(lambda: _write_known(job, assembly, write_inputs))
+        recorder = _recorder(job, assembly) if world.is_first else NullRecorder()
+        context = _context(job, assembly, recorder, world.agreed(stop))
+        ending = recorded_end(job, recorder) if world.is_first else nullcontext()
+        with ending, _decoded_once(job, assembly, world):
+            world.of_first(lambda: _begin_records(job, assembly, recorder, header, notes))
+            trained = yield from _train_all(job, assembly, context, stop)
+            return world.of_first(lambda: _finish(job, assembly, recorder, trained, stop))
+
+
+def _enter(stack: ExitStack, context: AbstractContextManager[object]) -> None:
+    stack.enter_context(context)
+
+
+def _write_known(job: Job, assembly: Assembly, write_inputs: Callable[[], None]) -> None:
+    write_inputs()
+    _describe(job, assembly)
+
+
+@contextmanager
+def _decoded_once(job: Job, assembly: Assembly, world: World) -> Iterator[None]:
+    """Keep what is decoded of files that are read again, once for the ranks of a machine."""
+    if not assembly.reads_again:
+        yield
+        return
+    with ExitStack() as stack:
+        for turn in (True, False):
+            if (world.local_rank == 0) is turn:
+                keep = kept_unless_shared if turn else shared_in
+                stack.enter_context(keep(job.files.decoded))
+            world.barrier()
+        yield
 
 
 def new_job(composed: Composed) -> tuple[Job, Callable[[], None]]:
@@ -226,12 +254,25 @@ def _longer_job(job: Job, epochs: int) -> tuple[Job, Callable[[], None]]:
     return replace(longer, inferred=notes), write_inputs
 
 
-def _check_one_process() -> None:
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count != "1":
+def _check_joined(world: World) -> None:
+    if not world.several and world_size() > 1:
         raise UserError.of(
-            "torchrun", f"a run is one process so far, not {count}: use --nproc-per-node=1"
+            "torchrun",
+            f"{world_size()} processes train one run by the command alone: torchrun -m jlrun …",
         )
+
+
+def check_same_config(composed: Composed, world: World) -> None:
+    """Check that all ranks were given the same config.
+
+    Raises:
+        UserError: if they were not.
+    """
+    first, *others = world.all_objects(to_yaml(composed.config))
+    differing = [str(rank) for rank, config in enumerate(others, 1) if config != first]
+    if differing:
+        ranks = ", ".join(differing)
+        raise UserError.of("torchrun", f"the config of rank {ranks} is not that of rank 0")
 
 
 def _compare_data(job: Job, assembly: Assembly) -> list[str]:
@@ -315,43 +356,96 @@ def _recorded(folders: Mapping[str, FitFolder]) -> dict[str, Mapping[str, Any]]:
     return {name: recorded for name, recorded in found.items() if recorded}
 
 
-def _train_all(job: Job, assembly: Assembly, context: TrainContext) -> Training[Result]:
-    """Train every fit of the plan that is not done, or take it from another run; compare them."""
+@dataclass(frozen=True)
+class _Trained:
+    """Fits of a run: their results by name, and the peak memory of the main one."""
+
+    results: Mapping[str, FitResult]
+    peak_memory: int | None
+
+
+def _train_all(
+    job: Job, assembly: Assembly, context: TrainContext, stop: Callable[[], bool]
+) -> Training[_Trained]:
+    """Train every fit of the plan that is not done, or take it from another run."""
+    world = assembly.engine.world
     data = fingerprints.digests(assembly.fingerprint)
     shared = SharedBaselines.of(job.settings, job.directory, assembly.engine.device.type, data)
     results, peak_memory = dict[str, FitResult](), None
-    for fit in _in_turn(assembly.plan.fits, shared, context):
+    for fit in _same_turns(assembly.plan.fits, _in_turn(assembly.plan.fits, shared, stop), world):
         if fit is None:
             yield Waiting()
             continue
         folder = job.folder(fit.name)
-        _fetch(shared, fit, folder, context.recorder)
-        done = folder.result()
+        done = world.of_first(partial(_fetched, shared, fit, folder, context.recorder))
         if done is None:
             done = yield from _train(job, assembly, context, fit, folder)
             if fit.name == MAIN_FIT:
                 peak_memory = assembly.engine.peak_memory_bytes()
-        _publish(shared, fit, folder, context.recorder)
+        world.of_first(partial(_publish, shared, fit, folder, context.recorder))
         results[fit.name] = done
-    results = {fit.name: results[fit.name] for fit in assembly.plan.fits}
-    main = results[MAIN_FIT]
+    return _Trained({fit.name: results[fit.name] for fit in assembly.plan.fits}, peak_memory)
+
+
+def _finish(
+    job: Job, assembly: Assembly, recorder: Recorder, trained: _Trained, stop: Callable[[], bool]
+) -> Result:
+    """Compare the fits, and write it all down."""
+    result = _compared(job, assembly, recorder, trained, stop)
+    _record_end(result, recorder)
+    draw_figures(job, assembly, result, recorder)
+    record_embedding(job, assembly, recorder)
+    result.save()
+    recorder.finish(result.to_json())
+    return result
+
+
+def _compared(
+    job: Job, assembly: Assembly, recorder: Recorder, trained: _Trained, stop: Callable[[], bool]
+) -> Result:
+    results, main = trained.results, trained.results[MAIN_FIT]
     kept = fit_rows(job, assembly)
     if job.settings.recorder.rows:
         write_predictions(job, assembly, kept[MAIN_FIT])
     scores = {name: result.scores for name, result in results.items()}
-    references = make_references(assembly, context.interrupted, context.recorder)
+    references = make_references(assembly, stop, recorder)
     of_ensembles, rows = ensemble_scores(job, assembly)
     scores |= of_ensembles
     rows |= kept
     spaces = score_spaces(job.folder(MAIN_FIT), assembly)
     at = Position(MAIN_FIT, main.selected["phase"], main.selected["epoch"], main.steps)
-    record_spaces(assembly, spaces, at, context.recorder)
+    record_spaces(assembly, spaces, at, recorder)
     extra = {**spaces.to_json(), **references.to_json()}
-    return make_result(job, assembly, main, scores, rows, references, peak_memory, extra)
+    if assembly.engine.world.several:
+        extra["ranks"] = assembly.engine.world.size
+    return make_result(job, assembly, main, scores, rows, references, trained.peak_memory, extra)
+
+
+def _same_turns(
+    fits: Sequence[Fit], turns: Iterator[Fit | None], world: World
+) -> Iterator[Fit | None]:
+    """Yield what rank 0 finds to be next, on all ranks."""
+    if not world.several:
+        yield from turns
+        return
+    by_name = {fit.name: fit for fit in fits}
+
+    def next_of_first() -> tuple[bool, str | None]:
+        try:
+            fit = next(turns)
+        except StopIteration:
+            return True, None
+        return False, None if fit is None else fit.name
+
+    while True:
+        over, name = world.of_first(next_of_first)
+        if over:
+            return
+        yield None if name is None else by_name[name]
 
 
 def _in_turn(
-    fits: Sequence[Fit], shared: SharedBaselines, context: TrainContext
+    fits: Sequence[Fit], shared: SharedBaselines, stop: Callable[[], bool]
 ) -> Iterator[Fit | None]:
     """Yield each fit, those last that other runs are training now; None: wait for these.
 
@@ -367,7 +461,7 @@ def _in_turn(
                     waiting.remove(fit)
                     break
         else:
-            if context.interrupted():
+            if stop():
                 raise Interrupted
             yield None
 
@@ -375,7 +469,7 @@ def _in_turn(
 def _train(
     job: Job, assembly: Assembly, context: TrainContext, fit: Fit, folder: FitFolder
 ) -> Training[FitResult]:
-    is_main = fit.name == MAIN_FIT
+    is_main = fit.name == MAIN_FIT and assembly.engine.world.is_first
     watching = observers(job, assembly, context) if is_main else ()
     asked = is_main and job.settings.debug == "profile"
     profile = profiled(assembly, fit, context, job.files.trace) if asked else nullcontext(context)
@@ -384,10 +478,14 @@ def _train(
         return (yield from run.training(assembly.plan.val, assembly.plan.test, watching))
 
 
-def _fetch(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:
+def _fetched(
+    shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder
+) -> FitResult | None:
+    """Return the result of a fit that is done, here or in another run."""
     origin = shared.fetch(fit, folder.path)
     if origin is not None:
         recorder.message(f"baseline {fit.name}: as trained in {short_path(origin)}")
+    return folder.result()
 
 
 def _publish(shared: SharedBaselines, fit: Fit, folder: FitFolder, recorder: Recorder) -> None:

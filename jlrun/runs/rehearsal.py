@@ -7,7 +7,7 @@ from typing import Any
 
 from jlrun.config.groups import GROUPS
 from jlrun.data.streams import Stream
-from jlrun.engine import describe_device
+from jlrun.engine import Engine, describe_device
 from jlrun.errors import UserError
 from jlrun.objective.terms import Term
 from jlrun.runs.assembly import Assembly
@@ -55,7 +55,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
     return Header(
         run_dir=job.directory,
         mode=job.settings.strategy.mode,
-        device=describe_device(assembly.engine.device),
+        device=_devices(assembly.engine),
         parameters=model.num_parameters(),
         trainable=max(count_trainable(model, phase) for phase in fit.phases),
         data={
@@ -68,6 +68,11 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
         settings=compared_settings(job.settings.config),
         resumed=job.resumed,
     )
+
+
+def _devices(engine: Engine) -> str:
+    device, world = describe_device(engine.device), engine.world
+    return f"{world.size} ranks, each {device}" if world.several else device
 
 
 def check_selection(strategy: str | None, assembly: Assembly) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
-from jlrun.errors import UserError
+from jlrun.errors import RunError, UserError
 from jlrun.evaluation.kept_predictions import (
     VAL_PREDICTIONS,
     KeptPredictions,
@@ -35,6 +35,7 @@ from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
+from jlrun.ranks.world import World
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
@@ -216,11 +217,14 @@ class FitRun:
         self._completed = Completed()
         self._unfinished: dict[str, Any] | None = None
         self._last_save = time.monotonic()
-        if checkpoints.exists(folder.last):
-            saved = checkpoints.load_state(folder.last)
-            checkpoints.load_model(folder.last, self.model)
+        self._world = context.engine.world
+        saved = self._world.of_first(lambda: _state_in(folder.last))
+        if saved is not None:
+            tensors = self._world.of_first(lambda: checkpoints.load_tensors(folder.last))
+            checkpoints.put(folder.last, tensors, self.model)
             self._completed = Completed(**saved["completed"])
             self._unfinished = saved["unfinished"]
+        check_alike(self.model, self._world)
 
     def run(
         self,
@@ -248,16 +252,16 @@ class FitRun:
         """
         for phase in self.fit.phases[self._completed.phases :]:
             yield from self._train(phase)
-        predict = predictor(self.model, self._around.engine)
+        predict, world = predictor(self.model, self._around.engine), self._world
         done = self._completed
         scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
-        saved = checkpoints.load_state(self._folder.best)
+        saved = self._world.of_first(lambda: checkpoints.load_state(self._folder.best))
         per_class, kept, kept_val = PerClassCounts(), KeptPredictions(), KeptPredictions()
         result = FitResult(
-            val=evaluate(predict, scored_on_val, val, (kept_val,)),
-            test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept)),
+            val=evaluate(predict, scored_on_val, val, (kept_val,), world),
+            test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept), world),
             also={
-                key: by_task(evaluate(predict, objectives, test), objectives)
+                key: by_task(evaluate(predict, objectives, test, world=world), objectives)
                 for key, objectives in self.fit.also_scored.items()
             },
             selected=saved["selected"],
@@ -272,6 +276,8 @@ class FitRun:
         )
         for observer in observers:
             observer.finish(done.steps)
+        if not world.is_first:
+            return result
         save_predictions(self._folder.path, kept.by_task(), _positions(self.fit.scored, test))
         save_predictions(self._folder.path, kept_val.by_task(), name=VAL_PREDICTIONS)
         write_json(self._folder.path / "fit.json", asdict(result))
@@ -301,7 +307,7 @@ class FitRun:
 
     def _save(self, training: PhaseRun, force: bool) -> None:
         due = time.monotonic() - self._last_save >= self._folder.save_seconds
-        if not (force or due):
+        if not (force or due) or not self._world.is_first:
             return
         state = training.state
         self._around.recorder.flush()
@@ -342,7 +348,8 @@ class FitRun:
         training.gradient_conflict.load_state_dict(saved["opposition"])
         if training.state.best is not None:
             best = self._folder.selected(self.fit, training.phase)
-            training.state.best_weights = checkpoints.load_tensors(best)
+            weights = self._world.of_first(lambda: checkpoints.load_tensors(best))
+            training.state.best_weights = weights
 
     def _announce(self, training: PhaseRun) -> None:
         phase, first = training.phase, training.first_step
@@ -365,10 +372,31 @@ class FitRun:
         self._around.recorder.flush()
         self.model.load_state_dict(state.best_weights)
         self._completed = self._completed.plus(state)
-        if not is_last:
+        if not is_last and self._world.is_first:
             kept = _to_keep(phase, state)
             checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
             self._save_last(None)
+
+
+def _state_in(folder: Path) -> dict[str, Any] | None:
+    return checkpoints.load_state(folder) if checkpoints.exists(folder) else None
+
+
+def check_alike(model: JointModel, world: World) -> None:
+    """Check that all ranks begin with the same weights.
+
+    Raises:
+        RunError: if they do not.
+    """
+    if not world.several:
+        return
+    others = world.differing(list(model.state_dict().values()))
+    if others:
+        ranks = ", ".join(map(str, others))
+        raise RunError(
+            f"the weights of rank {ranks} are not those of rank 0: all ranks must have the same "
+            "versions of packages, and read the same files"
+        )
 
 
 def _positions(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> dict[str, Tensor]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from jlrun.data.batch import Batch
@@ -22,6 +22,7 @@ from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
+from jlrun.training.own_rows import OwnRows
 from jlrun.training.plan import Phase
 from jlrun.training.timed import timed
 
@@ -35,10 +36,14 @@ class CutGraph:
     Attributes:
         fused: ``(B, D)``, the end of the trunk's graph.
         leaves: of the objectives, ``(B, D)`` each: where the graphs of the losses begin.
+        own: the rows that both are of.
+        num_rows: of the micro-batch, of all ranks.
     """
 
     fused: Tensor
     leaves: tuple[Tensor, ...]
+    own: OwnRows
+    num_rows: int
 
 
 @dataclass(frozen=True)
@@ -172,15 +177,20 @@ class StepForward:
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
         """
+        engine = self.engine
+        own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
         with timed("forward"), self.engine.autocast():
             if cut:
-                outputs, graph = self._cut(micro_batch)
+                outputs, graph = self._cut(own)
             else:
-                outputs, graph = known or self._whole(micro_batch), None
-            sums, counts = self._sums(micro_batch, outputs)
+                outputs, graph = known or self._whole(own), None
+            sums, counts = self._sums(own.batches, outputs)
+            if own.divided:
+                outputs, sums = self._of_all(own, outputs, sums)
+                counts = _num_labelled(self.phase, micro_batch)
             terms = self._terms(micro_batch, outputs, sums, counts)
             balance = self._balance(micro_batch, outputs)
-        penalties = self._penalties(terms, micro_batch)
+        penalties = self._penalties(terms, own, micro_batch)
         if balance.loss is not None:
             penalties = balance.loss if penalties is None else penalties + balance.loss
         return MicroBatchLosses(
@@ -255,33 +265,48 @@ class StepForward:
             raise UserError.of("balance", f"{name}.measure returned a {found}, not a Measured")
         return measured
 
-    def _whole(self, micro_batch: MicroBatch) -> dict[str, Outputs]:
-        model, heads = self.learner.model, self.phase.heads
-        fed = {name: batch for name, batch in micro_batch.items() if name in heads}
-        if self.phase.joined and len(fed) > 1:
-            return _jointly(model, fed, heads)
-        return {name: model(batch, heads[name]) for name, batch in fed.items()}
+    def _of_all(
+        self, own: OwnRows, outputs: Mapping[str, Outputs], sums: Sequence[Tensor]
+    ) -> tuple[Mapping[str, Outputs], list[Tensor]]:
+        """Return the outputs and the sums of losses of the rows of all ranks."""
+        if self.learner.terms or self.learner.balance.acts:  # others read no outputs
+            outputs = own.outputs_of_all(outputs)
+        return outputs, own.summed(sums)
 
-    def _cut(self, micro_batch: MicroBatch) -> tuple[dict[str, Outputs], CutGraph]:
-        ((name, batch),) = micro_batch.items()
+    def _whole(self, own: OwnRows) -> dict[str, Outputs]:
+        model, heads = self.learner.model, self.phase.heads
+        fed = {name: batch for name, batch in own.batches.items() if name in heads}
+        if self.phase.joined and len(fed) > 1:
+            with own.forward_pass(tuple(fed)):
+                return _jointly(model, fed, heads)
+        outputs = {}
+        for name, batch in fed.items():
+            with own.forward_pass((name,)):
+                outputs[name] = model(batch, heads[name])
+        return outputs
+
+    def _cut(self, own: OwnRows) -> tuple[dict[str, Outputs], CutGraph]:
+        ((name, batch),) = own.batches.items()
         model, heads = self.learner.model, self.phase.heads[name]
         body = model.body
         assert isinstance(body, FeatureSharing)
-        if len(self.micro_batches) == 1:
-            encoded = body.trunk(batch)
-        else:
-            # The features of all micro-batches are needed before the first backward pass: the
-            # trunk's activations are computed once more then, instead of being kept for all.
-            encoded = checkpoint(
-                body.trunk,
-                batch,
-                use_reentrant=False,
-                context_fn=lambda: (nullcontext(), unchanged_buffers(body.trunk)),
-            )
-        cut: Cut = body.cut(encoded.fused, heads)
-        outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
+        with own.forward_pass((name,)):
+            if len(self.micro_batches) == 1:
+                encoded = body.trunk(batch)
+            else:
+                # The features of all micro-batches are needed before the first backward pass: the
+                # trunk's activations are computed once more then, instead of being kept for all.
+                encoded = checkpoint(
+                    body.trunk,
+                    batch,
+                    use_reentrant=False,
+                    context_fn=lambda: (nullcontext(), _once_more(body.trunk, own, name)),
+                )
+            cut: Cut = body.cut(encoded.fused, heads)
+            outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
-        return {name: outputs}, CutGraph(encoded.fused, leaves)
+        num_rows = own.sizes.get(name, batch.size)
+        return {name: outputs}, CutGraph(encoded.fused, leaves, own, num_rows)
 
     def _sums(
         self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]
@@ -329,15 +354,18 @@ class StepForward:
             check_shape(f"terms.{name}", self.learner.terms[name], value, ())
         return torch.stack([value.float() for value in values.values()])
 
-    def _penalties(self, terms: Tensor, micro_batch: MicroBatch) -> Tensor | None:
-        own = self.learner.model.body.penalty()
+    def _penalties(self, terms: Tensor, own: OwnRows, micro_batch: MicroBatch) -> Tensor | None:
+        sharing = self.learner.model.body.penalty()
+        if sharing is not None and own.divided:
+            (sharing,) = own.summed([sharing * own.share()])
         if not self.learner.terms:
-            return None if own is None else own * self.share(micro_batch)
+            return None if sharing is None else sharing * self.share(micro_batch)
         alphas = [float(term.weight) for term in self.learner.terms.values()]  # pyright: ignore
         recipe = self.phase.recipe
         strength = recipe.term_scale * recipe.ramp(self.progress)
         weighted = strength * (terms * terms.new_tensor(alphas)).sum()
-        return (weighted if own is None else weighted + own) * self.share(micro_batch)
+        weighted = weighted if sharing is None else weighted + sharing
+        return weighted * self.share(micro_batch)
 
 
 @dataclass(frozen=True)
@@ -411,6 +439,13 @@ def _jointly(
         )
         for name, features, fused, logits, members in by_stream
     }
+
+
+@contextmanager
+def _once_more(trunk: nn.Module, own: OwnRows, stream: str) -> Iterator[None]:
+    """Return the context in which the trunk computes the features of rows once more."""
+    with unchanged_buffers(trunk), own.forward_pass((stream,)):
+        yield
 
 
 def _kept_apart(learner: Learner) -> EncoderGradients:

@@ -66,6 +66,11 @@ class Learner:
         return tuple(p for group in self.optimizer.param_groups for p in group["params"])
 
     @cached_property
+    def normalises(self) -> bool:
+        """Whether the model has layers that normalise by the rows of a batch."""
+        return bool(batch_norms(self.model))
+
+    @cached_property
     def step(self) -> Callable[[], Any]:
         """Does a step of the optimizer."""
         return stepper(self.optimizer)

@@ -161,7 +161,8 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     learner.balance.after_epoch(_between_epochs(run, context), at.epoch)
     with timed("evaluation"), learner.to_be_scored(phase.train) as model:
         seed_everything(context.seed, phase.name, "judge", at.epoch)
-        scores = evaluate(predictor(model, context.engine), phase.selection, phase.val)
+        predict, world = predictor(model, context.engine), context.engine.world
+        scores = evaluate(predict, phase.selection, phase.val, world=world)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
                 raise_not_finite(run, f"the validation loss of '{label}'", state.step)
@@ -188,9 +189,8 @@ def _oracle_scores(run: PhaseRun, context: TrainContext, at: Position) -> dict[s
     state, phase = run.state, run.phase
     if not phase.oracle:
         return {}
-    scores = evaluate(
-        predictor(run.learner.model, context.engine), phase.oracle, phase.oracle_streams
-    )
+    predict, world = predictor(run.learner.model, context.engine), context.engine.world
+    scores = evaluate(predict, phase.oracle, phase.oracle_streams, world=world)
     score, loss = mean_score(scores, phase.oracle), mean_loss(scores, phase.oracle)
     state.last = Best(score, loss, at.epoch, at.step, scores)
     if state.oracle is None or state.oracle.beaten_by(score, loss):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from jlrun.cli.other_ranks import check_one_process
 from jlrun.cli.verbs import VERBS, OptionParser, given_path, parser, run_verb, work_begins
 from jlrun.errors import DONE, FAILED, INTERRUPTED, UserError, did_you_mean
 from jlrun.wording import counted
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
         )
     warn_of_shadowed(options.config_dir)
     if options.multirun:
+        check_one_process("a sweep")
         from jlrun.runs.sweeps.launch import launch
 
         work_begins()
@@ -54,10 +56,16 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     from jlrun.config import checked
 
     composed = checked(overrides, config_dir)
+    from jlrun.config.folds import folded
+
+    if folded(composed.config) is not None:
+        check_one_process("a cross-validation")
+    from jlrun.ranks.launch import joined
     from jlrun.runs.starting import execute
 
     work_begins()
-    return _STATUS[execute(composed).status]
+    with joined(composed.config["engine"]["device"]):
+        return _STATUS[execute(composed).status]
 
 
 def _options(arguments: list[str]) -> Namespace:
@@ -144,9 +152,16 @@ def resume(args: list[str]) -> int:
     parsed = parse.parse_args(args)
     epochs = _epochs(parsed.overrides)
 
+    from jlrun.config.folds import folded
+    from jlrun.ranks.launch import joined
     from jlrun.runs import starting
+    from jlrun.runs.saved_run import load_any_config
 
-    starting.resume(parsed.run, epochs, shown=True)
+    config = load_any_config(parsed.run)[0]
+    if folded(config) is not None:
+        check_one_process("a cross-validation")
+    with joined(config["engine"]["device"]):
+        starting.resume(parsed.run, epochs, shown=True)
     return 0
 
 

@@ -16,6 +16,7 @@ from jlrun.data.batch import Batch
 from jlrun.models.sharing.base import Cut, FeatureSharing, MakeTrunk
 from jlrun.models.trunk import Encoded, Trunk
 from jlrun.ranges import PositiveFloat, PositiveInt, Probability
+from jlrun.ranks.whole_batch import num_rows, own_rows, rows_of_all
 
 EPSILON = 1e-6
 
@@ -93,8 +94,8 @@ class StyleMixingTrunk(Trunk):
         for number, stage in enumerate(self.stages(modality), 1):
             x = stage.run(x)
             if number in self.mixed and _has_style(x) and float(torch.rand(())) < self.p:
-                share = Beta(self.alpha, self.alpha).sample((len(x),))
-                partner = torch.randperm(len(x))
+                share = own_rows(Beta(self.alpha, self.alpha).sample((num_rows(x),)))
+                partner = own_rows(torch.randperm(num_rows(x)))
                 x = mix_styles(x, partner.to(x.device), share.to(x.device))
         return x
 
@@ -104,7 +105,7 @@ def mix_styles(x: Tensor, partner: Tensor, share: Tensor) -> Tensor:
 
     Args:
         x: ``(B, C, ...)``.
-        partner: int64 ``(B,)``, the other row of each row.
+        partner: int64 ``(B,)``, the other row of each row, of those of all ranks.
         share: λ, ``(B,)``.
     """
     positions = tuple(range(2, x.ndim))
@@ -113,11 +114,11 @@ def mix_styles(x: Tensor, partner: Tensor, share: Tensor) -> Tensor:
         mean = exact.mean(dim=positions, keepdim=True)
         std = (exact.var(dim=positions, correction=0, keepdim=True) + EPSILON).sqrt()
         share = share.to(exact).view(-1, *[1] * (x.ndim - 1))
-        new_mean = share * mean + (1 - share) * mean[partner]
-        scale = (share * std + (1 - share) * std[partner]) / std
+        new_mean = share * mean + (1 - share) * rows_of_all(mean)[partner]
+        scale = (share * std + (1 - share) * rows_of_all(std)[partner]) / std
         shift = new_mean - scale * mean
     return x * scale.to(x.dtype) + shift.to(x.dtype)
 
 
 def _has_style(x: Tensor) -> bool:
-    return x.ndim > 2 and len(x) > 1 and x.shape[2:].numel() > 1
+    return x.ndim > 2 and num_rows(x) > 1 and x.shape[2:].numel() > 1

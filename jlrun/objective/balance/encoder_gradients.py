@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from jlrun.ranks.world import World
+
 
 class EncoderGradients:
     """Gradients of one loss per modality by its encoder, summed over a step's micro-batches.
@@ -34,6 +36,15 @@ class EncoderGradients:
     def gradients(self) -> dict[str, Tensor]:
         """Return modality -> gradient ``(N_m,)``, zero where no loss reached a parameter."""
         return {m: flat(self._sums[m], found) for m, found in self._parameters.items() if found}
+
+    def average(self, world: World) -> None:
+        """Average the gradients over the ranks, before anyone asks for them."""
+        if not world.several or not self._parameters:
+            return
+        for modality, found in self.gradients().items():
+            mean = world.average(found).split([p.numel() for p in self._parameters[modality]])
+            shaped = zip(mean, self._parameters[modality], strict=True)
+            self._sums[modality] = [piece.view(p.shape) for piece, p in shaped]
 
     def _add(self, modality: str, loss: Tensor) -> None:
         parameters = self._parameters[modality]

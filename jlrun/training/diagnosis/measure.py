@@ -16,6 +16,7 @@ from jlrun.models.module_state import untouched
 from jlrun.objective.balance import NoBalance
 from jlrun.objective.balance.encoder_gradients import flat
 from jlrun.objective.weightings.base import GradientSource
+from jlrun.ranks.world import ALONE
 from jlrun.seeding import preserved_randomness
 from jlrun.training.diagnosis.gradients import (
     by_features,
@@ -134,7 +135,8 @@ def _forward(
         # What is not a task's stays out, and untouched.
         replace(learner, terms=nn.ModuleDict(), balance=NoBalance()),
         replace(phase, recipe=replace(phase.recipe, gradient_options=gradient_options)),
-        replace(engine, precision="fp32"),
+        # On every rank all rows: what is measured needs no exchange.
+        replace(engine, precision="fp32", world=ALONE),
         batches,
         progress,
     )

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
@@ -35,6 +35,13 @@ class Passes(ABC):
             The losses of the micro-batches, and the scalar that was differentiated (for gradient
             weightings Σ L_i and the penalties), detached.
         """
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Average ``.grad`` of the parameters over the ranks."""
+        world = self.forward.engine.world
+        if world.several:
+            with timed("backward"):
+                world.average_gradients(parameters)
 
 
 class TaskGradientPasses(Passes):

@@ -41,14 +41,19 @@ class FeaturePasses(TaskGradientPasses):
         above = self._above_cut() if self.weighted_heads else ()
         updates = update.split([piece.shape[1] for piece in pieces])
         for losses, piece in zip(done, updates, strict=True):
+            assert losses.cut is not None
+            piece = losses.cut.own.own_gradient(piece, losses.cut.num_rows)
             if self.weighted_heads:
                 weighted = self.weighted_sum(losses) * self.scale
                 backward_from(weighted, above, keep=losses.penalties.requires_grad)
             self._backward_trunk(losses, piece)
+        self.average(self.forward.learner.parameters)
         return done, plain_total(done)
 
     def _leaf_gradients(self, losses: MicroBatchLosses, keep: bool) -> Tensor:
-        """Return the gradients of a micro-batch's losses at the cut, ``(T, B·D)`` float32.
+        """Return the gradients of a micro-batch's losses at the cut, ``(T, B·D)`` float32 at least.
+
+        B are the rows of all ranks.
 
         What is above the cut gets its gradients on the way, unless they are to be weighted.
         """
@@ -65,10 +70,11 @@ class FeaturePasses(TaskGradientPasses):
                 alone = None if inputs is None else [leaf]
                 backward_from(loss * scale, alone, keep=keep or i < last)
                 rows.append(_taken(leaf))
-        return torch.stack(rows) / scale if scale != 1 else torch.stack(rows)
+        found = torch.stack(rows) / scale if scale != 1 else torch.stack(rows)
+        return losses.cut.own.gradients_of_all(found, losses.cut.num_rows)
 
     def _backward_trunk(self, losses: MicroBatchLosses, update: Tensor) -> None:
-        """Go back from the cut with ``update (B·D,)``, and with the penalties, in one pass."""
+        """Go back from the cut with ``update`` of own rows, and with the penalties, in one pass."""
         assert losses.cut is not None
         fused, gradient = losses.cut.fused, (update * self.scale).to(losses.cut.fused.dtype)
         gradient = gradient.view_as(fused)

@@ -32,7 +32,14 @@ class ParameterPasses(TaskGradientPasses):
         self.private = tuple(own)
 
     def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
-        done = self._run_with_last_weights() if self.reuses_weights else self._run_each_task()
+        if self.reuses_weights:
+            done = self._run_with_last_weights()
+            self.average(self.forward.learner.parameters)
+            return done, plain_total(done)
+        done = self._run_each_task()
+        # The update is that of all ranks; what penalties added to it is of each by itself.
+        known = set() if any(m.penalised for m in done) else set(map(id, self.shared))
+        self.average([p for p in self.forward.learner.parameters if id(p) not in known])
         return done, plain_total(done)
 
     def _run_each_task(self) -> list[MicroBatchLosses]:
@@ -44,7 +51,7 @@ class ParameterPasses(TaskGradientPasses):
             backward_from(losses.penalties * self.scale, keep=True)
             self._add_task_gradients(samples[index], losses)
         # Each sample's losses are means over its own rows, not over those of the whole step.
-        samples.mul_(len(samples) / self.scale)
+        samples = self.forward.engine.world.average(samples.mul_(len(samples) / self.scale))
         update = self.update(done, samples.unbind())
         _add_to_gradients(self.shared, update * self.scale)
         if self.weighted_heads:

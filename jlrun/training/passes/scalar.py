@@ -41,6 +41,8 @@ class ScalarPasses(Passes):
                 totals.append(forward.apart.add(losses.balance.encoder_losses, self.scale))
             backward_from(loss * self.scale if self.scale != 1 else loss)
             done.append(losses)
+        self.average(forward.learner.parameters)
+        forward.apart.average(forward.engine.world)
         return done, sum(totals[1:], totals[0])
 
     def _coefficients(self) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,75 @@
+"""Exchange with gradients: sums and rows of all ranks.
+
+Each rank computes the whole loss from what was exchanged. The gradient by what a rank gave is
+multiplied by the number of ranks, since gradients of parameters are averaged over them (see
+`jlrun.ranks`); nothing is sent in the backward pass.
+"""
+
+# W ranks
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jlrun.ranks.world import World
+
+
+def summed(scalars: Sequence[Tensor], world: World) -> list[Tensor]:
+    """Return the sums over the ranks of scalars, each on the graph of this rank's one alone."""
+    if not scalars or not world.several:
+        return list(scalars)
+    totals = world.sum(torch.stack([scalar.detach() for scalar in scalars])).unbind()
+    return [_Valued.apply(s, t, world.size) for s, t in zip(scalars, totals, strict=True)]  # pyright: ignore
+
+
+def gathered(x: Tensor, count: int, world: World) -> Tensor:
+    """Return the rows of all ranks ``(count, …)``, each of which has its share."""
+    return _Gathered.apply(x, count, world)  # pyright: ignore[reportReturnType]
+
+
+def stacked(x: Tensor, world: World) -> Tensor:
+    """Return ``(W, …)``, the tensors of all ranks, for what each computes of its own rows.
+
+    Unlike in the other exchanges, the gradients of all ranks are added up in the backward pass.
+    """
+    return _Stacked.apply(x, world)  # pyright: ignore[reportReturnType]
+
+
+class _Valued(torch.autograd.Function):
+    """A given value, with the gradient of this rank's part of it."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, value: Tensor, size: int) -> Tensor:
+        ctx.size = size
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        return gradients[0] * ctx.size, None, None
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, count: int, world: World) -> Tensor:
+        ctx.world, ctx.count = world, count
+        return world.gather_rows(own, count)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        start, stop = ctx.world.bounds(ctx.count)
+        return gradients[0][start:stop] * ctx.world.size, None, None
+
+
+class _Stacked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, world: World) -> Tensor:
+        ctx.world = world
+        return torch.stack(world.gather(own))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return ctx.world.sum(gradients[0])[ctx.world.rank], None

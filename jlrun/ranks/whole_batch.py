@@ -1,0 +1,217 @@
+"""Layers that look at the whole batch, while a rank passes its own rows through them.
+
+BatchNorm normalises by the mean and variance of the rows of all ranks, and dropout draws the masks
+of all rows, of which each rank takes its own. A layer that compares rows asks for those of all
+ranks by `rows_of_all`.
+"""
+
+# N rows of all ranks, n of this one, C channels, W ranks
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from jlrun.ranks.exchange import stacked
+from jlrun.ranks.world import World
+
+# Masks of single units, and of whole channels.
+_DROPOUTS = {F.dropout: False, F.dropout1d: True, F.dropout2d: True, F.dropout3d: True}
+# What draws numbers for rows within, if it draws any.
+_DRAWING = frozenset(
+    {"scaled_dot_product_attention", "multi_head_attention_forward", "gru", "lstm", "rnn_tanh"}
+    | {"rnn_relu", "alpha_dropout", "feature_alpha_dropout", "bernoulli", "bernoulli_", "rrelu"}
+)
+
+
+class WholeBatch(TorchFunctionMode):
+    """Context of a forward pass of this rank's rows.
+
+    What is drawn for the model or for all rows is the same on all ranks, as in one process. What
+    draws numbers for its own rows alone (dropout within attention or between recurrent layers)
+    draws other ones on each rank.
+
+    Args:
+        world: of more than one rank.
+        sizes: rows of all ranks of each stream in the pass, end to end; each rank has its share of
+            each.
+        device: of the rows.
+        complete: whether all rows reach all layers. Where some lack a modality, dropout draws for a
+            rank's own rows.
+    """
+
+    active: ClassVar[WholeBatch | None] = None
+
+    def __init__(
+        self, world: World, sizes: Sequence[int], device: torch.device, complete: bool
+    ) -> None:
+        super().__init__()
+        self.world = world
+        self.sizes = tuple(sizes)
+        self.count = sum(sizes)
+        self.complete = complete
+        self._device = device
+        self.positions = self.positions_of(world.rank)
+        self._defaults = [torch.default_generator]
+        if device.type == "cuda":
+            index = torch.cuda.current_device() if device.index is None else device.index
+            self._defaults.append(torch.cuda.default_generators[index])
+        self._own: list[Generator] | None = None
+
+    def positions_of(self, rank: int) -> Tensor:
+        """Return int64 ``(n,)``, where the rows of a rank are in the whole batch."""
+        found, start = [], 0
+        for size in self.sizes:
+            first, stop = self.world.bounds(size, rank)
+            found.append(torch.arange(start + first, start + stop))
+            start += size
+        return torch.cat(found).to(self._device)
+
+    def __enter__(self) -> Self:
+        WholeBatch.active = self
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        WholeBatch.active = None
+
+    @contextmanager
+    def _drawing_for_own_rows(self) -> Iterator[None]:
+        """Let the global generators be this rank's."""
+        before = [default.get_state() for default in self._defaults]
+        if self._own is None:
+            self._own = [self._generator(default) for default in self._defaults]
+        for default, own in zip(self._defaults, self._own, strict=True):
+            default.set_state(own.get_state())
+        try:
+            yield
+        finally:
+            for default, own, state in zip(self._defaults, self._own, before, strict=True):
+                own.set_state(default.get_state())
+                default.set_state(state)
+
+    def _generator(self, default: Generator) -> Generator:
+        """Return a generator for this rank, by the state of one that all have alike."""
+        alike = Generator(default.device)
+        alike.set_state(default.get_state())
+        seed = torch.randint(2**62, (), generator=alike, device=default.device)
+        return Generator(default.device).manual_seed(int(seed) + 1 + self.world.rank)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = dict(kwargs or {})
+        if func is F.batch_norm:
+            return self._batch_norm(*args, **named)
+        if func in _DROPOUTS and self.complete:
+            return self._dropout(func, *args, **named)
+        if func in _DROPOUTS or getattr(func, "__name__", "") in _DRAWING:
+            with self._drawing_for_own_rows():
+                return func(*args, **named)
+        return func(*args, **named)
+
+    def _dropout(
+        self,
+        func: Callable[..., Tensor],
+        input: Tensor,  # the names are those of the functions
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        own = len(self.positions)
+        if not training or p <= 0 or p >= 1:
+            return func(input, p, training, inplace)
+        if input.ndim < 2 or len(input) % own:  # of something else than rows
+            with self._drawing_for_own_rows():
+                return func(input, p, training, inplace)
+        each = len(input) // own  # tokens of a row, for example
+        shape = list(input.shape)
+        shape[0] = self.count * each
+        if _DROPOUTS[func]:
+            shape[2:] = [1] * (input.ndim - 2)
+        mask = torch.empty(shape, dtype=input.dtype, device=input.device)
+        mask.bernoulli_(1 - p)
+        rows = mask.view(self.count, each, *shape[1:])[self.positions].flatten(0, 1)
+        return input.mul_(rows / (1 - p)) if inplace else input * (rows / (1 - p))
+
+    def _batch_norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        """Normalise by the rows of all ranks; the arguments are those of `F.batch_norm`."""
+        if not training:
+            return F.batch_norm(
+                input, running_mean, running_var, weight, bias, training, momentum, eps
+            )
+        x = input if input.dtype == torch.float64 else input.float()
+        mean, var, count = self._moments(x)
+        if running_mean is not None and running_var is not None:
+            with torch.no_grad():
+                running_mean.lerp_(mean.to(running_mean), momentum)
+                unbiased = var * (count / (count - 1).clamp(min=1))
+                running_var.lerp_(unbiased.to(running_var), momentum)
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        factor = (var + eps).rsqrt()
+        factor = factor if weight is None else factor * weight
+        found = (x - mean.view(shape)) * factor.view(shape)
+        return (found if bias is None else found + bias.view(shape)).to(input.dtype)
+
+    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mean and variance ``(C,)`` over all rows and positions, and their number."""
+        var, mean = torch.var_mean(x, dim=[0, *range(2, x.ndim)], correction=0)
+        number = mean.new_full((1,), x.numel() / x.shape[1])
+        each = stacked(torch.cat([mean, var, number]), self.world)
+        channels = x.shape[1]
+        means, variances, numbers = each.split([channels, channels, 1], dim=1)
+        count = numbers.sum()
+        shares = numbers / count
+        mean = (shares * means).sum(dim=0)
+        var = (shares * (variances + (means - mean).square())).sum(dim=0)
+        return mean, var, count
+
+
+def num_rows(x: Tensor) -> int:
+    """Return the number of rows of all ranks where ``x`` are those of this one, else of ``x``."""
+    active = WholeBatch.active
+    return len(x) if active is None or not active.complete else active.count
+
+
+def rows_of_all(x: Tensor) -> Tensor:
+    """Return the rows of all ranks ``(N, …)`` of those of this one ``(n, …)``, without gradients.
+
+    Outside of a pass that is divided, and where some rows lack a modality, they are those of ``x``.
+    """
+    active = WholeBatch.active
+    if active is None or not active.complete:
+        return x.detach()
+    world = active.world
+    positions = [active.positions_of(rank) for rank in range(world.size)]
+    padded = x.new_zeros(max(map(len, positions)), *x.shape[1:])
+    padded[: len(x)] = x.detach()
+    found = x.new_empty(active.count, *x.shape[1:])
+    for place, rows in zip(positions, world.gather(padded), strict=True):
+        found[place] = rows[: len(place)]
+    return found
+
+
+def own_rows(x: Tensor) -> Tensor:
+    """Return this rank's rows of those of all ranks ``(N, …)``, or all of ``x``."""
+    active = WholeBatch.active
+    return x if active is None or not active.complete else x[active.positions.to(x.device)]
