@@ -14,13 +14,13 @@ from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
 from jlrun.data.fold_split import fold_split
 from jlrun.data.folds import last_in_time
+from jlrun.data.group_share import draw_groups
 from jlrun.data.moments import measure_missing_statistics, moments
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.data.strata import (
     class_column,
     draw_each,
-    draw_groups,
     draw_share,
     has_class_column,
     strata,
@@ -283,7 +283,9 @@ def _divide(
     elif dataset.groups is None:
         part = draw_share(strata(view, dataset.classes), count, generator)
     else:
-        part = draw_groups(dataset.groups[view.indices], count, generator)
+        part = draw_groups(
+            dataset.groups[view.indices], strata(view, dataset.classes), count, generator
+        )
         if len(part) in (0, len(view)):
             raise UserError.of(where, f"{fraction} of the groups is none or all: too few groups")
     return view.take(_others(part, len(view))), view.take(part)
