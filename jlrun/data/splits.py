@@ -30,6 +30,7 @@ from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import NonNegativeInt, PositiveInt
 from jlrun.seeding import derive_seed
+from jlrun.wording import counted
 
 
 @dataclass(frozen=True)
@@ -269,13 +270,11 @@ def _divide(
     """Return the rest and the part that is ``fraction`` of the rows."""
     count = round(fraction * len(view))
     if count == 0:
-        raise UserError.of(
-            where, f"{fraction} of {len(view)} rows is 0 rows; use a larger fraction or more rows"
-        )
+        found = f"{fraction} of {counted(len(view), 'row')} is 0 rows"
+        raise UserError.of(where, f"{found}; use a larger fraction or more rows")
     if count == len(view):
-        raise UserError.of(
-            where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
-        )
+        found = f"{fraction} of {counted(len(view), 'row')} leaves none to train on"
+        raise UserError.of(where, f"{found}; use a smaller fraction")
     if dataset.times is not None:
         part = last_in_time(dataset.times[view.indices], count)
         if len(part) == len(view):
