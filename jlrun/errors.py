@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Exit codes of the command.
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
