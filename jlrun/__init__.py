@@ -13,12 +13,18 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jlrun.errors import briefly
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from jlrun.errors import Interrupted as Interrupted
     from jlrun.errors import RunError as RunError
     from jlrun.errors import UserError as UserError
+    from jlrun.runs.opened.callbacks import Callback as Callback
+    from jlrun.runs.opened.callbacks import Callbacks as Callbacks
+    from jlrun.runs.opened.callbacks import Epoch as Epoch
+    from jlrun.runs.opened.callbacks import Point as Point
     from jlrun.runs.opened.plain_model import PlainModel as PlainModel
     from jlrun.runs.opened.run import Run as Run
     from jlrun.runs.opened.runs import Runs as Runs
@@ -27,7 +33,10 @@ if TYPE_CHECKING:
     __version__: str
 
 _CLASSES = {
+    "Callback": "jlrun.runs.opened.callbacks",
+    "Epoch": "jlrun.runs.opened.callbacks",
     "Interrupted": "jlrun.errors",
+    "Point": "jlrun.runs.opened.callbacks",
     "PlainModel": "jlrun.runs.opened.plain_model",
     "Run": "jlrun.runs.opened.run",
     "RunError": "jlrun.errors",
@@ -37,8 +46,11 @@ _CLASSES = {
 }
 
 __all__ = [
+    "Callback",
+    "Epoch",
     "Interrupted",
     "PlainModel",
+    "Point",
     "Run",
     "RunError",
     "Runs",
@@ -54,11 +66,13 @@ __all__ = [
 ]
 
 
+@briefly
 def run(
     overrides: Sequence[str] = (),
     *,
     trust: Sequence[str] = (),
     config_dir: str | os.PathLike[str] | None = None,
+    callbacks: Callbacks = (),
     **parts: Any,
 ) -> Run:
     """Train one experiment and return its run: scores, figures, the model, predictions.
@@ -67,6 +81,9 @@ def run(
         overrides: what the command line takes, for example ``["mode=multitask", "seed=1"]``.
         trust: packages of yours whose classes the configuration may name.
         config_dir: a further folder of options, besides ``./conf``.
+        callbacks: functions called with each `Epoch` that has ended, or `Callback` objects, for
+            logging of one's own and for stopping early; of baselines, too. What one raises ends the
+            run, which `Run.resume` goes on with.
         parts: objects where a configuration has names. A class, a function, or a
             `functools.partial` of one with its arguments: ``weighting=MyWeighting``, or by name
             ``backbone={"image": MyNet}``, ``terms={"mine": MyTerm}``. A frame of pandas:
@@ -81,14 +98,15 @@ def run(
 
     Raises:
         UserError: with every problem of the configuration, or what is wrong with the data.
-        RunError: if the run fails for a reason that one line explains.
+        RunError: if the run or a callback fails for a reason that one line explains.
         Interrupted: if the user stops it (Ctrl-C): its message says what goes on with it.
     """
     from jlrun.runs.opened import launching
 
-    return launching.run(overrides, trust, config_dir, parts)
+    return launching.run(overrides, trust, config_dir, callbacks, parts)
 
 
+@briefly
 def check(
     overrides: Sequence[str] = (),
     *,
@@ -109,6 +127,7 @@ def check(
     return launching.check(overrides, trust, config_dir, parts)
 
 
+@briefly
 def ls(*groups: str, config_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Return the options that there are, a row for each: ``group``, ``option``, ``description``.
 
@@ -124,6 +143,7 @@ def ls(*groups: str, config_dir: str | os.PathLike[str] | None = None) -> pd.Dat
     return options_frame(groups, config_dir)
 
 
+@briefly
 def load(
     path: str | os.PathLike[str], *, trust: Sequence[str] = (), parts: Sequence[Any] = ()
 ) -> Run | Runs | StudyRuns:
@@ -148,17 +168,21 @@ def load(
     return launching.opened(path, trust, parts)
 
 
+@briefly
 def sweep(
     overrides: Sequence[str],
     *,
     trust: Sequence[str] = (),
     config_dir: str | os.PathLike[str] | None = None,
+    **frames: Any,
 ) -> Runs:
     """Run a sweep, as ``jlrun --multirun`` does, and return its runs, failed ones included.
 
     Args:
         overrides: what the command line takes, for example ``["weighting=equal,pcgrad"]``.
         trust, config_dir: as of `run`.
+        frames: data sets as of `run`, such as ``dataset=frame``. They are kept in
+            ``outputs/frames``, where the jobs read them.
 
     Raises:
         UserError: if a value is wrong; no job runs.
@@ -166,16 +190,20 @@ def sweep(
     """
     from jlrun.runs.opened import launching
 
-    return launching.sweep(overrides, trust, config_dir)
+    return launching.sweep(overrides, trust, config_dir, frames)
 
 
-def study(overrides: Sequence[str], *, trust: Sequence[str] = ()) -> StudyRuns | None:
+@briefly
+def study(
+    overrides: Sequence[str] = (), *, trust: Sequence[str] = (), **frames: Any
+) -> StudyRuns | None:
     """Run a study, as ``jlrun study`` does, and return its runs with what they answer.
 
     Args:
         overrides: what the command line takes, for example ``["dataset=digits",
             "study.budget=10min"]``.
         trust: as of `run`.
+        frames: as of `sweep`.
 
     Returns:
         The study; None for a plan alone (``study.dry=true``).
@@ -186,7 +214,7 @@ def study(overrides: Sequence[str], *, trust: Sequence[str] = ()) -> StudyRuns |
     """
     from jlrun.runs.opened import launching
 
-    return launching.study(overrides, trust)
+    return launching.study(overrides, trust, frames)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Exit codes of the command.
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -99,3 +104,24 @@ def did_you_mean(found: str, valid: Iterable[str]) -> str:
 
 class Interrupted(_OneLine):
     """The user stopped the run; a checkpoint has been written. Exit code 130."""
+
+
+def briefly(function: Callable[P, T]) -> Callable[P, T]:
+    """Raise the errors above of a function without the frames within it.
+
+    Their message is all that matters: a script that ends by one shows it below the script's own
+    line, not below thirty of jlrun's.
+    """
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except _OneLine as error:
+            raise error.with_traceback(None) from None
+
+    return called
+
+
+for _kind in (UserError, RunError, Interrupted):  # the names under which programs catch them
+    _kind.__module__ = "jlrun"

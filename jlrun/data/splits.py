@@ -14,13 +14,13 @@ from jlrun.data.dataset import Dataset, DatasetReport
 from jlrun.data.file_checks import check_files
 from jlrun.data.fold_split import fold_split
 from jlrun.data.folds import last_in_time
+from jlrun.data.group_share import draw_groups
 from jlrun.data.moments import measure_missing_statistics, moments
 from jlrun.data.rows import Rows
 from jlrun.data.specs import Spec
 from jlrun.data.strata import (
     class_column,
     draw_each,
-    draw_groups,
     draw_share,
     has_class_column,
     strata,
@@ -30,6 +30,7 @@ from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
 from jlrun.ranges import NonNegativeInt, PositiveInt
 from jlrun.seeding import derive_seed
+from jlrun.wording import counted
 
 
 @dataclass(frozen=True)
@@ -269,13 +270,11 @@ def _divide(
     """Return the rest and the part that is ``fraction`` of the rows."""
     count = round(fraction * len(view))
     if count == 0:
-        raise UserError.of(
-            where, f"{fraction} of {len(view)} rows is 0 rows; use a larger fraction or more rows"
-        )
+        found = f"{fraction} of {counted(len(view), 'row')} is 0 rows"
+        raise UserError.of(where, f"{found}; use a larger fraction or more rows")
     if count == len(view):
-        raise UserError.of(
-            where, f"{fraction} of {len(view)} rows leaves none to train on; use a smaller fraction"
-        )
+        found = f"{fraction} of {counted(len(view), 'row')} leaves none to train on"
+        raise UserError.of(where, f"{found}; use a smaller fraction")
     if dataset.times is not None:
         part = last_in_time(dataset.times[view.indices], count)
         if len(part) == len(view):
@@ -283,7 +282,9 @@ def _divide(
     elif dataset.groups is None:
         part = draw_share(strata(view, dataset.classes), count, generator)
     else:
-        part = draw_groups(dataset.groups[view.indices], count, generator)
+        part = draw_groups(
+            dataset.groups[view.indices], strata(view, dataset.classes), count, generator
+        )
         if len(part) in (0, len(view)):
             raise UserError.of(where, f"{fraction} of the groups is none or all: too few groups")
     return view.take(_others(part, len(view))), view.take(part)

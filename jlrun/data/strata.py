@@ -79,26 +79,6 @@ def draw_share(strata: Tensor, count: int, generator: torch.Generator) -> Tensor
     return _draw(strata, counts, generator)
 
 
-def draw_groups(groups: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Return positions, ascending, of all rows of groups drawn until there are about ``count``.
-
-    A group is taken if that brings the number of rows nearer to ``count``; at least one group is.
-
-    Args:
-        groups: int64 ``(N,)``, the group of each row.
-        count: rows wanted, at least 1.
-        generator: draws the order of the groups.
-    """
-    names, index = groups.unique(return_inverse=True)
-    sizes = index.bincount(minlength=len(names)).tolist()
-    taken, total = torch.zeros(len(names), dtype=torch.bool), 0
-    for group in torch.randperm(len(names), generator=generator).tolist():
-        if total == 0 or abs(total + sizes[group] - count) < abs(total - count):
-            taken[group] = True
-            total += sizes[group]
-    return taken[index].nonzero().flatten()
-
-
 def draw_each(classes: Tensor, shots: int, num_classes: int, generator: torch.Generator) -> Tensor:
     """Return positions of ``shots`` rows per class, ascending; unlabelled rows are never drawn.
 

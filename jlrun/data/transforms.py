@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from jlrun.data.batch import Batch
 from jlrun.data.specs import AudioSpec, ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 from jlrun.errors import UserError
+from jlrun.wording import counted
 
 # Luma of ITU-R BT.601, as in Pillow's conversion to "L".
 LUMA = (0.299, 0.587, 0.114)
@@ -142,7 +143,7 @@ def _check(modality: str, spec: Spec, target: Spec) -> None:
             if found != wanted and {found, wanted} != {1, 3}:
                 raise UserError.of(
                     modality,
-                    f"images of {found} channels for a model of {wanted}; "
+                    f"images of {counted(found, 'channel')} for a model of {wanted}; "
                     "only gray (1) and RGB (3) convert into each other",
                 )
         case AudioSpec(sample_rate=found), AudioSpec(sample_rate=wanted):

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import sync, write_bytes
+from jlrun.wording import counted
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
 _TRIES = 20  # of reading a checkpoint that a run may replace meanwhile
@@ -144,8 +145,8 @@ def put(folder: Path, tensors: Mapping[str, Tensor], model: nn.Module) -> None:
     if wrong:
         raise UserError.of(
             str(folder),
-            f"the checkpoint is of another model: {len(wrong)} tensors differ, for example "
-            f"{min(wrong)}",
+            f"the checkpoint is of another model: it differs in "
+            f"{counted(len(wrong), 'tensor')}, for example {min(wrong)}",
         )
     model.load_state_dict(tensors)
 

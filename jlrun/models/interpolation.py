@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jlrun.errors import UserError
+from jlrun.wording import counted
 
 Weights = Mapping[str, Tensor]
 
@@ -106,6 +107,6 @@ def _check_same_shapes(a: Weights, b: Weights) -> None:
     if wrong:
         raise UserError.of(
             "",
-            f"weights of different models can't be averaged: {len(wrong)} tensors differ, such as "
-            f"{min(wrong)}",
+            f"weights of different models can't be averaged: they differ in "
+            f"{counted(len(wrong), 'tensor')}, such as {min(wrong)}",
         )

@@ -17,14 +17,14 @@ def execute(composed: Composed, watched_by: execution.Watching = None) -> Result
 
     Args:
         composed: the config.
-        watched_by: as `jlrun.runs.execution.execute`; folds are not watched.
+        watched_by: as `jlrun.runs.execution.execute`; of a cross-validation, for each fold.
 
     Raises:
         UserError, RunError, Interrupted: as `jlrun.runs.execution.execute`.
     """
     if folded(composed.config) is None:
         return execution.execute(composed, watched_by=watched_by)
-    return cross_validate(composed)
+    return cross_validate(composed, watched_by)
 
 
 def resume(
@@ -41,4 +41,4 @@ def resume(
     """
     if folded(load_any_config(directory)[0]) is None:
         return execution.resume(directory, epochs, watched_by, shown)
-    return resume_folds(directory, epochs)
+    return resume_folds(directory, epochs, watched_by)

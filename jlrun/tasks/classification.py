@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from jlrun.ranges import Fraction
 from jlrun.tasks.base import Metric, Task, TaskSpec, check_row_logits
 from jlrun.tasks.loss_options import ClassLoss, focal_factor, weighted
+from jlrun.wording import counted
 
 _BITS = 40  # of a log-odds
 AnyClassification = TypeVar("AnyClassification", "Multiclass", "Binary")
@@ -201,7 +202,7 @@ def outside(targets: Tensor, num_classes: int) -> str:
     if not len(wrong):
         return ""
     return (
-        f"{len(wrong)} labels are outside 0..{num_classes - 1}, for example {int(wrong[0])} "
+        f"{counted(len(wrong), 'label')} outside 0..{num_classes - 1}, for example {int(wrong[0])} "
         f"at row {int((targets == wrong[0]).nonzero()[0, 0])}"
     )
 

@@ -19,6 +19,7 @@ from jlrun.tasks.maps import (
     pixels_with_normal,
     upsample,
 )
+from jlrun.wording import counted
 
 UNLABELLED = (-1, 255)
 
@@ -88,7 +89,7 @@ def wrong_labels(target: Tensor, num_classes: int) -> str:
     if not len(wrong):
         return ""
     return (
-        f"{len(wrong)} pixels are labelled outside 0..{num_classes - 1}, for example "
+        f"{counted(len(wrong), 'pixel')} labelled outside 0..{num_classes - 1}, for example "
         f"{int(wrong[0])}; -1 or 255 mark unlabelled ones"
     )
 

@@ -70,7 +70,7 @@ def training(run: PhaseRun, context: TrainContext) -> Training[None]:
             _end_epoch(run, context)
             with timed("checkpoints"):
                 run.save(False)
-            if _out_of_patience(phase, state):
+            if _out_of_patience(phase, state) or context.recorder.wants_to_stop():
                 return
             clock.skip()
         if span.interrupted:

@@ -148,6 +148,10 @@ class Recorder:
             best: whether no earlier epoch of the phase was better.
         """
 
+    def wants_to_stop(self) -> bool:
+        """Return whether the epoch that ended last is to be the last one of its phase."""
+        return False
+
     def end_phase(self) -> None:
         """The phase that began last has ended."""
 

@@ -35,6 +35,7 @@ from jlrun.training.step import NotFinite, check_finite, train_step
 from jlrun.training.timed import timed
 
 WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
+_LARGEST_RATE = 1.0  # that a tenth of is worth a try
 T = TypeVar("T")
 
 
@@ -293,9 +294,14 @@ def raise_not_finite(run: PhaseRun, what: str, step: int) -> NoReturn:
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
         f"{what} is not a finite number at step {step} of phase "
-        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
+        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={lower_rate(rate):g} or "
         f"engine.clip_norm=1{hint}"
     )
+
+
+def lower_rate(rate: float) -> float:
+    """Return a learning rate to try after one that was too large."""
+    return rate / 10 if rate <= _LARGEST_RATE else 1e-3
 
 
 def _measure(

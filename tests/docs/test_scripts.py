@@ -71,11 +71,23 @@ def test_the_page_on_python_passes_what_is_accepted(monkeypatch: pytest.MonkeyPa
     table = {"size": [0.1 * i for i in range(60)], "kind": list("abc") * 20}
     frame = pd.DataFrame(table).assign(price=lambda x: 3 * x["size"])
     monkeypatch.setattr(jlrun, "run", jlrun.check)
-    _, frames, classes, *_ = programs("docs/python.md")
+    _, _, frames, classes, *_ = programs("docs/python.md")
     namespace = {"jlrun": jlrun, "frame": frame, "plenty": frame, "few": frame.head(30)}
     exec(frames, namespace)
     mine = {"MyNet": MyNet, "MyWaves": MyNet, "MyFusion": Gated, "MyWeighting": PCGrad}
     exec(classes, {"jlrun": jlrun, "MyTerm": L2, **mine})
+
+
+def test_the_page_on_python_follows_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["dataset.limit=64", "epochs=1", "baselines=false", "recorder.figures=false"]
+    train = jlrun.run
+    monkeypatch.setattr(jlrun, "run", lambda given, **more: train([*given, *quick], **more))
+    _, follow, *_ = programs("docs/python.md")
+    exec(follow, {"jlrun": jlrun})
+    assert re.search(r"^main 1 0\.\d+$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_table_of_the_readme_in_plain_python(

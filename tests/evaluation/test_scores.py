@@ -162,7 +162,7 @@ def test_means_over_tasks_use_each_tasks_primary_metric() -> None:
 @pytest.mark.parametrize(
     ("task", "classes", "targets", "complaint"),
     [
-        (Multiclass(), NAMES, torch.tensor([0, 3]), "1 labels are outside 0..2, for example 3"),
+        (Multiclass(), NAMES, torch.tensor([0, 3]), "1 label outside 0..2, for example 3"),
         (Binary(), ("no", "yes"), torch.tensor([-1, 1]), "outside 0..1"),
         (Multilabel(), NAMES, torch.tensor([[0.0, 0.5, 1.0]]), "must be 0 or 1"),
         (Multilabel(), NAMES, torch.tensor([[0.0, 1.0]]), "expected 3 labels"),

@@ -15,6 +15,7 @@ from jlrun.config import checked
 from jlrun.errors import Interrupted
 from jlrun.evaluation.references import fitting
 from jlrun.evaluation.references.estimators import MODELS
+from jlrun.evaluation.references.stacking import STACKED
 from jlrun.runs.execution import execute, resume
 from jlrun.runs.references import WITHOUT_VAL, make_references
 from jlrun.runs.settings import RunSettings
@@ -73,7 +74,7 @@ def test_an_interrupted_run_with_references_goes_on(monkeypatch: pytest.MonkeyPa
     found = result()
     assert list(found["baselines"]) == ["single_task", "reference"]
     models = found["reference_models"]
-    assert models["label"]["models"].keys() - {"majority"} == set(MODELS)
+    assert models["label"]["models"].keys() - {"majority"} == {*MODELS, STACKED}
     for task, each in models.items():
         assert found["baselines"]["reference"][task] == each["models"][each["chosen"]]["test"]
     assert models["price"]["train_rows"] < models["label"]["train_rows"]

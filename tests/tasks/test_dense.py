@@ -131,7 +131,7 @@ def test_maps_for_a_task_with_one_target_per_row_are_told(task: Task) -> None:
 @pytest.mark.parametrize(
     ("task", "targets", "complaint"),
     [
-        (Segmentation(), torch.tensor([[[0, 4], [-1, 255]]]), "1 pixels are labelled outside 0..3"),
+        (Segmentation(), torch.tensor([[[0, 4], [-1, 255]]]), "1 pixel labelled outside 0..3"),
         (Segmentation(), torch.zeros(2, 3), "expected integer maps"),
         (Depth(), torch.zeros(2, 1, 3, 3), "expected maps (rows, height, width)"),
         (Depth(), torch.full((1, 2, 2), torch.nan), "finite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from jlrun.training import spans
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder, Position
-from jlrun.training.spans import PhaseRun
+from jlrun.training.spans import PhaseRun, raise_not_finite
 from jlrun.training.state import PhaseState
 from tests.toy import CPU, AheadEngine, StopAt, toy_model, toy_phase, toy_surroundings
 
@@ -100,6 +101,15 @@ def test_a_step_that_is_not_finite_ends_the_run_before_it_is_kept(engine: Engine
     with pytest.raises(RunError, match=expected):
         train(run, toy_surroundings(engine=engine))
     assert not saved
+
+
+@pytest.mark.parametrize(("rate", "hint"), [(0.1, "0.01"), (1e30, "0.001"), (math.inf, "0.001")])
+def test_the_rate_to_try_next_is_one_that_may_work(rate: float, hint: str) -> None:
+    run = failing_run(Engine(CPU), 1, [])
+    for group in run.learner.optimizer.param_groups:
+        group["base_lr"] = rate
+    with pytest.raises(RunError, match=rf"try optimizer\.lr={hint} or"):
+        raise_not_finite(run, "the loss", 1)
 
 
 def test_an_interruption_keeps_no_step_that_is_not_finite() -> None:

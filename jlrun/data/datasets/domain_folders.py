@@ -18,6 +18,7 @@ from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import UserError, did_you_mean
 from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
+from jlrun.wording import counted
 
 CHANNELS = 3
 _LEFT_BY_ARCHIVES = "__MACOSX"
@@ -212,7 +213,8 @@ def photo_spec(
 
 def _statistic(name: str, values: list[float] | None) -> tuple[float, ...]:
     if values is not None and len(values) != CHANNELS:
-        raise UserError.of(name, f"{len(values)} values; give one for each of {CHANNELS} channels")
+        found = counted(len(values), "value")
+        raise UserError.of(name, f"{found}; give one for each of {CHANNELS} channels")
     if name == "std" and any(value <= 0 for value in values or ()):
         raise UserError.of(name, f"{values} must be positive")
     return tuple(values or ())

@@ -53,8 +53,8 @@ def load_fsdd(root: str, seconds: PositiveFloat = 1.0) -> Dataset:
     if not train:
         raise UserError.of(
             str(folder),
-            f"all {len(test)} recordings have an index up to {LAST_TEST_INDEX}: they are the test "
-            f"split; get those from {LAST_TEST_INDEX + 1} on from {SOURCE}",
+            f"no recording has an index above {LAST_TEST_INDEX}; those up to it are the test "
+            f"split: get those from {LAST_TEST_INDEX + 1} on from {SOURCE}",
         )
     return Dataset(
         train=_rows(train, speakers, spec),

@@ -23,6 +23,7 @@ from jlrun.data.reading.image_names import EXTENSIONS
 from jlrun.data.specs import BACKGROUND, ImageSpec, Resize
 from jlrun.errors import Problem, UserError, did_you_mean
 from jlrun.ranges import PositiveInt
+from jlrun.wording import counted
 
 
 def load_imagefolder(
@@ -174,7 +175,7 @@ def _paths(folder: Path, classes: tuple[str, ...], split: str) -> Images:
 def _statistic(name: str, values: list[float] | None, channels: int) -> tuple[float, ...]:
     if values is not None and len(values) != channels:
         raise UserError.of(
-            name, f"{len(values)} values for channels={channels}; give one per channel"
+            name, f"{counted(len(values), 'value')} for channels={channels}; give one per channel"
         )
     if name == "std" and any(value <= 0 for value in values or ()):
         raise UserError.of(name, f"{values} must be positive")

@@ -23,6 +23,7 @@ from jlrun.data.transforms import resize
 from jlrun.errors import UserError, did_you_mean
 from jlrun.files.regular import check_regular
 from jlrun.ranges import PositiveInt
+from jlrun.wording import counted
 
 Name = Literal[
     "MNIST",
@@ -167,7 +168,7 @@ def _columns(entry: Entry, label: Tensor, classes: tuple[str, ...]) -> dict[str,
 
 def _check(label: Tensor, num_images: int, num_classes: int) -> None:
     if len(label) != num_images:
-        raise ValueError(f"{num_images} images, but {len(label)} labels")
+        raise ValueError(f"{counted(num_images, 'image')}, but {counted(len(label), 'label')}")
     if not num_images:
         raise ValueError("no images")
     wrong = label[(label < 0) | (label >= num_classes)]

@@ -33,7 +33,7 @@ def times_of(rows: TableRows, column: str, where: str) -> np.ndarray:
         line = int(rows.store.places()[rows.rows[unknown[0]]])
         code = int(codes[unknown[0]])
         cell = f"'{levels[code]}'" if code >= 0 else "missing"
-        message = f"{len(unknown)} of {len(times)} rows have no time in it; line {line}: {cell} is "
+        message = f"no time in {len(unknown)} of {len(times)} rows; line {line}: {cell} is "
         fix = "neither a number nor a date such as 2024-05-31 or 2024-05-31 14:30"
         raise UserError.of(where, f"'{column}': {message}{fix}")
     return times

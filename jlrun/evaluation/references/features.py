@@ -12,13 +12,14 @@ import numpy as np
 
 from jlrun.data.reading.texts import tokens_of
 from jlrun.evaluation.references.inputs import TableInputs
+from jlrun.evaluation.references.stacking import STACKED, CellsAndTexts
 
 # Levels that boosted trees tell apart; the rest of a column, its rarest levels, are one.
 _MOST_LEVELS = 255
 _FARTHEST = 1e6  # standard deviations, so that no number of a new row is infinite
 _ROWS_AT_ONCE = 10_000
 
-# kind of inputs, `cells` for trees or `linear_…`, -> features of some rows, dense or sparse
+# model -> features of some rows, dense, sparse or both
 Features = dict[str, Any]
 
 
@@ -62,6 +63,7 @@ class Featurizer:
             share = max(1, inputs.num_cells) ** -0.5
             parts = [found["linear_text"], share * found["linear_cells"]]
             found["linear_all"] = hstack(parts, format="csr")
+            found[STACKED] = CellsAndTexts(found["boosted_cells"], found["linear_text"])
         return found
 
 

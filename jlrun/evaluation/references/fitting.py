@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from jlrun.evaluation.references.estimators import Candidate, Predict, candidates, fit, num_targets
 from jlrun.evaluation.references.features import Features, Featurizer, categories_of
 from jlrun.evaluation.references.rows import ReferenceRows, SplitRows
+from jlrun.evaluation.references.stacking import STACKED, stackable, stacked
 from jlrun.evaluation.scores import Prediction, Scorer
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.tasks import SMALLER_IS_BETTER, TaskSpec
@@ -75,7 +76,7 @@ def fit_references(
     splits: ReferenceRows,
     tasks: Sequence[TaskSpec],
     seed: int,
-    before_each: Callable[[], None] = lambda: None,
+    after_each: Callable[[], None] = lambda: None,
 ) -> dict[str, TaskReference]:
     """Return task -> its reference models.
 
@@ -85,7 +86,7 @@ def fit_references(
         splits: of a table.
         tasks: of its columns.
         seed: of the choice among too many rows.
-        before_each: called before each fit.
+        after_each: called after each fit.
     """
     tasks = [
         spec
@@ -99,7 +100,7 @@ def fit_references(
     featurizer = Featurizer.fit(splits.train.inputs, train, min(_MOST_FEATURES, max(1_000, width)))
     learned = _Labelled(splits.train, train, featurizer(splits.train.inputs, train))
     judged = _Labelled(splits.val, val, featurizer(splits.val.inputs, val))
-    best = {spec: _best_of_each(spec, learned, judged, before_each) for spec in tasks}
+    best = {spec: _best_of_each(spec, learned, judged, after_each) for spec in tasks}
     on_test = {spec: _OnTest(spec, found) for spec, found in best.items() if found}
     _read_test(splits.test, featurizer, list(on_test.values()))
     return {
@@ -122,23 +123,37 @@ class _Labelled:
 
 
 def _best_of_each(
-    spec: TaskSpec, learned: _Labelled, judged: _Labelled, before_each: Callable[[], None]
+    spec: TaskSpec, learned: _Labelled, judged: _Labelled, after_each: Callable[[], None]
 ) -> dict[str, _Fitted]:
     """Return model -> its best settings; nothing where sampling left a task without rows."""
     (rows, target), (val_rows, val_target) = learned.of(spec), judged.of(spec)
     best: dict[str, _Fitted] = {}
     if not len(rows) or not len(val_rows):
         return best
-    categories = categories_of(learned.split.inputs)
-    for candidate in candidates(spec, learned.features.keys(), categories):
-        before_each()
-        predict = fit(candidate, spec, _features(candidate, learned.features, rows), target)
+    for candidate, predict in _fitted(spec, learned, rows, target, best):
+        after_each()
         logits = predict(_features(candidate, judged.features, val_rows))
         scores = _scores(spec, [(logits, val_target)])
         found = _Fitted(candidate, predict, scores, _rank(spec, scores))
         if candidate.model not in best or found.rank > best[candidate.model].rank:
             best[candidate.model] = found
     return best
+
+
+def _fitted(
+    spec: TaskSpec,
+    learned: _Labelled,
+    rows: np.ndarray,
+    target: Tensor,
+    best: Mapping[str, _Fitted],
+) -> Iterator[tuple[Candidate, Predict]]:
+    """Fit each candidate; those that stack last, on the linear model of texts that is the best."""
+    categories = categories_of(learned.split.inputs)
+    for candidate in candidates(spec, learned.features.keys(), categories):
+        yield candidate, fit(candidate, spec, _features(candidate, learned.features, rows), target)
+    if STACKED in learned.features and "linear_text" in best and stackable(spec, len(rows)):
+        both = learned.features[STACKED][rows]
+        yield from stacked(spec, best["linear_text"].candidate, categories, both, target)
 
 
 def _features(candidate: Candidate, features: Features, rows: np.ndarray) -> Any:

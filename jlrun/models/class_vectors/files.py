@@ -16,6 +16,7 @@ from jlrun.data.reading.arrays import ArrayFileError, load_array, load_arrays
 from jlrun.errors import UserError
 from jlrun.files.bounded_text import MOST_SAVED, check_expansion
 from jlrun.files.regular import check_regular
+from jlrun.wording import counted
 
 FORMATS = (".yaml", ".yml", ".csv", ".npy", ".npz")
 
@@ -144,7 +145,7 @@ def _csv(path: Path, where: str) -> Table:
     attributes = tuple(name.strip() for name in lines[0][1:])
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(lines[0]):
-            found = f"row {number} has {len(line)} cells, the header {len(lines[0])}"
+            found = f"row {number} has {counted(len(line), 'cell')}, the header {len(lines[0])}"
             raise UserError.of(where, f"'{path}': {found}")
     rows = [line[1:] for line in lines[1:]]
     return _table([line[0].strip() for line in lines[1:]], attributes, rows, where, f"'{path}'")

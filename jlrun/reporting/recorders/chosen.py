@@ -65,6 +65,9 @@ class Recorders(Recorder):
         for part in self.parts:
             part.epoch(at, summary, best)
 
+    def wants_to_stop(self) -> bool:
+        return any(part.wants_to_stop() for part in self.parts)
+
     def end_phase(self) -> None:
         for part in self.parts:
             part.end_phase()

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,12 @@ from jlrun.training.interruption import interruptible
 from jlrun.training.recorder import Recorder
 
 
-def cross_validate(composed: Composed) -> Result:
+def cross_validate(composed: Composed, watched_by: execution.Watching = None) -> Result:
     """Train the folds of a checked config in a new directory, each a run of its own.
+
+    Args:
+        composed: the config.
+        watched_by: of each fold, as in `jlrun.runs.execution.execute`.
 
     Raises:
         UserError: if the data is wrong, or the directory holds a run already; nothing is written.
@@ -59,16 +63,20 @@ def cross_validate(composed: Composed) -> Result:
             write_inputs()
 
         with placed(composed):
-            whole = _CrossValidation.of(job, composed.config, composed.own_batch_size, folds)
+            watched = replace(job, watched_by=watched_by)
+            whole = _CrossValidation.of(watched, composed.config, composed.own_batch_size, folds)
             return whole.run(write)
 
 
-def resume_folds(directory: Path, epochs: int | None = None) -> Result:
+def resume_folds(
+    directory: Path, epochs: int | None = None, watched_by: execution.Watching = None
+) -> Result:
     """Go on with a cross-validation; folds that are complete stay as they are.
 
     Args:
         directory: of all folds.
         epochs: more epochs, which folds can't be given together.
+        watched_by: as in `cross_validate`.
 
     Raises:
         UserError: if it is complete, or its config is not valid (any more).
@@ -87,7 +95,9 @@ def resume_folds(directory: Path, epochs: int | None = None) -> Result:
         before = read_result(directory)
         if before is not None and before["status"] == "completed":
             raise UserError.of(str(directory), "this cross-validation is complete")
-        job = Job(RunSettings.parse(config), directory, overrides, resumed=True)
+        job = Job(
+            RunSettings.parse(config), directory, overrides, resumed=True, watched_by=watched_by
+        )
         folds = _read_values(RunDirectory(directory).fold_values, config)
         return _CrossValidation.of(job, config, False, folds).run(lambda: None)
 
@@ -196,9 +206,9 @@ class _CrossValidation:
         result = read_result(files.path) if files.result.exists() else None
         if result is None or result["status"] != "completed":
             if files.config.exists():
-                done = execution.resume(files.path)
+                done = execution.resume(files.path, watched_by=self.job.watched_by)
             else:
-                done = execution.execute(self._of_fold(number), begin)
+                done = execution.execute(self._of_fold(number), begin, self.job.watched_by)
             result = done.to_json()
         self.recorder.message(_line(result, number, self.count))
 

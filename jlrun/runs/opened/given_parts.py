@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from jlrun.config.groups import GROUPS
 from jlrun.config.nodes import KINDS, SEVERAL, SOURCES, kind_of
 from jlrun.config.options import package_folder, read_groups, user_folders
 from jlrun.errors import UserError, did_you_mean
+from jlrun.files.atomic import copy_file
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs.given_tables import FILES
 from jlrun.runs.opened.frame_files import PythonWords, as_frame, write_frame
@@ -70,6 +72,31 @@ class GivenParts:
             inferred=tuple(map(self.words.text, found.inferred)),
             inputs=places,
         )
+
+    def keep_frames(self, home: Path) -> None:
+        """Move frames to a folder that stays, for jobs of other processes and later ones.
+
+        A frame is named by its content: the same call, made again, names the same file.
+
+        Args:
+            home: the folder.
+
+        Raises:
+            UserError: if it can't be written.
+        """
+        places = dict[str, str]()
+        for file, known in list(self.frames.items()):
+            name = hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
+            place = home.absolute() / f"{name}.parquet"
+            if not place.is_file():
+                try:
+                    copy_file(file, place)
+                except OSError as error:
+                    reason = error.strerror or error
+                    raise UserError.of(str(home), f"the frame can't be kept: {reason}") from error
+            places[str(file)] = str(place)
+            self.frames[place] = known
+        self.overrides = [_with_files(text, places) for text in self.overrides]
 
     @property
     def words(self) -> PythonWords:
@@ -213,6 +240,21 @@ def given_parts(
             yield given
         except UserError as error:
             raise given.words.error(error) from None
+
+
+def check_frames_alone(parts: Mapping[str, Any]) -> None:
+    """Check that parts are tables, as jobs in other processes can have.
+
+    Raises:
+        UserError: with those that are not.
+    """
+    for key, value in parts.items():
+        several = key in (SEVERAL, SOURCES) and isinstance(value, Mapping) and _TABLE not in value
+        each = value.values() if several else (value,)
+        if _SLOTS.get(key) is not slots.DATASET or any(map(_is_target, each)):
+            message = "only frames can be given here, as jobs may be processes of their own"
+            fix = "give a class by a YAML and trust=['its_package'] (docs/extending)"
+            raise UserError.of(key, f"{message}; {fix}")
 
 
 def _is_target(value: Any) -> bool:

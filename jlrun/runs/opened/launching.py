@@ -12,26 +12,30 @@ from typing import Any
 from jlrun.config.given import give
 from jlrun.config.trust import also_trusting
 from jlrun.errors import INTERRUPTED, Interrupted, UserError
-from jlrun.runs.opened.given_parts import given_parts
+from jlrun.runs.opened.callbacks import Callbacks, watching
+from jlrun.runs.opened.given_parts import GivenParts, check_frames_alone, given_parts
 from jlrun.runs.opened.run import Run, interruptions_in_python
 from jlrun.runs.opened.runs import Runs, StudyRuns, load
 
 Folder = str | os.PathLike[str]
+_FRAMES = Path("outputs", "frames")
 
 
 def run(
     overrides: Sequence[str],
     trust: Sequence[str],
     config_dir: Folder | None,
+    callbacks: Callbacks,
     parts: Mapping[str, Any],
 ) -> Run:
     """Train one experiment and return its run; arguments and errors as in `jlrun.run`."""
     from jlrun.runs.starting import execute
 
+    watched_by = watching(callbacks)
     with _trusting(trust), given_parts(overrides, config_dir, parts) as given:
         composed = given.checked()
         with interruptions_in_python(composed.run_dir, given.targets):
-            execute(composed)
+            execute(composed, watched_by)
     return Run(composed.run_dir, trust=trust)
 
 
@@ -57,26 +61,43 @@ def opened(path: Folder, trust: Sequence[str], parts: Sequence[Any]) -> Run | Ru
         return load(path, trust)
 
 
-def sweep(overrides: Sequence[str], trust: Sequence[str], config_dir: Folder | None) -> Runs:
+def sweep(
+    overrides: Sequence[str],
+    trust: Sequence[str],
+    config_dir: Folder | None,
+    frames: Mapping[str, Any],
+) -> Runs:
     """Run a sweep and return its runs; arguments and errors as in `jlrun.sweep`."""
     from jlrun.runs.sweeps.launch import launch
 
     folders: list[Path] = []
-    with _trusting(trust), given_parts(overrides, config_dir, {}) as given:
+    with _trusting(trust), _with_frames(overrides, config_dir, frames) as given:
         ended = launch(given.overrides, given.config_dir, opened=folders.append)
     if ended == INTERRUPTED:
         raise Interrupted("sweep interrupted; the same call goes on")
     return Runs.below(folders[0], trust)
 
 
-def study(overrides: Sequence[str], trust: Sequence[str]) -> StudyRuns | None:
+def study(
+    overrides: Sequence[str], trust: Sequence[str], frames: Mapping[str, Any]
+) -> StudyRuns | None:
     """Run a study and return its runs; arguments and errors as in `jlrun.study`."""
     from jlrun.runs.study.study import run_study
 
     folders: list[Path] = []
-    with _trusting(trust), given_parts(overrides, None, {}) as given:
+    with _trusting(trust), _with_frames(overrides, None, frames) as given:
         run_study(given.overrides, print, folders.append)
     return StudyRuns(folders[0], Runs.below(folders[0], trust).members) if folders else None
+
+
+@contextmanager
+def _with_frames(
+    overrides: Sequence[str], config_dir: Folder | None, frames: Mapping[str, Any]
+) -> Iterator[GivenParts]:
+    check_frames_alone(frames)
+    with given_parts(overrides, config_dir, frames) as given:
+        given.keep_frames(_FRAMES)
+        yield given
 
 
 @contextmanager

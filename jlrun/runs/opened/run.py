@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jlrun.config.given import is_of_program
 from jlrun.config.trust import also_trusting
-from jlrun.errors import Interrupted, UserError, did_you_mean
+from jlrun.errors import Interrupted, UserError, briefly, did_you_mean
 from jlrun.files.atomic import read_json
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.display import result_html
 from jlrun.reporting.result import read_result
 from jlrun.runs.opened import frames
+from jlrun.runs.opened.callbacks import Callbacks, watching
 from jlrun.runs.opened.given_nodes import targets_in
 from jlrun.runs.saved_run import load_any_config
 
@@ -161,6 +162,7 @@ class Run:
             image.load()
             return image
 
+    @briefly
     def load_model(self, device: str = "cpu") -> PlainModel:
         """Return the selected model, a module from tensors by modality to logits by task.
 
@@ -175,6 +177,7 @@ class Run:
         with also_trusting(self._trust):
             return load_plain(self.path, device)
 
+    @briefly
     def predict(
         self,
         rows: pd.DataFrame | str | Path,
@@ -210,11 +213,13 @@ class Run:
                 level=level,
             )
 
-    def resume(self, epochs: int | None = None) -> Run:
+    @briefly
+    def resume(self, epochs: int | None = None, callbacks: Callbacks = ()) -> Run:
         """Go on with an interrupted, killed or failed run, exactly, and return it.
 
         Args:
             epochs: of the main fit; also a complete run can be trained for more. None: as begun.
+            callbacks: as of `jlrun.run`.
 
         Raises:
             UserError: if the run is complete, or its data or config are not what they were.
@@ -223,9 +228,9 @@ class Run:
         """
         from jlrun.runs import starting
 
-        config = self.config
+        config, watched_by = self.config, watching(callbacks)
         with also_trusting(self._trust), interruptions_in_python(self.path, [*targets_in(config)]):
-            starting.resume(self.path, epochs, shown=True)
+            starting.resume(self.path, epochs, watched_by, shown=True)
         return self
 
     def _with_classes(self) -> list[str]:

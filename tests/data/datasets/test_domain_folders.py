@@ -85,7 +85,7 @@ def test_statistics_are_measured_or_given(tmp_path: Path) -> None:
     mean, std = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
     given = load_domains(str(tmp_path), "day", mean=mean, std=std).modalities["image"]
     assert given == ImageSpec(3, 64, 64, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    with pytest.raises(UserError, match="mean: 1 values; give one for each of 3 channels"):
+    with pytest.raises(UserError, match="mean: 1 value; give one for each of 3 channels"):
         load_domains(str(tmp_path), "day", mean=[0.5])
     with pytest.raises(UserError, match=r"std: .* must be positive"):
         load_domains(str(tmp_path), "day", std=[0.5, 0.0, 0.5])

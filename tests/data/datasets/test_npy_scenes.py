@@ -125,7 +125,7 @@ def test_a_missing_map_is_told(root: Path) -> None:
         ("image", np.full((32, 48, 3), 200.0), "colours from 200 to 200; expected floats in"),
         ("image", np.zeros((3, 32, 48)), r"expected an array \(height, width, 3\), found"),
         ("image", np.zeros((32, 40, 3)), "is 32 x 40 pixels; expected 32 x 48"),
-        ("label", np.full((32, 48), 13), r"1536 pixels are labelled outside 0\.\.12, for example"),
+        ("label", np.full((32, 48), 13), r"1,536 pixels labelled outside 0\.\.12, for example"),
         ("label", np.zeros((32, 48, 2)), r"expected an array \(height, width\)"),
         ("depth", np.full((32, 48, 1), np.nan), "not finite"),
         ("normal", np.zeros((32, 48)), r"expected an array \(height, width, 3\)"),

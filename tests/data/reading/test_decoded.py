@@ -129,7 +129,7 @@ def test_another_form_and_a_changed_file_are_decoded_again(
     assert not (tmp_path / "shared").exists()
 
 
-@pytest.mark.parametrize("fault", ["full", "no room", "gone", "damaged", "killed"])
+@pytest.mark.parametrize("fault", ["read-only", "full", "no room", "gone", "damaged", "killed"])
 def test_what_is_wrong_with_the_folder_costs_time_alone(
     fault: str,
     pictures: list[Path],
@@ -147,6 +147,8 @@ def test_what_is_wrong_with_the_folder_costs_time_alone(
             with shared_in(folder):
                 read_picture(path, SPEC)
         assert os.waitpid(child, 0)[1] == 9
+    if fault == "read-only":
+        monkeypatch.setattr(Path, "mkdir", _read_only)
     with shared_in(folder):
         if fault == "full":
             monkeypatch.setattr(Path, "write_bytes", _full)
@@ -161,6 +163,10 @@ def test_what_is_wrong_with_the_folder_costs_time_alone(
             entries[0].write_bytes(bytes(entries[0].stat().st_size))
         assert read_picture(path, SPEC).equal(expected)
     assert len(count()) == (1 if fault == "killed" else 2)
+
+
+def _read_only(path: Path, **_: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def _full(path: Path, content: bytes) -> int:

@@ -50,7 +50,7 @@ def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
     path = timed(tmp_path, ["2024-01-01", "2024-01-02", "soon", ""] * 5)
     with pytest.raises(UserError) as caught:
         load_table(path, targets=["label"], time_by="when")
-    assert "dataset.time_by: 'when': 10 of 20 rows have no time in it; line 4: 'soon' is" in str(
+    assert "dataset.time_by: 'when': no time in 10 of 20 rows; line 4: 'soon' is" in str(
         caught.value
     )
     for key in ("group_by", "split_column"):

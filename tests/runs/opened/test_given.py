@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -321,3 +323,38 @@ def test_a_class_of_a_notebook_is_given_again_elsewhere(tmp_path: Path) -> None:
     expected = torch.load(tmp_path / "logits.pt", weights_only=True)
     assert all(torch.equal(logits[task], x) for task, x in expected.items())
     given._GIVEN.pop("__main__.Flat")
+
+
+def test_sweeps_and_studies_of_a_frame_keep_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = jlrun.sweep([*QUIET, "seed=0,1", "dataset.targets=[label]"], dataset=rows())
+    (kept,) = Path("outputs/frames").iterdir()
+    assert [run.status for run in runs] == ["completed"] * 2
+    assert {run.config["dataset"]["path"] for run in runs} == {str(kept.absolute())}
+    pd.testing.assert_frame_equal(pd.read_parquet(kept), rows().reset_index(drop=True))
+    assert len(runs[0].predict(rows(5))) == 5
+    settings = {"table": rows(), "targets": ["label", "price"]}
+    assert jlrun.study(["study.dry=true"], dataset=settings) is None
+    assert list(Path("outputs/frames").iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("parts", [{"backbone": {"image": Net}}, {"dataset": load_noise}])
+def test_a_sweep_takes_frames_alone(parts: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="only frames can be given here"):
+        jlrun.sweep([*QUIET, "seed=0,1"], **parts)
+
+
+def test_a_script_is_told_its_own_line_and_the_message(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import jlrun\njlrun.run(['mode=multitask', 'epocs=3'])\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("jlrun.UserError: epocs: there is no such key.")
+    files = [line for line in lines if line.lstrip().startswith("File ")]
+    assert len(files) == 2
+    assert str(script) in files[0]

@@ -16,6 +16,7 @@ from typing import TextIO
 import numpy as np
 
 from jlrun.data.tables.files.bad_rows import BadRow
+from jlrun.wording import counted
 
 _AT_ONCE = 1 << 20
 # A record of several lines that is longer is taken for one with an open quote.
@@ -168,7 +169,7 @@ class Framing:
         count, body = self.num_cells(record), record.rstrip(b"\r\n")
         while count > self._width and (shorter := self._without_last(body)) is not None:
             count, body = count - 1, shorter
-        return f"{count} cells, and the header has {self._width}"
+        return f"{counted(count, 'cell')}, and the header has {self._width}"
 
     def _without_last(self, body: bytes) -> bytes | None:
         """Return a record without its last cell, if that is empty."""

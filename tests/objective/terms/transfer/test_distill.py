@@ -140,7 +140,7 @@ def test_features_of_nothing_have_a_finite_gradient() -> None:
     ("made", "message"),
     [
         (teacher(modality="photo"), "the teacher takes 'photo', which this run does not have"),
-        (teacher(ImageSpec(2, 4, 4, (), ())), "images of 1 channels for a model of 2"),
+        (teacher(ImageSpec(2, 4, 4, (), ())), "images of 1 channel for a model of 2"),
     ],
 )
 def test_inputs_that_the_teacher_cannot_take(made: Teacher, message: str) -> None:
