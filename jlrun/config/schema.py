@@ -136,6 +136,7 @@ class RecorderSettings(_Section):
 
     tensorboard: bool
     figures: bool
+    figure_format: Literal["png", "svg", "pdf"] = "png"
     progress: Literal["auto", "live", "plain", "messages", "none"]
     log_every: PositiveInt
     checkpoint_seconds: NonNegativeFloat

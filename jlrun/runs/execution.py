@@ -307,7 +307,7 @@ def _recorder(job: Job, assembly: Assembly) -> Recorder:
     made = make_recorder(
         job.directory,
         tensorboard=chosen.tensorboard,
-        figures=chosen.figures,
+        figures=chosen.figure_format if chosen.figures else None,
         progress=job.progress or chosen.progress,
     )
     if job.watched_by is None:

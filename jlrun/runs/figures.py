@@ -11,20 +11,15 @@ from jlrun.reporting.result import Result
 from jlrun.reporting.task_relations import read_relations
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
+from jlrun.runs.row_figures import draw_rows
 from jlrun.training.recorder import Position, Recorder
 from jlrun.training.spans import TrainContext
 
 
 def observers(job: Job, assembly: Assembly, context: TrainContext) -> Sequence[Observer]:
-    """Return what draws the scored rows of the test split, as far as it is asked for."""
+    """Return what looks on while the test split is scored, as far as it is asked for."""
     chosen, recorder = job.settings.recorder, context.recorder
-    curves = [PrecisionRecallObserver(recorder)] if chosen.pr_curves else []
-    if not chosen.figures:
-        return curves
-    # Matplotlib takes half a second to import.
-    from jlrun.reporting.figures.observers import test_observers
-
-    return [*test_observers(assembly.tasks, assembly.specs, recorder), *curves]
+    return [PrecisionRecallObserver(recorder)] if chosen.pr_curves else []
 
 
 def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorder) -> None:
@@ -32,6 +27,7 @@ def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorde
     if not job.settings.recorder.figures:
         return
     _draw_records(job, assembly, recorder)
+    draw_rows(job, assembly, recorder)
     _draw_curve(result, recorder)
     _draw_missing(result, recorder)
     _draw_per_class(result, recorder)
@@ -39,16 +35,18 @@ def draw_figures(job: Job, assembly: Assembly, result: Result, recorder: Recorde
 
 
 def _draw_records(job: Job, assembly: Assembly, recorder: Recorder) -> None:
-    from jlrun.reporting.figures.cosines import gradient_cosines
+    from jlrun.reporting.figures.cosines import gradient_cosines, task_affinity
     from jlrun.reporting.figures.curves import curves
     from jlrun.reporting.figures.weights import weights
 
     recorder.flush()
     metrics = job.files.metrics
     primary = {spec.name: spec.task.primary for spec in assembly.tasks}
+    relations = read_relations(metrics)
     figures = {
         "curves": curves(metrics, primary),
-        "gradient_cosines": gradient_cosines(read_relations(metrics)),
+        "gradient_cosines": gradient_cosines(relations),
+        "task_affinity": task_affinity(relations),
         "weights": weights(metrics),
     }
     for tag, figure in figures.items():

@@ -83,12 +83,12 @@ def _table(
             f"{spec.name}_true": target_cells(spec, found.target, known),
             **prediction_columns(spec, found.probabilities, intervals.get(spec.name), few),
         }
-        at = _labelled(test.rows, spec)
+        at = labelled_rows(test.rows, spec)
         columns |= {name: _spread(column, at, len(test.rows)) for name, column in cells.items()}
     return columns
 
 
-def _labelled(rows: Rows, spec: TaskSpec) -> Tensor:
+def labelled_rows(rows: Rows, spec: TaskSpec) -> Tensor:
     """Return the positions of the rows that are labelled for a task."""
     mask = rows.labelled.get(spec.column)
     return torch.arange(len(rows)) if mask is None else mask.nonzero()[:, 0]

@@ -30,8 +30,8 @@ def main(args: Sequence[str]) -> int:
     """
     options = _parsed(args)
     if options.output is not None:
-        if options.output.suffix != ".png":
-            raise UserError.of("--output", f"'{options.output}' is no .png")
+        if options.output.suffix not in (".png", ".svg", ".pdf"):
+            raise UserError.of("--output", f"'{options.output}' is not .png, .svg or .pdf")
         check_file(options.output, "--output")
     runs = _runs(options.runs)
 
@@ -113,7 +113,7 @@ def _content(
 def _draw(runs: Sequence[Found], file: Path) -> None:
     from jlrun.files.run_directory import RunDirectory
     from jlrun.reporting.figures.compared import NamedCurves, compared_curves
-    from jlrun.reporting.recorders.figure_files import png_bytes
+    from jlrun.reporting.recorders.figure_files import figure_bytes, format_of
     from jlrun.reporting.recorders.header_lines import short_path
     from jlrun.reporting.recorders.metrics_csv import read_curves
 
@@ -126,4 +126,4 @@ def _draw(runs: Sequence[Found], file: Path) -> None:
         for letter, run in zip(LETTERS, runs, strict=False)
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    replace(file, png_bytes(compared_curves(curves)))
+    replace(file, figure_bytes(compared_curves(curves), format_of(file)))

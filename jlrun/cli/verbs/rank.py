@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jlrun.config import Composed
     from jlrun.runs.ranking.ranking import Ranking, Row
 
-SUFFIXES = {"output": (".json", ".csv"), "figure": (".png",)}
+SUFFIXES = {"output": (".json", ".csv"), "figure": (".png", ".svg", ".pdf")}
 UNBOUNDED = 1000  # columns of a table that goes to a file or another program
 
 
@@ -75,7 +75,7 @@ def _parsed(args: list[str]) -> Namespace:
     parse.add_argument(
         "--output", type=given_path, help="also write everything to this .json or .csv"
     )
-    parse.add_argument("--figure", type=given_path, help="also draw this .png")
+    parse.add_argument("--figure", type=given_path, help="also draw this .png, .svg or .pdf")
     parse.add_argument("--config-dir", help="a further folder of options")
     parsed = parse.parse_intermixed_args(args)
     for option, suffixes in SUFFIXES.items():
@@ -153,10 +153,11 @@ def _cells(ranking: Ranking, row: Row) -> list[str | int | float | None]:
 
 
 def _draw(rankings: Sequence[Ranking], path: Path) -> None:
-    from jlrun.reporting.recorders.figure_files import FigureFileRecorder
+    from jlrun.reporting.recorders.figure_files import FigureFileRecorder, format_of
     from jlrun.runs.ranking.figure import ranking_figure
 
-    FigureFileRecorder(path.parent).figure(path.stem, ranking_figure(rankings), step=0)
+    kind = format_of(path)
+    FigureFileRecorder(path.parent, kind).figure(path.stem, ranking_figure(rankings), step=0)
 
 
 def compose_target(overrides: Sequence[str], config_dir: str | None = None) -> Composed:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS_PER_ROW = 4
+BRIEF = 2  # epochs up to which a phase has no curve to speak of
+DASHES = ((0, (5, 2)), (0, (2, 2)), (0, (7, 2, 1.5, 2)), (0, (1, 1.5)))
 MARKED_POINTS = 25  # curves with fewer points show each of them
 
 
@@ -59,7 +61,7 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
         primary: task -> metric to show; the first that is not a loss where it has none.
     """
     lines = read_curves(metrics)
-    shown = panels(lines, primary or {})
+    shown, brief = _without_brief(panels(lines, primary or {}), lines)
     columns = min(COLUMNS_PER_ROW, max(1, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     size = (max(4.6, 3.1 * columns + 0.4), 4.3 * rows + 0.4)
@@ -72,7 +74,30 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
         _draw_panel(axes[2 * row, column], axes[2 * row + 1, column], lines, panel)
         axes[2 * row, column].set_title(panel_title(panel, shown), fontsize=FONT_SIZE + 1)
     _draw_legend(figure, per_row=2 * columns)
+    if brief:
+        note = f"not drawn: {', '.join(brief)}, of {BRIEF} epochs at most"
+        figure.supxlabel(note, fontsize=FONT_SIZE - 1, color=INK)
     return figure
+
+
+def _without_brief(
+    found: Sequence[Panel], lines: Sequence[Curve]
+) -> tuple[Sequence[Panel], Sequence[str]]:
+    """Return the panels of phases that last, and the phases of which two points are all there is;
+    these are drawn where there are no others."""
+    epochs = {
+        phase: max(len(line.steps) for line in lines if (line.fit, line.phase) == (MAIN_FIT, phase))
+        for phase in main_phases(lines)
+    }
+    scored = {
+        panel.phase: len(line.steps)
+        for panel in found
+        for line in lines
+        if (line.fit, line.phase, line.tag) == (MAIN_FIT, panel.phase, panel.score_tag)
+    }
+    brief = [phase for phase in epochs if scored.get(phase, epochs[phase]) <= BRIEF]
+    lasting = [panel for panel in found if panel.phase not in brief]
+    return (lasting, brief) if lasting else (found, [])
 
 
 def panels(lines: Sequence[Curve], primary: Mapping[str, str]) -> list[Panel]:
@@ -125,21 +150,24 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
     quiet_axes(axes)
     colours = _colours(lines)
     phases = main_phases(lines)
+    names = list(colours)
     for line in lines:
         counterpart = line.phase if line.phase in phases else phases[-1]
         if line.tag != tag or counterpart != panel.phase:
             continue
-        main = line.fit == MAIN_FIT
+        main, place = line.fit == MAIN_FIT, names.index(baseline_of(line.fit))
+        # Broad below narrow, and gaps in what lies above: curves that coincide are all seen.
         axes.plot(
             line.steps,
             line.values,
             label="model" if main else legend_label(baseline_of(line.fit)),
-            color=colours[baseline_of(line.fit)],
-            linewidth=2.0 if main else 1.3,
-            linestyle="-" if main else "--",
+            color=colours[names[place]],
+            linewidth=3.0 if main else max(1.0, 2.2 - 0.4 * place),
+            linestyle="-" if main else DASHES[(place - 1) % len(DASHES)],
+            alpha=0.8 if main else 1.0,
             marker="o" if len(line.steps) < MARKED_POINTS else None,
-            markersize=3,
-            zorder=3 if main else 2,
+            markersize=4 if main else 2.5,
+            zorder=2 + 0.1 * place,
         )
     axes.set_xlim(left=0)
 

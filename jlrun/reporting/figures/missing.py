@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +75,48 @@ def _draw_subsets(
     shown = [scores[place] for place in places]
     # The last one is the whole model.
     colours = [PALETTE[1] if place == len(names) - 1 else PALETTE[0] for place in places]
-    bars = axes.barh(places, shown, color=colours, height=0.7)
-    axes.bar_label(bars, [f"{score:.3f}" for score in shown], padding=3, fontsize=FONT_SIZE - 2)
+    axes.barh(places, shown, color=colours, height=0.7)
+    _write_values(axes, places, [f"{score:.3f}" for score in shown])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.margins(x=0.18)
-    axes.set_yticks(range(len(names)), [shorten(n, MOST_LETTERS) if named else "" for n in names])
+    axes.set_yticks(range(len(names)), left_out(names) if named else [""] * len(names))
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"test {metric} with these alone".replace("_", " "), fontsize=FONT_SIZE)
+    axes.set_xlabel(f"test {metric}, modalities left out".replace("_", " "), fontsize=FONT_SIZE)
     axes.axvline(0, color=INK, linewidth=0.6)
+
+
+def _write_values(axes: Axes, places: Sequence[float], texts: Sequence[str]) -> None:
+    """Write numbers in a column at the right: at the end of a bar below 0 they would lie on names
+    of bars."""
+    for place, text in zip(places, texts, strict=True):
+        axes.text(
+            1.02,
+            place,
+            text,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=FONT_SIZE - 2,
+            color=INK,
+        )
+
+
+def left_out(subsets: Sequence[str]) -> list[str]:
+    """Return a label for each subset, by what is left out of the largest one; no two are equal.
+
+    Args:
+        subsets: ``a``, ``b``, ``a+b``, …, the whole last.
+    """
+    whole = subsets[-1].split("+")
+    labels = [_without(whole, subset.split("+")) for subset in subsets]
+    for length in (MOST_LETTERS, 2 * MOST_LETTERS):
+        short = [shorten(label, length) for label in labels]
+        if len(set(short)) == len(labels):
+            return short
+    return labels
+
+
+def _without(whole: Sequence[str], kept: Sequence[str]) -> str:
+    lost = ", ".join(name for name in whole if name not in kept)
+    return f"without {lost}" if lost else "nothing left out"
 
 
 KINDS = {"shapley": "Shapley value", "ablation": "loss without it"}
@@ -124,10 +158,9 @@ def _draw(axes: Axes, shares: Mapping[str, Any], named: bool) -> None:
     for i, (kind, label) in enumerate(KINDS.items()):
         values = [shares[kind][name] for name in names]
         places = [place + (i - 0.5) * BAR for place in range(len(names))]
-        bars = axes.barh(places, values, height=BAR, color=PALETTE[i], label=label)
-        axes.bar_label(bars, [f"{v:+.3f}" for v in values], padding=3, fontsize=FONT_SIZE - 2)
+        axes.barh(places, values, height=BAR, color=PALETTE[i], label=label)
+        _write_values(axes, places, [f"{value:+.3f}" for value in values])
     axes.set_ylim(len(names) - 0.45, -0.55)
-    axes.margins(x=0.22)
     strange = shares.get("never_missing", ())
     marked = [f"{name} *" if name in strange else name for name in names]
     axes.set_yticks(range(len(names)), marked if named else [""] * len(names))

@@ -19,12 +19,11 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec, Spec, TextSpec
 from jlrun.data.streams import Stream
 from jlrun.evaluation.retrieval.embedded import Embedded
 from jlrun.evaluation.retrieval.ranks import nearest
-from jlrun.reporting.figures.samples import content_of
+from jlrun.reporting.figures.contents import contents_at
 
 RIGHT = PALETTE[2]
 CAPTION_LENGTH = 80
@@ -126,8 +125,8 @@ def _queries(
     chosen = torch.linspace(0, len(both) - 1, count).round().long()
     captioned, pictured = (rows.vectors[m][both] for m in pair)
     found, right = nearest(captioned, pictured, rows.keys[both], chosen, NUM_IMAGES)
-    captions = _inputs(stream, both[chosen], text, specs[text])
-    pictures = _inputs(stream, both[found.flatten()], image, specs[image])
+    captions = contents_at(stream, both[chosen], text, specs[text])
+    pictures = contents_at(stream, both[found.flatten()], image, specs[image])
     return [
         Query(
             caption=str(captions[i]),
@@ -136,8 +135,3 @@ def _queries(
         )
         for i, width in enumerate([found.shape[1]] * count)
     ]
-
-
-def _inputs(stream: Stream, positions: Tensor, modality: str, spec: Spec) -> Sequence[Tensor | str]:
-    batches: list[Batch] = list(stream.take(positions).sweep())
-    return [content_of(x.cpu(), spec) for batch in batches for x in batch.inputs[modality]]

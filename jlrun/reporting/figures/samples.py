@@ -1,4 +1,4 @@
-"""A few inputs as people read them, with the model's predictions."""
+"""Inputs as people read them, with the model's predictions: a sample, and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE, WRONG,
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-from math import isnan
+    from matplotlib.figure import Figure, SubFigure
 
-import torch
+NAME_LENGTH = 17
+TITLE_HEIGHT = 0.3
 
-from jlrun.data.reading.texts import text_of
-from jlrun.data.specs import ImageSpec, SeriesSpec, Spec, TabularSpec, TextSpec
 
-CELLS_PER_ROW = 8
-NAME_LENGTH = 15
-TEXT_LENGTH = 90
+COLUMNS, CELL = 8, (1.3, 1.75)  # of pictures, in inches
+TEXT_COLUMNS, TEXT_WIDTH, LINE_HEIGHT = 4, 2.6, 0.135
+LINE, LETTERS = 42, 200  # of a text
 
 
 @dataclass(frozen=True)
@@ -47,40 +45,69 @@ class Sample:
     correct: bool | None = None
 
 
-def samples(rows: Sequence[Sample], title: str = "") -> Figure:
+def samples(
+    rows: Sequence[Sample], title: str = "", worst: Sequence[Sample] = (), worst_title: str = ""
+) -> Figure:
     """Draw a grid of inputs, each with prediction and probability; wrong ones name the truth too.
 
     Args:
         rows: at least one.
-        title: stands above the grid.
+        title: stands above them.
+        worst: rows of a second panel; none: no such panel.
+        worst_title: stands above that.
     """
-    columns = min(CELLS_PER_ROW, len(rows))
-    num_rows = -(-len(rows) // columns)
-    figure = plain_figure(
-        figsize=(1.35 * columns + 0.2, 1.75 * num_rows + (0.4 if title else 0.1)),
-        dpi=120,
-        layout="constrained",
-    )
-    axes = figure.subplots(num_rows, columns, squeeze=False).ravel()
+    panels = [(title, rows), *([(worst_title, worst)] if worst else [])]
+    width, height, columns = _cells([*rows, *worst])
+    columns = min(columns, max(len(shown) for _, shown in panels))
+    heights = [
+        height * -(-len(shown) // columns) + (TITLE_HEIGHT if heading else 0)
+        for heading, shown in panels
+    ]
+    size = (width * columns + 0.2, sum(heights) + 0.1)
+    figure = plain_figure(figsize=size, dpi=120, layout="constrained")
+    parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, (heading, shown) in zip(parts, panels, strict=True):
+        part.set_facecolor("none")
+        _draw_panel(part, shown, columns)
+        if heading:
+            part.suptitle(heading, fontsize=FONT_SIZE + 1, color=INK, x=0.01, ha="left")
+    return figure
+
+
+def _cells(rows: Sequence[Sample]) -> tuple[float, float, int]:
+    """Return width and height of a cell, and how many are in a row: texts need more room."""
+    texts = [_wrapped(row.content) for row in rows if isinstance(row.content, str)]
+    if not texts:
+        return *CELL, COLUMNS
+    lines = max(text.count("\n") + 1 for text in texts)
+    pictures = len(texts) < len(rows)
+    height = max(CELL[1] if pictures else 0.0, 0.65 + LINE_HEIGHT * lines)
+    return TEXT_WIDTH, height, TEXT_COLUMNS
+
+
+def _draw_panel(part: SubFigure, rows: Sequence[Sample], columns: int) -> None:
+    axes = part.subplots(-(-len(rows) // columns), columns, squeeze=False).ravel()
     for cell in axes[len(rows) :]:
         cell.set_visible(False)
     for cell, sample in zip(axes, rows, strict=False):
         _draw_content(cell, sample.content)
         _draw_caption(cell, sample)
-    if title:
-        figure.suptitle(title, fontsize=FONT_SIZE + 2)
-    return figure
 
 
 def _draw_content(axes: Axes, content: Tensor | str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if isinstance(content, str):
-        text = "\n".join(
-            textwrap.wrap(textwrap.shorten(content, TEXT_LENGTH, placeholder=" …"), width=16)
+        axes.text(
+            0.02,
+            0.95,
+            _wrapped(content),
+            ha="left",
+            va="top",
+            fontsize=FONT_SIZE - 2,
+            color=INK,
+            transform=axes.transAxes,
         )
-        axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=FONT_SIZE - 2.5, color=INK)
-        axes.set_box_aspect(1)
     elif content.ndim == 1:
         axes.plot(content.cpu().numpy(), color=PALETTE[0], linewidth=0.4)
         axes.set_box_aspect(1)
@@ -92,6 +119,19 @@ def _draw_content(axes: Axes, content: Tensor | str) -> None:
         channels = 3 if content.shape[0] >= 3 else 1
         image = content[:channels].cpu().clamp(0, 1).permute(1, 2, 0).numpy()
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _wrapped(content: str) -> str:
+    """Return the beginning of a text in lines; its own lines stay apart."""
+    # What `textwrap` would look at is a page of a long text.
+    lines = content[: 4 * LETTERS].splitlines()
+    left, found = LETTERS, list[str]()
+    for line in lines:
+        if left > 0:
+            short = textwrap.shorten(line, max(left, 8), placeholder=" …")
+            found += textwrap.wrap(short, width=LINE)
+            left -= len(short)
+    return "\n".join(found)
 
 
 def _draw_caption(axes: Axes, sample: Sample) -> None:
@@ -111,31 +151,3 @@ def _prediction(sample: Sample) -> str:
     sign = {True: "✓ ", False: "✗ ", None: ""}[sample.correct]
     probability = "" if sample.probability is None else f" ({sample.probability:.2f})"
     return f"{sign}{shorten(sample.predicted, NAME_LENGTH - 3)}{probability}"
-
-
-def content_of(x: Tensor, spec: Spec) -> Tensor | str:
-    """Return one input of a model: an image in [0, 1], a text, the cells of a row, or what it is.
-
-    Series are in the units of their data.
-    """
-    match spec:
-        case ImageSpec(mean=mean, std=std):
-            shape = (-1, 1, 1)
-            return (x * torch.tensor(std).view(shape) + torch.tensor(mean).view(shape)).clamp(0, 1)
-        case TextSpec():
-            return text_of(x, spec)
-        case TabularSpec():
-            return _cells(x, spec)
-        case SeriesSpec(mean=mean, std=std):
-            return x * torch.tensor(std) + torch.tensor(mean)
-    return x
-
-
-def _cells(x: Tensor, spec: TabularSpec) -> str:
-    """Return the cells of a row that are not missing, as ``name: value; …``."""
-    columns = zip(spec.numbers, x.tolist(), spec.mean, spec.std, strict=False)
-    known = [f"{name}: {v * std + mean:.4g}" for name, v, mean, std in columns if not isnan(v)]
-    levels = x[len(spec.numbers) :].long().tolist()
-    for name, names, level in zip(spec.categories, spec.levels, levels, strict=True):
-        known += [f"{name}: {names[level - 1]}"] if level else []
-    return "; ".join(known) or "nothing"

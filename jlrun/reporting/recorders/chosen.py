@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from jlrun.files.run_directory import RunDirectory
-from jlrun.reporting.recorders.figure_files import FigureFileRecorder
+from jlrun.reporting.recorders.figure_files import FigureFileRecorder, FigureFormat
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.reporting.recorders.plain import LogRecorder, MessageRecorder, PlainRecorder
 from jlrun.training.recorder import (
@@ -110,14 +110,17 @@ ProgressKind = Literal["auto", "live", "plain", "messages", "none"]
 
 
 def make_recorder(
-    run_dir: Path, tensorboard: bool = True, figures: bool = True, progress: ProgressKind = "auto"
+    run_dir: Path,
+    tensorboard: bool = True,
+    figures: FigureFormat | None = "png",
+    progress: ProgressKind = "auto",
 ) -> Recorders:
     """Return what records a run into its directory, and the display on standard output.
 
     Args:
         run_dir: the run directory; is made where it does not exist.
         tensorboard: write ``tb/``.
-        figures: write figures as PNG to ``figures/``.
+        figures: format of the files in ``figures/``; None: write none.
         progress: what to show, see `make_progress`.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -128,7 +131,7 @@ def make_recorder(
 
         parts.append(TensorBoardRecorder(run.tensorboard))
     if figures:
-        parts.append(FigureFileRecorder(run.figures))
+        parts.append(FigureFileRecorder(run.figures, figures))
     parts += [LogRecorder(run.log), make_progress(progress, sys.stdout)]
     return Recorders(parts)
 

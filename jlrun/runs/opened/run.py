@@ -17,6 +17,7 @@ from jlrun.reporting.result import read_result
 from jlrun.runs.opened import frames
 from jlrun.runs.opened.callbacks import Callbacks, watching
 from jlrun.runs.opened.given_nodes import targets_in
+from jlrun.runs.opened.vector_figure import FORMATS, VectorFigure
 from jlrun.runs.saved_run import load_any_config
 
 if TYPE_CHECKING:
@@ -144,21 +145,29 @@ class Run:
     @property
     def figures(self) -> tuple[str, ...]:
         """Names of the figures."""
-        return tuple(sorted(file.stem for file in self._files.figures.glob("*.png")))
+        return tuple(sorted(self._figure_files()))
 
-    def figure(self, name: str) -> Image:
+    def _figure_files(self) -> dict[str, Path]:
+        files = (f for suffix in FORMATS for f in self._files.figures.glob(f"*.{suffix}"))
+        return {file.stem: file for file in files}
+
+    def figure(self, name: str) -> Image | VectorFigure:
         """Return a figure, which a notebook shows; slashes in its name count as underscores.
+
+        Its ``save`` writes it to a file: of ``recorder.figure_format`` svg or pdf as it is.
 
         Raises:
             UserError: if there is none of that name.
         """
         from PIL import Image
 
-        name = name.replace("/", "_")
-        if name not in self.figures:
+        name, files = name.replace("/", "_"), self._figure_files()
+        if name not in files:
             where = str(self._files.figures)
             raise UserError.of(where, f"no figure '{name}'.{did_you_mean(name, self.figures)}")
-        with Image.open(self._files.figures / f"{name}.png") as image:
+        if files[name].suffix != ".png":
+            return VectorFigure(files[name])
+        with Image.open(files[name]) as image:
             image.load()
             return image
 

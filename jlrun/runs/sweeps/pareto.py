@@ -1,8 +1,8 @@
-"""The variants of a sweep by their test scores, and the Pareto front among them."""
+"""The variants of a sweep by their scores, and the Pareto front among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
@@ -15,38 +15,63 @@ if TYPE_CHECKING:
     from jlrun.runs.sweeps.comparison import Comparison
 
 FRONT, OTHERS, BASELINE = PALETTE[0], PALETTE[6], PALETTE[1]
+SELECTED_BY = "val"
+TITLES = {SELECTED_BY: "validation: chosen here", "test": "test: the same variants"}
 LONGEST_NAME = 32
 MOST_NAMES = 12  # of a front, beyond which names would hide the picture
 
 
-def pareto(comparison: Comparison, names: Sequence[str]) -> Figure:
-    """Draw two tasks as a scatter plot, more as parallel coordinates, better always further up.
+def pareto(comparison: Comparison, names: Sequence[str], keys: Sequence[str] = ()) -> Figure:
+    """Draw validation scores, by which the front was chosen, and the test scores of the same
+    variants, better always further up: of two tasks as scatter plots, of more as parallel
+    coordinates.
 
-    The scores are those on the test split; the front was chosen on the validation split, so that
-    here a member may lie behind another. Dashed: the baselines.
+    In test scores a member of the front may lie behind another variant. Dashed: the baselines,
+    which have test scores alone.
 
     Args:
         comparison: with a front.
         names: of the variants.
+        keys: that were swept.
     """
     shown = [shorten(name, LONGEST_NAME) for name in names]
-    width = 6.4 if len(comparison.primary) == 2 else max(6.4, 1.6 * len(comparison.primary) + 3)
-    figure = plain_figure(figsize=(width, 4.6), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    draw = _scatter if len(comparison.primary) == 2 else _parallel
-    draw(axes, comparison, shown)
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(
-            loc="outside upper center", ncols=3, frameon=False, fontsize=FONT_SIZE, labelcolor=INK
-        )
+    two = len(comparison.primary) == 2
+    width = 9.2 if two else max(6.4, 1.6 * len(comparison.primary) + 3)
+    figure = plain_figure(figsize=(width, 4.6 if two else 7.6), dpi=120, layout="constrained")
+    panels = figure.subplots(*((1, 2) if two else (2, 1))).ravel()
+    draw = _scatter if two else _parallel
+    for axes, split in zip(panels, TITLES, strict=True):
+        draw(axes, comparison, shown, split)
+        axes.set_title(TITLES[split], fontsize=FONT_SIZE + 1, color=INK)
+    _legend(figure, panels)
+    if keys:
+        figure.supxlabel(f"swept: {', '.join(keys)}", fontsize=FONT_SIZE, color=INK)
     return figure
 
 
-def _scatter(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
+def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if handles:
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside upper center",
+            ncols=3,
+            frameon=False,
+            fontsize=FONT_SIZE,
+            labelcolor=INK,
+        )
+
+
+def _scatter(axes: Axes, comparison: Comparison, names: Sequence[str], split: str) -> None:
     quiet_axes(axes)
     (x_task, y_task), front = comparison.primary, _members(comparison)
-    x, y = (comparison.scores("test", task) for task in (x_task, y_task))
-    x_error, y_error = (_deviations(comparison, task) for task in (x_task, y_task))
+    x, y = (comparison.scores(split, task) for task in (x_task, y_task))
+    x_error, y_error = (_deviations(comparison, split, task) for task in (x_task, y_task))
     others = [i for i in range(len(x)) if i not in front]
     for chosen, colour, label in ((others, OTHERS, "dominated"), (front, FRONT, "Pareto front")):
         axes.errorbar(
@@ -61,23 +86,32 @@ def _scatter(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
             label=label if chosen else None,
         )
     ordered = sorted(front, key=lambda i: x[i])
-    axes.plot([x[i] for i in ordered], [y[i] for i in ordered], color=FRONT, linewidth=0.8)
+    if split == SELECTED_BY:
+        axes.plot([x[i] for i in ordered], [y[i] for i in ordered], color=FRONT, linewidth=0.8)
+    else:
+        _baseline_lines(axes, comparison, x_task, y_task)
+    axes.margins(x=0.12, y=0.12)
     for i in ordered[:MOST_NAMES]:
-        axes.annotate(
-            names[i],
-            (x[i], y[i]),
-            xytext=(4, 4),
-            textcoords="offset points",
-            fontsize=FONT_SIZE - 2,
-            color=INK,
-        )
-    _baseline_lines(axes, comparison, x_task, y_task)
+        _name(axes, names[i], (x[i], y[i]), left=x[i] > (min(x) + max(x)) / 2)
     axes.set_xlabel(_title(comparison, x_task), fontsize=FONT_SIZE)
     axes.set_ylabel(_title(comparison, y_task), fontsize=FONT_SIZE)
     if not comparison.rises(x_task):
         axes.invert_xaxis()
     if not comparison.rises(y_task):
         axes.invert_yaxis()
+
+
+def _name(axes: Axes, name: str, at: tuple[float, float], left: bool) -> None:
+    """Write the name of a variant beside it, towards the middle, where there is room."""
+    axes.annotate(
+        name,
+        at,
+        xytext=(-4 if left else 4, 4),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=FONT_SIZE - 2,
+        color=INK,
+    )
 
 
 def _baseline_lines(axes: Axes, comparison: Comparison, x_task: str, y_task: str) -> None:
@@ -89,11 +123,12 @@ def _baseline_lines(axes: Axes, comparison: Comparison, x_task: str, y_task: str
         axes.axhline(y, label=None if x is not None else "baseline", **style)
 
 
-def _parallel(axes: Axes, comparison: Comparison, names: Sequence[str]) -> None:
+def _parallel(axes: Axes, comparison: Comparison, names: Sequence[str], split: str) -> None:
     quiet_axes(axes)
     tasks, front = list(comparison.primary), _members(comparison)
-    columns = [comparison.scores("test", task) for task in tasks]
-    baselines = [comparison.baseline(task) for task in tasks]
+    columns = [comparison.scores(split, task) for task in tasks]
+    of_test = split != SELECTED_BY
+    baselines = [comparison.baseline(task) if of_test else None for task in tasks]
     ends = [
         _ends([*column, *([] if baseline is None else [baseline])], comparison.rises(task))
         for task, column, baseline in zip(tasks, columns, baselines, strict=True)
@@ -137,8 +172,8 @@ def _members(comparison: Comparison) -> list[int]:
     return list(comparison.front.members)
 
 
-def _deviations(comparison: Comparison, task: str) -> list[float]:
-    name = f"test/{task}/{comparison.primary[task]}"
+def _deviations(comparison: Comparison, split: str, task: str) -> list[float]:
+    name = f"{split}/{task}/{comparison.primary[task]}"
     return [group.scores[name].std or 0.0 for group in comparison.groups]
 
 

@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, get_args
 
 from jlrun.files.atomic import write_json, write_text
 from jlrun.reporting.figures.style import shorten
+from jlrun.reporting.recorders.figure_files import FigureFileRecorder, FigureFormat
 from jlrun.reporting.recorders.formats import MISSING, format_count, format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
 from jlrun.runs.sweeps.board_columns import write_columns
 from jlrun.runs.sweeps.comparison import Comparison, Front, compare
-from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, labels
+from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, key_of, labels
 from jlrun.runs.sweeps.report_tables import Table, as_latex, as_markdown, make_table
 
 _NOT_PLACED: Mapping[str, Any] = {"mean_rank": None, "on_front": None}
@@ -126,25 +127,38 @@ def _draw(
         the names of the files.
     """
     drawn = [comparison for comparison in comparisons if comparison.front is not None]
-    if not comparisons or all(map(_without_figures, groups)):
+    if len(groups) < 2 or all(map(_without_figures, groups)):
         return []
-    from jlrun.reporting.recorders.figure_files import FigureFileRecorder
     from jlrun.runs.sweeps.pareto import pareto
     from jlrun.runs.sweeps.sweep_figure import sweep_figure
 
     names = dict(zip(map(id, groups), labels(groups)[1], strict=True))
-    recorder, files = FigureFileRecorder(directory), list[str]()
+    kind = _figure_format(groups)
+    recorder, files = FigureFileRecorder(directory, kind), list[str]()
     # Scores of several data sets or tasks are not those of one scale.
-    one_problem = len({group.problem for group in groups}) == 1
+    one_problem = len({scored_problem(group) for group in groups}) == 1
     by_keys = sweep_figure(groups, table) if one_problem else None
     if by_keys is not None:
         recorder.figure("sweep", by_keys, step=0)
-        files.append("sweep.png")
+        files.append(f"sweep.{kind}")
     for i, comparison in enumerate(drawn, 1):
         tag = "pareto" if len(drawn) == 1 else f"pareto_{i}"
-        recorder.figure(tag, pareto(comparison, [names[id(g)] for g in comparison.groups]), step=0)
-        files.append(f"{tag}.png")
+        shown = [names[id(group)] for group in comparison.groups]
+        recorder.figure(tag, pareto(comparison, shown, table.keys), step=0)
+        files.append(f"{tag}.{kind}")
     return files
+
+
+def scored_problem(group: Group) -> tuple[str, ...]:
+    """Return what decides which test rows are scored: not the number of labels."""
+    return tuple(text for text in group.problem if not key_of(text).endswith(".shots"))
+
+
+def _figure_format(groups: Sequence[Group]) -> FigureFormat:
+    """Return the format that the jobs were told to draw in."""
+    texts = {text for group in groups for text in group.overrides}
+    found = (kind for kind in get_args(FigureFormat) if f"recorder.figure_format={kind}" in texts)
+    return next(found, "png")
 
 
 def _without_figures(group: Group) -> bool:

@@ -71,30 +71,66 @@ def _lines(
     places = [float(i) for i in range(len(values))] if numbers is None else numbers
     order = sorted(range(len(places)), key=lambda i: places[i])
     tests = [name for name in names if name.startswith("test/")]
-    for colour, name in enumerate(tests):
-        shown = [i for i in order if name in groups[i].scores]
+    for place, name in enumerate(tests):
         # Side by side over the name of a value, so that no interval hides another.
-        shift = 0.0 if numbers is not None else 0.3 * ((colour + 0.5) / len(tests) - 0.5)
-        axes.errorbar(
-            [places[i] + shift for i in shown],
-            [groups[i].scores[name].mean for i in shown],
-            yerr=[groups[i].scores[name].std or 0.0 for i in shown],
-            fmt="o" if numbers is None else "o-",
-            color=PALETTE[colour % len(PALETTE)],
-            markersize=4,
-            linewidth=1.2,
-            elinewidth=0.7,
-            label=legend_label(" ".join(name.split("/"))),
-        )
+        shift = 0.0 if numbers is not None else 0.3 * ((place + 0.5) / len(tests) - 0.5)
+        at = [place + shift for place in places]
+        colour, label = PALETTE[place % len(PALETTE)], " ".join(name.split("/"))
+        style = "o" if numbers is None else "o-"
+        _series(axes, groups, name, order, at, style, colour, label)
+        baseline = f"baseline{name.removeprefix('test')}"
+        if numbers is not None and any(baseline in group.scores for group in groups):
+            _series(axes, groups, baseline, order, at, "s--", colour, f"{label}: baseline")
     if numbers is None:
         axes.set_xticks(places, [shorten(value, LONGEST_NAME) for value in values], rotation=20)
         axes.set_xlim(-0.6, len(places) - 0.4)
-    elif min(places) > 0 and max(places) / min(places) >= 50:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")  # the usual one writes formulas
-        axes.xaxis.set_minor_formatter("")
-    axes.set_xlabel(key, fontsize=FONT_SIZE)
+    else:
+        _scale(axes, key, places)
+    axes.set_xlabel(_AXES.get(key.rpartition(".")[2], "{}").format(key), fontsize=FONT_SIZE)
     axes.legend(frameon=False, fontsize=FONT_SIZE - 1, labelcolor=INK)
+
+
+def _series(
+    axes: Axes,
+    groups: Sequence[Group],
+    name: str,
+    order: Sequence[int],
+    at: Sequence[float],
+    style: str,
+    colour: str,
+    label: str,
+) -> None:
+    """Draw the means of a score with their deviations, of the variants that have it."""
+    shown = [i for i in order if name in groups[i].scores]
+    axes.errorbar(
+        [at[i] for i in shown],
+        [groups[i].scores[name].mean for i in shown],
+        yerr=[groups[i].scores[name].std or 0.0 for i in shown],
+        fmt=style,
+        color=colour,
+        markersize=4,
+        markerfacecolor="white" if style.startswith("s") else colour,
+        linewidth=1.2,
+        elinewidth=0.7,
+        label=legend_label(label),
+    )
+
+
+def _scale(axes: Axes, key: str, places: Sequence[float]) -> None:
+    """Give numbers of several orders, and numbers of shots, a logarithmic scale."""
+    few = key.rpartition(".")[2] == "shots" and len(places) <= MOST_NAMES
+    if min(places) <= 0 or max(places) / min(places) < (2 if few else 50):
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")  # the usual one writes formulas
+    axes.xaxis.set_minor_formatter("")
+    if few:
+        axes.set_xticks(sorted(set(places)))
+        axes.set_xticks([], minor=True)
+
+
+# Last part of a key -> what it is.
+_AXES = {"shots": "{}: labelled training rows of each class"}
 
 
 def _heat_map(

@@ -18,7 +18,7 @@ from jlrun.reporting.figures.classes import confusion
 from jlrun.reporting.figures.curves import curves
 from jlrun.reporting.figures.retrieval import Query, retrieval
 from jlrun.reporting.figures.samples import Sample, samples
-from jlrun.reporting.recorders.figure_files import FigureFileRecorder, png_bytes
+from jlrun.reporting.recorders.figure_files import FigureFileRecorder, FigureFormat, png_bytes
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.training.recorder import Position
 
@@ -105,6 +105,31 @@ def test_curves_of_tasks_lie_beside_each_other(tmp_path: Path) -> None:
     opened(figure)
 
 
+def test_baselines_that_coincide_are_broad_below_narrow(tmp_path: Path) -> None:
+    fits = {name: [("train", ["digit"])] for name in ("main", "image", "audio")}
+    figure = curves(write_metrics(tmp_path / "metrics.csv", fits))
+    lines = sorted(figure.axes[0].lines, key=lambda line: line.get_zorder())
+    assert [line.get_label() for line in lines] == ["model", "image", "audio"]
+    widths = [line.get_linewidth() for line in lines]
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 3
+
+
+def test_a_phase_of_two_epochs_has_no_panel(tmp_path: Path) -> None:
+    recorder = MetricsCsvRecorder(tmp_path / "metrics.csv")
+    recorder.rewind({})
+    for phase, first, epochs in (("warmup", 0, 2), ("train", 2, 4)):
+        for epoch in range(1, epochs + 1):
+            at = Position("main", phase, epoch, 10 * (first + epoch))
+            recorder.scalars(at, {"train/digit/loss": 1.0, "val/digit/accuracy": 0.5})
+            at = Position("main", phase, epoch, at.step + 5)
+            recorder.scalars(at, {"train/digit/loss": 0.9})
+    recorder.close()
+    figure = curves(tmp_path / "metrics.csv")
+    assert list(shown(figure)) == ["digit"]
+    assert figure.get_supxlabel() == "not drawn: warmup, of 2 epochs at most"
+
+
 def test_curves_show_the_named_metric(tmp_path: Path) -> None:
     path = write_metrics(tmp_path / "metrics.csv", {"main": [("train", ["digit"])]})
     figure = curves(path, primary={"digit": "macro_f1"})
@@ -133,6 +158,8 @@ def test_confusion(num_classes: int) -> None:
     assert axes.get_title() == f"task: accuracy {expected:.3f}"
     assert axes.images[0].get_array()[0, 1] == 0.5  # pyright: ignore[reportOptionalSubscript]
     numbers = [text.get_text() for text in axes.texts]
+    recalls = [text.get_text() for a in axes.child_axes for text in a.get_yticklabels()]
+    assert recalls[:2] == (["0.50 of 10", "1.00 of 5"] if num_classes <= 40 else [])
     assert numbers == (["5"] * (num_classes + 1) if num_classes <= 20 else [])
     worst = "a long class name 0 as a long class name 1 (5)"
     assert (worst in axes.get_xlabel()) == (num_classes > 20)
@@ -153,6 +180,15 @@ def test_samples_mark_what_is_wrong() -> None:
     assert right.get_xlabel() == "✓ 3 (0.90)\n"
     assert wrong.get_xlabel() == "✗ 8 (0.50)\ntrue: 3"
     assert right.xaxis.label.get_color() != wrong.xaxis.label.get_color()
+    opened(figure)
+
+
+def test_mistakes_are_a_second_panel() -> None:
+    right, wrong = Sample("fine", "a", "a", 0.9, True), Sample("odd", "b", "a", 0.8, False)
+    figure = samples([right, right], "two rows", [wrong], "mistakes")
+    assert [part.get_suptitle() for part in figure.subfigs] == ["two rows", "mistakes"]
+    captions = [[a.get_xlabel() for a in part.axes if a.get_visible()] for part in figure.subfigs]
+    assert captions == [["✓ a (0.90)\n"] * 2, ["✗ a (0.80)\ntrue: b"]]
     opened(figure)
 
 
@@ -181,6 +217,22 @@ def test_figures_become_files(tmp_path: Path) -> None:
     assert file.name == "confusion_digit.png"
     with Image.open(file) as image:
         assert image.size == (200, 50)
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_vector_figures_are_the_same_whenever_they_are_drawn(
+    tmp_path: Path, kind: FigureFormat
+) -> None:
+    contents = []
+    for name in "ab":
+        figure = samples([Sample("some words", "x", "x", 0.9, True)], "digit")
+        FigureFileRecorder(tmp_path / name, kind).figure("confusion/digit", figure, 3)
+        (file,) = (tmp_path / name).iterdir()
+        assert file.name == f"confusion_digit.{kind}"
+        contents.append(file.read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0].startswith(b"%PDF" if kind == "pdf" else b"<?xml")
+    assert kind == "pdf" or b"some words" in contents[0], "a text that can be found"
 
 
 def test_no_global_state_is_touched() -> None:

@@ -53,7 +53,7 @@ def test_a_column_per_task_shows_rates_and_subsets() -> None:
     assert widths(digit_subsets) == pytest.approx([0.6, 0.4, 0.9])
     assert widths(age_subsets) == pytest.approx([-0.2, 0.5])
     names = [label.get_text() for label in digit_subsets.get_yticklabels()]
-    assert names == ["image", "audio", "image+audio"]
+    assert names == ["without audio", "without image", "nothing left out"]
 
 
 def test_contributions_are_two_bars_for_each_modality() -> None:

@@ -64,7 +64,7 @@ def test_a_run_directory_is_filled(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_what_is_turned_off_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorder = make_recorder(tmp_path, tensorboard=False, figures=False, progress="none")
+    recorder = make_recorder(tmp_path, tensorboard=False, figures=None, progress="none")
     tell_everything(recorder, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log.txt", "metrics.csv"]
     assert capsys.readouterr().out == ""
