@@ -46,6 +46,7 @@ class ConfusionObserver:
         self._matrix = torch.zeros(count, count, dtype=torch.long)  # true x predicted
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        """Take note of a batch that is scored."""
         if objective.spec.name != self._spec.name:
             return
         true = batch.targets[self._spec.column].long().cpu()
@@ -56,6 +57,7 @@ class ConfusionObserver:
         )
 
     def finish(self, step: int) -> None:
+        """Record what was seen, if anything was."""
         if not bool(self._matrix.any()):
             return  # no row has a label
         name = self._spec.name
@@ -74,6 +76,7 @@ class SampleObserver:
         self._samples: list[Sample] = []
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        """Take note of a batch that is scored."""
         if objective.spec.name != self._task.name:
             return
         for i in range(min(batch.size, NUM_SAMPLES - len(self._samples))):
@@ -81,6 +84,7 @@ class SampleObserver:
             self._samples.append(self._sample(batch, i, target, probabilities[i : i + 1].cpu()))
 
     def finish(self, step: int) -> None:
+        """Record what was seen, if anything was."""
         if self._samples:
             figure = samples(self._samples, f"{self._task.name}, first rows of the test split")
             self._recorder.figure("samples/predictions", figure, step)
