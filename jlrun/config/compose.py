@@ -98,6 +98,7 @@ class BoundedRepository(ConfigRepository):
     """Hydra's options, with bounds on the expansion of aliases in the files of users."""
 
     def load_config(self, config_path: str) -> ConfigResult | None:
+        """Load a file of options; those of jlrun are read once in a process."""
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         # By its scheme: Hydra's search for plugins loads their modules a second time.
         if source is not None and source.scheme() == "file":
@@ -132,6 +133,7 @@ class Loader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        """Compose a configuration, with names and data sets of overrides written out."""
         expanded = quoted_names(expand_datasets(overrides))
         try:
             cfg = super().load_configuration(

@@ -21,13 +21,16 @@ class Rows(Protocol):
     """
 
     @property
-    def targets(self) -> Mapping[str, Tensor]: ...
+    def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
 
     @property
-    def labelled(self) -> Mapping[str, Tensor]: ...
+    def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
 
     @property
-    def num_bytes(self) -> int: ...
+    def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
 
     def __len__(self) -> int: ...
 
@@ -61,10 +64,12 @@ class TensorRows:
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
         return self._all.targets
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
         return self._all.labelled
 
     @property
@@ -74,12 +79,14 @@ class TensorRows:
 
     @property
     def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
         return sum(t.numel() * t.element_size() for t in self._all.inputs.values())
 
     def __len__(self) -> int:
         return self._all.size
 
     def fetch(self, rows: Tensor) -> Batch:
+        """Return some rows as a batch."""
         return self._all.select(rows)
 
 
@@ -113,14 +120,17 @@ class FileRows:
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
         return self._targets
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
         return self._labelled
 
     @property
     def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
         return self._row_bytes * len(self)
 
     def __len__(self) -> int:
@@ -137,6 +147,7 @@ class FileRows:
             self._decode_targets(row)
 
     def fetch(self, rows: Tensor) -> Batch:
+        """Return some rows as a batch."""
         targets = {task: y[rows] for task, y in self._targets.items()}
         if self._decode_targets is not None:
             targets |= _stacked(self._decode_targets, rows)

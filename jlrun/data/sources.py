@@ -24,7 +24,8 @@ _NO_DEFAULT_SEED = 0
 class Source(Protocol):
     """Yields the raw rows at given indices, on the device, in the order of the indices."""
 
-    def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]: ...
+    def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        """Yield the batch of each tensor of row indices."""
 
 
 class MemorySource:

@@ -46,14 +46,17 @@ class View:
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
         return self._targets
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
         return self._labelled
 
     @property
     def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
         return self._rows.num_bytes * len(self) // max(len(self._rows), 1)
 
     def __len__(self) -> int:
@@ -123,14 +126,17 @@ class MaskedLabels:
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
         return self._rows.targets
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
         return self._labelled
 
     @property
     def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
         return self._rows.num_bytes
 
     def __len__(self) -> int:

@@ -27,6 +27,7 @@ class KeptPredictions:
         self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        """Take note of a batch that is scored."""
         task, target = objective.spec.task, batch.targets[objective.spec.column]
         if task.dense:
             sums = task.image_sums(probabilities, target)

@@ -22,6 +22,7 @@ class PerClassCounts:
         self._found: dict[str, tuple[Objective, ClassCounts]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        """Take note of a batch that is scored."""
         task, classes = objective.spec.task, objective.spec.classes
         target, probabilities = batch.targets[objective.spec.column].cpu(), probabilities.cpu()
         if isinstance(task, Multilabel):

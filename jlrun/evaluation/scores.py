@@ -258,6 +258,7 @@ class Scorer:
         self.count = 0
 
     def update(self, target: Tensor, prediction: Prediction) -> None:
+        """Take note of targets and predictions of labelled rows."""
         self.count += len(target)
         if prediction.logits is None:
             self._has_loss = False
@@ -273,6 +274,7 @@ class Scorer:
             metric.update(log_odds if ranks else probabilities, target)
 
     def compute(self) -> dict[str, float]:
+        """Return metric -> score of all rows, and the mean ``loss`` if it is known."""
         values: dict[str, float] = {}
         for name, metric in self._metrics.items():
             computed = metric.compute()

@@ -10,6 +10,7 @@ from jlrun.evaluation.weighted_sums import Array, Weighted, mean, ratio, tied, w
 
 
 def of_classes(predicted: Array, occurring: Array) -> dict[str, Weighted]:
+    """Return the metrics of exclusive classes, of ones ``(N, C)`` at what is predicted and true."""
     hits = predicted * occurring
 
     def f1(w: Array) -> Array:
@@ -24,6 +25,7 @@ def of_classes(predicted: Array, occurring: Array) -> dict[str, Weighted]:
 
 
 def of_labels(predicted: Array, occurring: Array) -> dict[str, Weighted]:
+    """Return the metrics of labels, of ones ``(N, C)`` at those predicted and those that occur."""
     hits = predicted * occurring
     right = (predicted == occurring).mean(axis=1)
 

@@ -10,6 +10,7 @@ from jlrun.evaluation.weighted_sums import Array, Weighted, ratio, tied
 
 
 def of_numbers(predicted: Array, y: Array) -> dict[str, Weighted]:
+    """Return the metrics of predicted numbers ``(N,)`` and true ones."""
     error = predicted - y
     scale = np.abs(error).max() or 1.0  # squares of very large units leave float64
     squares, spread = (error / scale) ** 2, np.abs(y - y[0]).max() or 1.0

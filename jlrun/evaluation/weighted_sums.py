@@ -20,6 +20,7 @@ def tied(x: Array) -> tuple[Array, Array]:
 
 
 def ratio(above: Array, below: Array) -> Array:
+    """Return the quotients, NaN where the divisor is 0."""
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)
 
 
@@ -30,4 +31,5 @@ def mean(values: Array) -> Array:
 
 
 def weighted_mean(values: Array, weights: Array) -> Array:
+    """Return the weighted mean of the columns; what is not defined counts as 0."""
     return ratio((np.nan_to_num(values) * weights).sum(axis=1), weights.sum(axis=1))

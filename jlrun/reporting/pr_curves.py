@@ -28,6 +28,7 @@ class PrecisionRecallObserver:
         self._parts: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def see(self, objective: Objective, batch: Batch, probabilities: Tensor) -> None:
+        """Take note of a batch that is scored."""
         spec = objective.spec
         if not isinstance(spec.task, Binary | Multiclass | Multilabel):
             return
@@ -36,6 +37,7 @@ class PrecisionRecallObserver:
         self._parts.setdefault(objective.label, []).append(part)
 
     def finish(self, step: int) -> None:
+        """Record what was seen, if anything was."""
         for label, parts in self._parts.items():
             probabilities, targets = (torch.cat(each) for each in zip(*parts, strict=True))
             known = ~probabilities.isnan().any(dim=1)

@@ -77,6 +77,7 @@ def make_result(
     peak_memory: int | None,
     more: Mapping[str, Any],
 ) -> Result:
+    """Return the result of a completed run: the scores of its fits, and how they compare."""
     compared, seed = assembly.plan.compare(scores), job.settings.seed
     compared = references.compared(compared, main.test, assembly.tasks)
     rows = {**rows, REFERENCE: references.rows}

@@ -41,10 +41,12 @@ class Metric(Protocol):
     """
 
     @property
-    def update(self) -> Callable[..., Any]: ...
+    def update(self) -> Callable[..., Any]:
+        """Function that takes note of a batch."""
 
     @property
-    def compute(self) -> Callable[[], Any]: ...
+    def compute(self) -> Callable[[], Any]:
+        """Function that returns the score of all batches."""
 
 
 class Task(ABC):
@@ -165,6 +167,7 @@ class TaskSpec:
 
     @property
     def num_outputs(self) -> int:
+        """Number of outputs of the task's head."""
         return self.task.num_outputs(self.classes)
 
     def shares_head_with(self, other: TaskSpec) -> bool:

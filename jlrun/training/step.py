@@ -81,6 +81,7 @@ def stats_of(
     grad_norm: Tensor,
     readings: Mapping[str, Tensor],
 ) -> StepStats:
+    """Return what a step measured; losses of terms are means over its micro-batches' rows."""
     sums, terms = losses[0].row_sums, losses[0].terms.detach()
     if len(losses) > 1:
         shares = [forward.share(micro_batch) for micro_batch in forward.micro_batches]

@@ -126,10 +126,11 @@ def check(args: Sequence[str]) -> int:
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_intermixed_args(args)
     if options.multirun:
-        from jlrun.runs.sweeps.values import settled_values
+        from jlrun.runs.sweeps.values import expand_simplex, settled_values
         from jlrun.runs.sweeps.variants import checked_variants
 
-        overrides, repeated = settled_values(options.overrides, options.config_dir)
+        expanded = expand_simplex(options.overrides, options.config_dir)
+        overrides, repeated = settled_values(expanded, options.config_dir)
         for line in repeated:
             print(line)
         count = len(checked_variants(overrides, options.config_dir))

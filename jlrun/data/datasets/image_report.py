@@ -68,6 +68,7 @@ class ImageReport:
         return left
 
     def lines(self, where: str) -> list[str]:
+        """Return lines for the log; ``where`` is the path of the data set in the config."""
         lines = []
         if self.bad:
             title = f"skipped images: {len(self.bad)} of {self.num_files:,} ({BAD_ROWS}): "
@@ -82,10 +83,12 @@ class ImageReport:
         return []
 
     def to_json(self) -> dict[str, Any]:
+        """Return the content of ``data`` in ``result.json``."""
         reasons = {REASON: len(self.bad)} if self.bad else {}
         return {"rows": self.num_files, "skipped": len(self.bad), "reasons": reasons}
 
     def files(self) -> dict[str, str]:
+        """Return name -> content of files for the run directory."""
         return {BAD_ROWS: self._as_csv()} if self.bad else {}
 
     def _as_csv(self) -> str:

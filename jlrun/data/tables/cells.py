@@ -83,13 +83,16 @@ class FileCells:
 
     @property
     def columns(self) -> Sequence[str]:
+        """Columns of the table that are read."""
         return (self.column,)
 
     @property
     def row_bytes(self) -> int:
+        """Memory that a row takes when it is read."""
         return self.filler.numel() * self.filler.element_size()
 
     def read(self, store: Store, rows: np.ndarray) -> Tensor:
+        """Return the cells of some rows as a tensor, a row each."""
         names = texts_of(store, (self.column,), rows)
         return torch.stack(
             [self.decode(self.folder / name) if name else self.filler for name in names]
@@ -109,9 +112,11 @@ class TextCells:
 
     @property
     def row_bytes(self) -> int:
+        """Memory that a row takes when it is read."""
         return 8 * self._spec.length
 
     def read(self, store: Store, rows: np.ndarray) -> Tensor:
+        """Return the cells of some rows as a tensor, a row each."""
         return self._tokenizer(texts_of(store, self.columns, rows))
 
 
@@ -123,14 +128,17 @@ class TabularCells:
 
     @property
     def columns(self) -> Sequence[str]:
+        """Columns of the table that are read."""
         dates = (date.column for date in self.spec.dates)
         return (*self.spec.plain_numbers, *dates, *self.spec.categories)
 
     @property
     def row_bytes(self) -> int:
+        """Memory that a row takes when it is read."""
         return 8 * self.spec.width
 
     def read(self, store: Store, rows: np.ndarray) -> Tensor:
+        """Return the cells of some rows as a tensor, a row each."""
         found = np.zeros((len(rows), self.spec.width))
         numbers = len(self.spec.plain_numbers)
         for i, column in enumerate(self.spec.plain_numbers):

@@ -174,6 +174,7 @@ class TableReport:
         return sum(bad.num_rows for bad in self.bad)
 
     def lines(self, where: str) -> list[str]:
+        """Return lines for the log; ``where`` is the path of the data set in the config."""
         skipped = [
             f"skipped: {counted(bad.num_rows, 'row')} of {bad.path.name}: "
             + ", ".join(f"{count} {reason}" for reason, count in bad.counts().items())
@@ -205,6 +206,7 @@ class TableReport:
         return [*coarse, *unknown]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the content of ``data`` in ``result.json``."""
         reasons: dict[str, int] = {}
         for bad in self.bad:
             for reason, count in bad.counts().items():
@@ -214,6 +216,7 @@ class TableReport:
         return found | ({"missing": words} if words else {})
 
     def files(self) -> dict[str, str]:
+        """Return name -> content of files for the run directory."""
         table = {
             "modalities": {name: asdict(columns) for name, columns in self.modalities.items()},
             "unused": list(self.unused),

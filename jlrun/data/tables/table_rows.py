@@ -63,14 +63,17 @@ class TableRows:
 
     @property
     def targets(self) -> Mapping[str, Tensor]:
+        """Column of targets -> one per row, of a task."""
         return self._targets
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
+        """Column of targets -> Bool ``(N,)``, the rows that have a label."""
         return self._labelled
 
     @property
     def num_bytes(self) -> int:
+        """Memory that all rows take when they are decoded."""
         return len(self) * sum(cells.row_bytes for cells in self._cells.values())
 
     def __len__(self) -> int:

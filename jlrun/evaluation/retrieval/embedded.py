@@ -37,6 +37,7 @@ class Embedded:
 
     @property
     def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities that have vectors."""
         return tuple(self.vectors)
 
     def labelled(self, modality: str, column: str) -> tuple[Tensor, Tensor]:

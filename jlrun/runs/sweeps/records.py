@@ -165,6 +165,7 @@ class Group:
 
     @property
     def num_completed(self) -> int:
+        """Number of jobs that are completed."""
         return sum(job.status == "completed" for job in self.jobs)
 
     @property

@@ -51,6 +51,7 @@ class JobFiles:
 
     @property
     def folder(self) -> Path:
+        """Folder of the job's files."""
         return self.sweep / FOLDER / str(self.number)
 
     @property
@@ -62,9 +63,11 @@ class JobFiles:
         return self.folder / "stop"
 
     def ask_to_stop(self) -> None:
+        """Ask the job to write a checkpoint and end."""
         write_text(self._stop, "")
 
     def is_asked_to_stop(self) -> bool:
+        """Return whether `ask_to_stop` was called, in any process."""
         return self._stop.exists()
 
     def go_on(self) -> None:
@@ -76,6 +79,7 @@ class JobFiles:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_end(self, end: Ended) -> None:
+        """Write how the job ended."""
         content = {"directory": str(end.directory), "status": end.status}
         write_json(self._end, content | {"seconds": end.seconds, "error": end.error})
 

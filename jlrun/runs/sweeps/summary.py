@@ -179,6 +179,7 @@ class Column:
 
     @property
     def width(self) -> int:
+        """Number of characters of the longest cell."""
         return max(map(len, (self.title, *self.cells)))
 
 

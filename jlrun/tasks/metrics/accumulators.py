@@ -45,10 +45,12 @@ class ClassScores(_Counts):
     """`class_scores` of probabilities ``(B, C)`` against classes ``(B,)``."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Take note of a batch."""
         found = ClassCounts.of_classes(self.decide(probabilities), target, self.num_classes)
         self._add(found, probabilities)
 
     def compute(self) -> dict[str, float]:
+        """Return the scores of all batches."""
         return self._defined(class_scores(ClassCounts(*self.counts)))
 
 
@@ -56,9 +58,11 @@ class LabelScores(_Counts):
     """`label_scores` of probabilities ``(B, C)`` against labels ``(B, C)``."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Take note of a batch."""
         self._add(ClassCounts.of_labels(self.decide(probabilities), target), probabilities)
 
     def compute(self) -> dict[str, float]:
+        """Return the scores of all batches."""
         return self._defined(label_scores(ClassCounts(*self.counts), self.rows))
 
 
@@ -87,6 +91,7 @@ class OrdinalScores(_Rows):
         self._decide = decide
 
     def compute(self) -> dict[str, float]:
+        """Return the scores of all batches."""
         probabilities, target = self._all()
         predicted = self._decide(probabilities)
         counts = ClassCounts.of_classes(predicted, target, probabilities.shape[1])
@@ -111,6 +116,7 @@ class ClassAUROC(_Rows):
         self.num_classes = num_classes
 
     def compute(self) -> float:
+        """Return the mean over classes that both occur and do not."""
         scores, target = self._all()
         return mean_auroc(scores, target[:, None] == torch.arange(self.num_classes))
 
@@ -121,6 +127,7 @@ class LabelAUROC(_Rows):
     takes_log_odds = True
 
     def compute(self) -> float:
+        """Return the mean over labels that both occur and do not."""
         scores, target = self._all()
         return mean_auroc(scores, target > 0.5)
 
@@ -129,9 +136,11 @@ class RegressionScores(_Rows):
     """`regression_scores` of outputs ``(B, 1)`` against targets ``(B,)``."""
 
     def update(self, predicted: Tensor, target: Tensor) -> None:
+        """Take note of a batch."""
         super().update(predicted[:, 0], target)
 
     def compute(self) -> dict[str, float]:
+        """Return the scores of all batches."""
         return regression_scores(*self._all())
 
 

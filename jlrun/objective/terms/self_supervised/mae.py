@@ -34,7 +34,8 @@ class TokenEncoder(Protocol):
     grid: tuple[int, int]
     out_features: int
 
-    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor: ...
+    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return the tokens of ``x``, or those at the places in ``keep`` alone."""
 
 
 class MAE(Term):

@@ -1,0 +1,1 @@
+"""Generator of the pages of the documentation site that nobody writes by hand."""
