@@ -2,10 +2,11 @@
 
     python -m benchmarks step run data weightings startup sweep vectorized [--rounds N]
     python -m benchmarks growth [--cases rows]
+    python -m benchmarks tables NAME [--seeds 0 1 2]
 
 Each times jlrun and a reference in turns, prints the medians of their ratios with quartiles, and
 writes them to `benchmarks/results/NAME.md`, and with every sample to `NAME.json`; `growth` times
-jlrun alone, at several sizes in turns.
+jlrun alone, at several sizes in turns. `tables` compares methods instead (`benchmarks.tables`).
 """
 
 from __future__ import annotations
@@ -77,4 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:2] == ["tables"]:
+        from benchmarks.tables.command import main as make_tables
+
+        make_tables(sys.argv[2:])
+    else:
+        main(sys.argv[1:])

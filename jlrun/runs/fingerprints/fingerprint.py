@@ -86,7 +86,8 @@ def digests(fingerprint: Fingerprint) -> dict[str, str]:
     """Return stream -> what changes with any of its rows, labels or splits."""
     found = {}
     for stream, data in fingerprint.items():
-        digest = hashlib.sha256(repr(sorted(data.classes.items())).encode())
+        classes = sorted((task, tuple(names)) for task, names in data.classes.items())
+        digest = hashlib.sha256(repr(classes).encode())
         for kind in KINDS[:3]:
             split = data.splits[kind]
             digest.update(split.keys.tobytes() + split.labels.tobytes())

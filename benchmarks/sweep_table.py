@@ -1,6 +1,6 @@
 """Markdown tables of sweeps, from their ``summary.json``.
 
-    python benchmarks/tables.py SWEEP [SWEEP…] > benchmarks/results/NAME.md
+    python benchmarks/sweep_table.py SWEEP [SWEEP…] > benchmarks/results/NAME.md
 
 Each SWEEP is the folder of a ``jlrun --multirun`` over methods and seeds; sweeps of the same
 problem stand in one table, sorted by Δm. Nothing is computed here but the order and the ranks.

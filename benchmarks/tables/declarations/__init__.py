@@ -1,0 +1,1 @@
+"""Declarations of tables, by module: each has a `TABLE`."""
