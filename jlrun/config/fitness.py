@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, get_origin
 
 from jlrun.config.slots import Slot
 from jlrun.config.trust import is_own
@@ -22,12 +22,13 @@ def unfit(found: Any, slot: Slot) -> str:
     if not (own or _at_home(found, slot)):
         return _not(slot)
     if inspect.isclass(found):
-        return _abstract(found) if _is_one(found, slot) else _not(slot)
+        fits = _is_one(found, slot) or (own and _is_converted(found, slot))
+        return _abstract(found) if fits else _not(slot)
     if not own and found.__qualname__ != found.__name__:  # a method
         return _not(slot)
     if not own and not slot.bases:
         return _not(slot)
-    if _returns_one(found, slot):
+    if _returns_one(found, slot, own):
         return ""
     what = slot.bases[0].rpartition(".")[2] if slot.bases else "a class of your own"
     fix = f"def {found.__name__}(…) -> {what}"
@@ -47,7 +48,7 @@ def demand(made: Any, path: str, slot: Slot) -> Any:
     """
     from jlrun.errors import UserError
 
-    if not _is_one(type(made), slot):
+    if not (_is_one(type(made), slot) or _is_converted(type(made), slot)):
         raise UserError.of(path, f"it returned {_kind(made)}, which {_not(slot)}")
     if _is_unprepared_module(made):
         raise UserError.of(path, "its constructor does not call super().__init__()")
@@ -97,6 +98,12 @@ def _is_one(kind: type, slot: Slot) -> bool:
     return _called_with(kind, len(slot.call))
 
 
+def _is_converted(kind: type, slot: Slot) -> bool:
+    """Return whether a run makes what it needs of objects of a class; imports no library."""
+    names = (f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in kind.__mro__)
+    return any(name in slot.converted for name in names)
+
+
 def _called_with(kind: type, count: int) -> bool:
     call = next((vars(c)["__call__"] for c in kind.__mro__ if "__call__" in vars(c)), None)
     if call is None:
@@ -108,14 +115,15 @@ def _called_with(kind: type, count: int) -> bool:
     return True
 
 
-def _returns_one(function: Any, slot: Slot) -> bool:
+def _returns_one(function: Any, slot: Slot, own: bool) -> bool:
     """Return whether the annotation of what a function returns names what the slot demands."""
     returned = returned_class(function)
     if returned is not None:
-        return _is_one(returned, slot)
+        return _is_one(returned, slot) or (own and _is_converted(returned, slot))
     text = getattr(function, "__annotations__", {}).get("return")
-    names = {base.rpartition(".")[2] for base in slot.bases}
-    return isinstance(text, str) and text.rpartition(".")[2] in names
+    paths = (*slot.bases, *(slot.converted if own else ()))
+    names = {path.rpartition(".")[2] for path in paths}
+    return isinstance(text, str) and text.partition("[")[0].rpartition(".")[2] in names
 
 
 def returned_class(function: Any) -> type | None:
@@ -130,6 +138,7 @@ def returned_class(function: Any) -> type | None:
             returned = eval(returned, dict(vars(module)) if module else {})
         except Exception:
             return None
+    returned = get_origin(returned) or returned  # tuple of tuple[Tensor, Tensor]
     return returned if inspect.isclass(returned) else None
 
 

@@ -23,6 +23,8 @@ class Slot:
         given: names of the first parameters, which the run fills in.
         parts: key -> what its node describes, for keys whose objects are made at run time, too.
         attributes: name -> meaning, of attributes that its constructor must set.
+        converted: library.class of other objects that the user's own functions and classes may
+            make, of which the run makes what it needs.
     """
 
     what: str
@@ -33,6 +35,7 @@ class Slot:
     given: tuple[str, ...] = ()
     parts: Mapping[str, Slot] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    converted: tuple[str, ...] = ()
 
     @property
     def demanded(self) -> str:
@@ -75,7 +78,11 @@ OPTIMIZER = Slot(
     "an optimizer", ("torch.optim.Optimizer",), ("torch.optim", "timm.optim"), given=("params",)
 )
 SCHEDULER = Slot("a schedule", call=("step", "num_steps"), home="jlrun.training.schedules")
-DATASET = Slot("a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data")
+_PLAIN_DATA = ("builtins.tuple", "builtins.dict", "torch.Dataset", "pandas.DataFrame")
+_PLAIN_DATA += ("datasets.Dataset", "datasets.DatasetDict")
+DATASET = Slot(
+    "a data set", ("jlrun.data.dataset.Dataset",), home="jlrun.data", converted=_PLAIN_DATA
+)
 AUGMENT = Slot("an augmentation", ("jlrun.data.augmentation.augment.Augment",))
 TASK = Slot("a task", ("jlrun.tasks.Task",))
 FINETUNING = Slot("a way of fine-tuning", ("jlrun.strategies.finetuning.Finetuning",))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from jlrun.config.build import build, takes
-from jlrun.config.nodes import reserved_keys, task_labels
+from jlrun.config.nodes import kind_of, reserved_keys, task_labels
 from jlrun.config.slots import DATASET, TASK
 from jlrun.data.class_matching import Matching
 from jlrun.data.dataset import Dataset, DatasetReport, well_formed
@@ -141,7 +141,8 @@ def load_splits(
     with placed_errors(name):
         in_use = {"modalities": tuple(sorted(read))} if takes(node, "modalities") else {}
         found = build(own, DATASET, **in_use)
-    dataset: Dataset = well_formed(found, str(node["_target_"]), name)
+    made = _converted(found, node, name)
+    dataset: Dataset = well_formed(made, str(node["_target_"]), name)
     needs_none = settings.inputs_alone or (name == "target" and settings.hides_target_labels)
     if dataset.incomplete is not None and not needs_none:
         with placed_errors(name):
@@ -162,6 +163,17 @@ def load_splits(
         for m, spec in splits.modalities.items()
     }
     return hold_out(splits, unmeasured, task, split, name)
+
+
+def _converted(found: Any, node: Mapping[str, Any], name: str) -> Any:
+    """Return the `Dataset` that is made of plain objects which a function returned."""
+    if isinstance(found, Dataset):
+        return found
+    from jlrun.data.plain_data import as_dataset
+
+    kinds = {modality: kind_of(modality) for modality in node["modalities"]}
+    tasks: dict[str, Task] = {task: build(own, TASK) for task, own in node["tasks"].items()}
+    return as_dataset(found, kinds, tasks, str(node["_target_"]), name)
 
 
 def _check_names(name: str, node: Mapping[str, Any], dataset: Dataset) -> None:

@@ -71,4 +71,4 @@ def untold():  # type: ignore[no-untyped-def]
 
 def liar() -> Dataset:
     """A function that returns something else than it says."""
-    return ("images", "labels")  # type: ignore[return-value]
+    return ["images", "labels"]  # type: ignore[return-value]

@@ -114,6 +114,6 @@ def test_a_slot_demands_its_base_before_anything_is_called(
 
 def test_a_function_that_returns_something_else_than_it_says_is_told() -> None:
     with pytest.raises(
-        UserError, match=r"parts_of_mine.liar: it returned a tuple, which is not a data"
+        UserError, match=r"parts_of_mine.liar: it returned a list, which is not a data"
     ):
         build({"_target_": "parts_of_mine.liar"}, DATASET)

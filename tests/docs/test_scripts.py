@@ -15,6 +15,7 @@ import jlrun
 from jlrun.models.fusions import Gated
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import PCGrad
+from jlrun.tasks import Binary
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -71,11 +72,12 @@ def test_the_page_on_python_passes_what_is_accepted(monkeypatch: pytest.MonkeyPa
     table = {"size": [0.1 * i for i in range(60)], "kind": list("abc") * 20}
     frame = pd.DataFrame(table).assign(price=lambda x: 3 * x["size"])
     monkeypatch.setattr(jlrun, "run", jlrun.check)
-    _, _, frames, classes, *_ = programs("docs/python.md")
+    _, _, frames, classes, _, plain_data, *_ = programs("docs/python.md")
     namespace = {"jlrun": jlrun, "frame": frame, "plenty": frame, "few": frame.head(30)}
     exec(frames, namespace)
     mine = {"MyNet": MyNet, "MyWaves": MyNet, "MyFusion": Gated, "MyWeighting": PCGrad}
     exec(classes, {"jlrun": jlrun, "MyTerm": L2, **mine})
+    exec(plain_data, {"jlrun": jlrun, "torch": torch, "Binary": Binary, "__name__": __name__})
 
 
 def test_the_page_on_python_follows_a_run(

@@ -41,8 +41,8 @@ class Late(Encoder):
 def untold():
     return torch.zeros(3), torch.zeros(3)
 
-def other() -> tuple:
-    return torch.zeros(3), torch.zeros(3)
+def other() -> list:
+    return [torch.zeros(3), torch.zeros(3)]
 
 def pair() -> Dataset:
     return torch.zeros(3), torch.zeros(3)
@@ -173,10 +173,10 @@ def test_check_says_it(name: str, here: Path, capsys: Capture) -> None:
             "untold",
             "does not say that it returns a data set (jlrun.data.dataset.Dataset): write def",
         ),
-        ("other", "is a function that returns tuple, which is not a data set (jlrun.data.dataset"),
+        ("other", "is a function that returns list, which is not a data set (jlrun.data.dataset"),
         (
             "pair",
-            "own_parts.pair: it returned a tuple, which is not a data set (jlrun.data.dataset",
+            "'own_parts.pair' returned image of shape (3,); expected (N, C, H, W)",
         ),
         ("nothing", "own_parts.nothing: it returned nothing, which is not a data set"),
         ("of_tuples", "train is list of 1, which has no targets"),

@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from torch import Tensor, nn
+from torch.utils import data
 
 import jlrun
 from jlrun.cli.main import main
@@ -25,7 +26,7 @@ from jlrun.errors import UserError
 from jlrun.models.fusions import Single
 from jlrun.objective.terms import StepView, Term
 from jlrun.objective.weightings import Equal, PCGrad, TaskLosses
-from jlrun.tasks import Binary
+from jlrun.tasks import Binary, Multiclass
 
 QUIET = (
     *("mode=multitask", "engine.threads=1", "recorder.progress=none", "recorder.figures=false"),
@@ -262,6 +263,44 @@ def test_a_function_is_a_data_set(tmp_path: Path) -> None:
     assert run.config["dataset"]["_target_"] == f"{__name__}.load_noise"
     assert run.config["dataset"]["tasks"]["sign"]["_target_"] == "jlrun.tasks.Binary"
     assert len(run.predictions) == 8
+
+
+def load_pairs() -> tuple[Tensor, Tensor]:
+    """Return 60 pictures whose brightness is their class."""
+    label = torch.arange(60) % 2
+    return (0.2 + 0.5 * label)[:, None, None, None].expand(60, 1, 6, 6), label
+
+
+class Pictures(data.Dataset[tuple[Tensor, int]]):
+    """The same pictures, one at a time."""
+
+    def __init__(self, count: int = 60) -> None:
+        self.images, self.labels = (column[:count] for column in load_pairs())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return self.images[row], int(self.labels[row])
+
+
+@pytest.mark.parametrize("target", [load_pairs, Pictures])
+def test_plain_objects_are_a_data_set(target: Any, tmp_path: Path) -> None:
+    mine = {"_target_": target, "tasks": {"bright": Multiclass}, "modalities": ["image"]}
+    more = ["epochs=4", "batch_size=8", "optimizer.lr=0.03", f"hydra.run.dir={tmp_path / 'run'}"]
+    run = jlrun.run([*QUIET[:-1], *more], dataset=mine, backbone={"image": Net})
+    assert run.test["bright"]["accuracy"] == 1
+    assert run.load_model()({"image": torch.ones(2, 1, 6, 6)})["bright"].shape == (2, 2)
+
+
+def load_list() -> list[int]:
+    return [1, 2]
+
+
+def test_a_function_of_something_else_is_no_data_set() -> None:
+    mine = {"_target_": load_list, "tasks": {"bright": Multiclass}, "modalities": ["image"]}
+    with pytest.raises(UserError, match="is a function that returns list, which is not a data set"):
+        jlrun.check([*QUIET], dataset=mine)
 
 
 def test_a_class_hides_no_option_of_its_name() -> None:
