@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-NO_KEYS = ("defaults", "_target_", "hydra")
+NO_KEYS = ("defaults", "hydra")
+TARGET = "_target_"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ConfigFile:
         path: the file.
         text: its content.
         package: of Hydra: ``_global_``, or empty.
-        keys: all but those of Hydra and ``_target_``, in order.
+        keys: all but those of Hydra and of the class that it builds, in order.
         content: the file, parsed.
     """
 
@@ -63,8 +64,10 @@ def read_config(path: Path) -> ConfigFile:
     package = re.search(r"^# @package (\S+)", text, re.MULTILINE)
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     assert root is None or isinstance(root, yaml.MappingNode), path
-    keys = () if root is None else tuple(_keys(root, text, ""))
     content = yaml.safe_load(text) or {}
+    main = next(_targets(content), None)
+    found = () if root is None else _keys(root, text, "")
+    keys = tuple(k for k in found if not (k.name.endswith(TARGET) and k.default == main))
     return ConfigFile(path, text, package[1] if package else "", keys, content)
 
 
