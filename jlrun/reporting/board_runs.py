@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorboard.data.provider import RunTagFilter
 
-FOLDER = "tb"
+FOLDER, TOP = "tb", "."
 _BASELINE = re.compile(
     r"baselines/(.+?)/((?:train|val|test|weight|gradient|affinity|balance|data|retrieval)/.+)"
 )
@@ -59,7 +59,10 @@ class ShownRuns:
         asked = {"experiment_id": named["experiment_id"], "plugin_name": "scalars"}
         tables = self.of_files.list_scalars(*given, **asked)
         pairs = [(run, tag) for run, tags in tables.items() for tag in tags]
-        origins = {shown_run(run, self._top): begun[run] for run in begun}
+        # The file of a sweep's columns is no run.
+        origins = {
+            shown_run(run, self._top): begun[run] for run in begun if run != TOP or run in tables
+        }
         for run, tag in pairs:
             if run in begun:
                 origins.setdefault(shown_pair(run, tag, self._top)[0], begun[run])

@@ -122,7 +122,8 @@ def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) 
     assert (step, value) == (5, 3.0), "a baseline is a run of its own"
     own = ["objective", "test/digit/accuracy", "train/total_loss"]
     assert tags == {
-        **{run: own for run in "01"},
+        "0": own,
+        "1": own,
         **{f"{run}/single_task/digit": ["train/total_loss"] for run in "01"},
     }
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
