@@ -9,6 +9,7 @@ and the test scores.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from copy import copy
@@ -18,7 +19,9 @@ from tensorboard import default, program
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
+from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 
+from jlrun.reporting.board_runs import ShownRuns
 from jlrun.reporting.hparams import is_compared
 
 ByRun = Mapping[str, Mapping[str, Any]]
@@ -63,14 +66,34 @@ class UnionHParams(HParamsPlugin):
         super().__init__(seen)
 
 
+class ProjectorOfFolders(ProjectorPlugin):
+    """Projector, which takes names of runs for folders: it is given those of the event files."""
+
+    def __init__(self, context: TBContext) -> None:
+        seen = copy(context)
+        if isinstance(context.data_provider, ShownRuns):
+            seen.data_provider = context.data_provider.of_files
+        super().__init__(seen)
+
+
 def plugins() -> list[Any]:
     """Return TensorBoard's plugins, with these HParams."""
-    return [UnionHParams if each is HParamsPlugin else each for each in default.get_plugins()]
+    own = {HParamsPlugin: UnionHParams, ProjectorPlugin: ProjectorOfFolders}
+    return [own.get(each, each) for each in default.get_plugins()]
+
+
+class Board(program.TensorBoard):
+    """TensorBoard over runs under the names by which people know them."""
+
+    def _make_data_provider(self) -> tuple[Any, Any]:
+        provider, multiplexer = super()._make_data_provider()
+        logdir = os.path.abspath(self.flags.logdir)
+        return ShownRuns(provider, logdir), multiplexer
 
 
 def main() -> None:
     """Serve as ``tensorboard`` does, with its options, until interrupted."""
-    board = program.TensorBoard(plugins=plugins())
+    board = Board(plugins=plugins())
     board.configure(sys.argv)
     sys.exit(board.main())
 

@@ -25,7 +25,7 @@ def hparam_values(settings: Mapping[str, Any], typed: Mapping[str, str]) -> dict
         settings: values of a config; None is left out.
         typed: texts of overrides, which replace them; those of numbers are such.
     """
-    values = {**settings, **typed}
+    values = {**settings, **{key.removeprefix("dataset@"): text for key, text in typed.items()}}
     return {key: _plain(value) for key, value in values.items() if value is not None}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jlrun.config.chosen_options import option_name
 from jlrun.config.groups import GROUPS
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, describe_device
@@ -118,17 +119,17 @@ def _check_terms_act(fit: Fit) -> None:
 
 
 def compared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what runs are compared by: the numbers and names that people change."""
+    """Return what runs are compared by: numbers, and names of options as people type them."""
     plain = ("mode", "strategy", "seed", "epochs", "batch_size", "lambda_")
     groups = (group for group in GROUPS if group.slot and not group.many)
-    nodes = {key: config[key] for group in groups for key in group.keys}
-    targets = {
-        name: node["_target_"].split(".")[-1]
-        for name, node in nodes.items()
+    nodes = {key: (group.name, config[key]) for group in groups for key in group.keys}
+    options = {
+        key: option_name(group, node)
+        for key, (group, node) in nodes.items()
         if node and "_target_" in node  # neither several data sets nor a source of weights
     }
     chosen = {name: config[name] for name in plain}
-    return {**chosen, **targets, "optimizer.lr": config["optimizer"].get("lr")}
+    return {**chosen, **options, "optimizer.lr": config["optimizer"].get("lr")}
 
 
 def changed_settings(overrides: Sequence[str]) -> dict[str, str]:

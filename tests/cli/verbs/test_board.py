@@ -24,6 +24,7 @@ from jlrun.reporting.recorders.tensorboard import TensorBoardRecorder
 from jlrun.training.recorder import Header, Position
 
 TB = "/data/plugin/hparams"
+SCALARS = "/data/plugin/scalars"
 
 
 def test_it_becomes_tensorboard_over_the_folder(
@@ -62,6 +63,7 @@ def record(folder: Path, changed: dict[str, str], score: float) -> None:
     recorder.rewind({})
     recorder.start(Header(folder, "multitask", "cpu", 1, 1, {}, changed, {"epochs": 2}))
     recorder.scalars(Position("main", "train", 1, 5), {"train/total_loss": 1.0})
+    recorder.scalars(Position("single_task/digit", "train", 1, 5), {"train/total_loss": 3.0})
     result = {"status": "completed", "seed": 0, "test": {"digit": {"accuracy": score}}}
     more = {"baselines": {}, "selected": {"step": 5}, "objective": {"value": score}}
     recorder.finish({**result, **more})
@@ -81,7 +83,7 @@ def wait_for_runs(port: int, count: int, process: subprocess.Popen[bytes]) -> No
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://localhost:{port}/data/runs", timeout=10) as answer:
-                if len(json.load(answer)) == count:
+                if len(json.load(answer)) == 2 * count:  # each with a baseline
                     return
         except OSError:
             pass
@@ -112,6 +114,18 @@ def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) 
         experiment = asked(port, f"{TB}/experiment", {})
         wanted = {"allowedStatuses": ["STATUS_SUCCESS"], "startIndex": 0, "sliceSize": 9}
         groups = asked(port, f"{TB}/session_groups", wanted)["sessionGroups"]
+        with urllib.request.urlopen(f"http://localhost:{port}{SCALARS}/tags") as answer:
+            tags = {run: sorted(tags) for run, tags in json.load(answer).items()}
+        query = "run=0/single_task/digit&tag=train/total_loss"
+        with urllib.request.urlopen(f"http://localhost:{port}{SCALARS}/scalars?{query}") as answer:
+            ((_, step, value),) = json.load(answer)
+    assert (step, value) == (5, 3.0), "a baseline is a run of its own"
+    own = ["objective", "test/digit/accuracy", "train/total_loss"]
+    assert tags == {
+        "0": own,
+        "1": own,
+        **{f"{run}/single_task/digit": ["train/total_loss"] for run in "01"},
+    }
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert kinds == {
         **dict.fromkeys(("epochs", "seed", "weighting.lr"), "DATA_TYPE_FLOAT64"),
@@ -121,8 +135,8 @@ def test_hparams_are_the_union_of_all_runs_and_a_signal_ends_it(tmp_path: Path) 
     metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
     assert metrics == ["objective", "test/digit/accuracy"]
     found = {group["name"]: group["hparams"] for group in groups}
-    assert found["0/tb"]["weighting.lr"] == pytest.approx(0.002)
-    assert found["1/tb"]["baselines"] == "false"
+    assert found["0"]["weighting.lr"] == pytest.approx(0.002)
+    assert found["1"]["baselines"] == "false"
     assert [group["metricValues"][0]["value"] for group in groups] == [0.5, 0.25]
     with socket.socket() as closed, pytest.raises(ConnectionError):
         closed.connect(("localhost", port))
@@ -143,7 +157,7 @@ def test_a_browser_shows_scalar_cards_and_a_row_of_hparams_for_each_run(tmp_path
         page.wait_for_selector("scalar-card svg", timeout=60_000)
         page.goto(f"http://localhost:{port}/#hparams")
         page.reload()
-        for text in ("weighting.lr", "famo", "0/tb", "1/tb"):
+        for text in ("weighting.lr", "famo", "0", "1"):
             page.get_by_text(text, exact=True).first.wait_for(timeout=60_000)
         browser.close()
     assert errors == []
