@@ -117,10 +117,11 @@ as many for validation; 1,000 test images. Sources: *source*, 5,000 labelled ima
 automobile, deer, dog and ship, of which a fifth is validation (12 epochs, batches of 64);
 *SimCLR*, the 4,000 training images of the target's classes without labels (15 epochs, batches
 of 128; the labelled ones are among them). Then 80 to 160 steps on the target. *from scratch*
-takes as many steps as pretraining on the source and fine-tuning together; *full, longer* takes as many on the target. All have 24 × 24
-pixels, random crops and flips, the same encoder (three convolutions of 16, 32 and 64 channels
-with BatchNorm), Adam at 1e-3: small, so that the table costs less than half an hour on one
-core, and far from published accuracies. Nothing was tuned; weights are selected on validation
+takes as many steps as pretraining on the source and fine-tuning together; *full, longer*
+takes as many on the target. All have 24 × 24 pixels, random crops and flips, the same
+encoder (three convolutions of 16, 32 and 64 channels with BatchNorm), Adam at 1e-3: small,
+so that the table costs less than half an hour on one core, and far from published
+accuracies. Nothing was tuned; weights are selected on validation
 rows.""",
         tuple(cells()),
         reference="from scratch",
