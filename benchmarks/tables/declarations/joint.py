@@ -24,15 +24,15 @@ AUDIO = (
 )
 
 
-def common(modalities: str) -> tuple[str, ...]:
-    """Return the overrides of all runs with such modalities."""
+def common(modalities: str, shots: int = BATCH) -> tuple[str, ...]:
+    """Return the overrides of all runs with such modalities and rows of each digit."""
     audio = AUDIO if "audio" in modalities else ()
-    return (f"batch_size={BATCH}", "baselines=false", *IMAGE, *audio, *QUIET)
+    return (f"batch_size={min(BATCH, 10 * shots)}", "baselines=false", *IMAGE, *audio, *QUIET)
 
 
 def epochs(steps: int, shots: int) -> int:
     """Return the passes over ten classes that make so many steps, at least."""
-    return -(-steps // -(-10 * shots // BATCH))
+    return -(-steps // -(-10 * shots // min(BATCH, 10 * shots)))
 
 
 def alone(shots: int, tasks: str, modalities: str) -> Job:
@@ -45,7 +45,7 @@ def alone(shots: int, tasks: str, modalities: str) -> Job:
             f"tasks=[{tasks}]",
             f"modalities=[{modalities}]",
             f"epochs={epochs(STEPS, shots)}",
-            *common(modalities),
+            *common(modalities, shots),
         )
     )
 
@@ -73,7 +73,7 @@ def transferred(shots: int, tasks: str, modalities: str) -> Job:
             f"tasks=[{tasks}]",
             f"modalities=[{modalities}]",
             f"epochs={epochs(STEPS - SOURCE_STEPS, shots)}",
-            *common(modalities),
+            *common(modalities, shots),
         ),
         {"start": SOURCE},
     )
