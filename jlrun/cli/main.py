@@ -27,6 +27,7 @@ from jlrun.errors import (
     shortened,
 )
 from jlrun.files.names import printable
+from jlrun.ranks.environment import rank
 
 # What is no mistake of the user: a disk that is full or broken, too many open files.
 _FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -71,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(printable(f"jlrun: {error}"), file=sys.stderr)
         return _traced(FAILED)
     except (Interrupted, KeyboardInterrupt) as error:
-        print(f"jlrun: {str(error) or 'interrupted'}", file=sys.stderr)
+        if rank() == 0:  # of all ranks alike
+            print(f"jlrun: {str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as end:  # argparse leaves so after the help of a verb
         return int(end.code or DONE)

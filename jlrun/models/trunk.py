@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from jlrun.errors import check_shape
 from jlrun.models.encoders.base import Encoder, Stage, Tokens
 from jlrun.models.fusions.base import Fusion, TokenFusion
 from jlrun.models.module_state import running_statistics
+from jlrun.ranks.whole_batch import rows_with
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,23 @@ class Trunk(nn.Module):
         Raises:
             UserError: if an encoder or the fusion returns something of another width than its own.
         """
-        rows = self.present_rows(batch)
         if isinstance(self.fusion, TokenFusion) and not self.pooled:
-            return self._attend(rows, batch, self.fusion)
+            return self._attend(batch, self.fusion)
+        return self.join(self.of_each_modality(batch, self._encoded), batch)
+
+    def of_each_modality(self, batch: Batch, encode: Callable[[str, Tensor], T]) -> dict[str, T]:
+        """Return modality -> what ``encode(modality, x)`` makes of the `present_rows`."""
         encoded = {}
-        for modality, x in rows.items():
-            with self._lone_row(modality, x):
-                encoded[modality] = self.encoders[modality](x)
-            self._check_features(modality, encoded[modality], x.shape[0])
-        return self.join(encoded, batch)
+        for modality, x in self.present_rows(batch).items():
+            with nullcontext() if self.whole_batches else rows_with(modality):
+                encoded[modality] = encode(modality, x)
+        return encoded
+
+    def _encoded(self, modality: str, x: Tensor) -> Tensor:
+        with self._lone_row(modality, x):
+            features = self.encoders[modality](x)
+        self._check_features(modality, features, x.shape[0])
+        return features
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
         """Return modality -> the inputs of the rows that have it, ``(B_m, ...)``, B_m at least 1.
@@ -101,11 +112,12 @@ class Trunk(nn.Module):
         present = {m: mask for m, mask in batch.present.items() if m in features}
         return self._fused(features, self.fusion(features, present))
 
-    def _attend(self, rows: Mapping[str, Tensor], batch: Batch, fusion: TokenFusion) -> Encoded:
-        tokens = {}
-        for modality, x in rows.items():
-            with self._lone_row(modality, x):
-                tokens[modality] = encode_tokens(self.encoders[modality], x)
+    def _tokens(self, modality: str, x: Tensor) -> Tokens:
+        with self._lone_row(modality, x):
+            return encode_tokens(self.encoders[modality], x)
+
+    def _attend(self, batch: Batch, fusion: TokenFusion) -> Encoded:
+        tokens = self.of_each_modality(batch, self._tokens)
         pooled = {m: pool(self.encoders[m], sequence) for m, sequence in tokens.items()}
         features = {m: self._placed(m, pooled, batch) for m in self.encoders}
         placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}

@@ -10,7 +10,8 @@ ranks by `rows_of_all`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -42,36 +43,45 @@ class WholeBatch(TorchFunctionMode):
         sizes: rows of all ranks of each stream in the pass, end to end; each rank has its share of
             each.
         device: of the rows.
-        complete: whether all rows reach all layers. Where some lack a modality, dropout draws for a
-            rank's own rows.
+        present: modality -> Bool ``(N,)``, the rows whose encoder gets them, where not all are.
     """
 
     active: ClassVar[WholeBatch | None] = None
 
     def __init__(
-        self, world: World, sizes: Sequence[int], device: torch.device, complete: bool
+        self,
+        world: World,
+        sizes: Sequence[int],
+        device: torch.device,
+        present: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.world = world
-        self.sizes = tuple(sizes)
-        self.count = sum(sizes)
-        self.complete = complete
-        self._device = device
-        self.positions = self.positions_of(world.rank)
+        all_rows = _positions(world, sizes, device)
+        self.rows = RowPositions(sum(sizes), all_rows)
+        self._present = {
+            modality: _of_present(mask, all_rows) for modality, mask in (present or {}).items()
+        }
         self._defaults = [torch.default_generator]
         if device.type == "cuda":
             index = torch.cuda.current_device() if device.index is None else device.index
             self._defaults.append(torch.cuda.default_generators[index])
         self._own: list[Generator] | None = None
 
-    def positions_of(self, rank: int) -> Tensor:
-        """Return int64 ``(n,)``, where the rows of a rank are in the whole batch."""
-        found, start = [], 0
-        for size in self.sizes:
-            first, stop = self.world.bounds(size, rank)
-            found.append(torch.arange(start + first, start + stop))
-            start += size
-        return torch.cat(found).to(self._device)
+    @contextmanager
+    def of_modality(self, modality: str) -> Iterator[None]:
+        """Return the context of an encoder, which gets the rows that have its modality."""
+        before = self.rows
+        self.rows = self._present.get(modality, before)
+        try:
+            yield
+        finally:
+            self.rows = before
+
+    @property
+    def positions(self) -> Tensor:
+        """Int64 ``(n,)``: where this rank's rows are in those of all ranks."""
+        return self.rows.positions[self.world.rank]
 
     def __enter__(self) -> Self:
         WholeBatch.active = self
@@ -113,9 +123,9 @@ class WholeBatch(TorchFunctionMode):
         named = dict(kwargs or {})
         if func is F.batch_norm:
             return self._batch_norm(*args, **named)
-        if func in _DROPOUTS and self.complete:
+        if func in _DROPOUTS:
             return self._dropout(func, *args, **named)
-        if func in _DROPOUTS or getattr(func, "__name__", "") in _DRAWING:
+        if getattr(func, "__name__", "") in _DRAWING:
             with self._drawing_for_own_rows():
                 return func(*args, **named)
         return func(*args, **named)
@@ -136,12 +146,12 @@ class WholeBatch(TorchFunctionMode):
                 return func(input, p, training, inplace)
         each = len(input) // own  # tokens of a row, for example
         shape = list(input.shape)
-        shape[0] = self.count * each
+        shape[0] = self.rows.count * each
         if _DROPOUTS[func]:
             shape[2:] = [1] * (input.ndim - 2)
         mask = torch.empty(shape, dtype=input.dtype, device=input.device)
         mask.bernoulli_(1 - p)
-        rows = mask.view(self.count, each, *shape[1:])[self.positions].flatten(0, 1)
+        rows = mask.view(self.rows.count, each, *shape[1:])[self.positions].flatten(0, 1)
         return input.mul_(rows / (1 - p)) if inplace else input * (rows / (1 - p))
 
     def _batch_norm(
@@ -187,26 +197,61 @@ class WholeBatch(TorchFunctionMode):
         return mean, var, count
 
 
+@dataclass(frozen=True)
+class RowPositions:
+    """Places of the rows of each rank.
+
+    Attributes:
+        count: rows of all ranks, N.
+        positions: of each rank, int64 ``(n,)``.
+    """
+
+    count: int
+    positions: tuple[Tensor, ...]
+
+
+def _positions(world: World, sizes: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+    """Return the positions of the rows of each rank."""
+    found: list[list[Tensor]] = [[] for _ in range(world.size)]
+    start = 0
+    for size in sizes:
+        for rank, pieces in enumerate(found):
+            first, stop = world.bounds(size, rank)
+            pieces.append(torch.arange(start + first, start + stop, device=device))
+        start += size
+    return tuple(torch.cat(pieces) for pieces in found)
+
+
+def _of_present(mask: Tensor, all_rows: Sequence[Tensor]) -> RowPositions:
+    """Return the places among the rows that a modality is present in."""
+    place = mask.cumsum(dim=0) - 1
+    return RowPositions(int(mask.sum()), tuple(place[rows[mask[rows]]] for rows in all_rows))
+
+
+def rows_with(modality: str) -> AbstractContextManager[None]:
+    """Return the context of an encoder that gets only the rows that have its modality."""
+    active = WholeBatch.active
+    return nullcontext() if active is None else active.of_modality(modality)
+
+
 def num_rows(x: Tensor) -> int:
     """Return the number of rows of all ranks where ``x`` are those of this one, else of ``x``."""
     active = WholeBatch.active
-    return len(x) if active is None or not active.complete else active.count
+    return len(x) if active is None else active.rows.count
 
 
 def rows_of_all(x: Tensor) -> Tensor:
     """Return the rows of all ranks ``(N, …)`` of those of this one ``(n, …)``, without gradients.
 
-    Outside of a pass that is divided, and where some rows lack a modality, they are those of ``x``.
+    Outside of a pass that is divided they are those of ``x``.
     """
     active = WholeBatch.active
-    if active is None or not active.complete:
+    if active is None:
         return x.detach()
-    world = active.world
-    positions = [active.positions_of(rank) for rank in range(world.size)]
-    padded = x.new_zeros(max(map(len, positions)), *x.shape[1:])
+    padded = x.new_zeros(max(map(len, active.rows.positions)), *x.shape[1:])
     padded[: len(x)] = x.detach()
-    found = x.new_empty(active.count, *x.shape[1:])
-    for place, rows in zip(positions, world.gather(padded), strict=True):
+    found = x.new_empty(active.rows.count, *x.shape[1:])
+    for place, rows in zip(active.rows.positions, active.world.gather(padded), strict=True):
         found[place] = rows[: len(place)]
     return found
 
@@ -214,4 +259,4 @@ def rows_of_all(x: Tensor) -> Tensor:
 def own_rows(x: Tensor) -> Tensor:
     """Return this rank's rows of those of all ranks ``(N, …)``, or all of ``x``."""
     active = WholeBatch.active
-    return x if active is None or not active.complete else x[active.positions.to(x.device)]
+    return x if active is None else x[active.positions.to(x.device)]

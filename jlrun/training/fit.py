@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
-from jlrun.errors import RunError, UserError
+from jlrun.errors import UserError
 from jlrun.evaluation.kept_predictions import (
     VAL_PREDICTIONS,
     KeptPredictions,
@@ -35,9 +35,9 @@ from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.ranks.world import World
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
+from jlrun.training.alike import check_alike
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import training
 from jlrun.training.parameter_rules import rule_for
@@ -224,7 +224,7 @@ class FitRun:
             checkpoints.put(folder.last, tensors, self.model)
             self._completed = Completed(**saved["completed"])
             self._unfinished = saved["unfinished"]
-        check_alike(self.model, self._world)
+        check_alike(self.model, self._world, f"before the first step of {fit.name}")
 
     def run(
         self,
@@ -380,23 +380,6 @@ class FitRun:
 
 def _state_in(folder: Path) -> dict[str, Any] | None:
     return checkpoints.load_state(folder) if checkpoints.exists(folder) else None
-
-
-def check_alike(model: JointModel, world: World) -> None:
-    """Check that all ranks begin with the same weights.
-
-    Raises:
-        RunError: if they do not.
-    """
-    if not world.several:
-        return
-    others = world.differing(list(model.state_dict().values()))
-    if others:
-        ranks = ", ".join(map(str, others))
-        raise RunError(
-            f"the weights of rank {ranks} are not those of rank 0: all ranks must have the same "
-            "versions of packages, and read the same files"
-        )
 
 
 def _positions(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> dict[str, Tensor]:

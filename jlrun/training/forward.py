@@ -305,7 +305,7 @@ class StepForward:
             cut: Cut = body.cut(encoded.fused, heads)
             outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
         leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
-        num_rows = own.sizes.get(name, batch.size)
+        num_rows = own.of_all[name].size
         return {name: outputs}, CutGraph(encoded.fused, leaves, own, num_rows)
 
     def _sums(

@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, mean_loss, mean_score, predictor
 from jlrun.objective.balance.base import EpochView
 from jlrun.objective.weightings.base import GradientWeighting, Weighting
 from jlrun.seeding import seed_everything
+from jlrun.training.alike import check_alike
 from jlrun.training.diagnosis.gradients import shared_parameters
 from jlrun.training.diagnosis.measure import GradientMeasurement
 from jlrun.training.diagnosis.tags import WEIGHT, affinity_values, descent_values, gradient_values
@@ -159,6 +162,9 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
     learner.weighting.end_epoch()
     at = run.position()
     learner.balance.after_epoch(_between_epochs(run, context), at.epoch)
+    if torch.are_deterministic_algorithms_enabled():
+        when = f"at the end of epoch {at.epoch} of phase '{phase.name}' ({run.fit})"
+        check_alike(learner.model, context.engine.world, when)
     with timed("evaluation"), learner.to_be_scored(phase.train) as model:
         seed_everything(context.seed, phase.name, "judge", at.epoch)
         predict, world = predictor(model, context.engine), context.engine.world

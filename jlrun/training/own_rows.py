@@ -27,13 +27,13 @@ class OwnRows:
 
     Attributes:
         batches: stream -> the rank's rows.
-        sizes: stream -> number of rows of all ranks.
+        of_all: stream -> the rows of all ranks.
         world: the ranks that the rows are divided among; `ALONE` where they are not.
         device: of the rows.
     """
 
     batches: Mapping[str, Batch]
-    sizes: Mapping[str, int]
+    of_all: Mapping[str, Batch]
     world: World
     device: torch.device
 
@@ -54,14 +54,11 @@ class OwnRows:
             normalised: whether layers normalise by the rows that reach them: on every rank there
                 must then be two of them, since an encoder has no variance of a lone one.
         """
-        if not world.several:
-            return cls(batches, {}, ALONE, device)
-        sizes = {name: batch.size for name, batch in batches.items()}
         fewest = 2 if normalised else 1
-        if not all(_enough(batch, world, fewest, normalised) for batch in batches.values()):
-            return cls(batches, sizes, ALONE, device)
+        if not world.several or not all(_enough(b, world, fewest) for b in batches.values()):
+            return cls(batches, batches, ALONE, device)
         own = {name: batch.part(*world.bounds(batch.size)) for name, batch in batches.items()}
-        return cls(own, sizes, world, device)
+        return cls(own, batches, world, device)
 
     @property
     def divided(self) -> bool:
@@ -72,9 +69,14 @@ class OwnRows:
         """Return the context of a forward pass over the rows of these streams, end to end."""
         if not self.divided:
             return nullcontext()
-        complete = not any(self.batches[name].present for name in streams)
-        sizes = [self.sizes[name] for name in streams]
-        return WholeBatch(self.world, sizes, self.device, complete)
+        batches = [self.of_all[name] for name in streams]
+        names = dict.fromkeys(name for batch in batches for name in batch.present)
+        present = {
+            name: torch.cat([b.present.get(name, _everywhere(b, self.device)) for b in batches])
+            for name in names
+        }
+        sizes = [batch.size for batch in batches]
+        return WholeBatch(self.world, sizes, self.device, present)
 
     def summed(self, scalars: Sequence[Tensor]) -> list[Tensor]:
         """Return the sums over all ranks."""
@@ -84,13 +86,17 @@ class OwnRows:
         """Return the rank's share of the rows of all ranks."""
         if not self.divided:
             return 1.0
-        return sum(batch.size for batch in self.batches.values()) / sum(self.sizes.values())
+        return sum(batch.size for batch in self.batches.values()) / sum(
+            batch.size for batch in self.of_all.values()
+        )
 
     def outputs_of_all(self, outputs: Mapping[str, Outputs]) -> Mapping[str, Outputs]:
         """Return stream -> outputs of the rows of all ranks."""
         if not self.divided:
             return outputs
-        return {name: self._gathered(found, self.sizes[name]) for name, found in outputs.items()}
+        return {
+            name: self._gathered(found, self.of_all[name].size) for name, found in outputs.items()
+        }
 
     def gradients_of_all(self, gradients: Tensor, count: int) -> Tensor:
         """Return ``(T, N)`` of ``count`` rows of all ranks, from those of the rank's own ones."""
@@ -121,15 +127,17 @@ class OwnRows:
         )
 
 
-def _enough(batch: Batch, world: World, fewest: int, of_each_modality: bool) -> bool:
+def _everywhere(batch: Batch, device: torch.device) -> Tensor:
+    return torch.ones(batch.size, dtype=torch.bool, device=device)
+
+
+def _enough(batch: Batch, world: World, fewest: int) -> bool:
     """Return whether every rank has so many rows, also of each modality that any row has."""
     if batch.size < fewest * world.size:
         return False
-    if not of_each_modality:
+    if not batch.present:
         return True
     bounds = [world.bounds(batch.size, rank) for rank in range(world.size)]
-    counts = [[m[a:b].sum() for a, b in bounds] for m in batch.present.values()]
-    if not counts:
-        return True
-    found = torch.stack([torch.stack(each) for each in counts]).tolist()
+    counts = [torch.stack([mask[a:b].sum() for a, b in bounds]) for mask in batch.present.values()]
+    found = torch.stack(counts).tolist()
     return all(min(each) >= fewest or not any(each) for each in found)

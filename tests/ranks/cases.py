@@ -107,7 +107,7 @@ def balance(world: World, option: str, fusion: str) -> Found:
     """Train two modalities, both absent in some rows, by a balance."""
     phase = balanced.phase(option)
     given = [{"dataset": batch} for batch in batches(balanced.batch, exact=False)]
-    return steps(world, balanced.model(fusion), phase, given)
+    return steps(world, balanced.model(fusion, dropout=0.2), phase, given)
 
 
 def teacher(directory: Path, device: torch.device) -> Teacher:
@@ -165,7 +165,7 @@ def fusion(world: World, option: str, form: str) -> Found:
     """Train modalities, each absent in some rows, that are fused in a certain way."""
     phase, given = balanced.phase("none"), list(batches(balanced.batch, exact=False))
     torch.manual_seed(0)
-    encoders = {"x": balanced.SmoothEncoder(6), "y": balanced.SmoothEncoder(5)}
+    encoders = {"x": balanced.SmoothEncoder(6, 0.2), "y": balanced.SmoothEncoder(5, 0.2)}
     fused = make_fusion(option, {"x": 6, "y": 5})
     body = Hard(lambda: Trunk(encoders, fused, pooled=form == "features"), ("sign", "largest"))
     heads = {s.name: body.build_head(lambda w, s=s: Linear(w, s.num_outputs)) for s in TASKS}

@@ -47,8 +47,7 @@ class CrossStitch(TrunkSharing):
             self.stitches[modality] = nn.ModuleList(Stitch(len(tasks), w, own) for w in widths)
 
     def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
-        rows = self.any_trunk.present_rows(batch)
-        encoded = {modality: self._stitched(modality, x) for modality, x in rows.items()}
+        encoded = self.any_trunk.of_each_modality(batch, self._stitched)
         numbers = {task: number for number, task in enumerate(self.tasks)}
         return {
             task: self._trunk(task).join({m: x[numbers[task]] for m, x in encoded.items()}, batch)

@@ -67,8 +67,7 @@ class LTB(TrunkSharing):
         ends = self.ends.draw(self.temperature)
         wanted = [self.tasks.index(task) for task in tasks]
         branches = self._needed(ends[wanted])
-        rows = self.any_trunk.present_rows(batch)
-        grown = {modality: self._grow(modality, x, branches) for modality, x in rows.items()}
+        grown = self.any_trunk.of_each_modality(batch, lambda m, x: self._grow(m, x, branches))
         joined = {
             k: self._branch(k).join({m: x[k] for m, x in grown.items()}, batch) for k in branches
         }

@@ -87,10 +87,9 @@ class StyleMixingTrunk(Trunk):
     def forward(self, batch: Batch) -> Encoded:
         if not self.training:
             return super().forward(batch)
-        rows = self.present_rows(batch)
-        return self.join({m: self._encoded(m, x) for m, x in rows.items()}, batch)
+        return self.join(self.of_each_modality(batch, self._mixed), batch)
 
-    def _encoded(self, modality: str, x: Tensor) -> Tensor:
+    def _mixed(self, modality: str, x: Tensor) -> Tensor:
         for number, stage in enumerate(self.stages(modality), 1):
             x = stage.run(x)
             if number in self.mixed and _has_style(x) and float(torch.rand(())) < self.p:

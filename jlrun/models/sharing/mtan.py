@@ -50,10 +50,10 @@ class MTAN(TrunkSharing):
             self.attention[task] = by_modality
 
     def encode(self, batch: Batch, tasks: Collection[str]) -> Mapping[str, Encoded]:
-        rows = self.any_trunk.present_rows(batch)
-        encoded = {modality: self._attended(modality, x, tasks) for modality, x in rows.items()}
+        trunk = self.any_trunk
+        encoded = trunk.of_each_modality(batch, lambda m, x: self._attended(m, x, tasks))
         return {
-            task: self.any_trunk.join({m: by_task[task] for m, by_task in encoded.items()}, batch)
+            task: trunk.join({m: by_task[task] for m, by_task in encoded.items()}, batch)
             for task in tasks
         }
 

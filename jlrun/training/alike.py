@@ -1,0 +1,29 @@
+"""Ranks that have the same weights, or a run that ends."""
+
+from __future__ import annotations
+
+from jlrun.errors import RunError
+from jlrun.models.joint_model import JointModel
+from jlrun.ranks.world import World
+
+
+def check_alike(model: JointModel, world: World, when: str) -> None:
+    """Check that all ranks have the same weights, bit for bit.
+
+    Args:
+        model: of this rank.
+        world: the ranks.
+        when: in words, such as "at the end of epoch 3".
+
+    Raises:
+        RunError: if they do not, on all ranks.
+    """
+    if not world.several:
+        return
+    others = world.differing(list(model.state_dict().values()))
+    if others:
+        ranks = ", ".join(map(str, others))
+        raise RunError(
+            f"{when}, the weights of rank {ranks} are not those of rank 0: all machines need the "
+            "same versions of packages and the same files, and engine.deterministic=true"
+        )
