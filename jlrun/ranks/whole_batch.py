@@ -10,7 +10,7 @@ ranks by `rows_of_all`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Self
 
 import torch
@@ -80,6 +80,19 @@ class WholeBatch(TorchFunctionMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         WholeBatch.active = None
+
+    def begin_again(self) -> Callable[[], AbstractContextManager[object]]:
+        """Return what makes the context of the same pass from here on, for a part of it that is
+        computed once more."""
+        own = None if self._own is None else [generator.get_state() for generator in self._own]
+
+        def again() -> WholeBatch:
+            pass_ = WholeBatch(self.world, self.sizes, self._device, self.complete)
+            if own is not None:
+                pass_._own = [Generator(d.device).set_state(s) for d, s in zip(self._defaults, own, strict=True)]
+            return pass_
+
+        return again
 
     @contextmanager
     def _drawing_for_own_rows(self) -> Iterator[None]:

@@ -178,7 +178,8 @@ class StepForward:
                 body is a `FeatureSharing`.
         """
         engine = self.engine
-        own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
+        normalises, sharded = self.learner.normalises, engine.sharded
+        own = OwnRows.of(micro_batch, engine.world, engine.device, normalises, sharded)
         with timed("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._cut(own)

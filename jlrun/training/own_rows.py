@@ -44,6 +44,7 @@ class OwnRows:
         world: World,
         device: torch.device,
         normalised: bool = False,
+        sharded: bool = False,
     ) -> OwnRows:
         """Return this rank's rows of a micro-batch.
 
@@ -53,12 +54,13 @@ class OwnRows:
             device: of the rows.
             normalised: whether layers normalise by the rows that reach them: on every rank there
                 must then be two of them, since an encoder has no variance of a lone one.
+            sharded: whether every rank must pass rows through the same encoders as all others.
         """
         if not world.several:
             return cls(batches, {}, ALONE, device)
         sizes = {name: batch.size for name, batch in batches.items()}
-        fewest = 2 if normalised else 1
-        if not all(_enough(batch, world, fewest, normalised) for batch in batches.values()):
+        fewest, of_each = 2 if normalised else 1, normalised or sharded
+        if not all(_enough(batch, world, fewest, of_each) for batch in batches.values()):
             return cls(batches, sizes, ALONE, device)
         own = {name: batch.part(*world.bounds(batch.size)) for name, batch in batches.items()}
         return cls(own, sizes, world, device)
