@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.errors import RunError, UserError
+from jlrun.ranks.shards import clip as clip_shards
+from jlrun.ranks.shards import is_shard, total_norm
 from jlrun.ranks.world import ALONE, World
 from jlrun.seeding import preserved_randomness
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from jlrun.models.joint_model import JointModel
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Parallel = Literal["ddp", "fsdp"]
 
 
 def holds_float64(device: torch.device) -> bool:
@@ -42,6 +45,9 @@ class Engine:
         memory_budget: bytes up to which a split is held in memory.
         workers: processes that decode a split that is not.
         world: the ranks that compute a step together.
+        parallel: each rank has the whole model that is trained (ddp), or a shard of it (fsdp).
+        offload: keep shards on the CPU while nothing is computed with them.
+        recompute: blocks of encoders compute their activations once more in the backward pass.
     """
 
     device: torch.device
@@ -53,6 +59,14 @@ class Engine:
     memory_budget: int = 4 * 2**30
     workers: int = 0
     world: World = ALONE
+    parallel: Parallel = "ddp"
+    offload: bool = False
+    recompute: bool = False
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each rank has a shard of the model that is trained."""
+        return self.parallel == "fsdp" and self.world.several
 
     def prepare(self, model: JointModel) -> JointModel:
         """Move ``model`` to the device, in its memory format, compiled if asked."""
@@ -94,6 +108,11 @@ class Engine:
     def clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clip gradients in place if asked; return their norm before, a scalar on the device."""
         gradients = [p.grad for p in parameters if p.grad is not None]
+        if any(map(is_shard, gradients)):
+            norm = total_norm(gradients, self.world).to(self.device)
+            if self.clip_norm is not None:
+                clip_shards(gradients, self.clip_norm, norm)
+            return norm
         if len({(g.device, g.dtype) for g in gradients}) == 1:
             # What the function below does, without its search for tensors of one kind.
             norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]

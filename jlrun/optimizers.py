@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from jlrun.ranks.shard_updates import keep_own_parts, own_parts
+
 # Elements up to which all parameters are updated kernel by kernel and not one by one: beyond it
 # they no longer lie in the cache between two kernels.
 MAX_TOGETHER = 2**20
@@ -97,6 +99,7 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
     `_in_memory_order`.
     """
     optimizer.load_state_dict(state)
+    keep_own_parts(optimizer)
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             alike = isinstance(value, Tensor) and value.shape == parameter.shape
@@ -132,10 +135,10 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
     short = _is_short(optimizer)
 
     def step() -> None:
-        prepare_fused(optimizer)
-        groups = optimizer.param_groups
-        joined = _joined(groups)
-        with torch.no_grad():
+        with torch.no_grad(), own_parts(optimizer):
+            prepare_fused(optimizer)
+            groups = optimizer.param_groups
+            joined = _joined(groups)
             if short and _step_of_adam(optimizer, joined):
                 return
             optimizer.param_groups = joined

@@ -129,6 +129,32 @@ class EngineSettings(_Section):
     threads: PositiveInt | None
     memory_budget: Annotated[NonNegativeInt, BeforeValidator(parse_size)]
     workers: NonNegativeInt
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    offload: bool = False
+    checkpoint_activations: bool = False
+
+    @field_validator("parallel")
+    @classmethod
+    def _can_shard(cls, parallel: str, info: ValidationInfo) -> str:
+        if parallel == "fsdp" and info.data.get("precision") == "fp16":
+            raise ValueError("gradients of shards have no loss scale: use engine.precision=bf16")
+        if parallel == "fsdp" and info.data.get("compile"):
+            raise ValueError("parameters of shards come and go: use engine.compile=false")
+        return parallel
+
+    @field_validator("offload")
+    @classmethod
+    def _is_sharded(cls, offload: bool, info: ValidationInfo) -> bool:
+        if offload and info.data.get("parallel") == "ddp":
+            raise ValueError("keeps shards on the CPU: set engine.parallel=fsdp, or leave it out")
+        return offload
+
+    @field_validator("checkpoint_activations")
+    @classmethod
+    def _is_not_compiled(cls, wanted: bool, info: ValidationInfo) -> bool:
+        if wanted and info.data.get("compile"):
+            raise ValueError("the compiler chooses what to compute anew: engine.compile=false")
+        return wanted
 
 
 class RecorderSettings(_Section):

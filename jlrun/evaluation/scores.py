@@ -209,9 +209,9 @@ def _predicted(
         yield from ((batch, predict(batch, objectives)) for batch in stream.sweep())
         return
     for batches in _by(world.size, stream.sweep()):
-        own = []
-        if world.rank < len(batches):
-            own = [p.on_cpu() for p in predict(batches[world.rank], objectives)]
+        # A rank that is left without a batch has nothing else to do, and a shard that others need.
+        taken = batches[world.rank if world.rank < len(batches) else 0]
+        own = [p.on_cpu() for p in predict(taken, objectives)]
         for batch, predictions in zip(batches, world.all_objects(own), strict=False):
             device = next(iter(batch.inputs.values())).device
             yield batch, [prediction.on(device) for prediction in predictions]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import sync, write_bytes
 from jlrun.wording import counted
+from jlrun.ranks.shards import load_weights
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
 _TRIES = 20  # of reading a checkpoint that a run may replace meanwhile
@@ -148,7 +149,7 @@ def put(folder: Path, tensors: Mapping[str, Tensor], model: nn.Module) -> None:
             f"the checkpoint is of another model: it differs in "
             f"{counted(len(wrong), 'tensor')}, for example {min(wrong)}",
         )
-    model.load_state_dict(tensors)
+    load_weights(model, tensors)
 
 
 def load_tensors(folder: Path) -> dict[str, Tensor]:

@@ -46,9 +46,12 @@ class Trunk(nn.Module):
         whole_batches: encoders also get the rows that lack their modality, and what they make of
             them is dropped: no shape then depends on the values of a mask, as programs that are
             exported need. In evaluation mode the outputs are the same.
+        sharded: other ranks have parts of the parameters: in evaluation, too, every rank passes
+            rows through every encoder.
     """
 
     whole_batches = False
+    sharded = False
 
     def __init__(
         self, encoders: Mapping[str, Encoder], fusion: Fusion, pooled: bool = False
@@ -92,11 +95,15 @@ class Trunk(nn.Module):
         rows = {}
         for modality in self.encoders:
             x, mask = batch.inputs[modality], batch.present.get(modality)
-            if mask is None or self.whole_batches:
+            if mask is None or self._takes_all_rows:
                 rows[modality] = x
             elif bool(mask.any()):
                 rows[modality] = x[mask]
         return rows
+
+    @property
+    def _takes_all_rows(self) -> bool:
+        return self.whole_batches or (self.sharded and not self.training)
 
     def stages(self, modality: str) -> Sequence[Stage]:
         """Return the stages of a modality's encoder."""
@@ -167,7 +174,7 @@ class Trunk(nn.Module):
 
         Of whole batches M is B: the rows lie there already.
         """
-        if self.whole_batches:
+        if self._takes_all_rows:
             kept = mask.view(-1, *[1] * (rows.ndim - 1))
             # runtimes of ONNX choose between numbers, not between truth values
             return rows & kept if rows.dtype == torch.bool else rows.masked_fill(~kept, 0)

@@ -91,6 +91,22 @@ class WholeBatch(TorchFunctionMode):
         super().__exit__(*error)
         WholeBatch.active = None
 
+    def begin_again(self) -> Callable[[], AbstractContextManager[object]]:
+        """Return what makes the context of the same pass from here on, for a part of it that is
+        computed once more."""
+        own = None if self._own is None else [generator.get_state() for generator in self._own]
+
+        def again() -> WholeBatch:
+            pass_ = WholeBatch(self.world, self.sizes, self._device, self.complete)
+            if own is not None:
+                pass_._own = [
+                    Generator(d.device).set_state(s)
+                    for d, s in zip(self._defaults, own, strict=True)
+                ]
+            return pass_
+
+        return again
+
     @contextmanager
     def _drawing_for_own_rows(self) -> Iterator[None]:
         """Let the global generators be this rank's."""

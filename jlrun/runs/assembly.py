@@ -34,6 +34,7 @@ from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.plans import PRETRAINING, make_plan
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe
+from jlrun.training.prepared import prepare_to_train
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Assembly:
         seed_everything(self.settings.seed, "model")
         model = make_model(self.settings.model, self.specs, fit.modalities, fit.heads, fit.shares)
         fit.begin(model)
-        return self.engine.prepare(model)
+        return prepare_to_train(model, self.engine)
 
 
 def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> Assembly:

@@ -78,6 +78,9 @@ def make_engine(settings: EngineSettings) -> Engine:
         memory_budget=settings.memory_budget,
         workers=settings.workers,
         world=world,
+        parallel=settings.parallel,
+        offload=settings.offload,
+        recompute=settings.checkpoint_activations,
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.ranges import Fraction
+from jlrun.ranks.shards import load_weights, placed_like
 
 
 class Average(Protocol):
@@ -79,8 +80,8 @@ class WeightAverage:
             if old is None or not tensor.is_floating_point():
                 self._average[name] = _precise_copy(tensor)
             else:
-                # What was read from a checkpoint may lie on another device than the model.
-                average = old.to(tensor.device)
+                # What was read from a checkpoint may lie on another device, and is not sharded.
+                average = placed_like(old, tensor)
                 self._average[name] = average.lerp_(tensor.to(average.dtype), 1 - decay)
 
     @contextmanager
@@ -93,11 +94,11 @@ class WeightAverage:
             yield
             return
         own = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(self._average)
+        load_weights(model, self._average)
         try:
             yield
         finally:
-            model.load_state_dict(own)
+            load_weights(model, own)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps and the averages; they are not copied."""

@@ -35,6 +35,7 @@ from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
+from jlrun.ranks.shards import load_weights, whole
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 from jlrun.training.alike import check_alike
@@ -42,6 +43,7 @@ from jlrun.training.learner import build_learner
 from jlrun.training.loop import training
 from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
+from jlrun.training.prepared import check_alike
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.spans import PhaseRun, TrainContext, Training, alone
 from jlrun.training.state import PhaseState
@@ -306,35 +308,44 @@ class FitRun:
         self._finish(run)
 
     def _save(self, training: PhaseRun, force: bool) -> None:
-        due = time.monotonic() - self._last_save >= self._folder.save_seconds
-        if not (force or due) or not self._world.is_first:
+        due = force or time.monotonic() - self._last_save >= self._folder.save_seconds
+        if self._around.engine.sharded:  # all ranks have parts of what is saved
+            due = self._world.of_first(lambda: due)
+        elif not self._world.is_first:
+            return
+        if not due:
             return
         state = training.state
+        best_weights = whole(state.best_weights)
+        learner = whole(training.learner.state_dict())
+        weights = whole(self.model.state_dict())
+        if not self._world.is_first:
+            return
         self._around.recorder.flush()
         if state.best is not None:
             # First the best weights: should a kill come between the two, the epochs after `last`
             # are trained again and find the same best once more.
             checkpoints.save_tensors(
                 self._folder.selected(self.fit, training.phase),
-                state.best_weights,
+                best_weights,
                 _to_keep(training.phase, state),
             )
         unfinished = {
             "state": state.to_plain(),
-            "learner": training.learner.state_dict(),
+            "learner": learner,
             "window": training.window.state_dict(),
             "epoch_meter": training.epoch_meter.state_dict(),
             "opposition": training.gradient_conflict.state_dict(),
         }
-        self._save_last(unfinished)
+        self._save_last(weights, unfinished)
 
-    def _save_last(self, unfinished: dict[str, Any] | None) -> None:
+    def _save_last(self, weights: Mapping[str, Tensor], unfinished: dict[str, Any] | None) -> None:
         state = {
             "completed": asdict(self._completed),
             "unfinished": unfinished,
             "recorded": self._around.recorder.recorded(self.fit.name),
         }
-        checkpoints.save(self._folder.last, self.model, state, keep_previous=True)
+        checkpoints.save_tensors(self._folder.last, weights, state, keep_previous=True)
         self._last_save = time.monotonic()
 
     def _restore(self, training: PhaseRun) -> None:
@@ -370,12 +381,15 @@ class FitRun:
         if is_last:
             self._save(training, force=True)
         self._around.recorder.flush()
-        self.model.load_state_dict(state.best_weights)
+        load_weights(self.model, state.best_weights)
         self._completed = self._completed.plus(state)
-        if not is_last and self._world.is_first:
+        if is_last:
+            return
+        weights = whole(self.model.state_dict())
+        if self._world.is_first:
             kept = _to_keep(phase, state)
-            checkpoints.save(self._folder.selected(self.fit, phase), self.model, kept)
-            self._save_last(None)
+            checkpoints.save_tensors(self._folder.selected(self.fit, phase), weights, kept)
+            self._save_last(weights, None)
 
 
 def _state_in(folder: Path) -> dict[str, Any] | None:

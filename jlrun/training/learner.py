@@ -21,6 +21,7 @@ from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.optimizers import keep_out_of_compile, load_optimizer, stepper, update_together
+from jlrun.ranks.shard_updates import sharded_state
 from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
@@ -110,7 +111,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the model's weights."""
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": sharded_state(self.optimizer),
             "weighting": self.weighting.state_dict(),
             "terms": self.terms.state_dict(),
             "scaler": self.scaler.state_dict(),

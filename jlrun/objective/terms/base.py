@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError, did_you_mean
 from jlrun.models.joint_model import JointModel, Outputs
+from jlrun.ranks.shards import local, scalar_of_all
 from jlrun.tasks import Task, TaskSpec
 
 if TYPE_CHECKING:
@@ -190,13 +191,13 @@ def check_heads(model: nn.Module, heads: Sequence[str] | None) -> None:
 
 def total(values: Iterable[Tensor], view: StepView) -> Tensor:
     """Return the sum of scalars; a zero on the step's device if there are none."""
-    scalars = list(values)
+    scalars = [scalar_of_all(value) for value in values]
     return torch.stack(scalars).sum() if scalars else no_loss(view)
 
 
 def no_loss(view: StepView) -> Tensor:
     """Return 0 on the step's device, for a term without rows or weights to measure."""
-    return next(view.model.parameters()).new_zeros(())
+    return local(next(view.model.parameters())).new_zeros(())
 
 
 def precise(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
+from jlrun.ranks.shards import is_shard
 from jlrun.training.forward import MicroBatchLosses, StepForward
 from jlrun.training.timed import timed
 
@@ -37,11 +38,11 @@ class Passes(ABC):
         """
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Average ``.grad`` of the parameters over the ranks."""
+        """Average ``.grad`` of the parameters over the ranks; those of shards are already."""
         world = self.forward.engine.world
         if world.several:
             with timed("backward"):
-                world.average_gradients(parameters)
+                world.average_gradients([p for p in parameters if not is_shard(p)])
 
 
 class TaskGradientPasses(Passes):

@@ -29,6 +29,8 @@ def why_not(span: Span) -> str | None:
         return f"engine.precision={engine.precision} scales or rounds by step"
     if engine.compile:
         return "engine.compile=true compiles the model of one run"
+    if engine.recompute:
+        return "engine.checkpoint_activations=true computes activations once more"
     if engine.accumulate > 1:
         return f"engine.accumulate={engine.accumulate} divides its batches"
     if engine.device.type != "cpu":
