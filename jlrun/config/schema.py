@@ -129,6 +129,8 @@ class EngineSettings(_Section):
     threads: PositiveInt | None
     memory_budget: Annotated[NonNegativeInt, BeforeValidator(parse_size)]
     workers: NonNegativeInt
+    timeout: PositiveFloat = 600.0
+    skip_nonfinite: NonNegativeInt = 0
 
 
 class RecorderSettings(_Section):
