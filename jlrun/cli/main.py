@@ -27,7 +27,7 @@ from jlrun.errors import (
     shortened,
 )
 from jlrun.files.names import printable
-from jlrun.ranks.environment import rank
+from jlrun.ranks.environment import adopt_slurm, rank
 
 # What is no mistake of the user: a disk that is full or broken, too many open files.
 _FAILING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -44,6 +44,7 @@ def entrypoint() -> NoReturn:
     gc.disable()  # until `work_begins`: what is imported and composed stays
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal can't show is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
+    adopt_slurm()
     with silent_but_first():
         code = main()
     try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
 from jlrun.errors import UserError
-from jlrun.ranks.environment import rank, world_size
+from jlrun.ranks.environment import rank, spoken, world_size
 
 _GRACE_SECONDS = 3  # in which rank 0 says what is wrong, and the launcher ends the others
 
@@ -38,8 +38,9 @@ def silent_but_first() -> Iterator[None]:
     errors = StringIO()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(errors):
         yield
-    if errors.getvalue():
-        time.sleep(_GRACE_SECONDS)
+    if errors.getvalue() and not spoken.value:
+        if not spoken.first_is_gone:
+            time.sleep(_GRACE_SECONDS)
         print(
             "".join(f"rank {rank()}: {line}" for line in errors.getvalue().splitlines(True)),
             file=sys.stderr,

@@ -132,6 +132,8 @@ class EngineSettings(_Section):
     parallel: Literal["ddp", "fsdp"] = "ddp"
     offload: bool = False
     checkpoint_activations: bool = False
+    timeout: PositiveFloat = 600.0
+    skip_nonfinite: NonNegativeInt = 0
 
     @field_validator("parallel")
     @classmethod

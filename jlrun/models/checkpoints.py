@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import sync, write_bytes
-from jlrun.wording import counted
 from jlrun.ranks.shards import load_weights
+from jlrun.wording import counted
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
 _TRIES = 20  # of reading a checkpoint that a run may replace meanwhile

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from jlrun.errors import RunError
+from jlrun.ranks.calls import Calls
 from jlrun.ranks.world import World, checksum
 
 T = TypeVar("T")
@@ -26,20 +27,23 @@ class Ranks(World):
     Attributes:
         group: for tensors on the device; None: the default one.
         control: a gloo group for what is on the CPU whatever the device: objects, requests.
+        calls: the collectives that this rank has called.
     """
 
     group: dist.ProcessGroup | None = field(default=None, repr=False)
     control: dist.ProcessGroup | None = field(default=None, repr=False)
+    calls: Calls = field(default_factory=Calls, repr=False, compare=False)
 
     def sum(self, x: Tensor) -> Tensor:
         total = x.detach().clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, group=self.group)
+        self._all_reduce(total)
         return total
 
     def gather(self, x: Tensor) -> tuple[Tensor, ...]:
         x = x.detach().contiguous()
         found = [torch.empty_like(x) for _ in range(self.size)]
-        dist.all_gather(found, x, group=self.group)
+        with self.calls.call("all_gather", x):
+            dist.all_gather(found, x, group=self.group)
         return tuple(found)
 
     def gather_rows(self, x: Tensor, count: int) -> Tensor:
@@ -68,7 +72,7 @@ class Ranks(World):
             for p in parameters
         ]
         total = torch.cat([*pieces, pieces[0].new_tensor(known)])
-        dist.all_reduce(total, group=self.group)
+        self._all_reduce(total)
         total, found = total.split([len(total) - len(known), len(known)])
         total /= self.size
         # A gradient that no rank has stays absent, for optimizers with momentum or decay.
@@ -84,7 +88,8 @@ class Ranks(World):
 
     def all_objects(self, x: T) -> list[T]:
         found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, x, group=self.control)
+        with self.calls.call("all_gather_object"):
+            dist.all_gather_object(found, x, group=self.control)
         return cast("list[T]", found)
 
     def of_first(self, find: Callable[[], T]) -> T:
@@ -94,15 +99,23 @@ class Ranks(World):
                 found = find()
             except Exception as error:
                 outcome[1] = sendable(error)
-                dist.broadcast_object_list(outcome, src=0, group=self.control)
+                self._broadcast(outcome)
                 raise
             outcome[0] = found
-            dist.broadcast_object_list(outcome, src=0, group=self.control)
+            self._broadcast(outcome)
             return found
-        dist.broadcast_object_list(outcome, src=0, group=self.control)
+        self._broadcast(outcome)
         if outcome[1] is not None:
             raise outcome[1]
         return outcome[0]
+
+    def _broadcast(self, outcome: list[Any]) -> None:
+        with self.calls.call("broadcast", timed=False):
+            dist.broadcast_object_list(outcome, src=0, group=self.control)
+
+    def _all_reduce(self, x: Tensor) -> None:
+        with self.calls.call("all_reduce", x):
+            dist.all_reduce(x, group=self.group)
 
     def one_before_the_others(self, do: Callable[[], T]) -> T:
         result, done = None, False
@@ -114,17 +127,21 @@ class Ranks(World):
                 except Exception as raised:
                     error = raised
             sent = None if error is None else sendable(error)
-            errors = [e for e in self.all_objects(sent) if e is not None]
+            with self.calls.call("all_gather_object", timed=False):
+                each: list[Any] = [None] * self.size
+                dist.all_gather_object(each, sent, group=self.control)
+            errors = [e for e in each if e is not None]
             if errors:
                 raise error or errors[0]
         assert done
         return cast(T, result)
 
     def agreed(self, asked: Callable[[], bool]) -> Callable[[], bool]:
-        return _Agreement(asked, self.control)
+        return _Agreement(asked, self.control, self.calls)
 
     def barrier(self) -> None:
-        dist.barrier(group=self.control)
+        with self.calls.call("barrier", timed=False):
+            dist.barrier(group=self.control)
 
     def differing(self, tensors: Sequence[Tensor]) -> list[int]:
         first, *others = self.all_objects(checksum(tensors))
@@ -143,9 +160,12 @@ def sendable(error: Exception) -> Exception:
 class _Agreement:
     """Request of any rank, known to all one call later: nobody waits for it."""
 
-    def __init__(self, asked: Callable[[], bool], group: dist.ProcessGroup | None) -> None:
+    def __init__(
+        self, asked: Callable[[], bool], group: dist.ProcessGroup | None, calls: Calls
+    ) -> None:
         self._asked = asked
         self._group = group
+        self._calls = calls
         self._sent: tuple[Tensor, Any] | None = None
         self._agreed = False
 
@@ -154,7 +174,8 @@ class _Agreement:
             return True
         if self._sent is not None:
             flag, work = self._sent
-            work.wait()
+            with self._calls.call("all_reduce"):
+                work.wait()
             self._agreed = bool(flag.item())
         if not self._agreed:
             flag = torch.tensor([float(self._asked())])

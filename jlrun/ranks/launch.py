@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from jlrun.errors import UserError
+from jlrun.errors import Interrupted, RunError, UserError
 from jlrun.ranks.environment import world_size
 from jlrun.ranks.world import ALONE, World
 
+if TYPE_CHECKING:
+    from jlrun.ranks.watch import Watch
+
+LEAVE_SECONDS = 60.0  # that other ranks wait for the last files of rank 0
+_FOREVER = timedelta(days=7)  # hangs are found by the watch
 _current = ALONE
+_watch: Watch | None = None
 
 
 def current() -> World:
@@ -19,44 +27,87 @@ def current() -> World:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[World]:
+def joined(device: str, timeout: float) -> Iterator[World]:
     """Join the other ranks, if there are any, and leave them at the end.
 
     Args:
         device: that the run computes on, as in ``engine.device``.
+        timeout: seconds for which a collective may wait for a rank.
+
+    Raises:
+        RunError: if a rank does not come, fails or is gone.
     """
     if world_size() == 1:
         yield ALONE
         return
-    global _current
-    _current = _join(device)
+    global _current, _watch
+    _current, _watch = _join(device, timeout)
     try:
         yield _current
-    finally:
-        _current = ALONE
+    except Interrupted:
+        _watch.leave(LEAVE_SECONDS)
+        raise
+    except Exception as error:
+        _watch.fail(one_line(error))
+        raise
+    except BaseException:  # Ctrl-C once more: the others need not say so
+        _watch.fail("stopped at once")
+        raise
+    else:
+        _watch.leave(LEAVE_SECONDS)
         import torch.distributed as dist
 
         dist.destroy_process_group()
+    finally:
+        _current, _watch = ALONE, None
 
 
-def _join(device: str) -> World:
+@contextmanager
+def last_words(write: Callable[[str], None]) -> Iterator[None]:
+    """Have ``write`` called with a line, should the watch have to end this process meanwhile."""
+    if _watch is None:
+        yield
+        return
+    before, _watch.last_words = _watch.last_words, write
+    try:
+        yield
+    finally:
+        if _watch is not None:
+            _watch.last_words = before
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error in one line."""
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return text if isinstance(error, (UserError, RunError)) else f"{type(error).__name__}: {text}"
+
+
+def _join(device: str, timeout: float) -> tuple[World, Watch]:
     import torch
     import torch.distributed as dist
 
     from jlrun.ranks.group import Ranks
+    from jlrun.ranks.meeting import store_of_all, watch
 
     local = int(os.environ.get("LOCAL_RANK", "0"))
     # Of a device that the machine lacks, whoever looks for it says so.
     on_cuda = torch.cuda.is_available() and (device == "auto" or device.startswith("cuda"))
+    if on_cuda:
+        count = torch.cuda.device_count()
+        # SLURM may show each task its own GPU alone.
+        local_device = 0 if count == 1 and "SLURM_PROCID" in os.environ else local
+        _check_device(device, local_device, count)
+        torch.cuda.set_device(local_device)
+    store, rank, size = store_of_all(timeout)
+    limit = timedelta(seconds=timeout) if on_cuda else _FOREVER
+    backend = "nccl" if on_cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
     control = None
     if on_cuda:
-        _check_device(device, local, torch.cuda.device_count())
-        torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if on_cuda else "gloo")
-    if on_cuda:
-        control = dist.new_group(backend="gloo")
+        control = dist.new_group(backend="gloo", timeout=_FOREVER)
         assert isinstance(control, dist.ProcessGroup), "all ranks are in it"
-    return Ranks(dist.get_rank(), dist.get_world_size(), local, control=control)
+    world = Ranks(rank, size, local, control=control)
+    return world, watch(store, rank, size, world.calls, timeout)
 
 
 def _check_device(device: str, local_rank: int, count: int) -> None:

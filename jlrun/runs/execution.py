@@ -21,7 +21,7 @@ from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.ranks.environment import world_size
-from jlrun.ranks.launch import current
+from jlrun.ranks.launch import current, last_words
 from jlrun.ranks.world import World
 from jlrun.reporting.recorders.chosen import Recorders, make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
@@ -176,7 +176,8 @@ def _run(
         recorder = _recorder(job, assembly) if world.is_first else NullRecorder()
         context = _context(job, assembly, recorder, world.agreed(stop))
         ending = recorded_end(job, recorder) if world.is_first else nullcontext()
-        with ending, _decoded_once(job, assembly, world):
+        lost = last_words(lambda line: unfinished(job, "failed", line).save())
+        with lost if world.is_first else nullcontext(), ending, _decoded_once(job, assembly, world):
             world.of_first(lambda: _begin_records(job, assembly, recorder, header, notes))
             trained = yield from _train_all(job, assembly, context, stop)
             return world.of_first(lambda: _finish(job, assembly, recorder, trained, stop))

@@ -43,7 +43,6 @@ from jlrun.training.learner import build_learner
 from jlrun.training.loop import training
 from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
-from jlrun.training.prepared import check_alike
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.spans import PhaseRun, TrainContext, Training, alone
 from jlrun.training.state import PhaseState

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from jlrun.engine import Engine
-from jlrun.errors import RunError, UserError
+from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel
 from jlrun.models.module_state import batch_norms
 from jlrun.models.recomputed_activations import recompute_activations
@@ -16,8 +16,8 @@ from jlrun.models.repeated_blocks import repeated_blocks
 from jlrun.models.sharing.base import FeatureSharing
 from jlrun.models.sharing.mixstyle import MixStyle
 from jlrun.models.trunk import Encoded, Trunk
-from jlrun.ranks.shards import is_shard, shard
-from jlrun.ranks.world import World
+from jlrun.ranks.shards import shard
+from jlrun.training.alike import check_alike
 
 KEY = "engine.parallel"
 
@@ -50,7 +50,7 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
         message = f"fsdp shards one trunk that tasks pass as a whole, and {name} does not do that"
         raise UserError.of(KEY, f"{message}: use sharing=hard, mmoe or ple, or {KEY}=ddp")
     trunk = body.trunk
-    check_alike(model, engine.world)
+    check_alike(model, engine.world, "before they are sharded")
     _move_others(model, trunk, engine.device)
     _let_hooks_find_outputs()
     reduced = engine.precision == "bf16" and not batch_norms(trunk)
@@ -62,23 +62,6 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
         engine.offload,
     )
     trunk.sharded = True
-
-
-def check_alike(model: JointModel, world: World) -> None:
-    """Check that all ranks begin with the same weights.
-
-    Raises:
-        RunError: if they do not.
-    """
-    if not world.several:
-        return
-    others = world.differing([x for x in model.state_dict().values() if not is_shard(x)])
-    if others:
-        ranks = ", ".join(map(str, others))
-        raise RunError(
-            f"the weights of rank {ranks} are not those of rank 0: all ranks must have the same "
-            "versions of packages, and read the same files"
-        )
 
 
 def _move_others(model: nn.Module, trunk: Trunk, device: torch.device) -> None:

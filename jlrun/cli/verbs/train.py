@@ -61,11 +61,12 @@ def _single(overrides: list[str], config_dir: str | None) -> int:
     if folded(composed.config) is not None:
         check_one_process("a cross-validation")
     from jlrun.ranks.launch import joined
-    from jlrun.runs.starting import execute
+    from jlrun.runs.restarts import execute
 
     work_begins()
-    with joined(composed.config["engine"]["device"]):
-        return _STATUS[execute(composed).status]
+    engine = composed.config["engine"]
+    with joined(engine["device"], engine["timeout"]):
+        return _STATUS[execute(composed)]
 
 
 def _options(arguments: list[str]) -> Namespace:
@@ -155,14 +156,15 @@ def resume(args: list[str]) -> int:
 
     from jlrun.config.folds import folded
     from jlrun.ranks.launch import joined
-    from jlrun.runs import starting
+    from jlrun.runs import restarts
     from jlrun.runs.saved_run import load_any_config
 
     config = load_any_config(parsed.run)[0]
     if folded(config) is not None:
         check_one_process("a cross-validation")
-    with joined(config["engine"]["device"]):
-        starting.resume(parsed.run, epochs, shown=True)
+    engine = config["engine"]
+    with joined(engine["device"], engine.get("timeout", 600.0)):  # runs of before have none
+        restarts.resume(parsed.run, epochs)
     return 0
 
 
