@@ -23,14 +23,17 @@ class Rows(Protocol):
     @property
     def targets(self) -> Mapping[str, Tensor]:
         """Column of targets -> one per row, of a task."""
+        ...
 
     @property
     def labelled(self) -> Mapping[str, Tensor]:
         """Column of targets -> Bool ``(N,)``, the rows that have a label."""
+        ...
 
     @property
     def num_bytes(self) -> int:
         """Memory that all rows take when they are decoded."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -26,6 +26,7 @@ class Source(Protocol):
 
     def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """Yield the batch of each tensor of row indices."""
+        ...
 
 
 class MemorySource:

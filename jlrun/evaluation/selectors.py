@@ -57,6 +57,7 @@ class Selector(Protocol):
     @property
     def criterion(self) -> str:
         """Name of the score that it selects by."""
+        ...
 
     def __call__(self, model: JointModel, engine: Engine, epoch: int) -> Selection:
         """Judge ``model``, in evaluation mode, after ``epoch`` epochs of the phase."""

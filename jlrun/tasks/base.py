@@ -43,10 +43,12 @@ class Metric(Protocol):
     @property
     def update(self) -> Callable[..., Any]:
         """Function that takes note of a batch."""
+        ...
 
     @property
     def compute(self) -> Callable[[], Any]:
         """Function that returns the score of all batches."""
+        ...
 
 
 class Task(ABC):

@@ -36,6 +36,7 @@ class TokenEncoder(Protocol):
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Return the tokens of ``x``, or those at the places in ``keep`` alone."""
+        ...
 
 
 class MAE(Term):
