@@ -57,6 +57,7 @@ class WholeBatch(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.world = world
+        self._given = sizes, device, present
         all_rows = _positions(world, sizes, device)
         self.rows = RowPositions(sum(sizes), all_rows)
         self._present = {
@@ -95,9 +96,11 @@ class WholeBatch(TorchFunctionMode):
         """Return what makes the context of the same pass from here on, for a part of it that is
         computed once more."""
         own = None if self._own is None else [generator.get_state() for generator in self._own]
+        rows = self.rows
 
         def again() -> WholeBatch:
-            pass_ = WholeBatch(self.world, self.sizes, self._device, self.complete)
+            pass_ = WholeBatch(self.world, *self._given)
+            pass_.rows = rows
             if own is not None:
                 pass_._own = [
                     Generator(d.device).set_state(s)
