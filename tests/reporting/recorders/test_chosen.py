@@ -129,7 +129,7 @@ def test_null_recorder_takes_everything(tmp_path: Path) -> None:
 METHODS = {
     name: function
     for name, function in inspect.getmembers(Recorder, inspect.isfunction)
-    if not name.startswith("_") and name != "recorded"
+    if not name.startswith("_") and name not in ("recorded", "wants_to_stop")
 }
 
 
@@ -150,3 +150,9 @@ def test_what_was_recorded_is_that_of_all_parts() -> None:
     parts.second.recorded.return_value = {"tb": 4}
     recorded = Recorders([parts.first, parts.second]).recorded("main")
     assert recorded == {"metrics.csv": 3, "tb": 4}
+
+
+@pytest.mark.parametrize("asked", [[False, False], [True, False], [False, True]])
+def test_a_phase_ends_if_any_recorder_wants_it(asked: list[bool]) -> None:
+    parts = [MagicMock(wants_to_stop=lambda found=found: found) for found in asked]
+    assert Recorders(parts).wants_to_stop() == any(asked)
