@@ -268,6 +268,8 @@ def _recorder(job: Job, assembly: Assembly) -> Recorder:
         tensorboard=chosen.tensorboard,
         figures=chosen.figures,
         progress=job.progress or chosen.progress,
+        wandb=chosen.wandb,
+        mlflow=chosen.mlflow,
     )
     if job.watched_by is None:
         return made
