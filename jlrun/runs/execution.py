@@ -21,6 +21,7 @@ from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.chosen import Recorders, make_recorder
+from jlrun.reporting.recorders.trackers import tracking_recorders
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
@@ -268,13 +269,12 @@ def _recorder(job: Job, assembly: Assembly) -> Recorder:
         tensorboard=chosen.tensorboard,
         figures=chosen.figures,
         progress=job.progress or chosen.progress,
-        wandb=chosen.wandb,
-        mlflow=chosen.mlflow,
     )
-    if job.watched_by is None:
-        return made
-    (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
-    return Recorders([*made.parts, job.watched_by(main.phases[-1].name)])
+    parts = [*made.parts, *tracking_recorders(job.directory, chosen.wandb, chosen.mlflow)]
+    if job.watched_by is not None:
+        (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
+        parts.append(job.watched_by(main.phases[-1].name))
+    return Recorders(parts)
 
 
 def _context(

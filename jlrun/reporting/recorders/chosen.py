@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -13,7 +13,6 @@ from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder
 from jlrun.reporting.recorders.metrics_csv import MetricsCsvRecorder
 from jlrun.reporting.recorders.plain import LogRecorder, MessageRecorder, PlainRecorder
-from jlrun.reporting.recorders.tracking import Tracker, TrackingRecorder
 from jlrun.training.recorder import (
     NOTHING,
     ByFit,
@@ -108,12 +107,7 @@ ProgressKind = Literal["auto", "live", "plain", "messages", "none"]
 
 
 def make_recorder(
-    run_dir: Path,
-    tensorboard: bool = True,
-    figures: bool = True,
-    progress: ProgressKind = "auto",
-    wandb: bool = False,
-    mlflow: bool = False,
+    run_dir: Path, tensorboard: bool = True, figures: bool = True, progress: ProgressKind = "auto"
 ) -> Recorders:
     """Return what records a run into its directory, and the display on standard output.
 
@@ -122,8 +116,6 @@ def make_recorder(
         tensorboard: write ``tb/``.
         figures: write figures as PNG to ``figures/``.
         progress: what to show, see `make_progress`.
-        wandb: send it to Weights & Biases, too.
-        mlflow: send it to MLflow, too.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = RunDirectory(run_dir)
@@ -134,20 +126,8 @@ def make_recorder(
         parts.append(TensorBoardRecorder(run.tensorboard))
     if figures:
         parts.append(FigureFileRecorder(run.figures))
-    parts += [TrackingRecorder(run_dir, tracker) for tracker in _trackers(run_dir, wandb, mlflow)]
     parts += [LogRecorder(run.log), make_progress(progress, sys.stdout)]
     return Recorders(parts)
-
-
-def _trackers(run_dir: Path, wandb: bool, mlflow: bool) -> Iterator[Tracker]:
-    if wandb:
-        from jlrun.reporting.recorders.wandb_run import WandbRun
-
-        yield WandbRun(run_dir / "tracking")
-    if mlflow:
-        from jlrun.reporting.recorders.mlflow_run import MlflowRun
-
-        yield MlflowRun()
 
 
 def make_progress(kind: ProgressKind, stream: TextIO) -> Recorder:
