@@ -21,8 +21,8 @@ from jlrun.files.atomic import write_json, write_text
 from jlrun.files.lock import held
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.chosen import Recorders, make_recorder
-from jlrun.reporting.recorders.trackers import tracking_recorders
 from jlrun.reporting.recorders.header_lines import short_path
+from jlrun.reporting.recorders.trackers import tracking_recorders
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
 from jlrun.runs.assembly import Assembly, assemble

@@ -134,8 +134,9 @@ class TrackingRecorder(Recorder):
 
     def close(self) -> None:
         if not self._ended:
-            self._tracker.end("failed", {})
             self._ended = True
+            with suppress(Exception):  # the run has an error of its own, which must be seen
+                self._tracker.end("failed", {})
 
     def _send(self) -> None:
         if self._waiting:
