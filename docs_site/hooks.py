@@ -17,17 +17,18 @@ from docs_site import configuration, outside, python_reference
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add what is generated to the navigation, and pages that it does not name."""
-    assert config.nav is not None
-    named = set(_named(config.nav))
+    nav = list(config.nav or [])
+    named = set(_named(nav))
     docs = Path(config.docs_dir)
     found = sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md"))
     more = [name for name in found if name not in named]
-    config.nav += [{"More": more}] if more else []
+    nav += [{"More": more}] if more else []
     pages = {title: list(found) for title, found in _generated().items()}
     reference = [{title: pages.pop(title)} for title in ("Configuration", "Python")]
     pages["Project"] = [name for name in pages["Project"] if name not in named]
-    config.nav += [{title: names} for title, names in pages.items()]
-    config.nav.insert(-1, {"Reference": reference})
+    nav += [{title: names} for title, names in pages.items()]
+    nav.insert(-1, {"Reference": reference})
+    config.nav = nav
     return config
 
 

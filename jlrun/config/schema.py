@@ -171,6 +171,8 @@ class RecorderSettings(_Section):
     rows: bool = True
     pr_curves: bool = False
     embeddings: bool = False
+    wandb: bool = False
+    mlflow: bool = False
 
     @field_validator("pr_curves", "embeddings")
     @classmethod

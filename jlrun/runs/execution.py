@@ -25,6 +25,7 @@ from jlrun.ranks.launch import current, last_words
 from jlrun.ranks.world import World
 from jlrun.reporting.recorders.chosen import Recorders, make_recorder
 from jlrun.reporting.recorders.header_lines import short_path
+from jlrun.reporting.recorders.trackers import tracking_recorders
 from jlrun.reporting.result import Result, read_result
 from jlrun.runs import fingerprints
 from jlrun.runs.assembly import Assembly, assemble
@@ -311,10 +312,11 @@ def _recorder(job: Job, assembly: Assembly) -> Recorder:
         figures=chosen.figure_format if chosen.figures else None,
         progress=job.progress or chosen.progress,
     )
-    if job.watched_by is None:
-        return made
-    (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
-    return Recorders([*made.parts, job.watched_by(main.phases[-1].name)])
+    parts = [*made.parts, *tracking_recorders(job.directory, chosen.wandb, chosen.mlflow)]
+    if job.watched_by is not None:
+        (main,) = (fit for fit in assembly.plan.fits if fit.name == MAIN_FIT)
+        parts.append(job.watched_by(main.phases[-1].name))
+    return Recorders(parts)
 
 
 def _context(
