@@ -134,7 +134,9 @@ def report(problems: Sequence[Problem]) -> None:
 def _run(arguments: list[str]) -> int:
     from jlrun.config.trust import also_trusting
 
-    if not arguments or arguments[0] in {"-h", "--help"}:
+    if not arguments:
+        return import_module("jlrun.cli.verbs.next_step").main()
+    if arguments[0] in {"-h", "--help"}:
         arguments = ["help"]
     trusted, arguments = _take_trusted(arguments)
     with also_trusting(trusted):

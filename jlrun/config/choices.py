@@ -21,6 +21,7 @@ from jlrun.config.hydra_internals import (
     create_defaults_list,
 )
 from jlrun.config.parsing import key_of, options_of
+from jlrun.config.plugins_of_hydra import missing_plugin
 from jlrun.config.suggest import elsewhere, nearest
 from jlrun.errors import Problem, did_you_mean
 
@@ -115,7 +116,8 @@ def _existing(
     found = ["null" if option is None else str(option) for option in asked]
     for option in found:
         if option not in options:
-            message = f"there is no option '{option}'.{did_you_mean(option, options)}"
+            unknown = f"there is no option '{option}'.{did_you_mean(option, options)}"
+            message = missing_plugin(group, option) or unknown
             problems.append(Problem(key_of(override), message))
     right = [option if option in options else nearest(option, options) for option in found]
     if None in right:

@@ -34,7 +34,7 @@ from jlrun.config.hydra_internals import (
     ConfigSearchPathImpl,
     IConfigRepository,
 )
-from jlrun.config.hydra_node import check_origin, check_search_path
+from jlrun.config.hydra_node import check_folder, check_origin, check_search_path
 from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
 from jlrun.config.nodes import data_nodes, infers, is_image_folder
 from jlrun.config.options import chose_batch_size, user_folders
@@ -144,6 +144,7 @@ class Loader(ConfigLoaderImpl):
         if has_escapes(expanded):
             unescape_keys(cfg)
         # Here, since Hydra composes each job of a sweep anew, also in other processes.
+        check_folder(cfg)
         check_origin(cfg, OverridesParser.create().parse_overrides(expanded))
         return cfg
 

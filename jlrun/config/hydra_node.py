@@ -77,6 +77,18 @@ def check_origin(cfg: DictConfig, overrides: Sequence[Override]) -> None:
         raise UserError(list(dict.fromkeys(problems)))
 
 
+def check_folder(cfg: DictConfig) -> None:
+    """Check that a run is not to change the working directory, to which its paths are relative.
+
+    Raises:
+        UserError: if it is.
+    """
+    if OmegaConf.select(cfg, "hydra.job.chdir"):
+        fix = "leave it out; hydra.run.dir=PATH sets the run directory"
+        message = f"true: a run stays where it is started, as its paths are relative to that; {fix}"
+        raise UserError.of("hydra.job.chdir", message)
+
+
 def check_search_path(overrides: Sequence[Override]) -> None:
     """Check that folders of options lie in trusted packages only: searching one imports it.
 

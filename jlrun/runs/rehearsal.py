@@ -17,7 +17,7 @@ from jlrun.tasks.objective import Objective
 from jlrun.training.fit import count_trainable
 from jlrun.training.learner import build_learner
 from jlrun.training.plan import Fit, Phase, Plan
-from jlrun.training.recorder import Header
+from jlrun.training.recorder import Header, PlannedFit, PlannedPhase
 
 _LACKING = {
     "learned weights": "it is about weights that were learned before, by a source (mode=transfer), "
@@ -68,12 +68,22 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
         changed=changed_settings(job.overrides),
         settings=compared_settings(job.settings.config),
         resumed=job.resumed,
+        fits=[_planned(each) for each in assembly.plan.fits if not _is_done(job, each)],
     )
 
 
 def _devices(engine: Engine) -> str:
     device, world = describe_device(engine.device), engine.world
     return f"{world.size} ranks, each {device}" if world.several else device
+
+
+def _planned(fit: Fit) -> PlannedFit:
+    phases = (PlannedPhase(p.name, p.epochs, p.num_steps) for p in fit.phases)
+    return PlannedFit(fit.name, tuple(phases))
+
+
+def _is_done(job: Job, fit: Fit) -> bool:
+    return job.resumed and job.folder(fit.name).result() is not None
 
 
 def check_selection(strategy: str | None, assembly: Assembly) -> None:

@@ -23,6 +23,29 @@ NOTHING: ByFit = {}
 
 
 @dataclass(frozen=True)
+class PlannedPhase:
+    """A phase to come.
+
+    Attributes:
+        name: of the phase.
+        num_epochs: epochs it may last.
+        num_steps: optimizer steps it may last.
+    """
+
+    name: str
+    num_epochs: int
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class PlannedFit:
+    """A fit to come, and its phases in their order."""
+
+    name: str
+    phases: tuple[PlannedPhase, ...]
+
+
+@dataclass(frozen=True)
 class Header:
     """Facts of a run before it trains.
 
@@ -37,6 +60,7 @@ class Header:
         settings: config path -> value of the choices by which runs are compared (HParams);
             ``changed`` is added to them.
         resumed: whether the run continues an earlier one.
+        fits: that are to be trained, the main one first.
     """
 
     run_dir: Path
@@ -48,6 +72,7 @@ class Header:
     changed: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     resumed: bool = False
+    fits: Sequence[PlannedFit] = ()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def _executing(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> list[Any]:
     return calls
 
 
-@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], ["help"], ["mode=x", "--help"]])
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["help"], ["mode=x", "--help"]])
 def test_help_is_short_and_real(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     text = capsys.readouterr().out
@@ -47,6 +47,45 @@ def test_help_is_short_and_real(arguments: list[str], capsys: pytest.CaptureFixt
     assert "multimodal, multitask, transfer" in text
     assert len(text.splitlines()) < 75
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_alone_it_shows_the_next_step(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def said() -> str:
+        assert main([]) == 0
+        return capsys.readouterr().out
+
+    assert "jlrun mode=transfer" in said()
+    (tmp_path / "my houses.csv").touch()
+    assert "jlrun init-config 'my houses.csv'" in said()
+    run = tmp_path / "outputs/transfer/a"
+    run.mkdir(parents=True)
+    (run / "config.yaml").touch()
+    assert "jlrun resume outputs/transfer/a" in said()
+    (run / "result.json").write_text('{"status": "completed"}', encoding="utf-8")
+    assert "jlrun report outputs/transfer/a" in said()
+    (run / "result.json").write_text("{", encoding="utf-8")
+    assert "jlrun resume outputs/transfer/a" in said()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-cn", "x", "mode=transfer"], "experiment=NAME"),
+        (["--config-name=x"], "experiment=NAME"),
+        (["--config-path", "x"], "--config-dir DIR"),
+        (["--shell-completion", "install=bash"], "jlrun completion"),
+        (["hydra.job.chdir=true"], "leave it out"),
+        (["hydra/launcher=joblib", "-m", "seed=0,1"], "pip install hydra-joblib-launcher"),
+        (["hydra/job_logging=colorlog"], "pip install hydra_colorlog"),
+    ],
+)
+def test_what_hydra_has_and_jlrun_has_not_is_named(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"jlrun: {arguments[0].partition('=')[0]}: ")
+    assert expected in line
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ VERBS = {
     "compare": "how the configurations and scores of runs differ, and their curves in one figure",
     "report": "one HTML page on a run, a sweep, a study or a folder of runs",
     "board": "TensorBoard over outputs/",
+    "completion": "completion in bash, zsh and fish",
     "help": "this text",
 }
 # Verbs whose module has others, too.

@@ -13,6 +13,23 @@ from jlrun.wording import counted
 _STATUS = {"completed": DONE, "failed": FAILED, "interrupted": INTERRUPTED}
 
 
+_NAMED = (
+    "jlrun has one config; write what differs into conf/experiment/NAME.yaml, add experiment=NAME"
+)
+_FOLDER = "use --config-dir DIR, which is searched for options besides ./conf"
+_COMPLETION = "`jlrun completion` prints the line that installs completion"
+_RUN = "leave it out: jlrun KEY=VALUE … runs"
+# Options of Hydra that jlrun does not have -> what to use.
+_OF_HYDRA = {
+    **dict.fromkeys(("-cn", "--config-name"), _NAMED),
+    **dict.fromkeys(("-cp", "--config-path", "-cd"), _FOLDER),
+    **dict.fromkeys(("-sc", "--shell-completion"), _COMPLETION),
+    **dict.fromkeys(("-r", "--run"), _RUN),
+    "--hydra-help": "`jlrun --help` lists the options, `jlrun --cfg hydra` prints Hydra's node",
+    "--experimental-rerun": "`jlrun resume RUN` goes on with a run",
+}
+
+
 def main(arguments: list[str]) -> int:
     """Train an experiment or a sweep of them, or print its config or the help, as options say."""
     options = _options(arguments)
@@ -76,6 +93,10 @@ def _options(arguments: list[str]) -> Namespace:
         UserError: for options that do not exist.
     """
     parse = _parser()
+    for text in arguments:
+        name = text.partition("=")[0]
+        if name in _OF_HYDRA:
+            raise UserError.of(name, _OF_HYDRA[name])
     options, unknown = parse.parse_known_intermixed_args(arguments)
     if unknown:
         known = [name for action in parse._actions for name in action.option_strings]

@@ -21,6 +21,8 @@ def phase_title(fit: str, phase: str) -> str:
 class EpochLines:
     """The lines of a phase: every ceil(n / 10) epochs, or after a minute, and the last epoch.
 
+    Of the model each epoch that is the best so far, too; of a baseline the best one of all.
+
     Args:
         phase: the phase.
         all_epochs: leave none out.
@@ -30,6 +32,7 @@ class EpochLines:
         self._phase = phase
         self._every = 1 if all_epochs else math.ceil(phase.num_epochs / LINES_PER_PHASE)
         self._withheld = ""
+        self._best = ""  # line of the best epoch, until it is shown
         self._last = time.monotonic()
 
     def after(self, at: Position, summary: Mapping[str, float], best: bool) -> str:
@@ -43,13 +46,16 @@ class EpochLines:
         line = "  ".join([*cells, "*"] if best else cells)
         silent = time.monotonic() - self._last > SILENCE_SECONDS
         due = at.epoch % self._every == 0 or at.epoch == num_epochs or silent
+        due = due or (best and at.fit == MAIN_FIT)
         self._last = time.monotonic() if due else self._last
         self._withheld = "" if due else line
+        if best:
+            self._best = "" if due else line
         return line if due else ""
 
-    def last(self) -> str:
-        """Return the line of the last epoch if it was not due, as when a phase stops early."""
-        return self._withheld
+    def last(self) -> list[str]:
+        """Return the lines of the best and of the last epoch, as far as they were not due."""
+        return list(dict.fromkeys(filter(None, (self._best, self._withheld))))
 
 
 def summary_cells(summary: Mapping[str, float]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jlrun.reporting.recorders.formats import format_count
-from jlrun.training.recorder import Header
+from jlrun.training.recorder import MAIN_FIT, Header, PlannedFit, PlannedPhase
+
+MOST_PARTS = 4
 
 
 def header_lines(header: Header) -> list[str]:
@@ -17,6 +19,7 @@ def header_lines(header: Header) -> list[str]:
         "model": [_model(header)],
         "data": _columns({name: _sizes(splits) for name, splits in header.data.items()}),
         "changed": [f"{path}={value}" for path, value in header.changed.items()],
+        "fits": _fits(header.fits),
         "run": [short_path(header.run_dir)],
     }
     title = f"jlrun {header.mode}" + (", resumed" if header.resumed else "")
@@ -49,6 +52,31 @@ def _model(header: Header) -> str:
     if header.trainable != header.parameters:
         text += f", {format_count(header.trainable)} of them trained"
     return text
+
+
+def _fits(fits: Sequence[PlannedFit]) -> list[str]:
+    """Return what is to be trained, fits of a baseline that last equally long on one line."""
+    alike: dict[tuple[str, tuple[PlannedPhase, ...]], list[str]] = {}
+    for fit in fits if len(fits) > 1 else ():
+        name, _, part = fit.name.partition("/")
+        alike.setdefault((name, fit.phases), []).append(part)
+    named = {
+        ("model" if name == MAIN_FIT else name) + _parts(parts): _lengths(phases)
+        for (name, phases), parts in alike.items()
+    }
+    return _columns(named)
+
+
+def _parts(parts: Sequence[str]) -> str:
+    if len(parts) > MOST_PARTS:
+        return f" ({len(parts)} of them)"
+    return f" ({', '.join(parts)})" if any(parts) else ""
+
+
+def _lengths(phases: Sequence[PlannedPhase]) -> str:
+    if len(phases) == 1:
+        return f"{phases[0].num_epochs} epochs"
+    return ", ".join(f"{phase.name} {phase.num_epochs}" for phase in phases) + " epochs"
 
 
 def _sizes(splits: Mapping[str, int]) -> str:

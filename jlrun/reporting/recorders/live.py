@@ -14,8 +14,9 @@ from rich.text import Text
 from jlrun.files.names import printable
 from jlrun.reporting.recorders.closing_lines import closing_lines
 from jlrun.reporting.recorders.epoch_lines import EpochLines, phase_title, summary_cells
-from jlrun.reporting.recorders.formats import MISSING, format_count
+from jlrun.reporting.recorders.formats import MISSING, format_count, format_seconds
 from jlrun.reporting.recorders.header_lines import header_lines
+from jlrun.reporting.recorders.remaining import Remaining
 from jlrun.reporting.recorders.result_table import ResultTable, result_table
 from jlrun.reporting.recorders.verdict import verdict
 from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
@@ -38,9 +39,11 @@ class LiveRecorder(Recorder):
         self._run_dir = Path()
         self._lines: EpochLines | None = None
         self._bar: _Bar | None = None
+        self._remaining = Remaining()
 
     def start(self, header: Header) -> None:
         self._run_dir = header.run_dir
+        self._remaining = Remaining(header.fits)
         title, *facts = header_lines(header)
         self._print(title, style="bold")
         self._print("\n".join([*facts, ""]))
@@ -48,6 +51,7 @@ class LiveRecorder(Recorder):
     def begin_phase(self, phase: PhaseInfo) -> None:
         self._stop()
         self._lines = EpochLines(phase)
+        self._remaining.begin_phase(phase)
         self._bar = _Bar(self._console, phase)
 
     def step(self, step: int) -> None:
@@ -61,16 +65,18 @@ class LiveRecorder(Recorder):
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
         assert self._lines, "a phase begins before its epochs end"
         line = self._lines.after(at, summary, best)
-        if line:
-            self._print(line)
+        self._remaining.epoch(at.step)
+        for each in filter(None, (line, self._remaining.line())):
+            self._print(each)
         if self._bar:
-            self._bar.scored(summary)
+            self._bar.scored(summary, self._remaining)
 
     def end_phase(self) -> None:
         self._stop()
-        if self._lines and (line := self._lines.last()):
+        for line in self._lines.last() if self._lines else ():
             self._print(line)
         self._lines = None
+        self._remaining.end_phase()
 
     def message(self, line: str) -> None:
         self._print(line)
@@ -80,7 +86,7 @@ class LiveRecorder(Recorder):
         if result["status"] != "completed":
             return
         self._print("")
-        table = result_table(result)
+        table = result_table(result, self._console.width)
         if table.rows:  # none where no task was learned
             self._console.print(_rich_table(table))
         sentences = verdict(result)
@@ -109,6 +115,7 @@ class _Bar:
         self._scores = ""
         self._loss = ""
         self._speed = ""
+        self._pace = ""
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
@@ -142,7 +149,9 @@ class _Bar:
         if SPEED_TAG in values:
             self._speed = f"{format_count(values[SPEED_TAG])} samples/s"
 
-    def scored(self, summary: Mapping[str, float]) -> None:
+    def scored(self, summary: Mapping[str, float], remaining: Remaining) -> None:
+        every = f"{format_seconds(remaining.epoch_seconds)}/epoch"
+        self._pace = f"{every}, all fits {format_seconds(remaining.of_all)}"
         val = {tag: value for tag, value in summary.items() if tag.startswith("val/")}
         self._scores = "  ".join(summary_cells(val))
 
@@ -151,7 +160,8 @@ class _Bar:
 
     def _status(self, done: int) -> str:
         epoch = min(-(-done // self._phase.steps_per_epoch), self._phase.num_epochs)
-        cells = [f"epoch {epoch}/{self._phase.num_epochs}", self._loss, self._speed, self._scores]
+        cells = [f"epoch {epoch}/{self._phase.num_epochs}", self._pace, self._loss]
+        cells += [self._speed, self._scores]
         return "  ".join(filter(None, cells))
 
 

@@ -11,6 +11,7 @@ from jlrun.files.names import printable
 from jlrun.reporting.recorders.closing_lines import closing_lines
 from jlrun.reporting.recorders.epoch_lines import EpochLines
 from jlrun.reporting.recorders.header_lines import header_lines
+from jlrun.reporting.recorders.remaining import Remaining
 from jlrun.reporting.recorders.result_table import result_table
 from jlrun.reporting.recorders.verdict import verdict
 from jlrun.training.recorder import Header, PhaseInfo, Position, Recorder
@@ -29,24 +30,29 @@ class PlainRecorder(Recorder):
         self.every_epoch = every_epoch
         self._run_dir = Path()
         self._lines: EpochLines | None = None
+        self._remaining = Remaining()
 
     def start(self, header: Header) -> None:
         self._run_dir = header.run_dir
+        self._remaining = Remaining(header.fits)
         self._print([*header_lines(header), ""])
 
     def begin_phase(self, phase: PhaseInfo) -> None:
         self._lines = EpochLines(phase, self.every_epoch)
+        self._remaining.begin_phase(phase)
 
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
         assert self._lines, "a phase begins before its epochs end"
         line = self._lines.after(at, summary, best)
-        if line:
-            self._print([line])
+        self._remaining.epoch(at.step)
+        if lines := [*filter(None, (line, self._remaining.line()))]:
+            self._print(lines)
 
     def end_phase(self) -> None:
-        if self._lines and (line := self._lines.last()):
-            self._print([line])
+        if self._lines and (lines := self._lines.last()):
+            self._print(lines)
         self._lines = None
+        self._remaining.end_phase()
 
     def message(self, line: str) -> None:
         self._print([line])
@@ -108,6 +114,9 @@ class LogRecorder(Recorder):
 
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
         self._plain.epoch(at, summary, best)
+
+    def end_phase(self) -> None:
+        self._plain.end_phase()
 
     def message(self, line: str) -> None:
         self._plain.message(line)

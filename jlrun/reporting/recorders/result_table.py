@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import (
     MISSING,
     format_difference,
@@ -14,6 +15,7 @@ from jlrun.reporting.recorders.formats import (
 )
 
 WIDTH = 80  # of a terminal
+SHORTEST_NAME = 12  # of a task and its metric
 MODEL_COLUMN = {"transfer": "transfer", "multitask": "joint", "multimodal": "fused"}
 
 
@@ -46,15 +48,45 @@ class ResultTable:
         ]
 
 
-def result_table(result: Mapping[str, Any]) -> ResultTable:
+def result_table(result: Mapping[str, Any], width: int = WIDTH) -> ResultTable:
     """Return one row per task with the test scores of the model and its baselines, and the gain.
 
-    Scores have the half width of their 95 % interval, where it is known and 80 columns have room:
+    Scores have the half width of their 95 % interval, where it is known and the lines have room:
     first those of the model, then of the baseline that it is compared with, then of the others.
-    Gains are in percent only where that makes room.
+    Gains are in percent only where that makes room. Where there is still none, names are cut, and
+    then the last baselines but those of the gain are left out.
+
+    Args:
+        result: content of ``result.json``.
+        width: characters of a line.
     """
     tables = list(_tables(result))
-    return next((table for table in tables if table.width <= WIDTH), tables[-1])
+    found = next((table for table in tables if table.width <= width), tables[-1])
+    return found if found.width <= width else _narrowed(found, _kept(result), width)
+
+
+def _kept(result: Mapping[str, Any]) -> set[str]:
+    """Return the titles of columns that are never left out."""
+    against = (result.get("gain") or {}).get("against") or ()
+    return {"gain", *([against] if isinstance(against, str) else dict(against).values())}
+
+
+def _narrowed(table: ResultTable, kept: set[str], width: int) -> ResultTable:
+    """Return a table of at most this width, as far as names and columns that may go allow it."""
+    columns = [*zip(table.header, *table.rows, strict=True)]
+    room = max(SHORTEST_NAME, table.widths[0] - (table.width - width))
+    columns[0] = tuple(shorten(cell, room) for cell in columns[0])
+    while _table_of(columns).width > width:
+        last = next((i for i in range(len(columns) - 1, 1, -1) if columns[i][0] not in kept), None)
+        if last is None:
+            break
+        del columns[last]
+    return _table_of(columns)
+
+
+def _table_of(columns: Sequence[tuple[str, ...]]) -> ResultTable:
+    header, *rows = zip(*columns, strict=True)
+    return ResultTable(header, tuple(rows))
 
 
 def full_table(result: Mapping[str, Any]) -> ResultTable:
@@ -83,7 +115,7 @@ def _table(result: Mapping[str, Any], with_intervals: frozenset[str], short: boo
     """Return the table; a ``short`` one has gains in percent only."""
     tables = {"": result["test"], **(result.get("baselines") or {})}
     _, *baselines = tables
-    columns = (MODEL_COLUMN.get(result["mode"], "model"), *baselines)
+    columns = (model_column(result), *baselines)
     header = ("test, ± 95 %" if with_intervals else "test", *columns)
     gain, rows = result.get("gain"), []
     for task in result["test"]:
@@ -101,6 +133,13 @@ def _table(result: Mapping[str, Any], with_intervals: frozenset[str], short: boo
         blanks = ("",) * len(header[1:])
         rows.append(("mean (delta_m)", *blanks, format_percent(gain["delta_m_percent"])))
     return ResultTable((*header, "gain"), tuple(rows))
+
+
+def model_column(result: Mapping[str, Any]) -> str:
+    """Return what the model is called: with one task, nothing is learned jointly."""
+    mode, compared = result.get("mode"), "single_task" in (result.get("baselines") or {})
+    alone = mode == "multitask" and len(result.get("test") or ()) == 1 and not compared
+    return "model" if alone else MODEL_COLUMN.get(str(mode), "model")
 
 
 def _half_width(result: Mapping[str, Any], name: str, task: str, metric: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jlrun.errors import UserError
 from jlrun.files.atomic import RESTORE, reading
 from jlrun.reporting.recorders.metrics_csv import COLUMNS, read_rows
-from jlrun.reporting.recorders.result_table import MODEL_COLUMN, primary_metric, score_of
+from jlrun.reporting.recorders.result_table import model_column, primary_metric, score_of
 from jlrun.training.recorder import MAIN_FIT
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main_scores_frame(result: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     test, gain = result.get("test") or {}, result.get("gain") or {}
-    model = MODEL_COLUMN.get(str(result.get("mode")), "model")
+    model = model_column(result)
     intervals = (result.get("intervals") or {}).get("test") or {}
     rows = []
     for task, scores in test.items():

@@ -324,6 +324,7 @@ FIGURES: Mapping[str, tuple[Callable[[], Figure], str]] = {
 def drawn(figure: Figure, dpi: int) -> Image.Image:
     """Return a figure at a resolution."""
     buffer = io.BytesIO()
+    figure.set_dpi(dpi)  # of the layout, too
     figure.savefig(buffer, format="png", dpi=dpi)
     return Image.open(buffer).convert("RGB")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from jlrun.reporting.recorders.plain import PlainRecorder
-from jlrun.training.recorder import Header, PhaseInfo, Position
+from jlrun.reporting.recorders.result_table import result_table
+from jlrun.training.recorder import Header, PhaseInfo, PlannedFit, PlannedPhase, Position
 
 RUN = Path("/runs/a")
 TRANSFER = {
@@ -118,11 +119,25 @@ def train_epochs(recorder: PlainRecorder, epochs: int, last: int, fit: str = "ma
 
 def test_epochs_are_thinned_to_ten_lines() -> None:
     recorder, stream = plain()
-    train_epochs(recorder, epochs=40, last=40)
+    train_epochs(recorder, epochs=40, last=40, fit="scratch")
     lines = printed(stream).splitlines()
     assert len(lines) == 10
-    assert lines[0] == "finetune  epoch  4/40  loss 0.250  val digit accuracy 0.040  *"
-    assert lines[-1] == "finetune  epoch 40/40  loss 0.025  val digit accuracy 0.400  *"
+    assert lines[0] == "scratch: finetune  epoch  4/40  loss 0.250  val digit accuracy 0.040  *"
+    assert lines[-1] == "scratch: finetune  epoch 40/40  loss 0.025  val digit accuracy 0.400  *"
+
+
+def test_every_improvement_of_the_model_is_shown() -> None:
+    recorder, stream = plain()
+    train_epochs(recorder, epochs=40, last=11)
+    numbers = [line.split()[2] for line in printed(stream).splitlines()]
+    assert numbers == ["2/40", "4/40", "6/40", "8/40", "10/40", "11/40"]
+
+
+def test_the_best_epoch_of_a_baseline_is_shown_when_it_is_known() -> None:
+    recorder, stream = plain()
+    train_epochs(recorder, epochs=40, last=7, fit="scratch")
+    numbers = [line.split()[3] for line in printed(stream).splitlines()]
+    assert numbers == ["4/40", "6/40", "7/40"]
 
 
 def test_odd_numbers_of_epochs_end_with_the_last() -> None:
@@ -133,11 +148,44 @@ def test_odd_numbers_of_epochs_end_with_the_last() -> None:
     assert printed(stream).startswith("single_task/digit: finetune  epoch  2/11  loss")
 
 
-def test_a_phase_that_stops_early_shows_its_last_epoch() -> None:
+def test_what_is_to_be_trained_is_listed() -> None:
+    def phases(**epochs: int) -> tuple[PlannedPhase, ...]:
+        return tuple(PlannedPhase(name, count, 9 * count) for name, count in epochs.items())
+
+    fits = [
+        PlannedFit("main", phases(pretrain=4, finetune=25)),
+        *(PlannedFit(f"single_task/{task}", phases(train=20)) for task in ("digit", "parity")),
+        *(PlannedFit(f"pairs/{i}", phases(train=9)) for i in range(7)),
+    ]
     recorder, stream = plain()
-    train_epochs(recorder, epochs=40, last=7)
-    numbers = [line.split()[2] for line in printed(stream).splitlines()]
-    assert numbers == ["4/40", "7/40"]
+    recorder.start(Header(RUN, "transfer", "cpu", 1, 1, {}, fits=fits))
+    expected = """\
+  fits    model                        pretrain 4, finetune 25 epochs
+          single_task (digit, parity)  20 epochs
+          pairs (7 of them)            9 epochs
+"""
+    assert expected in printed(stream)
+
+
+def test_one_task_is_not_joint() -> None:
+    text = finished(mode="multitask", baselines={}, gain=None)
+    assert text.startswith("\ntest            model\ndigit accuracy  0.921\n")
+
+
+def test_a_table_is_no_wider_than_the_terminal() -> None:
+    scores = {"a task with a very long name " * 2: {"accuracy": 0.5}}
+    names = [f"baseline_{i}" for i in range(9)]
+    result = {
+        **TRANSFER,
+        "test": scores,
+        "baselines": dict.fromkeys(names, scores),
+        "gain": {**TRANSFER["gain"], "against": "baseline_4", "per_task": {}},
+    }
+    for width in (40, 60, 80, 200):
+        table = result_table(result, width)
+        assert max(map(len, table.lines())) <= width
+        assert {"transfer", "baseline_4", "gain"} <= {*table.header}
+    assert {*names} <= {*table.header}
 
 
 def test_every_epoch_for_the_log() -> None:
