@@ -24,6 +24,7 @@ from jlrun.config.compose import Composed
 from jlrun.engine import session
 from jlrun.errors import RunError
 from jlrun.files.atomic import write_json
+from jlrun.files.lock import Held
 from jlrun.reporting.result import read_result
 from jlrun.runs import execution, fingerprints
 from jlrun.runs.assembly import assemble
@@ -97,6 +98,8 @@ class Runner:
     def run(self, runs: Sequence[Planned], stacked: bool) -> None:
         """Complete runs and those they build on; those that diverge are left failed.
 
+        Several processes may work on the same runs: what another one does is left to it.
+
         Raises:
             UserError: if a declaration is wrong.
         """
@@ -111,9 +114,13 @@ class Runner:
         left = {run.key: run for run in runs if self.result(run) is None}
         for group in _groups(list(left.values())) if stacked else [[r] for r in left.values()]:
             start = time.perf_counter()
-            for run in group:
+            due = [run for run in group if self.result(run) is None]  # nobody did it meanwhile
+            for run in due:
                 print("run", run.key, *_told(run), file=sys.stderr, flush=True)
-            _run_group(group, self.data)
+            try:
+                _run_group(due, self.data)
+            except Held as error:
+                print(f"left to another process: {error}", file=sys.stderr, flush=True)
             print(f"took {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
 
     def result(self, run: Planned) -> Result | None:
@@ -144,8 +151,9 @@ class Runner:
 
 
 def _run_group(group: Sequence[Planned], data: Path) -> None:
-    if len(group) == 1:
-        _run_one(group[0], data)
+    if len(group) < 2:
+        for run in group:
+            _run_one(run, data)
         return
     with session(threads=1, deterministic=False), listening() as stopped:
 

@@ -16,6 +16,7 @@ from benchmarks.tables.declared import QUIET, Cell, Job, Outside, Table, of_mode
 from benchmarks.tables.page import differences_table, interval, page, scores_table
 from benchmarks.tables.running import Runner
 from benchmarks.tables.sheet import Entry, Sheet, made_sheet, read_sheet, run_table, write_sheet
+from jlrun.files.lock import held
 
 MACHINE = {"versions": {"jlrun": "0"}, "processor": "a processor", "cores": 2, "python": "3"}
 
@@ -151,6 +152,17 @@ def test_a_run_of_other_data_is_refused(table: Table, tmp_path: Path) -> None:
     changed = refresh(table, tmp_path, run=False)
     assert changed.entries == []
     assert "learned from other data" in changed.missing[0]
+
+
+def test_a_run_of_another_process_is_left_to_it(table: Table, tmp_path: Path) -> None:
+    runner = Runner(tmp_path / "runs", tmp_path)
+    (cell,) = table.cells
+    run = runner.planned(cell.choices[""], 0)
+    with held(run.folder, "a folder"):
+        run_table(table, (0,), runner)
+    assert runner.result(run) is None
+    run_table(table, (0,), runner)
+    assert runner.result(run) is not None
 
 
 def test_a_run_that_builds_on_another_changes_with_it(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def drawn(scores: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
 PROTOCOL = """`experiment=av_digits`: images of MNIST that keep four principal components, each
 with a recording of the same digit in white noise; 1,000 rows to learn from, 400 for validation,
 1,000 test rows. A seed draws the pairs and the noise as well as the run. All have the same
-encoders (convolutions of 8, 16 and 32 channels), Adam at 3e-3 and 10 epochs; fusions that
+encoders (convolutions of 8, 16 and 32 channels), AdamW at 3e-3 and 10 epochs; fusions that
 attend are of width 64. Nothing was tuned for a method; weights are selected on validation rows."""
 
 TABLES = (

@@ -11,6 +11,7 @@ from benchmarks.tables.declared import QUIET, Cell, Job, Table, of_model, only
 from jlrun.reporting.figures.style import FAINT, FONT_SIZE, PALETTE
 
 BATCH = 32
+MOST_VAL = 20
 SOURCE_EPOCHS = 3  # over 1,920 printed digits
 SOURCE_STEPS = SOURCE_EPOCHS * 60
 STEPS = 400  # of every row, those on the source included
@@ -42,6 +43,7 @@ def alone(shots: int, tasks: str, modalities: str) -> Job:
             "mode=multitask",
             "dataset=digits_dtmf",
             f"dataset.shots={shots}",
+            f"dataset.val_shots={min(shots, MOST_VAL)}",
             f"tasks=[{tasks}]",
             f"modalities=[{modalities}]",
             f"epochs={epochs(STEPS, shots)}",
@@ -70,6 +72,7 @@ def transferred(shots: int, tasks: str, modalities: str) -> Job:
             "dataset@target=digits_dtmf",
             "source.run={start}",
             f"target.shots={shots}",
+            f"target.val_shots={min(shots, MOST_VAL)}",
             f"tasks=[{tasks}]",
             f"modalities=[{modalities}]",
             f"epochs={epochs(STEPS - SOURCE_STEPS, shots)}",
