@@ -294,7 +294,6 @@ class FitRun:
             state=PhaseState(),
             first_step=self._completed.steps,
             save=lambda force: self._save(run, force),
-            world=self._world,
         )
         self._restore(run)
         self._announce(run)

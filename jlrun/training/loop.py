@@ -171,8 +171,7 @@ def _end_epoch(run: PhaseRun, context: TrainContext) -> None:
         scores = evaluate(predict, phase.selection, phase.val, world=world)
         for label, metrics in scores.items():
             if not math.isfinite(metrics["loss"]):
-                what = f"the validation loss of '{label}'"
-                raise_not_finite(run, what, state.step, in_training=False)
+                raise_not_finite(run, f"the validation loss of '{label}'", state.step)
         selection = phase.selector(model, context.engine, at.epoch)
         score, loss = mean_score(scores, phase.selection), mean_loss(scores, phase.selection)
         if selection.score is not None:

@@ -17,9 +17,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import RunError
-from jlrun.ranks.world import ALONE, World
 from jlrun.seeding import derive_seed, seed_everything
-from jlrun.training.bad_rows import bad_rows
 from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import (
     NO_DIAGNOSIS,
@@ -75,7 +73,6 @@ class PhaseRun:
         save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
         unchecked: the last steps, of which nobody knows yet whether they are finite; only on
             devices that run ahead.
-        world: the ranks that train it.
     """
 
     fit: str
@@ -84,13 +81,11 @@ class PhaseRun:
     state: PhaseState
     first_step: int
     save: Callable[[bool], None]
-    world: World = ALONE
     unchecked: list[StepStats] = field(init=False, default_factory=list)
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
     gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
     _batches: Iterator[Mapping[str, Batch]] | None = field(init=False, default=None)
-    _seed: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         labels = [o.label for o in self.phase.objectives]
@@ -105,16 +100,8 @@ class PhaseRun:
     def batches(self, seed: int) -> Iterator[Mapping[str, Batch]]:
         """Return the batches of the steps that are left; ``seed``: of the run."""
         if self._batches is None:
-            self._seed = seed
             self._batches = _batches(self.phase, self.state.step, seed)
         return self._batches
-
-    def bad_rows(self, step: int) -> str:
-        """Return in words which rows of a step, from 1, were not finite; "" if that is not known"""
-        if self._seed is None or not 0 < step <= self.phase.num_steps:
-            return ""
-        batches = next(_batches(self.phase, step - 1, self._seed))
-        return bad_rows(self.learner.model, self.phase, batches, self.world)
 
     def forget_batches(self) -> None:
         """Take the batches of the steps that are left anew: some may have been lost."""
@@ -300,22 +287,13 @@ def check_unchecked(run: PhaseRun) -> None:
             raise_not_finite(run, error.what, number)
 
 
-def raise_not_finite(run: PhaseRun, what: str, step: int, in_training: bool = True) -> NoReturn:
-    """End a run.
-
-    Args:
-        run: the phase.
-        what: the loss, or the gradient, in words.
-        step: of the phase, from 1.
-        in_training: whether it is of the rows of that step.
-    """
+def raise_not_finite(run: PhaseRun, what: str, step: int) -> NoReturn:
+    """End a run; ``step``: of its phase, from 1."""
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
-    rows = run.bad_rows(step) if in_training else ""
-    rows = f", by {rows}" if rows else ""
     raise RunError(
         f"{what} is not a finite number at step {step} of phase "
-        f"'{run.phase.name}' ({run.fit}){rows}: try optimizer.lr={rate / 10:g} or "
+        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={rate / 10:g} or "
         f"engine.clip_norm=1{hint}"
     )
 

@@ -12,10 +12,8 @@ from unittest import mock
 import torch
 
 from jlrun.data.batch import Batch
-from jlrun.data.rows import TensorRows
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.errors import RunError
 from jlrun.models.encoders import MLP
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
@@ -215,19 +213,3 @@ def data_sets(world: World, name: str) -> Found:
     heads = {objective.head: objective.spec for objective in phase.objectives}
     fit = Fit("main", ("x",), heads, (phase,), phase.objectives)
     return whole(world, fit, toy_model(), phase.val, phase.val)
-
-
-def not_finite(world: World, row: int) -> str:
-    """Return what a run says that meets a row which is not a finite number."""
-    rows = toy_rows(8)
-    x = rows.fetch(torch.arange(8)).inputs["x"].clone()
-    x[toy_stream(rows=rows).order(0)[row]] = torch.inf
-    stream = toy_stream(rows=TensorRows({"x": x}, rows.targets))
-    phase = replace(toy_phase(), train={"dataset": stream})
-    heads = {objective.head: objective.spec for objective in phase.objectives}
-    fit = Fit("main", ("x",), heads, (phase,), phase.objectives)
-    try:
-        whole(world, fit, toy_model(), phase.val, phase.val)
-    except RunError as error:
-        return str(error)
-    return ""

@@ -66,11 +66,3 @@ def test_bfloat16_is_as_near_as_it_rounds(processes: Processes) -> None:
 @pytest.mark.parametrize("name", ["equal", "uncertainty", "pcgrad"])
 def test_several_data_sets(processes: Processes, name: str) -> None:
     check_equal(processes, cases.data_sets, name)
-
-
-def test_a_number_that_is_not_finite_names_row_and_rank(processes: Processes) -> None:
-    alone = cases.not_finite(ALONE, 6)
-    assert "step 1 of phase 'train' (main), by row 6 of the batch of 'dataset': try" in alone
-    for size in SIZES:
-        said = set(processes.run(size, cases.not_finite, 6))
-        assert said == {alone.replace("'dataset':", f"'dataset' (rank {size - 1}):")}
