@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.models.dividing import divided
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.heads.members import EnsembleHead
-from jlrun.models.outputs import Outputs
-from jlrun.models.own_rows import divided
 from jlrun.models.sharing.base import Sharing
 from jlrun.models.trunk import Trunk
 
-__all__ = ["JointModel", "Outputs", "SharedSpace", "encoder_parameters", "trunks", "widths"]
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs of the model on a batch.
+
+    Attributes:
+        features: modality -> ``(B, D_m)``; zero where the modality is absent.
+        fused: ``(B, D)``, the features that tasks share.
+        logits: head -> ``(B, outputs)``.
+        members: head -> logits of each member ``(B, M, outputs)``, of heads that are ensembles.
+    """
+
+    features: Mapping[str, Tensor]
+    fused: Tensor
+    logits: Mapping[str, Tensor]
+    members: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class JointModel(nn.Module):

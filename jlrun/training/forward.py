@@ -14,15 +14,16 @@ from torch.utils.checkpoint import checkpoint
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import UserError, check_shape
+from jlrun.models.dividing import dividing
 from jlrun.models.joint_model import JointModel, Outputs, encoder_parameters
 from jlrun.models.module_state import unchanged_buffers
-from jlrun.models.own_rows import OwnRows, dividing
 from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
+from jlrun.training.own_rows import DividedCalls, OwnRows
 from jlrun.training.plan import Phase
 from jlrun.training.timed import timed
 
@@ -188,7 +189,8 @@ class StepForward:
             if own.divided:
                 outputs, sums = self._of_all(own, outputs, sums)
                 counts = _num_labelled(self.phase, micro_batch)
-            with dividing(own.world, engine.device) if own.divided else nullcontext():
+            calls = DividedCalls(own.world, engine.device) if own.divided else None
+            with nullcontext() if calls is None else dividing(calls):
                 terms = self._terms(micro_batch, outputs, sums, counts)
                 balance = self._balance(micro_batch, outputs)
         penalties = self._penalties(terms, own, micro_batch)

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.models.dividing import dividing
+from jlrun.models.joint_model import Outputs
 from jlrun.models.module_state import batch_norms
-from jlrun.models.outputs import Outputs
 from jlrun.ranks.exchange import gathered, summed
 from jlrun.ranks.whole_batch import WholeBatch
 from jlrun.ranks.world import ALONE, World
 
-Found = TypeVar("Found")  # Outputs, modality -> features, or a tensor
+Found = TypeVar("Found")  # outputs, modality -> features, or a tensor
 
 
 @dataclass(frozen=True)
@@ -189,48 +190,24 @@ class _OutputsOfAll:
         return self._gather(self._own.members)
 
 
-@dataclass
-class _Division:
-    """Division of what models get from elsewhere: terms and balances that call them.
+@dataclass(frozen=True)
+class DividedCalls:
+    """Division of the rows on which terms and balances call models (`jlrun.models.dividing`).
 
     Attributes:
-        world: the ranks; `ALONE`: nothing is divided.
+        world: the ranks.
         device: of the rows.
     """
 
-    world: World = ALONE
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    world: World
+    device: torch.device
 
-
-_division = _Division()
-
-
-@contextmanager
-def dividing(world: World, device: torch.device) -> Iterator[None]:
-    """Let models that are given the rows of all ranks compute their rank's, and gather them."""
-    before = _division.world, _division.device
-    _division.world, _division.device = world, device
-    try:
-        yield
-    finally:
-        _division.world, _division.device = before
-
-
-def divided(model: nn.Module, batch: Batch, compute: Callable[[Batch], Found]) -> Found:
-    """Return ``compute(batch)``, each rank having computed its rows if someone asks for that.
-
-    Args:
-        model: that computes.
-        batch: rows of all ranks.
-        compute: from rows to outputs, features or logits.
-    """
-    world, device = _division.world, _division.device
-    if not world.several:
-        return compute(batch)
-    own = OwnRows.of({"": batch}, world, device, model.training and bool(batch_norms(model)))
-    with dividing(ALONE, device), own.forward_pass(("",)):
-        found = compute(own.batches[""])
-    return own.of_all_ranks(found)
+    def __call__(self, model: nn.Module, batch: Batch, compute: Callable[[Batch], Found]) -> Found:
+        normalised = model.training and bool(batch_norms(model))
+        own = OwnRows.of({"": batch}, self.world, self.device, normalised)
+        with dividing(None), own.forward_pass(("",)):
+            found = compute(own.batches[""])
+        return own.of_all_ranks(found)
 
 
 def _everywhere(batch: Batch, device: torch.device) -> Tensor:
