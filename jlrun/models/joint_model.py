@@ -9,6 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.models.dividing import divided
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.heads.members import EnsembleHead
 from jlrun.models.sharing.base import Sharing
@@ -52,16 +53,20 @@ class JointModel(nn.Module):
     def forward(self, batch: Batch, heads: Collection[str] | None = None) -> Outputs:
         """Return the outputs of the named heads (or all)."""
         names = tuple(self.heads) if heads is None else tuple(heads)
-        seen = self.body(batch, names)
-        return self.outputs(seen.features, seen.fused, seen.by_task)
+
+        def compute(rows: Batch) -> Outputs:
+            seen = self.body(rows, names)
+            return self.outputs(seen.features, seen.fused, seen.by_task)
+
+        return divided(self, batch, compute)
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the fused features of a batch, ``(B, D)``."""
-        return self.body(batch, tuple(self.heads)).fused
+        return divided(self, batch, lambda rows: self.body(rows, tuple(self.heads)).fused)
 
     def features(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return modality -> features of a batch, ``(B, D_m)``; zero where it is absent."""
-        return self.body(batch, tuple(self.heads)).features
+        return divided(self, batch, lambda rows: self.body(rows, tuple(self.heads)).features)
 
     def space(self, name: str) -> SharedSpace | None:
         """Return the shared space of that name, if there is one."""

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import UserError, check_shape
+from jlrun.models.dividing import dividing
 from jlrun.models.joint_model import JointModel, Outputs, encoder_parameters
 from jlrun.models.module_state import unchanged_buffers
 from jlrun.models.sharing.base import Cut, FeatureSharing
@@ -22,7 +23,7 @@ from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
-from jlrun.training.own_rows import OwnRows
+from jlrun.training.own_rows import DividedCalls, OwnRows
 from jlrun.training.plan import Phase
 from jlrun.training.timed import timed
 
@@ -188,8 +189,10 @@ class StepForward:
             if own.divided:
                 outputs, sums = self._of_all(own, outputs, sums)
                 counts = _num_labelled(self.phase, micro_batch)
-            terms = self._terms(micro_batch, outputs, sums, counts)
-            balance = self._balance(micro_batch, outputs)
+            calls = DividedCalls(own.world, engine.device) if own.divided else None
+            with nullcontext() if calls is None else dividing(calls):
+                terms = self._terms(micro_batch, outputs, sums, counts)
+                balance = self._balance(micro_batch, outputs)
         penalties = self._penalties(terms, own, micro_batch)
         if balance.loss is not None:
             penalties = balance.loss if penalties is None else penalties + balance.loss
@@ -269,9 +272,7 @@ class StepForward:
         self, own: OwnRows, outputs: Mapping[str, Outputs], sums: Sequence[Tensor]
     ) -> tuple[Mapping[str, Outputs], list[Tensor]]:
         """Return the outputs and the sums of losses of the rows of all ranks."""
-        if self.learner.terms or self.learner.balance.acts:  # others read no outputs
-            outputs = own.outputs_of_all(outputs)
-        return outputs, own.summed(sums)
+        return own.outputs_of_all(outputs), own.summed(sums)
 
     def _whole(self, own: OwnRows) -> dict[str, Outputs]:
         model, heads = self.learner.model, self.phase.heads

@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jlrun.data.batch import Batch
+from jlrun.models.dividing import dividing
 from jlrun.models.joint_model import Outputs
+from jlrun.models.module_state import batch_norms
 from jlrun.ranks.exchange import gathered, summed
 from jlrun.ranks.whole_batch import WholeBatch
 from jlrun.ranks.world import ALONE, World
+
+Found = TypeVar("Found")  # outputs, modality -> features, or a tensor
 
 
 @dataclass(frozen=True)
@@ -90,13 +96,21 @@ class OwnRows:
             batch.size for batch in self.of_all.values()
         )
 
+    def of_all_ranks(self, found: Found, count: int | None = None) -> Found:
+        """Return outputs, features or logits of the rows of all ranks.
+
+        Args:
+            found: of the rank's rows.
+            count: number of rows of all ranks; None: of all streams.
+        """
+        if not self.divided:
+            return found
+        total = sum(b.size for b in self.of_all.values()) if count is None else count
+        return cast(Found, self._gathered(found, total))
+
     def outputs_of_all(self, outputs: Mapping[str, Outputs]) -> Mapping[str, Outputs]:
         """Return stream -> outputs of the rows of all ranks."""
-        if not self.divided:
-            return outputs
-        return {
-            name: self._gathered(found, self.of_all[name].size) for name, found in outputs.items()
-        }
+        return {name: self.of_all_ranks(x, self.of_all[name].size) for name, x in outputs.items()}
 
     def gradients_of_all(self, gradients: Tensor, count: int) -> Tensor:
         """Return ``(T, N)`` of ``count`` rows of all ranks, from those of the rank's own ones."""
@@ -115,16 +129,85 @@ class OwnRows:
         start, stop = self.world.bounds(count)
         return gradient.view(count, -1)[start:stop].flatten() * self.world.size
 
-    def _gathered(self, outputs: Outputs, count: int) -> Outputs:
-        def all_rows(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: gathered(x, count, self.world) for name, x in columns.items()}
+    def _gathered(self, found: Any, count: int) -> Any:
+        if isinstance(found, Tensor):
+            with torch.enable_grad():  # whoever asks first: others may go back from it
+                return gathered(found, count, self.world)
+        if isinstance(found, Mapping):
+            return _WhenAsked(found, lambda x: self._gathered(x, count))
+        return _OutputsOfAll(found, lambda x: self._gathered(x, count))
 
-        return Outputs(
-            all_rows(outputs.features),
-            gathered(outputs.fused, count, self.world),
-            all_rows(outputs.logits),
-            all_rows(outputs.members),
-        )
+
+class _WhenAsked(Mapping[str, Tensor]):
+    """Columns that are gathered when they are asked for, by all ranks, and kept.
+
+    Args:
+        own: columns of the rank's rows.
+        gather: own column -> that of all ranks.
+    """
+
+    def __init__(self, own: Mapping[str, Tensor], gather: Callable[[Tensor], Tensor]) -> None:
+        self._own = own
+        self._gather = gather
+        self._found: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._found:
+            self._found[name] = self._gather(self._own[name])
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._own)
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own
+
+
+class _OutputsOfAll:
+    """`Outputs` of which each is gathered when it is asked for."""
+
+    def __init__(self, own: Outputs, gather: Callable[[Any], Any]) -> None:
+        self._own = own
+        self._gather = gather
+
+    @cached_property
+    def fused(self) -> Tensor:
+        return self._gather(self._own.fused)
+
+    @cached_property
+    def features(self) -> Mapping[str, Tensor]:
+        return self._gather(self._own.features)
+
+    @cached_property
+    def logits(self) -> Mapping[str, Tensor]:
+        return self._gather(self._own.logits)
+
+    @cached_property
+    def members(self) -> Mapping[str, Tensor]:
+        return self._gather(self._own.members)
+
+
+@dataclass(frozen=True)
+class DividedCalls:
+    """Division of the rows on which terms and balances call models (`jlrun.models.dividing`).
+
+    Attributes:
+        world: the ranks.
+        device: of the rows.
+    """
+
+    world: World
+    device: torch.device
+
+    def __call__(self, model: nn.Module, batch: Batch, compute: Callable[[Batch], Found]) -> Found:
+        normalised = model.training and bool(batch_norms(model))
+        own = OwnRows.of({"": batch}, self.world, self.device, normalised)
+        with dividing(None), own.forward_pass(("",)):
+            found = compute(own.batches[""])
+        return own.of_all_ranks(found)
 
 
 def _everywhere(batch: Batch, device: torch.device) -> Tensor:

@@ -12,6 +12,7 @@ from unittest import mock
 import torch
 
 from jlrun.data.batch import Batch
+from jlrun.data.streams import Stream
 from jlrun.engine import Engine
 from jlrun.models.encoders import MLP
 from jlrun.models.fusions import Single
@@ -27,7 +28,7 @@ from jlrun.seeding import seed_everything
 from jlrun.training import fit as fitting
 from jlrun.training.fit import FitFolder, FitRun
 from jlrun.training.learner import Learner, build_learner
-from jlrun.training.plan import Phase, Plan
+from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.training.step import train_step
 from tests.models.fusions.test_battery import make as make_fusion
 from tests.models.sharing.small import small_model
@@ -39,8 +40,11 @@ from tests.toy import (
     hard_model,
     toy_batch,
     toy_model,
+    toy_objectives,
     toy_phase,
     toy_recipe,
+    toy_rows,
+    toy_stream,
     toy_surroundings,
 )
 from tests.training.test_resumed_terms import DIGIT, SPEC, Numbers, model_of, plan_for
@@ -119,38 +123,50 @@ def teacher(directory: Path, device: torch.device) -> Teacher:
     return Teacher(model.eval().requires_grad_(False), {"image": SPEC}, {"digit": DIGIT})
 
 
-def plan(world: World, make: Callable[..., Plan], *arguments: Any) -> Found:
-    """Train and score the main fit of a plan, from its first phase to `fit.json`."""
-    made, learners = make(*arguments), list[Learner]()
+def whole(
+    world: World,
+    fit: Fit,
+    model: JointModel,
+    val: Mapping[str, Stream],
+    test: Mapping[str, Stream],
+    **engine: Any,
+) -> Found:
+    """Train and score a fit, from its first phase to `fit.json`."""
+    learners = list[Learner]()
 
     def keep(*arguments: Any) -> Learner:
         learners.append(build_learner(*arguments))
         return learners[-1]
 
     recorder = Numbers()
-    context = toy_surroundings(engine=Engine(CPU, world=world), recorder=recorder)
+    context = toy_surroundings(engine=Engine(CPU, world=world, **engine), recorder=recorder)
     with (
         TemporaryDirectory() as folder,
         mock.patch.object(fitting, "build_learner", keep),
         mock.patch.object(saved_model, "load_teacher", teacher),
     ):
-        run = FitRun(made.fits[0], model_of(made.fits[0]), FitFolder(Path(folder), 1e9), context)
-        result = asdict(run.run(made.val, made.test))
+        run = FitRun(fit, model, FitFolder(Path(folder), 1e9), context)
+        result = asdict(run.run(val, test))
         assert any(Path(folder).iterdir()) is world.is_first, "rank 0 alone writes"
     del result["seconds"]
-    states = [learner.state_dict() for learner in learners]
     return {
         "result": result,
         "values": recorder.values,
         "model": dict(run.model.state_dict()),
-        "learners": states,
+        "learners": [learner.state_dict() for learner in learners],
         "random": torch.rand(3),
     }
 
 
+def plan(world: World, made: Plan) -> Found:
+    """Train and score the main fit of a plan."""
+    fit = made.fits[0]
+    return whole(world, fit, model_of(fit), made.val, made.test)
+
+
 def term(world: World, option: str, beside: bool = True) -> Found:
     """Train by a plan in which a term acts."""
-    return plan(world, plan_for, option, beside)
+    return plan(world, plan_for(option, beside))
 
 
 def sharing(world: World, option: str, weight: str) -> Found:
@@ -170,3 +186,30 @@ def fusion(world: World, option: str, form: str) -> Found:
     body = Hard(lambda: Trunk(encoders, fused, pooled=form == "features"), ("sign", "largest"))
     heads = {s.name: body.build_head(lambda w, s=s: Linear(w, s.num_outputs)) for s in TASKS}
     return steps(world, JointModel(body, heads), phase, [{"dataset": b} for b in given])
+
+
+def modalities(world: World, changes: Mapping[str, Any], engine: Mapping[str, Any]) -> Found:
+    """Train two modalities and score them, with changes of the recipe or of the engine."""
+    phase = balanced.phase("none", recipe=changes)
+    objectives = phase.objectives
+    heads = {objective.head: objective.spec for objective in objectives}
+    fit = Fit("main", balanced.MODALITIES, heads, (phase,), objectives)
+    test = {"dataset": balanced.stream(21, seed=5)}  # batches that the ranks can't share evenly
+    model = balanced.model(dropout=0.2)
+    return whole(world, fit, model, phase.val, test, **engine)
+
+
+def data_sets(world: World, name: str) -> Found:
+    """Train a task of each of two data sets, of which one has few rows, by a weighting."""
+    first, second = toy_objectives("a")[0], toy_objectives("b")[1]
+    few = toy_stream("b", toy_rows(11, seed=3), batch=5)
+    phase = replace(
+        toy_phase(recipe=toy_recipe(lambda tasks: made(name, tasks))),
+        train={"a": toy_stream("a", batch=7), "b": few},
+        val={"a": toy_stream("a", toy_rows(seed=1)), "b": toy_stream("b", toy_rows(9, seed=2))},
+        objectives=(first, second),
+        selection=(first, second),
+    )
+    heads = {objective.head: objective.spec for objective in phase.objectives}
+    fit = Fit("main", ("x",), heads, (phase,), phase.objectives)
+    return whole(world, fit, toy_model(), phase.val, phase.val)

@@ -32,7 +32,9 @@ def assert_close(one: Any, two: Any, where: str = "", tolerance: float = TOLERAN
     if isinstance(one, Tensor):
         numbers = one.numel() and one.is_floating_point()
         largest = float(one.nan_to_num(0.0).abs().max()) if numbers else 0.0
-        limits = {"rtol": tolerance, "atol": tolerance * max(1.0, largest)}
+        # Momentum where the gradient is 0 but for rounding, as of a bias before BatchNorm.
+        times = 10 if "/optimizer" in where else 1
+        limits = {"rtol": tolerance, "atol": times * tolerance * max(1.0, largest)}
         torch.testing.assert_close(
             two, one, **limits, equal_nan=True, msg=lambda m: f"{where}: {m}"
         )
