@@ -125,7 +125,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def scalar_of_all(x: Tensor) -> Tensor:
     """Return a scalar that was computed of shards, the same on all ranks, with its gradient."""
-    return x.full_tensor() if is_shard(x) else x
+    return x.to(x.device_mesh.device_type).full_tensor() if is_shard(x) else x
 
 
 def local(x: Tensor) -> Tensor:
@@ -133,11 +133,10 @@ def local(x: Tensor) -> Tensor:
     return x.to_local() if is_shard(x) else x
 
 
-def total_norm(gradients: Sequence[Tensor], world: World) -> Tensor:
-    """Return the norm of all gradients together, of which some are shards."""
+def total_norm(gradients: Sequence[Tensor], world: World, device: torch.device) -> Tensor:
+    """Return the norm on ``device`` of all gradients together, of which some are shards."""
     shards = [local(g) for g in gradients if is_shard(g)]
     others = [g for g in gradients if not is_shard(g)]
-    device = (others or shards)[0].device
     squares = [nn.utils.get_total_norm(some).to(device).square() for some in (shards, others)]
     return (world.sum(squares[0]) + squares[1]).sqrt()
 

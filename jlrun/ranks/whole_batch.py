@@ -87,10 +87,12 @@ class WholeBatch(TorchFunctionMode):
         own = None if self._own is None else [generator.get_state() for generator in self._own]
 
         def again() -> WholeBatch:
-            pass_ = WholeBatch(self.world, self.sizes, self._device, self.complete)
+            same = WholeBatch(self.world, self.sizes, self._device, self.complete)
             if own is not None:
-                pass_._own = [Generator(d.device).set_state(s) for d, s in zip(self._defaults, own, strict=True)]
-            return pass_
+                same._own = [Generator(default.device) for default in self._defaults]
+                for generator, state in zip(same._own, own, strict=True):
+                    generator.set_state(state)
+            return same
 
         return again
 

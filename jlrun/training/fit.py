@@ -338,9 +338,7 @@ class FitRun:
         }
         self._save_last(weights, unfinished)
 
-    def _save_last(
-        self, weights: Mapping[str, Tensor], unfinished: dict[str, Any] | None
-    ) -> None:
+    def _save_last(self, weights: Mapping[str, Tensor], unfinished: dict[str, Any] | None) -> None:
         state = {
             "completed": asdict(self._completed),
             "unfinished": unfinished,
