@@ -44,12 +44,13 @@ def write(folder: Path, shards: Mapping[str, DTensor], world: World) -> dict[str
     Returns:
         name of a file -> SHA-256, of the files of all ranks.
     """
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     place = folder / SHARDS
-    dcp.save(
+    save(
         dict(shards),
-        storage_writer=dcp.HuggingFaceStorageWriter(str(place), save_distributed=True),
+        storage_writer=HuggingFaceStorageWriter(str(place), save_distributed=True),
         process_group=getattr(world, "control", None),
     )
     world.barrier()
@@ -79,10 +80,11 @@ def joined(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
 def _read(folder: Path, prefix: str) -> dict[str, Tensor]:
     if not files(folder):
         return {}
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+    from torch.distributed.checkpoint.state_dict_loader import load
 
-    reader = dcp.HuggingFaceStorageReader(str(folder / SHARDS))
+    reader = HuggingFaceStorageReader(str(folder / SHARDS))
     found = {}
     for name, kept in reader.read_metadata().state_dict_metadata.items():
         if name.startswith(prefix):
@@ -91,7 +93,7 @@ def _read(folder: Path, prefix: str) -> dict[str, Tensor]:
     if found:
         with warnings.catch_warnings():  # that other ranks read nothing, which is so
             warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-            dcp.load(found, storage_reader=reader, no_dist=True)
+            load(found, storage_reader=reader, no_dist=True)
     return found
 
 

@@ -65,7 +65,9 @@ def _steps(
 def images(count: int, seed: int) -> Batch:
     x = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(seed)).double()
     mean = x.mean(dim=(1, 2, 3))
-    return Batch({"image": x}, {"sign": (mean > 0).long(), "largest": x.flatten(1)[:, :4].argmax(1)})
+    return Batch(
+        {"image": x}, {"sign": (mean > 0).long(), "largest": x.flatten(1)[:, :4].argmax(1)}
+    )
 
 
 def encoder(kind: str) -> Encoder:
@@ -83,8 +85,9 @@ def weighting(
     world: World, kind: str, name: str, options: Mapping[str, Any], engine: dict[str, Any]
 ) -> Found:
     """Train two tasks of images by a weighting."""
-    options = GradientOptions(**options)
-    recipe = replace(toy_recipe(lambda tasks: made(name, tasks)), gradient_options=options)
+    recipe = replace(
+        toy_recipe(lambda tasks: made(name, tasks)), gradient_options=GradientOptions(**options)
+    )
     found = encoder(kind)
     width = found.out_features
     heads = {spec.name: Linear(width, spec.num_outputs) for spec in TASKS}

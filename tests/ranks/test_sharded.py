@@ -66,8 +66,8 @@ def test_what_is_interrupted_goes_on_with_another_number_of_ranks(
         for name in ("last", "best"):
             checkpoints.verify(folder / name)
             assert not (folder / name / "shards").exists(), "whole in the end"
-            tensors = (checkpoints.load_tensors(f / name) for f in (tmp_path / "alone", folder))
-            assert_close(*tensors, name)
+            one, two = (checkpoints.load_tensors(f / name) for f in (tmp_path / "alone", folder))
+            assert_close(one, two, name)
 
 
 def test_terms_of_the_whole_batch(processes: Processes, tmp_path: Path) -> None:
