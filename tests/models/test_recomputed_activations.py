@@ -93,3 +93,8 @@ def test_blocks_are_what_networks_repeat() -> None:
     assert {type(block).__name__ for block in residual} == {"BasicBlock"}
     assert len(repeated_blocks(encoder("vit"))) == 3
     assert repeated_blocks(encoder("mlp")) == []
+
+
+def test_what_is_not_called_is_no_block() -> None:
+    layers = nn.ModuleDict({"x": nn.Sequential(nn.Linear(2, 2)), "y": nn.Linear(2, 2)})
+    assert repeated_blocks(nn.ModuleList([layers, layers])) == []
