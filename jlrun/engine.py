@@ -109,7 +109,7 @@ class Engine:
         """Clip gradients in place if asked; return their norm before, a scalar on the device."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         if any(map(is_shard, gradients)):
-            norm = total_norm(gradients, self.world).to(self.device)
+            norm = total_norm(gradients, self.world, self.device)
             if self.clip_norm is not None:
                 clip_shards(gradients, self.clip_norm, norm)
             return norm

@@ -139,9 +139,9 @@ class EngineSettings(_Section):
     @classmethod
     def _can_shard(cls, parallel: str, info: ValidationInfo) -> str:
         if parallel == "fsdp" and info.data.get("precision") == "fp16":
-            raise ValueError("gradients of shards have no loss scale: use engine.precision=bf16")
+            raise ValueError("has no loss scale, which fp16 needs: use engine.precision=bf16")
         if parallel == "fsdp" and info.data.get("compile"):
-            raise ValueError("parameters of shards come and go: use engine.compile=false")
+            raise ValueError("does not go with compiled encoders: use engine.compile=false")
         return parallel
 
     @field_validator("offload")
@@ -155,7 +155,7 @@ class EngineSettings(_Section):
     @classmethod
     def _is_not_compiled(cls, wanted: bool, info: ValidationInfo) -> bool:
         if wanted and info.data.get("compile"):
-            raise ValueError("the compiler chooses what to compute anew: engine.compile=false")
+            raise ValueError("does not go with compiled encoders: use engine.compile=false")
         return wanted
 
 

@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import sync, write_bytes
+from jlrun.models import sharded_checkpoints
 from jlrun.ranks.shards import load_weights
+from jlrun.ranks.world import World
 from jlrun.wording import counted
 
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
@@ -60,22 +62,58 @@ def save_tensors(
     keep_previous: bool = False,
 ) -> None:
     """Write a checkpoint of weights that are not in a model at the moment; see `save`."""
-    new, old = folder.with_name(f".{folder.name}.new"), previous(folder)
-    _remove(new)
+    new = _fresh(folder)
     try:
-        new.mkdir(parents=True)
-        digests = {WEIGHTS: _write_weights(new, tensors), STATE: _write_state(new, state)}
-        write_bytes(new / SUMS, _sums(digests))
-        recover(folder)
-        if folder.exists():
-            _remove(old)
-            os.replace(folder, old)
-        os.replace(new, folder)
-        sync(folder.parent)
+        _complete(folder, new, tensors, state, {})
     finally:
         shutil.rmtree(new, ignore_errors=True)  # leftovers of a full disk
     if not keep_previous:
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(previous(folder), ignore_errors=True)
+
+
+def save_shards(
+    folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], world: World
+) -> None:
+    """Write a checkpoint of which each rank has a part, and keep the previous one; see `save`.
+
+    All ranks must call it. It is read as any other, by any number of ranks.
+    """
+    weights, plain, shards = sharded_checkpoints.split(tensors, state)
+    new = world.of_first(lambda: _fresh(folder))
+    try:
+        digests = sharded_checkpoints.write(new, shards, world)
+        world.of_first(lambda: _complete(folder, new, weights, plain, digests))
+    finally:
+        if world.is_first:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _fresh(folder: Path) -> Path:
+    """Return a new, empty folder next to ``folder``."""
+    new = folder.with_name(f".{folder.name}.new")
+    _remove(new)
+    new.mkdir(parents=True)
+    return new
+
+
+def _complete(
+    folder: Path,
+    new: Path,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    more: Mapping[str, str],
+) -> None:
+    """Write a checkpoint to ``new``, where files with the digests ``more`` are, and put it in the
+    place of the one at ``folder``, which becomes the previous one."""
+    old = previous(folder)
+    digests = {WEIGHTS: _write_weights(new, tensors), STATE: _write_state(new, state), **more}
+    write_bytes(new / SUMS, _sums(digests))
+    recover(folder)
+    if folder.exists():
+        _remove(old)
+        os.replace(folder, old)
+    os.replace(new, folder)
+    sync(folder.parent)
 
 
 def previous(folder: Path) -> Path:
@@ -160,8 +198,9 @@ def load_tensors(folder: Path) -> dict[str, Tensor]:
     """
     content = _read(folder, WEIGHTS)
     try:
+        tensors = safetensors.torch.load(content) | sharded_checkpoints.weights_in(_place(folder))
         # The library returns them in an order that differs from call to call.
-        return dict(sorted(safetensors.torch.load(content).items()))
+        return dict(sorted(tensors.items()))
     except Exception as error:  # the readers raise many kinds of errors for foreign files
         raise _damaged(folder, f"{WEIGHTS}: {error}") from error
 
@@ -174,7 +213,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     content = _read(folder, STATE)
     try:
-        return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        return sharded_checkpoints.joined(_place(folder), state)
     except Exception as error:
         raise _damaged(folder, f"{STATE}: {error}") from error
 
@@ -195,7 +235,7 @@ def _read(folder: Path, name: str) -> bytes:
     A run may replace the checkpoint meanwhile: then it is read again.
     """
     for _ in range(_TRIES):
-        place = folder if folder.exists() or not previous(folder).is_dir() else previous(folder)
+        place = _place(folder)
         if not place.exists():
             raise UserError.of(str(folder), "there is no such checkpoint")
         before = _identity(place)
@@ -210,10 +250,15 @@ def _read(folder: Path, name: str) -> bytes:
     raise UserError.of(str(folder), "changes all the time; try again")
 
 
+def _place(folder: Path) -> Path:
+    """Return where the checkpoint is, also between the two renames of `save`."""
+    return folder if folder.exists() or not previous(folder).is_dir() else previous(folder)
+
+
 def _checked(place: Path, name: str) -> tuple[bytes, str | None]:
     """Return the content of a file, and the problem of the checkpoint, or None."""
     content, digests = b"", dict[str, str]()
-    for file in (WEIGHTS, STATE):
+    for file in (WEIGHTS, STATE, *sharded_checkpoints.files(place)):
         found = (place / file).read_bytes()
         digests[file] = sha256(found).hexdigest()
         content = found if file == name else content
@@ -227,7 +272,11 @@ def _checked(place: Path, name: str) -> tuple[bytes, str | None]:
 
 def _sums(digests: Mapping[str, str]) -> bytes:
     """Return the content of `SUMS`, as ``sha256sum`` writes it."""
-    return "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests, key=_order)).encode()
+
+
+def _order(name: str) -> tuple[bool, bool, str]:
+    return name != WEIGHTS, name != STATE, name
 
 
 def _identity(place: Path) -> tuple[int, int] | None:

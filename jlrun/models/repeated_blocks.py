@@ -25,5 +25,7 @@ def repeated_blocks(network: nn.Module) -> list[nn.Module]:
 
 
 def _is_block(module: nn.Module) -> bool:
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):  # nobody calls them
+        return False
     has_children = next(module.children(), None) is not None
     return has_children and next(module.parameters(), None) is not None

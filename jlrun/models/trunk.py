@@ -134,6 +134,8 @@ class Trunk(nn.Module):
     def _fused(self, features: Mapping[str, Tensor], fused: Tensor) -> Encoded:
         rows = next(iter(features.values())).shape[0]
         check_shape("fusion", self.fusion, fused, (rows, self.out_features, *fused.shape[2:]))
+        if self.sharded:  # hooks that gather shards get lost where a view is changed in place
+            features, fused = {m: x.clone() for m, x in features.items()}, fused.clone()
         return Encoded(features, fused)
 
     def _check_features(self, modality: str, found: Tensor, num_rows: int) -> None:

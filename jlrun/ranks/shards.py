@@ -70,7 +70,9 @@ def _mesh(group: Any, device_type: str) -> Any:
     import torch.distributed as dist
     from torch.distributed.device_mesh import DeviceMesh
 
-    return DeviceMesh.from_group(dist.group.WORLD if group is None else group, device_type)
+    group = dist.group.WORLD if group is None else group
+    assert group is not None, "ranks have joined"
+    return DeviceMesh.from_group(group, device_type)
 
 
 def whole(x: Any) -> Any:
@@ -80,8 +82,7 @@ def whole(x: Any) -> Any:
     """
     if is_shard(x):
         with torch.no_grad():
-            # Shards that are kept on the CPU travel by the device.
-            return x.detach().to(x.device_mesh.device_type).full_tensor().cpu()
+            return _gathered(x.detach()).cpu()
     if isinstance(x, Mapping):
         return {name: whole(value) for name, value in x.items()}
     if type(x) in (list, tuple):
@@ -125,7 +126,12 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def scalar_of_all(x: Tensor) -> Tensor:
     """Return a scalar that was computed of shards, the same on all ranks, with its gradient."""
-    return x.full_tensor() if is_shard(x) else x
+    return _gathered(x) if is_shard(x) else x
+
+
+def _gathered(x: Any) -> Tensor:
+    # Shards that are kept on the CPU travel by the device.
+    return x.to(x.device_mesh.device_type).full_tensor()
 
 
 def local(x: Tensor) -> Tensor:
@@ -133,11 +139,10 @@ def local(x: Tensor) -> Tensor:
     return x.to_local() if is_shard(x) else x
 
 
-def total_norm(gradients: Sequence[Tensor], world: World) -> Tensor:
-    """Return the norm of all gradients together, of which some are shards."""
+def total_norm(gradients: Sequence[Tensor], world: World, device: torch.device) -> Tensor:
+    """Return the norm on ``device`` of all gradients together, of which some are shards."""
     shards = [local(g) for g in gradients if is_shard(g)]
     others = [g for g in gradients if not is_shard(g)]
-    device = (others or shards)[0].device
     squares = [nn.utils.get_total_norm(some).to(device).square() for some in (shards, others)]
     return (world.sum(squares[0]) + squares[1]).sqrt()
 

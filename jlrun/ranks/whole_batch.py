@@ -99,14 +99,13 @@ class WholeBatch(TorchFunctionMode):
         rows = self.rows
 
         def again() -> WholeBatch:
-            pass_ = WholeBatch(self.world, *self._given)
-            pass_.rows = rows
+            same = WholeBatch(self.world, *self._given)
+            same.rows = rows
             if own is not None:
-                pass_._own = [
-                    Generator(d.device).set_state(s)
-                    for d, s in zip(self._defaults, own, strict=True)
-                ]
-            return pass_
+                same._own = [Generator(default.device) for default in self._defaults]
+                for generator, state in zip(same._own, own, strict=True):
+                    generator.set_state(state)
+            return same
 
         return again
 

@@ -44,6 +44,7 @@ from jlrun.runs.rehearsal import fitted_batches, rehearse
 from jlrun.runs.row_files import write_predictions, write_splits
 from jlrun.runs.saved_run import check_links, load_run, to_yaml
 from jlrun.runs.settings import RunSettings
+from jlrun.runs.sharding_checks import check_several
 from jlrun.runs.shared_baselines import SharedBaselines
 from jlrun.training.diagnosis.measure import Diagnosis
 from jlrun.training.fit import FitFolder, FitResult, FitRun
@@ -164,6 +165,7 @@ def _run(
     """
     world = current()
     _check_joined(world)
+    check_several(job, world)
     if job.resumed:  # a folder that someone else may have made
         check_links(job.directory)
     with surroundings(job.settings) as stop:

@@ -13,6 +13,7 @@ from jlrun.errors import UserError
 from jlrun.objective.terms import Term
 from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
+from jlrun.runs.sharding_checks import check_optimizer, check_plan
 from jlrun.tasks.objective import Objective
 from jlrun.training.fit import count_trainable
 from jlrun.training.learner import build_learner
@@ -40,6 +41,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
         UserError: if a part of the config does not suit the model, or would do nothing.
     """
     fit = assembly.plan.fits[0]
+    check_plan(assembly.plan, assembly.engine)
     check_selection(job.settings.strategy.name, assembly)
     model = assembly.new_model(fit)
     objectives = [objective for phase in fit.phases for objective in phase.objectives]
@@ -47,6 +49,7 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
     for phase in fit.phases:
         assert phase.num_steps > 0
         learner = build_learner(model, phase, assembly.engine, rehearsal=True)
+        check_optimizer(learner, assembly.engine)
         learner.weighting.check(known)
         phase.recipe.gradient_options.check(learner.weighting)
         for term in learner.terms.values():

@@ -35,7 +35,7 @@ from jlrun.files.atomic import REWRITE, read_json, reading, write_json
 from jlrun.files.run_directory import BEST, LAST
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
-from jlrun.ranks.shards import load_weights, whole
+from jlrun.ranks.shards import is_shard, load_weights, whole
 from jlrun.seeding import seed_everything
 from jlrun.tasks.objective import Objective
 from jlrun.training.alike import check_alike
@@ -306,22 +306,20 @@ class FitRun:
         self._around.recorder.end_phase()
         self._finish(run)
 
-    def _save(self, training: PhaseRun, force: bool) -> None:
+    def _save(self, training: PhaseRun, force: bool, at_end: bool = False) -> None:
         due = force or time.monotonic() - self._last_save >= self._folder.save_seconds
-        if self._around.engine.sharded:  # all ranks have parts of what is saved
+        sharded = self._around.engine.sharded
+        if sharded:  # all ranks have parts of what is saved
             due = self._world.of_first(lambda: due)
-        elif not self._world.is_first:
-            return
-        if not due:
+        if not due or not (sharded or self._world.is_first):
             return
         state = training.state
-        best_weights = whole(state.best_weights)
-        learner = whole(training.learner.state_dict())
-        weights = whole(self.model.state_dict())
-        if not self._world.is_first:
-            return
+        weights, learner = self.model.state_dict(), training.learner.state_dict()
+        best_weights = whole(state.best_weights) if sharded else state.best_weights
+        if sharded and at_end:
+            weights, learner = whole(weights), whole(learner)
         self._around.recorder.flush()
-        if state.best is not None:
+        if state.best is not None and self._world.is_first:
             # First the best weights: should a kill come between the two, the epochs after `last`
             # are trained again and find the same best once more.
             checkpoints.save_tensors(
@@ -344,7 +342,10 @@ class FitRun:
             "unfinished": unfinished,
             "recorded": self._around.recorder.recorded(self.fit.name),
         }
-        checkpoints.save_tensors(self._folder.last, weights, state, keep_previous=True)
+        if any(map(is_shard, weights.values())):
+            checkpoints.save_shards(self._folder.last, weights, state, self._world)
+        elif self._world.is_first:
+            checkpoints.save_tensors(self._folder.last, weights, state, keep_previous=True)
         self._last_save = time.monotonic()
 
     def _restore(self, training: PhaseRun) -> None:
@@ -378,13 +379,14 @@ class FitRun:
         phase, state = training.phase, training.state
         is_last = phase is self.fit.phases[-1]
         if is_last:
-            self._save(training, force=True)
+            self._save(training, force=True, at_end=True)
         self._around.recorder.flush()
         load_weights(self.model, state.best_weights)
         self._completed = self._completed.plus(state)
         if is_last:
             return
-        weights = whole(self.model.state_dict())
+        weights = self.model.state_dict()
+        weights = whole(weights) if self._around.engine.sharded else weights
         if self._world.is_first:
             kept = _to_keep(phase, state)
             checkpoints.save_tensors(self._folder.selected(self.fit, phase), weights, kept)

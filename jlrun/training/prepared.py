@@ -59,7 +59,7 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
         engine.world,
         engine.device,
         torch.bfloat16 if reduced else None,
-        engine.offload,
+        engine.offload and engine.device.type != "cpu",
     )
     trunk.sharded = True
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 # Everything that a case needs is imported before the processes are forked.
-from tests.ranks import cases
+from tests.ranks import cases, sharded
 from tests.ranks.processes import Processes, started
 
-__all__ = ["cases"]
+__all__ = ["cases", "sharded"]
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError, did_you_mean
 from jlrun.models.joint_model import JointModel, Outputs
-from jlrun.ranks.shards import local, scalar_of_all
+from jlrun.ranks.shards import is_shard, scalar_of_all
 from jlrun.tasks import Task, TaskSpec
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ def total(values: Iterable[Tensor], view: StepView) -> Tensor:
 
 def no_loss(view: StepView) -> Tensor:
     """Return 0 on the step's device, for a term without rows or weights to measure."""
-    return local(next(view.model.parameters())).new_zeros(())
+    # Not of a shard: the heads are whole.
+    return next(p for p in view.model.parameters() if not is_shard(p)).new_zeros(())
 
 
 def precise(x: Tensor) -> Tensor:
