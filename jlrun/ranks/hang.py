@@ -48,9 +48,7 @@ def hang_line(places: Mapping[int, Place], size: int, timeout: float) -> str | N
     if not late:
         return None
     last = max(late, key=lambda p: p.number)
-    waiting = [
-        r for r, p in places.items() if p.call == last.call and p.number == last.number
-    ]
+    waiting = [r for r, p in places.items() if p.call == last.call and p.number == last.number]
     missing = [rank for rank in range(size) if rank not in waiting]
     what = f"{last.call} number {last.number}" + (f" at {last.code}" if last.code else "")
     if not missing:
