@@ -42,6 +42,7 @@ class Engine:
         memory_budget: bytes up to which a split is held in memory.
         workers: processes that decode a split that is not.
         world: the ranks that compute a step together.
+        skip_nonfinite: steps of a fit that may be left out because a number is not finite.
     """
 
     device: torch.device
@@ -53,6 +54,7 @@ class Engine:
     memory_budget: int = 4 * 2**30
     workers: int = 0
     world: World = ALONE
+    skip_nonfinite: int = 0
 
     def prepare(self, model: JointModel) -> JointModel:
         """Move ``model`` to the device, in its memory format, compiled if asked."""
@@ -75,6 +77,11 @@ class Engine:
     def runs_ahead(self) -> bool:
         """Whether the program goes on while the device works, and reading from it makes it wait."""
         return self.device.type != "cpu"
+
+    @property
+    def checks_later(self) -> bool:
+        """Whether it is asked only after some steps if all their numbers are finite."""
+        return self.runs_ahead and not self.skip_nonfinite
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""

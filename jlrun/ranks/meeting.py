@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
-from torch._C._distributed_c10d import Store  # nowhere public
+from torch._C._distributed_c10d import PrefixStore, Store  # nowhere public
+from torch.distributed.rendezvous import rendezvous
 
 from jlrun.errors import RunError, UserError
 from jlrun.ranks.calls import Calls
@@ -26,7 +27,7 @@ def store_of_all(timeout: float) -> tuple[Store, int, int]:
         UserError: if the environment does not say where they meet.
     """
     try:
-        found: Any = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout)))
+        found: Any = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except ValueError as error:
         raise UserError.of("torchrun", f"the ranks can't meet: {error}") from error
     except RuntimeError as error:  # of the store: nobody listens there, or not all have come
@@ -34,7 +35,7 @@ def store_of_all(timeout: float) -> tuple[Store, int, int]:
         raise RunError(f"the ranks could not meet at {where} in {timeout:g} s: {error}") from error
     kept, rank, size = found
     # torchrun keeps its store when it starts the ranks again, with addresses where nobody listens.
-    store = dist.PrefixStore(f"start{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", kept)
+    store = PrefixStore(f"start{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", kept)
     store.set(f"here/{rank}", "yes")
     names = [f"here/{other}" for other in range(size)]
     try:

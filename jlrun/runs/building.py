@@ -63,7 +63,7 @@ def make_engine(settings: EngineSettings) -> Engine:
     world = current()
     device = find_device(settings.device)
     if world.several and device.type == "cuda":
-        device = torch.device("cuda", world.local_rank)
+        device = torch.device("cuda", torch.cuda.current_device())
     if settings.precision == "fp16" and device.type == "cpu":
         raise UserError.of(
             "engine.precision", "fp16 needs a GPU; on a CPU use engine.precision=bf16 or fp32"
@@ -78,6 +78,7 @@ def make_engine(settings: EngineSettings) -> Engine:
         memory_budget=settings.memory_budget,
         workers=settings.workers,
         world=world,
+        skip_nonfinite=settings.skip_nonfinite,
     )
 
 
