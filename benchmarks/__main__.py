@@ -1,6 +1,6 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run data weightings startup sweep vectorized [--rounds N]
+    python -m benchmarks step run data weightings startup sweep vectorized ranks [--rounds N]
     python -m benchmarks growth [--cases rows]
 
 Each times jlrun and a reference in turns, prints the medians of their ratios with quartiles, and
@@ -11,6 +11,7 @@ jlrun alone, at several sizes in turns.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -30,12 +31,15 @@ NAMES = {
     "startup": 7,
     "sweep": 3,
     "vectorized": 7,
+    "ranks": 15,
 }
 RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the arguments name."""
+    # As `jlrun.cli.main.entrypoint` has it: on a busy machine threads would wait for each other.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     options = _parser().parse_args(arguments)
     for name in options.names:
         module = import_module(f"benchmarks.{name}")
