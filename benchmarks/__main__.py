@@ -1,6 +1,6 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run data weightings startup sweep vectorized [--rounds N]
+    python -m benchmarks step run data weightings startup sweep vectorized ranks [--rounds N]
     python -m benchmarks growth [--cases rows]
     python -m benchmarks tables NAME [--seeds 0 1 2]
 
@@ -12,6 +12,7 @@ jlrun alone, at several sizes in turns. `tables` compares methods instead (`benc
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -31,12 +32,15 @@ NAMES = {
     "startup": 7,
     "sweep": 3,
     "vectorized": 7,
+    "ranks": 15,
 }
 RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the arguments name."""
+    # As `jlrun.cli.main.entrypoint` has it: on a busy machine threads would wait for each other.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     options = _parser().parse_args(arguments)
     for name in options.names:
         module = import_module(f"benchmarks.{name}")

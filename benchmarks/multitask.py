@@ -43,6 +43,7 @@ from jlrun.models.sharing import Hard
 from jlrun.models.trunk import Trunk
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.base import GradientOptions
+from jlrun.ranks.world import ALONE, World
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.learner import build_learner
@@ -109,8 +110,9 @@ def our_step(
     device: torch.device,
     source: str | None = None,
     layout: torch.memory_format = NCHW,
+    world: World = ALONE,
 ) -> Step:
-    """The step of a run with the weighting called ``name``."""
+    """The step of a run with the weighting called ``name``, on one rank of ``world``."""
     model, batch = make_model(num_tasks, device, layout), make_batch(num_tasks, device, layout)
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     gradient_options = {key: node.pop(key) for key in gradient_keys() & node.keys()}
@@ -135,7 +137,7 @@ def our_step(
         ),
     )
     phase = Phase("train", {"dataset": stream}, {}, objectives, objectives, 10**6, recipe)
-    engine = Engine(device)
+    engine = Engine(device, world=world)
     learner = build_learner(model, phase, engine)
     numbers = iter(range(10**6))
     return lambda: train_step(learner, phase, {"dataset": batch}, engine, next(numbers))

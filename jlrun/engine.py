@@ -48,6 +48,7 @@ class Engine:
         parallel: each rank has the whole model that is trained (ddp), or a shard of it (fsdp).
         offload: keep shards on the CPU while nothing is computed with them.
         recompute: blocks of encoders compute their activations once more in the backward pass.
+        skip_nonfinite: steps of a fit that may be left out because a number is not finite.
     """
 
     device: torch.device
@@ -62,6 +63,7 @@ class Engine:
     parallel: Parallel = "ddp"
     offload: bool = False
     recompute: bool = False
+    skip_nonfinite: int = 0
 
     @property
     def sharded(self) -> bool:
@@ -89,6 +91,11 @@ class Engine:
     def runs_ahead(self) -> bool:
         """Whether the program goes on while the device works, and reading from it makes it wait."""
         return self.device.type != "cpu"
+
+    @property
+    def checks_later(self) -> bool:
+        """Whether it is asked only after some steps if all their numbers are finite."""
+        return self.runs_ahead and not self.skip_nonfinite
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""

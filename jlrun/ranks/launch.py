@@ -87,7 +87,7 @@ def _join(device: str, timeout: float) -> tuple[World, Watch]:
     import torch.distributed as dist
 
     from jlrun.ranks.group import Ranks
-    from jlrun.ranks.meeting import store_of_all, watch
+    from jlrun.ranks.meeting import begin_group, store_of_all, watch
 
     local = int(os.environ.get("LOCAL_RANK", "0"))
     # Of a device that the machine lacks, whoever looks for it says so.
@@ -101,7 +101,7 @@ def _join(device: str, timeout: float) -> tuple[World, Watch]:
     store, rank, size = store_of_all(timeout)
     limit = timedelta(seconds=timeout) if on_cuda else _FOREVER
     backend = "nccl" if on_cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+    begin_group(backend, store, rank, size, limit)
     control = None
     if on_cuda:
         control = dist.new_group(backend="gloo", timeout=_FOREVER)

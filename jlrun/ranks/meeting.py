@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store  # nowhere public
+from torch.distributed.rendezvous import rendezvous
 
 from jlrun.errors import RunError, UserError
 from jlrun.ranks.calls import Calls
@@ -17,7 +19,7 @@ from jlrun.ranks.watch import Peer, Watch
 _CONNECT_SECONDS = 30
 
 
-def store_of_all(timeout: float) -> tuple[dist.Store, int, int]:
+def store_of_all(timeout: float) -> tuple[Store, int, int]:
     """Return the store of the ranks, the rank of this process and their number.
 
     Raises:
@@ -25,13 +27,15 @@ def store_of_all(timeout: float) -> tuple[dist.Store, int, int]:
         UserError: if the environment does not say where they meet.
     """
     try:
-        found: Any = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout)))
+        found: Any = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except ValueError as error:
         raise UserError.of("torchrun", f"the ranks can't meet: {error}") from error
     except RuntimeError as error:  # of the store: nobody listens there, or not all have come
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise RunError(f"the ranks could not meet at {where} in {timeout:g} s: {error}") from error
-    store, rank, size = found
+    kept, rank, size = found
+    # torchrun keeps its store when it starts the ranks again, with addresses where nobody listens.
+    store = PrefixStore(f"start{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", kept)
     store.set(f"here/{rank}", "yes")
     names = [f"here/{other}" for other in range(size)]
     try:
@@ -43,7 +47,20 @@ def store_of_all(timeout: float) -> tuple[dist.Store, int, int]:
     return store, rank, size
 
 
-def watch(store: dist.Store, rank: int, size: int, calls: Calls, timeout: float) -> Watch:
+def begin_group(backend: str, store: Store, rank: int, size: int, limit: timedelta) -> None:
+    """Begin PyTorch's process group of all ranks.
+
+    Raises:
+        RunError: if they can't connect to each other.
+    """
+    try:
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()[0]
+        raise RunError(f"rank {rank} can't connect to the others: {said}") from error
+
+
+def watch(store: Store, rank: int, size: int, calls: Calls, timeout: float) -> Watch:
     """Return the watch over all ranks.
 
     Raises:
@@ -56,7 +73,7 @@ def watch(store: dist.Store, rank: int, size: int, calls: Calls, timeout: float)
     return Watch(rank, peers, calls, timeout)
 
 
-def _listen(store: dist.Store, size: int) -> list[Peer]:
+def _listen(store: Store, size: int) -> list[Peer]:
     """Return the other ranks, each of which knows a word that only the store has."""
     word = secrets.token_hex(16)
     host = "127.0.0.1" if os.environ.get("LOCAL_WORLD_SIZE") == str(size) else ""
@@ -77,7 +94,7 @@ def _listen(store: dist.Store, size: int) -> list[Peer]:
     return peers
 
 
-def _connect(store: dist.Store, rank: int) -> Peer:
+def _connect(store: Store, rank: int) -> Peer:
     address, port, word = store.get("watch").decode().split()
     connection = socket.create_connection((address, int(port)), timeout=_CONNECT_SECONDS)
     connection.sendall(f"{word} {rank}\n".encode())

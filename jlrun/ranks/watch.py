@@ -114,6 +114,7 @@ class Watch:
             until = time.monotonic() + seconds
             while not self._peers[0].left and self._line is None and time.monotonic() < until:
                 time.sleep(TICK_SECONDS / 4)
+            environment.spoken.value = self._peers[0].left
 
     def _explained(self, error: RuntimeError) -> Exception:
         """Return what an error in a collective means; others of jlrun are returned as they are."""

@@ -63,7 +63,7 @@ def make_engine(settings: EngineSettings) -> Engine:
     world = current()
     device = find_device(settings.device)
     if world.several and device.type == "cuda":
-        device = torch.device("cuda", world.local_rank)
+        device = torch.device("cuda", torch.cuda.current_device())
     if settings.precision == "fp16" and device.type == "cpu":
         raise UserError.of(
             "engine.precision", "fp16 needs a GPU; on a CPU use engine.precision=bf16 or fp32"
@@ -81,6 +81,7 @@ def make_engine(settings: EngineSettings) -> Engine:
         parallel=settings.parallel,
         offload=settings.offload,
         recompute=settings.checkpoint_activations,
+        skip_nonfinite=settings.skip_nonfinite,
     )
 
 

@@ -113,6 +113,7 @@ def make_result(
         extra={
             **main.also,
             **_per_class(main),
+            **({"skipped_steps": main.skipped} if main.skipped else {}),
             **calibrate(job, assembly, rows[MAIN_FIT]),
             **statistics.intervals(comparison.baselines),
             **_unselected(main),

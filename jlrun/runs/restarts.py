@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from jlrun.config.compose import Composed
@@ -59,7 +60,7 @@ def resume(directory: Path, epochs: int | None = None) -> Status:
     world = current()
     if world.several and restarted():
         if epochs is not None:  # it was made longer before the restart, or is as it was
-            epochs = world.of_first(lambda: _left(directory, epochs))
+            epochs = world.of_first(partial(_left, directory, epochs))
         if epochs is None and world.of_first(lambda: _is_complete(directory)):
             if world.is_first:
                 print(f"this run is complete: {directory}")

@@ -65,6 +65,7 @@ class FitResult:
             last phase asks for them; empty elsewhere.
         parameters: of the model; ``trainable``: of those, what the last phase trains.
         seconds, samples, steps: spent in training, over all phases and sessions.
+        skipped: steps that were left out because a number was not finite.
     """
 
     val: Scores
@@ -79,6 +80,7 @@ class FitResult:
     last: Scores
     oracle: Scores
     per_class: PerClass = field(default_factory=dict)
+    skipped: int = 0
 
     @property
     def scores(self) -> SplitScores:
@@ -100,6 +102,7 @@ class SavedFit(BaseModel):
     steps: int
     last: SavedScores
     oracle: SavedScores
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,7 @@ class Completed:
     steps: int = 0
     seconds: float = 0.0
     samples: int = 0
+    skipped: int = 0
 
     def plus(self, state: PhaseState) -> Completed:
         """Return this with one more phase."""
@@ -191,6 +195,7 @@ class Completed:
             steps=self.steps + state.step,
             seconds=self.seconds + state.seconds,
             samples=self.samples + state.samples,
+            skipped=self.skipped + state.skipped,
         )
 
 
@@ -274,6 +279,7 @@ class FitRun:
             last=saved["last"],
             oracle=saved["oracle"],
             per_class=per_class.by_task(),
+            skipped=done.skipped,
         )
         for observer in observers:
             observer.finish(done.steps)
@@ -295,6 +301,7 @@ class FitRun:
             state=PhaseState(),
             first_step=self._completed.steps,
             save=lambda force: self._save(run, force),
+            skipped_before=self._completed.skipped,
         )
         self._restore(run)
         self._announce(run)

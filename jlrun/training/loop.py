@@ -209,7 +209,7 @@ def _by_tag(split: str, scores: Mapping[str, Mapping[str, float]]) -> dict[str, 
 
 
 def _summary(run: PhaseRun, scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    summary = {"train/total_loss": run.epoch_meter.means()["train/total_loss"]}
+    summary = {"train/total_loss": run.epoch_meter.means().get("train/total_loss", math.nan)}
     for objective in run.phase.selection:
         metric = objective.spec.task.primary
         if objective.label in scores:

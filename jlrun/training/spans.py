@@ -17,6 +17,7 @@ from jlrun.data.batch import Batch
 from jlrun.data.sampling import joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import RunError
+from jlrun.ranks.world import ALONE, World
 from jlrun.seeding import derive_seed, seed_everything
 from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import (
@@ -27,6 +28,7 @@ from jlrun.training.diagnosis.measure import (
 )
 from jlrun.training.learner import Learner
 from jlrun.training.meter import Meter, read_together
+from jlrun.training.not_finite import Kept, where_not_finite
 from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import PhaseState
@@ -72,6 +74,7 @@ class PhaseRun:
         state: how far it is.
         first_step: optimizer steps of the fit before this phase.
         save: writes a checkpoint of all this; ``save(force)``: now, or when one is due.
+        skipped_before: steps of the fit's earlier phases that were left out.
         unchecked: the last steps, of which nobody knows yet whether they are finite; only on
             devices that run ahead.
     """
@@ -82,10 +85,13 @@ class PhaseRun:
     state: PhaseState
     first_step: int
     save: Callable[[bool], None]
+    skipped_before: int = 0
     unchecked: list[StepStats] = field(init=False, default_factory=list)
     window: Meter = field(init=False)
     epoch_meter: Meter = field(init=False)
     gradient_conflict: GradientConflict = field(init=False, default_factory=GradientConflict)
+    seed: int | None = field(init=False, default=None)
+    world: World = field(init=False, default=ALONE)
     _batches: Iterator[Mapping[str, Batch]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -100,6 +106,7 @@ class PhaseRun:
 
     def batches(self, seed: int) -> Iterator[Mapping[str, Batch]]:
         """Return the batches of the steps that are left; ``seed``: of the run."""
+        self.seed = seed
         if self._batches is None:
             self._batches = _batches(self.phase, self.state.step, seed)
         return self._batches
@@ -212,12 +219,14 @@ class Span:
             self.seen = _measure(run, context, batches)
             clock.skip()
             seed_everything(context.seed, phase.name, state.step)
+            run.world = context.engine.world
             stats = _step(run, context, batches)
             clock.add(sum(b.size for b in batches.values()), wait=state.step == self.stop)
             with timed("recording"):
-                run.take_in(stats, context.recorder)
-                if context.engine.runs_ahead:
-                    run.unchecked.append(stats)
+                if stats is not None:
+                    run.take_in(stats, context.recorder)
+                    if context.engine.checks_later:
+                        run.unchecked.append(stats)
             self.interrupted = context.interrupted()
             if self.interrupted:
                 return
@@ -264,13 +273,24 @@ def _batches(phase: Phase, start: int, seed: int) -> Iterator[Mapping[str, Batch
         }
 
 
-def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats:
-    number = run.state.step
+def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) -> StepStats | None:
+    """Do a step, or leave it out if a number is not finite and that may be: then return None."""
+    number, engine, learner = run.state.step, context.engine, run.learner
     run.state.step += 1
+    kept = Kept.of(learner) if engine.skip_nonfinite else None
     try:
-        return train_step(run.learner, run.phase, batches, context.engine, number)
+        return train_step(learner, run.phase, batches, engine, number)
     except NotFinite as error:
-        raise_not_finite(run, error.what, run.state.step)
+        if kept is not None:  # BatchNorm's statistics, by which the rows are looked at
+            kept.restore(learner)
+        where = where_not_finite(run.phase, batches, engine.world, number, learner, engine)
+        if run.skipped_before + run.state.skipped >= engine.skip_nonfinite:
+            raise_not_finite(run, error.what, run.state.step, where)
+        run.state.skipped += 1
+        at = f"step {run.state.step} of phase '{run.phase.name}' ({run.fit})"
+        cause = f": {where}" if where else ""
+        context.recorder.message(f"{at} is left out: {error.what} is not a finite number{cause}")
+        return None
 
 
 def check_unchecked(run: PhaseRun) -> None:
@@ -285,16 +305,35 @@ def check_unchecked(run: PhaseRun) -> None:
         try:
             check_finite(stats, run.learner, run.phase)
         except NotFinite as error:
-            raise_not_finite(run, error.what, number)
+            raise_not_finite(run, error.what, number, _rows_of_earlier(run, number - 1))
 
 
-def raise_not_finite(run: PhaseRun, what: str, step: int) -> NoReturn:
-    """End a run; ``step``: of its phase, from 1."""
+def _rows_of_earlier(run: PhaseRun, number: int) -> str:
+    """Return which rows of a step had inputs or targets that are not finite, if any had."""
+    if run.seed is None:
+        return ""
+    batches = next(_batches(run.phase, number, run.seed))
+    return where_not_finite(run.phase, batches, run.world, number)
+
+
+def raise_not_finite(run: PhaseRun, what: str, step: int, where: str = "") -> NoReturn:
+    """End a run.
+
+    Args:
+        run: the phase.
+        what: is not finite, in words.
+        step: of the phase, from 1.
+        where: which rows it comes from, in words; empty if none stands out.
+
+    Raises:
+        RunError: always.
+    """
     rate = run.learner.optimizer.param_groups[0]["base_lr"]
+    cause = f", from {where}" if where else ""
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
         f"{what} is not a finite number at step {step} of phase "
-        f"'{run.phase.name}' ({run.fit}): try optimizer.lr={lower_rate(rate):g} or "
+        f"'{run.phase.name}' ({run.fit}){cause}: try optimizer.lr={lower_rate(rate):g} or "
         f"engine.clip_norm=1{hint}"
     )
 

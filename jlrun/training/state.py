@@ -56,6 +56,7 @@ class PhaseState:
         samples: rows trained on.
         last, oracle: test scores after the last epoch and after the epoch where they are best, for
             phases that ask for them; they select nothing.
+        skipped: steps that were left out because a number was not finite.
     """
 
     step: int = 0
@@ -66,6 +67,7 @@ class PhaseState:
     samples: int = 0
     last: Best | None = None
     oracle: Best | None = None
+    skipped: int = 0
 
     def remember(self, best: Best, model: torch.nn.Module) -> None:
         """Make ``best`` the best epoch, with the model's weights as they are now."""
@@ -84,6 +86,7 @@ class PhaseState:
             "samples": self.samples,
             "last": None if self.last is None else asdict(self.last),
             "oracle": None if self.oracle is None else asdict(self.oracle),
+            "skipped": self.skipped,
         }
 
     @classmethod

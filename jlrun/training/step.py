@@ -47,8 +47,8 @@ def train_step(
         number: of the step in its phase, from 0.
 
     Raises:
-        NotFinite: if a loss or the gradient is not; nothing has moved then. On a device that runs
-            ahead (`Engine.runs_ahead`) nothing is read, and `check_finite` is left to the caller.
+        NotFinite: if a loss or the gradient is not; no parameter has moved then. Where that is
+            asked later (`Engine.checks_later`), `check_finite` is left to the caller.
         RunError: if a learning rate is too large for a step to be a number.
     """
     learner.train_mode()
@@ -65,7 +65,7 @@ def train_step(
         learner.scaler.unscale_(learner.optimizer)
         grad_norm = engine.clip(learner.parameters)
     stats = stats_of(forward, losses, total, grad_norm, readings)
-    if not engine.runs_ahead:
+    if not engine.checks_later:
         check_finite(stats, learner, phase)
     with timed("optimizer"):
         _move(learner)

@@ -34,13 +34,13 @@ from jlrun.runs import restarts
 from tests.ranks.processes import free_port
 
 COMMAND = (
-    *("mode=multitask", "dataset=digits", "epochs=8", "baselines=false", "engine.device=cpu"),
+    *("mode=multitask", "dataset=digits", "epochs=3", "baselines=false", "engine.device=cpu"),
     *("recorder.figures=false", "recorder.tensorboard=false", "recorder.progress=none"),
     *("recorder.checkpoint_seconds=0", "backbone/image=mlp"),
 )
 PATIENCE = 120.0  # seconds until a test counts as one that hangs
 
-__all__ = ["meeting", "restarts"]  # imported before the processes are forked
+PRELOADED = (meeting, restarts)  # before the processes are forked
 
 Prepare = Callable[[int], None]
 
@@ -171,25 +171,31 @@ def assert_same(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
 
 
 def killed_and_restarted(folder: Path, rank: int, seconds: float) -> tuple[list[str], float]:
-    """Kill a rank after some seconds, start both again, and return what the other printed, and how
-    long it lived on.
+    """Kill a rank after some seconds, and start both again.
 
     Args:
         folder: empty; the run is in ``run``.
         rank: of the one to be killed.
         seconds: after the start.
+
+    Returns:
+        The lines that the other has printed, and the seconds that it lived on.
     """
-    arguments = (*COMMAND, "hydra.run.dir=run")
-    first = Launch(folder, arguments, environ=FIRST)
+    first = Launch(folder, (*COMMAND, "hydra.run.dir=run"), environ=FIRST)
     time.sleep(seconds)
     first.wait_until_met()
     first.kill(rank)
     since = time.monotonic()
     first.codes()
     lived, lines = time.monotonic() - since, first.lines()
-    again = Launch(folder, arguments, environ=RESTART)
-    assert again.codes() == [0, 0], again.lines()
+    restart(folder)
     return lines, lived
+
+
+def restart(folder: Path) -> None:
+    """Start the ranks of a run once more, as a launcher does after a failure."""
+    again = Launch(folder, (*COMMAND, "hydra.run.dir=run"), environ=RESTART)
+    assert again.codes() == [0, 0], again.lines()
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ def why_not(span: Span) -> str | None:
         return "engine.checkpoint_activations=true computes activations once more"
     if engine.accumulate > 1:
         return f"engine.accumulate={engine.accumulate} divides its batches"
+    if engine.skip_nonfinite:
+        return f"engine.skip_nonfinite={engine.skip_nonfinite} may leave out its steps"
     if engine.device.type != "cpu":
         return f"it computes on {engine.device}"
     if span.context.diagnosis.every is not None:
