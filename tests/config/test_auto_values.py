@@ -135,7 +135,12 @@ def test_folds_that_go_forward_in_time_have_values_of_their_own(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("num_rows", "channels", "hidden"),
-    [(330, [16, 32, 64], 64), (9_000, [32, 64, 128], 128), (50_000, [64, 128], 512)],
+    [
+        (330, [16, 32, 64], 64),
+        (1_200, [32, 64, 128], 128),
+        (9_000, [32, 64, 128], 128),
+        (50_000, [64, 128], 512),
+    ],
 )
 def test_image_encoders_fit_the_rows(num_rows: int, channels: list[int], hidden: int) -> None:
     """Of 330 rows with four photos of 64 pixels, four encoders have 0.4 million parameters."""
