@@ -8,9 +8,10 @@ from typing import Any
 from jlrun.config.nodes import backbone_key, data_nodes
 
 _CNN = "jlrun.models.encoders.CNN"
-# Training rows up to which convolutions have this size; beyond, they are those of textbooks.
+# Training rows up to which convolutions have this size (`benchmarks/results/image_encoders.md`);
+# beyond, they are those of textbooks.
 _SIZES: tuple[tuple[int, Mapping[str, Any]], ...] = (
-    (2_000, {"channels": [16, 32, 64], "hidden": 64, "batch_norm": True, "positions": 4}),
+    (500, {"channels": [16, 32, 64], "hidden": 64, "batch_norm": True, "positions": 4}),
     (10_000, {"channels": [32, 64, 128], "hidden": 128, "batch_norm": True, "positions": 4}),
 )
 _USUAL = {"channels": [64, 128], "hidden": 512, "batch_norm": False, "positions": 8}

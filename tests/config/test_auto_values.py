@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jlrun.config import checked
+from jlrun.config import auto_encoders, checked
 from jlrun.config.auto_values import values_of_images, values_of_rows, with_auto_values
 from jlrun.config.build import build
 from jlrun.config.compose import compose
@@ -109,8 +109,12 @@ def test_the_rows_that_count_are_those_trained_on(
     assert len(make_splits(build(node, DATASET), Subset(**subset), seed=0).train) == rows
 
 
-def test_folds_that_go_forward_in_time_have_values_of_their_own(tmp_path: Path) -> None:
+def test_folds_that_go_forward_in_time_have_values_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each learns from more rows than the one before, as many as the splits have."""
+    (_, small), *larger = auto_encoders._SIZES
+    monkeypatch.setattr(auto_encoders, "_SIZES", ((2_000, small), *larger))  # between two folds
     path = tmp_path / "t.csv"
     lines = (f"{i / 7:.3f},{'ab'[i % 2]},{(i * 7) % 4001}" for i in range(4_001))
     path.write_text("\n".join(["number,label,day", *lines]) + "\n")
@@ -135,7 +139,12 @@ def test_folds_that_go_forward_in_time_have_values_of_their_own(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("num_rows", "channels", "hidden"),
-    [(330, [16, 32, 64], 64), (9_000, [32, 64, 128], 128), (50_000, [64, 128], 512)],
+    [
+        (330, [16, 32, 64], 64),
+        (1_200, [32, 64, 128], 128),
+        (9_000, [32, 64, 128], 128),
+        (50_000, [64, 128], 512),
+    ],
 )
 def test_image_encoders_fit_the_rows(num_rows: int, channels: list[int], hidden: int) -> None:
     """Of 330 rows with four photos of 64 pixels, four encoders have 0.4 million parameters."""
