@@ -26,7 +26,7 @@ def _trackers(run_dir: Path, wandb: bool, mlflow: bool) -> Iterator[Tracker]:
     if wandb:
         from jlrun.reporting.recorders.wandb_run import WandbRun
 
-        yield WandbRun(run_dir / "tracking")
+        yield WandbRun()
     if mlflow:
         from jlrun.reporting.recorders.mlflow_run import MlflowRun
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jlrun.errors import UserError
@@ -23,9 +22,8 @@ class WandbRun(Tracker):
     """Run of Weights & Biases; charts are over ``step``, the optimizer steps of a fit.
 
     ``WANDB_PROJECT`` names the project, ``WANDB_MODE=offline`` writes files for ``wandb sync``.
-
-    Args:
-        folder: gets the library's own files.
+    Its own files are in ``wandb/`` of the working directory, or in ``WANDB_DIR``: they are full of
+    links, which no run directory may hold.
 
     Raises:
         UserError: if the library is absent.
@@ -33,20 +31,17 @@ class WandbRun(Tracker):
 
     name = "wandb"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._wandb = import_extra("wandb", "wandb", WHERE)
         self._run: Any = None
 
     def begin(self, title: str, known: str | None, settings: Mapping[str, Any]) -> str:
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._run = self._wandb.init(
                 project=os.environ.get(PROJECT, "jlrun"),
                 name=title,
                 id=known,
                 resume="allow" if known else None,
-                dir=str(self._folder),
                 config=dict(settings),
                 reinit="create_new",  # runs that train as one are several at once
                 settings=self._wandb.Settings(console="off", silent=True),

@@ -177,10 +177,11 @@ def test_mlflow_that_can_not_be_reached_is_one_line(monkeypatch: pytest.MonkeyPa
 def test_weights_and_biases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "run"
-    told(begun(WandbRun(folder / "tracking"), folder, {}))
+    told(begun(WandbRun(), folder, {}))
     wandb.teardown()  # as at the end of a process: its service writes the file to the end
-    (file,) = folder.rglob("*.wandb")
+    (file,) = (tmp_path / "wandb").rglob("*.wandb")
     content = file.read_bytes()
     for text in (b"train/total_loss", b"confusion/digit", b"test/digit/accuracy", b"optimizer.lr"):
         assert text in content
