@@ -162,7 +162,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Curve], panel: Panel, tag: str) -> N
             line.values,
             label="model" if main else legend_label(baseline_of(line.fit)),
             color=colours[names[place]],
-            linewidth=3.0 if main else max(1.0, 2.2 - 0.4 * place),
+            linewidth=2.6 if main else max(0.9, 1.9 - 0.3 * place),
             linestyle="-" if main else DASHES[(place - 1) % len(DASHES)],
             alpha=0.8 if main else 1.0,
             marker="o" if len(line.steps) < MARKED_POINTS else None,
