@@ -36,7 +36,7 @@ def page(table: Table, sheet: Sheet, command: str, machine: Mapping[str, Any]) -
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     parts += [
         "## Cost",
-        f"{runs} runs, {seconds / 60:.0f} minutes of training on one thread of "
+        f"{runs} runs, {seconds / 60:.0f} minutes of training by the clock, on one thread of "
         f"{machine['processor']}, {machine['cores']} cores that other work kept busy; "
         f"Python {machine['python']}, {versions}.",
     ]

@@ -139,10 +139,10 @@ well; *transfer* spends {SOURCE_STEPS} of its steps on printed digits, whose enc
 it begins with. Default rate, gated fusion, nothing tuned; weights are selected on as many
 validation rows as there are to learn from. The test split has 359 rows.""",
         tuple(cells()),
-        """A second modality adds 3, 8 and 10 points at 5, 15 and 50 rows of each digit: the more
-rows, the more, since the tone is learned, too; after correction for the number of comparisons three
-seeds do not prove it. A second task that adds no information is no help at any of them. Transfer and
-the combinations were not run to their end.""",
+        """A second modality adds 3, 8 and 10 points at 5, 15 and 50 rows of each digit: more with
+more rows, since the tone must be learned, too; corrected for the number of comparisons three seeds
+do not prove it. A second task that adds no information helps at none of these. Transfer and the
+combinations were not run to their end.""",
         seeds=(0, 1, 2, 3, 4),
         reference=ALONE,
         figure=drawn,
