@@ -24,6 +24,7 @@ from benchmarks.tables.page import page
 from benchmarks.tables.running import Runner
 from benchmarks.tables.sheet import made_sheet, read_sheet, run_table, write_sheet
 from jlrun.files.atomic import write_text
+from jlrun.runs.sweeps.significance import LEAST_SEEDS
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -64,7 +65,7 @@ def write(table: Table, seeds: Sequence[int], runner: Runner, out: Path, check_d
     write_sheet(file, sheet, command, machine)
     text = page(table, sheet, command, machine)
     write_text(out / f"{table.name}.md", text)
-    if table.figure is not None and sheet.entries:
+    if table.figure is not None and len({entry.seed for entry in sheet.entries}) >= LEAST_SEEDS:
         table.figure(sheet.scores()).savefig(out / f"{table.name}.png")
     print(text)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.tables.declared import Table
 from benchmarks.tables.sheet import Sheet
-from jlrun.runs.sweeps.significance import holm, paired_p_value
+from jlrun.runs.sweeps.significance import LEAST_SEEDS, holm, paired_p_value
 
 BySeed = Mapping[int, float]
 
@@ -18,10 +18,9 @@ def page(table: Table, sheet: Sheet, command: str, machine: Mapping[str, Any]) -
     """Return the page of a table as Markdown."""
     parts = [f"# {table.title}", f"    {command}", table.about, scores_table(table, sheet)]
     seeds = sorted({entry.seed for entry in sheet.entries})
-    parts.append(
-        f"Mean over {len(seeds)} seeds ({', '.join(map(str, seeds))}) ± half of its 95 % interval "
-        f"(Student's t over seeds)."
-    )
+    parts.append(_seeds_text(seeds))
+    if table.figure is not None and len(seeds) >= LEAST_SEEDS:
+        parts.append(f"![{table.title}]({table.name}.png)")
     if table.reference is not None:
         parts += [f"## Difference from {table.reference}", differences_table(table, sheet)]
         parts.append(
@@ -37,11 +36,21 @@ def page(table: Table, sheet: Sheet, command: str, machine: Mapping[str, Any]) -
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     parts += [
         "## Cost",
-        f"{runs} runs, {seconds / 60:.0f} minutes of training on one thread of "
+        f"{runs} runs, {seconds / 60:.0f} minutes of training by the clock, on one thread of "
         f"{machine['processor']}, {machine['cores']} cores that other work kept busy; "
         f"Python {machine['python']}, {versions}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seeds_text(seeds: Sequence[int]) -> str:
+    if len(seeds) < LEAST_SEEDS:
+        return f"Seeds: {', '.join(map(str, seeds))}; too few for an interval."
+    return (
+        f"Mean over {len(seeds)} seeds ({', '.join(map(str, seeds))}) ± half of its 95 % interval "
+        f"(Student's t over seeds; none of fewer than {LEAST_SEEDS}); of fewer seeds where some "
+        "are missing."
+    )
 
 
 def scores_table(table: Table, sheet: Sheet) -> str:
@@ -85,8 +94,8 @@ def differences_table(table: Table, sheet: Sheet) -> str:
 
 
 def interval(values: Sequence[float]) -> float | None:
-    """Return half of the 95 % interval of the mean of values; None of fewer than two."""
-    if len(values) < 2:
+    """Return half of the 95 % interval of the mean of values; None of fewer than three."""
+    if len(values) < LEAST_SEEDS:
         return None
     from scipy.stats import t
 

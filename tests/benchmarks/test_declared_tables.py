@@ -49,7 +49,7 @@ def test_intervals_are_those_of_scipy() -> None:
     values = [0.71, 0.64, 0.69, 0.75]
     low, high = stats.t.interval(0.95, 3, loc=0.6975, scale=stats.sem(values))
     assert interval(values) == pytest.approx((high - low) / 2)
-    assert interval([0.5]) is None
+    assert interval([0.5, 0.6]) is None
     text = scores_table(plain(["a"]), sheet_of({"a": values}))
     assert f"| a | 69.8 ± {50 * (high - low):.1f} |" in text
 

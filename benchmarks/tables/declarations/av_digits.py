@@ -146,6 +146,9 @@ TABLES = (
         + """ *image*, *audio* and their *ensemble* are models of one modality, with the same
 budget each. Balance methods have the fusion `concat`.""",
         tuple(cells()),
+        conclusion="""One seed, eight of eleven fusions, no balance yet: six fusions are within
+three points of the ensemble of two single models on both tasks, which one seed can't tell from
+noise. film and multiplicative lose on the speaker, who is in the sound alone.""",
         reference="ensemble",
         data=("MNIST/raw", "fsdd"),
     ),
@@ -157,6 +160,9 @@ budget each. Balance methods have the fusion `concat`.""",
 where each modality of each test row is lost at that rate (never both; mean over three draws),
 and where all rows have but one.""",
         tuple(missing_cells()),
+        conclusion="""One seed, eight of eleven fusions, all trained without missing modalities:
+at a rate of 50 % they lose 26 to 30 points, and with one modality all are worse than a model of it
+alone ([av_digits](av_digits.md)). The row with dropout, which should mend that, was not run.""",
         reference="concat",
         data=("MNIST/raw", "fsdd"),
         figure=drawn,

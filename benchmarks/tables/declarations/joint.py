@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.tables.declared import QUIET, Cell, Job, Table, of_model, only
 from jlrun.reporting.figures.style import FAINT, FONT_SIZE, PALETTE
+from jlrun.runs.sweeps.significance import LEAST_SEEDS
 
 BATCH = 32
 MOST_VAL = 20
@@ -114,7 +115,7 @@ def drawn(scores: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
             rows = scores.get(f"{shots} per digit", {})
             own, other = rows.get(name, {}), rows.get(ALONE, {})
             gains = [own[seed] - other[seed] for seed in own.keys() & other.keys()]
-            if gains:
+            if len(gains) >= LEAST_SEEDS:
                 points.append((shots, 100 * fmean(gains)))
         if points:
             axes.plot(*zip(*points, strict=True), "o-", color=colour, label=name, markersize=3)
@@ -138,6 +139,10 @@ well; *transfer* spends {SOURCE_STEPS} of its steps on printed digits, whose enc
 it begins with. Default rate, gated fusion, nothing tuned; weights are selected on as many
 validation rows as there are to learn from. The test split has 359 rows.""",
         tuple(cells()),
+        """A second modality adds 3, 8 and 10 points at 5, 15 and 50 rows of each digit: more with
+more rows, since the tone must be learned, too; corrected for the number of comparisons three seeds
+do not prove it. A second task that adds no information helps at none of these. Transfer and the
+combinations were not run to their end.""",
         seeds=(0, 1, 2, 3, 4),
         reference=ALONE,
         figure=drawn,
