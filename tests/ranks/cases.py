@@ -50,6 +50,7 @@ from tests.toy import (
 from tests.training.test_resumed_terms import DIGIT, SPEC, Numbers, model_of, plan_for
 
 STEPS = 20
+FEWER = 7  # where nothing adds up over steps but what weightings do, too
 # Rows of the steps, in turn: they don't divide by two or three, and some are fewer than ranks.
 COUNTS = (8, 7, 5, 3, 1, 9, 7)
 
@@ -61,9 +62,11 @@ def double(batch: Batch) -> Batch:
     return replace(batch, inputs={name: x.double() for name, x in batch.inputs.items()})
 
 
-def batches(make: Callable[[int, int], Batch] = toy_batch, exact: bool = True) -> Iterator[Batch]:
+def batches(
+    make: Callable[[int, int], Batch] = toy_batch, count: int = STEPS, exact: bool = True
+) -> Iterator[Batch]:
     """Yield a batch for each step; labels of `largest` lack in all of the last rows, or in all."""
-    for number in range(STEPS):
+    for number in range(count):
         batch = make(COUNTS[number % len(COUNTS)], number)
         if number % 3 == 1:  # of which ranks but the first have none
             mask = torch.arange(batch.size) < 2
@@ -110,7 +113,7 @@ def weighting(world: World, name: str, options: Mapping[str, Any], engine: dict[
 def balance(world: World, option: str, fusion: str) -> Found:
     """Train two modalities, both absent in some rows, by a balance."""
     phase = balanced.phase(option)
-    given = [{"dataset": batch} for batch in batches(balanced.batch, exact=False)]
+    given = [{"dataset": batch} for batch in batches(balanced.batch, FEWER, exact=False)]
     return steps(world, balanced.model(fusion, dropout=0.2), phase, given)
 
 
@@ -161,6 +164,8 @@ def whole(
 def plan(world: World, made: Plan) -> Found:
     """Train and score the main fit of a plan."""
     fit = made.fits[0]
+    for stream in (*made.val.values(), *made.test.values()):
+        stream.batch_size = len(stream.rows)  # one exchange each
     return whole(world, fit, model_of(fit), made.val, made.test)
 
 
@@ -172,14 +177,14 @@ def term(world: World, option: str, beside: bool = True) -> Found:
 def sharing(world: World, option: str, weight: str) -> Found:
     """Train tasks that share a model in a certain way."""
     recipe = toy_recipe(lambda tasks: made(weight, tasks))
-    given = [{"dataset": batch} for batch in batches(exact=False)]
+    given = [{"dataset": batch} for batch in batches(count=FEWER, exact=False)]
     model = small_model(option, {"x": "numbers"}, tasks=("sign", "largest"))
     return steps(world, model, toy_phase(recipe=recipe), given)
 
 
 def fusion(world: World, option: str, form: str) -> Found:
     """Train modalities, each absent in some rows, that are fused in a certain way."""
-    phase, given = balanced.phase("none"), list(batches(balanced.batch, exact=False))
+    phase, given = balanced.phase("none"), list(batches(balanced.batch, FEWER, exact=False))
     torch.manual_seed(0)
     encoders = {"x": balanced.SmoothEncoder(6, 0.2), "y": balanced.SmoothEncoder(5, 0.2)}
     fused = make_fusion(option, {"x": 6, "y": 5})
