@@ -89,7 +89,7 @@ def test_sharing_that_does_not_pass_one_trunk_is_refused() -> None:
 def test_adapters_are_refused() -> None:
     model = toy_model()
     add_lora(model, rank=2)
-    with pytest.raises(UserError, match=r"engine\.parallel: LoRALinear .* finetune=lora"):
+    with pytest.raises(UserError, match=r"engine\.parallel: LoRALinear .*finetune=lora"):
         prepare_to_train(model, SHARDED)
 
 
