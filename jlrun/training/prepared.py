@@ -42,7 +42,8 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
     Each repeated block is gathered by itself, and what is not in one with the trunk.
 
     Raises:
-        UserError: if tasks share the model in a way that does not pass through the whole trunk.
+        UserError: if tasks share the model in a way that does not pass through the whole trunk, or
+            layers compute their weights.
     """
     body = model.body
     if not isinstance(body, FeatureSharing) or isinstance(body, MixStyle):
@@ -50,6 +51,7 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
         message = f"fsdp shards one trunk that tasks pass as a whole, and {name} does not do that"
         raise UserError.of(KEY, f"{message}: use sharing=hard, mmoe or ple, or {KEY}=ddp")
     trunk = body.trunk
+    _check_plain(trunk)
     check_alike(model, engine.world, "before they are sharded")
     _move_others(model, trunk, engine.device)
     _let_hooks_find_outputs()
@@ -62,6 +64,14 @@ def shard_trunk(model: JointModel, engine: Engine) -> None:
         engine.offload and engine.device.type != "cpu",
     )
     trunk.sharded = True
+
+
+def _check_plain(trunk: Trunk) -> None:
+    for module in trunk.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and getattr(module, name) is not parameter:
+                why = f"{type(module).__name__} computes its {name} of parts that fsdp can't gather"
+                raise UserError.of(KEY, f"{why} (finetune=lora does that): use {KEY}=ddp")
 
 
 def _move_others(model: nn.Module, trunk: Trunk, device: torch.device) -> None:

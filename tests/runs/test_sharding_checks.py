@@ -13,6 +13,7 @@ import torch
 from jlrun.config import checked
 from jlrun.engine import Engine
 from jlrun.errors import UserError
+from jlrun.models.lora import add_lora
 from jlrun.objective.balance import OGMGE
 from jlrun.objective.terms import L2, Orthogonal
 from jlrun.objective.weightings import MGDA
@@ -82,6 +83,13 @@ def test_optimizers_of_whole_parameters_are_refused() -> None:
 def test_sharing_that_does_not_pass_one_trunk_is_refused() -> None:
     model = small_model("cross_stitch", {"x": "numbers"}, tasks=("sign", "largest"))
     with pytest.raises(UserError, match=r"engine\.parallel: .* CrossStitch does not do that"):
+        prepare_to_train(model, SHARDED)
+
+
+def test_adapters_are_refused() -> None:
+    model = toy_model()
+    add_lora(model, rank=2)
+    with pytest.raises(UserError, match=r"engine\.parallel: LoRALinear .*finetune=lora"):
         prepare_to_train(model, SHARDED)
 
 
