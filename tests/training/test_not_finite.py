@@ -12,10 +12,10 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
 from jlrun.ranks.world import ALONE, World
+from jlrun.training import spans
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import train
 from jlrun.training.not_finite import where_not_finite
-from jlrun.training import spans
 from jlrun.training.spans import PhaseRun
 from jlrun.training.state import PhaseState
 from jlrun.training.step import NotFinite
