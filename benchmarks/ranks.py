@@ -159,12 +159,11 @@ def tables(found: Sequence[Any]) -> str:
     return "\n".join([*lines, "", _EXTRAPOLATION, "", traffic.extrapolated(), "", _ADVICE])
 
 
-_SPEED = """Below 1 two ranks are faster. On a busy machine (see the load below) threads of one process wait
-for each other, so that the first reference is slower than it would be on an idle one: its ratio
-says little of an idle machine. CPU time against one thread does
-not depend on waits: it is what ranks cost in all, 1 being nothing. Two free cores would take half
-of it, so that two ranks do at least the inverse of that ratio of the steps of two threads, however
-well these scale."""
+_SPEED = """Below 1 two ranks are faster. On a busy machine (see the load below) threads of one
+process wait for each other, so that the first reference is slower than it would be on an idle one: its
+ratio says little of an idle machine. CPU time against one thread does not depend on waits: it is
+what ranks cost in all, 1 being nothing. Two free cores would take half of it, so that two ranks do
+at least the inverse of that ratio of the steps of two threads, however well these scale."""
 
 _EXTRAPOLATION = f"""## More ranks, by the model
 
@@ -179,7 +178,7 @@ _ADVICE = """## Which weighting where
 - Weightings of losses move the same bytes as plain training, whatever T is.
 - Features are the smaller exchange as long as ``B D < 2 S N`` about, B being the rows of all ranks:
   2,048 rows of 2,048 features are 4 million numbers, twice the shared parameters of a ResNet-50 47
-  million. Take them for small models with wide features and large batches only after a look.
+  million. For small models with wide features and large batches, count first.
 - Parameters move T times the gradient: for few tasks, or a fast link. ``update_every=K`` reuses
   weights, and moves the T gradients in one of K steps.
 - An exchange that overlaps with the backward pass, as DDP's buckets do, hides at most the time of
