@@ -27,6 +27,7 @@ from benchmarks.multitask import ROWS, WEIGHTINGS, Step, make_model, our_step, r
 from jlrun.ranks.calls import sent
 from jlrun.ranks.group import Ranks
 from jlrun.ranks.world import World
+from jlrun.wording import counted
 
 SIZE, TASKS, STEPS, BLOCK = 2, 8, 4, 8
 THREADS = 2  # of the one process that two ranks are compared with
@@ -103,19 +104,26 @@ def samples_of(name: str) -> int:
 
 
 def _speed(ask: Ask, rounds: int, threads: int) -> Iterator[Comparison]:
-    """Yield the comparison of two ranks of one thread with one process of two threads."""
-    for name, source in (("equal", None), ("pcgrad", "features"), ("pcgrad", "parameters")):
-        case = f"{name} ({source or 'losses'}), two ranks"
-        found = Comparison(case, f"one process of {threads} threads", "step")
-        torch.set_num_threads(threads)
-        step = our_step(name, TASKS, CPU, source, LAYOUT)
+    """Yield comparisons of two ranks of one thread with one process of ``threads``, and of one."""
+    for name, source in (("equal", None), ("pcgrad", "features")):
         ask(begin, name, source)
-        for number in range(rounds + 1):
-            ours = Sample.of(lambda: ask(steps, BLOCK)) / BLOCK
-            theirs = Sample.of(lambda: [step() for _ in range(BLOCK)]) / BLOCK
-            if number:
-                found.add(ours, theirs)
-        yield found
+        for count in sorted({1, threads}, reverse=True):
+            case = f"{name} ({source or 'losses'}), two ranks"
+            words = f"one process of {counted(count, 'thread')}"
+            yield _compared(ask, Comparison(case, words, "step"), rounds, count, name, source)
+
+
+def _compared(
+    ask: Ask, found: Comparison, rounds: int, threads: int, name: str, source: str | None
+) -> Comparison:
+    torch.set_num_threads(threads)
+    step = our_step(name, TASKS, CPU, source, LAYOUT)
+    for number in range(rounds + 1):
+        ours = Sample.of(lambda: ask(steps, BLOCK)) / BLOCK
+        theirs = Sample.of(lambda: [step() for _ in range(BLOCK)]) / BLOCK
+        if number:
+            found.add(ours, theirs)
+    return found
 
 
 _steps: list[Step] = []
@@ -147,9 +155,15 @@ def tables(found: Sequence[Any]) -> str:
         more = (f"{each.modelled:,.0f}", f"{each.ratio:.3f}")
         lines.append("| " + " | ".join((*cells, *more)) + " |")
     if speeds:
-        lines += ["", report.table(speeds)]
+        lines += ["", report.table(speeds), "", _SPEED]
     return "\n".join([*lines, "", _EXTRAPOLATION, "", traffic.extrapolated(), "", _ADVICE])
 
+
+_SPEED = """Below 1 two ranks are faster. On a busy machine (see the load below) threads of one
+process wait for each other, so that the first reference is slower than it would be on an idle one: its
+ratio says little of an idle machine. CPU time against one thread does not depend on waits: it is
+what ranks cost in all, 1 being nothing. Two free cores would take half of it, so that two ranks do
+at least the inverse of that ratio of the steps of two threads, however well these scale."""
 
 _EXTRAPOLATION = f"""## More ranks, by the model
 
@@ -164,7 +178,7 @@ _ADVICE = """## Which weighting where
 - Weightings of losses move the same bytes as plain training, whatever T is.
 - Features are the smaller exchange as long as ``B D < 2 S N`` about, B being the rows of all ranks:
   2,048 rows of 2,048 features are 4 million numbers, twice the shared parameters of a ResNet-50 47
-  million. Take them for small models with wide features and large batches only after a look.
+  million. For small models with wide features and large batches, count first.
 - Parameters move T times the gradient: for few tasks, or a fast link. ``update_every=K`` reuses
   weights, and moves the T gradients in one of K steps.
 - An exchange that overlaps with the backward pass, as DDP's buckets do, hides at most the time of

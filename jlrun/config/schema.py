@@ -280,6 +280,7 @@ Objectives = Annotated[
 ]
 
 
+_TASKS = ("ntasks", "ntasks-per-node")
 _SBATCH_OPTION = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -290,6 +291,8 @@ def _sbatch(options: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"'{name}' is no option of sbatch")
         if not isinstance(value, str | int | float) or not str(value).isprintable():
             raise ValueError(f"{name} is neither one line of text nor a number")
+        if name.replace("_", "-") in _TASKS and str(value) != "1":
+            raise ValueError(f"{name}={value}: a job of a sweep is one task; use srun for a run")
     return options
 
 

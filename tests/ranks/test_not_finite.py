@@ -1,4 +1,4 @@
-"""Steps with numbers that are not finite are left out on all ranks alike, and say where they are."""
+"""Steps with numbers that are not finite are left out on all ranks alike, with their rows named."""
 
 from __future__ import annotations
 

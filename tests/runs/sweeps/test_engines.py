@@ -143,6 +143,7 @@ def test_what_slurm_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("overrides", "message"),
     [
         (["sweep=slurm", "sweep.slurm.partition='a\nb'"], "neither one line of text nor a number"),
+        (["sweep=slurm", "sweep.slurm.ntasks_per_node=4"], "a job of a sweep is one task"),
         (["sweep=slurm", "sweep.slurm={'a b': 1}"], "'a b' is no option of sbatch"),
         (["sweep=slurm", "sweep.gpus=0.5"], "is no whole number"),
         (["sweep=slurm"], "sweep.cluster: there is no SLURM here"),
