@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch.distributed as dist
 from benchmarks import report, traffic
 from benchmarks.alternation import Comparison, Sample
 from benchmarks.multitask import ROWS, WEIGHTINGS, Step, make_model, our_step, routes_of
+from benchmarks.weightings import many
 from jlrun.ranks.calls import sent
 from jlrun.ranks.group import Ranks
 from jlrun.ranks.world import World
@@ -117,10 +119,10 @@ def _compared(
     ask: Ask, found: Comparison, rounds: int, threads: int, name: str, source: str | None
 ) -> Comparison:
     torch.set_num_threads(threads)
-    step = our_step(name, TASKS, CPU, source, LAYOUT)
+    plain = partial(many(our_step(name, TASKS, CPU, source, LAYOUT)), BLOCK)
     for number in range(rounds + 1):
         ours = Sample.of(lambda: ask(steps, BLOCK)) / BLOCK
-        theirs = Sample.of(lambda: [step() for _ in range(BLOCK)]) / BLOCK
+        theirs = Sample.of(plain) / BLOCK
         if number:
             found.add(ours, theirs)
     return found

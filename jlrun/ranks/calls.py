@@ -47,7 +47,7 @@ class Calls:
     current: Call | None = None
     number: int = 0
     payload: Counter[str] = field(default_factory=Counter)
-    explain: Callable[[RuntimeError], Exception] = _unexplained
+    explain: Callable[[RuntimeError], Exception] = field(default_factory=lambda: _unexplained)
 
     @contextmanager
     def call(self, name: str, given: Tensor | None = None, timed: bool = True) -> Iterator[None]:

@@ -69,24 +69,31 @@ class ShownRuns:
         return [_renamed(run, name) for name, run in origins.items()]
 
     def list_scalars(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> what is known of a curve."""
         return self._each("list_scalars", given, named)
 
     def list_tensors(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> what is known of a series of tensors."""
         return self._each("list_tensors", given, named)
 
     def list_blob_sequences(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> what is known of a series of pictures."""
         return self._each("list_blob_sequences", given, named)
 
     def read_scalars(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> points of a curve."""
         return self._each("read_scalars", given, named)
 
     def read_last_scalars(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> the last point of a curve."""
         return self._each("read_last_scalars", given, named)
 
     def read_tensors(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> tensors."""
         return self._each("read_tensors", given, named)
 
     def read_blob_sequences(self, *given: Any, **named: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return run -> tag -> pictures."""
         return self._each("read_blob_sequences", given, named)
 
     def _each(

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import plain_figure
-from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from jlrun.reporting.figures.canvas import plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from jlrun.reporting.figures.canvas import plain_figure
-from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE, WRONG, shorten
+from jlrun.reporting.figures.style import FAINT, FONT_SIZE, INK, PALETTE, WRONG
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ from string import ascii_uppercase
 from typing import Any
 
 from jlrun.files.names import printable
-from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import (
     MISSING,
     format_percent,
@@ -18,6 +17,7 @@ from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable, primary_metric
 from jlrun.runs.comparing.configs import config_differences
 from jlrun.runs.listing.found import Found
+from jlrun.wording import shorten
 
 LETTERS = ascii_uppercase
 LONGEST_CELL = 32

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from jlrun.files.names import printable
-from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import MISSING, format_percent, format_score
 from jlrun.reporting.recorders.header_lines import short_path
 from jlrun.reporting.recorders.result_table import ResultTable
 from jlrun.runs.listing.filters import number_of
 from jlrun.runs.listing.found import Found, counts
-from jlrun.wording import counted
+from jlrun.wording import counted, shorten
 
 Row = tuple[str, ...]
 _NARROWEST = 24  # characters of the last column

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.runs.ranking import TITLES
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,9 @@ from typing import Any
 
 from jlrun.extras import import_extra
 from jlrun.reporting.figures.curves import MARKED_POINTS
-from jlrun.reporting.figures.style import PALETTE, shorten
+from jlrun.reporting.figures.style import PALETTE
 from jlrun.runs.report.content import Chart, Key
+from jlrun.wording import shorten
 
 LONGEST_NAME, LONGEST_HOVER = 28, 60  # characters of a label
 _ROW = 26  # pixels of a horizontal bar

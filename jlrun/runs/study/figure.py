@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, shorten
+from jlrun.reporting.figures.style import FONT_SIZE, INK
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.runs.sweeps.ended import COMPLETED, FAILED, Ended, SweepJob, Watcher
+from jlrun.wording import shorten
 
 MOST_ROWS = 12  # of jobs that have ended
 _GAP, _NARROWEST = 2, 12  # characters between columns, and of what tells jobs apart

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,6 @@ from textwrap import wrap
 from typing import Any, get_args
 
 from jlrun.files.atomic import write_json, write_text
-from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.figure_files import FigureFileRecorder, FigureFormat
 from jlrun.reporting.recorders.formats import MISSING, format_count, format_score
 from jlrun.reporting.recorders.header_lines import short_path
@@ -22,6 +21,7 @@ from jlrun.runs.sweeps.board_columns import write_columns
 from jlrun.runs.sweeps.comparison import Comparison, Front, compare
 from jlrun.runs.sweeps.records import Group, JobRecord, Spread, group_by_overrides, key_of, labels
 from jlrun.runs.sweeps.report_tables import Table, as_latex, as_markdown, make_table
+from jlrun.wording import shorten
 
 _NOT_PLACED: Mapping[str, Any] = {"mean_rank": None, "on_front": None}
 WIDTH = 100

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from numpy import asarray
 
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes, shorten
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
 from jlrun.runs.sweeps.records import Group, key_of
 from jlrun.runs.sweeps.report_tables import Table
+from jlrun.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
