@@ -21,3 +21,9 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}s"
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut ``text`` to at most ``length`` characters; an ellipsis stands before the last quarter."""
+    tail = length // 4
+    return text if len(text) <= length else f"{text[: length - tail - 1]}…{text[-tail:]}"

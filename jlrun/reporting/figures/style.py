@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jlrun.wording import shorten as shorten
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -26,9 +28,3 @@ def quiet_axes(axes: Axes) -> None:
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=FONT_SIZE - 1, colors=INK, width=0.6, length=3)
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut ``text`` to at most ``length`` characters; an ellipsis stands before the last quarter."""
-    tail = length // 4
-    return text if len(text) <= length else f"{text[: length - tail - 1]}…{text[-tail:]}"

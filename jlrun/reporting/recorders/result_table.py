@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jlrun.reporting.figures.style import shorten
 from jlrun.reporting.recorders.formats import (
     MISSING,
     format_difference,
     format_percent,
     format_score,
 )
+from jlrun.wording import shorten
 
 WIDTH = 80  # of a terminal
 SHORTEST_NAME = 12  # of a task and its metric
