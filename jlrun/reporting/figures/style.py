@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jlrun.wording import shorten as shorten
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
