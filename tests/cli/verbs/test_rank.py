@@ -150,7 +150,7 @@ def test_networks_without_shared_features_are_looked_at_too(runs: Path, tmp_path
         (["--runs", "RUN", "dataset.classes=[3]"], "at least two classes are needed"),
         (["--runs", "RUN", "--by", "loss"], "argument --by: invalid choice: 'loss'"),
         (["--runs", "RUN", "--output", "a.txt"], "--output: 'a.txt' is not .json or .csv"),
-        (["--runs", "RUN", "--figure", "a.svg"], "--figure: 'a.svg' is not .png"),
+        (["--runs", "RUN", "--figure", "a.txt"], "--figure: 'a.txt' is not .png"),
         (["--backbones", "resnet18:/gone.pth"], "resnet18:/gone.pth: there is no file '/gone.pth'"),
         (["--backbones", "resnt18"], "Did you mean 'resnet18'?"),
         (["--runs", "SOUND"], "takes 'audio', which 'dataset' does not have. Choose from: image"),

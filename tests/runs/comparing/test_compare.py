@@ -99,7 +99,7 @@ def test_the_command_prints_tables_and_draws_curves(
     [
         ([], "RUN: 1 run; name two at least, and 26 at most"),
         (["nowhere"], "nowhere: there is no run here"),
-        (["--output", "x.pdf"], "--output: 'x.pdf' is no .png"),
+        (["--output", "x.txt"], "--output: 'x.txt' is not .png"),
     ],
 )
 def test_what_is_wrong_is_one_line(

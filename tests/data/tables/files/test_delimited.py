@@ -114,7 +114,7 @@ def test_rows_of_another_width(tmp_path: Path) -> None:
     rows, bad = read(path)
     assert rows == [(4, "1", "2"), (5, "4", "5")]  # empty cells too many do no harm
     assert bad.counts() == {"wrong number of cells": 2}
-    assert bad.rows[0].detail == "1 cells, and the header has 2"
+    assert bad.rows[0].detail == "1 cell, and the header has 2"
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
