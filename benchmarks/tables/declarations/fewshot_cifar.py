@@ -120,7 +120,7 @@ of 128; the labelled ones are among them). Then 80 to 160 steps on the target. *
 takes as many steps as pretraining on the source and fine-tuning together; *full, longer*
 takes as many on the target. All have 24 × 24 pixels, random crops and flips, the same
 encoder (three convolutions of 16, 32 and 64 channels with BatchNorm), AdamW at 1e-3: small,
-so that the table costs less than half an hour on one core, and far from published
+to keep the table cheap, and far from published
 accuracies. Nothing was tuned; weights are selected on validation
 rows.""",
         tuple(cells()),
