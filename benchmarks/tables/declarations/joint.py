@@ -137,7 +137,8 @@ rows and {STEPS} steps in all. *second task* also learns whether it is odd, whic
 that the digit does not imply; *second modality* has the digit's telephone tone in noise as
 well; *transfer* spends {SOURCE_STEPS} of its steps on printed digits, whose encoder of images
 it begins with. Default rate, gated fusion, nothing tuned; weights are selected on as many
-validation rows as there are to learn from, {MOST_VAL} of each digit at most. The test split has 359 rows.""",
+validation rows as there are to learn from, {MOST_VAL} of each digit at most. The test split has
+359 rows.""",
         tuple(cells()),
         """A second modality adds 3, 8 and 10 points at 5, 15 and 50 rows of each digit: more with
 more rows, since the tone must be learned, too; corrected for the number of comparisons three seeds
