@@ -109,7 +109,14 @@ def _check_names(
         what = "modality" if name in kinds else "task"
         hint = did_you_mean(name, columns)
         raise NotColumns(f"no column of the {what} '{name}' in its {split} rows.{hint}")
+    for name, values in columns.items():
+        if not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
+            raise NotColumns(
+                f"{name} that is a {type(values).__name__}; expected a value of each row"
+            )
     sizes = {name: len(values) for name, values in columns.items()}
+    if split == "train" and not all(sizes.values()):
+        raise NotColumns("no row in its train rows")
     if len(set(sizes.values())) > 1:
         (a, first), (b, second) = sorted(sizes.items(), key=lambda entry: entry[1])[
             :: len(sizes) - 1

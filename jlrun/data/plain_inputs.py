@@ -76,6 +76,8 @@ def _images(name: str, found: Tensor) -> Tensor:
         raise NotColumns(f"{name} of shape {(*found.shape,)}; expected (N, C, H, W)")
     if found.shape[1] not in _CHANNELS and found.shape[3] in _CHANNELS:
         found = found.permute(0, 3, 1, 2)
+    if not found.numel():
+        raise NotColumns(f"{name} of shape {(*found.shape,)}, which has no pixel")
     low, high = float(found.min()), float(found.max())
     most = 1 if found.is_floating_point() else 255
     if not 0 <= low <= high <= most:
@@ -110,7 +112,12 @@ def classes_of(name: str, task: Task, columns: Sequence[Any]) -> tuple[str, ...]
             found = stacked(name, columns[0])
             return tuple(map(str, range(found.shape[1] if found.ndim == 2 else 0)))
         case Multiclass() | Binary() | Ordinal():
-            values = {value for column in columns for value in plain_values(column)} - {None}
+            labels = [value for column in columns for value in plain_values(column)]
+            for label in labels:
+                if not isinstance(label, str | int | float | None):
+                    kind = type(label).__name__
+                    raise NotColumns(f"{name} with a {kind} in a row; expected a label of each row")
+            values = set(labels) - {None}
             if any(isinstance(value, str) for value in values):
                 return tuple(sorted(map(str, values)))
             return tuple(str(value) for value in sorted(values))

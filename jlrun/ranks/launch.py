@@ -46,8 +46,13 @@ def joined(device: str, timeout: float) -> Iterator[World]:
         yield _current
     except Interrupted:
         _watch.leave(LEAVE_SECONDS)
+        _end_group()
         raise
-    except Exception as error:
+    except UserError as error:
+        _watch.fail(one_line(error))
+        _end_group()
+        raise
+    except Exception as error:  # collectives may be under way
         _watch.fail(one_line(error))
         raise
     except BaseException:  # Ctrl-C once more: the others need not say so
@@ -55,9 +60,7 @@ def joined(device: str, timeout: float) -> Iterator[World]:
         raise
     else:
         _watch.leave(LEAVE_SECONDS)
-        import torch.distributed as dist
-
-        dist.destroy_process_group()
+        _end_group()
     finally:
         _current, _watch = ALONE, None
 
@@ -108,6 +111,13 @@ def _join(device: str, timeout: float) -> tuple[World, Watch]:
         assert isinstance(control, dist.ProcessGroup), "all ranks are in it"
     world = Ranks(rank, size, local, control=control)
     return world, watch(store, rank, size, world.calls, timeout)
+
+
+def _end_group() -> None:
+    """Join the threads of the group, which abort a process that exits with them."""
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
 
 
 def _check_device(device: str, local_rank: int, count: int) -> None:

@@ -246,6 +246,12 @@ def task_specs(
                 f"{name}.tasks.{spec.column}",
                 f"at least two classes are needed, found: {found or 'none'}",
             )
+        if isinstance(spec.task, Binary) and len(spec.classes) != 2:
+            found = ", ".join(spec.classes[:5]) + (", …" if len(spec.classes) > 5 else "")
+            raise UserError.of(
+                f"{name}.tasks.{spec.column}",
+                f"a binary task has two classes, found {len(spec.classes)}: {found or 'none'}",
+            )
         _check_varies(f"{name}.tasks.{spec.column}", spec, splits)
     return specs
 

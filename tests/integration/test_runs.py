@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import jlrun
 from jlrun.cli.main import main
 from jlrun.errors import UserError
+from jlrun.tasks import Binary
 from tests.toy import TIMED
 
 QUICK = ["engine.threads=1", "recorder.log_every=4", "recorder.progress=none"]
@@ -172,6 +173,16 @@ def test_one_class_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     arguments = ["mode=multitask", "dataset.classes=[3]", f"hydra.run.dir={tmp_path / 'run'}"]
     assert main([*arguments, *QUICK]) == 2
     assert "at least two classes are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "c"]])
+def test_a_binary_task_has_two_classes(labels: list[str]) -> None:
+    def load() -> tuple[torch.Tensor, list[str]]:
+        return torch.rand(30, 1, 8, 8), (labels * 30)[:30]
+
+    dataset = {"_target_": load, "tasks": {"kind": Binary}, "modalities": ["image"]}
+    with pytest.raises(UserError, match="kind"):
+        jlrun.run(["mode=multitask"], dataset=dataset)
 
 
 def test_static_weights_may_be_those_of_one_phase(tmp_path: Path) -> None:

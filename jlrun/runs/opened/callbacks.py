@@ -167,4 +167,6 @@ def _expected() -> str:
 
 def _kind(found: object) -> str:
     name = getattr(found, "__name__", "")
+    if name and _takes_one(found):
+        return f"{name} by itself"
     return f"{name}, which takes other arguments" if name else f"a {type(found).__name__}"

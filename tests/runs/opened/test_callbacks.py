@@ -109,6 +109,7 @@ def no_argument() -> None:
         (["print"], "expected functions of an epoch, or objects derived from jlrun.Callback"),
         ([no_argument], "not no_argument, which takes other arguments"),
         (Seen(), "in a list; not a Seen"),
+        (print, "in a list; not print by itself"),
     ],
 )
 def test_what_is_no_callback(callbacks: Any, expected: str) -> None:
