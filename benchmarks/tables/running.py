@@ -35,6 +35,9 @@ from jlrun.training.interruption import listening
 from jlrun.training.stacked.together import Member, together
 
 AT_ONCE = 16  # runs that train as one
+# Parts of a configuration that a score does not depend on, and those of the engine that it does.
+_RECORDS = ("baselines_cache", "debug", "recorder")
+_ENGINE = ("accumulate", "clip_norm", "precision")
 # Parts of a configuration that decide which data a run is given.
 _DATA = ("mode", "strategy", "seed", "dataset", "source", "sources", "target", "tasks")
 
@@ -45,7 +48,8 @@ class Planned:
 
     Attributes:
         source: what runs; ``seed``: of it.
-        key: hash of its resolved configuration, and the name of its folder.
+        key: hash of the parts of its resolved configuration that its score depends on, and the name
+            of its folder.
         folder: of the run.
         composed: the configuration; None of what is not jlrun's.
     """
@@ -79,9 +83,8 @@ class Runner:
         folders = {f"<{n}>": str(self.planned(job, seed).folder) for n, job in source.after.items()}
         config = _replaced({**composed.config, "seed": seed}, folders)
         overrides = [*_replaced(composed.overrides[:-2], folders), f"seed={seed}"]
-        kept = {key: value for key, value in config.items() if key != "baselines_cache"}
-        text = to_yaml(kept).replace(str(self.out), "OUT").replace(str(self.data), "DATA")
-        key = _hash(text)
+        text = to_yaml(_deciding(config)).replace(str(self.out), "OUT")
+        key = _hash(text.replace(str(self.data), "DATA"))
         folder = self.out / "runs" / key
         made = replace(composed, config=config, overrides=overrides, run_dir=folder)
         return Planned(source, seed, key, folder, made)
@@ -195,6 +198,12 @@ def _run_one(run: Planned, data: Path) -> None:
             execution.execute(run.composed)
     except RunError as error:
         print(f"{run.key} failed: {error}", file=sys.stderr, flush=True)
+
+
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a configuration that a score depends on, rounding left aside."""
+    kept = {key: value for key, value in config.items() if key not in _RECORDS}
+    return kept | {"engine": {key: config["engine"][key] for key in _ENGINE}}
 
 
 def _groups(runs: Sequence[Planned]) -> Iterator[list[Planned]]:
