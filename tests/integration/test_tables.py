@@ -380,6 +380,11 @@ def test_it_is_evaluated_on_other_test_rows(trained: str, tmp_path: Path, capsys
     only = [row | {"label": "good"} for row in rows]
     write_csv(tmp_path / "only.csv", only)
     assert main(["evaluate", trained, "dataset.path=only.csv"]) == 2
+    message = "dataset.tasks.label: a binary task has two classes, found 1: good"
+    assert message in capsys.readouterr().err
+    others = [row | {"label": ("good", "odd")[i % 2]} for i, row in enumerate(rows)]
+    write_csv(tmp_path / "others.csv", others)
+    assert main(["evaluate", trained, "dataset.path=others.csv"]) == 2
     assert "dataset.tasks.label: the classes are not those of the run" in capsys.readouterr().err
 
 

@@ -44,7 +44,7 @@ def _settings(storage: str, **changes: Any) -> SearchSettings:
         "sampler": "random",
         "seed": 0,
         "trials": 12,
-        "lease_seconds": 0.5,
+        "lease_seconds": 2.0,  # a busy machine may let a process wait for a while
     }
     return SearchSettings(**(values | changes))
 
