@@ -162,11 +162,8 @@ def tables(found: Sequence[Any]) -> str:
 
 
 _SPEED = """Below 1 two ranks are faster. On a busy machine (see the load below) threads of one
-process wait for each other, so that the first reference is slower than it would be on an idle
-one: its ratio says little of an idle machine. CPU time against one thread does not depend on
-waits: it is what ranks cost in all, 1 being nothing. Two free cores would take half of it, so
-that two ranks do at least the inverse of that ratio of the steps of two threads, however well
-these scale."""
+process wait for each other, so that the ratio to two threads says little of an idle machine. CPU
+time against one thread does not depend on waits: it is what ranks cost in all, 1 being nothing."""
 
 _EXTRAPOLATION = f"""## More ranks, by the model
 
