@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jlrun.wording import shorten as shorten
 
@@ -17,6 +17,7 @@ INK = "#333333"
 FAINT = "#DDDDDD"
 
 FONT_SIZE = 9
+Place = Literal["outside upper center", "outside lower left"]
 
 
 def quiet_axes(axes: Axes) -> None:
@@ -31,12 +32,12 @@ def quiet_axes(axes: Axes) -> None:
     axes.tick_params(labelsize=FONT_SIZE - 1, colors=INK, width=0.6, length=3)
 
 
-def add_legend(figure: Figure, loc: str, per_row: int, fewest: int = 1) -> None:
+def add_legend(figure: Figure, loc: Place, per_row: int, fewest: int = 1) -> None:
     """Add one legend of all that is labelled in any panel, each label once.
 
     Args:
         figure: with its panels drawn.
-        loc: as in Matplotlib.
+        loc: outside the panels.
         per_row: most labels in a row.
         fewest: number of labels under which there is no legend.
     """
