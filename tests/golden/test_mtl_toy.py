@@ -27,7 +27,6 @@ from benchmarks.mtl_toy import (
 )
 from jlrun.data.datasets.mtl_toy import toy_losses
 
-FULL = 50_000
 HARD = (9.0, 9.0)
 
 
@@ -58,12 +57,6 @@ def test_the_plain_sum_ends_where_its_minimum_is() -> None:
     path = follow(make_weighting("equal"), (-7.5, -0.5), 20_000)
     assert path.end == pytest.approx((-6.3 / 1.1, -8.41), abs=0.02)
     assert on_front(path.end)
-
-
-def test_the_plain_sum_falls_into_the_valley_and_stays_there() -> None:
-    path = follow(make_weighting("equal"), HARD, 10_000)
-    assert path.end == pytest.approx((5.0, 4.13), abs=0.1)
-    assert not on_front(path.end)
 
 
 def test_the_table_and_the_picture_show_what_happened(tmp_path: Path) -> None:
@@ -114,30 +107,32 @@ LEFT, RIGHT = (-7.5, -0.5), (9.0, -1.0)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("weighting", "start", "x1"),
+    ("weighting", "start", "x1", "steps"),
     [
-        ("mgda", LEFT, -4.3),
-        ("nash", LEFT, -3.3),
-        ("cagrad", LEFT, -5.7),
-        ("famo", LEFT, -1.5),  # on its way along the front to -1.0, where it is after 50,000 steps
-        ("pcgrad", RIGHT, 5.0),
+        ("mgda", LEFT, -4.3, 12_000),
+        ("nash", LEFT, -3.3, 9_000),
+        ("cagrad", LEFT, -5.7, 20_000),
+        # on its way along the front to -1.0, where it is after 50,000 steps
+        ("famo", LEFT, -1.5, 20_000),
+        ("pcgrad", RIGHT, 5.0, 12_000),
         # By other code for two tasks: the direction g_1 / ‖g_1‖ + g_2 / ‖g_2‖ of IMTL-G and DB-MTL,
         # and FairGrad by bisection.
-        ("imtl_g", LEFT, -3.4),
-        ("db_mtl", LEFT, -3.7),
-        ("fairgrad", LEFT, -3.6),  # it trembles on the front
+        ("imtl_g", LEFT, -3.4, 14_000),
+        ("db_mtl", LEFT, -3.7, 20_000),
+        ("fairgrad", LEFT, -3.6, 9_000),  # it trembles on the front
     ],
 )
-def test_from_below_to_the_front(weighting: str, start: tuple[float, float], x1: float) -> None:
-    path = follow(make_weighting(weighting), start, 20_000)
+def test_from_below_to_the_front(
+    weighting: str, start: tuple[float, float], x1: float, steps: int
+) -> None:
+    path = follow(make_weighting(weighting), start, steps)
     assert on_front(path.end)
     assert path.end[0] == pytest.approx(x1, abs=0.1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("weighting", "arrives"), [("equal", False), ("mgda", True)])
-def test_from_the_hard_start(weighting: str, arrives: bool) -> None:
-    path = follow(make_weighting(weighting), HARD, FULL)
-    assert on_front(path.end) == arrives
-    if weighting == "equal":
-        assert path.end == pytest.approx((5.0, 3.95), abs=0.1)
+def test_from_the_hard_start() -> None:
+    stuck = follow(make_weighting("equal"), HARD, 50_000)
+    assert not on_front(stuck.end)
+    assert stuck.end == pytest.approx((5.0, 3.95), abs=0.1)
+    assert on_front(follow(make_weighting("mgda"), HARD, 30_000).end)

@@ -133,6 +133,7 @@ def test_a_complete_run_is_neither_resumed_nor_overwritten(
 
 def test_a_run_streamed_from_workers_gives_the_numbers_of_one_in_memory(tmp_path: Path) -> None:
     arguments = ["mode=multitask", "epochs=2", "dataset.limit=200", "baselines=false", *QUICK]
+    arguments.append("recorder.figures=false")
     streamed = ["engine.memory_budget=1KB", "engine.workers=1"]
     for name, more in (("memory", []), ("streamed", streamed)):
         assert main([*arguments, *more, f"hydra.run.dir={tmp_path / name}"]) == 0
@@ -187,5 +188,9 @@ def test_a_binary_task_has_two_classes(labels: list[str]) -> None:
 
 def test_static_weights_may_be_those_of_one_phase(tmp_path: Path) -> None:
     arguments = ["mode=transfer", "strategy=joint", "epochs=1", "source.per_class=30"]
-    weights = ["weighting=static", "weighting.weights={source.digit: 0.5}"]
+    weights = [
+        "weighting=static",
+        "weighting.weights={source.digit: 0.5}",
+        "recorder.figures=false",
+    ]
     assert main([*arguments, *weights, *QUICK, f"hydra.run.dir={tmp_path / 'run'}"]) == 0

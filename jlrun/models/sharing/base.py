@@ -165,6 +165,15 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.stack(tuple(tensors)).mean(dim=0)
 
 
+def leaf_for_each(fused: Tensor, tasks: Collection[str]) -> Cut:
+    """Return a cut at ``fused`` with a leaf for each task, where all tasks see the same features.
+
+    One backward pass of the sum of the losses then yields all task gradients.
+    """
+    leaves = {task: fused.detach().requires_grad_() for task in tasks}
+    return Cut(leaves, leaves)
+
+
 class Hard(FeatureSharing):
     """All heads see the same features.
 
@@ -175,9 +184,7 @@ class Hard(FeatureSharing):
         return dict.fromkeys(tasks, fused)
 
     def cut(self, fused: Tensor, tasks: Collection[str]) -> Cut:
-        # A leaf for each task: one backward pass of the sum then yields all task gradients.
-        leaves = {task: fused.detach().requires_grad_() for task in tasks}
-        return Cut(leaves, leaves)
+        return leaf_for_each(fused, tasks)
 
     def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
         return self.trunk.fusion.build_head(make_head)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Beta
 
 from jlrun.data.batch import Batch
-from jlrun.models.sharing.base import Cut, FeatureSharing, MakeTrunk
+from jlrun.models.sharing.base import Cut, FeatureSharing, MakeTrunk, leaf_for_each
 from jlrun.models.trunk import Encoded, Trunk
 from jlrun.ranges import PositiveFloat, PositiveInt, Probability
 from jlrun.ranks.whole_batch import num_rows, own_rows, rows_of_all
@@ -61,9 +61,7 @@ class MixStyle(FeatureSharing):
         return dict.fromkeys(tasks, fused)
 
     def cut(self, fused: Tensor, tasks: Collection[str]) -> Cut:
-        # A leaf for each task: one backward pass of the sum then yields all task gradients.
-        leaves = {task: fused.detach().requires_grad_() for task in tasks}
-        return Cut(leaves, leaves)
+        return leaf_for_each(fused, tasks)
 
     def build_head(self, make_head: Callable[[int], nn.Module]) -> nn.Module:
         return self.trunk.fusion.build_head(make_head)

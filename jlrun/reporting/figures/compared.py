@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
 from jlrun.reporting.figures.curves import Panel, panels
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.reporting.figures.style import FONT_SIZE, PALETTE, add_legend, quiet_axes
 from jlrun.reporting.recorders.metrics_csv import Curve
 from jlrun.training.recorder import MAIN_FIT
 
@@ -63,7 +63,7 @@ def compared_curves(runs: Sequence[NamedCurves]) -> Figure:
         name = metric.rpartition("/")[2].replace("_", " ")
         lower.set_ylabel(f"validation {name}", fontsize=FONT_SIZE)
         lower.set_xlabel("optimizer steps", fontsize=FONT_SIZE)
-    _draw_legend(figure)
+    add_legend(figure, "outside lower left", per_row=1)
     return figure
 
 
@@ -87,20 +87,3 @@ def _draw(axes: Axes, lines: Sequence[tuple[int, Curve]], runs: Sequence[NamedCu
             linewidth=3.2 - 2 * number / len(runs),  # what coincides is seen
         )
     axes.set_xlim(left=0)
-
-
-def _draw_legend(figure: Figure) -> None:
-    handles = {}
-    for each in figure.axes:
-        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower left",
-            ncols=1,
-            frameon=False,
-            fontsize=FONT_SIZE,
-            labelcolor=INK,
-        )

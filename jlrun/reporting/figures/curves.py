@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jlrun.evaluation.retrieval.ranks import RECALL
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, add_legend, quiet_axes
 from jlrun.reporting.recorders.metrics_csv import Curve, read_curves
 from jlrun.training.recorder import MAIN_FIT
 
@@ -73,7 +73,7 @@ def curves(metrics: Path, primary: Mapping[str, str] | None = None) -> Figure:
         row, column = divmod(i, columns)
         _draw_panel(axes[2 * row, column], axes[2 * row + 1, column], lines, panel)
         axes[2 * row, column].set_title(panel_title(panel, shown), fontsize=FONT_SIZE + 1)
-    _draw_legend(figure, per_row=2 * columns)
+    add_legend(figure, "outside upper center", per_row=2 * columns, fewest=2)
     if brief:
         note = f"not drawn: {', '.join(brief)}, of {BRIEF} epochs at most"
         figure.supxlabel(note, fontsize=FONT_SIZE - 1, color=INK)
@@ -180,20 +180,3 @@ def baseline_of(fit: str) -> str:
 def _colours(lines: Sequence[Curve]) -> dict[str, str]:
     names = dict.fromkeys([MAIN_FIT, *(baseline_of(line.fit) for line in lines)])
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
-
-
-def _draw_legend(figure: Figure, per_row: int) -> None:
-    handles = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if len(handles) > 1:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside upper center",
-            ncols=min(len(handles), per_row),
-            frameon=False,
-            fontsize=FONT_SIZE,
-            labelcolor=INK,
-        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jlrun.reporting.figures.canvas import legend_label, plain_figure
-from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, quiet_axes
+from jlrun.reporting.figures.style import FONT_SIZE, INK, PALETTE, add_legend, quiet_axes
 from jlrun.wording import shorten
 
 if TYPE_CHECKING:
@@ -44,28 +44,10 @@ def pareto(comparison: Comparison, names: Sequence[str], keys: Sequence[str] = (
     for axes, split in zip(panels, TITLES, strict=True):
         draw(axes, comparison, shown, split)
         axes.set_title(TITLES[split], fontsize=FONT_SIZE + 1, color=INK)
-    _legend(figure, panels)
+    add_legend(figure, "outside upper center", per_row=3)
     if keys:
         figure.supxlabel(f"swept: {', '.join(keys)}", fontsize=FONT_SIZE, color=INK)
     return figure
-
-
-def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    handles = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside upper center",
-            ncols=3,
-            frameon=False,
-            fontsize=FONT_SIZE,
-            labelcolor=INK,
-        )
 
 
 def _scatter(axes: Axes, comparison: Comparison, names: Sequence[str], split: str) -> None:

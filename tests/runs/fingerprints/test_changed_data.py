@@ -215,6 +215,7 @@ def test_a_baseline_of_other_rows_is_not_shared(capsys: pytest.CaptureFixture[st
     places = ["source.root=from", "target.root=data", "source.size=8", "target.size=8"]
     named = ["mode=transfer", *nodes, *places, "pretrain_epochs=1", "target.shots=null", "epochs=1"]
     shared = [*named, "batch_size=8", "recorder.progress=plain", "baselines_cache=shared"]
+    shared += ["recorder.figures=false", "recorder.tensorboard=false"]
     for run, changed, expected in (
         ("one", None, False),
         ("two", None, True),
