@@ -89,10 +89,10 @@ domains. Two convolutions of 16 and 32 channels, Adam, 240 steps of 32 images of
     Table(
         "coloured_mnist",
         "Coloured MNIST: where colour misleads",
-        """MNIST in red or green: of 20 and 10 % of the rows of two sources the colour is not that of
-the label, of 90 % of the target's; a quarter of all labels is wrong, so that 75 % is the most that
-the shape can give, and 10 % what the colour gives. 2,000 images of each source to learn from and
-500 for validation; an MLP of 2 × 256 units, Adam, 150 steps of 1,000 images of each."""
+        """MNIST in red or green: of 20 and 10 % of the rows of two sources the colour is not that
+of the label, of 90 % of the target's; a quarter of all labels is wrong, so that 75 % is the most
+that the shape can give, and 10 % what the colour gives. 2,000 images of each source to learn from
+and 500 for validation; an MLP of 2 × 256 units, Adam, 150 steps of 1,000 images of each."""
         + PROTOCOL,
         cells(COLOURED, "label"),
         seeds=(0, 1, 2, 3, 4),
