@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.tables.declared import QUIET, Cell, Job, Score, Table, of_model, only
+from benchmarks.tables.declared import QUIET, Cell, Job, Overview, Score, Table, of_model, only
 from jlrun.reporting.figures.style import FAINT, FONT_SIZE, PALETTE
 from jlrun.runs.sweeps.significance import LEAST_SEEDS
+
+Scores = Mapping[str, Mapping[str, Mapping[int, float]]]  # column -> row -> seed -> score
 
 BATCH = 32
 MOST_VAL = 20
@@ -77,6 +80,11 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     @property
+    def table_name(self) -> str:
+        """Return the name of the table."""
+        return f"joint_{self.name}"
+
+    @property
     def score(self) -> Score:
         """Return the test score of the main task."""
         return of_model(self.task, self.metric)
@@ -133,7 +141,7 @@ class Study:
             for (row, shots), job in jobs.items()
         )
         return Table(
-            f"joint_{self.name}",
+            self.table_name,
             f"When does joint learning help? {self.title}",
             f"{self.about}\n\n{PROTOCOL}",
             cells,
@@ -145,10 +153,17 @@ class Study:
             figure=self.drawn,
         )
 
-    def drawn(self, scores: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
+    def drawn(self, scores: Scores) -> Figure:
         """Draw the gain over learning alone by the number of labelled rows."""
         figure = Figure(figsize=(5.6, 3.4), dpi=150, layout="constrained")
         axes = figure.subplots()
+        self.draw(axes, scores)
+        axes.set_ylabel("gain over learning alone, points", fontsize=FONT_SIZE)
+        axes.legend(fontsize=FONT_SIZE - 1, frameon=False)
+        return figure
+
+    def draw(self, axes: Axes, scores: Scores) -> None:
+        """Draw the curves of gains: column -> row -> seed -> score."""
         axes.axhline(0, color=FAINT, linewidth=1)
         for name, colour in zip((row for row in ROWS if row != ALONE), PALETTE, strict=False):
             points = []
@@ -164,9 +179,23 @@ class Study:
         axes.set_xticks(self.shots, [str(shots) for shots in self.shots])
         axes.minorticks_off()
         axes.set_xlabel("labelled rows of each class", fontsize=FONT_SIZE)
-        axes.set_ylabel("gain over learning alone, points", fontsize=FONT_SIZE)
-        axes.legend(fontsize=FONT_SIZE - 1, frameon=False)
-        return figure
+
+
+def overview(scores: Mapping[str, Scores]) -> Figure:
+    """Draw the curves of all data sets next to each other, of table -> its scores."""
+    studies = [study for study in STUDIES if study.table_name in scores]
+    figure = Figure(figsize=(2.6 * len(studies), 3.2), dpi=150, layout="constrained")
+    panels = figure.subplots(1, len(studies), squeeze=False)[0]
+    for study, axes in zip(studies, panels, strict=True):
+        study.draw(axes, scores[study.table_name])
+        axes.set_title(f"{study.name}: {study.task}", fontsize=FONT_SIZE)
+        axes.tick_params(labelsize=FONT_SIZE - 1)
+    panels[0].set_ylabel("gain over learning alone, points", fontsize=FONT_SIZE)
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=4, fontsize=FONT_SIZE, frameon=False
+    )
+    return figure
 
 
 PROTOCOL = f"""Every row takes {STEPS} steps on the target; transfer has those on the source
@@ -325,4 +354,6 @@ recommended. The test split has 470 rows.""",
     unit="test AUROC %",
 )
 
-TABLES = tuple(study.table() for study in (DIGITS, SPEECH, SHAPES, REVIEWS))
+STUDIES = (DIGITS, SPEECH, SHAPES, REVIEWS)
+TABLES = tuple(study.table() for study in STUDIES)
+OVERVIEWS = (Overview("joint", tuple(table.name for table in TABLES), overview),)
