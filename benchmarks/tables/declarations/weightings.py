@@ -114,7 +114,7 @@ def table(
     )
 
 
-PROTOCOL = f""" Rows: the plain sum; a fixed weighting; five weightings that did best untuned;
+PROTOCOL = """ Rows: the plain sum; a fixed weighting; five weightings that did best untuned;
 each task alone. Every row had the learning rates 1e-3, 3e-3, 1e-2 and 3e-2, *fixed* each of them
 with four weightings, so four times the choices of the others; the choice that
 was best on the validation rows of two runs was then run with ten other seeds. A seed draws
@@ -143,7 +143,7 @@ recordings; a convolutional network of 8, 16 and 32 channels on 32 mel bands; 8 
     table(
         "multimnist",
         "MultiMNIST: does a weighting help?",
-        """3,000 pairs of overlapping digits of MNIST, 600 for validation and 2,000 test pairs; LeNet
+        """3,000 pairs of overlapping digits of MNIST, 600 for validation, 2,000 test pairs; LeNet
 with heads of 50 units; 4 epochs.""",
         data=("MNIST/raw",),
     ),
