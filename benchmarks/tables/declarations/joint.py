@@ -155,11 +155,11 @@ class Study:
 
     def drawn(self, scores: Scores) -> Figure:
         """Draw the gain over learning alone by the number of labelled rows."""
-        figure = Figure(figsize=(5.6, 3.4), dpi=150, layout="constrained")
+        figure = Figure(figsize=(7.2, 3.4), dpi=150, layout="constrained")
         axes = figure.subplots()
         self.draw(axes, scores)
         axes.set_ylabel("gain over learning alone, points", fontsize=FONT_SIZE)
-        axes.legend(fontsize=FONT_SIZE - 1, frameon=False)
+        figure.legend(loc="outside right upper", fontsize=FONT_SIZE - 1, frameon=False)
         return figure
 
     def draw(self, axes: Axes, scores: Scores) -> None:
@@ -226,6 +226,12 @@ rows.""",
         "backbone.audio.hidden=64",
         "backbone.audio.num_mels=32",
     ),
+    conclusion="""A second modality is worth 10 points at 15 and 50 rows of each digit, and nothing
+that five seeds can tell at 2 and 5: the tone must be learned, too. Transfer goes the other way: 4
+points at 2 rows (not proved), none from 15 on. A second task that adds no information costs one to
+three points everywhere. Of the combinations none is clearly better than its better part; transfer
+and the second modality together are the best at 50 rows (89.8), within noise of the second modality
+alone (88.9).""",
 )
 SPEECH = Study(
     "speech",
