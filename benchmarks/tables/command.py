@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 
 from benchmarks import report
 from benchmarks.tables import declarations
-from benchmarks.tables.declared import Table, data_missing
+from benchmarks.tables.declared import Overview, Table, data_missing
 from benchmarks.tables.page import page
 from benchmarks.tables.running import Runner
 from benchmarks.tables.sheet import made_sheet, read_sheet, run_table, write_sheet
@@ -31,11 +32,19 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 def declared() -> dict[str, Table]:
     """Return name -> table of all declarations."""
-    modules = [
+    return {table.name: table for module in _modules() for table in getattr(module, "TABLES", ())}
+
+
+def overviews() -> list[Overview]:
+    """Return the figures of several tables."""
+    return [each for module in _modules() for each in getattr(module, "OVERVIEWS", ())]
+
+
+def _modules() -> list[ModuleType]:
+    return [
         import_module(f"{declarations.__name__}.{module.name}")
         for module in iter_modules(declarations.__path__)
     ]
-    return {table.name: table for module in modules for table in getattr(module, "TABLES", ())}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -67,6 +76,11 @@ def write(table: Table, seeds: Sequence[int], runner: Runner, out: Path, check_d
     write_text(out / f"{table.name}.md", text)
     if table.figure is not None and len({entry.seed for entry in sheet.entries}) >= LEAST_SEEDS:
         table.figure(sheet.scores()).savefig(out / f"{table.name}.png")
+    for overview in overviews():
+        if table.name in overview.tables:
+            sheets = {name: read_sheet(out / f"{name}.json") for name in overview.tables}
+            scores = {name: s.scores() for name, s in sheets.items() if s is not None}
+            overview.figure(scores).savefig(out / f"{overview.name}.png")
     print(text)
 
 

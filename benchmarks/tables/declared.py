@@ -121,6 +121,21 @@ class Table:
         return list(dict.fromkeys(cell.column for cell in self.cells))
 
 
+@dataclass(frozen=True)
+class Overview:
+    """A figure of several tables, drawn again with each of them.
+
+    Attributes:
+        name: of its file.
+        tables: their names.
+        figure: draws table -> column -> row -> seed -> score of those that there are.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    figure: Callable[[Mapping[str, Mapping[str, Mapping[str, Mapping[int, float]]]]], Figure]
+
+
 def only(source: Source) -> Mapping[str, Source]:
     """Return choices of which there is one."""
     return {"": source}

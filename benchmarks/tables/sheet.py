@@ -49,6 +49,10 @@ class SavedSheet(BaseModel):
     tuning: dict[str, dict[str, float]] = {}
     entries: list[Entry] = []
 
+    def scores(self) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
+        """Return column -> row -> seed -> score."""
+        return by_place(self.entries)
+
 
 @dataclass
 class Sheet:
@@ -66,15 +70,20 @@ class Sheet:
 
     def scores(self) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
         """Return column -> row -> seed -> score."""
-        found: dict[str, dict[str, dict[int, float]]] = {}
-        for entry in self.entries:
-            found.setdefault(entry.column, {}).setdefault(entry.row, {})[entry.seed] = entry.score
-        return found
+        return by_place(self.entries)
 
     def seconds(self) -> tuple[int, float]:
         """Return the number of runs and the seconds that they trained."""
         by_run = {entry.run: entry.seconds for entry in self.entries}
         return len(by_run), sum(by_run.values())
+
+
+def by_place(entries: Sequence[Entry]) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
+    """Return column -> row -> seed -> score."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for entry in entries:
+        found.setdefault(entry.column, {}).setdefault(entry.row, {})[entry.seed] = entry.score
+    return found
 
 
 def run_table(table: Table, seeds: Sequence[int], runner: Runner) -> None:

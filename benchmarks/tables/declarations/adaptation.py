@@ -46,11 +46,11 @@ METHODS = {
 COLUMNS = {"selected": "test", "last": "last", "oracle": "oracle"}
 
 
-def scored(key: str) -> Score:
+def scored(key: str, task: str = "digit") -> Score:
     """Return the accuracy on the target's test split of one of the weights of a run."""
 
     def score(result: Result) -> float:
-        return result[key]["digit"]["accuracy"]
+        return result[key][task]["accuracy"]
 
     return score
 

@@ -146,9 +146,12 @@ TABLES = (
         + """ *image*, *audio* and their *ensemble* are models of one modality, with the same
 budget each. Balance methods have the fusion `concat`.""",
         tuple(cells()),
-        conclusion="""One seed, eight of eleven fusions, no balance yet: six fusions are within
-three points of the ensemble of two single models on both tasks, which one seed can't tell from
-noise. film and multiplicative lose on the speaker, who is in the sound alone.""",
+        conclusion="""Fusing gains 2 to 4 points of digit over the ensemble of two single models,
+and nothing that three seeds can tell on the speaker, who is in the sound alone. Six fusions
+(concat, sum, gated, late, low_rank, cross_attention) are within three points of each other, and
+balancing the modalities adds a point at most: choose the plainest. bottleneck and transformer
+need more than 1,000 rows and 10 epochs at one rate for all; film costs 10 points on the speaker.
+With 38 comparisons and three seeds hardly any difference is proved.""",
         reference="ensemble",
         data=("MNIST/raw", "fsdd"),
     ),
@@ -160,9 +163,11 @@ noise. film and multiplicative lose on the speaker, who is in the sound alone.""
 where each modality of each test row is lost at that rate (never both; mean over three draws),
 and where all rows have but one.""",
         tuple(missing_cells()),
-        conclusion="""One seed, eight of eleven fusions, all trained without missing modalities:
-at a rate of 50 % they lose 26 to 30 points, and with one modality all are worse than a model of it
-alone ([av_digits](av_digits.md)). The row with dropout, which should mend that, was not run.""",
+        conclusion="""Trained on complete rows, concat loses 26 points at a rate of 50 %, and with
+one modality it is worse than a model of that modality alone ([av_digits](av_digits.md)). Modality
+dropout of 0.3 costs nothing on complete rows and gives back 3 to 6 points of what is lost, at
+every rate; no fusion and no balance method does as much. Attention across modalities suffers
+most: it has never seen a row without its partner.""",
         reference="concat",
         data=("MNIST/raw", "fsdd"),
         figure=drawn,
