@@ -267,6 +267,12 @@ as the run. The test split has 1,000 rows.""",
     ("fusion=gated", "backbone.image.channels=[8,16,32]", "backbone.image.hidden=64"),
     options=("root={data}", "seed={seed}", "num_train=2000", "num_val=500", "num_test=1000"),
     files=("MNIST/raw", "fsdd"),
+    conclusion="""A second modality, in which the digit is easier to tell, is worth 25 to 37 points at
+every size. Transfer from clean speech doubles the accuracy at 2 rows of each digit (+14) and fades to
+nothing at 50; who is speaking, a task with labels of its own, neither helps nor harms. The
+combinations follow the second modality; at 2 rows a pretrained encoder of sounds even takes from it,
+as the weak modality is trusted first. Three seeds and 32 comparisons prove only the largest of
+these.""",
 )
 SHAPES = Study(
     "shapes",
