@@ -24,8 +24,8 @@ _PIPELINES = {
     ("image", "depth"): "depth-estimation",
 }
 _ABOUT = (
-    "Weights, configuration and scores of one run of jlrun. Its rows, and what shows or names them, "
-    "were not uploaded, nor were its baselines."
+    "Weights, configuration and scores of one run of jlrun. Its rows, and what shows or names "
+    "them, were not uploaded, nor were its baselines."
 )
 
 
