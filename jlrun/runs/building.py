@@ -9,14 +9,8 @@ from typing import Any
 
 import torch
 
-from jlrun.config.build import (
-    arguments_with_defaults,
-    build,
-    builds,
-    class_of,
-    takes_class_names,
-)
-from jlrun.config.schema import EngineSettings
+from jlrun.config.build import arguments_with_defaults, build, builds, class_of, takes_class_names
+from jlrun.config.sections import EngineSettings
 from jlrun.config.slots import (
     BALANCE,
     ENCODER,

@@ -22,7 +22,7 @@ from jlrun.tasks.classification import deciding_by
 from jlrun.tasks.objective import Objective
 
 if TYPE_CHECKING:
-    from jlrun.config.schema import CalibrationSettings
+    from jlrun.config.sections import CalibrationSettings
     from jlrun.training.plan import Fit
 
 Rows = Mapping[str, RowPredictions]

@@ -153,7 +153,8 @@ def load_splits(
     check_targets(name, node, dataset)
     subset = Subset(**{field.name: node[field.name] for field in fields(Subset)})
     set_aside = settings.set_aside.get(name, ())
-    splits = make_splits(dataset, subset, settings.seed, where=name, set_aside=set_aside)
+    with placed_errors(name):
+        splits = make_splits(dataset, subset, settings.seed, where=name, set_aside=set_aside)
     if settings.zero_shot is None:
         return splits
     task = next(iter(settings.tasks or node["tasks"]))  # that asked for, or the main one

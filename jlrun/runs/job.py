@@ -9,7 +9,7 @@ from pathlib import Path
 from jlrun.files.run_directory import RunDirectory
 from jlrun.reporting.recorders.chosen import ProgressKind
 from jlrun.runs.settings import RunSettings
-from jlrun.training.fit import FitFolder
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.recorder import MAIN_FIT, Recorder
 
 

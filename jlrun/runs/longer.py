@@ -17,7 +17,7 @@ from jlrun.runs.job import Job
 from jlrun.runs.saved_run import load_config
 from jlrun.runs.settings import RunSettings
 from jlrun.runs.shared_baselines import ORIGIN_FILE
-from jlrun.training.fit import FitFolder
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.wording import counted
 

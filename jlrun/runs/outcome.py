@@ -6,11 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jlrun.data.missing_shares import missing_shares
-from jlrun.evaluation.kept_predictions import (
-    VAL_PREDICTIONS,
-    KeptPredictions,
-    load_predictions,
-)
+from jlrun.evaluation.kept_predictions import VAL_PREDICTIONS, KeptPredictions, load_predictions
 from jlrun.evaluation.missing.report import score_missing
 from jlrun.evaluation.missing.scoring import ScoredModel
 from jlrun.evaluation.retrieval import Findings, measure_spaces
@@ -27,7 +23,7 @@ from jlrun.runs.references import REFERENCE, References
 from jlrun.runs.row_statistics import RowStatistics
 from jlrun.runs.shared_baselines import origins
 from jlrun.runs.wise_ft import wise_ft
-from jlrun.training.fit import LAST_EPOCH, FitFolder, FitResult
+from jlrun.training.fit_folder import LAST_EPOCH, FitFolder, FitResult
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import MAIN_FIT
 

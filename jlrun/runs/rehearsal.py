@@ -15,8 +15,7 @@ from jlrun.runs.assembly import Assembly
 from jlrun.runs.job import Job
 from jlrun.runs.sharding_checks import check_optimizer, check_plan
 from jlrun.tasks.objective import Objective
-from jlrun.training.fit import count_trainable
-from jlrun.training.learner import build_learner
+from jlrun.training.learner import build_learner, count_trainable
 from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.training.recorder import Header, PlannedFit, PlannedPhase
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from jlrun.config.nodes import SEVERAL, SINGLE, SOURCES, backbone_of, learned_start, used_nodes
-from jlrun.config.schema import (
+from jlrun.config.schema import Settings
+from jlrun.config.sections import (
     CalibrationSettings,
     DiagnosisSettings,
     EngineSettings,
     MissingSettings,
     RecorderSettings,
-    Settings,
-    Strategy,
     ZeroShotSettings,
 )
+from jlrun.config.value_types import Strategy
 from jlrun.evaluation.retrieval import Retrieval
 from jlrun.objective.ramps import RampName
 from jlrun.strategies.plans import StrategySettings

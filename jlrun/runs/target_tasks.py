@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from jlrun.config.build import build
-from jlrun.config.schema import Strategy
 from jlrun.config.slots import TASK
+from jlrun.config.value_types import Strategy
 from jlrun.data.class_matching import (
     Learned,
     Matching,

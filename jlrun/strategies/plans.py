@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.config.build import build
-from jlrun.config.schema import (
-    AdaptSettings,
-    Mode,
-    PretrainingSettings,
-    Strategy,
-    ZeroShotSettings,
-)
+from jlrun.config.sections import AdaptSettings, PretrainingSettings, ZeroShotSettings
 from jlrun.config.slots import FINETUNING, SAMPLING, VALIDATOR, ZERO_SHOT_METHOD
+from jlrun.config.value_types import Mode, Strategy
 from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.errors import UserError, did_you_mean
@@ -24,11 +19,7 @@ from jlrun.evaluation.validators import SourceAccuracy, Validator
 from jlrun.objective.terms.self_supervised.rows import sample_row
 from jlrun.strategies import multimodal, multitask, transfer
 from jlrun.strategies.plan_parts import Begin, PlanContext
-from jlrun.strategies.pretraining import (
-    between_modalities,
-    only_pretraining,
-    with_pretraining,
-)
+from jlrun.strategies.pretraining import between_modalities, only_pretraining, with_pretraining
 from jlrun.strategies.zero_shot.classes import unseen_classes
 from jlrun.strategies.zero_shot.holdout import check_leakage
 from jlrun.strategies.zero_shot.plan import ZeroShot, plan_zero_shot

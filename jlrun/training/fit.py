@@ -5,198 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from pydantic import BaseModel
 from torch import Tensor
 
 from jlrun.data.streams import Stream
 from jlrun.engine import out_of_memory_explained
-from jlrun.errors import UserError
-from jlrun.evaluation.kept_predictions import (
-    VAL_PREDICTIONS,
-    KeptPredictions,
-    save_predictions,
-)
-from jlrun.evaluation.per_class import PerClass, PerClassCounts
-from jlrun.evaluation.saved_scores import SavedScores
-from jlrun.evaluation.scores import (
-    Observer,
-    Scores,
-    SplitScores,
-    by_task,
-    evaluate,
-    predictor,
-)
-from jlrun.files.atomic import REWRITE, read_json, reading, write_json
-from jlrun.files.run_directory import BEST, LAST
+from jlrun.evaluation.scores import Observer
 from jlrun.models import checkpoints
 from jlrun.models.joint_model import JointModel
 from jlrun.ranks.shards import is_shard, load_weights, whole
 from jlrun.seeding import seed_everything
-from jlrun.tasks.objective import Objective
 from jlrun.training.alike import check_alike
+from jlrun.training.fit_folder import LAST_EPOCH, Completed, FitFolder, FitResult
+from jlrun.training.fit_scores import TrainedFit
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import training
-from jlrun.training.parameter_rules import rule_for
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import PhaseInfo
 from jlrun.training.spans import PhaseRun, TrainContext, Training, alone
 from jlrun.training.state import PhaseState
-
-# Criterion of phases without scores on validation rows.
-LAST_EPOCH = "last"
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """Result of a fit.
-
-    Attributes:
-        val, test: task -> metric -> score under the selected weights.
-        also: result key -> scores on the test splits of other streams.
-        selected: phase, epoch and step of the selected weights, and what selected them
-            (`LAST_EPOCH`: nothing).
-        per_class: label of a task with classes -> class -> how well it is found in the test split.
-        last, oracle: test scores by label after the last epoch and after the best one, where the
-            last phase asks for them; empty elsewhere.
-        parameters: of the model; ``trainable``: of those, what the last phase trains.
-        seconds, samples, steps: spent in training, over all phases and sessions.
-        skipped: steps that were left out because a number was not finite.
-    """
-
-    val: Scores
-    test: Scores
-    also: Mapping[str, Scores]
-    selected: Mapping[str, Any]
-    parameters: int
-    trainable: int
-    seconds: float
-    samples: int
-    steps: int
-    last: Scores
-    oracle: Scores
-    per_class: PerClass = field(default_factory=dict)
-    skipped: int = 0
-
-    @property
-    def scores(self) -> SplitScores:
-        """Validation and test scores."""
-        return SplitScores(self.val, self.test)
-
-
-class SavedFit(BaseModel):
-    """Contract of ``fit.json``."""
-
-    val: SavedScores
-    test: SavedScores
-    also: dict[str, SavedScores]
-    selected: dict[str, Any]
-    parameters: int
-    trainable: int
-    seconds: float
-    samples: int
-    steps: int
-    last: SavedScores
-    oracle: SavedScores
-    skipped: int = 0
-
-
-@dataclass(frozen=True)
-class FitFolder:
-    """The checkpoints of a fit: ``last``, ``best``, one per earlier phase, and ``fit.json``.
-
-    Attributes:
-        path: the folder, ``checkpoints`` of the run or of a baseline.
-        save_seconds: time between two checkpoints of an ongoing phase.
-    """
-
-    path: Path
-    save_seconds: float
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint from which the fit goes on."""
-        return self.path / LAST
-
-    @property
-    def best(self) -> Path:
-        """The selected weights of the last phase."""
-        return self.path / BEST
-
-    def selected(self, fit: Fit, phase: Phase) -> Path:
-        """Folder of the selected weights of ``phase``."""
-        return self.best if phase is fit.phases[-1] else self.path / phase.name
-
-    def result(self) -> FitResult | None:
-        """Return the result of the fit; None before it is complete."""
-        file = self.path / "fit.json"
-        if not file.exists():
-            return None
-        with reading(file, REWRITE):
-            return FitResult(**read_json(file, SavedFit, REWRITE))
-
-    def repair(self) -> str | None:
-        """Repair what a kill left behind, and replace a damaged ``last`` by the one before it.
-
-        Returns:
-            a line for the user; None if nothing was damaged.
-
-        Raises:
-            UserError: if that one is damaged, too.
-        """
-        checkpoints.recover(self.last)
-        if self.result() is not None or not self.last.exists():
-            return None
-        try:
-            checkpoints.verify(self.last)
-        except UserError as error:
-            checkpoints.go_back(self.last, error)
-            return (
-                f"'{self.last}' was damaged: going on from the checkpoint before it, step "
-                f"{self.last_step()}"
-            )
-        return None
-
-    def recorded(self) -> Mapping[str, Any]:
-        """Return what was recorded of the fit at the last checkpoint; nothing without one."""
-        found: Mapping[str, Any] = {}
-        if checkpoints.exists(self.last):
-            found = checkpoints.load_state(self.last)["recorded"]
-        return found
-
-    def last_step(self) -> int:
-        """Optimizer steps of the fit at the last checkpoint; 0 without one."""
-        if not checkpoints.exists(self.last):
-            return 0
-        saved = checkpoints.load_state(self.last)
-        unfinished = saved["unfinished"]
-        steps: int = saved["completed"]["steps"]
-        return steps if unfinished is None else steps + unfinished["state"]["step"]
-
-
-@dataclass(frozen=True)
-class Completed:
-    """Phases of a fit that are over, and their cost."""
-
-    phases: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    samples: int = 0
-    skipped: int = 0
-
-    def plus(self, state: PhaseState) -> Completed:
-        """Return this with one more phase."""
-        return Completed(
-            phases=self.phases + 1,
-            steps=self.steps + state.step,
-            seconds=self.seconds + state.seconds,
-            samples=self.samples + state.samples,
-            skipped=self.skipped + state.skipped,
-        )
 
 
 class FitRun:
@@ -258,37 +88,11 @@ class FitRun:
         """
         for phase in self.fit.phases[self._completed.phases :]:
             yield from self._train(phase)
-        predict, world = predictor(self.model, self._around.engine), self._world
-        done = self._completed
-        scored_on_val = self.fit.scored if self.fit.val_scored is None else self.fit.val_scored
-        saved = self._world.of_first(lambda: checkpoints.load_state(self._folder.best))
-        per_class, kept, kept_val = PerClassCounts(), KeptPredictions(), KeptPredictions()
-        result = FitResult(
-            val=evaluate(predict, scored_on_val, val, (kept_val,), world),
-            test=evaluate(predict, self.fit.scored, test, (*observers, per_class, kept), world),
-            also={
-                key: by_task(evaluate(predict, objectives, test, world=world), objectives)
-                for key, objectives in self.fit.also_scored.items()
-            },
-            selected=saved["selected"],
-            parameters=self.model.num_parameters(),
-            trainable=count_trainable(self.model, self.fit.phases[-1]),
-            seconds=done.seconds,
-            samples=done.samples,
-            steps=done.steps,
-            last=saved["last"],
-            oracle=saved["oracle"],
-            per_class=per_class.by_task(),
-            skipped=done.skipped,
-        )
-        for observer in observers:
-            observer.finish(done.steps)
-        if not world.is_first:
-            return result
-        save_predictions(self._folder.path, kept.by_task(), _positions(self.fit.scored, test))
-        save_predictions(self._folder.path, kept_val.by_task(), name=VAL_PREDICTIONS)
-        write_json(self._folder.path / "fit.json", asdict(result))
-        checkpoints.forget_previous(self._folder.last)
+        engine, completed = self._around.engine, self._completed
+        trained = TrainedFit(self.fit, self.model, self._folder, completed, engine)
+        result = trained.score(val, test, observers)
+        if self._world.is_first:
+            checkpoints.forget_previous(self._folder.last)
         return result
 
     def _train(self, phase: Phase) -> Training[None]:
@@ -402,27 +206,6 @@ class FitRun:
 
 def _state_in(folder: Path) -> dict[str, Any] | None:
     return checkpoints.load_state(folder) if checkpoints.exists(folder) else None
-
-
-def _positions(objectives: Sequence[Objective], streams: Mapping[str, Stream]) -> dict[str, Tensor]:
-    """Return label -> positions of the labelled rows in their stream."""
-    found = {}
-    for objective in objectives:
-        rows = streams[objective.stream].rows
-        mask = rows.labelled.get(objective.spec.column)
-        found[objective.label] = (
-            torch.arange(len(rows)) if mask is None else mask.nonzero().flatten()
-        )
-    return found
-
-
-def count_trainable(model: JointModel, phase: Phase) -> int:
-    """Return the number of parameters that train in ``phase``."""
-    return sum(
-        parameter.numel()
-        for name, parameter in model.named_parameters()
-        if rule_for(name, phase.rules).lr > 0
-    )
 
 
 def _to_keep(phase: Phase, state: PhaseState) -> dict[str, Any]:

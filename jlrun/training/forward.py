@@ -2,97 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import UserError, check_shape
 from jlrun.models.dividing import dividing
-from jlrun.models.joint_model import JointModel, Outputs, encoder_parameters
+from jlrun.models.joint_model import Outputs, encoder_parameters
 from jlrun.models.module_state import unchanged_buffers
-from jlrun.models.sharing.base import Cut, FeatureSharing
 from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
 from jlrun.training.learner import Learner
+from jlrun.training.micro_batch_losses import MicroBatchLosses
+from jlrun.training.micro_batches import MicroBatch, count_labelled, counts_on, split
+from jlrun.training.model_outputs import ModelPass
 from jlrun.training.own_rows import DividedCalls, OwnRows
 from jlrun.training.plan import Phase
 from jlrun.training.timed import timed
-
-MicroBatch = Mapping[str, Batch]
-
-
-@dataclass(frozen=True)
-class CutGraph:
-    """Cut in the graph of a micro-batch.
-
-    Attributes:
-        fused: ``(B, D)``, the end of the trunk's graph.
-        leaves: of the objectives, ``(B, D)`` each: where the graphs of the losses begin.
-        own: the rows that both are of.
-        num_rows: of the micro-batch, of all ranks.
-    """
-
-    fused: Tensor
-    leaves: tuple[Tensor, ...]
-    own: OwnRows
-    num_rows: int
-
-
-@dataclass(frozen=True)
-class MicroBatchLosses:
-    """Losses of a micro-batch.  (T objectives, J terms)
-
-    Attributes:
-        sums: T scalars, sums over the micro-batch's labelled rows. They are not stacked, so that a
-            backward pass can start from each alone.
-        factors: ``(T,)``, the objective's scale over the number of labelled rows of the whole step.
-        terms: ``(J,)``, R_j.
-        penalties: scalar, the micro-batch's share of what is added to the losses: λ Σ_j α_j R_j,
-            the penalty of the sharing architecture, and the loss of the balance.
-        penalised: whether anything is.
-        balance: what the balance of the modalities measured on the micro-batch.
-        cut: where the graph was cut; None where it is whole.
-    """
-
-    sums: tuple[Tensor, ...]
-    factors: Tensor
-    terms: Tensor
-    penalties: Tensor
-    penalised: bool
-    balance: Measured
-    cut: CutGraph | None
-
-    @cached_property
-    def values(self) -> Tensor:
-        """The losses ``(T,)``: over all micro-batches they add up to the step's losses."""
-        return self._stacked * self.factors
-
-    @cached_property
-    def singles(self) -> tuple[Tensor, ...]:
-        """The same as T scalars, each on a graph of its own."""
-        return tuple(s * f for s, f in zip(self.sums, self.factors.unbind(), strict=True))
-
-    @property
-    def row_sums(self) -> Tensor:
-        """The sums over labelled rows, without scales, detached ``(T,)``."""
-        return self._stacked.detach()
-
-    @cached_property
-    def _stacked(self) -> Tensor:
-        return torch.stack(self.sums) if self.sums else self.factors.new_zeros(0)
-
-    def with_penalties(self, loss: Tensor) -> Tensor:
-        """Return ``loss`` with what is added to it."""
-        return loss + self.penalties if self.penalised else loss
 
 
 @dataclass(frozen=True)
@@ -137,13 +71,13 @@ class StepForward:
     ) -> StepForward:
         """Return the passes over ``batches``: ``num_samples`` equal shares of the rows, each in
         ``engine.accumulate`` micro-batches; fewer if rows are few."""
-        shares = _split(batches, num_samples)
+        shares = split(batches, num_samples)
         numbered = [
             (i, micro_batch)
             for i, share in enumerate(shares)
-            for micro_batch in _split(share, engine.accumulate)
+            for micro_batch in split(share, engine.accumulate)
         ]
-        counts = _num_labelled(phase, batches)
+        counts = count_labelled(phase, batches)
         known = counts_on(counts, engine.device)
         return cls(
             learner=learner,
@@ -182,13 +116,13 @@ class StepForward:
         own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
         with timed("forward"), self.engine.autocast():
             if cut:
-                outputs, graph = self._cut(own)
+                outputs, graph = self._pass.cut(own, once=len(self.micro_batches) == 1)
             else:
-                outputs, graph = known or self._whole(own), None
+                outputs, graph = known or self._pass.whole(own), None
             sums, counts = self._sums(own.batches, outputs)
             if own.divided:
                 outputs, sums = self._of_all(own, outputs, sums)
-                counts = _num_labelled(self.phase, micro_batch)
+                counts = count_labelled(self.phase, micro_batch)
             calls = DividedCalls(own.world, engine.device) if own.divided else None
             with nullcontext() if calls is None else dividing(calls):
                 terms = self._terms(micro_batch, outputs, sums, counts)
@@ -228,6 +162,10 @@ class StepForward:
             scale=self.learner.loss_scale,
             progress=self.progress,
         )
+
+    @cached_property
+    def _pass(self) -> ModelPass:
+        return ModelPass(self.learner.model, self.phase)
 
     @cached_property
     def _scales(self) -> Tensor:
@@ -273,41 +211,6 @@ class StepForward:
     ) -> tuple[Mapping[str, Outputs], list[Tensor]]:
         """Return the outputs and the sums of losses of the rows of all ranks."""
         return own.outputs_of_all(outputs), own.summed(sums)
-
-    def _whole(self, own: OwnRows) -> dict[str, Outputs]:
-        model, heads = self.learner.model, self.phase.heads
-        fed = {name: batch for name, batch in own.batches.items() if name in heads}
-        if self.phase.joined and len(fed) > 1:
-            with own.forward_pass(tuple(fed)):
-                return _jointly(model, fed, heads)
-        outputs = {}
-        for name, batch in fed.items():
-            with own.forward_pass((name,)):
-                outputs[name] = model(batch, heads[name])
-        return outputs
-
-    def _cut(self, own: OwnRows) -> tuple[dict[str, Outputs], CutGraph]:
-        ((name, batch),) = own.batches.items()
-        model, heads = self.learner.model, self.phase.heads[name]
-        body = model.body
-        assert isinstance(body, FeatureSharing)
-        with own.forward_pass((name,)):
-            if len(self.micro_batches) == 1:
-                encoded = body.trunk(batch)
-            else:
-                # The features of all micro-batches are needed before the first backward pass: the
-                # trunk's activations are computed once more then, instead of being kept for all.
-                encoded = checkpoint(
-                    body.trunk,
-                    batch,
-                    use_reentrant=False,
-                    context_fn=lambda: (nullcontext(), _once_more(body.trunk, own, name)),
-                )
-            cut: Cut = body.cut(encoded.fused, heads)
-            outputs = model.outputs(encoded.features, encoded.fused, cut.by_task)
-        leaves = tuple(cut.leaves[o.head] for o in self.phase.objectives)
-        num_rows = own.of_all[name].size
-        return {name: outputs}, CutGraph(encoded.fused, leaves, own, num_rows)
 
     def _sums(
         self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]
@@ -369,29 +272,7 @@ class StepForward:
         return weighted * self.share(micro_batch)
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Numbers of labelled rows on the device.  (T objectives)
-
-    Attributes:
-        rows: ``(T,)`` float32.
-        at_least_one: ``(T,)``, the same where it is not 0, and 1 there.
-        active: Bool ``(T,)``: where it is not 0.
-    """
-
-    rows: Tensor
-    at_least_one: Tensor
-    active: Tensor
-
-
 NOT_MEASURED = Measured()
-
-
-@lru_cache(maxsize=64)  # nearly all steps have as many rows as the one before
-def counts_on(rows: tuple[int, ...], device: torch.device) -> Counts:
-    """Return numbers of rows on ``device``; nobody may change them."""
-    found = torch.tensor(rows, dtype=torch.float32, device=device)
-    return Counts(found, found.clamp(min=1), found > 0)
 
 
 @lru_cache(maxsize=64)
@@ -410,67 +291,7 @@ def _nothing(device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.zeros((), device=device), torch.zeros(0, device=device)
 
 
-def _jointly(
-    model: JointModel, batches: Mapping[str, Batch], heads: Mapping[str, Sequence[str]]
-) -> dict[str, Outputs]:
-    """Pass the batches of several streams through the model as one."""
-    inputs = [batch.without_labels() for batch in batches.values()]
-    needed = tuple(dict.fromkeys(head for name in batches for head in heads[name]))
-    outputs = model(Batch.concatenate(inputs), needed)
-    sizes = [batch.size for batch in inputs]
-
-    def pieces(columns: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        split = {name: column.split(sizes) for name, column in columns.items()}
-        return [{name: column[i] for name, column in split.items()} for i in range(len(sizes))]
-
-    by_stream = zip(
-        batches,
-        pieces(outputs.features),
-        outputs.fused.split(sizes),
-        pieces(outputs.logits),
-        pieces(outputs.members),
-        strict=True,
-    )
-    return {
-        name: Outputs(
-            features,
-            fused,
-            {head: logits[head] for head in heads[name]},
-            {head: members[head] for head in heads[name] if head in members},
-        )
-        for name, features, fused, logits, members in by_stream
-    }
-
-
-@contextmanager
-def _once_more(trunk: nn.Module, own: OwnRows, stream: str) -> Iterator[None]:
-    """Return the context in which the trunk computes the features of rows once more."""
-    with unchanged_buffers(trunk), own.forward_pass((stream,)):
-        yield
-
-
 def _kept_apart(learner: Learner) -> EncoderGradients:
     balance, model = learner.balance, learner.model
     modalities = balance.modalities if balance.has_encoder_losses else ()
     return EncoderGradients({m: encoder_parameters(model, m) for m in modalities})
-
-
-def _num_labelled(phase: Phase, batches: Mapping[str, Batch]) -> tuple[int, ...]:
-    counts = []
-    for objective in phase.objectives:
-        batch = batches.get(objective.stream)
-        mask = None if batch is None else batch.labelled.get(objective.spec.column)
-        rows = 0 if batch is None else batch.size
-        counts.append(rows if mask is None else int(mask.sum()))
-    return tuple(counts)
-
-
-def _split(batches: Mapping[str, Batch], count: int) -> tuple[MicroBatch, ...]:
-    if count == 1:
-        return (batches,)
-    chunks = {name: batch.chunks(count) for name, batch in batches.items()}
-    longest = max(len(pieces) for pieces in chunks.values())
-    return tuple(
-        {name: pieces[i] for name, pieces in chunks.items() if i < len(pieces)}
-        for i in range(longest)
-    )

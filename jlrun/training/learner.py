@@ -172,6 +172,15 @@ def build_learner(
     )
 
 
+def count_trainable(model: JointModel, phase: Phase) -> int:
+    """Return the number of parameters that train in ``phase``."""
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if rule_for(name, phase.rules).lr > 0
+    )
+
+
 def _terms(model: JointModel, phase: Phase, rehearsal: bool) -> nn.ModuleDict:
     """Return the terms that act in the phase, begun."""
     makers = phase.recipe.terms.items()

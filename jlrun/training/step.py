@@ -11,8 +11,9 @@ from jlrun.data.batch import Batch
 from jlrun.engine import Engine
 from jlrun.errors import RunError
 from jlrun.optimizers import prepare_fused
-from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.forward import StepForward
 from jlrun.training.learner import Learner
+from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
 from jlrun.training.stats import StepStats

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from jlrun.config.compose import compose
 from jlrun.config.messages import check_schema
-from jlrun.config.schema import Settings, parse_size
+from jlrun.config.schema import Settings
+from jlrun.config.value_types import parse_size
 
 
 @cache

@@ -28,7 +28,8 @@ from jlrun.strategies.plan_parts import PlanContext
 from jlrun.tasks import Regression, TaskSpec
 from jlrun.tasks.objective import Objective
 from jlrun.training.averaging import WeightAverage
-from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder, FitResult
 from jlrun.training.learner import build_learner
 from jlrun.training.plan import Fit, Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream, toy_surroundings

@@ -43,7 +43,7 @@ def read(file: str) -> dict[str, Any]:
 def test_folds_are_runs_and_their_scores_are_one_result(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train = execution._train_all
+    train = execution.train_all
 
     def interrupted(*args: Any) -> Any:
         if args[0].directory.name == "1":
@@ -51,7 +51,7 @@ def test_folds_are_runs_and_their_scores_are_one_result(
         return train(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(execution, "_train_all", interrupted)
+        patch.setattr(execution, "train_all", interrupted)
         assert main([*OPTIONS, "hydra.run.dir=cv"]) == INTERRUPTED
     captured = capsys.readouterr()
     assert "fold 1/4  label accuracy" in captured.out

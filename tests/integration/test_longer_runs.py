@@ -156,7 +156,7 @@ def test_a_kill_while_it_becomes_longer_leaves_a_run_that_can_go_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("jlrun.runs.execution.describe_model", kill)
+        patched.setattr("jlrun.runs.records.describe_model", kill)
         assert main(["resume", str(copy), "epochs=4"]) == 130
     assert json.loads((copy / "result.json").read_text())["status"] == "interrupted"
     assert main(["resume", str(copy)]) == 0

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from jlrun.config.schema import CalibrationSettings
+from jlrun.config.sections import CalibrationSettings
 from jlrun.data.batch import Batch
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Prediction

@@ -23,8 +23,9 @@ from jlrun.strategies.finetuning import LPFT, Finetuning, Full, Gradual, LoRA, S
 from jlrun.strategies.plan_parts import PlanContext
 from jlrun.strategies.pretraining import with_pretraining
 from jlrun.training.averaging import WeightAverage
-from jlrun.training.fit import FitFolder, FitResult, FitRun, count_trainable
-from jlrun.training.learner import build_learner
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder, FitResult
+from jlrun.training.learner import build_learner, count_trainable
 from jlrun.training.plan import Fit, Plan
 from tests.toy import CPU, TASKS, toy_model, toy_recipe, toy_rows, toy_stream, toy_surroundings
 

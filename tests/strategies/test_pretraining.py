@@ -30,7 +30,8 @@ from jlrun.strategies.pretraining import (
     only_pretraining,
     with_pretraining,
 )
-from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder, FitResult
 from jlrun.training.learner import build_learner
 from jlrun.training.plan import Comparison, Plan, Recipe
 from tests.toy import (

@@ -12,7 +12,8 @@ from jlrun.models import checkpoints
 from jlrun.objective.terms import L2
 from jlrun.objective.weightings import DWA, Equal, PCGrad, Uncertainty
 from jlrun.training import loop, spans
-from jlrun.training.fit import FitFolder, FitResult, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder, FitResult
 from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.state import Best

@@ -16,13 +16,14 @@ from jlrun.data.sampling import Proportional, joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import Interrupted
 from jlrun.evaluation.scores import evaluate, predictor
+from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.weightings import GradientWeighting
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.strategies.gain import relative_gain
 from jlrun.tasks import Multiclass, Regression, TaskSpec
 from jlrun.tasks.objective import Objective
-from jlrun.training.fit import FitFolder, FitRun
-from jlrun.training.forward import objective_loss
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.step import train_step

@@ -43,7 +43,8 @@ from jlrun.strategies.pretraining import between_modalities, with_pretraining
 from jlrun.tasks import Multiclass, TaskSpec
 from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Fit, Plan, Recipe
 from jlrun.training.recorder import Position, Recorder

@@ -11,11 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from jlrun.data.batch import Batch
 from jlrun.engine import Engine
+from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms import L2, Term
 from jlrun.objective.terms.base import StepView
 from jlrun.objective.weightings import Equal, PCGrad, Uncertainty, Weighting
 from jlrun.objective.weightings.base import GradientOptions
-from jlrun.training.forward import objective_loss
 from jlrun.training.learner import build_learner
 from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.step import NotFinite, train_step

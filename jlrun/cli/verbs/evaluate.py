@@ -104,7 +104,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
     from jlrun.runs.calibration import calibration_report, read_calibrations
     from jlrun.runs.outcome import missing_scores, score_spaces
     from jlrun.runs.saved_run import load_changed
-    from jlrun.training.fit import FitFolder
+    from jlrun.training.fit_folder import FitFolder
 
     settings = load_changed(directory, overrides)
     engine = settings.engine

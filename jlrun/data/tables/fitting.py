@@ -323,6 +323,7 @@ class Fitting:
                 return learn_text(store, columns.columns, training, self.kinds.text)
             case TabularSpec() as own:
                 if isinstance(known, TabularSpec):
+                    self._refuse_targets(known)
                     return _shared(modality, own, known)
                 return learn_tabular(store, columns, training, self.kinds.category)
             case SeriesSpec() as own:
@@ -333,6 +334,17 @@ class Fitting:
                 return learn_series(cells, store, training, own)
             case spec:
                 return spec
+
+    def _refuse_targets(self, known: TabularSpec) -> None:
+        """Refuse a spec by which a model would read what it is to predict."""
+        inputs = TabularCells(known).columns
+        for task, target in self.targets.items():
+            if target.column in inputs:
+                raise UserError.of(
+                    f"dataset.targets.{task}",
+                    f"column '{target.column}' is an input of the source: the model would read its "
+                    f"own label. Leave it out there: source.columns={{{target.column}: ignore}}",
+                )
 
 
 def _shared(modality: str, own: TabularSpec, known: TabularSpec) -> TabularSpec:

@@ -26,7 +26,7 @@ from jlrun.reporting.recorders.header_lines import fact_lines, short_path
 from jlrun.reporting.recorders.plain import LogRecorder, PlainRecorder, finish_lines
 from jlrun.reporting.recorders.result_table import primary_metric
 from jlrun.reporting.result import Result, read_result
-from jlrun.runs import execution
+from jlrun.runs import execution, run_inputs
 from jlrun.runs.description import describe_environment
 from jlrun.runs.endings import recorded_end, unfinished
 from jlrun.runs.folds.fold_runs import check_same_data, run_of
@@ -53,7 +53,7 @@ def cross_validate(composed: Composed, watched_by: execution.Watching = None) ->
         RunError, Interrupted: as `jlrun.runs.execution.execute`; `resume_folds` goes on from there.
     """
     with held(composed.run_dir, "hydra.run.dir"):
-        job, write_inputs = execution.new_job(composed)
+        job, write_inputs = run_inputs.new_job(composed)
         run, folds = RunDirectory(composed.run_dir), composed.of_folds
 
         def write() -> None:

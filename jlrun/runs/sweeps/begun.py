@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from jlrun.config.compose import Composed
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.errors import UserError
 from jlrun.files.atomic import read_json, reading, write_json
 from jlrun.files.bounded_text import parse_yaml, read_bounded

@@ -13,7 +13,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.reporting.recorders.formats import format_score
 from jlrun.runs.sweeps import ended
 from jlrun.runs.sweeps.begun import read_state, write_state

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.runs.sweeps.ended import INTERRUPTED, Ended, SweepJob, Watcher
 from jlrun.runs.sweeps.pool import Pool, Running
 from jlrun.runs.sweeps.remote_job import JobFiles, RemoteJob

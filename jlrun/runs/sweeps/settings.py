@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.errors import UserError
 from jlrun.extras import import_extra
 

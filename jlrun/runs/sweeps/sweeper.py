@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.run_directory import RunDirectory

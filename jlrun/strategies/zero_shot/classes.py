@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jlrun.config.schema import ZeroShotSettings
+from jlrun.config.sections import ZeroShotSettings
 from jlrun.data.written_names import Name, find_name
 from jlrun.errors import UserError, did_you_mean
 from jlrun.models.class_vectors import ClassVectors, class_vectors

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import GradientWeighting, TaskGradients
 from jlrun.ranks.shards import is_shard
-from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.forward import StepForward
+from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.timed import timed
 
 

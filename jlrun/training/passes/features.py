@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.sharing.base import FeatureSharing
-from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.forward import StepForward
+from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.passes.base import TaskGradientPasses, backward_from, plain_total
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from jlrun.errors import check_shape
 from jlrun.objective.weightings.base import LossWeighting, TaskLosses
 from jlrun.seeding import preserved_randomness
-from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.forward import StepForward
+from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.passes.base import Passes, backward_from
 
 

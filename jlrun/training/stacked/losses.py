@@ -17,7 +17,8 @@ from jlrun.objective.labelled_rows import row_losses
 from jlrun.objective.ramps import Constant
 from jlrun.objective.weightings import Equal, Static
 from jlrun.objective.weightings.base import LossWeighting
-from jlrun.training.forward import MicroBatchLosses, StepForward
+from jlrun.training.forward import StepForward
+from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.passes.scalar import ScalarPasses
 from jlrun.training.spans import PhaseRun
 from jlrun.training.stacked.draws import Draws

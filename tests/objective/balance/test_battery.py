@@ -29,7 +29,8 @@ from jlrun.objective.weightings.base import GradientOptions
 from jlrun.tasks import Depth, Multilabel, Regression, TaskSpec
 from jlrun.training import fit as fitting
 from jlrun.training.averaging import WeightAverage
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.plan import Fit

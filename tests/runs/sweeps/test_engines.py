@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import jlrun
 from jlrun import extras
-from jlrun.config.schema import SweepSettings
+from jlrun.config.sweep_section import SweepSettings
 from jlrun.errors import UserError
 from jlrun.runs.sweeps import launcher, variants
 from jlrun.runs.sweeps.ended import SweepJob, Watcher

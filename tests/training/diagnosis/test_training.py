@@ -18,7 +18,8 @@ from jlrun.objective.weightings import DWA, MGDA, Equal, PCGrad, Static
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import NO_DIAGNOSIS, Diagnosis
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.parameter_rules import body_and_head
 from jlrun.training.plan import Fit, Phase
 from jlrun.training.recorder import Position, Recorder

@@ -22,7 +22,8 @@ from jlrun.errors import Interrupted, RunError
 from jlrun.models import checkpoints
 from jlrun.runs.assembly import assemble
 from jlrun.runs.settings import RunSettings
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.recorder import Position, Recorder
 from jlrun.training.spans import TrainContext
 from jlrun.training.stacked.together import Member, together
