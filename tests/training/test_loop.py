@@ -17,8 +17,8 @@ from jlrun.training.learner import build_learner
 from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder, Position
 from jlrun.training.spans import PhaseRun, raise_not_finite
-from jlrun.training.step import lower_rate
 from jlrun.training.state import PhaseState
+from jlrun.training.step import lower_rate
 from tests.toy import CPU, AheadEngine, StopAt, toy_model, toy_phase, toy_surroundings
 
 BATCH, STEP, SCORING = 3.0, 1.0, 50.0  # seconds
