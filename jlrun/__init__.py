@@ -60,6 +60,8 @@ __all__ = [
     "check",
     "load",
     "ls",
+    "pull",
+    "push",
     "run",
     "study",
     "sweep",
@@ -166,6 +168,69 @@ def load(
     from jlrun.runs.opened import launching
 
     return launching.opened(path, trust, parts)
+
+
+@briefly
+def push(
+    run: Run | str | os.PathLike[str],
+    repository: str,
+    *,
+    private: bool = False,
+    fingerprint: bool = False,
+) -> str:
+    """Push a run to the Hugging Face Hub, as ``jlrun push`` does, and return the URL of the commit.
+
+    The selected weights, configuration, scores, curves and a model card are pushed. Rows, splits,
+    predictions, pictures, baselines and the log are not, and local paths are cut to names.
+
+    Args:
+        run: the run, or its folder.
+        repository: ``"owner/name"``, made if there is none.
+        private: whether nobody else may see it.
+        fingerprint: also push a hash of each row, by which changed data is noticed.
+
+    Raises:
+        UserError: if the run is not complete, ``huggingface_hub`` is not installed, or the
+            repository can't be written.
+        RunError: if the Hub can't be reached.
+    """
+    from pathlib import Path
+
+    from jlrun.runs import hub
+
+    folder = run if isinstance(run, str | os.PathLike) else run.path
+    return hub.push(Path(folder), repository, private, fingerprint).url
+
+
+@briefly
+def pull(
+    repository: str,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    trust: Sequence[str] = (),
+) -> Run:
+    """Pull a run from the Hugging Face Hub, as ``jlrun pull`` does, and return it.
+
+    Args:
+        repository: ``"owner/name"``.
+        output: a new or empty folder; None: ``outputs/pulled/owner/name``.
+        revision: branch, tag or commit; None: the newest.
+        trust: packages of yours whose classes the run was made of.
+
+    Raises:
+        UserError: if there is no such run, a file is not as it was pushed, or something is in the
+            way.
+        RunError: if the Hub can't be reached.
+    """
+    from pathlib import Path
+
+    from jlrun.runs import hub
+    from jlrun.runs.opened.run import Run
+
+    folder = Path(output) if output is not None else Path("outputs", "pulled", repository)
+    hub.pull(repository, folder, revision)
+    return Run(folder, trust=trust)
 
 
 @briefly

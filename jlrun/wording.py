@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import textwrap
+
+_NARROWEST = 20  # characters of a line that texts are wrapped to
+
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, as in ``1 row`` and ``1,234 rows``.
@@ -27,3 +34,32 @@ def shorten(text: str, length: int) -> str:
     """Cut ``text`` to at most ``length`` characters; an ellipsis stands before the last quarter."""
     tail = length // 4
     return text if len(text) <= length else f"{text[: length - tail - 1]}…{text[-tail:]}"
+
+
+def terminal_width(otherwise: int) -> int:
+    """Return how many characters a printed line may have.
+
+    Args:
+        otherwise: where output goes to no terminal, and COLUMNS does not say.
+    """
+    is_known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return shutil.get_terminal_size().columns if is_known else otherwise
+
+
+def wrapped(text: str, width: int, indent: str = "", first: str | None = None) -> str:
+    """Return a text in lines of at most ``width`` characters; longer words stay whole.
+
+    Args:
+        text: without line breaks.
+        width: characters.
+        indent: of lines.
+        first: of the first line; None: as the others.
+    """
+    return textwrap.fill(
+        text,
+        max(width, _NARROWEST + len(indent)),
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

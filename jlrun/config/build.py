@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -12,8 +13,8 @@ from jlrun.config import trust
 from jlrun.config.fitness import demand, returned_class, unfit
 from jlrun.config.messages import problems_of
 from jlrun.config.signatures import Signature, coerced, read_signature, unknown_keys
-from jlrun.config.slots import PART, Slot
-from jlrun.errors import UserError
+from jlrun.config.slots import DATASET, PART, Slot
+from jlrun.errors import RunError, UserError
 
 T = TypeVar("T")
 
@@ -51,6 +52,18 @@ def build(node: Mapping[str, Any], slot: Slot, *args: Any, **runtime: Any) -> An
         raise
     except ValueError as error:
         raise UserError.of(path, " ".join(str(error).split())) from error
+    except Exception as error:
+        if slot is not DATASET or not trust.is_own(target) or isinstance(error, RunError | OSError):
+            raise
+        raise UserError.of(path, _own_fault(error)) from error
+
+
+def _own_fault(error: Exception) -> str:
+    """Return what a function of the user's raised, and where."""
+    place = traceback.extract_tb(error.__traceback__)[1:]  # after the call of it
+    where = f" at {place[-1].filename}:{place[-1].lineno}" if place else ""
+    in_it = f", called at line {place[0].lineno}" if len(place) > 1 else ""
+    return f"raised {type(error).__name__}: {' '.join(str(error).split())}{where}{in_it}"
 
 
 def _path(node: Mapping[str, Any], slot: Slot) -> str:

@@ -37,7 +37,8 @@ def overrides_like(word: str, before: Sequence[str] = ()) -> list[str]:
 def _last_value(typed: str) -> tuple[str, str]:
     """Return what is typed of a value, as ``a,b`` or ``[a,b]``: all but the last, and the last."""
     cut = max(typed.rfind(","), typed.rfind("[")) + 1
-    return typed[:cut], typed[cut:]
+    last = typed[cut:].lstrip()
+    return typed.removesuffix(last) if last else typed, last
 
 
 def _values(key: str, groups: Groups) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any, Protocol, get_args
 
 from torch import Tensor
 
-from jlrun.data.rows import Rows
-from jlrun.data.specs import Spec
+from jlrun.data.rows import Rows, TensorRows
+from jlrun.data.specs import ImageSpec, SeriesSpec, Spec
 from jlrun.errors import Problem, UserError
 from jlrun.files.atomic import write_text
 
@@ -120,6 +120,7 @@ def well_formed(found: Any, target: str, where: str) -> Dataset:
         message = f"'{target}' returned {_kind(found)}, and must return a {expected}"
         raise UserError.of(f"{where}._target_", message)
     problems = [*_wrong_rows(found), *_wrong_names(found)]
+    problems = problems or [*_wrong_sizes(found)]
     if problems:
         wrong = [
             Problem(f"{where}._target_", f"of what '{target}' returned, {p}") for p in problems
@@ -141,6 +142,19 @@ def _wrong_rows(dataset: Dataset) -> Iterator[str]:
         for task in dataset.classes if isinstance(dataset.classes, Mapping) else ():
             if not isinstance(rows.targets.get(task), Tensor):
                 yield f"{split} has no tensor of targets for the task '{task}'"
+
+
+def _wrong_sizes(dataset: Dataset) -> Iterator[str]:
+    """Yield the modalities of fixed size that have another one in some split, of rows in memory."""
+    splits = {split: getattr(dataset, split) for split in ("train", "val", "test")}
+    held = {split: rows for split, rows in splits.items() if isinstance(rows, TensorRows)}
+    for name, spec in dataset.modalities.items():
+        if not isinstance(spec, ImageSpec | SeriesSpec):
+            continue
+        sizes = {split: rows.shape(name) for split, rows in held.items() if len(rows)}
+        if len(set(sizes.values())) > 1:
+            shown = (f"{' × '.join(map(str, size))} in {split}" for split, size in sizes.items())
+            yield f"'{name}' is {', '.join(shown)}: bring all splits to one size"
 
 
 def _wrong_names(dataset: Dataset) -> Iterator[str]:

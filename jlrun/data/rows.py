@@ -80,6 +80,11 @@ class TensorRows:
         """Modality -> Bool ``(N,)``, of those that some rows lack."""
         return self._all.present
 
+    def shape(self, modality: str) -> tuple[int, ...]:
+        """Return the shape of a row of a modality; empty if there is no such modality."""
+        found = self._all.inputs.get(modality)
+        return () if found is None else tuple(found.shape[1:])
+
     @property
     def num_bytes(self) -> int:
         """Memory that all rows take when they are decoded."""

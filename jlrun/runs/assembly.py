@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -35,6 +35,8 @@ from jlrun.strategies.plans import PRETRAINING, make_plan
 from jlrun.tasks import TaskSpec
 from jlrun.training.plan import Fit, Plan, Recipe
 from jlrun.training.prepared import prepare_to_train
+
+_PRETRAINING_EPOCHS = 20  # by default, in jlrun's configuration
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,18 @@ def assemble(settings: RunSettings, known: Mapping[str, Spec] | None = None) -> 
     plan = make_plan(settings.strategy, labelled, context, start, unlabelled)
     notes = notes_on_target(settings.data.strategy, plan, labelled, data.matching)
     balanced = (line for each in labelled for line in notes_on_balance(each, data.splits))
-    notes = (*on_dropout, *balanced, *notes)
+    notes = (*on_dropout, *balanced, *notes, *_idle_pretraining(settings, context))
     return Assembly(settings, engine, data, labelled, plan, start, uses_pool, notes)
+
+
+def _idle_pretraining(settings: RunSettings, context: PlanContext) -> Iterator[str]:
+    """Yield a line if the user set epochs of a pretraining that there is not."""
+    epochs = settings.strategy.pretraining.epochs
+    if not context.needs & PRETRAINING and epochs not in (0, _PRETRAINING_EPOCHS):
+        yield (
+            f"pretraining.epochs={epochs} has no effect: no term learns from inputs alone, as "
+            "terms=[simclr] does; the source of a transfer has pretrain_epochs"
+        )
 
 
 def _with_dropout(settings: RunSettings, data: LoadedData) -> tuple[RecipeSettings, list[str]]:

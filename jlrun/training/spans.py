@@ -33,11 +33,10 @@ from jlrun.training.plan import Phase
 from jlrun.training.recorder import MAIN_FIT, Position, Recorder
 from jlrun.training.state import PhaseState
 from jlrun.training.stats import StepStats
-from jlrun.training.step import NotFinite, check_finite, train_step
+from jlrun.training.step import NotFinite, check_finite, lower_rate, train_step
 from jlrun.training.timed import timed
 
 WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
-_LARGEST_RATE = 1.0  # that a tenth of is worth a try
 T = TypeVar("T")
 
 
@@ -328,19 +327,14 @@ def raise_not_finite(run: PhaseRun, what: str, step: int, where: str = "") -> No
     Raises:
         RunError: always.
     """
-    rate = run.learner.optimizer.param_groups[0]["base_lr"]
     cause = f", from {where}" if where else ""
+    lower = lower_rate(run.learner.optimizer.param_groups)
     hint = " or engine.precision=fp32" if run.learner.scaler.is_enabled() else ""
     raise RunError(
         f"{what} is not a finite number at step {step} of phase "
-        f"'{run.phase.name}' ({run.fit}){cause}: try optimizer.lr={lower_rate(rate):g} or "
+        f"'{run.phase.name}' ({run.fit}){cause}: try {lower} or "
         f"engine.clip_norm=1{hint}"
     )
-
-
-def lower_rate(rate: float) -> float:
-    """Return a learning rate to try after one that was too large."""
-    return rate / 10 if rate <= _LARGEST_RATE else 1e-3
 
 
 def _measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from jlrun.training.passes import num_samples, passes_of
 from jlrun.training.plan import Phase
 from jlrun.training.stats import StepStats
 from jlrun.training.timed import timed
+
+_LARGEST_RATE = 1.0  # that a tenth of is worth a try
+_PARTS = ("body", "head", "lora")  # whose rates `finetune` multiplies
 
 
 class NotFinite(RunError):
@@ -127,4 +131,18 @@ def _move(learner: Learner) -> None:
             raise
         rate = max(float(group["lr"]) for group in learner.optimizer.param_groups)
         message = f"a step with a learning rate of {rate:g} is too large to be a number"
-        raise RunError(f"{message}: try optimizer.lr=1e-3") from error
+        raise RunError(f"{message}: try {lower_rate(learner.optimizer.param_groups)}") from error
+
+
+def lower_rate(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Return an override to try after a learning rate that was too large, of all or of one part.
+
+    Args:
+        groups: of parameters of the optimizer.
+    """
+    largest = max(groups, key=lambda group: group["base_lr"])
+    scale, rate = largest.get("lr_scale", 1), largest["base_lr"]
+    part = str(largest.get("name", "")).partition("/")[0]
+    if scale > 1 and part in _PARTS:
+        return f"finetune.{part}_lr={max(1.0, scale / 10) if rate <= _LARGEST_RATE else 1:g}"
+    return f"optimizer.lr={rate / 10 if rate <= _LARGEST_RATE else 1e-3:g}"

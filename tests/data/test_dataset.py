@@ -15,8 +15,8 @@ from jlrun.errors import UserError
 IMAGE = ImageSpec(1, 8, 8, (), ())
 
 
-def _rows() -> TensorRows:
-    images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+def _rows(size: int = 8) -> TensorRows:
+    images = torch.zeros(4, 1, size, size, dtype=torch.uint8)
     return TensorRows({"image": images}, {"digit": torch.arange(4)})
 
 
@@ -35,6 +35,7 @@ def test_a_data_set_is_left_as_it_is() -> None:
     [
         ((1, 2), "'mine.load' returned tuple of 2, and must return"),
         (None, "'mine.load' returned nothing"),
+        (_dataset(test=_rows(12)), "'image' is 1 × 8 × 8 in train, 1 × 12 × 12 in test: bring"),
         (_dataset(train=[(1, 2)]), "train is list of 1, which has no targets"),
         (_dataset(test=[]), "test is list of 0"),
         (_dataset(train=None), "train is nothing"),

@@ -45,6 +45,7 @@ ELSEWHERE = {
     r"resume .*": "tests/reliability",
     r"soup .*": "tests/cli/verbs/test_soup.py",
     r"export .*onnx.*": "tests/runs/exporting",
+    r"push (?!.*--dry).*|pull .*|predict digits .*": "tests/runs/hub",
     r"report outputs/study/.*": "tests/runs/report",
 }
 

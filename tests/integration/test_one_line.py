@@ -50,6 +50,9 @@ def pair() -> Dataset:
 def nothing() -> Dataset:
     return None
 
+def bare() -> Dataset:
+    return {}["colour"]
+
 def of_tuples() -> Dataset:
     return Dataset([(torch.zeros(3), 0)], {"image": 3}, {"digit": ["a", "b"]})
 """
@@ -143,7 +146,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "conf/backbone/image/narrow.yaml").write_text(
         "_target_: own_parts.Narrow\nwidth: 3\n"
     )
-    for name in ("untold", "other", "pair", "nothing", "of_tuples"):
+    for name in ("untold", "other", "pair", "nothing", "bare", "of_tuples"):
         (tmp_path / f"conf/dataset/{name}.yaml").write_text(OWN_DATA.format(name))
     return tmp_path
 
@@ -178,6 +181,7 @@ def test_check_says_it(name: str, here: Path, capsys: Capture) -> None:
             "pair",
             "'own_parts.pair' returned image of shape (3,); expected (N, C, H, W)",
         ),
+        ("bare", "own_parts.bare: raised KeyError: 'colour' at "),
         ("nothing", "own_parts.nothing: it returned nothing, which is not a data set"),
         ("of_tuples", "train is list of 1, which has no targets"),
     ],

@@ -18,6 +18,7 @@ from jlrun.training.loop import train
 from jlrun.training.recorder import NullRecorder, Position
 from jlrun.training.spans import PhaseRun, raise_not_finite
 from jlrun.training.state import PhaseState
+from jlrun.training.step import lower_rate
 from tests.toy import CPU, AheadEngine, StopAt, toy_model, toy_phase, toy_surroundings
 
 BATCH, STEP, SCORING = 3.0, 1.0, 50.0  # seconds
@@ -110,6 +111,19 @@ def test_the_rate_to_try_next_is_one_that_may_work(rate: float, hint: str) -> No
         group["base_lr"] = rate
     with pytest.raises(RunError, match=rf"try optimizer\.lr={hint} or"):
         raise_not_finite(run, "the loss", 1)
+
+
+def test_the_rate_to_try_next_is_that_of_the_part_with_the_largest() -> None:
+    body = {"name": "body", "base_lr": 1e-3, "lr_scale": 1}
+    assert lower_rate([body, {"name": "head", "base_lr": 0.1, "lr_scale": 100}]) == (
+        "finetune.head_lr=10"
+    )
+    assert lower_rate([body, {"name": "head", "base_lr": 1e9, "lr_scale": 1e12}]) == (
+        "finetune.head_lr=1"
+    )
+    assert lower_rate([{**body, "base_lr": 0.5}, {"name": "terms", "base_lr": 0.5}]) == (
+        "optimizer.lr=0.05"
+    )
 
 
 def test_an_interruption_keeps_no_step_that_is_not_finite() -> None:

@@ -24,6 +24,8 @@ VERBS = {
     "predict": "predict the rows of a file or folder with a run's best checkpoint",
     "export": "write a run's model as safetensors, ONNX or torch.export, with a model card",
     "serve": "answer JSON and images with predictions, on this machine alone",
+    "push": "a run's model and scores to the Hugging Face Hub, without its rows",
+    "pull": "a run from the Hugging Face Hub into a folder, checked",
     "soup": "average the weights of several runs, as long as validation gains by it",
     "study": "which tasks and modalities help which on a data set, at equal budget, with seeds",
     "rank": "which run or pretrained model to transfer from, before training anything",

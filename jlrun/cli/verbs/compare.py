@@ -17,9 +17,12 @@ from jlrun.runs.comparing.configs import config_differences
 from jlrun.runs.comparing.tables import LETTERS, comparison_lines
 from jlrun.runs.listing.found import Found, find_runs
 from jlrun.runs.listing.table import as_json
+from jlrun.wording import terminal_width, wrapped
 
 if TYPE_CHECKING:
     from jlrun.runs.comparing.paired import PairedDifference
+
+WIDTH = 150  # of a line that goes to no terminal
 
 
 def main(args: Sequence[str]) -> int:
@@ -41,7 +44,10 @@ def main(args: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(finite(_content(runs, differences, reasons)), indent=2))
     else:
-        print("\n".join([*comparison_lines(runs), *_paired_lines(differences), *reasons]))
+        room = terminal_width(WIDTH)
+        notes = [wrapped(reason, room) for reason in reasons]
+        lines = [*comparison_lines(runs, room), *_paired_lines(differences, room), *notes]
+        print("\n".join(lines))
     if options.output is not None:
         _draw(runs, options.output)
         if not options.json:
@@ -76,13 +82,12 @@ def _runs(folders: Sequence[Path]) -> list[Found]:
     return list(found.values())
 
 
-def _paired_lines(differences: Sequence[PairedDifference]) -> list[str]:
+def _paired_lines(differences: Sequence[PairedDifference], room: int) -> list[str]:
     if not differences:
         return []
     rows = tuple(
         (
-            f"{LETTERS[d.run]} - {LETTERS[d.against]}",
-            f"{d.task} {d.metric}",
+            f"{LETTERS[d.run]} - {LETTERS[d.against]}  {d.task} {d.metric}",
             f"{d.difference:+.3f}",
             f"{d.interval[0]:+.3f} to {d.interval[1]:+.3f}",
             f"{d.rows:,}",
@@ -90,13 +95,12 @@ def _paired_lines(differences: Sequence[PairedDifference]) -> list[str]:
         )
         for d in differences
     )
-    header = ("difference", "task", "larger is better", "95 % interval", "rows", "")
-    return [
-        "",
-        *ResultTable(header, rows).lines(),
+    header = ("difference", "larger is better", "95 % interval", "rows", "")
+    note = (
         "paired over the test rows of these models; called better or worse with Bonferroni's "
-        "correction over this table. Another seed may differ more.",
-    ]
+        "correction over this table. Another seed may differ more."
+    )
+    return ["", *ResultTable(header, rows).lines(room), wrapped(note, room)]
 
 
 def _content(

@@ -13,7 +13,7 @@ _BASH = r"""
 _jlrun() {
     local line="${COMP_LINE:0:COMP_POINT}" breaks="${COMP_WORDBREAKS//[^=:@]/}" word cut=""
     word="${line##*[[:space:]]}"
-    [[ -n $breaks ]] && cut="${word%"${word##*[$breaks]}"}"
+    [[ -n $breaks && ${COMP_WORDS[COMP_CWORD]} != [\'\"]* ]] && cut="${word%"${word##*[$breaks]}"}"
     mapfile -t COMPREPLY < <(command jlrun completion --line "$line" 2>/dev/null)
     COMPREPLY=("${COMPREPLY[@]#"$cut"}")
     [[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace
@@ -70,11 +70,13 @@ def main(args: Sequence[str]) -> int:
 def candidates(line: str) -> list[str]:
     """Return the words that may stand at the end of a line; none where a file may, as of verbs.
 
+    Shells put an open quote in front of them again. They close it after the only one that there
+    is, so that a list is closed there, too.
+
     Args:
         line: from ``jlrun`` to where one types.
     """
-    _, *before, word = ["", *line.split()] if line[-1:].strip() else ["", *line.split(), ""]
-    before = before[1:]
+    (_, *before), word, quote = _words(line)
     if word.startswith("-"):
         return [option for option in OPTIONS if option.startswith(word)]
     verb = before[0] if before and before[0] in VERBS else ""
@@ -83,4 +85,20 @@ def candidates(line: str) -> list[str]:
     if verb and verb not in _TAKE_OVERRIDES:
         return []
     verbs = [] if before else [name for name in VERBS if name.startswith(word)]
-    return [*verbs, *overrides_like(word, before)]
+    found = [*verbs, *overrides_like(word, before)]
+    return [f"{each}]" if quote and "=[" in each else each for each in found]
+
+
+def _words(line: str) -> tuple[list[str], str, str]:
+    """Return the words before the last one, that one, and the quote that is open in it, if any."""
+    words, quote = [""], ""
+    for sign in line:
+        if sign == quote:
+            quote = ""
+        elif not quote and sign in "'\"":
+            quote = sign
+        elif not quote and sign.isspace():
+            words += [""] if words[-1] else []
+        else:
+            words[-1] += sign
+    return [*words[:-1]] or [""], words[-1], quote

@@ -15,6 +15,9 @@ from jlrun.config.options import (
     shadowed,
     user_folders,
 )
+from jlrun.wording import terminal_width, wrapped
+
+_WIDTH, _LONGEST = 100, 200  # of lines that go to no terminal: texts, descriptions
 
 _USAGE = """\
 jlrun trains joint-learning experiments: transfer, multi-task and multimodal learning.
@@ -47,8 +50,9 @@ def main(args: Sequence[str] = ()) -> int:
     groups = read_groups([package_folder(), *user_folders()])
     print(_USAGE)
     print("Verbs")
+    width = terminal_width(_WIDTH)
     for verb, description in VERBS.items():
-        print(f"  {verb:<13}{description}")
+        print(wrapped(description, width, " " * 15, f"  {verb:<13}"))
     print("\nGroups (`jlrun ls GROUP` describes the options)")
     print(_listed(groups))
     print()
@@ -65,7 +69,7 @@ def _listed(groups: Groups) -> str:
     return "\n".join(
         textwrap.fill(
             ", ".join(names),
-            width=100,
+            width=max(terminal_width(_WIDTH), width + 30),
             initial_indent=f"  {group:<{width}}",
             subsequent_indent=" " * (width + 2),
             max_lines=2,
@@ -86,11 +90,13 @@ def ls(args: Sequence[str]) -> int:
     parse.add_argument("--config-dir", help="a further folder of options")
     options = parse.parse_args(args)
     groups = read_groups([package_folder(), *user_folders(options.config_dir)])
+    columns = terminal_width(_LONGEST)
     for group in chosen_groups(groups, options.groups):
         print(group)
         width = max(map(len, groups[group])) + 2
         for option in groups[group].values():
-            print(f"  {option.name:<{width}}{option.description}".rstrip())
+            name = f"  {option.name:<{width}}"
+            print(wrapped(option.description, columns, " " * len(name), name).rstrip())
     warn_of_shadowed(options.config_dir)
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,9 +15,9 @@ from jlrun.files.atomic import finite
 from jlrun.runs.listing.filters import Filter, check_known, matching, number_of
 from jlrun.runs.listing.found import Found, find_runs
 from jlrun.runs.listing.table import as_json, lines
-from jlrun.wording import counted
+from jlrun.wording import counted, terminal_width
 
-WIDTH = 120  # at least, of a line
+WIDTH = 120  # of a line that goes to no terminal
 
 
 def main(args: Sequence[str]) -> int:
@@ -41,10 +40,9 @@ def main(args: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(finite(as_json(shown)), indent=2, ensure_ascii=False))
         return 0
-    width = max(WIDTH, shutil.get_terminal_size().columns)
     runs = [run for entry in entries for run in entry.runs]
     expand = bool(filters) or options.all
-    table = lines(shown, width, options.sort, expand)
+    table = lines(shown, terminal_width(WIDTH), options.sort, expand)
     print("\n".join(table or [_nothing(runs, options)]))
     return 0
 

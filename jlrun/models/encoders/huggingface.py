@@ -108,7 +108,7 @@ class SubwordIds(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ids ``(B, L)`` of token ids ``(B, T)``, and which are padding: Bool ``(B, L)``.
 
-        L is that of the longest text of the batch.
+        L is that of the longest text of the batch, in a traced program that of the longest of all.
         """
         body = self.table[x[:, : self.room]]
         parts = (self.before.expand(x.shape[0], -1), body, self.after.expand(x.shape[0], -1))
@@ -119,11 +119,16 @@ class SubwordIds(nn.Module):
 
 
 def _padded_at_the_end(ids: Tensor) -> Tensor:
-    """Return ids ``(B, L)`` with `NONE` moved to the end, and cut to the longest."""
-    absent = ids == NONE
-    order = absent.int().argsort(dim=1, stable=True)
-    longest = max(1, int((~absent).sum(dim=1).max()))
-    return ids.gather(1, order)[:, :longest]
+    """Return ids ``(B, L)`` with `NONE` moved to the end, and cut to the longest.
+
+    In a traced program, whose shapes may not depend on values, nothing is cut.
+    """
+    present = (ids != NONE).long()
+    count = present.sum(dim=1, keepdim=True)
+    # By sums, as ONNX has no sort that keeps the order of equal values.
+    places = torch.where(present > 0, present.cumsum(1), count + (1 - present).cumsum(1)) - 1
+    moved = torch.empty_like(ids).scatter(1, places, ids)
+    return moved if torch.compiler.is_compiling() else moved[:, : max(1, int(count.max()))]
 
 
 def _unknown(tokenizer: Any) -> int:

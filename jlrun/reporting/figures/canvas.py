@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def plain_figure(**options: Any) -> Figure:
     """Return a figure in which no text is a formula, wherever it stands: ``$`` is a dollar sign.
 
-    Letters that the font lacks are boxes, without a warning for each. The options are those of
-    `matplotlib.figure.Figure`.
+    Letters that the font lacks are boxes, without a warning for each. The background is white and
+    opaque, whatever the user's settings of Matplotlib: ink is dark, and pages may be, too. The
+    options are those of `matplotlib.figure.Figure`.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def plain_figure(**options: Any) -> Figure:
                 with self._plain_text():
                     engine.execute(self)
                 self.set_layout_engine("none")
-            super().savefig(*args, **kwargs)
+            super().savefig(*args, **{"facecolor": "white", "transparent": False, **kwargs})
 
         @contextmanager
         def _plain_text(self) -> Iterator[None]:

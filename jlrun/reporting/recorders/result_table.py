@@ -36,8 +36,15 @@ class ResultTable:
         """Number of characters of a line."""
         return sum(self.widths) + 2 * (len(self.header) - 1)
 
-    def lines(self) -> list[str]:
-        """Return the table as aligned text."""
+    def lines(self, room: int | None = None) -> list[str]:
+        """Return the table as aligned text.
+
+        Args:
+            room: characters of a line: the columns that do not fit stand in further tables below,
+                after the first column.
+        """
+        if room is not None and self.width > room:
+            return [line for part in self._parts(room) for line in part.lines()]
         widths = self.widths
         return [
             "  ".join(
@@ -46,6 +53,18 @@ class ResultTable:
             ).rstrip()
             for row in (self.header, *self.rows)
         ]
+
+    def _parts(self, room: int) -> list[ResultTable]:
+        """Return tables of at most this width, or of two columns where these are wider."""
+        parts, used = [[0]], 0
+        for place, width in enumerate(self.widths[1:], start=1):
+            if len(parts[-1]) > 1 and self.widths[0] + used + 2 + width > room:
+                parts, used = [*parts, [0]], 0
+            parts[-1].append(place)
+            used += 2 + width
+        table = (self.header, *self.rows)
+        cut = [[tuple(row[place] for place in part) for row in table] for part in parts]
+        return [ResultTable(header, tuple(rows)) for header, *rows in cut]
 
 
 def result_table(result: Mapping[str, Any], width: int = WIDTH) -> ResultTable:

@@ -28,8 +28,13 @@ _COSTS = {
 }
 
 
-def comparison_lines(runs: Sequence[Found]) -> list[str]:
-    """Return the lines on what differs between runs, named by letters."""
+def comparison_lines(runs: Sequence[Found], room: int | None = None) -> list[str]:
+    """Return the lines on what differs between runs, named by letters.
+
+    Args:
+        runs: at least two.
+        room: characters of a line; None: any number.
+    """
     names = LETTERS[: len(runs)]
     paths = [printable(short_path(run.directory)) for run in runs]
     width = max(map(len, paths))
@@ -38,22 +43,24 @@ def comparison_lines(runs: Sequence[Found]) -> list[str]:
             f"{name}  {path:<{width}}  {run.status}"
             for name, path, run in zip(names, paths, runs, strict=True)
         ],
-        _block("configuration", names, config_differences([run.config for run in runs])),
-        _block("test, ± 95 %", names, score_rows(runs)),
-        _block("gain", names, gain_rows(runs)),
-        _block("cost", names, _cost_rows(runs)),
+        _block("configuration", names, config_differences([run.config for run in runs]), room),
+        _block("test, ± 95 %", names, score_rows(runs), room),
+        _block("gain", names, gain_rows(runs), room),
+        _block("cost", names, _cost_rows(runs), room),
     ]
     return [line for block in blocks if block for line in ("", *block)][1:]
 
 
-def _block(title: str, names: str, rows: Mapping[str, Sequence[str]]) -> list[str]:
+def _block(
+    title: str, names: str, rows: Mapping[str, Sequence[str]], room: int | None
+) -> list[str]:
     if not rows:
         return ["the configurations are equal"] if title == "configuration" else []
     cells = tuple(
         (printable(key), *(shorten(printable(cell), LONGEST_CELL) for cell in row))
         for key, row in rows.items()
     )
-    return ResultTable((title, *names), cells).lines()
+    return ResultTable((title, *names), cells).lines(room)
 
 
 def score_rows(runs: Sequence[Found]) -> dict[str, list[str]]:

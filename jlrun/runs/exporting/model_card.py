@@ -6,7 +6,6 @@ of a run answer them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +20,10 @@ from jlrun.reporting.recorders.result_table import full_table
 from jlrun.reporting.recorders.verdict import verdict
 from jlrun.runs import fingerprints
 from jlrun.runs.listing.found import COMPLETED, Found, find_runs
+from jlrun.runs.local_paths import without_folders
 from jlrun.runs.report.setup import command_of, setup_facts
 
 CARD = "MODEL_CARD.md"
-# Folders of an absolute path: cards are given to others, to whom they say nothing.
-_FOLDERS = re.compile(r"(?<![\w.…/~-])~?/(?:[^\s/'\",\]\[{}=]+/)+")
 _INTERVALS = "± is half of the 95 % interval over the test rows; the test split was read once."
 
 
@@ -73,7 +71,7 @@ def _summary(run: Found) -> Iterator[str]:
 
 
 def _data(run: Found) -> Iterator[str]:
-    yield _without_folders(_bullets(setup_facts(run)["data"]))
+    yield without_folders(_bullets(setup_facts(run)["data"]))
     found = None
     with suppress(UserError):  # a damaged one says nothing
         found = fingerprints.read(run.directory)
@@ -122,7 +120,7 @@ def _missing(run: Found) -> Iterator[str]:
 def _training(run: Found) -> Iterator[str]:
     facts = setup_facts(run)
     if run.overrides:
-        yield _without_folders(f"```\n{command_of(run)}\n```")
+        yield without_folders(f"```\n{command_of(run)}\n```")
     done = closing_facts(run.result) if _is_scored(run) else {"selected": [], "cost": []}
     named = {
         "recipe": facts["recipe"],
@@ -166,11 +164,6 @@ def _limits(run: Found) -> Iterator[str]:
 
 def _is_scored(run: Found) -> bool:
     return run.status == COMPLETED and bool(run.result.get("test"))
-
-
-def _without_folders(text: str) -> str:
-    """Return a text in which absolute paths are ``…/name``."""
-    return _FOLDERS.sub("…/", text)
 
 
 def _bullets(lines: Any) -> str:

@@ -6,7 +6,14 @@ from jlrun.runs.fingerprints.checking import (
     overlap_lines,
     trained_on_lines,
 )
-from jlrun.runs.fingerprints.fingerprint import Fingerprint, digests, fingerprint_of, read, write
+from jlrun.runs.fingerprints.fingerprint import (
+    Fingerprint,
+    digests,
+    fingerprint_of,
+    read,
+    without_names,
+    write,
+)
 
 __all__ = [
     "Fingerprint",
@@ -17,5 +24,6 @@ __all__ = [
     "overlap_lines",
     "read",
     "trained_on_lines",
+    "without_names",
     "write",
 ]

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,22 @@ def read(directory: Path) -> Fingerprint | None:
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "copy it from where the run was made; without the file changed data goes unnoticed"
         raise UserError.of(str(file), f"is damaged ({error}); {fix}") from error
+
+
+def without_names(directory: Path, folder: Path) -> None:
+    """Write the fingerprint of the run in ``directory`` into ``folder``, without names of files.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    found = read(directory) or {}
+    nameless = {
+        stream: replace_fields(
+            data, splits={k: replace_fields(s, names=()) for k, s in data.splits.items()}
+        )
+        for stream, data in found.items()
+    }
+    write(nameless, folder)
 
 
 def _data(stream: str, entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> DataPrint:

@@ -17,6 +17,8 @@ from jlrun.wording import counted, shorten
 
 Row = tuple[str, ...]
 _NARROWEST = 24  # characters of the last column
+_IMPORTANCE = (0, 2, 3, 4, 1)  # of the columns before it
+_CLEAR = ("what", "status")  # whose cells need no name
 GAIN = "gain/delta_m_percent"
 
 
@@ -36,12 +38,41 @@ def lines(
         return []
     header = ("run", "what", "status", by or "val", "gain")
     table = ResultTable(header, tuple(row[:-1] for row in rows))
-    room = max(_NARROWEST, width - table.width - 2)
+    room = width - table.width - 2
+    if room < _NARROWEST:
+        return _narrow_lines(header, rows, width)
     last = ["overrides", *(shorten(printable(row[-1]), room) for row in rows)]
     return [
         f"{line.ljust(table.width)}  {text}".rstrip()
         for line, text in zip(table.lines(), last, strict=True)
     ]
+
+
+def _narrow_lines(header: Row, rows: Sequence[Row], width: int) -> list[str]:
+    """Return two lines for each row: the columns that fit, and below them what else there is."""
+    cut = [(shorten(row[0], width), *row[1:]) for row in rows]
+    kept: list[int] = []
+    for place in _IMPORTANCE:
+        chosen = sorted([*kept, place])
+        if not kept or _columns(header, cut, chosen).width <= width:
+            kept = chosen
+    first, *lines = _columns(header, cut, kept).lines()
+    found = [first]
+    for line, row in zip(lines, cut, strict=True):
+        hidden = [
+            cell if name in _CLEAR else f"{name} {cell}"
+            for place, (name, cell) in enumerate(zip(header, row[:-1], strict=True))
+            if place not in kept and cell not in ("", MISSING, "run")
+        ]
+        text = printable("  ".join(filter(None, (*hidden, row[-1]))))
+        found += [line, *([f"    {shorten(text, width - 4)}"] if text else [])]
+    return found
+
+
+def _columns(header: Row, rows: Sequence[Row], places: Sequence[int]) -> ResultTable:
+    """Return a table of some columns."""
+    chosen = [tuple(row[place] for place in places) for row in (header, *rows)]
+    return ResultTable(chosen[0], tuple(chosen[1:]))
 
 
 def as_json(entries: Sequence[Found]) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def search(
     with closing(shared):
         with shared.alive(), closing(display):
             _run(trials, settings.jobs, directory, launcher)
-        for line in best_lines(shared, study.objectives):
+        for line in best_lines(shared, study.objectives, directory):
             print(line, flush=True)
     return trials.ends
 
@@ -125,9 +125,15 @@ class Trials(Watcher):
         return SweepJob(number, (*self._same, *texts, place), " ".join(texts))
 
 
-def best_lines(shared: SharedStudy, objectives: Sequence[str]) -> list[str]:
-    """Return a line for each trial that no other one dominates, in validation scores and costs."""
-    titles = list(objectives) or ["objective"]
+def best_lines(shared: SharedStudy, objectives: Sequence[str], directory: Path) -> list[str]:
+    """Return a line for each trial that no other one dominates, in validation scores and costs.
+
+    Args:
+        shared: the trials.
+        objectives: what they are compared by; empty: the objective of the runs.
+        directory: of the sweep, whose runs say what that is.
+    """
+    titles = list(objectives) or [_objective_in(directory)]
     return [
         f"{'best' if len(titles) == 1 else 'not dominated'}: job {number}: "
         + " ".join(f"{key}={_shown(value)}" for key, value in params.items())
@@ -135,6 +141,13 @@ def best_lines(shared: SharedStudy, objectives: Sequence[str]) -> list[str]:
         + ", ".join(f"{t} {format_score(v)}" for t, v in zip(titles, values, strict=True))
         for number, params, values in shared.best()
     ]
+
+
+def _objective_in(directory: Path) -> str:
+    """Return what the objective of the runs of a sweep is, such as ``val/mean_score``."""
+    runs = (path for path in sorted(directory.iterdir()) if path.name.isdecimal())
+    objectives = ((result_in(path) or {}).get("objective") for path in runs)
+    return next((str(found["name"]) for found in objectives if found), "objective")
 
 
 def _shown(value: Any) -> str:

@@ -35,6 +35,11 @@ from jlrun.cli.verbs.completion import SCRIPTS, candidates
         ("jlrun --mul", ["--multirun"]),
         ("jlrun report ", []),  # a file
         ("jlrun check weighting=fam", ["weighting=famo"]),
+        ("jlrun terms=[mm", ["terms=[mmd"]),
+        ("jlrun mode=transfer 'terms=[mm", ["terms=[mmd]"]),
+        ("jlrun 'terms=[dann, mm", ["terms=[dann, mmd]"]),
+        ('jlrun "weighting=fam', ["weighting=famo"]),
+        ("jlrun 'terms=[mmd]' weighting=fam", ["weighting=famo"]),
         ("jlrun mode=transfer repo", []),  # a verb comes first
     ],
 )

@@ -244,7 +244,9 @@ def test_a_target_is_not_read_as_an_input_of_the_model_that_it_begins_with(tmp_p
     dataset = load_table(table(tmp_path, rows_of(30)), targets=["price"])
     assert dataset.adopt is not None
     known = TabularSpec(("price", "age"), (1.0, 50.0), (1.0, 10.0))
-    with pytest.raises(UserError, match=r"targets\.price: column 'price' is an input of the source"):
+    with pytest.raises(
+        UserError, match=r"targets\.price: column 'price' is an input of the source"
+    ):
         make_splits(dataset.adopt({"tabular": known}), Subset(), seed=0)
 
 

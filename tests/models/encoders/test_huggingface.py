@@ -44,6 +44,17 @@ def test_subwords_give_what_transformers_gives(tmp_path: Path, pool: str) -> Non
     torch.testing.assert_close(found, wanted)
 
 
+def test_a_traced_program_gives_the_same_for_any_number_of_texts(tmp_path: Path) -> None:
+    tiny_bert(tmp_path)
+    spec = fit_text_spec(TEXTS, str(tmp_path))
+    encoder = HuggingFace(spec, str(tmp_path)).eval()
+    rows = tokenize([*TEXTS, "a b", "cats", "un un"], spec)
+    dynamic = ({0: torch.export.Dim("batch", min=1)},)
+    program = torch.export.export(encoder, (rows,), dynamic_shapes=dynamic).module()
+    for count in (1, 7):
+        torch.testing.assert_close(program(rows[:count]), encoder(rows[:count]))
+
+
 def test_long_texts_are_cut_with_their_end_kept(tmp_path: Path) -> None:
     tiny_bert(tmp_path, max_position_embeddings=5)
     spec = fit_text_spec(TEXTS, str(tmp_path))

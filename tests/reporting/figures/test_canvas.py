@@ -84,3 +84,16 @@ def test_no_setting_of_the_process_is_changed() -> None:
     before = matplotlib.rcParams["text.parse_math"]
     drawn(plain_figure())
     assert matplotlib.rcParams["text.parse_math"] is before
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_ground_is_white_and_opaque_whatever_the_users_settings(kind: str) -> None:
+    buffer = io.BytesIO()
+    dark = {"savefig.transparent": True, "figure.facecolor": "black", "savefig.facecolor": "black"}
+    with matplotlib.rc_context(dark):
+        plain_figure(figsize=(1, 1)).savefig(buffer, format=kind)
+    if kind == "svg":
+        assert "fill: #ffffff" in buffer.getvalue().decode()
+        return
+    corner = Image.open(io.BytesIO(buffer.getvalue())).convert("RGBA").getpixel((0, 0))
+    assert corner == (255, 255, 255, 255)

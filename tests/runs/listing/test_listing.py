@@ -113,6 +113,23 @@ def test_sorting_is_by_any_number(outputs: Path, capsys: pytest.CaptureFixture[s
     assert backwards[0] == "multirun/sweep/0"
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_a_list_is_as_narrow_as_the_terminal(
+    columns: int,
+    outputs: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = listed(capsys, outputs, "--all")
+    assert max(map(len, found)) <= columns
+    wide = listed(capsys, outputs, "--all", "--json")
+    monkeypatch.setenv("COLUMNS", "500")
+    assert wide == listed(capsys, outputs, "--all", "--json")
+    if columns == 60:
+        assert not any("overrides" in line for line in found)  # these are below each run
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
