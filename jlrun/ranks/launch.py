@@ -109,7 +109,10 @@ def _join(device: str, timeout: float) -> tuple[World, Watch]:
     if on_cuda:
         control = dist.new_group(backend="gloo", timeout=_FOREVER)
         assert isinstance(control, dist.ProcessGroup), "all ranks are in it"
-    world = Ranks(rank, size, local, control=control)
+    # Collectives of one communicator of NCCL at a time: others might be waited for on the device.
+    meanwhile = None if on_cuda else dist.new_group(backend="gloo", timeout=_FOREVER)
+    assert meanwhile is None or isinstance(meanwhile, dist.ProcessGroup), "all ranks are in it"
+    world = Ranks(rank, size, local, control=control, meanwhile=meanwhile)
     return world, watch(store, rank, size, world.calls, timeout)
 
 

@@ -21,7 +21,10 @@ from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.optimizers import keep_out_of_compile, load_optimizer, stepper, update_together
+from jlrun.ranks.reducer import GradientReducer
 from jlrun.ranks.shard_updates import sharded_state
+from jlrun.ranks.shards import is_shard
+from jlrun.ranks.world import ALONE, World
 from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
@@ -42,6 +45,8 @@ class Learner:
         frozen: submodules that stay in evaluation mode, so that no statistic of theirs moves.
         average: running average of the model's weights, which is what is scored and kept.
         balance: of the model's modalities.
+        world: the ranks that train it together.
+        synchronised: whether BatchNorm normalises by the rows of all ranks.
     """
 
     model: JointModel
@@ -52,6 +57,8 @@ class Learner:
     frozen: tuple[nn.Module, ...]
     average: Average
     balance: Balance
+    world: World = ALONE
+    synchronised: bool = True
 
     def train_mode(self) -> None:
         """Put everything that trains in training mode, unless it is."""
@@ -65,6 +72,15 @@ class Learner:
     def parameters(self) -> tuple[nn.Parameter, ...]:
         """Parameters the optimizer changes."""
         return tuple(p for group in self.optimizer.param_groups for p in group["params"])
+
+    @cached_property
+    def reducer(self) -> GradientReducer | None:
+        """Averages gradients over the ranks, but those of shards; None of one process."""
+        if not self.world.several:
+            return None
+        exchanges = self.normalises and self.synchronised  # in the backward pass, too
+        whole = [p for p in self.parameters if not is_shard(p)]
+        return GradientReducer(self.world, whole, self.world.sends_meanwhile or not exchanges)
 
     @cached_property
     def normalises(self) -> bool:
@@ -169,6 +185,8 @@ def build_learner(
         frozen=tuple(frozen),
         average=recipe.make_average(),
         balance=balance,
+        world=engine.world,
+        synchronised=engine.sync_batchnorm,
     )
 
 

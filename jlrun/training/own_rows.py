@@ -50,6 +50,7 @@ class OwnRows:
         world: World,
         device: torch.device,
         normalised: bool = False,
+        together: bool = True,
     ) -> OwnRows:
         """Return this rank's rows of a micro-batch.
 
@@ -122,12 +123,16 @@ class OwnRows:
         found = self.world.gather_rows(rows / self.world.size, count)
         return found.transpose(0, 1).reshape(len(gradients), -1)
 
+    def scaled(self, gradient: Tensor) -> Tensor:
+        """Return an update of the rank's rows as it is averaged."""
+        return gradient * self.world.size if self.divided else gradient
+
     def own_gradient(self, gradient: Tensor, count: int) -> Tensor:
         """Return the part ``(n,)`` of an update ``(N,)`` of ``count`` rows, as it is averaged."""
         if not self.divided:
             return gradient
         start, stop = self.world.bounds(count)
-        return gradient.view(count, -1)[start:stop].flatten() * self.world.size
+        return self.scaled(gradient.view(count, -1)[start:stop].flatten())
 
     def _gathered(self, found: Any, count: int) -> Any:
         if isinstance(found, Tensor):

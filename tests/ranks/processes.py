@@ -102,7 +102,10 @@ def _serve(rank: int, store: Path, pipe: Connection) -> None:
 
 def _world(rank: int, size: int) -> World | None:
     group = dist.new_group(list(range(size)))
-    return Ranks(rank, size, rank, group, group) if rank < size else None
+    meanwhile = dist.new_group(list(range(size)))
+    if rank >= size:
+        return None
+    return Ranks(rank, size, rank, group, group, meanwhile=meanwhile)
 
 
 def free_port() -> int:

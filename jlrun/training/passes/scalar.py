@@ -29,7 +29,7 @@ class ScalarPasses(Passes):
         if len(forward.micro_batches) > 1 and not self._weighting.additive:
             coefficients, total = self._coefficients()
             totals.append(total)
-        for micro_batch in forward.micro_batches:
+        for number, micro_batch in enumerate(forward.micro_batches, 1):
             losses = forward.run(micro_batch)
             if coefficients is None:
                 loss = losses.with_penalties(self.weighed(losses.values))
@@ -39,9 +39,10 @@ class ScalarPasses(Passes):
                 totals.append(losses.penalties.detach())
             if losses.balance.encoder_losses:
                 totals.append(forward.apart.add(losses.balance.encoder_losses, self.scale))
-            backward_from(loss * self.scale if self.scale != 1 else loss)
+            with self.following(number == len(forward.micro_batches)):
+                backward_from(loss * self.scale if self.scale != 1 else loss)
             done.append(losses)
-        self.average(forward.learner.parameters)
+        self.average_all()
         forward.apart.average(forward.engine.world)
         return done, sum(totals[1:], totals[0])
 
