@@ -217,7 +217,9 @@ def forked(size: int) -> Iterator[Ask]:
 def _serve(rank: int, size: int, store: Path, pipe: Connection) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
-    world = Ranks(rank, size, rank)
+    meanwhile = dist.new_group()
+    assert isinstance(meanwhile, dist.ProcessGroup), "all ranks are in it"
+    world = Ranks(rank, size, rank, meanwhile=meanwhile)
     while True:
         do, arguments = pipe.recv()
         pipe.send(do(world, *arguments))

@@ -32,6 +32,7 @@ class Shape:
         width: D, of the features that tasks share.
         rows: B, of all ranks.
         samples: S, equal shares of the batch that a weighting compares.
+        by_gramian: whether it knows gradients by features by their Gramian alone.
     """
 
     tasks: int
@@ -40,6 +41,7 @@ class Shape:
     width: int
     rows: int
     samples: int = 1
+    by_gramian: bool = False
 
     def payload(self, source: str | None, ranks: int) -> Counter[str]:
         """Return collective -> bytes that a rank gives to it in a step.
@@ -49,7 +51,9 @@ class Shape:
             ranks: W.
         """
         reduced, gathered = self.parameters + self.tasks, 0
-        if source == "features":
+        if source == "features" and self.by_gramian:
+            reduced += 2 * self.tasks**2  # float64
+        elif source == "features":
             gathered = self.tasks * self.width * -(-self.rows // ranks)
         if source == "parameters":
             reduced += (self.samples * self.tasks - 1) * self.shared

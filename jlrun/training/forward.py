@@ -179,7 +179,10 @@ class StepForward:
                 body is a `FeatureSharing`.
         """
         engine = self.engine
-        own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
+        together = engine.sync_batchnorm
+        own = OwnRows.of(
+            micro_batch, engine.world, engine.device, self.learner.normalises, together
+        )
         with timed("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._cut(own)
@@ -189,7 +192,7 @@ class StepForward:
             if own.divided:
                 outputs, sums = self._of_all(own, outputs, sums)
                 counts = _num_labelled(self.phase, micro_batch)
-            calls = DividedCalls(own.world, engine.device) if own.divided else None
+            calls = DividedCalls(own.world, engine.device, together) if own.divided else None
             with nullcontext() if calls is None else dividing(calls):
                 terms = self._terms(micro_batch, outputs, sums, counts)
                 balance = self._balance(micro_batch, outputs)

@@ -36,12 +36,14 @@ class OwnRows:
         of_all: stream -> the rows of all ranks.
         world: the ranks that the rows are divided among; `ALONE` where they are not.
         device: of the rows.
+        together: whether layers normalise by the rows of all ranks.
     """
 
     batches: Mapping[str, Batch]
     of_all: Mapping[str, Batch]
     world: World
     device: torch.device
+    together: bool = True
 
     @classmethod
     def of(
@@ -60,12 +62,13 @@ class OwnRows:
             device: of the rows.
             normalised: whether layers normalise by the rows that reach them: on every rank there
                 must then be two of them, since an encoder has no variance of a lone one.
+            together: whether they normalise by the rows of all ranks.
         """
         fewest = 2 if normalised else 1
         if not world.several or not all(_enough(b, world, fewest) for b in batches.values()):
             return cls(batches, batches, ALONE, device)
         own = {name: batch.part(*world.bounds(batch.size)) for name, batch in batches.items()}
-        return cls(own, batches, world, device)
+        return cls(own, batches, world, device, together)
 
     @property
     def divided(self) -> bool:
@@ -83,7 +86,7 @@ class OwnRows:
             for name in names
         }
         sizes = [batch.size for batch in batches]
-        return WholeBatch(self.world, sizes, self.device, present)
+        return WholeBatch(self.world, sizes, self.device, present, self.together)
 
     def summed(self, scalars: Sequence[Tensor]) -> list[Tensor]:
         """Return the sums over all ranks."""
@@ -202,14 +205,16 @@ class DividedCalls:
     Attributes:
         world: the ranks.
         device: of the rows.
+        together: whether layers normalise by the rows of all ranks.
     """
 
     world: World
     device: torch.device
+    together: bool = True
 
     def __call__(self, model: nn.Module, batch: Batch, compute: Callable[[Batch], Found]) -> Found:
         normalised = model.training and bool(batch_norms(model))
-        own = OwnRows.of({"": batch}, self.world, self.device, normalised)
+        own = OwnRows.of({"": batch}, self.world, self.device, normalised, self.together)
         with dividing(None), own.forward_pass(("",)):
             found = compute(own.batches[""])
         return own.of_all_ranks(found)

@@ -182,8 +182,8 @@ class GramianWeighting(GradientWeighting, ABC):
     """Weighting by the Gramian: the update is Σ_i w_i g_i, w a function of it and the losses.
 
     Attributes:
-        knows_gramian_alone: whether nothing reads the Jacobian itself. Processes that train together
-            then exchange T² numbers, and each has the columns of its own rows.
+        knows_gramian_alone: whether nothing reads the Jacobian itself. Ranks then exchange T²
+            numbers, and each has the columns of its own rows.
     """
 
     knows_gramian_alone: ClassVar[bool] = True
