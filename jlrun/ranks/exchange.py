@@ -9,7 +9,7 @@ multiplied by the number of ranks, since gradients of parameters are averaged ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,21 @@ def summed(scalars: Sequence[Tensor], world: World) -> list[Tensor]:
         return list(scalars)
     totals = world.sum(torch.stack([scalar.detach() for scalar in scalars])).unbind()
     return [_Valued.apply(s, t, world.size) for s, t in zip(scalars, totals, strict=True)]  # pyright: ignore
+
+
+def summed_meanwhile(
+    scalars: Sequence[Tensor], world: World
+) -> tuple[list[Tensor], Callable[[], Tensor]]:
+    """Return scalars with this rank's part of the sums over the ranks, on their graph.
+
+    For a loss that is linear in them, which needs no value of other ranks to go back from.
+
+    Returns:
+        The scalars, and what waits for the sums ``(T,)``, detached.
+    """
+    own = torch.stack([scalar.detach() for scalar in scalars])
+    parts = zip(scalars, own.clone().unbind(), strict=True)
+    return [_Valued.apply(s, v, world.size) for s, v in parts], world.begin_sum(own)  # pyright: ignore
 
 
 def gathered(x: Tensor, count: int, world: World) -> Tensor:

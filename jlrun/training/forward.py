@@ -22,6 +22,7 @@ from jlrun.objective.balance.base import Measured, MicroBatchView, StepDone
 from jlrun.objective.balance.encoder_gradients import EncoderGradients
 from jlrun.objective.labelled_rows import objective_loss
 from jlrun.objective.terms.base import StepView
+from jlrun.ranks.world import Pending
 from jlrun.training.learner import Learner
 from jlrun.training.own_rows import DividedCalls, OwnRows
 from jlrun.training.plan import Phase
@@ -61,6 +62,8 @@ class MicroBatchLosses:
         penalised: whether anything is.
         balance: what the balance of the modalities measured on the micro-batch.
         cut: where the graph was cut; None where it is whole.
+        of_all: waits for the sums ``(T,)`` of all ranks, where ``sums`` have the values of this
+            rank's rows.
     """
 
     sums: tuple[Tensor, ...]
@@ -70,6 +73,7 @@ class MicroBatchLosses:
     penalised: bool
     balance: Measured
     cut: CutGraph | None
+    of_all: Pending | None = None
 
     @cached_property
     def values(self) -> Tensor:
@@ -81,10 +85,15 @@ class MicroBatchLosses:
         """The same as T scalars, each on a graph of its own."""
         return tuple(s * f for s, f in zip(self.sums, self.factors.unbind(), strict=True))
 
-    @property
+    @cached_property
     def row_sums(self) -> Tensor:
         """The sums over labelled rows, without scales, detached ``(T,)``."""
-        return self._stacked.detach()
+        return self._stacked.detach() if self.of_all is None else self.of_all()
+
+    @property
+    def values_of_all(self) -> Tensor:
+        """The losses ``(T,)`` of the rows of all ranks, detached."""
+        return self.row_sums * self.factors
 
     @cached_property
     def _stacked(self) -> Tensor:
@@ -169,6 +178,7 @@ class StepForward:
         micro_batch: MicroBatch,
         cut: bool = False,
         known: Mapping[str, Outputs] | None = None,
+        linear: bool = False,
     ) -> MicroBatchLosses:
         """Return the losses of a micro-batch.
 
@@ -177,6 +187,8 @@ class StepForward:
             known: stream -> the model's outputs, where they have been computed.
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
+            linear: whether what is made of the losses is linear in them: nobody then waits for
+                those of other ranks.
         """
         engine = self.engine
         together = engine.sync_batchnorm
@@ -189,8 +201,13 @@ class StepForward:
             else:
                 outputs, graph = known or self._whole(own), None
             sums, counts = self._sums(own.batches, outputs)
+            of_all = None
             if own.divided:
-                outputs, sums = self._of_all(own, outputs, sums)
+                outputs = own.outputs_of_all(outputs)
+                if linear and not self.learner.terms and not self.learner.balance.acts:
+                    sums, of_all = own.summed_meanwhile(sums)
+                else:
+                    sums = own.summed(sums)
                 counts = _num_labelled(self.phase, micro_batch)
             calls = DividedCalls(own.world, engine.device, together) if own.divided else None
             with nullcontext() if calls is None else dividing(calls):
@@ -207,6 +224,7 @@ class StepForward:
             penalised=penalties is not None,
             balance=balance,
             cut=graph,
+            of_all=of_all,
         )
 
     def values_now(self) -> Tensor:
@@ -270,12 +288,6 @@ class StepForward:
             name, found = type(self.learner.balance).__name__, type(measured).__name__
             raise UserError.of("balance", f"{name}.measure returned a {found}, not a Measured")
         return measured
-
-    def _of_all(
-        self, own: OwnRows, outputs: Mapping[str, Outputs], sums: Sequence[Tensor]
-    ) -> tuple[Mapping[str, Outputs], list[Tensor]]:
-        """Return the outputs and the sums of losses of the rows of all ranks."""
-        return own.outputs_of_all(outputs), own.summed(sums)
 
     def _whole(self, own: OwnRows) -> dict[str, Outputs]:
         model, heads = self.learner.model, self.phase.heads

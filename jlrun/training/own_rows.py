@@ -17,9 +17,9 @@ from jlrun.data.batch import Batch
 from jlrun.models.dividing import dividing
 from jlrun.models.joint_model import Outputs
 from jlrun.models.module_state import batch_norms
-from jlrun.ranks.exchange import gathered, summed
+from jlrun.ranks.exchange import gathered, summed, summed_meanwhile
 from jlrun.ranks.whole_batch import WholeBatch
-from jlrun.ranks.world import ALONE, World
+from jlrun.ranks.world import ALONE, Pending, World
 
 Found = TypeVar("Found")  # outputs, modality -> features, or a tensor
 
@@ -91,6 +91,10 @@ class OwnRows:
     def summed(self, scalars: Sequence[Tensor]) -> list[Tensor]:
         """Return the sums over all ranks."""
         return summed(scalars, self.world)
+
+    def summed_meanwhile(self, scalars: Sequence[Tensor]) -> tuple[list[Tensor], Pending]:
+        """Return the rank's parts of the sums, and what waits for the sums over all ranks."""
+        return summed_meanwhile(scalars, self.world)
 
     def share(self) -> float:
         """Return the rank's share of the rows of all ranks."""
