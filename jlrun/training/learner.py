@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from jlrun.data.streams import Stream
@@ -86,6 +86,22 @@ class Learner:
     def normalises(self) -> bool:
         """Whether the model has layers that normalise by the rows of a batch."""
         return bool(batch_norms(self.model))
+
+    def average_statistics(self) -> None:
+        """Average running statistics over the ranks, where each has normalised by its own rows."""
+        if self.synchronised or not self.world.several or not self._statistics:
+            return
+        with torch.no_grad():
+            flat = torch.cat([x.double().flatten() for x in self._statistics])
+            means = self.world.average(flat).split([x.numel() for x in self._statistics])
+            for x, mean in zip(self._statistics, means, strict=True):
+                x.copy_(mean.view_as(x))
+
+    @cached_property
+    def _statistics(self) -> tuple[Tensor, ...]:
+        norms = [*batch_norms(self.model), *batch_norms(self.terms)]
+        found = [x for n in norms for x in (n.running_mean, n.running_var)]
+        return tuple(x for x in found if isinstance(x, Tensor))
 
     @cached_property
     def step(self) -> Callable[[], Any]:
