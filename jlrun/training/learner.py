@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
+from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel, widths
 from jlrun.models.module_state import batch_norms, modules_without_training
 from jlrun.objective.balance import Balance, NoBalance
@@ -218,9 +219,27 @@ def _terms(model: JointModel, phase: Phase, rehearsal: bool) -> nn.ModuleDict:
         streams=few if rehearsal else phase.train,
         num_steps=phase.num_steps,
     )
-    for term in acting.values():
-        term.begin_phase(start)
+    for name, term in acting.items():
+        with _copies_explained(name, term):
+            term.begin_phase(start)
     return nn.ModuleDict(acting)
+
+
+@contextmanager
+def _copies_explained(name: str, term: Term) -> Iterator[None]:
+    """Turn PyTorch's refusal to copy shards into one line.
+
+    Raises:
+        UserError: if a term copies a model of which each rank has a part.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if "does not support deepcopy" not in str(error):
+            raise
+        why = f"{type(term).__name__} copies the model, of which a rank has a part"
+        fix = "leave it out, or use engine.parallel=ddp"
+        raise UserError.of(f"terms.{name}", f"{why}: {fix}") from error
 
 
 def _first_rows(stream: Stream) -> Stream:
