@@ -60,7 +60,9 @@ class NormalisedTogether(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Any
+    ) -> tuple[Tensor | None, ...]:
         x, weight, mean, var, count = ctx.saved_tensors
         (h,), eps, world = gradients, ctx.eps, ctx.world
         h = h.contiguous(memory_format=_format_of(x))

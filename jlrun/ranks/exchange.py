@@ -46,14 +46,6 @@ def gathered(x: Tensor, count: int, world: World) -> Tensor:
     return _Gathered.apply(x, count, world)  # pyright: ignore[reportReturnType]
 
 
-def stacked(x: Tensor, world: World) -> Tensor:
-    """Return ``(W, …)``, the tensors of all ranks, for what each computes of its own rows.
-
-    Unlike in the other exchanges, the gradients of all ranks are added up in the backward pass.
-    """
-    return _Stacked.apply(x, world)  # pyright: ignore[reportReturnType]
-
-
 class _Valued(torch.autograd.Function):
     """A given value, with the gradient of this rank's part of it."""
 
@@ -77,14 +69,3 @@ class _Gathered(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         start, stop = ctx.world.bounds(ctx.count)
         return gradients[0][start:stop] * ctx.world.size, None, None
-
-
-class _Stacked(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, own: Tensor, world: World) -> Tensor:
-        ctx.world = world
-        return torch.stack(world.gather(own))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
-        return ctx.world.sum(gradients[0])[ctx.world.rank], None

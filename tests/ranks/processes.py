@@ -101,10 +101,10 @@ def _serve(rank: int, store: Path, pipe: Connection) -> None:
 
 
 def _world(rank: int, size: int) -> World | None:
-    group = dist.new_group(list(range(size)))
-    meanwhile = dist.new_group(list(range(size)))
+    groups = [dist.new_group(list(range(size))) for _ in range(2)]
     if rank >= size:
         return None
+    group, meanwhile = (g for g in groups if isinstance(g, dist.ProcessGroup))
     return Ranks(rank, size, rank, group, group, meanwhile=meanwhile)
 
 

@@ -57,16 +57,21 @@ def found_in(run: Path) -> dict[str, Any]:
 def killed(folder: Path, rank: int, epoch: int, seconds: float) -> dict[str, Any]:
     """Kill a rank some seconds after the end of an epoch; return the outcome of the restart."""
     launcher = launched(folder)
-    until = time.monotonic() + PATIENCE
-    while epochs_done(folder / "run") < epoch:
-        assert launcher.poll() is None, (folder / "errors").read_text()
-        assert time.monotonic() < until, "no epoch ends"
-        time.sleep(0.02)
+    wait_for_epoch(launcher, folder, epoch)
     time.sleep(seconds)
     pids = dict(ranks_of(launcher.pid))
     os.kill(pids[rank], signal.SIGKILL)
     assert launcher.wait(PATIENCE) == 0, (folder / "errors").read_text()
     return found_in(folder / "run")
+
+
+def wait_for_epoch(launcher: subprocess.Popen[str], folder: Path, epoch: int) -> None:
+    """Wait until an epoch of the main fit has ended."""
+    until = time.monotonic() + PATIENCE
+    while epochs_done(folder / "run") < epoch:
+        assert launcher.poll() is None, (folder / "errors").read_text()
+        assert time.monotonic() < until, "no epoch ends"
+        time.sleep(0.02)
 
 
 def epochs_done(run: Path) -> int:
