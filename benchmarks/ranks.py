@@ -176,35 +176,43 @@ TIMED = (
 )
 
 
+DDP = "two ranks of the plain loop, DDP"
+
+
 def _speed(ask: Ask, rounds: int, threads: int, names: Sequence[str]) -> Iterator[Comparison]:
-    """Yield comparisons of two ranks of one thread with one process of ``threads`` threads."""
+    """Yield comparisons of two ranks of one thread with one process, and with PyTorch's DDP."""
     for each in TIMED:
         if names and each.network not in names and "speed" not in names:
             continue
-        ask(begin, each)
+        ask(begin, each, Timed(each.network, None))
         torch.set_num_threads(threads)
         plain = partial(many(each.step()), each.block)
-        found = Comparison(str(each), f"one process of {counted(threads, 'thread')}", "step")
+        alone = Comparison(str(each), f"one process of {counted(threads, 'thread')}", "step")
+        beside = Comparison(str(each), DDP, "step")
         for number in range(rounds + 1):
-            ours = Sample.of(partial(ask, steps, each.block)) / each.block
+            ours = Sample.of(partial(ask, steps, 0, each.block)) / each.block
             theirs = Sample.of(plain) / each.block
+            ddp = Sample.of(partial(ask, steps, 1, each.block)) / each.block
             if number:
-                found.add(ours, theirs)
-        yield found
+                alone.add(ours, theirs)
+                beside.add(ours, ddp)
+        yield alone
+        if each.name is not None:
+            yield beside
 
 
 _steps: list[Step] = []
 
 
-def begin(world: World, timed: Timed) -> None:
-    """Make a rank ready for `steps`."""
-    _steps[:] = [timed.step(world)]
+def begin(world: World, *timed: Timed) -> None:
+    """Make a rank ready for `steps` of each."""
+    _steps[:] = [each.step(world) for each in timed]
 
 
-def steps(world: World, count: int) -> None:
+def steps(world: World, which: int, count: int) -> None:
     """Take steps on a rank."""
     for _ in range(count):
-        _steps[0]()
+        _steps[which]()
 
 
 def tables(found: Sequence[Any]) -> str:
