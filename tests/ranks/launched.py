@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import signal
@@ -91,6 +92,7 @@ class Launch:
             self.processes.append(process)
 
     def _serve(self, rank: int, port: str) -> None:
+        gc.freeze()  # as the processes of the battery
         with open(self.folder / f"output{rank}", "wb", buffering=0) as file:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import socket
@@ -85,6 +86,7 @@ def started() -> Iterator[Processes]:
 
 
 def _serve(rank: int, store: Path, pipe: Connection) -> None:
+    gc.freeze()  # what was imported before the fork: no collection walks over it, nor copies it
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=MOST)
     worlds = {size: _world(rank, size) for size in SIZES}
