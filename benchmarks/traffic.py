@@ -3,7 +3,8 @@
 Gradients of W ranks are averaged by an all-reduce of all P parameters that train, each of 4 bytes.
 A weighting of task gradients needs the T gradients of all rows before that:
 
-- of features, a gather of ``T x D`` numbers for each of the b = B / W rows of a rank;
+- of features, an all-reduce of T x T numbers of 8 bytes where the weighting knows them by their
+  Gramian, otherwise a gather of ``T x D`` numbers for each of the b = B / W rows of a rank;
 - of parameters, an all-reduce of ``S x T x N`` numbers, N being shared by the tasks and S the equal
   shares of the batch that it compares (1 for most). The other P - N parameters are averaged.
 
