@@ -18,6 +18,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,7 +36,8 @@ from jlrun.data.rows import TensorRows
 from jlrun.data.specs import ImageSpec
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
-from jlrun.models.encoders import CNN
+from jlrun.models.encoders import CNN, Torchvision
+from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
@@ -52,12 +54,38 @@ from jlrun.training.schedules import Constant
 from jlrun.training.step import train_step
 
 WEIGHTINGS = Path(__file__).parents[1] / "conf" / "weighting"
-SPEC = ImageSpec(channels=1, height=28, width=28, mean=(0.5,), std=(0.5,))
 ROWS, CLASSES, STEPS = 64, 10, 4
 AGAINST_TORCHJD = {"mgda": "MGDA", "pcgrad": "PCGrad", "imtl_g": "IMTLG", "aligned": "AlignedMTL"}
 NCHW = torch.contiguous_format
 
 Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Network and batch of a step.
+
+    Attributes:
+        spec: of the images.
+        rows: of a batch.
+        encoder: makes the encoder of images.
+    """
+
+    spec: ImageSpec
+    rows: int
+    encoder: Callable[[ImageSpec], Encoder]
+
+
+SMALL = Network(
+    ImageSpec(channels=1, height=28, width=28, mean=(0.5,), std=(0.5,)),
+    ROWS,
+    partial(CNN, channels=(16, 32), hidden=128),
+)
+RESNET18 = Network(
+    ImageSpec(channels=3, height=32, width=32, mean=(0.5,) * 3, std=(0.5,) * 3),
+    128,
+    partial(Torchvision, name="resnet18"),
+)
 
 
 def specs(num_tasks: int) -> tuple[TaskSpec, ...]:
@@ -66,37 +94,69 @@ def specs(num_tasks: int) -> tuple[TaskSpec, ...]:
 
 
 def make_model(
-    num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW
+    num_tasks: int,
+    device: torch.device,
+    layout: torch.memory_format = NCHW,
+    network: Network = SMALL,
 ) -> JointModel:
     torch.manual_seed(0)
-    encoder = CNN(SPEC, channels=(16, 32), hidden=128)
-    heads = {spec.name: Linear(128, CLASSES) for spec in specs(num_tasks)}
-    fusion = Single({"image": 128})
+    encoder = network.encoder(network.spec)
+    width = encoder.out_features
+    heads = {spec.name: Linear(width, CLASSES) for spec in specs(num_tasks)}
+    fusion = Single({"image": width})
     model = JointModel(Hard(lambda: Trunk({"image": encoder}, fusion), tuple(heads)), heads)
     return model.to(device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
-def make_batch(num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW) -> Batch:
+def make_batch(
+    num_tasks: int,
+    device: torch.device,
+    layout: torch.memory_format = NCHW,
+    network: Network = SMALL,
+) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(ROWS, 1, 28, 28, generator=generator)
+    spec, rows = network.spec, network.rows
+    images = torch.randn(rows, spec.channels, spec.height, spec.width, generator=generator)
     targets = {
-        spec.name: torch.randint(CLASSES, (ROWS,), generator=generator) for spec in specs(num_tasks)
+        spec.name: torch.randint(CLASSES, (rows,), generator=generator) for spec in specs(num_tasks)
     }
     return Batch({"image": images.contiguous(memory_format=layout)}, targets).to(device)
 
 
-def plain_step(num_tasks: int, device: torch.device, layout: torch.memory_format = NCHW) -> Step:
-    """The loop as written by hand."""
-    model, batch = make_model(num_tasks, device, layout), make_batch(num_tasks, device, layout)
-    trunk = model.body.trunk.encoders["image"]
+class PlainModel(nn.Module):
+    """The model as written by hand: logits of all heads."""
+
+    def __init__(self, model: JointModel) -> None:
+        super().__init__()
+        self.encoder = model.body.trunk.encoders["image"]
+        self.heads = model.heads
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        features = self.encoder(images)
+        return [head(features) for head in self.heads.values()]
+
+
+def plain_step(
+    num_tasks: int,
+    device: torch.device,
+    layout: torch.memory_format = NCHW,
+    network: Network = SMALL,
+    world: World = ALONE,
+) -> Step:
+    """The loop as written by hand; on several ranks with PyTorch's DistributedDataParallel."""
+    model: nn.Module = PlainModel(make_model(num_tasks, device, layout, network))
+    batch = make_batch(num_tasks, device, layout, network)
+    if world.several:
+        batch = batch.part(*world.bounds(batch.size))
+        model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
     optimizer = torch.optim.Adam(model.parameters())
 
     def step() -> None:
         optimizer.zero_grad()
-        features = trunk(batch.inputs["image"])
+        logits = model(batch.inputs["image"])
         losses = [
-            nn.functional.cross_entropy(model.heads[name](features), target)
-            for name, target in batch.targets.items()
+            nn.functional.cross_entropy(found, target)
+            for found, target in zip(logits, batch.targets.values(), strict=True)
         ]
         torch.stack(losses).sum().backward()
         optimizer.step()
@@ -111,9 +171,12 @@ def our_step(
     source: str | None = None,
     layout: torch.memory_format = NCHW,
     world: World = ALONE,
+    network: Network = SMALL,
+    sync_batchnorm: bool = True,
 ) -> Step:
     """The step of a run with the weighting called ``name``, on one rank of ``world``."""
-    model, batch = make_model(num_tasks, device, layout), make_batch(num_tasks, device, layout)
+    model = make_model(num_tasks, device, layout, network)
+    batch = make_batch(num_tasks, device, layout, network)
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     gradient_options = {key: node.pop(key) for key in gradient_keys() & node.keys()}
     node.pop("defaults", None)
@@ -121,8 +184,8 @@ def our_step(
         node["beta"] = 0.0  # the stateless form: features of different steps can't be averaged
     rows = TensorRows({"image": batch.inputs["image"].cpu()}, dict(batch.targets))
     stream = Stream(
-        "dataset", rows, specs={"image": SPEC}, batch_size=ROWS, seed=0, device=device,
-        memory_budget=0,
+        "dataset", rows, specs={"image": network.spec}, batch_size=network.rows, seed=0,
+        device=device, memory_budget=0,
     )  # fmt: skip
     objectives = tuple(Objective(s.name, "dataset", s, s.name) for s in specs(num_tasks))
     recipe = Recipe(
@@ -137,7 +200,7 @@ def our_step(
         ),
     )
     phase = Phase("train", {"dataset": stream}, {}, objectives, objectives, 10**6, recipe)
-    engine = Engine(device, world=world)
+    engine = Engine(device, world=world, sync_batchnorm=sync_batchnorm)
     learner = build_learner(model, phase, engine)
     numbers = iter(range(10**6))
     return lambda: train_step(learner, phase, {"dataset": batch}, engine, next(numbers))

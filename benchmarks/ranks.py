@@ -24,11 +24,22 @@ import torch.distributed as dist
 
 from benchmarks import report, traffic
 from benchmarks.alternation import Comparison, Sample
-from benchmarks.multitask import ROWS, WEIGHTINGS, Step, make_model, our_step, routes_of
+from benchmarks.multitask import (
+    RESNET18,
+    ROWS,
+    SMALL,
+    WEIGHTINGS,
+    Step,
+    make_model,
+    our_step,
+    plain_step,
+    routes_of,
+)
 from benchmarks.weightings import many
+from jlrun.objective.weightings.base import GramianWeighting, Weighting
 from jlrun.ranks.calls import sent
 from jlrun.ranks.group import Ranks
-from jlrun.ranks.world import World
+from jlrun.ranks.world import ALONE, World
 from jlrun.wording import counted
 
 SIZE, TASKS, STEPS, BLOCK = 2, 8, 4, 8
@@ -71,8 +82,8 @@ def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Mo
                 continue
             for source in routes_of(name):
                 yield ask(moved, name, source)[0]
-        if not names or "speed" in names:
-            yield from _speed(ask, rounds, threads)
+        if not names or {"speed", *NETWORKS} & set(names):
+            yield from _speed(ask, rounds, threads, names)
 
 
 def moved(world: World, name: str, source: str | None, tasks: int = TASKS) -> Moved:
@@ -87,59 +98,121 @@ def moved(world: World, name: str, source: str | None, tasks: int = TASKS) -> Mo
     model = make_model(tasks, CPU)
     shared = sum(p.numel() for p in model.body.shared_parameters())
     every = sum(p.numel() for p in model.parameters())
-    shape = traffic.Shape(tasks, every, shared, WIDTH, ROWS, samples_of(name))
+    shape = traffic.Shape(
+        tasks, every, shared, WIDTH, ROWS, samples_of(name), knows_gramian_alone(name)
+    )
     return Moved(name, source, sent(payload, world.size), shape.sent(source, world.size))
 
 
 def samples_of(name: str) -> int:
     """Return S, the equal shares of the batch that a weighting compares."""
+    from jlrun.training.passes import num_samples
+
+    return num_samples(_weighting(name))
+
+
+def knows_gramian_alone(name: str) -> bool:
+    """Return whether ranks exchange the Gramian of gradients by features for a weighting."""
+    weighting = _weighting(name)
+    return isinstance(weighting, GramianWeighting) and weighting.knows_gramian_alone
+
+
+def _weighting(name: str) -> Weighting:
     import yaml
 
     from jlrun.config.build import build
     from jlrun.config.groups import gradient_keys
     from jlrun.config.slots import WEIGHTING
-    from jlrun.training.passes import num_samples
 
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     kept = {k: v for k, v in node.items() if k not in gradient_keys() | {"defaults"}}
-    return num_samples(build(kept, WEIGHTING, ("a", "b")))
+    return build(kept, WEIGHTING, ("a", "b"))
 
 
-def _speed(ask: Ask, rounds: int, threads: int) -> Iterator[Comparison]:
-    """Yield comparisons of two ranks of one thread with one process of ``threads``, and of one."""
-    for name, source in (("equal", None), ("pcgrad", "features")):
-        ask(begin, name, source)
-        for count in sorted({1, threads}, reverse=True):
-            case = f"{name} ({source or 'losses'}), two ranks"
-            words = f"one process of {counted(count, 'thread')}"
-            yield _compared(ask, Comparison(case, words, "step"), rounds, count, name, source)
+@dataclass(frozen=True)
+class Timed:
+    """What two ranks are timed at, and one process.
+
+    Attributes:
+        network: and the batch of a step.
+        name: of the weighting; None: the loop written by hand, with DistributedDataParallel.
+        source: of its task gradients.
+        block: steps that are timed together.
+        sync_batchnorm: as ``engine.sync_batchnorm``.
+    """
+
+    network: str
+    name: str | None
+    source: str | None = None
+    block: int = BLOCK
+    sync_batchnorm: bool = True
+
+    def __str__(self) -> str:
+        what = (
+            "plain loop, DDP" if self.name is None else f"{self.name} ({self.source or 'losses'})"
+        )
+        more = "" if self.sync_batchnorm else ", sync_batchnorm=false"
+        return f"{self.network}: {what}{more}, two ranks"
+
+    def step(self, world: World = ALONE) -> Step:
+        """Return the step."""
+        network = NETWORKS[self.network]
+        if self.name is None:
+            return plain_step(TASKS, CPU, LAYOUT, network, world)
+        return our_step(
+            *(self.name, TASKS, CPU, self.source, LAYOUT, world, network, self.sync_batchnorm)
+        )
 
 
-def _compared(
-    ask: Ask, found: Comparison, rounds: int, threads: int, name: str, source: str | None
-) -> Comparison:
-    torch.set_num_threads(threads)
-    plain = partial(many(our_step(name, TASKS, CPU, source, LAYOUT)), BLOCK)
-    for number in range(rounds + 1):
-        ours = Sample.of(lambda: ask(steps, BLOCK)) / BLOCK
-        theirs = Sample.of(plain) / BLOCK
-        if number:
-            found.add(ours, theirs)
-    return found
+NETWORKS = {"CNN": SMALL, "ResNet-18": RESNET18}
+TIMED = (
+    Timed("CNN", None),
+    Timed("CNN", "equal"),
+    Timed("CNN", "pcgrad", "features"),
+    Timed("ResNet-18", None, block=1),
+    Timed("ResNet-18", "equal", block=1),
+    Timed("ResNet-18", "equal", block=1, sync_batchnorm=False),
+    Timed("ResNet-18", "pcgrad", "features", block=1),
+)
+
+
+DDP = "two ranks of the plain loop, DDP"
+
+
+def _speed(ask: Ask, rounds: int, threads: int, names: Sequence[str]) -> Iterator[Comparison]:
+    """Yield comparisons of two ranks of one thread with one process, and with PyTorch's DDP."""
+    for each in TIMED:
+        if names and each.network not in names and "speed" not in names:
+            continue
+        ask(begin, each, Timed(each.network, None))
+        torch.set_num_threads(threads)
+        plain = partial(many(each.step()), each.block)
+        alone = Comparison(str(each), f"one process of {counted(threads, 'thread')}", "step")
+        beside = Comparison(str(each), DDP, "step")
+        for number in range(rounds + 1):
+            ours = Sample.of(partial(ask, steps, 0, each.block)) / each.block
+            theirs = Sample.of(plain) / each.block
+            ddp = Sample.of(partial(ask, steps, 1, each.block)) / each.block
+            if number:
+                alone.add(ours, theirs)
+                beside.add(ours, ddp)
+        yield alone
+        if each.name is not None:
+            yield beside
 
 
 _steps: list[Step] = []
 
 
-def begin(world: World, name: str, source: str | None) -> None:
-    """Make a rank ready for `steps`."""
-    _steps[:] = [our_step(name, TASKS, CPU, source, LAYOUT, world)]
+def begin(world: World, *timed: Timed) -> None:
+    """Make a rank ready for `steps` of each."""
+    _steps[:] = [each.step(world) for each in timed]
 
 
-def steps(world: World, count: int) -> None:
+def steps(world: World, which: int, count: int) -> None:
     """Take steps on a rank."""
     for _ in range(count):
-        _steps[0]()
+        _steps[which]()
 
 
 def tables(found: Sequence[Any]) -> str:
@@ -161,17 +234,18 @@ def tables(found: Sequence[Any]) -> str:
     return "\n".join([*lines, "", _EXTRAPOLATION, "", traffic.extrapolated(), "", _ADVICE])
 
 
-_SPEED = """Below 1 two ranks are faster. On a busy machine (see the load below) threads of one
-process wait for each other, so that the ratio to two threads says little of an idle machine. CPU
-time against one thread does not depend on waits: it is what ranks cost in all, 1 being nothing."""
+_SPEED = """Below 1 two ranks are faster. The plain loop is what PyTorch itself gives on a machine:
+two ranks of DistributedDataParallel, whose BatchNorm is of each rank by itself, against the same
+loop in one process. On a busy machine (see the load below) threads of one process wait for each
+other, so that the ratio says little of an idle machine."""
 
 _EXTRAPOLATION = f"""## More ranks, by the model
 
 {str(traffic.__doc__).strip().partition(chr(10) * 2)[2]}
 
 Milliseconds a step that the network takes at the bandwidths stated, which are assumptions, with
-{traffic.ROWS_PER_RANK} rows on each rank: weightings of losses / of task gradients at features / at
-parameters. Nothing of it is hidden behind the backward pass: jlrun reduces after it."""
+{traffic.ROWS_PER_RANK} rows on each rank: weightings of losses / of task gradients at features (as
+Jacobians) / at parameters. What is hidden behind the backward pass is not subtracted."""
 
 _ADVICE = """## Which weighting where
 
@@ -181,9 +255,9 @@ _ADVICE = """## Which weighting where
   million. For small models with wide features and large batches, count first.
 - Parameters move T times the gradient: for few tasks, or a fast link. ``update_every=K`` reuses
   weights, and moves the T gradients in one of K steps.
-- An exchange that overlaps with the backward pass, as DDP's buckets do, hides at most the time of
-  the backward pass, and only of the one all-reduce of gradients: the two exchanges before a
-  weighting is solved can't begin before all tasks have gone back."""
+- Buckets of gradients travel while the backward pass goes on, as DDP's do: that hides at most the
+  time of the backward pass. What a weighting of task gradients needs before it can be solved is not
+  hidden: T² numbers where it knows features by their Gramian, T gradients otherwise."""
 
 Ask = Callable[..., list[Any]]
 
@@ -217,7 +291,9 @@ def forked(size: int) -> Iterator[Ask]:
 def _serve(rank: int, size: int, store: Path, pipe: Connection) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
-    world = Ranks(rank, size, rank)
+    meanwhile = dist.new_group()
+    assert isinstance(meanwhile, dist.ProcessGroup), "all ranks are in it"
+    world = Ranks(rank, size, rank, meanwhile=meanwhile)
     while True:
         do, arguments = pipe.recv()
         pipe.send(do(world, *arguments))

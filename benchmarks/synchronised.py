@@ -20,7 +20,11 @@ from jlrun.config.slots import WEIGHTING
 from jlrun.files.atomic import write_text
 from jlrun.models.sharing.base import FeatureSharing, Sharing
 from jlrun.objective.balance.base import Balance
-from jlrun.objective.weightings.base import GradientWeighting, LossWeighting
+from jlrun.objective.weightings.base import (
+    GradientWeighting,
+    GramianWeighting,
+    LossWeighting,
+)
 from jlrun.training.passes import num_samples
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +92,9 @@ def _of_weighting(node: Mapping[str, Any]) -> str:
     assert isinstance(weighting, GradientWeighting)
     samples = num_samples(weighting)
     of_parameters = f"{f'{samples} T N' if samples > 1 else 'T N'} (`parameters`)"
-    sizes = {"features": "T D B (`features`)", "parameters": of_parameters}
+    by_gramian = isinstance(weighting, GramianWeighting) and weighting.knows_gramian_alone
+    of_features = f"{'T²' if by_gramian else 'T D B'} (`features`)"
+    sizes = {"features": of_features, "parameters": of_parameters}
     return f"T losses; {' or '.join(sizes[source] for source in weighting.sources)}"
 
 

@@ -3,7 +3,8 @@
 Gradients of W ranks are averaged by an all-reduce of all P parameters that train, each of 4 bytes.
 A weighting of task gradients needs the T gradients of all rows before that:
 
-- of features, a gather of ``T x D`` numbers for each of the b = B / W rows of a rank;
+- of features, an all-reduce of T x T numbers of 8 bytes where the weighting knows them by their
+  Gramian, otherwise a gather of ``T x D`` numbers for each of the b = B / W rows of a rank;
 - of parameters, an all-reduce of ``S x T x N`` numbers, N being shared by the tasks and S the equal
   shares of the batch that it compares (1 for most). The other P - N parameters are averaged.
 
@@ -32,6 +33,7 @@ class Shape:
         width: D, of the features that tasks share.
         rows: B, of all ranks.
         samples: S, equal shares of the batch that a weighting compares.
+        by_gramian: whether it knows gradients by features by their Gramian alone.
     """
 
     tasks: int
@@ -40,6 +42,7 @@ class Shape:
     width: int
     rows: int
     samples: int = 1
+    by_gramian: bool = False
 
     def payload(self, source: str | None, ranks: int) -> Counter[str]:
         """Return collective -> bytes that a rank gives to it in a step.
@@ -49,7 +52,9 @@ class Shape:
             ranks: W.
         """
         reduced, gathered = self.parameters + self.tasks, 0
-        if source == "features":
+        if source == "features" and self.by_gramian:
+            reduced += 2 * self.tasks**2  # float64
+        elif source == "features":
             gathered = self.tasks * self.width * -(-self.rows // ranks)
         if source == "parameters":
             reduced += (self.samples * self.tasks - 1) * self.shared

@@ -49,6 +49,7 @@ class Engine:
         offload: keep shards on the CPU while nothing is computed with them.
         recompute: blocks of encoders compute their activations once more in the backward pass.
         skip_nonfinite: steps of a fit that may be left out because a number is not finite.
+        sync_batchnorm: BatchNorm normalises by the rows of all ranks; false: by those of each.
     """
 
     device: torch.device
@@ -64,6 +65,7 @@ class Engine:
     offload: bool = False
     recompute: bool = False
     skip_nonfinite: int = 0
+    sync_batchnorm: bool = True
 
     @property
     def sharded(self) -> bool:

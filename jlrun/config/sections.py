@@ -44,6 +44,7 @@ class EngineSettings(Section):
     checkpoint_activations: bool = False
     timeout: PositiveFloat = 600.0
     skip_nonfinite: NonNegativeInt = 0
+    sync_batchnorm: bool = True
 
     @field_validator("parallel")
     @classmethod

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from jlrun.data.lazy_inputs import LazyInputs
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -35,6 +37,8 @@ class Batch:
     @property
     def size(self) -> int:
         """Number of rows B."""
+        if isinstance(self.inputs, LazyInputs):
+            return self.inputs.count
         columns = [*self.inputs.values(), *self.targets.values()]
         assert columns, "a batch has at least one column"
         return columns[0].shape[0]
@@ -98,7 +102,10 @@ class Batch:
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the rows from ``start`` to ``stop - 1``; nothing is copied."""
-        return self._map(lambda tensor: tensor[start:stop])
+        if not isinstance(self.inputs, LazyInputs):
+            return self._map(lambda tensor: tensor[start:stop])
+        rest = replace(self, inputs={})._map(lambda tensor: tensor[start:stop])
+        return replace(rest, inputs=self.inputs.part(start, stop))
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``, float64 as float32 on MPS, which has no other."""
@@ -109,7 +116,7 @@ class Batch:
         """Split the rows into at most ``count`` parts of nearly equal size."""
         count = min(count, self.size)
         bounds = torch.arange(self.size).tensor_split(count)
-        return [self._map(lambda tensor, b=b: tensor[int(b[0]) : int(b[-1]) + 1]) for b in bounds]
+        return [self.part(int(b[0]), int(b[-1]) + 1) for b in bounds]
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         def each(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -43,6 +44,16 @@ class MemorySource:
     def rows_at(self, index: Tensor) -> Batch:
         """Return the batch of rows at ``index``, of shape ``(B,)``."""
         return self._batch.select(index.to(self._device, non_blocking=True))
+
+    @property
+    def without_inputs(self) -> Batch:
+        """All rows but for their inputs."""
+        return replace(self._batch, inputs={})
+
+    @property
+    def only_inputs(self) -> Batch:
+        """The inputs of all rows."""
+        return Batch(self._batch.inputs)
 
 
 class FetchingSource:

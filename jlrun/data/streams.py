@@ -11,13 +11,15 @@ import torch
 from torch import Generator, Tensor
 
 from jlrun.data.augmentation.augment import Augment
+from jlrun.data.augmentation.image_ops import RowDraws
 from jlrun.data.balanced_order import balanced_order
 from jlrun.data.batch import Batch
+from jlrun.data.lazy_inputs import LazyInputs, MakeRows
 from jlrun.data.rows import Rows, tasks_with_maps
 from jlrun.data.sources import FetchingSource, MemorySource, Source
 from jlrun.data.specs import Spec
 from jlrun.data.strata import class_column
-from jlrun.data.transforms import InputTransform, to_unit
+from jlrun.data.transforms import InputTransform, as_unit, to_unit
 from jlrun.data.view import View
 from jlrun.errors import UserError
 from jlrun.seeding import derive_seed
@@ -53,6 +55,8 @@ class Stream:
         memory_budget: bytes of decoded inputs up to which all rows are kept on the device.
         workers: processes that decode the rows of a larger split.
         channels_last: memory format of images.
+        in_parts: make inputs of training batches only of those rows that are asked for, where rows
+            are in memory, and neither mixed nor shown in views.
 
     Raises:
         UserError: if the model can't take the data set's modalities, or for augmentation of rows
@@ -76,6 +80,7 @@ class Stream:
         memory_budget: int,
         workers: int = 0,
         channels_last: bool = False,
+        in_parts: bool = False,
     ) -> None:
         self.name = name
         self.rows = rows
@@ -91,6 +96,7 @@ class Stream:
             _check_images_stay_with_maps(name, self._augment, rows)
         self._memory_budget = memory_budget
         self._workers = workers
+        self._in_parts = in_parts
         self._transform = InputTransform(specs, model_specs or {}, device, channels_last)
 
     @property
@@ -131,6 +137,9 @@ class Stream:
             UserError: if an input can't be read.
         """
         plain = self._augment == NO_AUGMENT and self._make_views is None
+        if self._makes_parts(plain):
+            yield from self._lazily(start, stop)
+            return
         if plain and isinstance(self._source, MemorySource):
             yield from self._in_blocks(self._source, start, stop)
             return
@@ -146,6 +155,41 @@ class Stream:
             if self._make_views is not None:
                 views = self._make_views(to_unit(seen), generator, self.specs)
             yield self._transform(replace(augmented, views=views))
+
+    def _makes_parts(self, plain: bool) -> bool:
+        """Return whether it is worthwhile to make the inputs of parts of a batch by themselves."""
+        if not self._in_parts or self._make_views is not None or self._augment.mixes:
+            return False
+        source = self._source
+        if not isinstance(source, MemorySource):
+            return False
+        return not plain or self._steps_in_block(source) == 1  # small ones are made together
+
+    def _lazily(self, start: int, stop: int) -> Iterator[Batch]:
+        """Yield batches whose inputs are made when they are asked for, row by row the same."""
+        source, modalities = self._source, self._transform.modalities
+        assert isinstance(source, MemorySource)
+        rest, inputs = self._seen(source.without_inputs), source.only_inputs
+        for step, index in enumerate(self.indices(start, stop), start):
+            index = index.to(self._device, non_blocking=True)
+            batch = rest.select(index)
+            made = LazyInputs(
+                modalities, len(index), self._maker(inputs, index, step), self._device
+            )
+            present = self._transform.of_present(batch.present)
+            yield replace(batch, inputs=made, present=present)
+
+    def _maker(self, inputs: Batch, index: Tensor, step: int) -> MakeRows:
+        seed = derive_seed(self._seed, self.name, "augment", step)
+
+        def make(first: int, last: int) -> Mapping[str, Tensor]:
+            raw = inputs.select(index[first:last]).inputs
+            if self._augment == NO_AUGMENT:
+                return self._transform.of_inputs({m: as_unit(x) for m, x in raw.items()})
+            draws = RowDraws(torch.Generator().manual_seed(seed), len(index), first, last)
+            return self._transform.of_inputs(self._augment.of_inputs(raw, draws))
+
+        return make
 
     def indices(self, start: int, stop: int) -> Iterable[Tensor]:
         """Return the rows ``(B,)`` of training steps ``start`` to ``stop - 1``."""

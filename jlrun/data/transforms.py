@@ -62,12 +62,21 @@ class InputTransform:
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch of floats (`to_unit`) as the model takes it."""
-        inputs = self._inputs(batch.inputs)
-        present = {m: mask for m, mask in batch.present.items() if m in inputs}
-        views = tuple(self._inputs(view) for view in batch.views)
-        return replace(batch, inputs=inputs, present=present, views=views)
+        inputs = self.of_inputs(batch.inputs)
+        views = tuple(self.of_inputs(view) for view in batch.views)
+        return replace(batch, inputs=inputs, present=self.of_present(batch.present), views=views)
 
-    def _inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities that the model takes."""
+        return tuple(self._specs)
+
+    def of_present(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the masks of these modalities."""
+        return {m: mask for m, mask in present.items() if m in self._specs}
+
+    def of_inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the inputs of a batch as the model takes them."""
         return {m: self._transform(m, inputs[m]) for m in self._specs}
 
     def _transform(self, modality: str, x: Tensor) -> Tensor:

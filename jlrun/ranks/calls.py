@@ -50,6 +50,21 @@ class Calls:
     explain: Callable[[RuntimeError], Exception] = field(default_factory=lambda: _unexplained)
 
     @contextmanager
+    def begin(self, name: str, given: Tensor) -> Iterator[None]:
+        """Begin a collective within the block; `call` is for the wait, which has a number.
+
+        Args:
+            name: of the collective.
+            given: the tensor that the rank gives.
+
+        Raises:
+            RunError: if it fails, and it is known why.
+        """
+        self.payload[name] += given.numel() * given.element_size()
+        with self._explained():
+            yield
+
+    @contextmanager
     def call(self, name: str, given: Tensor | None = None, timed: bool = True) -> Iterator[None]:
         """Do a collective within the block.
 
@@ -65,14 +80,20 @@ class Calls:
         self.payload[name] += 0 if given is None else given.numel() * given.element_size()
         self.current = Call(name, self.number, time.monotonic(), timed)
         try:
+            with self._explained():
+                yield
+        finally:
+            self.current = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
             yield
         except RuntimeError as error:
             explained = self.explain(error)
             if explained is error:
                 raise
             raise explained from error
-        finally:
-            self.current = None
 
 
 def sent(payload: Counter[str], size: int) -> float:

@@ -9,7 +9,7 @@ multiplied by the number of ranks, since gradients of parameters are averaged ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,17 +26,24 @@ def summed(scalars: Sequence[Tensor], world: World) -> list[Tensor]:
     return [_Valued.apply(s, t, world.size) for s, t in zip(scalars, totals, strict=True)]  # pyright: ignore
 
 
+def summed_meanwhile(
+    scalars: Sequence[Tensor], world: World
+) -> tuple[list[Tensor], Callable[[], Tensor]]:
+    """Return scalars with this rank's part of the sums over the ranks, on their graph.
+
+    For a loss that is linear in them, which needs no value of other ranks to go back from.
+
+    Returns:
+        The scalars, and what waits for the sums ``(T,)``, detached.
+    """
+    own = torch.stack([scalar.detach() for scalar in scalars])
+    parts = zip(scalars, own.clone().unbind(), strict=True)
+    return [_Valued.apply(s, v, world.size) for s, v in parts], world.begin_sum(own)  # pyright: ignore
+
+
 def gathered(x: Tensor, count: int, world: World) -> Tensor:
     """Return the rows of all ranks ``(count, …)``, each of which has its share."""
     return _Gathered.apply(x, count, world)  # pyright: ignore[reportReturnType]
-
-
-def stacked(x: Tensor, world: World) -> Tensor:
-    """Return ``(W, …)``, the tensors of all ranks, for what each computes of its own rows.
-
-    Unlike in the other exchanges, the gradients of all ranks are added up in the backward pass.
-    """
-    return _Stacked.apply(x, world)  # pyright: ignore[reportReturnType]
 
 
 class _Valued(torch.autograd.Function):
@@ -62,14 +69,3 @@ class _Gathered(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         start, stop = ctx.world.bounds(ctx.count)
         return gradients[0][start:stop] * ctx.world.size, None, None
-
-
-class _Stacked(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, own: Tensor, world: World) -> Tensor:
-        ctx.world = world
-        return torch.stack(world.gather(own))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
-        return ctx.world.sum(gradients[0])[ctx.world.rank], None

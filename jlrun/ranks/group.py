@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jlrun.errors import RunError
 from jlrun.ranks.calls import Calls
-from jlrun.ranks.world import World, checksum
+from jlrun.ranks.world import Pending, World, checksum
 
 T = TypeVar("T")
 
@@ -27,17 +27,35 @@ class Ranks(World):
     Attributes:
         group: for tensors on the device; None: the default one.
         control: a gloo group for what is on the CPU whatever the device: objects, requests.
+        meanwhile: of the same ranks, for sums that go on while others are called; None: ``group``.
         calls: the collectives that this rank has called.
     """
 
     group: dist.ProcessGroup | None = field(default=None, repr=False)
     control: dist.ProcessGroup | None = field(default=None, repr=False)
     calls: Calls = field(default_factory=Calls, repr=False, compare=False)
+    meanwhile: dist.ProcessGroup | None = field(default=None, repr=False)
 
     def sum(self, x: Tensor) -> Tensor:
         total = x.detach().clone(memory_format=torch.contiguous_format)
         self._all_reduce(total)
         return total
+
+    def begin_sum(self, x: Tensor) -> Pending:
+        with self.calls.begin("all_reduce", x):
+            work = dist.all_reduce(x, group=self.meanwhile or self.group, async_op=True)
+        assert work is not None
+
+        def wait() -> Tensor:
+            with self.calls.call("all_reduce"):
+                work.wait()
+            return x
+
+        return wait
+
+    @property
+    def sends_meanwhile(self) -> bool:
+        return self.meanwhile is not None
 
     def gather(self, x: Tensor) -> tuple[Tensor, ...]:
         x = x.detach().contiguous()

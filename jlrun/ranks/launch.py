@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from jlrun.ranks.watch import Watch
 
 LEAVE_SECONDS = 60.0  # that other ranks wait for the last files of rank 0
+END_SECONDS = 2.0  # in which the threads of a group end that wait for nobody
 _FOREVER = timedelta(days=7)  # hangs are found by the watch
 _current = ALONE
 _watch: Watch | None = None
@@ -51,6 +53,10 @@ def joined(device: str, timeout: float) -> Iterator[World]:
     except UserError as error:
         _watch.fail(one_line(error))
         _end_group()
+        raise
+    except RunError as error:
+        _watch.fail(one_line(error))
+        _end_group_soon()
         raise
     except Exception as error:  # collectives may be under way
         _watch.fail(one_line(error))
@@ -109,7 +115,10 @@ def _join(device: str, timeout: float) -> tuple[World, Watch]:
     if on_cuda:
         control = dist.new_group(backend="gloo", timeout=_FOREVER)
         assert isinstance(control, dist.ProcessGroup), "all ranks are in it"
-    world = Ranks(rank, size, local, control=control)
+    # Collectives of one communicator of NCCL at a time: others might be waited for on the device.
+    meanwhile = None if on_cuda else dist.new_group(backend="gloo", timeout=_FOREVER)
+    assert meanwhile is None or isinstance(meanwhile, dist.ProcessGroup), "all ranks are in it"
+    world = Ranks(rank, size, local, control=control, meanwhile=meanwhile)
     return world, watch(store, rank, size, world.calls, timeout)
 
 
@@ -118,6 +127,13 @@ def _end_group() -> None:
     import torch.distributed as dist
 
     dist.destroy_process_group()
+
+
+def _end_group_soon() -> None:
+    """End the group as `_end_group` does, unless its threads wait in a collective for a rank."""
+    thread = threading.Thread(target=_end_group, name="jlrun-end-group", daemon=True)
+    thread.start()
+    thread.join(END_SECONDS)
 
 
 def _check_device(device: str, local_rank: int, count: int) -> None:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from jlrun.ranks.exchange import stacked
+from jlrun.ranks.batch_norm import NormalisedTogether, moments_of_all
 from jlrun.ranks.world import World
 
 # Masks of single units, and of whole channels.
@@ -44,6 +44,8 @@ class WholeBatch(TorchFunctionMode):
             each.
         device: of the rows.
         present: modality -> Bool ``(N,)``, the rows whose encoder gets them, where not all are.
+        normalises_together: whether BatchNorm normalises by the rows of all ranks, and not by those
+            of this one.
     """
 
     active: ClassVar[WholeBatch | None] = None
@@ -54,10 +56,12 @@ class WholeBatch(TorchFunctionMode):
         sizes: Sequence[int],
         device: torch.device,
         present: Mapping[str, Tensor] | None = None,
+        normalises_together: bool = True,
     ) -> None:
         super().__init__()
         self.world = world
-        self._given = sizes, device, present
+        self._normalises_together = normalises_together
+        self._given = sizes, device, present, normalises_together
         all_rows = _positions(world, sizes, device)
         self.rows = RowPositions(sum(sizes), all_rows)
         self._present = {
@@ -188,31 +192,19 @@ class WholeBatch(TorchFunctionMode):
             return F.batch_norm(
                 input, running_mean, running_var, weight, bias, training, momentum, eps
             )
+        if not self._normalises_together:
+            return F.batch_norm(
+                input, running_mean, running_var, weight, bias, training, momentum, eps
+            )
         x = input if input.dtype == torch.float64 else input.float()
-        mean, var, count = self._moments(x)
+        mean, var, count = moments_of_all(x.detach(), self.world)
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
                 running_mean.lerp_(mean.to(running_mean), momentum)
                 unbiased = var * (count / (count - 1).clamp(min=1))
                 running_var.lerp_(unbiased.to(running_var), momentum)
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        factor = (var + eps).rsqrt()
-        factor = factor if weight is None else factor * weight
-        found = (x - mean.view(shape)) * factor.view(shape)
-        return (found if bias is None else found + bias.view(shape)).to(input.dtype)
-
-    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mean and variance ``(C,)`` over all rows and positions, and their number."""
-        var, mean = torch.var_mean(x, dim=[0, *range(2, x.ndim)], correction=0)
-        number = mean.new_full((1,), x.numel() / x.shape[1])
-        each = stacked(torch.cat([mean, var, number]), self.world)
-        channels = x.shape[1]
-        means, variances, numbers = each.split([channels, channels, 1], dim=1)
-        count = numbers.sum()
-        shares = numbers / count
-        mean = (shares * means).sum(dim=0)
-        var = (shares * (variances + (means - mean).square())).sum(dim=0)
-        return mean, var, count
+        found = NormalisedTogether.apply(x, weight, bias, mean, var, count, eps, self.world)
+        return found.to(input.dtype)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)

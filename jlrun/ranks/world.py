@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
+Pending = Callable[[], Tensor]  # waits for what was begun, and returns it
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,18 @@ class World:
     def sum(self, x: Tensor) -> Tensor:
         """Return the sum over the ranks of tensors of one shape; without gradients."""
         return x
+
+    def begin_sum(self, x: Tensor) -> Pending:
+        """Begin to replace ``x`` by the sum over the ranks; nobody may change it meanwhile.
+
+        Ranks begin such sums in the same order, whatever other collectives they call in between.
+        """
+        return lambda: x
+
+    @property
+    def sends_meanwhile(self) -> bool:
+        """Whether sums that were begun don't meet with other collectives."""
+        return False
 
     def gather(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return each rank's tensor, of one shape; without gradients."""

@@ -76,6 +76,7 @@ def make_engine(settings: EngineSettings) -> Engine:
         offload=settings.offload,
         recompute=settings.checkpoint_activations,
         skip_nonfinite=settings.skip_nonfinite,
+        sync_batchnorm=settings.sync_batchnorm,
     )
 
 

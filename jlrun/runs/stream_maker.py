@@ -130,5 +130,6 @@ class StreamMaker:
             memory_budget=self.engine.memory_budget,
             workers=self.engine.workers,
             channels_last=self.engine.channels_last,
+            in_parts=self.engine.world.several,
             **{"batch_size": self.settings.batch_size, **options},
         )

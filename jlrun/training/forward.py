@@ -103,6 +103,7 @@ class StepForward:
         micro_batch: MicroBatch,
         cut: bool = False,
         known: Mapping[str, Outputs] | None = None,
+        linear: bool = False,
     ) -> MicroBatchLosses:
         """Return the losses of a micro-batch.
 
@@ -111,19 +112,29 @@ class StepForward:
             known: stream -> the model's outputs, where they have been computed.
             cut: cut the graph at the fused features. Then the micro-batch has one stream, and the
                 body is a `FeatureSharing`.
+            linear: whether what is made of the losses is linear in them: nobody then waits for
+                those of other ranks.
         """
         engine = self.engine
-        own = OwnRows.of(micro_batch, engine.world, engine.device, self.learner.normalises)
+        together = engine.sync_batchnorm
+        own = OwnRows.of(
+            micro_batch, engine.world, engine.device, self.learner.normalises, together
+        )
         with timed("forward"), self.engine.autocast():
             if cut:
                 outputs, graph = self._pass.cut(own, once=len(self.micro_batches) == 1)
             else:
                 outputs, graph = known or self._pass.whole(own), None
             sums, counts = self._sums(own.batches, outputs)
+            of_all = None
             if own.divided:
-                outputs, sums = self._of_all(own, outputs, sums)
+                outputs = own.outputs_of_all(outputs)
+                if linear and not self.learner.terms and not self.learner.balance.acts:
+                    sums, of_all = own.summed_meanwhile(sums)
+                else:
+                    sums = own.summed(sums)
                 counts = count_labelled(self.phase, micro_batch)
-            calls = DividedCalls(own.world, engine.device) if own.divided else None
+            calls = DividedCalls(own.world, engine.device, together) if own.divided else None
             with nullcontext() if calls is None else dividing(calls):
                 terms = self._terms(micro_batch, outputs, sums, counts)
                 balance = self._balance(micro_batch, outputs)
@@ -138,6 +149,7 @@ class StepForward:
             penalised=penalties is not None,
             balance=balance,
             cut=graph,
+            of_all=of_all,
         )
 
     def values_now(self) -> Tensor:
@@ -205,12 +217,6 @@ class StepForward:
             name, found = type(self.learner.balance).__name__, type(measured).__name__
             raise UserError.of("balance", f"{name}.measure returned a {found}, not a Measured")
         return measured
-
-    def _of_all(
-        self, own: OwnRows, outputs: Mapping[str, Outputs], sums: Sequence[Tensor]
-    ) -> tuple[Mapping[str, Outputs], list[Tensor]]:
-        """Return the outputs and the sums of losses of the rows of all ranks."""
-        return own.outputs_of_all(outputs), own.summed(sums)
 
     def _sums(
         self, micro_batch: MicroBatch, outputs: Mapping[str, Outputs]

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from jlrun.ranks.environment import world_size
+
+SETTLE_SECONDS = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Request to stop: true once the user has asked."""
+    """Request to stop: true once the user has asked.
 
-    def __init__(self) -> None:
-        self._asked = False
+    Args:
+        settle: seconds after the first signal in which others are the same request: a launcher
+            passes on what a terminal or a scheduler has sent to all processes already.
+    """
+
+    def __init__(self, settle: float = 0.0) -> None:
+        self._settle = settle
+        self._asked_at: float | None = None
 
     def __call__(self) -> bool:
-        return self._asked
+        return self._asked_at is not None
 
     def ask(self, signum: int, frame: FrameType | None) -> None:
-        """Note the first signal; a second one stops at once."""
-        if self._asked:
+        """Note the first signal; a later one stops at once."""
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at >= self._settle:
             raise KeyboardInterrupt
-        self._asked = True
 
 
 @contextmanager
@@ -38,7 +50,7 @@ def listening() -> Iterator[StopRequest]:
         KeyboardInterrupt: if the request came too late to stop the run, which is complete, and the
             run is one of several that are `interruptible`.
     """
-    request = StopRequest()
+    request = StopRequest(SETTLE_SECONDS if world_size() > 1 else 0.0)
     several = signal.getsignal(signal.SIGINT) is _interrupt
     with _handled_by(request.ask):
         yield request

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
+from jlrun.errors import UserError
 from jlrun.models.joint_model import JointModel, widths
 from jlrun.models.module_state import batch_norms, modules_without_training
 from jlrun.objective.balance import Balance, NoBalance
@@ -21,7 +22,10 @@ from jlrun.objective.balance.base import BalanceStart
 from jlrun.objective.terms.base import PhaseStart, Term
 from jlrun.objective.weightings.base import Weighting
 from jlrun.optimizers import keep_out_of_compile, load_optimizer, stepper, update_together
+from jlrun.ranks.reducer import GradientReducer
 from jlrun.ranks.shard_updates import sharded_state
+from jlrun.ranks.shards import is_shard
+from jlrun.ranks.world import ALONE, World
 from jlrun.training.averaging import Average
 from jlrun.training.parameter_rules import ParameterRule, rule_for
 from jlrun.training.plan import Phase
@@ -42,6 +46,8 @@ class Learner:
         frozen: submodules that stay in evaluation mode, so that no statistic of theirs moves.
         average: running average of the model's weights, which is what is scored and kept.
         balance: of the model's modalities.
+        world: the ranks that train it together.
+        synchronised: whether BatchNorm normalises by the rows of all ranks.
     """
 
     model: JointModel
@@ -52,6 +58,8 @@ class Learner:
     frozen: tuple[nn.Module, ...]
     average: Average
     balance: Balance
+    world: World = ALONE
+    synchronised: bool = True
 
     def train_mode(self) -> None:
         """Put everything that trains in training mode, unless it is."""
@@ -67,9 +75,34 @@ class Learner:
         return tuple(p for group in self.optimizer.param_groups for p in group["params"])
 
     @cached_property
+    def reducer(self) -> GradientReducer | None:
+        """Averages gradients over the ranks, but those of shards; None of one process."""
+        if not self.world.several:
+            return None
+        exchanges = self.normalises and self.synchronised  # in the backward pass, too
+        whole = [p for p in self.parameters if not is_shard(p)]
+        return GradientReducer(self.world, whole, self.world.sends_meanwhile or not exchanges)
+
+    @cached_property
     def normalises(self) -> bool:
         """Whether the model has layers that normalise by the rows of a batch."""
         return bool(batch_norms(self.model))
+
+    def average_statistics(self) -> None:
+        """Average running statistics over the ranks, where each has normalised by its own rows."""
+        if self.synchronised or not self.world.several or not self._statistics:
+            return
+        with torch.no_grad():
+            flat = torch.cat([x.double().flatten() for x in self._statistics])
+            means = self.world.average(flat).split([x.numel() for x in self._statistics])
+            for x, mean in zip(self._statistics, means, strict=True):
+                x.copy_(mean.view_as(x))
+
+    @cached_property
+    def _statistics(self) -> tuple[Tensor, ...]:
+        norms = [*batch_norms(self.model), *batch_norms(self.terms)]
+        found = [x for n in norms for x in (n.running_mean, n.running_var)]
+        return tuple(x for x in found if isinstance(x, Tensor))
 
     @cached_property
     def step(self) -> Callable[[], Any]:
@@ -169,6 +202,8 @@ def build_learner(
         frozen=tuple(frozen),
         average=recipe.make_average(),
         balance=balance,
+        world=engine.world,
+        synchronised=engine.sync_batchnorm,
     )
 
 
@@ -193,9 +228,27 @@ def _terms(model: JointModel, phase: Phase, rehearsal: bool) -> nn.ModuleDict:
         streams=few if rehearsal else phase.train,
         num_steps=phase.num_steps,
     )
-    for term in acting.values():
-        term.begin_phase(start)
+    for name, term in acting.items():
+        with _copies_explained(name, term):
+            term.begin_phase(start)
     return nn.ModuleDict(acting)
+
+
+@contextmanager
+def _copies_explained(name: str, term: Term) -> Iterator[None]:
+    """Turn PyTorch's refusal to copy shards into one line.
+
+    Raises:
+        UserError: if a term copies a model of which each rank has a part.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if "does not support deepcopy" not in str(error):
+            raise
+        why = f"{type(term).__name__} copies the model, of which a rank has a part"
+        fix = "leave it out, or use engine.parallel=ddp"
+        raise UserError.of(f"terms.{name}", f"{why}: {fix}") from error
 
 
 def _first_rows(stream: Stream) -> Stream:

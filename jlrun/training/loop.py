@@ -29,6 +29,7 @@ from jlrun.training.spans import (
     alone,
     check_unchecked,
     raise_not_finite,
+    tell_skipped,
 )
 from jlrun.training.state import Best, PhaseState
 from jlrun.training.timed import timed
@@ -52,6 +53,11 @@ def training(run: PhaseRun, context: TrainContext) -> Training[None]:
             that moved by it.
         Interrupted: if the user asked to stop; a checkpoint has been written.
     """
+    yield from _steps_and_epochs(run, context)
+    tell_skipped(run, context)
+
+
+def _steps_and_epochs(run: PhaseRun, context: TrainContext) -> Training[None]:
     state, phase, learner = run.state, run.phase, run.learner
     clock = Clock(state, context.engine)
     if context.diagnosis.every is not None and state.step == 0:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.objective.balance.base import Measured
+from jlrun.ranks.world import Pending
 from jlrun.training.own_rows import OwnRows
 
 
@@ -43,6 +44,8 @@ class MicroBatchLosses:
         penalised: whether anything is.
         balance: what the balance of the modalities measured on the micro-batch.
         cut: where the graph was cut; None where it is whole.
+        of_all: waits for the sums ``(T,)`` of all ranks, where ``sums`` have the values of this
+            rank's rows.
     """
 
     sums: tuple[Tensor, ...]
@@ -52,6 +55,7 @@ class MicroBatchLosses:
     penalised: bool
     balance: Measured
     cut: CutGraph | None
+    of_all: Pending | None = None
 
     @cached_property
     def values(self) -> Tensor:
@@ -63,10 +67,15 @@ class MicroBatchLosses:
         """The same as T scalars, each on a graph of its own."""
         return tuple(s * f for s, f in zip(self.sums, self.factors.unbind(), strict=True))
 
-    @property
+    @cached_property
     def row_sums(self) -> Tensor:
         """The sums over labelled rows, without scales, detached ``(T,)``."""
-        return self._stacked.detach()
+        return self._stacked.detach() if self.of_all is None else self.of_all()
+
+    @property
+    def values_of_all(self) -> Tensor:
+        """The losses ``(T,)`` of the rows of all ranks, detached."""
+        return self.row_sums * self.factors
 
     @cached_property
     def _stacked(self) -> Tensor:

@@ -17,9 +17,9 @@ from jlrun.data.batch import Batch
 from jlrun.models.dividing import dividing
 from jlrun.models.joint_model import Outputs
 from jlrun.models.module_state import batch_norms
-from jlrun.ranks.exchange import gathered, summed
+from jlrun.ranks.exchange import gathered, summed, summed_meanwhile
 from jlrun.ranks.whole_batch import WholeBatch
-from jlrun.ranks.world import ALONE, World
+from jlrun.ranks.world import ALONE, Pending, World
 
 Found = TypeVar("Found")  # outputs, modality -> features, or a tensor
 
@@ -36,12 +36,14 @@ class OwnRows:
         of_all: stream -> the rows of all ranks.
         world: the ranks that the rows are divided among; `ALONE` where they are not.
         device: of the rows.
+        together: whether layers normalise by the rows of all ranks.
     """
 
     batches: Mapping[str, Batch]
     of_all: Mapping[str, Batch]
     world: World
     device: torch.device
+    together: bool = True
 
     @classmethod
     def of(
@@ -50,6 +52,7 @@ class OwnRows:
         world: World,
         device: torch.device,
         normalised: bool = False,
+        together: bool = True,
     ) -> OwnRows:
         """Return this rank's rows of a micro-batch.
 
@@ -59,12 +62,13 @@ class OwnRows:
             device: of the rows.
             normalised: whether layers normalise by the rows that reach them: on every rank there
                 must then be two of them, since an encoder has no variance of a lone one.
+            together: whether they normalise by the rows of all ranks.
         """
         fewest = 2 if normalised else 1
         if not world.several or not all(_enough(b, world, fewest) for b in batches.values()):
             return cls(batches, batches, ALONE, device)
         own = {name: batch.part(*world.bounds(batch.size)) for name, batch in batches.items()}
-        return cls(own, batches, world, device)
+        return cls(own, batches, world, device, together)
 
     @property
     def divided(self) -> bool:
@@ -82,11 +86,15 @@ class OwnRows:
             for name in names
         }
         sizes = [batch.size for batch in batches]
-        return WholeBatch(self.world, sizes, self.device, present)
+        return WholeBatch(self.world, sizes, self.device, present, self.together)
 
     def summed(self, scalars: Sequence[Tensor]) -> list[Tensor]:
         """Return the sums over all ranks."""
         return summed(scalars, self.world)
+
+    def summed_meanwhile(self, scalars: Sequence[Tensor]) -> tuple[list[Tensor], Pending]:
+        """Return the rank's parts of the sums, and what waits for the sums over all ranks."""
+        return summed_meanwhile(scalars, self.world)
 
     def share(self) -> float:
         """Return the rank's share of the rows of all ranks."""
@@ -122,12 +130,16 @@ class OwnRows:
         found = self.world.gather_rows(rows / self.world.size, count)
         return found.transpose(0, 1).reshape(len(gradients), -1)
 
+    def scaled(self, gradient: Tensor) -> Tensor:
+        """Return an update of the rank's rows as it is averaged."""
+        return gradient * self.world.size if self.divided else gradient
+
     def own_gradient(self, gradient: Tensor, count: int) -> Tensor:
         """Return the part ``(n,)`` of an update ``(N,)`` of ``count`` rows, as it is averaged."""
         if not self.divided:
             return gradient
         start, stop = self.world.bounds(count)
-        return gradient.view(count, -1)[start:stop].flatten() * self.world.size
+        return self.scaled(gradient.view(count, -1)[start:stop].flatten())
 
     def _gathered(self, found: Any, count: int) -> Any:
         if isinstance(found, Tensor):
@@ -197,14 +209,16 @@ class DividedCalls:
     Attributes:
         world: the ranks.
         device: of the rows.
+        together: whether layers normalise by the rows of all ranks.
     """
 
     world: World
     device: torch.device
+    together: bool = True
 
     def __call__(self, model: nn.Module, batch: Batch, compute: Callable[[Batch], Found]) -> Found:
         normalised = model.training and bool(batch_norms(model))
-        own = OwnRows.of({"": batch}, self.world, self.device, normalised)
+        own = OwnRows.of({"": batch}, self.world, self.device, normalised, self.together)
         with dividing(None), own.forward_pass(("",)):
             found = compute(own.batches[""])
         return own.of_all_ranks(found)

@@ -35,7 +35,9 @@ from jlrun.training.state import PhaseState
 from jlrun.training.stats import StepStats
 from jlrun.training.step import NotFinite, check_finite, lower_rate, train_step
 from jlrun.training.timed import timed
+from jlrun.wording import counted
 
+MOST_SKIPPED_TOLD = 5  # steps of a fit that are left out, each in a line
 WAIT_SECONDS = 0.1  # between two looks whether another run has finished a baseline
 T = TypeVar("T")
 
@@ -286,10 +288,21 @@ def _step(run: PhaseRun, context: TrainContext, batches: Mapping[str, Batch]) ->
         if run.skipped_before + run.state.skipped >= engine.skip_nonfinite:
             raise_not_finite(run, error.what, run.state.step, where)
         run.state.skipped += 1
-        at = f"step {run.state.step} of phase '{run.phase.name}' ({run.fit})"
-        cause = f": {where}" if where else ""
-        context.recorder.message(f"{at} is left out: {error.what} is not a finite number{cause}")
+        if run.skipped_before + run.state.skipped <= MOST_SKIPPED_TOLD:
+            at = f"step {run.state.step} of phase '{run.phase.name}' ({run.fit})"
+            cause = f": {where}" if where else ""
+            what = f"{error.what} is not a finite number{cause}"
+            context.recorder.message(f"{at} is left out: {what}")
         return None
+
+
+def tell_skipped(run: PhaseRun, context: TrainContext) -> None:
+    """State how many steps were left out, once the phase ends, if not each was told."""
+    count = run.state.skipped
+    if count and run.skipped_before + count > MOST_SKIPPED_TOLD:
+        steps = counted(count, "step")
+        where = f"phase '{run.phase.name}' ({run.fit})"
+        context.recorder.message(f"{where} has left out {steps} with numbers that are not finite")
 
 
 def check_unchecked(run: PhaseRun) -> None:

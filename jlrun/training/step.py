@@ -63,6 +63,7 @@ def train_step(
     samples = num_samples(learner.weighting)
     forward = StepForward.of(learner, phase, engine, batches, progress, samples)
     losses, total = passes_of(forward, number).run()
+    learner.average_statistics()
     readings = {}
     if learner.balance.acts:
         readings = learner.balance.after_backward(forward.done(losses))

@@ -21,7 +21,9 @@ def test_every_option_of_a_group_is_in_it() -> None:
 def test_what_classes_say() -> None:
     table = {(group, option): exchanged for group, option, exchanged in synchronised.rows()}
     assert table["weighting", "equal"] == "T losses"
-    assert table["weighting", "pcgrad"] == "T losses; T D B (`features`) or T N (`parameters`)"
+    assert table["weighting", "pcgrad"] == "T losses; T² (`features`) or T N (`parameters`)"
+    graddrop = "T losses; T D B (`features`) or T N (`parameters`)"
+    assert table["weighting", "graddrop"] == graddrop
     assert table["balance", "none"] == "nothing"
     assert table["balance", "mmpareto"].endswith("gradients of encoders")
     assert table["terms", "simclr"] == synchronised.VIEWS

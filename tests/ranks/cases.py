@@ -26,7 +26,8 @@ from jlrun.ranks.world import World
 from jlrun.runs import saved_model
 from jlrun.seeding import seed_everything
 from jlrun.training import fit as fitting
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.learner import Learner, build_learner
 from jlrun.training.plan import Fit, Phase, Plan
 from jlrun.training.step import train_step

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import signal
@@ -15,8 +16,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from io import StringIO
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -49,6 +52,16 @@ def nothing(rank: int) -> None:
     """Do nothing before the command begins."""
 
 
+@cache
+def warm() -> None:
+    """Run the command once: what it imports and composes for the first time, forks then have."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "run")
+        arguments = [x for x in COMMAND if not x.startswith("epochs=")]
+        with redirect_stdout(StringIO()):
+            assert command([*arguments, "epochs=1", f"hydra.run.dir={target}"]) == 0
+
+
 @dataclass
 class Launch:
     """Ranks that do one command.
@@ -69,6 +82,7 @@ class Launch:
     processes: list[BaseProcess] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
+        warm()
         port, context = str(free_port()), get_context("fork")
         for rank in range(self.size):
             process = context.Process(target=self._serve, args=(rank, port))
@@ -78,6 +92,7 @@ class Launch:
             self.processes.append(process)
 
     def _serve(self, rank: int, port: str) -> None:
+        gc.freeze()  # as the processes of the battery
         with open(self.folder / f"output{rank}", "wb", buffering=0) as file:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)

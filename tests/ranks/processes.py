@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import socket
@@ -85,6 +86,7 @@ def started() -> Iterator[Processes]:
 
 
 def _serve(rank: int, store: Path, pipe: Connection) -> None:
+    gc.freeze()  # what was imported before the fork: no collection walks over it, nor copies it
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=MOST)
     worlds = {size: _world(rank, size) for size in SIZES}
@@ -101,8 +103,11 @@ def _serve(rank: int, store: Path, pipe: Connection) -> None:
 
 
 def _world(rank: int, size: int) -> World | None:
-    group = dist.new_group(list(range(size)))
-    return Ranks(rank, size, rank, group, group) if rank < size else None
+    groups = [dist.new_group(list(range(size))) for _ in range(2)]
+    if rank >= size:
+        return None
+    group, meanwhile = (g for g in groups if isinstance(g, dist.ProcessGroup))
+    return Ranks(rank, size, rank, group, group, meanwhile=meanwhile)
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,21 @@ import torch.distributed.fsdp
 from jlrun.data.batch import Batch
 from jlrun.data.specs import ImageSpec
 from jlrun.engine import Engine
-from jlrun.errors import Interrupted
+from jlrun.errors import Interrupted, UserError
 from jlrun.models.encoders import CNN, MLP, ViT
 from jlrun.models.encoders.base import Encoder
 from jlrun.models.fusions import Single
 from jlrun.models.heads import Linear
 from jlrun.models.joint_model import JointModel
+from jlrun.objective.terms.base import PhaseStart, StepView, Term
 from jlrun.objective.weightings.base import GradientOptions
 from jlrun.ranks.shards import is_shard, whole
 from jlrun.ranks.world import World
 from jlrun.seeding import seed_everything
-from jlrun.training.fit import FitFolder, FitRun
+from jlrun.training.fit import FitRun
+from jlrun.training.fit_folder import FitFolder
 from jlrun.training.learner import build_learner
-from jlrun.training.plan import Phase
+from jlrun.training.plan import Phase, TermMaker
 from jlrun.training.prepared import prepare_to_train
 from jlrun.training.step import train_step
 from tests.objective.balance import small as balanced
@@ -107,6 +110,28 @@ def precision(world: World, recompute: bool) -> Found:
     ]
     where = {"precision": "bf16", "recompute": recompute}
     return _steps(world, model, toy_phase(recipe=recipe), given, **where)["model"]
+
+
+class Copying(Term):
+    """A user's term that copies the model."""
+
+    def begin_phase(self, start: PhaseStart) -> None:
+        self.kept = deepcopy(start.model)
+
+    def forward(self, view: StepView) -> torch.Tensor:
+        return torch.zeros(())
+
+
+def copying(world: World) -> str:
+    """Return what a phase with a term that copies the model is refused by."""
+    recipe = replace(toy_recipe(), terms={"mine": TermMaker(Copying, Copying)})
+    engine = _sharded(world)
+    model = prepare_to_train(balanced.model("concat"), engine)
+    try:
+        build_learner(model, replace(balanced.phase("none"), recipe=recipe), engine)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def lacking(world: World) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from unittest.mock import Mock
 
 import pytest
@@ -15,7 +16,8 @@ from jlrun.ranks import launch
     [
         (UserError.of("hydra.run.dir", "holds a run already"), 1),
         (Interrupted("interrupted"), 1),
-        (RunError("a disk is full"), 0),
+        (RunError("a disk is full"), 1),
+        (ValueError("a fault, collectives may be under way"), 0),
     ],
 )
 def test_what_all_ranks_may_leave_by_joins_the_threads_of_the_group(
@@ -28,3 +30,11 @@ def test_what_all_ranks_may_leave_by_joins_the_threads_of_the_group(
     with pytest.raises(type(error)), launch.joined("cpu", 1):
         raise error
     assert end.call_count == ended
+
+
+def test_a_group_whose_threads_wait_for_a_rank_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = threading.Event()
+    monkeypatch.setattr(launch, "_end_group", waits.wait)
+    monkeypatch.setattr(launch, "END_SECONDS", 0.01)
+    launch._end_group_soon()
+    waits.set()

@@ -70,6 +70,12 @@ def test_what_is_interrupted_goes_on_with_another_number_of_ranks(
             assert_close(one, two, name)
 
 
+def test_a_term_that_copies_the_model_is_refused_in_a_line(processes: Processes) -> None:
+    for found in processes.run(2, sharded.copying):
+        assert "terms.mine: Copying copies the model, of which a rank has a part" in found
+        assert "\n" not in found.strip()
+
+
 def test_terms_of_the_whole_batch(processes: Processes, tmp_path: Path) -> None:
     alone = sharded.term(ALONE, "coral", tmp_path / "alone")
     first, _ = processes.run(2, sharded.term, "coral", tmp_path / "two")

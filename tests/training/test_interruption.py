@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from jlrun.training import interruption
 from jlrun.training.interruption import interruptible, listening
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -21,6 +22,21 @@ def test_a_run_is_asked_to_stop_and_a_second_time_stops_at_once(number: int) -> 
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+def test_a_signal_that_a_launcher_passes_on_once_more_is_the_same_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interruption, "world_size", lambda: 2)
+    with listening() as stop:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+        assert stop()
+    monkeypatch.setattr(interruption, "SETTLE_SECONDS", 0.0)
+    with listening():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -16,6 +16,7 @@ from jlrun.training import spans
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import train
 from jlrun.training.not_finite import where_not_finite
+from jlrun.training.recorder import Recorder
 from jlrun.training.spans import PhaseRun
 from jlrun.training.state import PhaseState
 from jlrun.training.step import NotFinite
@@ -65,7 +66,12 @@ def test_losses_of_single_rows_are_found() -> None:
     assert found.startswith("a loss of row 3 of the batch of 'dataset'")
 
 
-def trained(spoilt: set[int], allowed: int, monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
+def trained(
+    spoilt: set[int],
+    allowed: int,
+    monkeypatch: pytest.MonkeyPatch | None = None,
+    recorder: Recorder | None = None,
+) -> Any:
     """Train with logits that are no numbers in some steps, counted from 1; or without these."""
     engine, step = Engine(CPU, skip_nonfinite=allowed), spans.train_step
     phase, model = toy_phase(epochs=1), toy_model()
@@ -86,7 +92,8 @@ def trained(spoilt: set[int], allowed: int, monkeypatch: pytest.MonkeyPatch | No
         model.heads["sign"].register_forward_hook(spoil)
     else:
         monkeypatch.setattr(spans, "train_step", without)
-    train(run, toy_surroundings(engine=engine))
+    found = toy_surroundings(engine=engine)
+    train(run, found if recorder is None else replace(found, recorder=recorder))
     return run
 
 
@@ -102,3 +109,22 @@ def test_a_step_that_is_left_out_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_only_so_many_steps_are_left_out() -> None:
     with pytest.raises(RunError, match="'sign' is not a finite number at step 4 "):
         trained({2, 4}, 1)
+
+
+class Lines(Recorder):
+    """Recorder of what is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_lines_of_steps_that_are_left_out_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "MOST_SKIPPED_TOLD", 1)
+    recorder = Lines()
+    trained({1, 2, 4}, 3, recorder=recorder)
+    first, last = recorder.lines
+    assert first.startswith("step 1 of phase 'train' (main) is left out: ")
+    assert last == ("phase 'train' (main) has left out 3 steps with numbers that are not finite")

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Generator, Tensor
 
-from jlrun.data.augmentation.image_ops import affine, crop, erase, flip
+from jlrun.data.augmentation.image_ops import Draws, affine, crop, erase, flip
 from jlrun.data.augmentation.mixing import cutmix, mixup
 from jlrun.data.batch import Batch
 from jlrun.data.specs import NO_SPECS, Spec
@@ -56,13 +56,23 @@ class Augment:
         ``specs`` has the spec of each modality. The generator may be on the CPU for batches on any
         device: then every device gets the same crops, flips, boxes and weights.
         """
-        inputs = {name: self._augment(x, generator) for name, x in batch.inputs.items()}
+        inputs = self.of_inputs(batch.inputs, generator)
         if any(inputs[name] is not x for name, x in batch.inputs.items()):
             batch = replace(batch, inputs=inputs)
         mix = self._choose_mix(generator, specs)
         return batch if mix is None or batch.size < 2 else mix(batch, generator)
 
-    def _augment(self, x: Tensor, generator: Generator) -> Tensor:
+    @property
+    def mixes(self) -> bool:
+        """Whether rows are mixed with others."""
+        return bool(self.mixup or self.cutmix)
+
+    @torch.no_grad()
+    def of_inputs(self, inputs: Mapping[str, Tensor], generator: Draws) -> dict[str, Tensor]:
+        """Return the inputs of a batch, or of some of its rows (`RowDraws`), augmented."""
+        return {name: self._augment(x, generator) for name, x in inputs.items()}
+
+    def _augment(self, x: Tensor, generator: Draws) -> Tensor:
         if x.ndim != 4 or not (x.is_floating_point() or x.dtype == torch.uint8):
             return as_unit(x)
         if self.shift or self.rotate:

@@ -8,6 +8,7 @@ per row; changes of hue and saturation leave images with other than three channe
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -16,13 +17,35 @@ from torch.nn import functional as F
 _MAX_RATIO = 4 / 3
 
 
-def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
-    """Draw from U[0, 1) with ``generator`` and move the result to ``device``."""
+@dataclass(frozen=True)
+class RowDraws:
+    """Numbers for some of a batch's rows: those that they would get if all were drawn for.
+
+    Attributes:
+        generator: of the batch.
+        count: rows of the batch.
+        start, stop: the first of the rows, and the one after the last.
+    """
+
+    generator: Generator
+    count: int
+    start: int
+    stop: int
+
+
+Draws = Generator | RowDraws
+
+
+def uniform(shape: tuple[int, ...], generator: Draws, device: torch.device) -> Tensor:
+    """Draw from U[0, 1), for each row along the last axis, and move the result to ``device``."""
+    if isinstance(generator, RowDraws):
+        drawn = uniform((*shape[:-1], generator.count), generator.generator, device)
+        return drawn[..., generator.start : generator.stop]
     drawn = torch.rand(shape, generator=generator, device=generator.device)
     return drawn.to(device, non_blocking=True)
 
 
-def crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
+def crop(images: Tensor, padding: int, generator: Draws) -> Tensor:
     """Pad by ``padding`` zeros on every side and cut a window of the original size at random."""
     rows, channels, height, width = images.shape
     top, left = (uniform((2, rows), generator, images.device) * (2 * padding + 1)).long()
@@ -39,15 +62,15 @@ def crop(images: Tensor, padding: int, generator: Generator) -> Tensor:
     return lines.index_select(0, first.flatten()).view(images.shape)
 
 
-def flip(images: Tensor, probability: float, generator: Generator) -> Tensor:
+def flip(images: Tensor, probability: float, generator: Draws) -> Tensor:
     """Mirror each image left to right with ``probability``."""
     rows = len(images)
-    chosen = uniform((rows, 1, 1, 1), generator, images.device).flatten() < probability
+    chosen = uniform((rows,), generator, images.device) < probability
     row = torch.arange(rows, device=images.device) + rows * chosen
     return torch.cat([images, images.flip(3)]).index_select(0, row)  # whole images are copied
 
 
-def affine(images: Tensor, shift: float, rotate: float, generator: Generator) -> Tensor:
+def affine(images: Tensor, shift: float, rotate: float, generator: Draws) -> Tensor:
     """Rotate about the centre by up to ``rotate`` degrees; shift by up to ``shift`` of the size.
 
     One bilinear resampling does both; outside the image is zero.
@@ -64,7 +87,7 @@ def affine(images: Tensor, shift: float, rotate: float, generator: Generator) ->
     return F.grid_sample(images, grid, align_corners=False)
 
 
-def erase(images: Tensor, probability: float, generator: Generator) -> Tensor:
+def erase(images: Tensor, probability: float, generator: Draws) -> Tensor:
     """Fill a box of each image with noise, with ``probability``.
 
     Algorithm 1 of Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, with its values: the
@@ -99,7 +122,10 @@ def box_mask(
     return (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
 
 
-def _noise_like(images: Tensor, generator: Generator) -> Tensor:
+def _noise_like(images: Tensor, generator: Draws) -> Tensor:
+    if isinstance(generator, RowDraws):
+        all_rows = images.new_empty(()).expand(generator.count, *images.shape[1:])
+        return _noise_like(all_rows, generator.generator)[generator.start : generator.stop]
     # Noise is as large as the images, so it is drawn on their device, seeded by the generator.
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     local = torch.Generator(images.device).manual_seed(int(seed))

@@ -44,23 +44,44 @@ class TaskGradients:
             task is 0.
         samples: Jacobians ``(T, N)`` float32 (or float64) on the device: one of the whole batch,
             or one for each of the weighting's ``num_samples`` equal parts of it.
+        gramian_of_all: G ``(T, T)`` float64 on the CPU of all N coordinates, where ``samples`` have
+            only those of the rows of this process (`GramianWeighting.knows_gramian_alone`).
     """
 
     names: tuple[str, ...]
     losses: Tensor
     active: Tensor
     samples: tuple[Tensor, ...]
+    gramian_of_all: Tensor | None = None
 
     @cached_property
     def jacobian(self) -> Tensor:
         """Gradients of the whole batch's losses, ``(T, N)``."""
+        assert self.gramian_of_all is None, (
+            "a GramianWeighting that reads the Jacobian says so by knows_gramian_alone = False"
+        )
+        return self._own
+
+    @cached_property
+    def _own(self) -> Tensor:
         first, *others = self.samples
         return sum(others, start=first) / len(self.samples) if others else first
 
     @cached_property
     def gramian(self) -> Tensor:
         """G = J Jᵀ, ``(T, T)`` float64 on the CPU, where small problems are solved."""
-        return (self.jacobian @ self.jacobian.T).double().cpu()
+        if self.gramian_of_all is not None:
+            return self.gramian_of_all
+        return gramian_of(self.jacobian).cpu()
+
+    def combined(self, weights: Tensor) -> Tensor:
+        """Return Σ_i w_i g_i ``(N,)`` for weights ``(T,)``."""
+        return weights.to(self._own) @ self._own
+
+
+def gramian_of(jacobian: Tensor) -> Tensor:
+    """Return J Jᵀ ``(T, T)`` in float64, where J is."""
+    return (jacobian @ jacobian.T).double()
 
 
 class Weighting(nn.Module):
@@ -158,7 +179,14 @@ class GradientWeighting(Weighting, ABC):
 
 
 class GramianWeighting(GradientWeighting, ABC):
-    """Weighting by the Gramian: the update is Σ_i w_i g_i, w a function of it and the losses."""
+    """Weighting by the Gramian: the update is Σ_i w_i g_i, w a function of it and the losses.
+
+    Attributes:
+        knows_gramian_alone: whether nothing reads the Jacobian itself. Ranks then exchange T²
+            numbers, and each has the columns of its own rows.
+    """
+
+    knows_gramian_alone: ClassVar[bool] = True
 
     def forward(self, gradients: TaskGradients) -> Tensor:
         rows = gradients.active.cpu().nonzero().flatten()
@@ -169,7 +197,7 @@ class GramianWeighting(GradientWeighting, ABC):
             check_shape("weighting", self, found, (len(rows),))
             weights[rows] = found
         self.last_weights = weights.to(self.last_weights)
-        return self.last_weights.to(gradients.jacobian) @ gradients.jacobian
+        return gradients.combined(self.last_weights)
 
     @abstractmethod
     def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +39,27 @@ class Passes(ABC):
             weightings Σ L_i and the penalties), detached.
         """
 
+    def following(
+        self, last: bool = True, others: Collection[nn.Parameter] = ()
+    ) -> AbstractContextManager[None]:
+        """Return the context of a backward pass: after the last one gradients are complete.
+
+        Args:
+            last: whether it is.
+            others: parameters whose gradients it does not change.
+        """
+        reducer = self.forward.learner.reducer
+        return reducer.following(others) if reducer is not None and last else nullcontext()
+
+    def average_all(self) -> None:
+        """Average ``.grad`` of all parameters over the ranks; those of shards are already."""
+        reducer = self.forward.learner.reducer
+        if reducer is not None:
+            with timed("backward"):
+                reducer.finish()
+
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Average ``.grad`` of the parameters over the ranks; those of shards are already."""
+        """Average ``.grad`` of some parameters over the ranks; those of shards are already."""
         world = self.forward.engine.world
         if world.several:
             with timed("backward"):
@@ -74,9 +94,18 @@ class TaskGradientPasses(Passes):
         return not bool(unknown.any())
 
     def update(
-        self, micro_batches: Sequence[MicroBatchLosses], samples: tuple[Tensor, ...]
+        self,
+        micro_batches: Sequence[MicroBatchLosses],
+        samples: tuple[Tensor, ...],
+        gramian: Tensor | None = None,
     ) -> Tensor:
-        """Return the update ``(N,)`` of Jacobians ``(T, N)``."""
+        """Return the update ``(N,)`` of Jacobians ``(T, N)``.
+
+        Args:
+            micro_batches: of the step.
+            samples: as of `TaskGradients`.
+            gramian: of all coordinates, where ``samples`` have those of this rank's rows.
+        """
         if self.reuses_weights:
             return self.weighting.last_weights.to(samples[0]) @ samples[0]
         wanted = self.weighting.num_samples
@@ -88,16 +117,17 @@ class TaskGradientPasses(Passes):
             samples=samples
             if len(samples) == wanted
             else (torch.stack(samples).mean(dim=0),) * wanted,
+            gramian_of_all=gramian,
         )
         if not bool(torch.isfinite(gradients.gramian).all()):
             # A loss scale that was too large (the scaler skips the step), or a run that diverges
             # (the step is refused): nothing to solve, and nothing that state should remember.
-            return gradients.jacobian.sum(dim=0)
+            return gradients.combined(torch.ones(len(gradients.names)))
         self.weighting.last_active = gradients.active
         self.weighting.last_gramian = gradients.gramian.to(self.weighting.last_gramian)
         with timed("weighting"), torch.no_grad():
             update = self.weighting(gradients)
-        check_shape("weighting", self.weighting, update, gradients.jacobian.shape[1:])
+        check_shape("weighting", self.weighting, update, samples[0].shape[1:])
         return update
 
     def weighted_sum(self, losses: MicroBatchLosses) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jlrun.models.sharing.base import FeatureSharing
+from jlrun.objective.weightings.base import GramianWeighting, gramian_of
 from jlrun.training.forward import StepForward
 from jlrun.training.micro_batch_losses import MicroBatchLosses
 from jlrun.training.passes.base import TaskGradientPasses, backward_from, plain_total
@@ -38,23 +39,46 @@ class FeaturePasses(TaskGradientPasses):
         keep = self.weighted_heads or any(losses.penalties.requires_grad for losses in done)
         pieces = [self._leaf_gradients(losses, keep) for losses in done]
         jacobian = torch.cat(pieces, dim=1) if len(pieces) > 1 else pieces[0]
-        update = self.update(done, (jacobian,))
+        update = self.update(done, (jacobian,), self._gramian(done, pieces))
         above = self._above_cut() if self.weighted_heads else ()
         updates = update.split([piece.shape[1] for piece in pieces])
-        for losses, piece in zip(done, updates, strict=True):
+        for number, (losses, piece) in enumerate(zip(done, updates, strict=True), 1):
             assert losses.cut is not None
-            piece = losses.cut.own.own_gradient(piece, losses.cut.num_rows)
+            own, num_rows = losses.cut.own, losses.cut.num_rows
+            piece = own.scaled(piece) if self.own_columns else own.own_gradient(piece, num_rows)
             if self.weighted_heads:
                 weighted = self.weighted_sum(losses) * self.scale
                 backward_from(weighted, above, keep=losses.penalties.requires_grad)
-            self._backward_trunk(losses, piece)
-        self.average(self.forward.learner.parameters)
+            others = () if losses.penalties.requires_grad else self._outside_trunk()
+            with self.following(number == len(done), others):
+                self._backward_trunk(losses, piece)
+        self.average_all()
         return done, plain_total(done)
+
+    @property
+    def own_columns(self) -> bool:
+        """Whether each rank keeps the columns of its own rows, and knows the Gramian of all."""
+        weighting = self.weighting
+        return self.reuses_weights or (
+            isinstance(weighting, GramianWeighting) and weighting.knows_gramian_alone
+        )
+
+    def _gramian(
+        self, micro_batches: Sequence[MicroBatchLosses], pieces: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return the Gramian of all columns, if ranks keep those of their own rows."""
+        owners = [losses.cut.own for losses in micro_batches if losses.cut is not None]
+        if self.reuses_weights or not self.own_columns or not any(o.divided for o in owners):
+            return None
+        world = self.forward.engine.world
+        shares = [1.0 if own.divided else 1 / world.size for own in owners]  # all have those rows
+        each = [gramian_of(piece) * share for piece, share in zip(pieces, shares, strict=True)]
+        return world.sum(sum(each[1:], each[0])).cpu()
 
     def _leaf_gradients(self, losses: MicroBatchLosses, keep: bool) -> Tensor:
         """Return the gradients of a micro-batch's losses at the cut, ``(T, B·D)`` float32 at least.
 
-        B are the rows of all ranks.
+        B are the rows of all ranks, or, with `own_columns`, of this one.
 
         What is above the cut gets its gradients on the way, unless they are to be weighted.
         """
@@ -72,7 +96,10 @@ class FeaturePasses(TaskGradientPasses):
                 backward_from(loss * scale, alone, keep=keep or i < last)
                 rows.append(_taken(leaf))
         found = torch.stack(rows) / scale if scale != 1 else torch.stack(rows)
-        return losses.cut.own.gradients_of_all(found, losses.cut.num_rows)
+        own = losses.cut.own
+        if self.own_columns:
+            return found / own.world.size if own.divided else found
+        return own.gradients_of_all(found, losses.cut.num_rows)
 
     def _backward_trunk(self, losses: MicroBatchLosses, update: Tensor) -> None:
         """Go back from the cut with ``update`` of own rows, and with the penalties, in one pass."""
@@ -91,6 +118,13 @@ class FeaturePasses(TaskGradientPasses):
             torch.autograd.backward([fused, penalties], [gradient, None])
         else:
             penalties.backward()
+
+    def _outside_trunk(self) -> tuple[nn.Parameter, ...]:
+        """Return all parameters that the optimizer changes but those of the trunk."""
+        body = self.forward.learner.model.body
+        assert isinstance(body, FeatureSharing)
+        below = {id(parameter) for parameter in body.trunk.parameters()}
+        return tuple(p for p in self.forward.learner.parameters if id(p) not in below)
 
     def _above_cut(self) -> tuple[nn.Parameter, ...]:
         """Return the parameters that train outside the trunk, shared (experts) or not."""

@@ -35,7 +35,7 @@ class ParameterPasses(TaskGradientPasses):
     def run(self) -> tuple[list[MicroBatchLosses], Tensor]:
         if self.reuses_weights:
             done = self._run_with_last_weights()
-            self.average(self.forward.learner.parameters)
+            self.average_all()
             return done, plain_total(done)
         done = self._run_each_task()
         # The update is that of all ranks; what penalties added to it is of each by itself.

@@ -30,19 +30,25 @@ class ScalarPasses(Passes):
         if len(forward.micro_batches) > 1 and not self._weighting.additive:
             coefficients, total = self._coefficients()
             totals.append(total)
-        for micro_batch in forward.micro_batches:
-            losses = forward.run(micro_batch)
+        for number, micro_batch in enumerate(forward.micro_batches, 1):
+            losses = forward.run(micro_batch, linear=self._weighting.additive)
             if coefficients is None:
                 loss = losses.with_penalties(self.weighed(losses.values))
-                totals.append(loss.detach())
+                if losses.of_all is None:
+                    totals.append(loss.detach())
             else:
                 loss = losses.with_penalties((coefficients * losses.values).sum())
                 totals.append(losses.penalties.detach())
             if losses.balance.encoder_losses:
                 totals.append(forward.apart.add(losses.balance.encoder_losses, self.scale))
-            backward_from(loss * self.scale if self.scale != 1 else loss)
+            with self.following(number == len(forward.micro_batches)):
+                backward_from(loss * self.scale if self.scale != 1 else loss)
             done.append(losses)
-        self.average(forward.learner.parameters)
+        self.average_all()
+        for losses in done:  # they have arrived meanwhile
+            if losses.of_all is not None:
+                total = losses.with_penalties(self.weighed(losses.values_of_all))
+                totals.append(total.detach())
         forward.apart.average(forward.engine.world)
         return done, sum(totals[1:], totals[0])
 
