@@ -267,6 +267,7 @@ as the run. The test split has 1,000 rows.""",
     ("fusion=gated", "backbone.image.channels=[8,16,32]", "backbone.image.hidden=64"),
     options=("root={data}", "seed={seed}", "num_train=2000", "num_val=500", "num_test=1000"),
     files=("MNIST/raw", "fsdd"),
+    seeds=(0, 1, 2),
     conclusion="""A second modality, in which the digit is easier to tell, is worth 25 to 37
 points at every size. Transfer from clean speech doubles the accuracy at 2 rows of each digit
 (+14) and fades to nothing at 50; who is speaking, a task with labels of its own, neither helps
@@ -305,6 +306,7 @@ and position. Default rate, gated fusion. The test split has 1,500 rows.""",
         "backbone.audio.num_mels=32",
     ),
     options=("main=object",),
+    seeds=(0, 1, 2),
     conclusion="""Nothing here is proved with three seeds. Transfer gains 1 to 4 points at up to
 5 rows of each combination, alone and with the second modality, and is behind at 15, where more
 steps on the target alone gain as much as any way of learning jointly (alone, longer: +5). Size
@@ -368,6 +370,7 @@ recommended. The test split has 470 rows.""",
     metric="auroc",
     files=("reviews/reviews.csv",),
     unit="test AUROC %",
+    seeds=(0, 1, 2),
     conclusion="""Nothing helps. From 80 reviews of each class on all rows are within a point,
 and below that every way of learning jointly is behind learning alone in the mean, by up to 14
 points, with intervals that are wider still: an encoder that was fitted to departments starts
