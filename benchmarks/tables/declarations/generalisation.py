@@ -81,6 +81,10 @@ each, to 75 degrees (3,333 images, of which a fifth is the test split); no image
 domains. Two convolutions of 16 and 32 channels, Adam, 240 steps of 32 images of each source."""
         + PROTOCOL,
         cells(ROTATED, "digit"),
+        """Equal means and covariances of the sources' features gain 3 points over ERM, and
+mixed rows perhaps 1; equal losses (V-REx) change nothing. IRM loses 28: with 240 steps its penalty
+leaves the classifier unfinished, as its own validation accuracy of 75 % says. Selection by source
+validation costs half a point against the oracle.""",
         seeds=(0, 1, 2, 3, 4),
         tuning_seeds=(100, 101),
         reference=ERM,

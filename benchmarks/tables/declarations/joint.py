@@ -226,12 +226,12 @@ rows.""",
         "backbone.audio.hidden=64",
         "backbone.audio.num_mels=32",
     ),
-    conclusion="""A second modality is worth 10 points at 15 and 50 rows of each digit, and nothing
-that five seeds can tell at 2 and 5: the tone must be learned, too. Transfer goes the other way: 4
-points at 2 rows (not proved), none from 15 on. A second task that adds no information costs one to
-three points everywhere. Of the combinations none is clearly better than its better part; transfer
-and the second modality together are the best at 50 rows (89.8), within noise of the second modality
-alone (88.9).""",
+    conclusion="""A second modality is worth 10 points at 15 and 50 rows of each digit, and
+nothing that five seeds can tell at 2 and 5: the tone must be learned, too. Transfer goes the
+other way: 4 points at 2 rows (not proved), none from 15 on. A second task that adds no
+information costs one to three points everywhere. Of the combinations none is clearly better than
+its better part; transfer and the second modality together are the best at 50 rows (89.8), within
+noise of the second modality alone (88.9).""",
 )
 SPEECH = Study(
     "speech",
@@ -267,12 +267,13 @@ as the run. The test split has 1,000 rows.""",
     ("fusion=gated", "backbone.image.channels=[8,16,32]", "backbone.image.hidden=64"),
     options=("root={data}", "seed={seed}", "num_train=2000", "num_val=500", "num_test=1000"),
     files=("MNIST/raw", "fsdd"),
-    conclusion="""A second modality, in which the digit is easier to tell, is worth 25 to 37 points at
-every size. Transfer from clean speech doubles the accuracy at 2 rows of each digit (+14) and fades to
-nothing at 50; who is speaking, a task with labels of its own, neither helps nor harms. The
-combinations follow the second modality; at 2 rows a pretrained encoder of sounds even takes from it,
-as the weak modality is trusted first. Three seeds and 32 comparisons prove only the largest of
-these.""",
+    seeds=(0, 1, 2),
+    conclusion="""A second modality, in which the digit is easier to tell, is worth 25 to 37
+points at every size. Transfer from clean speech doubles the accuracy at 2 rows of each digit
+(+14) and fades to nothing at 50; who is speaking, a task with labels of its own, neither helps
+nor harms. The combinations follow the second modality; at 2 rows a pretrained encoder of sounds
+even takes from it, as the weak modality is trusted first. Three seeds and 32 comparisons prove
+only the largest of these.""",
 )
 SHAPES = Study(
     "shapes",
@@ -305,6 +306,11 @@ and position. Default rate, gated fusion. The test split has 1,500 rows.""",
         "backbone.audio.num_mels=32",
     ),
     options=("main=object",),
+    seeds=(0, 1, 2),
+    conclusion="""Nothing here is proved with three seeds. Transfer gains 1 to 4 points at up to
+5 rows of each combination, alone and with the second modality, and is behind at 15, where more
+steps on the target alone gain as much as any way of learning jointly (alone, longer: +5). Size
+and position as further tasks change little.""",
 )
 COLUMNS = {
     "column 1": "ignore",
@@ -364,8 +370,12 @@ recommended. The test split has 470 rows.""",
     metric="auroc",
     files=("reviews/reviews.csv",),
     unit="test AUROC %",
+    seeds=(0, 1, 2),
+    conclusion="""Nothing helps. From 80 reviews of each class on all rows are within a point,
+and below that every way of learning jointly is behind learning alone in the mean, by up to 14
+points, with intervals that are wider still: an encoder that was fitted to departments starts
+where sentiment is hard to see, and 10 to 40 reviews do not bring it back.""",
 )
-
 STUDIES = (DIGITS, SPEECH, SHAPES, REVIEWS)
 TABLES = tuple(study.table() for study in STUDIES)
 OVERVIEWS = (Overview("joint", tuple(table.name for table in TABLES), overview),)
