@@ -33,10 +33,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages."""
+    """Add the generated pages, and the pictures of tables."""
     for pages in _generated().values():
         for address, text in pages.items():
             files.append(File.generated(config, address, content=text))
+    for address, path in outside.outside_pictures().items():
+        files.append(File.generated(config, address, abs_src_path=str(path)))
     return files
 
 

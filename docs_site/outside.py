@@ -35,6 +35,11 @@ def outside_pages() -> dict[str, str]:
     return {f"{BENCHMARKS}/index.md": INTRO + "\n".join(listed) + "\n", **pages}
 
 
+def outside_pictures() -> dict[str, Path]:
+    """Return address in the site -> file of the pictures outside ``docs``."""
+    return {f"{BENCHMARKS}/{path.name}": path for path in sorted((ROOT / RESULTS).glob("*.png"))}
+
+
 def in_site(text: str, name: str, address: str) -> str:
     """Return the text of a file with links that hold in the site.
 

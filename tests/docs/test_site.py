@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from docs_site.outside import in_site, outside_pages
+from docs_site.outside import in_site, outside_pages, outside_pictures
 from docs_site.yaml_file import NO_KEYS, TARGET, Key, read_config
 
 pytest.importorskip("griffe", reason="needs the extra docs")
@@ -85,6 +87,19 @@ def test_benchmark_pages_are_the_files_as_they_are() -> None:
         lines = path.read_text(encoding="utf-8").splitlines()
         table = [line for line in lines if line.startswith("|")]
         assert set(table) <= set(pages[f"benchmarks/{path.name}"].splitlines())
+
+
+def test_pictures_of_all_pages_are_in_the_site() -> None:
+    docs = CONF.parent / "docs"
+    names = {str(path.relative_to(docs)): path for path in docs.rglob("*.md")}
+    pages = outside_pages() | {
+        name: in_site(path.read_text(encoding="utf-8"), f"docs/{name}", name)
+        for name, path in names.items()
+    }
+    for address, text in pages.items():
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+\.png)\)", text):
+            found = posixpath.normpath(posixpath.join(posixpath.dirname(address), picture))
+            assert found in outside_pictures() or (docs / found).is_file(), (address, picture)
 
 
 def test_python_pages_name_what_packages_export() -> None:
