@@ -489,7 +489,7 @@ def test_errors_of_a_target_name_it(tmp_path: Path, capsys: Capture) -> None:
     assert "target.on_error=skip" in capsys.readouterr().err
 
 
-def test_several_tables(tmp_path: Path) -> None:
+def test_several_tables(tmp_path: Path, capsys: Capture) -> None:
     write_csv(tmp_path / "a.csv", rows_of(60))
     write_csv(tmp_path / "b.csv", [row | {"colour": "teal"} for row in rows_of(60)])
     arguments = [
@@ -497,6 +497,9 @@ def test_several_tables(tmp_path: Path) -> None:
         *("datasets.a.path=a.csv", "datasets.b.path=b.csv", "fusion=concat"),
         *("datasets.a.targets=[label]", "datasets.b.targets=[price]", *QUICK, "epochs=1"),
     ]
+    assert main(arguments) == 2
+    assert "datasets.b.targets.price: column 'price' is an input" in capsys.readouterr().err
+    arguments.append("datasets.a.columns={price: ignore}")
     assert main([*arguments, "hydra.run.dir=run"]) == 0
     assert set(result_of("run")["test"]) == {"a", "b"}
     assert set(result_of("run")["data"]) == {"datasets.a", "datasets.b"}

@@ -61,7 +61,7 @@ def main(args: Sequence[str] = ()) -> int:
 
 
 def _listed(groups: Groups) -> str:
-    """Return a line or two for each group; those without a choice share one."""
+    """Return a line for each group; those without a choice share one."""
     single = [group for group, options in groups.items() if list(options) == ["default"]]
     shown = {group: list(options) for group, options in groups.items() if group not in single}
     shown |= {"settings": single} if single else {}
@@ -72,7 +72,7 @@ def _listed(groups: Groups) -> str:
             width=max(terminal_width(_WIDTH), width + 30),
             initial_indent=f"  {group:<{width}}",
             subsequent_indent=" " * (width + 2),
-            max_lines=2,
+            max_lines=1,
             placeholder=" …",
         )
         for group, names in shown.items()

@@ -342,8 +342,9 @@ class Fitting:
             if target.column in inputs:
                 raise UserError.of(
                     f"dataset.targets.{task}",
-                    f"column '{target.column}' is an input of the source: the model would read its "
-                    f"own label. Leave it out there: source.columns={{{target.column}: ignore}}",
+                    f"column '{target.column}' is an input of the source, or of a data set before "
+                    "this one, whose inputs are taken over: the model would read its own label. "
+                    f"Leave it out there: columns={{{target.column}: ignore}}",
                 )
 
 

@@ -25,9 +25,10 @@ from jlrun.runs.saved_run import check_links, load_config, to_yaml
 SUMS = "SHA256SUMS"
 README = "README.md"
 # What a pulled run may consist of, as patterns of paths.
+_RUN = RunDirectory(Path())
 KNOWN = (
-    *("config.yaml", "overrides.yaml", "result.json", "model.json", "calibration.json"),
-    *("environment.json", "table.json", "metrics.csv", "fingerprint.safetensors"),
+    *(str(p) for p in (_RUN.config, _RUN.overrides, _RUN.result, _RUN.model, _RUN.calibration)),
+    *(str(p) for p in (_RUN.environment, _RUN.table, _RUN.metrics, _RUN.fingerprint)),
     *("class_vectors.*", "checkpoints/best/*", "tb/events.out.tfevents.shared", SUMS),
 )
 LARGEST_SUMS = 2**20  # bytes

@@ -42,6 +42,11 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # a line for each run, however long its path
+
+
 def listed(capsys: pytest.CaptureFixture[str], folder: Path, *args: str) -> list[str]:
     assert main(["runs", "--dir", str(folder), *args]) == 0
     return capsys.readouterr().out.splitlines()

@@ -190,9 +190,8 @@ def test_a_sweep_finds_the_best_and_goes_on_with_its_own_trials(
     assert (tmp_path / "sweep" / stub.DONE).read_text().split() == ["0", "1", "2", "3"]
     jobs = json.loads((tmp_path / "sweep" / "summary.json").read_text())["jobs"]
     best = max(jobs, key=lambda job: job["scores"]["val/mean_score"])
-    assert (
-        f"best: job {best['name']}: {best['overrides'][-1]}  objective" in capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert f"best: job {best['name']}: {best['overrides'][-1]}  val/mean_score" in said
 
 
 def test_equal_trials_train_once(
