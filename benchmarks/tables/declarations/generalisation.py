@@ -99,6 +99,10 @@ that the shape can give, and 10 % what the colour gives. 2,000 images of each so
 and 500 for validation; an MLP of 2 × 256 units, Adam, 150 steps of 1,000 images of each."""
         + PROTOCOL,
         cells(COLOURED, "label"),
+        """Validation on the sources chooses colour: all rows end at what colour gives, and no
+choice of rate or strength can be told from another by it (85.5 % each). The last epoch is near 30 %
+for all, the oracle finds 57 % with IRM and 40 % with ERM, so what IRM gains here is in knowing the
+answer beforehand: without rows of the target, or of a domain like it, nothing is gained.""",
         seeds=(0, 1, 2, 3, 4),
         tuning_seeds=(100, 101),
         reference=ERM,
