@@ -39,7 +39,17 @@ AT_ONCE = 16  # runs that train as one
 _RECORDS = ("baselines_cache", "debug", "recorder")
 _ENGINE = ("accumulate", "clip_norm", "precision")
 # Parts of a configuration that decide which data a run is given.
-_DATA = ("mode", "strategy", "seed", "dataset", "source", "sources", "target", "tasks")
+_DATA = (
+    "mode",
+    "strategy",
+    "seed",
+    "dataset",
+    "source",
+    "sources",
+    "target",
+    "tasks",
+    "modalities",
+)
 
 
 @dataclass(frozen=True)
