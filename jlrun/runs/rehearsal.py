@@ -7,6 +7,7 @@ from typing import Any
 
 from jlrun.config.chosen_options import option_name
 from jlrun.config.groups import GROUPS
+from jlrun.data.labelled_streams import LabelledStreams
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine, describe_device
 from jlrun.errors import UserError
@@ -61,17 +62,21 @@ def rehearse(job: Job, assembly: Assembly) -> Header:
         device=_devices(assembly.engine),
         parameters=model.num_parameters(),
         trainable=max(count_trainable(model, phase) for phase in fit.phases),
-        data={
-            streams.name: {
-                name: len(getattr(streams, name).rows) for name in ("train", "val", "test")
-            }
-            for streams in assembly.labelled
-        },
+        data={streams.name: _sizes(streams, fit) for streams in assembly.labelled},
         changed=changed_settings(job.overrides),
         settings=compared_settings(job.settings.config),
         resumed=job.resumed,
         fits=[_planned(each) for each in assembly.plan.fits if not _is_done(job, each)],
     )
+
+
+def _sizes(streams: LabelledStreams, fit: Fit) -> dict[str, int]:
+    """Return split -> rows of a data set, and of ``unlabelled`` where a fit learns from more."""
+    sizes = {name: len(getattr(streams, name).rows) for name in ("train", "val", "test")}
+    used = [len(p.train[streams.name].rows) for p in fit.phases if streams.name in p.train]
+    if max(used, default=0) > sizes["train"]:
+        return {"train": sizes.pop("train"), "unlabelled": max(used), **sizes}
+    return sizes
 
 
 def _devices(engine: Engine) -> str:

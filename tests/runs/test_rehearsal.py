@@ -59,3 +59,15 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 def test_a_term_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="would do nothing in this run: it brings sources and a"):
         rehearsed(tmp_path, "terms=[dann]", "source.per_class=20")
+
+
+def test_rows_that_are_learned_from_without_labels_are_counted(tmp_path: Path) -> None:
+    few = ["dataset@target=digits", "target.shots=5", "tasks=[digit]"]
+    labelled = {"train": 50, "val": 50, "test": 359}
+    header = rehearsed(tmp_path, *few)
+    assert header.data["target"] == labelled
+    for more in (["strategy=adapt"], ["terms=[simclr]", "pretraining.data=[target]"]):
+        header = rehearsed(tmp_path, *few, *more)
+        assert header.data["target"] == labelled | {"unlabelled": 1150}
+        assert list(header.data["target"])[1] == "unlabelled"
+        assert "unlabelled" not in header.data["source"]
