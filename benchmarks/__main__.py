@@ -1,6 +1,6 @@
 """Run benchmarks by name.
 
-    python -m benchmarks step run data weightings startup sweep vectorized ranks [--rounds N]
+    python -m benchmarks step run data weightings startup sweep vectorized ranks peers [--rounds N]
     python -m benchmarks growth [--cases rows]
     python -m benchmarks tables NAME [--seeds 0 1 2]
 
@@ -33,6 +33,7 @@ NAMES = {
     "sweep": 3,
     "vectorized": 7,
     "ranks": 15,
+    "peers": 5,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -81,15 +81,19 @@ class PlainLoop:
         (stream,) = fit.phases[-1].train.values()
         model = assembly.new_model(fit)  # channels-last where jlrun's is: the faster of the two
         self.model = _Plain(model.body.trunk.encoders, model.body.trunk.fusion, model.heads)
-        self._tasks = tasks_of(fit)
+        self.tasks = tasks_of(fit)
         self._assembly, self._fit = assembly, fit
         self._order = order or (lambda _: torch.randperm(len(stream.rows)))
         self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.01)
-        self._size = stream.rows_per_step
+        self.batch_size = stream.rows_per_step
         self.steps_per_epoch = stream.steps_per_epoch
         self._epoch, self._step = 0, 0
         self._shuffled = self._order(0)
         self.losses: list[float] = []
+
+    def rows(self, split: str) -> _Rows:
+        """Return all rows of ``train`` or ``val``."""
+        return self._train if split == "train" else self._val
 
     @cached_property
     def _train(self) -> _Rows:
@@ -120,8 +124,8 @@ class PlainLoop:
         if self._step == self.steps_per_epoch:
             self._epoch, self._step = self._epoch + 1, 0
             self._shuffled = self._order(self._epoch)
-        start, self._step = self._step * self._size, self._step + 1
-        stop = None if self._step == self.steps_per_epoch else start + self._size
+        start, self._step = self._step * self.batch_size, self._step + 1
+        stop = None if self._step == self.steps_per_epoch else start + self.batch_size
         return self._train.at(self._shuffled[start:stop])
 
     def epochs(self, count: int) -> None:
@@ -134,18 +138,18 @@ class PlainLoop:
     def validate(self) -> tuple[float, dict[str, float]]:
         """Return the mean loss and each task's accuracy on the validation rows."""
         self.model.eval()
-        total, correct = 0.0, dict.fromkeys(self._tasks, 0)
+        total, correct = 0.0, dict.fromkeys(self.tasks, 0)
         for rows in torch.arange(self._val.count).split(EVALUATION_BATCH):
             inputs, targets = self._val.at(rows)
             logits = self.model(inputs)
             total += self._loss(logits, targets).item() * len(rows)
-            for name, spec in self._tasks.items():
+            for name, spec in self.tasks.items():
                 correct[name] += (_decided(logits[name], spec) == targets[name]).sum().item()
         count = self._val.count
         return total / count, {name: number / count for name, number in correct.items()}
 
     def _loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        losses = [_task_loss(logits[n], targets[n], spec) for n, spec in self._tasks.items()]
+        losses = [_task_loss(logits[n], targets[n], spec) for n, spec in self.tasks.items()]
         return sum(losses[1:], losses[0])
 
 

@@ -50,8 +50,8 @@ def _compare(case: Case, memory: Mapping[str, int], rounds: int, threads: int) -
     found = Comparison(case.name, REFERENCE, "step", facts=facts)
     for number in range(rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
-            short = _run(case, SHORT, threads, Path(folder, "short"))
-            long = _run(case, SHORT + more, threads, Path(folder, "long"))
+            short = run_of(case, SHORT, threads, Path(folder, "short"))
+            long = run_of(case, SHORT + more, threads, Path(folder, "long"))
         theirs = Sample.of(lambda: plain.epochs(more))
         if number:  # the first round warms up
             found.add((long - short) / steps, theirs / steps)
@@ -64,7 +64,7 @@ def _peaks(case: Case) -> dict[str, int]:
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            _run(case, SHORT, 1, Path(folder, "run"))
+            run_of(case, SHORT, 1, Path(folder, "run"))
 
     mine, theirs = peak_of(ours), peak_of(lambda: PlainLoop(case.assemble()).epochs(SHORT))
     return {
@@ -78,7 +78,7 @@ def _peaks(case: Case) -> dict[str, int]:
 def _recording_share(case: Case, epochs: int, threads: int) -> float:
     times = TimedParts(lambda: None)
     with tempfile.TemporaryDirectory() as folder, timing(times):
-        whole = _run(case, epochs, threads, Path(folder, "run"))
+        whole = run_of(case, epochs, threads, Path(folder, "run"))
     return times.seconds["recording"] / whole.wall
 
 
@@ -98,7 +98,8 @@ def tables(found: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def _run(case: Case, epochs: int, threads: int, folder: Path) -> Sample:
+def run_of(case: Case, epochs: int, threads: int, folder: Path) -> Sample:
+    """Return what a run of jlrun takes, its lines left unread."""
     composed = checked(
         [
             *case.overrides,
