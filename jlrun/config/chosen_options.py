@@ -12,6 +12,7 @@ import yaml
 
 from jlrun.config.options import package_folder, user_folders
 
+
 def option_name(group: str, node: Mapping[str, Any]) -> str:
     """Return the option of a group that a node came from: ``none``, not ``NoBalance``.
 
