@@ -119,7 +119,7 @@ def load_printed_digits(
 
 
 def _thickened(glyphs: Tensor, most: int) -> Tensor:
-    """Return ``(F, S, S)`` with strokes widened by 0 to ``most`` pixels, ``(most + 1, F, S, S)``."""
+    """Return images ``(F, S, S)`` with strokes widened by 0 to ``most`` pixels, stacked first."""
     widened = [glyphs]
     for added in range(1, most + 1):
         padding = [added // 2, (added + 1) // 2] * 2

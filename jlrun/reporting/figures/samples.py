@@ -182,9 +182,7 @@ def _draw_curves(axes: Axes, box: Box, values: Tensor) -> None:
     y = box.top + box.height * (0.96 - 0.92 * (values - low) / (high - low)).numpy()
     width = 0.4 if y.ndim == 1 else 0.8
     for i, channel in enumerate(y[None] if y.ndim == 1 else y.T):
-        axes.plot(
-            x, channel, color=PALETTE[i % len(PALETTE)], linewidth=0.4 if y.ndim == 1 else 0.8
-        )
+        axes.plot(x, channel, color=PALETTE[i % len(PALETTE)], linewidth=width)
 
 
 def _write(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
