@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from scipy.optimize import minimize_scalar
@@ -31,7 +32,7 @@ def test_the_minimum_is_that_of_scipy_to_the_bit(at: float, power: float) -> Non
     def f(x: float) -> float:
         return abs(x - at) ** power + 0.1 * math.exp(-x)
 
-    expected = minimize_scalar(f, bounds=(-3.0, 3.0), method="bounded")
+    expected: Any = minimize_scalar(f, bounds=(-3.0, 3.0), method="bounded")
     assert minimize_bounded(f, -3.0, 3.0) == (expected.x, expected.fun)
 
 

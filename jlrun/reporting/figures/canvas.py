@@ -28,7 +28,7 @@ def _plain_class() -> type[Figure]:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    unset = {"figure.autolayout": False, "figure.constrained_layout.use": False}
+    unset: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
 
     class PlainFigure(Figure):
         _is_plain = False
