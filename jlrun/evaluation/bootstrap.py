@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit  # scipy.stats takes most of a second to import
 
 from jlrun.evaluation.score_scales import SHARE, scale_of_score
-from jlrun.evaluation.student import two_sided
 from jlrun.evaluation.weighted_scores import RowPredictions, weighted_scores
 from jlrun.evaluation.weighted_sums import Weighted
 from jlrun.seeding import derive_seed
@@ -138,7 +138,7 @@ def critical(num_rows: int, tests: int = 1) -> float:
         tests: tasks that are judged together: with Bonferroni's correction, all of them are called
             noise in 95 % of the cases in which they are.
     """
-    return two_sided(num_rows - 1, (1 - LEVEL) / tests)
+    return float(-stdtrit(num_rows - 1, (1 - LEVEL) / (2 * tests)))
 
 
 def kind_of(percent: float, error: float | None, limit: float = 2.0) -> Kind:

@@ -12,7 +12,6 @@ import math
 import torch
 from torch import Tensor
 
-from jlrun.evaluation.minimum import minimize_bounded
 from jlrun.evaluation.weighted_scores import RowPredictions
 from jlrun.tasks import Binary, Multiclass, Multilabel, Ordinal, Task
 from jlrun.tasks.ordinal import ordinal_tempered
@@ -28,12 +27,14 @@ def fit_temperature(task: Tempered, rows: RowPredictions) -> float:
     it. T is 1 where none is better.
     """
 
+    from scipy.optimize import minimize_scalar
+
     def loss(log_t: float) -> float:
         return log_loss(task, RowPredictions(tempered(task, p, math.exp(log_t)), rows.target))
 
     p, bound = rows.probabilities.double(), math.log(LARGEST)
-    log_t, smallest = minimize_bounded(loss, -bound, bound)
-    return math.exp(log_t) if smallest < loss(0.0) else 1.0
+    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded")
+    return math.exp(found.x) if found.fun < loss(0.0) else 1.0
 
 
 def tempered(task: Tempered, probabilities: Tensor, temperature: float) -> Tensor:
