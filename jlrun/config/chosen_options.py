@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -12,8 +11,6 @@ from typing import Any
 import yaml
 
 from jlrun.config.options import package_folder, user_folders
-
-_TARGET = re.compile(r"^_target_:\s*(\S+)", re.MULTILINE)
 
 
 def option_name(group: str, node: Mapping[str, Any]) -> str:
@@ -30,8 +27,7 @@ def option_name(group: str, node: Mapping[str, Any]) -> str:
     options = {
         name: values
         for folder in (package_folder(), *user_folders())
-        for name, values in _options(folder / group).items()
-        if values["_target_"] == target
+        for name, values in _options(folder / group, target).items()
     }
     return max(options, key=lambda name: _in_common(options[name], node), default=_class(target))
 
@@ -46,17 +42,18 @@ def _in_common(values: Mapping[str, Any], node: Mapping[str, Any]) -> int:
     return sum(1 if node.get(key) == value else -1 for key, value in settled.items())
 
 
-@lru_cache(maxsize=64)
-def _options(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Return option -> its values, of the options with a class of their own that can be read."""
+@lru_cache(maxsize=256)
+def _options(folder: Path, target: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return option -> its values, of the options of a class that can be read."""
     paths = (path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith("_"))
-    found = {path.stem: _values(path) for path in paths}
-    return {name: values for name, values in found.items() if "_target_" in values}
+    found = {path.stem: _values(path, target) for path in paths}
+    return {name: values for name, values in found.items() if values.get("_target_") == target}
 
 
-def _values(path: Path) -> Mapping[str, Any]:
+def _values(path: Path, target: str) -> Mapping[str, Any]:
     with suppress(OSError, ValueError, yaml.YAMLError):
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text) if _TARGET.search(text) else {}
+        # Parsing YAML takes a thousand times as long as looking for the name.
+        values = yaml.safe_load(text) if target in text else {}
         return values if isinstance(values, dict) else {}
     return {}

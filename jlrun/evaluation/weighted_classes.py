@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jlrun.evaluation.weighted_sums import Array, Weighted, mean, ratio, tied, weighted_mean
+from jlrun.evaluation.weighted_sums import Array, Weighted, mean, ratio, weighted_mean
 
 
 def of_classes(predicted: Array, occurring: Array) -> dict[str, Weighted]:
@@ -47,15 +47,19 @@ def mean_auroc(scores: Array, positive: Array) -> Weighted:
 
 
 def _auroc(scores: Array, positive: Array) -> Weighted:
-    """Share of pairs in order, ties a half: rows are sorted once for all resamples."""
-    order, starts = tied(scores)
-    q = positive[order]
+    """Share of pairs in order, ties a half: rows are sorted once for all resamples.
+
+    All sums are of whole numbers and halves, and exact.
+    """
+    yes, no = (np.flatnonzero(positive == kind) for kind in (1, 0))
+    no = no[scores[no].argsort(kind="stable")]
+    # Of the negative rows, how many score less than a positive one, and how many at most as much
+    less, at_most = (np.searchsorted(scores[no], scores[yes], side) for side in ("left", "right"))
 
     def area(w: Array) -> Array:
-        w = w[:, order]
-        above = np.add.reduceat(w * q, starts, axis=1)
-        below = np.add.reduceat(w * (1 - q), starts, axis=1)
-        before = below.cumsum(axis=1) - below / 2
-        return ratio((above * before).sum(axis=1), above.sum(axis=1) * below.sum(axis=1))
+        above, below = w[:, yes], np.zeros((len(w), len(no) + 1))
+        w[:, no].cumsum(axis=1, out=below[:, 1:])
+        before = (below[:, less] + below[:, at_most]) / 2
+        return ratio((above * before).sum(axis=1), above.sum(axis=1) * below[:, -1])
 
     return area

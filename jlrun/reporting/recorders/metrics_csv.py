@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
@@ -156,7 +158,20 @@ class Curve:
 
 
 def read_curves(path: Path) -> list[Curve]:
-    """Return the curves in the order in which they begin."""
+    """Return the curves in the order in which they begin; they are not to be changed."""
+    with suppress(OSError):
+        state = path.stat()
+        return [*_remembered(path, state.st_size, state.st_mtime_ns)]
+    return _read(path)  # empty, or raises the error
+
+
+@lru_cache(maxsize=1)  # every figure of a run asks for those of the same file
+def _remembered(path: Path, size: int, modified: int) -> list[Curve]:
+    del size, modified  # a file that has changed is another
+    return _read(path)
+
+
+def _read(path: Path) -> list[Curve]:
     curves: dict[tuple[str, str, str], Curve] = {}
     for fit, phase, _, step, tag, value in read_rows(path):
         curve = curves.setdefault((fit, phase, tag), Curve(fit, phase, tag))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.datasets import load_digits as bundled
 from torch import Tensor
+from torch.nn import functional as F
 
+from jlrun.data.datasets import digits
 from jlrun.data.datasets.digits import (
     FONTS,
     digit_glyphs,
@@ -47,8 +51,8 @@ def test_no_official_splits() -> None:
 STILL = {"rotate": 0.0, "shear": 0.0, "width": 1.0, "scale": 0.0, "shift": 0.0, "thicken": 0}
 
 
-def images(**options: float) -> Tensor:
-    rows = load_printed_digits(**options).train  # pyright: ignore[reportArgumentType]
+def images(**options: Any) -> Tensor:
+    rows = load_printed_digits(**options).train
     return rows.fetch(torch.arange(len(rows))).inputs["image"]
 
 
@@ -115,3 +119,24 @@ def test_digits_of_a_font_are_told_apart_by_the_mean_of_the_other_fonts() -> Non
         others = torch.cat([glyphs[:index], glyphs[index + 1 :]]).mean(dim=0)
         nearest = torch.cdist(glyphs[index], others).argmin(dim=1)
         assert (nearest == torch.arange(10)).sum() >= 8, font
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 28, "rotate": 60.0, "shear": 1.0}])
+def test_images_are_those_of_pytorchs_affine_grid(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slower(theta: torch.Tensor, size: int) -> torch.Tensor:
+        return F.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
+
+    found = images(per_class=40, **options)
+    monkeypatch.setattr(digits, "_affine_grid", slower)
+    assert torch.equal(images(per_class=40, **options), found)
+
+
+def test_strokes_are_as_wide_as_the_largest_pixel_around() -> None:
+    glyph = torch.zeros(1, 9, 9)
+    glyph[0, 4, 4] = 1
+    thick = digits._thickened(glyph, 3)
+    assert thick.shape == (4, 1, 9, 9)
+    assert thick.sum(dim=(1, 2, 3)).tolist() == [1.0, 4.0, 9.0, 16.0]
+    assert torch.equal(thick[0], glyph)

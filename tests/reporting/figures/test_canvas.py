@@ -6,6 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
 from PIL import Image
 
@@ -97,3 +99,20 @@ def test_the_ground_is_white_and_opaque_whatever_the_users_settings(kind: str) -
         return
     corner = Image.open(io.BytesIO(buffer.getvalue())).convert("RGBA").getpixel((0, 0))
     assert corner == (255, 255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_a_figure_with_a_layout_is_drawn_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = plain_figure(figsize=(3, 2), layout="constrained")
+    axes = figure.subplots()
+    draws: list[object] = []
+    draw = type(axes).draw
+
+    def counted(self: Axes, renderer: RendererBase) -> None:
+        draws.append(self)
+        draw(self, renderer)
+
+    monkeypatch.setattr(type(axes), "draw", counted)
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):
+        figure.savefig(io.BytesIO(), format=kind)
+    assert draws == [axes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -171,42 +174,69 @@ def test_confusion_without_rows_of_a_class() -> None:
     opened(confusion(torch.zeros(2, 2), ["no", "yes"], "task"))
 
 
+def written(figure: Figure) -> list[str]:
+    """Return the texts of a figure of samples: titles, texts that are inputs, captions."""
+    (axes,) = figure.axes
+    return [text.get_text() for text in axes.texts]
+
+
 def test_samples_mark_what_is_wrong() -> None:
     image = torch.rand(1, 8, 8)
     figure = samples(
         [Sample(image, "3", "3", 0.9, True), Sample(image, "3", "8", 0.5, False)], "digit"
     )
-    right, wrong = figure.axes
-    assert right.get_xlabel() == "✓ 3 (0.90)\n"
-    assert wrong.get_xlabel() == "✗ 8 (0.50)\ntrue: 3"
-    assert right.xaxis.label.get_color() != wrong.xaxis.label.get_color()
+    assert written(figure) == ["digit", "✓ 3 (0.90)\n", "✗ 8 (0.50)\ntrue: 3"]
+    (axes,) = figure.axes
+    _, right, wrong = axes.texts
+    assert right.get_color() != wrong.get_color()
+    thin, thick = axes.patches
+    assert thin.get_linewidth() < thick.get_linewidth()
+    assert thick.get_edgecolor() == to_rgba(str(wrong.get_color()))
     opened(figure)
 
 
 def test_mistakes_are_a_second_panel() -> None:
     right, wrong = Sample("fine", "a", "a", 0.9, True), Sample("odd", "b", "a", 0.8, False)
     figure = samples([right, right], "two rows", [wrong], "mistakes")
-    assert [part.get_suptitle() for part in figure.subfigs] == ["two rows", "mistakes"]
-    captions = [[a.get_xlabel() for a in part.axes if a.get_visible()] for part in figure.subfigs]
-    assert captions == [["✓ a (0.90)\n"] * 2, ["✗ a (0.80)\ntrue: b"]]
+    expected = ["two rows", *["fine", "✓ a (0.90)\n"] * 2, "mistakes", "odd", "✗ a (0.80)\ntrue: b"]
+    assert written(figure) == expected
     opened(figure)
+
+
+LONG = "staffordshire_bull_terrier"
+OF_EVERY_KIND = [
+    Sample(torch.rand(3, 32, 48), LONG, "american_pit_bull_terrier", 0.5, False),
+    Sample(torch.rand(1, 8, 8), "1", "1"),
+    Sample(torch.rand(2, 8, 8), "W" * 30, "M" * 30, 0.25, False),
+    Sample(torch.linspace(-1, 1, 4000), "3", "日本" * 20, 1.0, True),
+    Sample(torch.full((40, 3), 2.0), "3", LONG.upper(), 1.0, True),
+    Sample("a text of more words than fit into one cell " * 5, "good", "good", 0.7, True),
+    Sample("", "3.21", "2.98"),
+]
 
 
 def test_samples_of_every_kind() -> None:
-    long = "staffordshire_bull_terrier"
-    rows = [
-        Sample(torch.rand(3, 32, 48), long, "american_pit_bull_terrier", 0.5, False),
-        Sample(torch.rand(1, 8, 8), "1", "1"),
-        Sample(torch.rand(2, 8, 8), "1", "1"),
-        Sample(torch.linspace(-1, 1, 4000), "3", "3", 1.0, True),
-        Sample("a text of more words than fit into one cell " * 5, "good", "good", 0.7, True),
-        Sample("", "3.21", "2.98"),
-    ]
-    figure = samples(rows * 2)
-    assert sum(axes.get_visible() for axes in figure.axes) == 12
-    assert long not in figure.axes[0].get_xlabel()
-    assert figure.axes[5].get_xlabel() == "2.98\ntrue: 3.21"
+    figure = samples(OF_EVERY_KIND * 2)
+    texts = written(figure)
+    assert sum("\ntrue: " in text or text.endswith("\n") for text in texts) == 14
+    assert not any(LONG in text for text in texts)
+    assert texts[7:9] == ["", "2.98\ntrue: 3.21"]
     opened(figure)
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_no_two_texts_of_samples_overlap(texts: bool) -> None:
+    rows = OF_EVERY_KIND[: None if texts else 5]
+    figure = samples(rows * 2, "a title", rows[:3], "another")
+    opened(figure)
+    (axes,) = figure.axes
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with warnings.catch_warnings(action="ignore"):  # glyphs that the font lacks
+        boxes = [t.get_window_extent(renderer) for t in axes.texts if t.get_text().strip()]
+    for i, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])
 
 
 def test_figures_become_files(tmp_path: Path) -> None:

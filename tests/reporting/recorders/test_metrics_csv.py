@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from jlrun.errors import UserError
-from jlrun.reporting.recorders.metrics_csv import COLUMNS, MetricsCsvRecorder, read_rows
+from jlrun.reporting.recorders.metrics_csv import (
+    COLUMNS,
+    MetricsCsvRecorder,
+    read_curves,
+    read_rows,
+)
 from jlrun.training.recorder import Position
 
 
@@ -142,3 +147,16 @@ def test_what_is_no_table_of_numbers_is_one_line(tmp_path: Path, content: str) -
     path.write_text(content)
     with pytest.raises(UserError, match=r"metrics\.csv: is damaged"):
         list(read_rows(path))
+
+
+def test_a_file_is_read_once_and_anew_when_it_has_grown(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    recorder = MetricsCsvRecorder(path)
+    recorder.rewind({})
+    recorder.scalars(Position("main", "train", 1, 10), {"train/digit/loss": 2.0})
+    recorder.flush()
+    (first,) = read_curves(path)
+    assert read_curves(path)[0] is first
+    recorder.scalars(Position("main", "train", 2, 20), {"train/digit/loss": 1.0})
+    recorder.close()
+    assert [curve.values for curve in read_curves(path)] == [[2.0, 1.0]]
