@@ -146,7 +146,7 @@ class LoaderLoop(PlainLoop):
     def __init__(self, assembly: Assembly, batches: DataLoader[Any]) -> None:
         super().__init__(assembly)
         self._loader, self._coming = batches, iter(batches)
-        (self._image,), (self._label,) = assembly.specs, self._tasks
+        (self._image,), (self._label,) = assembly.specs, self.tasks
 
     def _next_batch(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         batch = next(self._coming, None)

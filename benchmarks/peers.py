@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -36,6 +36,7 @@ from benchmarks.multitask import AGAINST_TORCHJD, our_step, torchjd_step
 from benchmarks.run import SHORT, run_of
 from benchmarks.weightings import BLOCK, TASKS, many
 from jlrun.engine import session
+from jlrun.runs.assembly import Assembly
 
 STEPS = {"MLP, one task": 600, "CNN": 300}  # that the longer run has more
 SOURCES = {"": "parameters", ", features": "features"}
@@ -84,23 +85,30 @@ def _whole_run(case: Case, told: str, batched: bool, rounds: int, threads: int) 
 
 def _lightning(case: Case, epochs: int, batched: bool, folder: Path) -> Sample:
     """Return what `Trainer.fit` takes for a number of epochs."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few workers, little to log
+        return Sample.of(fitted(case.assemble(), epochs, batched, folder)[1])
+
+
+def fitted(
+    assembly: Assembly, epochs: int, batched: bool, folder: Path
+) -> tuple[Any, Callable[[], None]]:
+    """Return Lightning's trainer of a run, and what trains it."""
     import lightning
 
-    plain = PlainLoop(case.assemble())
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        warnings.simplefilter("ignore")  # few workers, little to log
-        trainer = lightning.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            deterministic=True,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
-        module = _module(plain)
-        train, val = (_loader(plain, name, batched) for name in ("train", "val"))
-        return Sample.of(lambda: trainer.fit(module, train, val))
+    plain = PlainLoop(assembly)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        deterministic=True,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    module = _module(plain)
+    train, val = (_loader(plain, name, batched) for name in ("train", "val"))
+    return trainer, lambda: trainer.fit(module, train, val)
 
 
 def _module(plain: PlainLoop) -> Any:
