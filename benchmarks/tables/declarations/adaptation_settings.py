@@ -86,12 +86,12 @@ TABLES = (
         """Each method had the learning rates 1e-3 and 3e-3 and the weights 0.3 and 1 of its term,
 four settings. *chosen on other pairs* is one setting for all targets: the best mean accuracy on the
 labelled targets of printed digits → digits and of digits → printed digits, two pairs that are not
-reported. *chosen without labels* is the setting with the best information maximisation on unlabelled
-rows of the target itself. *chosen on this target* is the best one by labels of the target's test
-rows, which nobody has in practice: a bound. A choice is made with one other seed. All images are 8 × 8
-pixels, MNIST as a source has 1,200 labelled images, as a target 16,000 without labels; 380 to 600
-steps in batches of 64, BatchNorm of each domain by itself, mild shifts and turns of both; the epoch
-is chosen by information maximisation.""",
+reported. *chosen without labels* is the setting with the best information maximisation on
+unlabelled rows of the target itself. *chosen on this target* is the best one by labels of the
+target's test rows, which nobody has in practice: a bound. A choice is made with one other seed. All
+images are 8 × 8 pixels; MNIST as a source has 1,200 labelled images, as a target 16,000 without
+labels; 380 to 600 steps in batches of 64, BatchNorm of each domain by itself, mild shifts and turns
+of both; the epoch is chosen by information maximisation.""",
         tuple(cells()),
         tuning_seeds=(100,),
         chosen_by="Mean score (accuracy on the target, or information maximisation)",
