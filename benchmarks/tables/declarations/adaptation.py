@@ -99,7 +99,7 @@ dann.""",
 rows of [MNIST → digits](adaptation.md), 50 epochs in batches of 32. The settings were found on
 seeds 0, 2 and 4 of this pair.""",
         tuple(cells(PRINTED)),
-        seeds=(5, 6, 7, 8, 9),
+        seeds=(5, 6, 7),
         reference="source only",
     ),
 )

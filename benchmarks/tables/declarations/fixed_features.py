@@ -137,12 +137,13 @@ def both(pair: str, overrides: tuple[str, ...]) -> tuple[Cell, ...]:
 
 
 ABOUT = """What adaptation of fixed features gives next to terms that change them. skada 0.6.0's
-adapters with their defaults (linear optimal transport with *reg* 0.01, as it has no numbers at
-1e-8 where a feature is dead; transfer components standardised), then logistic regression, on 64 standardised pixels and on the 128 or
-256 features of the same network trained on the labelled source alone (as many epochs, epoch chosen
-on the source's validation rows). The rows of the source, the unlabelled ones of the target and the
-test rows are those of the runs below, which are those of [{name}]({name}.md): *trained*, epoch
-chosen without labels of the target. Nothing was tuned on this pair for any of them."""
+adapters with their defaults (linear optimal transport with *reg* 0.01, as its map is not finite at
+1e-8 where a feature is dead; transfer components standardised), then logistic regression, on 64
+standardised pixels and on the features of the same network trained on the labelled source alone (as
+many epochs, epoch chosen on the source's validation rows). The rows of the source, the unlabelled
+ones of the target and the test rows are those of [{name}]({name}.md), whose runs are the column
+*trained* (epoch chosen without labels of the target). Nothing was tuned on this pair for any of
+them."""
 
 TABLES = (
     Table(
@@ -159,7 +160,7 @@ TABLES = (
         "Printed digits → digits: adapters of fixed features",
         ABOUT.format(name="adaptation_printed"),
         both("printed", PRINTED),
-        seeds=(5, 6, 7, 8, 9),
+        seeds=(5, 6, 7),
         reference="skada: none",
     ),
 )
