@@ -123,9 +123,9 @@ def table(
 
 
 PROTOCOL = """ Rows: the plain sum; a fixed weighting; five weightings that did best untuned,
-one of them in two forms; each task alone. Every row had the learning rates 1e-3, 3e-3, 1e-2 and 3e-2, *fixed* each of them
-with four weightings, so four times the choices of the others; the choice that
-was best on the validation rows of two runs was then run with ten other seeds. A seed draws
+one of them in two forms; each task alone. Every row had the learning rates 1e-3, 3e-3, 1e-2 and
+3e-2, *fixed* each of them with four weightings, so four times the choices of the others; the choice
+that was best on the validation rows of two runs was then run with ten other seeds. A seed draws
 initial weights and the order of rows; the data is the same for all. *mean* is over the tasks."""
 
 TABLES = (
