@@ -70,12 +70,20 @@ class Cell:
         choices: name -> run. Of several the one is reported that has the best mean validation
             objective over the table's tuning seeds; all rows should have equally many.
         score: of a run's result.
+        tuned_on: choice -> runs that decide in its place, as on other data.
+        judged: what is read of runs that decide, larger is better; None: the validation objective.
     """
 
     row: str
     column: str
     choices: Mapping[str, Source]
     score: Score
+    tuned_on: Mapping[str, Sequence[Source]] = field(default_factory=dict)
+    judged: Score | None = None
+
+    def deciding(self, choice: str) -> Sequence[Source]:
+        """Return the runs that decide about a choice, each with every tuning seed."""
+        return self.tuned_on.get(choice, (self.choices[choice],))
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Table:
         cells: rows and columns stand in the order in which they first occur.
         conclusion: what it says, in words; written by hand after the figures were seen.
         seeds: those reported; ``tuning_seeds``: others, on which choices are made.
+        chosen_by: what the scores of choices are, as the page puts it.
         reference: the row that all others are compared with, paired by seed; None: none.
         data: files that it needs below the folder of data.
         stacked: whether runs that differ in little train as one (`sweep=vectorized`).
@@ -102,6 +111,7 @@ class Table:
     conclusion: str = ""
     seeds: tuple[int, ...] = (0, 1, 2)
     tuning_seeds: tuple[int, ...] = ()
+    chosen_by: str = "Mean validation objective"
     reference: str | None = None
     data: tuple[str, ...] = ()
     stacked: bool = False
@@ -119,6 +129,12 @@ class Table:
     def columns(self) -> list[str]:
         """Names of columns."""
         return list(dict.fromkeys(cell.column for cell in self.cells))
+
+    def tuned_name(self, cell: Cell) -> str:
+        """Return what the choices of a cell are listed under: its row, where it has only those."""
+        own = [each for each in self.cells if each.row == cell.row]
+        alike = all((each.choices, each.tuned_on) == (cell.choices, cell.tuned_on) for each in own)
+        return cell.row if alike else f"{cell.row}, {cell.column}"
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def _difference(table: Table, differences: Sequence[float], p: float | None) -> 
 def _choices_text(table: Table) -> str:
     seeds = ", ".join(map(str, table.tuning_seeds))
     return (
-        f"Mean validation objective over seeds {seeds}, which are not in the table; the best of "
+        f"{table.chosen_by} over seeds {seeds}, which are not in the table; the best of "
         "each row is in bold, and was run with the seeds of the table."
     )
 

@@ -60,7 +60,7 @@ class Sheet:
 
     Attributes:
         entries: the scores that were accepted.
-        tuning: row -> choice -> its mean validation objective.
+        tuning: row (or row and column) -> choice -> its mean score over the runs that decide.
         missing: cells without a score, and why, a line each.
     """
 
@@ -93,7 +93,8 @@ def run_table(table: Table, seeds: Sequence[int], runner: Runner) -> None:
         for seed in table.tuning_seeds
         for cell in table.cells
         if len(cell.choices) > 1
-        for source in cell.choices.values()
+        for choice in cell.choices
+        for source in cell.deciding(choice)
     ]
     runner.run(tuned, table.stacked)
     chosen = {id(cell): _chosen(table, cell, runner) for cell in table.cells}
@@ -124,8 +125,9 @@ def made_sheet(
         choice = _chosen(table, cell, runner)
         if len(cell.choices) > 1:
             tuned = _objectives(table, cell, runner)
-            earlier = {} if before is None else before.tuning.get(cell.row, {})
-            sheet.tuning[cell.row] = tuned or earlier
+            name = table.tuned_name(cell)
+            earlier = {} if before is None else before.tuning.get(name, {})
+            sheet.tuning[name] = tuned or earlier
             if not tuned and earlier:
                 choice = max(earlier, key=lambda name: earlier[name])
         for seed in seeds:
@@ -187,7 +189,7 @@ def _problem(entry: Entry | None, run: Planned, runner: Runner, check_data: bool
 
 
 def _chosen(table: Table, cell: Cell, runner: Runner) -> str | None:
-    """Return the choice with the best mean objective; None if some are not known yet."""
+    """Return the choice with the best mean score; None if some are not known yet."""
     if len(cell.choices) == 1:
         return next(iter(cell.choices))
     found = _objectives(table, cell, runner)
@@ -195,15 +197,20 @@ def _chosen(table: Table, cell: Cell, runner: Runner) -> str | None:
 
 
 def _objectives(table: Table, cell: Cell, runner: Runner) -> dict[str, float]:
-    """Return choice -> mean validation objective, larger is better; empty if some are missing.
+    """Return choice -> mean score of the runs that decide; empty if some are missing.
 
     A choice with a run that diverged is left out.
     """
     found = {}
-    for name, source in cell.choices.items():
-        runs = [runner.planned(source, seed) for seed in table.tuning_seeds]
+    judged = cell.judged or _objective
+    for name in cell.choices:
+        runs = [
+            runner.planned(source, seed)
+            for seed in table.tuning_seeds
+            for source in cell.deciding(name)
+        ]
         results = [runner.result(run) for run in runs]
-        values = [_objective(result) for result in results if result is not None]
+        values = [judged(result) for result in results if result is not None]
         if len(values) == len(runs):
             found[name] = fmean(values)
         elif any(
@@ -214,6 +221,7 @@ def _objectives(table: Table, cell: Cell, runner: Runner) -> dict[str, float]:
 
 
 def _objective(result: Result) -> float:
+    """Return the validation objective of a run, turned so that larger is better."""
     objective = result["objective"]
     return objective["value"] * (1 if objective["direction"] == "maximize" else -1)
 
@@ -222,3 +230,5 @@ def sources(table: Table) -> Iterator[Source]:
     """Yield all runs that a table declares."""
     for cell in table.cells:
         yield from cell.choices.values()
+        for runs in cell.tuned_on.values():
+            yield from runs

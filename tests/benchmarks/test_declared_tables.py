@@ -85,6 +85,29 @@ def test_choices_are_made_by_validation_on_other_seeds(tmp_path: Path) -> None:
     assert refresh(table, tmp_path, run=False).scores() == sheet.scores()
 
 
+def test_a_choice_may_be_made_on_other_data(tmp_path: Path) -> None:
+    # On the data of the table, "own" would be chosen; on two other sets, "elsewhere".
+    choices = {"own": outside(0.9, val=0.9), "elsewhere": outside(0.6, val=0.1)}
+    others = {
+        "own": (outside(0.2), outside(0.7)),
+        "elsewhere": (outside(0.4), outside(0.6)),
+    }
+    score = of_model("t")
+    cells = (
+        Cell("row", "there", choices, score, tuned_on=others, judged=score),
+        Cell("row", "here", choices, score),
+    )
+    table = Table("t", "A title", "About it.", cells, seeds=(0,), tuning_seeds=(5,))
+    sheet = refresh(table, tmp_path)
+    assert sheet.scores() == {"there": {"row": {0: 0.6}}, "here": {"row": {0: 0.9}}}
+    assert {name: pytest.approx(found) for name, found in sheet.tuning.items()} == {
+        "row, there": {"own": 0.5, "elsewhere": 0.55},  # means, each with 0.05 of seed 5
+        "row, here": {"own": 0.9, "elsewhere": 0.1},
+    }
+    shutil.rmtree(tmp_path / "runs")
+    assert refresh(table, tmp_path, run=False).scores() == sheet.scores()
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     write_rows(tmp_path / "rows.csv", shift=0)

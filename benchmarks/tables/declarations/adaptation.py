@@ -72,19 +72,22 @@ TABLES = (
     Table(
         "adaptation_mnist",
         "MNIST → digits: every adaptation term",
-        """1,200 labelled images of MNIST (of which a fifth is validation) → scikit-learn's
+        """1,200 labelled images of MNIST (and 4,000 for validation of the source) → scikit-learn's
 handwritten digits without labels, 8 × 8 pixels. *selected* is the epoch that information
 maximisation on unlabelled rows of the target chose, *last* needs no selection, *oracle* is the
 best epoch on the test split itself, which nobody has in practice. 20 epochs in batches of 64,
 BatchNorm of each domain by itself, mild shifts and turns of both, the rate and the strengths
-that were found on another pair ([printed digits → digits](adaptation.md)); nothing was tuned on
-this one. *source only* and *target supervised* (all labels of the target) have the same network
-and number of steps.""",
+that were found on another pair ([printed digits → digits](adaptation_printed.md)); nothing was
+tuned on this one. *source only* and *target supervised* (all labels of the target) have the same
+network and number of steps.""",
         tuple(cells(MNIST)),
-        conclusion="""Seven of twelve terms, with one seed: mcc is ahead of the others here as on
-the pair its settings were found on, but closes about two thirds of the gap between the source alone
-and a supervised target, where it closed nine tenths there. An order of the others can't be read
-from single runs.""",
+        conclusion="""fixmatch + mcc (+29.5 points) and cdan + mcc (+24.7) are ahead of the source
+alone after correction; mcc alone, mdd, entropy and cdan are ahead in the mean, unproved with five
+seeds of a source-only model that itself spans 23 points. dann, jan, mmd and fixmatch alone are
+within five points of it. The order is not that of the pair on which the settings were found: mcc
+was first there, and fixmatch + mcc among the last but three. Nothing comes within 14 points of a
+supervised target. Selection without labels costs two points or less against the oracle, but for
+dann.""",
         seeds=(0, 1, 2, 3, 4),
         reference="source only",
         data=("MNIST/raw",),
@@ -96,7 +99,7 @@ from single runs.""",
 rows of [MNIST → digits](adaptation.md), 50 epochs in batches of 32. The settings were found on
 seeds 0, 2 and 4 of this pair.""",
         tuple(cells(PRINTED)),
-        seeds=(5, 6, 7, 8, 9),
+        seeds=(5, 6, 7),
         reference="source only",
     ),
 )

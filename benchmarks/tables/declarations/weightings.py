@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from benchmarks.tables.declared import QUIET, Cell, Job, Score, Source, Table, mean_of, of_model
 
 RATES = ("1e-3", "3e-3", "1e-2", "3e-2")
-# The best five of the untuned tables (`multidigits.md`, `fsdd.md`, `multimnist.md`), one of a kind.
-METHODS = ("db_mtl", "log", "fairgrad", "nash", "uncertainty")
+# The best five of the untuned tables (`multidigits.md`, `fsdd.md`, `multimnist.md`), one of a kind;
+# db_mtl as published, and without its average over steps, which short runs do not bear.
+METHODS = {
+    "db_mtl": ("weighting=db_mtl", "weighting.beta=0.9"),
+    "db_mtl, no average": ("weighting=db_mtl", "weighting.beta=0"),
+    "log": ("weighting=log",),
+    "fairgrad": ("weighting=fairgrad",),
+    "nash": ("weighting=nash",),
+    "uncertainty": ("weighting=uncertainty",),
+}
 # Fixed weights of two and of three tasks, each with every rate; equal ones are the row *equal*.
 SHARES: Mapping[int, Sequence[tuple[float, ...]]] = {
     2: ((1.5, 0.5), (1.25, 0.75), (0.75, 1.25), (0.5, 1.5)),
@@ -80,7 +88,7 @@ def rows(common: tuple[str, ...], tasks: list[str]) -> dict[str, dict[str, Sourc
         for shares in SHARES[len(tasks)]
         for rate in RATES
     }
-    methods = {name: by_rate(common, f"weighting={name}") for name in METHODS}
+    methods = {name: by_rate(common, *own) for name, own in METHODS.items()}
     return {"equal": by_rate(common), "fixed": fixed, **methods}
 
 
@@ -114,10 +122,10 @@ def table(
     )
 
 
-PROTOCOL = """ Rows: the plain sum; a fixed weighting; five weightings that did best untuned;
-each task alone. Every row had the learning rates 1e-3, 3e-3, 1e-2 and 3e-2, *fixed* each of them
-with four weightings, so four times the choices of the others; the choice that
-was best on the validation rows of two runs was then run with ten other seeds. A seed draws
+PROTOCOL = """ Rows: the plain sum; a fixed weighting; five weightings that did best untuned,
+one of them in two forms; each task alone. Every row had the learning rates 1e-3, 3e-3, 1e-2 and
+3e-2, *fixed* each of them with four weightings, so four times the choices of the others; the choice
+that was best on the validation rows of two runs was then run with ten other seeds. A seed draws
 initial weights and the order of rows; the data is the same for all. *mean* is over the tasks."""
 
 TABLES = (
@@ -146,6 +154,10 @@ recordings; a convolutional network of 8, 16 and 32 channels on 32 mel bands; 8 
         "MultiMNIST: does a weighting help?",
         """3,000 pairs of overlapping digits of MNIST, 600 for validation, 2,000 test pairs; LeNet
 with heads of 50 units; 4 epochs.""",
+        """With a learning rate chosen for each, log is 0.8 points ahead of the plain sum (p 0.046);
+fairgrad, nash and uncertainty are ahead by half a point or less, not proved. A fixed weighting moves
+two points from one task to the other. db_mtl is ten points behind, and was behind on validation rows
+at every rate. Each task alone is better than the sum by two points.""",
         data=("MNIST/raw",),
     ),
     table(
