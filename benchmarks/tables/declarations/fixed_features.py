@@ -151,6 +151,11 @@ TABLES = (
         "MNIST → digits: adapters of fixed features",
         ABOUT.format(name="adaptation_mnist"),
         both("mnist", MNIST),
+        conclusion="""On features of the source's network, subspace alignment, CORAL and linear
+optimal transport add five to seven points, unproved with five seeds after correction, and end at
+about 70: ahead of deep coral and cdan in the mean, eight points behind mcc. Logistic regression
+alone on those features (64) is already ahead of the network they are of (55): the scaler before it
+sees both domains. Pixels are no use at 21 to 34; transfer components are behind no adaptation.""",
         seeds=(0, 1, 2, 3, 4),
         reference="skada: none",
         data=("MNIST/raw",),
