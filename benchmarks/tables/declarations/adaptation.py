@@ -96,14 +96,14 @@ dann.""",
         "adaptation_printed",
         "Printed digits → digits: every adaptation term",
         """Printed digits → scikit-learn's handwritten digits without labels, with the columns and
-rows of [MNIST → digits](adaptation_mnist.md), 50 epochs in batches of 32. The settings were found on
-seeds 0, 2 and 4 of this pair.""",
+rows of [MNIST → digits](adaptation_mnist.md), 50 epochs in batches of 32. The settings were found
+on seeds 0, 2 and 4 of this pair.""",
         tuple(cells(PRINTED)),
-        conclusion="""mcc is first, 97.4, nearly as good as with all labels (99.0), then cdan + mcc, mdd
-and entropy; adabn alone and coral at its default strength hardly help. With three seeds, and twelve
-methods to correct for, no gain over the source alone is proved, though those of mcc, mdd, entropy
-and cdan + mcc have intervals well above 0. fixmatch + mcc depends on the seed most. Selection
-without labels costs 0.3 to 2.5 points against the oracle.""",
+        conclusion="""mcc is first (97.4), nearly as good as with all labels (99.0), then cdan +
+mcc, mdd and entropy; adabn alone and coral at its default strength hardly help. With three seeds,
+and twelve methods to correct for, no gain over the source alone is proved, though those of mcc,
+mdd, entropy and cdan + mcc have intervals well above 0. fixmatch + mcc depends on the seed most.
+Selection without labels costs 0.3 to 2.5 points against the oracle.""",
         seeds=(5, 6, 7),
         reference="source only",
     ),
