@@ -10,7 +10,8 @@ longer run minus a shorter one, by the step.
 
 `TorchJD`: `mtl_backward` and `jac_to_grad` in a loop written by hand, at 8 tasks, on the model of
 `weightings`, against jlrun's step with the same method on gradients of parameters, as TorchJD
-takes them, and on those of features (*features*), which jlrun offers besides.
+takes them, and on those of features (*features*), which jlrun offers besides. TorchJD's Gramians of
+models (`autogram`) were not measured.
 
 LibMTL 1.1.5 is not here: it does not import beside a torchvision that goes with PyTorch 2.14.
 """
