@@ -140,12 +140,12 @@ TABLES = (
         """2,000 pairs of digits of scikit-learn, overlapped on 10 × 10 pixels, 500 for validation
 and 1,000 test pairs; an MLP of 64 units, in which two tasks compete; 12 epochs.""",
         """With a learning rate chosen for each, no weighting is ahead of the plain sum: fairgrad,
-nash, uncertainty, log and a fixed weighting are within half a point of it in the mean, db_mtl is a
-point behind, and without its average over steps half a point (unproved). A fixed weighting moves a point of accuracy from one task to the other. At 1e-3,
-near the default, log and db_mtl are ahead on validation rows by 1.4 and 1.75 points: what they
-gain untuned is a larger rate. Each task alone is better than any joint model by two points or
-more (its best rate is the largest that was tried, so perhaps by more still): the two compete for
-64 units, and no weighting mends that.""",
+nash, uncertainty, log and a fixed weighting are within half a point of it in the mean, db_mtl is
+a point behind, and without its average over steps half a point (unproved). A fixed weighting
+moves a point of accuracy from one task to the other. At 1e-3, near the default, log and db_mtl
+are ahead on validation rows by 1.4 and 1.75 points: what they gain untuned is a larger rate. Each
+task alone is better than any joint model by two points or more (its best rate is the largest that
+was tried, so perhaps by more still): the two compete for 64 units, and no weighting mends that.""",
     ),
     table(
         "fsdd",
