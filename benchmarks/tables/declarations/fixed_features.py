@@ -165,6 +165,10 @@ sees both domains. Pixels are no use at 21 to 34; transfer components are behind
         "Printed digits → digits: adapters of fixed features",
         ABOUT.format(name="adaptation_printed"),
         both("printed", PRINTED),
+        conclusion="""On features of the source's network no adapter gains more than 1.3 points
+over none (82.4), within noise after correction; the network trained with mcc is at 97, with cdan
+at 93, with coral at 80. On pixels every adapter is behind no adaptation, subspace alignment
+proved so.""",
         seeds=(5, 6, 7),
         reference="skada: none",
     ),

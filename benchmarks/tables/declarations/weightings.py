@@ -152,6 +152,11 @@ was tried, so perhaps by more still): the two compete for 64 units, and no weigh
         "Spoken digits and their speakers: does a weighting help?",
         """Free Spoken Digit Dataset, 1,200 recordings of which a fifth is validation, 300 test
 recordings; a convolutional network of 8, 16 and 32 channels on 32 mel bands; 8 epochs.""",
+        """With a learning rate chosen for each, no weighting is proved ahead of the plain sum in
+the mean: db_mtl without its average over steps is ahead by 2.3 points (interval from +0.1, p 0.7
+after correction), log by 1.1, and log gains 3.5 points on speakers (p 0.017). As published, with
+the average, db_mtl fails: 41 where the sum has 89. A fixed weighting, chosen among four times as
+many, is 1.4 points behind in the mean. Each task alone is as good as together, within noise.""",
         data=("fsdd",),
     ),
     table(
