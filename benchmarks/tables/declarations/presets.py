@@ -46,6 +46,10 @@ TABLES = (
 gain over the baseline that the run trains by itself: from scratch in transfer, a model for each
 task in multi-task learning, the best single modality in multimodal learning.""",
         tuple(cells()),
+        conclusion="""With five labels a class a source is worth 7 to 9 percent, and learning
+from it jointly about as much as fine-tuning. A second task on the same digits is worth nothing,
+on one network for two overlapped digits likewise. A second modality is worth 8 percent over the
+better one, but averaging two models of one modality each is better still by 1.7.""",
         unit="%",
     ),
 )
