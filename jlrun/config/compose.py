@@ -33,7 +33,6 @@ from jlrun.config.hydra_internals import (
     ConfigRepository,
     ConfigSearchPathImpl,
     IConfigRepository,
-    quick_yaml,
 )
 from jlrun.config.hydra_node import check_folder, check_origin, check_search_path
 from jlrun.config.name_escapes import has_escapes, unescape, unescape_keys
@@ -108,8 +107,7 @@ class BoundedRepository(ConfigRepository):
             return super().load_config(config_path)
         key = (source.path, config_path)
         if key not in _INSTALLED:
-            with quick_yaml():
-                loaded = super().load_config(config_path)
+            loaded = super().load_config(config_path)
             assert loaded is not None, "its source has it"
             _INSTALLED[key] = loaded
         return deepcopy(_INSTALLED[key])  # what composes configs changes them

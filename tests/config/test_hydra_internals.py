@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hydra
 import pytest
 from hydra._internal import defaults_list
-from omegaconf import OmegaConf
 
 import jlrun
 from jlrun.config.compose import compose
-from jlrun.config.hydra_internals import interpolation_map, quick_yaml
-from jlrun.config.options import package_folder
-from jlrun.errors import UserError
+from jlrun.config.hydra_internals import interpolation_map
 
 
 def test_one_module_imports_hydras_internals() -> None:
@@ -51,22 +47,3 @@ def test_defaults_may_name_a_choice(
     assert found["dataset"]["limit"] == limit
     monkeypatch.setattr(defaults_list, "_create_interpolation_map", interpolation_map)
     assert compose(overrides).config == found
-
-
-def test_files_of_jlrun_and_hydra_are_what_the_slower_parser_finds() -> None:
-    folders = (package_folder(), Path(hydra.__file__).parent / "conf")
-    files = [file for folder in folders for file in folder.rglob("*.yaml")]
-    assert len(files) > 100
-    slow = [OmegaConf.to_container(OmegaConf.load(file)) for file in files]
-    with quick_yaml():
-        assert [OmegaConf.to_container(OmegaConf.load(file)) for file in files] == slow
-
-
-def test_files_of_users_are_parsed_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    compose(["mode=multitask"])
-    (tmp_path / "conf/experiment").mkdir(parents=True)
-    text = "# @package _global_\nseed: 1\nseed: 2\n"
-    (tmp_path / "conf/experiment/twice.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="found duplicate key seed"):
-        compose(["mode=multitask", "experiment=twice"])

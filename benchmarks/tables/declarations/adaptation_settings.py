@@ -67,12 +67,7 @@ def cells() -> list[Cell]:
             found += [
                 Cell(f"{method}, chosen on other pairs", name, settings, digit, elsewhere, digit),
                 Cell(f"{method}, chosen on this target", name, settings, digit, judged=digit),
-                Cell(
-                    f"{method}, chosen without labels",
-                    name,
-                    settings,
-                    digit,
-                ),
+                Cell(f"{method}, chosen without labels", name, settings, digit),
             ]
         supervised = baseline("target_supervised", "digit")
         found.append(Cell("target supervised", name, alone, supervised))

@@ -12,7 +12,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 
 from jlrun.errors import UserError
 from jlrun.reporting.hparams import OBJECTIVE_TAG, hparam_values
-from jlrun.reporting.recorders.event_records import record_of
 from jlrun.reporting.recorders.figure_files import png_bytes
 from jlrun.reporting.recorders.scalar_charts import charts_of
 from jlrun.training.recorder import (
@@ -38,6 +37,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from jlrun.files.atomic import with_name
 
@@ -60,7 +60,7 @@ class EventFile:
         assert self._file, "an event file is rewritten before it is appended to"
         event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
         try:
-            self._file.write(record_of(event.SerializeToString()))
+            RecordWriter(self._file).write(event.SerializeToString())
             self._file.flush()
         except OSError as error:
             raise with_name(error, self.folder) from error
@@ -87,9 +87,10 @@ class EventFile:
         partial = self.folder / "rewritten"
         try:
             with partial.open("wb") as file:
+                writer = RecordWriter(file)
                 version = Event(wall_time=time.time(), file_version=FILE_VERSION)
                 for event in chain([version], _events(old, keep)):
-                    file.write(record_of(event.SerializeToString()))
+                    writer.write(event.SerializeToString())
             if old:
                 check()
             path = self.folder / f"events.out.tfevents.{time.time_ns()}"
