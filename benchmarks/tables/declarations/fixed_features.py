@@ -38,7 +38,7 @@ ADAPTERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 FEATURES = ("pixels", "features of the source")
 DEEP = ("coral", "cdan", "mcc")
-# The source alone: the network of the adaptation runs, and some as many steps.
+# The source alone, for the network of the adaptation runs.
 SOURCES = {
     "mnist": ("dataset=mnist", "dataset.root={data}", "dataset.limit=1200", "dataset.size=8"),
     "printed": ("dataset=printed_digits",),
