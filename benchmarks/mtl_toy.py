@@ -55,10 +55,8 @@ WEIGHTINGS = (
     "db_mtl",
     "famo",
 )
-# What the papers set for this problem, beside the defaults. FAMO takes the losses' lower bounds;
-# there is no noise for an average over steps to smooth.
+# What the papers set for this problem, beside the defaults. FAMO takes the losses' lower bounds.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "db_mtl": {"beta": 0.0},
     "famo": {"gamma": 0.0, "lower_bounds": {"f1": -2.1, "f2": -21.0}},
 }
 LR = 1e-3
@@ -140,25 +138,25 @@ class PairAdam:
             x[i] -= step_size * self._mean[i] / (math.sqrt(self._square[i]) / root + 1e-8)
 
 
-def make_weighting(name: str) -> Weighting:
+def make_weighting(name: str, settings: Mapping[str, Any] = {}) -> Weighting:
     """Return the weighting of the option ``name``, in double precision."""
     node = compose(["mode=multitask", f"weighting={name}"]).config["weighting"]
     # Where a run takes gradients from makes no difference here.
     own = {key: value for key, value in node.items() if key not in gradient_keys()}
-    return build({**own, **SETTINGS.get(name, {})}, WEIGHTING, TASKS).double()
+    return build({**own, **SETTINGS.get(name, {}), **settings}, WEIGHTING, TASKS).double()
 
 
-def follow(weighting: Weighting, start: Pair, steps: int) -> Path2d:
+def follow(weighting: Weighting, start: Pair, steps: int, lr: float = LR) -> Path2d:
     """Move a point from ``start`` with Adam, as a run would, and return its way.
 
     Raises:
         ValueError: if the update is not finite.
     """
     torch.manual_seed(0)
-    x, adam, move = list(start), PairAdam(), _mover(weighting)
+    x, adam, move = list(start), PairAdam(lr), _mover(weighting)
     points, began = [start], time.perf_counter()
     learned = list(weighting.parameters())
-    optimizer = torch.optim.Adam(learned, LR) if learned else None
+    optimizer = torch.optim.Adam(learned, lr) if learned else None
     for step in range(1, steps + 1):
         update = move(*losses_and_gradients(x[0], x[1]))
         if not math.isfinite(update[0] + update[1]):

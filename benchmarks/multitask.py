@@ -180,8 +180,6 @@ def our_step(
     node = yaml.safe_load((WEIGHTINGS / f"{name}.yaml").read_text())
     gradient_options = {key: node.pop(key) for key in gradient_keys() & node.keys()}
     node.pop("defaults", None)
-    if name == "db_mtl" and source == "features":
-        node["beta"] = 0.0  # the stateless form: features of different steps can't be averaged
     rows = TensorRows({"image": batch.inputs["image"].cpu()}, dict(batch.targets))
     stream = Stream(
         "dataset", rows, specs={"image": network.spec}, batch_size=network.rows, seed=0,
@@ -294,7 +292,7 @@ def routes_of(name: str) -> tuple[str | None, ...]:
     weighting = build(kept, WEIGHTING, ("a", "b"))
     if not isinstance(weighting, GradientWeighting):
         return (None,)
-    return ("features", "parameters") if name == "db_mtl" else weighting.sources
+    return weighting.sources
 
 
 def row(name: str, source: str | None, columns: list[str]) -> str:

@@ -1,13 +1,31 @@
-"""Photographs as files: windows of the two that come with scikit-learn."""
+"""Photographs as files, of those that come with scikit-learn and scikit-image.
+
+    python -m benchmarks.photos FOLDER
+
+writes the seven of `dataset=mnist_m` in the tables: `FOLDER` is `photos` in their folder of data.
+"""
 
 from __future__ import annotations
 
+import argparse
+import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+SHIPPED = {
+    "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
+    "skimage.data": (
+        "astronaut.png",
+        "chelsea.png",
+        "coffee.png",
+        "motorcycle_left.png",
+        "rocket.jpg",
+    ),
+}
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 QUALITY = 90  # of JPEG
 
@@ -28,3 +46,22 @@ def write_photos(folder: Path, count: int, side: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             window = np.ascontiguousarray(pixels[top : top + side, left : left + side])
             Image.fromarray(window).save(path, quality=QUALITY)
+
+
+def copy_photos(folder: Path) -> None:
+    """Copy the photographs that libraries ship to ``folder``.
+
+    Raises:
+        ModuleNotFoundError: without scikit-image.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for package, names in SHIPPED.items():
+        (shipped,) = import_module(package).__path__
+        for name in names:
+            shutil.copy(Path(shipped) / name, folder)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    copy_photos(parser.parse_args().folder)

@@ -299,7 +299,7 @@ def test_half_precision_and_clipping(source: str) -> None:
 def test_gradients_that_are_not_finite_leave_the_state_alone() -> None:
     batch = double_batch()
     batch.inputs["x"][0, 0] = float("nan")
-    phase = phase_of(lambda tasks: DBMTL(tasks), gradients="parameters")
+    phase = phase_of(lambda tasks: DBMTL(tasks, beta=0.9), gradients="parameters")
     learner = build_learner(smooth_model(), phase, Engine(CPU))
     before = {k: v.clone() for k, v in learner.weighting.state_dict().items()}
     passes_of(StepForward.of(learner, phase, Engine(CPU), {"dataset": batch}, 0.0), 0).run()

@@ -47,11 +47,12 @@ def test_without_memory_the_scale_of_a_loss_does_not_matter() -> None:
 
 
 def test_only_what_remembers_nothing_may_look_at_features() -> None:
-    assert DBMTL(("a",)).sources == ("parameters",)
-    assert not DBMTL(("a",)).reuses_weights
-    assert DBMTL(("a",), beta=0.0).sources == ("features", "parameters")
-    assert DBMTL(("a",), beta=0.0).reuses_weights
-    stateless = DBMTL(("a", "b"), beta=0.0)
+    averaged = DBMTL(("a",), beta=0.9)
+    assert averaged.sources == ("parameters",)
+    assert not averaged.reuses_weights
+    stateless = DBMTL(("a", "b"))
+    assert stateless.sources == ("features", "parameters")
+    assert stateless.reuses_weights
     stateless(step(torch.eye(2)))
     assert stateless.averages.values.numel() == 0
 
