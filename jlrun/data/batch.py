@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from jlrun.data.lazy_inputs import LazyInputs
+from jlrun.data.pixel_order import rows_at
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Batch:
         """Return the rows at ``rows``: indices from 0 ``(N,)``, or a Bool mask ``(B,)``."""
         if rows.dtype == torch.bool:
             return self._map(lambda tensor: tensor[rows])
-        return self._map(lambda tensor: tensor.index_select(0, rows))  # whole rows are copied
+        return self._map(lambda tensor: rows_at(tensor, rows))
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the rows from ``start`` to ``stop - 1``; nothing is copied."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
@@ -31,10 +31,16 @@ class Source(Protocol):
 
 
 class MemorySource:
-    """All rows, fetched once and kept on the device."""
+    """All rows, fetched once and kept on the device.
 
-    def __init__(self, rows: Rows, device: torch.device) -> None:
-        self._batch = load_all(rows, device)
+    Args:
+        rows: of the data set.
+        device: of the batches.
+        channels_last: modalities whose images are kept in this memory format.
+    """
+
+    def __init__(self, rows: Rows, device: torch.device, channels_last: Sequence[str] = ()) -> None:
+        self._batch = load_all(rows, device, channels_last)
         self._device = device
 
     def batches(self, indices: Iterable[Tensor]) -> Iterator[Batch]:
@@ -109,7 +115,7 @@ class _WholeBatches(Dataset[Any]):
             return [(problem.where, problem.message) for problem in error.problems]
 
 
-def load_all(rows: Rows, device: torch.device) -> Batch:
+def load_all(rows: Rows, device: torch.device, channels_last: Sequence[str] = ()) -> Batch:
     """Fetch all rows, in threads, into tensors on the device; at no time are there two copies."""
     count = len(rows)
     chunks = torch.arange(count).split(_ROWS_PER_FETCH)
@@ -122,7 +128,11 @@ def load_all(rows: Rows, device: torch.device) -> Batch:
                 for name, x in values.items():
                     if name not in stored:
                         shape = (count, *x.shape[1:])
-                        stored[name] = torch.empty(shape, dtype=x.dtype, device=device)
+                        chosen = group == "inputs" and name in channels_last
+                        layout = torch.channels_last if chosen else torch.contiguous_format
+                        stored[name] = torch.empty(
+                            shape, dtype=x.dtype, device=device, memory_format=layout
+                        )
                     stored[name][start:stop] = x
     return _batch(columns)
 

@@ -287,7 +287,9 @@ class Stream:
     @cached_property
     def _source(self) -> Source:
         if self.in_memory:
-            return MemorySource(self.rows, self._device)
+            views = self._make_views is not None  # they are made of images as they are
+            whole = () if views else self._transform.whole_pixels
+            return MemorySource(self.rows, self._device, whole)
         return FetchingSource(self.rows, self._device, self._workers)
 
 

@@ -50,13 +50,14 @@ class InputTransform:
     ) -> None:
         self._specs = dict(specs)
         self._targets = {m: model_specs.get(m, spec) for m, spec in specs.items()}
-        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._channels_last = channels_last
+        self._device = device
         self._statistics: dict[str, tuple[Tensor, Tensor]] = {}
         for modality, spec in specs.items():
             _check(modality, spec, self._targets[modality])
             target = self._targets[modality]
             if isinstance(spec, ImageSpec) and spec.mean:
-                self._statistics[modality] = _statistics(spec, target, device)
+                self._statistics[modality] = _statistics(spec, target, device, channels_last)
             elif isinstance(target, TabularSpec | SeriesSpec):
                 self._statistics[modality] = _moments(target, device)
 
@@ -70,6 +71,21 @@ class InputTransform:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities that the model takes."""
         return tuple(self._specs)
+
+    @property
+    def whole_pixels(self) -> tuple[str, ...]:
+        """Modalities whose rows are best kept channels-last, as the model takes them.
+
+        Those of images on a processor that are neither resized nor converted: there a pixel of all
+        channels is copied at once, of bytes instead of floats.
+        """
+        if not self._channels_last or self._device.type != "cpu":
+            return ()
+        return tuple(
+            m
+            for m, spec in self._specs.items()
+            if isinstance(spec, ImageSpec) and _shape(spec) == _shape(self._targets[m])
+        )
 
     def of_present(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the masks of these modalities."""
@@ -89,10 +105,12 @@ class InputTransform:
         if not isinstance(target, ImageSpec):
             return x
         x = resize(to_channels(x, target.channels), target.height, target.width)
+        if self._channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         if modality in self._statistics:
             mean, std = self._statistics[modality]
             x = (x - mean).div_(std)
-        return x.contiguous(memory_format=self._format)
+        return x if self._channels_last else x.contiguous()
 
 
 def to_channels(images: Tensor, channels: int) -> Tensor:
@@ -120,14 +138,27 @@ def fit_length(waves: Tensor, num_samples: int) -> Tensor:
     return F.pad(waves, (0, missing)) if missing > 0 else waves[:, :num_samples]
 
 
-def _statistics(spec: ImageSpec, target: Spec, device: torch.device) -> tuple[Tensor, Tensor]:
+def _shape(spec: Spec) -> tuple[int, ...]:
+    return (spec.channels, spec.height, spec.width) if isinstance(spec, ImageSpec) else ()
+
+
+def _statistics(
+    spec: ImageSpec, target: Spec, device: torch.device, channels_last: bool
+) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the converted channels, ``(C, 1, 1)`` each.
 
-    The deviation of luma treats the colours as fully correlated, nearly true of natural images.
+    Of channels-last images they are ``(1, C, H, W)``, channels-last: three numbers at a time are
+    too few for a processor. The deviation of luma treats the colours as fully correlated, nearly
+    true of natural images.
     """
     assert isinstance(target, ImageSpec)
     mean = to_channels(torch.tensor(spec.mean).view(1, -1, 1, 1), target.channels)[0]
     std = to_channels(torch.tensor(spec.std).view(1, -1, 1, 1), target.channels)[0]
+    if channels_last:
+        whole = (1, target.channels, target.height, target.width)
+        mean, std = (
+            x.expand(whole).contiguous(memory_format=torch.channels_last) for x in (mean, std)
+        )
     return mean.to(device), std.to(device)
 
 

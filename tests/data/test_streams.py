@@ -247,6 +247,19 @@ def test_a_change_of_colour_keeps_gray_pixels() -> None:
 
 
 @pytest.mark.parametrize(
+    "augment", [Augment(), Augment(crop=1, flip=0.5), ALL_ON], ids=["plain", "pixels", "all"]
+)
+def test_the_memory_format_changes_no_number(augment: Augment) -> None:
+    by_pixels, by_channels = (
+        make_stream(augment=augment, channels_last=last) for last in (True, False)
+    )
+    for mine, theirs in zip(by_pixels.batches(0, 9), by_channels.batches(0, 9), strict=True):
+        assert_equal([mine], [theirs])
+        assert mine.inputs["image"].is_contiguous(memory_format=torch.channels_last)
+    assert_equal(list(by_pixels.sweep()), list(by_channels.sweep()))
+
+
+@pytest.mark.parametrize(
     ("model", "message"),
     [
         ({"image": ImageSpec(2, 6, 6, (), ())}, "images of 3 channels for a model of 2"),

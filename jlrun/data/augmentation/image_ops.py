@@ -14,6 +14,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from jlrun.data.pixel_order import is_channels_last, rows_at
+
 _MAX_RATIO = 4 / 3
 
 
@@ -49,17 +51,25 @@ def crop(images: Tensor, padding: int, generator: Draws) -> Tensor:
     """Pad by ``padding`` zeros on every side and cut a window of the original size at random."""
     rows, channels, height, width = images.shape
     top, left = (uniform((2, rows), generator, images.device) * (2 * padding + 1)).long()
-    padded = F.pad(images, [padding] * 4).contiguous()
     if images.device.type != "cpu":
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        windows = F.pad(images, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
         return windows[torch.arange(rows, device=images.device), :, top, left]
-    # Lines of ``width`` pixels, one from each pixel on: a processor copies a whole line at once.
-    lines = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
-    image, channel, line = padded.stride()[:3]
-    start = torch.arange(rows) * image + top * line + left
-    down = torch.arange(channels)[:, None] * channel + torch.arange(height) * line
-    first = start[:, None, None] + down
-    return lines.index_select(0, first.flatten()).view(images.shape)
+    # A processor copies whole lines at once, of ``width`` numbers, or pixels of all channels, from
+    # any place on.
+    whole = is_channels_last(images)
+    layout = torch.channels_last if whole else torch.contiguous_format
+    padded = F.pad(images, [padding] * 4).contiguous(memory_format=layout)
+    image, channel, line, pixel = padded.stride()
+    length = width * channels if whole else width
+    lines = padded.as_strided((padded.numel() - length + 1, length), (1, 1))
+    down = torch.arange(height) * line
+    if not whole:
+        down = torch.arange(channels)[:, None] * channel + down
+    start = torch.arange(rows) * image + top * line + left * pixel
+    cut = lines.index_select(0, (start[:, None] + down.flatten()).flatten())
+    if whole:
+        return cut.view(rows, height, width, channels).permute(0, 3, 1, 2)
+    return cut.view(images.shape)
 
 
 def flip(images: Tensor, probability: float, generator: Draws) -> Tensor:
@@ -67,7 +77,7 @@ def flip(images: Tensor, probability: float, generator: Draws) -> Tensor:
     rows = len(images)
     chosen = uniform((rows,), generator, images.device) < probability
     row = torch.arange(rows, device=images.device) + rows * chosen
-    return torch.cat([images, images.flip(3)]).index_select(0, row)  # whole images are copied
+    return rows_at(torch.cat([images, images.flip(3)]), row)
 
 
 def affine(images: Tensor, shift: float, rotate: float, generator: Draws) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from jlrun.data.augmentation.augment import Augment
 from jlrun.data.batch import Batch
+from jlrun.data.pixel_order import is_channels_last
 from jlrun.data.specs import SeriesSpec, TabularSpec
 from jlrun.data.transforms import to_unit
 
@@ -51,6 +52,16 @@ def test_the_generator_alone_decides(augment: Augment) -> None:
     assert not torch.equal(image(first), image(other))
     assert torch.equal(image(batch), before)
     assert torch.equal(global_state, torch.get_rng_state())
+
+
+@each
+def test_channels_last_images_get_the_same_numbers(augment: Augment) -> None:
+    batch = Batch({"image": torch.randint(256, (64, 3, 10, 8), generator=seeded()).byte()}, {})
+    last = image(batch).contiguous(memory_format=torch.channels_last)
+    again = image(augment(Batch({"image": last}, {}), seeded()))
+    assert torch.equal(again, image(augment(batch, seeded())))
+    if augment.crop or augment.flip:  # else what follows copies them once more
+        assert is_channels_last(again)
 
 
 @each
