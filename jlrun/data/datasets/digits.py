@@ -155,7 +155,7 @@ def _render(glyphs: Tensor, theta: Tensor, size: int) -> Tensor:
 def _affine_grid(theta: Tensor, size: int) -> Tensor:
     """Return where each pixel is read, ``(N, size, size, 2)``.
 
-    The same bits as ``F.affine_grid(theta, (N, 1, size, size), align_corners=False)``, whose
+    Up to the last digit ``F.affine_grid(theta, (N, 1, size, size), align_corners=False)``, whose
     product of matrices with an edge of 2 takes eight times as long.
     """
     line = torch.linspace(-1, 1, size) * (size - 1) / size
