@@ -178,6 +178,5 @@ one task to the other. Each task alone is better than the sum by two points.""",
 for the test; rating and department by accuracy, recommended by the area under the ROC curve; 8
 epochs.""",
         data=("reviews/reviews.csv",),
-        seeds=5,
     ),
 )
