@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,11 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
-# Options of installed packages, which a process reads once: a sweep composes many configs.
-_INSTALLED: dict[tuple[str, str], ConfigResult] = {}
+# Options of installed packages, which a process reads once, and what is composed of nothing else:
+# a command composes its config twice, a sweep that of each job. Pickled, since what composes
+# configs changes them, and OmegaConf's nodes are read much faster than they are copied or merged.
+_INSTALLED: dict[tuple[str, str], bytes] = {}
+_COMPOSED: dict[tuple[tuple[str | None, ...], ...], bytes] = {}
 
 
 class BoundedRepository(ConfigRepository):
@@ -109,8 +112,8 @@ class BoundedRepository(ConfigRepository):
         if key not in _INSTALLED:
             loaded = super().load_config(config_path)
             assert loaded is not None, "its source has it"
-            _INSTALLED[key] = loaded
-        return deepcopy(_INSTALLED[key])  # what composes configs changes them
+            _INSTALLED[key] = pickle.dumps(loaded)
+        return pickle.loads(_INSTALLED[key])
 
 
 class Loader(ConfigLoaderImpl):
@@ -160,9 +163,21 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
+        key = tuple((default.config_path, default.package) for default in defaults)
+        if key in _COMPOSED and _are_installed(defaults, repo):
+            return pickle.loads(_COMPOSED[key])
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
         _open_empty(cfg)
+        OmegaConf.clear_cache(cfg)  # the time, which Hydra's own folder of a run has
+        if _are_installed(defaults, repo):
+            _COMPOSED[key] = pickle.dumps(cfg)
         return cfg
+
+
+def _are_installed(defaults: list[ResultDefault], repo: IConfigRepository) -> bool:
+    """Return whether all options of a defaults list are of jlrun or Hydra."""
+    loaded = (repo.load_config(str(default.config_path)) for default in defaults)
+    return all(each is not None and each.provider in {"hydra", "main"} for each in loaded)
 
 
 def _open_empty(node: DictConfig) -> None:
