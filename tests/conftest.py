@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# A suite makes many objects and few circles of them: to look for those after each 700 new objects
+# takes a twentieth of its time.
+gc.set_threshold(20_000, 20, 20)
+
 # The tests are many and small: threads that wait for each other cost more than they save, and on a
 # busy machine very much more. Before anything imports PyTorch; subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

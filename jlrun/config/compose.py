@@ -90,11 +90,11 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
-# Options of installed packages, which a process reads once, and what is composed of nothing else:
-# a command composes its config twice, a sweep that of each job. Pickled, since what composes
-# configs changes them, and OmegaConf's nodes are read much faster than they are copied or merged.
+# Options of installed packages, which a process reads once, and what files are merged to: a
+# command composes its config twice, a sweep that of each job. Pickled, since what composes configs
+# changes them, and OmegaConf's nodes are read much faster than they are copied or merged.
 _INSTALLED: dict[tuple[str, str], bytes] = {}
-_COMPOSED: dict[tuple[tuple[str | None, ...], ...], bytes] = {}
+_COMPOSED: dict[tuple[tuple[Any, ...], ...], bytes] = {}
 
 
 class BoundedRepository(ConfigRepository):
@@ -163,21 +163,22 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
-        key = tuple((default.config_path, default.package) for default in defaults)
-        if key in _COMPOSED and _are_installed(defaults, repo):
+        key = tuple(_part(default, repo) for default in defaults)
+        if key in _COMPOSED:
             return pickle.loads(_COMPOSED[key])
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
         _open_empty(cfg)
         OmegaConf.clear_cache(cfg)  # the time, which Hydra's own folder of a run has
-        if _are_installed(defaults, repo):
-            _COMPOSED[key] = pickle.dumps(cfg)
+        _COMPOSED[key] = pickle.dumps(cfg)
         return cfg
 
 
-def _are_installed(defaults: list[ResultDefault], repo: IConfigRepository) -> bool:
-    """Return whether all options of a defaults list are of jlrun or Hydra."""
-    loaded = (repo.load_config(str(default.config_path)) for default in defaults)
-    return all(each is not None and each.provider in {"hydra", "main"} for each in loaded)
+def _part(default: ResultDefault, repo: IConfigRepository) -> tuple[Any, ...]:
+    """Return what decides about a file's part in a config: its content, unless it is installed."""
+    loaded = repo.load_config(str(default.config_path))
+    installed = loaded is not None and loaded.provider in {"hydra", "main"}
+    content = b"" if installed else pickle.dumps(loaded)
+    return default.config_path, default.package, default.primary, content
 
 
 def _open_empty(node: DictConfig) -> None:

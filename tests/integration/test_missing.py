@@ -18,6 +18,8 @@ QUICK = [
     "engine.threads=1",
     "recorder.progress=none",
     "recorder.log_every=4",
+    "backbone.image.channels=[4,8]",
+    "backbone.image.hidden=16",
 ]
 NO_FIGURES = "recorder.figures=false"  # where none is looked at: they take longer than the run
 THREE = ["dataset.modalities=[image,audio,text]", "modality_dropout={text: 0.5, image: 0.1}"]
