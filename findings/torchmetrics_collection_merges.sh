@@ -8,7 +8,7 @@
 # Seen, two batches, the first with each row right, over all rows: top-1 and top-2 accuracy 0.5 and 0.5 (alone 0.5 and 1.0),
 # recall at thresholds of 0.5 and 0.9 1.0 and 1.0 (alone 1.0 and 0.4), accuracy with and without the background class
 # 0.7143 and 0.7143 (alone 0.7143 and 0.5); with the second batch first, or by forward(), as alone. In the next epoch, after
-# reset(), with the batches in any order, still the wrong ones.
+# reset(), with the batches the other way round, still the wrong ones.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
