@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,11 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
         return as_composed(cfg, overrides)
 
 
-# Options of installed packages, which a process reads once: a sweep composes many configs.
-_INSTALLED: dict[tuple[str, str], ConfigResult] = {}
+# Options of installed packages, which a process reads once, and what files are merged to: a
+# command composes its config twice, a sweep that of each job. Pickled, since what composes configs
+# changes them, and OmegaConf's nodes are read much faster than they are copied or merged.
+_INSTALLED: dict[tuple[str, str], bytes] = {}
+_COMPOSED: dict[tuple[tuple[Any, ...], ...], bytes] = {}
 
 
 class BoundedRepository(ConfigRepository):
@@ -109,8 +112,8 @@ class BoundedRepository(ConfigRepository):
         if key not in _INSTALLED:
             loaded = super().load_config(config_path)
             assert loaded is not None, "its source has it"
-            _INSTALLED[key] = loaded
-        return deepcopy(_INSTALLED[key])  # what composes configs changes them
+            _INSTALLED[key] = pickle.dumps(loaded)
+        return pickle.loads(_INSTALLED[key])
 
 
 class Loader(ConfigLoaderImpl):
@@ -160,9 +163,22 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
+        key = tuple(_part(default, repo) for default in defaults)
+        if key in _COMPOSED:
+            return pickle.loads(_COMPOSED[key])
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
         _open_empty(cfg)
+        OmegaConf.clear_cache(cfg)  # the time, which Hydra's own folder of a run has
+        _COMPOSED[key] = pickle.dumps(cfg)
         return cfg
+
+
+def _part(default: ResultDefault, repo: IConfigRepository) -> tuple[Any, ...]:
+    """Return what decides about a file's part in a config: its content, unless it is installed."""
+    loaded = repo.load_config(str(default.config_path))
+    installed = loaded is not None and loaded.provider in {"hydra", "main"}
+    content = b"" if installed else pickle.dumps(loaded)
+    return default.config_path, default.package, default.primary, content
 
 
 def _open_empty(node: DictConfig) -> None:

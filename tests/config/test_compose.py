@@ -47,6 +47,21 @@ def test_own_options_serve_as_any_others(tmp_path: Path) -> None:
     assert config["optimizer"] == {"_target_": "torch.optim.Rprop", "lr": 1}
 
 
+def test_a_config_is_composed_anew_for_each_caller_and_by_the_files_as_they_are(
+    tmp_path: Path,
+) -> None:
+    overrides = ["mode=multitask", "dataset=digits"]
+    first, expected = compose(overrides).config, compose(overrides).config
+    first["optimizer"]["lr"] = first["dataset"]["tasks"] = None
+    assert compose([*overrides, "optimizer.lr=7"]).config["optimizer"]["lr"] == 7
+    assert compose(overrides).config == expected
+    file = tmp_path / "conf/optimizer/mine.yaml"
+    file.parent.mkdir(parents=True)
+    for rate in (1, 2):
+        file.write_text(f"_target_: torch.optim.Rprop\nlr: {rate}\n")
+        assert compose(["optimizer=mine"]).config["optimizer"]["lr"] == rate
+
+
 def test_a_further_folder_of_options_is_searched(tmp_path: Path) -> None:
     (tmp_path / "more" / "optimizer").mkdir(parents=True)
     (tmp_path / "more/optimizer/mine.yaml").write_text("_target_: torch.optim.Rprop\nlr: 1\n")

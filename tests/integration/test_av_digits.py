@@ -24,9 +24,8 @@ TINY = [
     "engine.threads=1",
     "recorder.progress=none",
     "recorder.tensorboard=false",
+    "recorder.figures=false",
 ]
-
-NO_FIGURES = "recorder.figures=false"
 
 
 def result(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -47,6 +46,6 @@ def test_against_each_modality_and_their_ensemble(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fusion", ["bottleneck", "low_rank"])
 def test_other_fusions(tmp_path: Path, fusion: str) -> None:
-    found = result(tmp_path, f"fusion={fusion}", "baselines=false", "sharing=mmoe", NO_FIGURES)
+    found = result(tmp_path, f"fusion={fusion}", "baselines=false", "sharing=mmoe")
     assert found["status"] == "completed"
     assert main(["evaluate", str(tmp_path / "run")]) == 0

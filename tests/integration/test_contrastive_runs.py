@@ -126,6 +126,7 @@ def test_a_later_run_begins_with_the_encoders_and_the_space(
     folder = tmp_path / "later"
     clip = ["terms=[clip]", "terms.clip.out_features=8", "pretraining.epochs=0"]
     overrides = ["mode=transfer", *more[:3], *small, *clip, "baselines=false", "tasks=[shape]"]
+    overrides.append("recorder.figures=false")
     assert main([*overrides, f"hydra.run.dir={folder}"]) == 0
     start = result_of(folder)["start"]
     tensors = checkpoints.load_tensors(contrastive / "checkpoints" / "best")

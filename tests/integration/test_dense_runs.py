@@ -65,6 +65,7 @@ def test_nyuv2_against_a_model_per_task(data: Path) -> None:
 
 def test_cityscapes_streamed_from_its_files(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     streamed = ["engine.memory_budget=0", "engine.workers=0", "baselines=false"]
+    streamed.append("recorder.figures=false")
     assert run(data, "experiment=cityscapes_mtl", "heads.channels=8", *streamed) == 0
     result = json.loads((data / "run" / "result.json").read_text())
     assert list(result["test"]) == ["segmentation", "depth"]

@@ -19,6 +19,8 @@ SMALL = [
     "recorder.figures=false",
     "recorder.log_every=4",
     "recorder.checkpoint_seconds=0",
+    "backbone.image.channels=[4,8]",
+    "backbone.image.hidden=16",
 ]
 # Mode, its overrides, and the steps after which it is killed, each counted from the last start:
 # in the middle of an epoch of the first phase, of the second one, and of a baseline.

@@ -17,12 +17,13 @@ from jlrun.cli.main import main
 from tests.toy import TIMED
 
 QUICK = ["engine.threads=1", "recorder.progress=none", "recorder.figures=false"]
-SMALL = ["backbone.image.hidden=8", "dataset.limit=80", "batch_size=16", "tasks=[digit,parity]"]
-MULTITASK = ["mode=multitask", *SMALL]
-STILL = ["mode=multitask", *SMALL[1:], "backbone/image=mlp", "optimizer.lr=1e-30"]
+CNN = ["backbone.image.channels=[4,8]", "backbone.image.hidden=8"]
+SMALL = ["dataset.limit=80", "batch_size=16", "tasks=[digit,parity]"]
+MULTITASK = ["mode=multitask", *CNN, *SMALL]
+STILL = ["mode=multitask", *SMALL, "backbone/image=mlp", "optimizer.lr=1e-30"]
 CONSTANT = ["scheduler=constant"]
 ALONE = ["baselines=false", "recorder.tensorboard=false"]
-TRANSFER = ["mode=transfer", "pretrain_epochs=1", "source.per_class=15", "backbone.image.hidden=8"]
+TRANSFER = ["mode=transfer", "pretrain_epochs=1", "source.per_class=15", *CNN]
 ADAPT = ["mode=transfer", "strategy=adapt", *TRANSFER[2:], "target.limit=80"]
 Capture = pytest.CaptureFixture[str]
 

@@ -18,7 +18,10 @@ QUICK = [
     "engine.threads=1",
     "recorder.progress=none",
     "recorder.log_every=4",
+    "backbone.image.channels=[4,8]",
+    "backbone.image.hidden=16",
 ]
+NO_FIGURES = "recorder.figures=false"  # where none is looked at: they take longer than the run
 THREE = ["dataset.modalities=[image,audio,text]", "modality_dropout={text: 0.5, image: 0.1}"]
 SUBSETS = ["image", "audio", "text", "image+audio", "image+text", "audio+text", "image+audio+text"]
 
@@ -102,6 +105,7 @@ def test_one_modality_can_miss_none(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_it_can_be_left_out(tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ["mode=multimodal", "baselines=false", "missing.evaluate=false", *QUICK]
+    arguments.append(NO_FIGURES)
     assert main([*arguments, f"hydra.run.dir={run}"]) == 0
     assert not {"missing", "contribution"} & result_of(run).keys()
     assert "missing/" not in (run / "metrics.csv").read_text()
@@ -113,6 +117,7 @@ def test_any_mode_with_several_modalities_has_it(tmp_path: Path) -> None:
     data = ["dataset@source=digits_dtmf", "dataset@target=digits_dtmf", "target.seed=1"]
     small = [o.replace("dataset.", "target.") for o in QUICK]
     more = ["source.limit=200", "pretrain_epochs=1", "baselines=false", "fusion=late"]
+    more.append(NO_FIGURES)
     assert main(["mode=transfer", *data, *small, *more, f"hydra.run.dir={run}"]) == 0
     result = result_of(run)
     assert list(result["missing"]["subsets"]) == ["image", "audio", "image+audio"]
@@ -122,7 +127,7 @@ def test_any_mode_with_several_modalities_has_it(tmp_path: Path) -> None:
 def test_dropout_changes_training_but_no_baseline(tmp_path: Path) -> None:
     runs = {rate: tmp_path / f"run{rate}" for rate in (0.0, 0.5)}
     for rate, run in runs.items():
-        options = [f"modality_dropout={rate}", "recorder.figures=false"]
+        options = [f"modality_dropout={rate}", NO_FIGURES]
         assert main(["mode=multimodal", *options, *QUICK, f"hydra.run.dir={run}"]) == 0
     whole, dropped = (result_of(run) for run in runs.values())
     assert whole["test"] != dropped["test"]

@@ -17,6 +17,7 @@ from jlrun.tasks import Binary
 from tests.toy import TIMED
 
 QUICK = ["engine.threads=1", "recorder.log_every=4", "recorder.progress=none"]
+QUICK += ["backbone.image.channels=[4,8]", "backbone.image.hidden=16"]
 RUNS = {
     "transfer": ["epochs=3", "pretrain_epochs=1", "source.per_class=30"],
     "multitask": ["epochs=2", "dataset.limit=200", "weighting=pcgrad", "terms=[l2]"],

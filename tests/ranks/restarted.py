@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jlrun.files.run_directory import RunDirectory
-from tests.ranks.launched import COMMAND, PATIENCE, assert_same, outcome
+from tests.ranks.launched import COMMAND, PATIENCE, Launch, assert_same, outcome
 
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1")
 MEETING = ("--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0")  # at a port that is free
@@ -40,8 +40,9 @@ def launched(folder: Path) -> subprocess.Popen[str]:
 
 
 def whole(folder: Path) -> dict[str, Any]:
-    """Return the outcome of a run that nothing interrupts."""
-    assert launched(folder).wait(PATIENCE) == 0, (folder / "errors").read_text()
+    """Return the outcome of a run that nothing interrupts, of ranks without the launcher."""
+    launch = Launch(folder, RUN)
+    assert launch.codes() == [0, 0], launch.lines()
     return found_in(folder / "run")
 
 

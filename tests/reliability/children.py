@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -101,6 +102,9 @@ def warm_up(folder: Path, commands: Sequence[list[str]]) -> None:
     import jlrun.cli.verbs.export
     import jlrun.cli.verbs.predict
     import jlrun.cli.verbs.train  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # no collection walks over it in a forked process, nor copies it
 
 
 def signal_at_change(number: int, place: Path, count: int) -> Callable[[], None]:
