@@ -88,9 +88,15 @@ a start, nothing else is random.""",
             for row, own in rows().items()
             for column, name in (("on the front", "reached"), ("on its middle half", "middle"))
         ),
+        conclusion="""With a rate of its own the plain sum ends on the front from every start, as
+do the weightings of gradients, but for one start of db_mtl with its average: that it stays in a
+valley from one start in five with the published rate of 1e-3 is that rate. What a weighting decides
+is where on the front: the sum ends near one side, and so does a fixed weighting that was chosen by
+the distance from the front; db_mtl, fairgrad and nash end in its middle half from 40 to 60 percent
+of the starts. uncertainty is worse: losses below 0 make its weights grow without bound.""",
         seeds=tuple(range(20)),
         tuning_seeds=(100, 101),
-        chosen_by="Mean distance from the front, turned",
+        chosen_by="Mean distance from the front, below 0,",
         reference="equal",
         unit="% of starts",
         digits=0,
