@@ -51,9 +51,9 @@ TABLES = (
         """16,000 labelled images of MNIST → the same digits blended with patches of photographs,
 without labels: the recipe of MNIST-M on seven photographs (`python -m benchmarks.photos`), of which
 two are in test rows alone, where the published set has patches of 200 photographs of BSDS500.
-`experiment=mnist_mnist_m`, which has the settings published for DANN; nothing was tuned. *selected* is the epoch that information maximisation on
-unlabelled rows of the target chose, *last* needs no selection, *oracle* is the best epoch on the
-test split itself, which nobody has in practice.""",
+`experiment=mnist_mnist_m`, which has the settings published for DANN; nothing was tuned.
+*selected* is the epoch that information maximisation on unlabelled rows of the target chose, *last*
+needs no selection, *oracle* is the best epoch on the test split itself, which nobody has.""",
         tuple(on_colours()),
         seeds=(0, 1, 2),
         reference="source only",
