@@ -92,8 +92,8 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 # Options of installed packages, which a process reads once, and what files are merged to: a
 # command composes its config twice, a sweep that of each job. Pickled, since what composes configs
-# changes them, and OmegaConf's nodes are read much faster than they are copied or merged. Files that
-# change, or are written for one run of a program, are not met again: all are dropped at times.
+# changes them, and OmegaConf's nodes are read much faster than they are copied or merged. What
+# changes, or is written for one run of a program, is not met again: all are dropped at times.
 _INSTALLED: dict[tuple[str, str], bytes] = {}
 _COMPOSED: dict[tuple[tuple[Any, ...], ...], bytes] = {}
 _MOST_COMPOSED = 256  # of some 25 KB each
