@@ -130,7 +130,7 @@ def test_images_are_those_of_pytorchs_affine_grid(
 
     found = images(per_class=40, **options)
     monkeypatch.setattr(digits, "_affine_grid", slower)
-    # The last digit of the grid depends on the processor's kernels, and with it a pixel on the edge.
+    # The grid's last digit depends on the processor's kernels, and with it a pixel on the edge.
     apart = (images(per_class=40, **options).int() - found.int()).abs()
     assert apart.max() <= 1
     assert (apart > 0).float().mean() < 1e-4
