@@ -74,6 +74,7 @@ def test_an_option_may_be_a_class_that_only_a_function_knows(
         _target_: str = "torch.optim.Rprop"
         lr: float = 3.0
 
+    compose([])  # plugins store their options when they are first looked for
     store = ConfigStore.instance()
     monkeypatch.setattr(store, "repo", deepcopy(store.repo))
     store.store(group="optimizer", name="mine", node=Mine)
