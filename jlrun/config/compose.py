@@ -92,9 +92,11 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
 
 # Options of installed packages, which a process reads once, and what files are merged to: a
 # command composes its config twice, a sweep that of each job. Pickled, since what composes configs
-# changes them, and OmegaConf's nodes are read much faster than they are copied or merged.
+# changes them, and OmegaConf's nodes are read much faster than they are copied or merged. What
+# changes, or is written for one run of a program, is not met again: all are dropped at times.
 _INSTALLED: dict[tuple[str, str], bytes] = {}
 _COMPOSED: dict[tuple[tuple[Any, ...], ...], bytes] = {}
+_MOST_COMPOSED = 256  # of some 25 KB each
 
 
 class BoundedRepository(ConfigRepository):
@@ -163,13 +165,20 @@ class Loader(ConfigLoaderImpl):
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
-        key = tuple(_part(default, repo) for default in defaults)
-        if key in _COMPOSED:
-            return pickle.loads(_COMPOSED[key])
+        try:
+            key = tuple(_part(default, repo) for default in defaults)
+        except (pickle.PicklingError, AttributeError, TypeError):  # a function's class is an option
+            key = None
+        kept = None if key is None else _COMPOSED.get(key)
+        if kept is not None:
+            return pickle.loads(kept)
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
         _open_empty(cfg)
         OmegaConf.clear_cache(cfg)  # the time, which Hydra's own folder of a run has
-        _COMPOSED[key] = pickle.dumps(cfg)
+        if key is not None:
+            if len(_COMPOSED) >= _MOST_COMPOSED:
+                _COMPOSED.clear()
+            _COMPOSED[key] = pickle.dumps(cfg)
         return cfg
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module, version
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+from jlrun.config import compose as module
 from jlrun.config.compose import compose
 from jlrun.errors import UserError
 
@@ -60,6 +64,35 @@ def test_a_config_is_composed_anew_for_each_caller_and_by_the_files_as_they_are(
     for rate in (1, 2):
         file.write_text(f"_target_: torch.optim.Rprop\nlr: {rate}\n")
         assert compose(["optimizer=mine"]).config["optimizer"]["lr"] == rate
+
+
+def test_an_option_may_be_a_class_that_only_a_function_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass
+    class Mine:
+        _target_: str = "torch.optim.Rprop"
+        lr: float = 3.0
+
+    compose([])  # plugins store their options when they are first looked for
+    store = ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", deepcopy(store.repo))
+    store.store(group="optimizer", name="mine", node=Mine)
+    for _ in range(2):
+        assert compose(["optimizer=mine"]).config["optimizer"]["lr"] == 3
+
+
+def test_files_that_are_not_met_again_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_COMPOSED", 3)
+    monkeypatch.setattr(module, "_COMPOSED", {})
+    (tmp_path / "conf/optimizer").mkdir(parents=True)
+    for rate in range(1, 6):
+        own = f"_target_: torch.optim.Rprop\nlr: {rate}\n"
+        (tmp_path / "conf/optimizer/mine.yaml").write_text(own)
+        assert compose(["optimizer=mine"]).config["optimizer"]["lr"] == rate
+        assert len(module._COMPOSED) <= 3
 
 
 def test_a_further_folder_of_options_is_searched(tmp_path: Path) -> None:
