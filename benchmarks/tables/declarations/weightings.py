@@ -177,6 +177,11 @@ one task to the other. Each task alone is better than the sum by two points.""",
         """2,349 reviews with text (TF-IDF) and table, a fifth of them for validation and a fifth
 for the test; rating and department by accuracy, recommended by the area under the ROC curve; 8
 epochs.""",
+        """With a learning rate chosen for each, no weighting is proved ahead of the plain sum, and
+none is by more than half a point in the mean; a fixed one, which was chosen among four times as
+many, by 0.6. log loses 0.7 points of area under the curve on recommended (p 0.024), uncertainty 0.4
+in the mean, unproved; db_mtl is better without its average over steps by 0.6. Each task alone is
+as good as together, within a point.""",
         data=("reviews/reviews.csv",),
     ),
 )

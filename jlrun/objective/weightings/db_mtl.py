@@ -20,7 +20,7 @@ class DBMTL(GradientWeighting):
 
     Lin et al., "Dual-Balancing for Multi-Task Learning", arXiv 2308.12029, 2023, algorithm 1.
     Differs from it in: β is 0 by default, where they and LibMTL average over steps (0.9), which was
-    worse at tuned rates on the three data sets of `docs/evidence.md` and failed in short runs;
+    worse at tuned rates on the four data sets of `docs/evidence.md` and failed in short runs;
     heads follow the gradient of their loss, not of its logarithm, unless they are weighted; a
     negative loss counts by its size; an inactive task keeps its ĝ_i.
 
