@@ -3,6 +3,7 @@
     python -m benchmarks.photos FOLDER
 
 writes the seven of `dataset=mnist_m` in the tables: `FOLDER` is `photos` in their folder of data.
+It needs `pip install scikit-image`.
 """
 
 from __future__ import annotations
@@ -52,16 +53,23 @@ def copy_photos(folder: Path) -> None:
     """Copy the photographs that libraries ship to ``folder``.
 
     Raises:
-        ModuleNotFoundError: without scikit-image.
+        ModuleNotFoundError: without scikit-image; then nothing is written.
     """
+    files = [
+        Path(shipped) / name
+        for package, names in SHIPPED.items()
+        for shipped in import_module(package).__path__
+        for name in names
+    ]
     folder.mkdir(parents=True, exist_ok=True)
-    for package, names in SHIPPED.items():
-        (shipped,) = import_module(package).__path__
-        for name in names:
-            shutil.copy(Path(shipped) / name, folder)
+    for file in files:
+        shutil.copy(file, folder)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    copy_photos(parser.parse_args().folder)
+    try:
+        copy_photos(parser.parse_args().folder)
+    except ModuleNotFoundError as error:
+        parser.error(f"{error}: pip install scikit-image")

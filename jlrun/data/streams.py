@@ -288,8 +288,8 @@ class Stream:
     def _source(self) -> Source:
         if self.in_memory:
             views = self._make_views is not None  # they are made of images as they are
-            whole = () if views else self._transform.whole_pixels
-            return MemorySource(self.rows, self._device, whole)
+            kept = () if views else self._transform.kept_channels_last
+            return MemorySource(self.rows, self._device, kept)
         return FetchingSource(self.rows, self._device, self._workers)
 
 

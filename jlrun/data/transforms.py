@@ -73,7 +73,7 @@ class InputTransform:
         return tuple(self._specs)
 
     @property
-    def whole_pixels(self) -> tuple[str, ...]:
+    def kept_channels_last(self) -> tuple[str, ...]:
         """Modalities whose rows are best kept channels-last, as the model takes them.
 
         Those of images on a processor that are neither resized nor converted: there a pixel of all
@@ -104,13 +104,13 @@ class InputTransform:
             return ((x - mean) / std).float()
         if not isinstance(target, ImageSpec):
             return x
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
         x = resize(to_channels(x, target.channels), target.height, target.width)
-        if self._channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=layout)
         if modality in self._statistics:
             mean, std = self._statistics[modality]
             x = (x - mean).div_(std)
-        return x if self._channels_last else x.contiguous()
+        return x
 
 
 def to_channels(images: Tensor, channels: int) -> Tensor:

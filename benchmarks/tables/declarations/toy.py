@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from benchmarks.mtl_toy import FRONT_X1, FRONT_X2, Pair, follow, make_weighting, on_front
+from benchmarks.tables.declarations.weightings import RATES, SHARES
 from benchmarks.tables.declared import Cell, Outside, Result, Score, Source, Table
 
 STEPS = 20_000
 FAR = 1e6  # where a way ends whose update is not finite
-RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 # Row -> option, and settings; the logarithm of a loss below 0 is none, so that log has no row.
 METHODS: Mapping[str, tuple[str, tuple[tuple[str, Any], ...]]] = {
     "equal": ("equal", ()),
@@ -25,7 +25,6 @@ METHODS: Mapping[str, tuple[str, tuple[tuple[str, Any], ...]]] = {
     "nash": ("nash", ()),
     "uncertainty": ("uncertainty", ()),
 }
-SHARES = ((1.5, 0.5), (1.25, 0.75), (0.75, 1.25), (0.5, 1.5))
 
 
 def end(seed: int, data: Path, weighting: str, settings: Any, rate: float) -> Result:
@@ -60,13 +59,13 @@ def choices(
 ) -> dict[str, Source]:
     """Return the runs of a method, one for each rate."""
     common = (("weighting", option), ("settings", settings))
-    return {f"{told}lr {rate:g}": Outside(end, (*common, ("rate", rate))) for rate in RATES}
+    return {f"{told}lr {rate}": Outside(end, (*common, ("rate", float(rate)))) for rate in RATES}
 
 
 def rows() -> dict[str, dict[str, Source]]:
     """Return row -> its choices."""
     fixed: dict[str, Source] = {}
-    for a, b in SHARES:
+    for a, b in SHARES[2]:
         weights = (("f1", a), ("f2", b))
         fixed |= choices("static", (("weights", weights),), f"{a} : {b}, ")
     found = {name: choices(*method) for name, method in METHODS.items()}
