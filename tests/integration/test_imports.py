@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-UNUSED = ("torch._dynamo", "torchmetrics", "sklearn.base", "pandas", "torchvision", "transformers")
+UNUSED = (
+    "torch._dynamo", "torchmetrics", "sklearn.base", "pandas", "pyarrow", "torchvision",
+    "transformers",
+)  # fmt: skip
 
 SCRIPT = """
 import sys

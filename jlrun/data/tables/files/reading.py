@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyarrow import ArrowException, types
-from pyarrow.parquet import ParquetFile
 
 from jlrun.data.tables.files.bad_rows import BadRows
-from jlrun.data.tables.files.delimited import read_delimited
 from jlrun.data.tables.files.layout import (
     ROWS_AT_ONCE,
     Chunk,
@@ -43,6 +40,8 @@ def read_chunks(path: Path, reading: Reading, bad: BadRows, where: str) -> Itera
     """
     match format_of(path, f"{where}.path"):
         case "delimited":
+            from jlrun.data.tables.files.delimited import read_delimited  # imports pyarrow
+
             yield from read_delimited(path, reading, bad, where)
         case "json lines":
             yield from read_json_lines(path, reading, bad, where)
@@ -160,6 +159,9 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
     Raises:
         UserError: if the file is not Parquet, or a column has nested values.
     """
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     typed, place = _TypedCells(reading), 1
     try:
         with ParquetFile(path) as file:
@@ -188,6 +190,8 @@ def read_parquet(path: Path, reading: Reading, where: str) -> Iterator[Chunk]:
 def _values(column: Any) -> list[Any]:
     """Return the values of an array; float32 values as the shortest equal number, as other formats
     write it: 0.1, not 0.10000000149011612."""
+    from pyarrow import types
+
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     values = column.to_pylist()

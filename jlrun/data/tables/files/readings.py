@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jlrun.data.tables.files.column_names import named
-from jlrun.data.tables.files.delimited import delimiter_of
 from jlrun.data.tables.files.inputs import ColumnKind
 from jlrun.data.tables.files.layout import ColumnReading, Reading
 from jlrun.data.tables.files.numbers import MARK_NAMES, Grouping, found_thousands
@@ -78,6 +77,8 @@ def _decimal_commas(
     request: Request, reading: Reading, table: FileStatistics
 ) -> dict[str, ColumnReading]:
     """Return the columns with decimal commas of a file whose delimiter is a semicolon."""
+    from jlrun.data.tables.files.delimited import delimiter_of  # imports pyarrow
+
     if reading.decimal != "." or delimiter_of(request.path, reading, request.where) != ";":
         return {}
     plain = {n: c.notation for n, c in table.columns.items() if n not in reading.columns}
