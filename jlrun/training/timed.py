@@ -42,17 +42,19 @@ class TimedParts:
             yield
             return
         self._within, counts = True, not self.paused
-        self.synchronize()
-        before = time.perf_counter()
         try:
             with record_function(f"jlrun: {part}"):
-                yield
                 self.synchronize()
+                before = time.perf_counter()
+                try:
+                    yield
+                finally:
+                    self.synchronize()
+                    elapsed = time.perf_counter() - before
+                    if counts:
+                        self.seconds[part] = self.seconds.get(part, 0.0) + elapsed
         finally:
             self._within = False
-            if counts:
-                elapsed = time.perf_counter() - before
-                self.seconds[part] = self.seconds.get(part, 0.0) + elapsed
 
 
 _CURRENT: ContextVar[TimedParts | None] = ContextVar("times", default=None)

@@ -156,6 +156,7 @@ class TensorBoardRecorder(Recorder):
         self._counts = Counter[str]()  # fit -> how many numbers it has
         self._hparams: dict[str, Any] = {}
         self._charts: Mapping[str, Mapping[str, str]] = {}
+        self._laid_out = 0  # tags that the charts were made of
 
     def start(self, header: Header) -> None:
         self._hparams = hparam_values({"mode": header.mode, **header.settings}, header.changed)
@@ -172,6 +173,7 @@ class TensorBoardRecorder(Recorder):
         if known and not self._file.folder.exists():
             raise UserError.of(str(self._file.folder), f"is missing; {FIX}")
         self._last_step, self._newest, self._counts = {}, {}, Counter()
+        self._laid_out = 0
         goes_on = main_goes_on(keep)
 
         def is_kept_value(tag: str, step: int, is_number: bool) -> bool:
@@ -258,6 +260,9 @@ class TensorBoardRecorder(Recorder):
 
     def _lay_out(self) -> None:
         """Write which curves share a chart, whenever there are others."""
+        if len(self._newest) == self._laid_out:
+            return
+        self._laid_out = len(self._newest)
         charts = charts_of(t for t in self._newest if not t.startswith(BASELINES))
         if charts == self._charts:
             return
