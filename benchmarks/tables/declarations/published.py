@@ -75,7 +75,12 @@ this preset got 91.4 from 20,000 images of MNIST with one seed; published are 95
 and ten runs of PyKale have 92.3 on the test rows (its `examples/digits_dann/README.md`, commit
 56f1f23).""",
         tuple(by_rows()),
-        seeds=(0, 1, 2),
+        conclusion="""At an equal number of steps accuracy rises with the rows of the source: by 4.7
+points in the mean from 1,000 to 4,000, by 2.6 to 16,000 (both intervals against 16,000 without 0,
+though none is proved after correction for six comparisons). It rises more slowly each time:
+four times the rows again, about all of MNIST, may add a point, not the four that lie between 91.4
+and the published 95.6 on USPS; another library is as far from them with all rows.""",
+        seeds=(0, 1, 2, 3, 4),
         reference="16,000",
         data=("MNIST/raw",),
     ),
