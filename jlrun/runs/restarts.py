@@ -11,6 +11,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,21 @@ def resume(directory: Path, epochs: int | None = None) -> Status:
             if world.is_first:
                 print(f"this run is complete: {directory}")
             return "completed"
-    return starting.resume(directory, epochs, shown=True).status
+    status = starting.resume(directory, epochs, shown=True).status
+    world.of_first(lambda: forget(directory))
+    return status
+
+
+def forget(directory: Path) -> None:
+    """Delete the notes beside a run that is complete which name it: nothing is left to go on with.
+
+    `execute` deletes its own; a run that was interrupted may be completed by ``jlrun resume``.
+    """
+    folder = directory.resolve()
+    for note in folder.parent.glob(".launch-*"):
+        with suppress(OSError, UnicodeDecodeError, UserError):  # a note of nobody is left alone
+            if read_bounded(note).strip() == folder.name:
+                note.unlink()
 
 
 def launch_name(environ: Mapping[str, str]) -> str | None:

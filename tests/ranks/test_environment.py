@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from jlrun.errors import UserError
 from jlrun.ranks import environment
 from jlrun.ranks.environment import first_node, slurm_ranks
-from jlrun.runs.restarts import launch_name
+from jlrun.runs.restarts import forget, launch_name
 
 # Of the second task of the second machine of `srun --nodes=2 --ntasks-per-node=2`.
 TASK = {
@@ -91,3 +92,13 @@ def test_a_launch_has_the_same_name_after_a_restart() -> None:
     assert launch_name(TASK) == launch_name(TASK | {"SLURM_RESTART_COUNT": "1"})
     assert launch_name(TASK) != launch_name(TASK | {"SLURM_STEP_ID": "3"})
     assert launch_name({"RANK": "1"}) is None
+
+
+def test_notes_of_a_complete_run_are_deleted_and_others_kept(tmp_path: Path) -> None:
+    notes = {name: tmp_path / f".launch-{name}" for name in ("own", "other", "binary")}
+    notes["own"].write_text("run\n")
+    notes["other"].write_text("another\n")
+    notes["binary"].write_bytes(b"\xff\xfe")
+    (tmp_path / "run").mkdir()
+    forget(tmp_path / "run")
+    assert [name for name, note in notes.items() if note.exists()] == ["other", "binary"]
