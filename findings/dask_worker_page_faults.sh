@@ -6,9 +6,9 @@
 # 128 KiB (mallopt(3)): each activation and gradient above it is mapped, faulted in page by page, zeroed, and unmapped, in
 # each step. The variable also stays in the environment of the process that made the cluster after the cluster is closed, so
 # that processes it starts later (workers of a DataLoader by spawn, a sweep's jobs) are slow, too, without any Dask in them.
-# With MALLOC_MMAP_THRESHOLD_=33554432 besides, a worker is as before.
-# Seen, page faults a step of a CNN on 64 images of 28 x 28 pixels: 600 to 2,600 outside, 9,037 to 9,235 in a worker, 9,234 in a process
-# started after the cluster is closed; CPU time 9.6 to 12.9 ms against 24 to 27 ms (printed, not tested).
+# With MALLOC_MMAP_THRESHOLD_=33554432 besides, such a process is as before.
+# Seen, page faults a step of a CNN on 64 images of 28 x 28 pixels: 600 to 2,600 outside, 9,037 to 9,235 in a worker,
+# 9,234 in a process started after the cluster is closed; CPU time 9.6 to 12.9 ms against 24 to 27 ms (printed, not tested).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

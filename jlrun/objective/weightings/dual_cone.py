@@ -18,21 +18,23 @@ class DualCone:
     projection is Σ w_i g_i with w the minimum of wᵀGw over w ≥ u. With A Aᵀ = G, w = u + x where
     x ≥ 0 minimises ‖Aᵀx + Aᵀu‖.
 
-    Each entry on the diagonal of G is multiplied by 1 + ``reg_eps``, which bounds w where gradients
-    are nearly opposed: along the update a loss rises by at most ``reg_eps`` times what the task's
-    own part w_i g_i lowers it. The authors' library adds one number to all entries instead: beside
-    a gradient a hundred times as long, a task's entry is as small as that number, and the update
-    goes against the task.
+    As in the authors' library, G is divided by its trace, and by less than ``norm_eps`` not at all
+    but taken for 0; then ``reg_eps`` is added to its diagonal. With 1e-4 a task is therefore heard
+    less the shorter its gradient is beside others: the update may go against one of a tenth of
+    their length, and does not heed one of a thousandth. With 0 it hurts no task at any length; but
+    then one that is nearly learned, with gradients as short as these, binds every update as much as
+    the others do, its w_i grows as they shrink, and others may not be learned.
 
     Args:
         gramian: G, ``(A, A)``.
-        norm_eps: trace of G under which gradients count as 0: then nothing is projected.
-        reg_eps: share of itself that is added to each entry on the diagonal of G.
+        norm_eps: trace of G under which gradients count as 0.
+        reg_eps: what is added to the diagonal of the normalised G.
     """
 
     def __init__(self, gramian: np.ndarray, norm_eps: float, reg_eps: float) -> None:
-        known = gramian if gramian.trace() >= norm_eps else np.zeros_like(gramian)
-        self._factor = factor(known + reg_eps * np.diag(known.diagonal()))
+        trace = gramian.trace()
+        normalized = gramian / trace if trace > 0 and trace >= norm_eps else np.zeros_like(gramian)
+        self._factor = factor(normalized + reg_eps * np.eye(len(gramian)))
 
     def project(self, u: np.ndarray) -> np.ndarray:
         """Return w ``(A,)`` of u ``(A,)``."""
@@ -50,7 +52,7 @@ class DualProj(GramianWeighting):
     Args:
         tasks: names of the tasks.
         norm_eps: trace of G under which gradients count as 0: then the update is their mean.
-        reg_eps: share of itself that is added to each entry on the diagonal of G.
+        reg_eps: what is added to the diagonal of G over its trace.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class UPGrad(GramianWeighting):
     Args:
         tasks: names of the tasks.
         norm_eps: trace of G under which gradients count as 0: then the update is their mean.
-        reg_eps: share of itself that is added to each entry on the diagonal of G.
+        reg_eps: what is added to the diagonal of G over its trace.
     """
 
     def __init__(
