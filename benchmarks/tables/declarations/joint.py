@@ -269,7 +269,7 @@ the noise as well as the run. The test split has 1,000 rows.""",
     seeds=(0, 1, 2, 3, 4, 5),
     conclusion="""A second modality, in which the digit is easier to tell, is worth 23 to 36
 points at every size, and transfer from clean speech 13 at 2 rows of each digit, fading to nothing
-at 50; both are proved, transfer at 2 rows alone. Who is speaking, a task with labels of its own,
+at 50; the first is proved at every size, the second at 2 rows only. Who is speaking, a task with labels of its own,
 neither helps nor harms. The combinations follow the second modality from 5 rows on; at 2 a
 pretrained encoder of sounds costs it 9 points, and all three are not proved ahead of learning
 alone. Seeds 3 to 5 were added after the others had been seen; by themselves they have the same
@@ -303,7 +303,7 @@ size and position. Default rate, gated fusion. The test split has 1,500 rows."""
     options=("main=object",),
     seeds=(0, 1, 2, 3, 4, 5),
     conclusion="""Transfer and a second modality together are worth 4 points at 1 and 2 rows of
-each combination, which six seeds prove; so does adding size and position to them, with 4 and 2.
+each combination, and with size and position as further tasks 4 and 2, which six seeds prove.
 Transfer by itself gains as much at 1 row (+4.0, not proved after correction), less at 2 and 5, and
 is 3 points behind at 15; the second modality by itself gains nothing below 15 rows, and 5 there
 (-1 to +12). At 15 rows more steps on the target alone gain as much (+5.5, proved), so that budget,
