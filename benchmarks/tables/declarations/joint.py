@@ -269,11 +269,11 @@ the noise as well as the run. The test split has 1,000 rows.""",
     seeds=(0, 1, 2, 3, 4, 5),
     conclusion="""A second modality, in which the digit is easier to tell, is worth 23 to 36
 points at every size, and transfer from clean speech 13 at 2 rows of each digit, fading to nothing
-at 50; the first is proved at every size, the second at 2 rows only. Who is speaking, a task with labels of its own,
-neither helps nor harms. The combinations follow the second modality from 5 rows on; at 2 a
-pretrained encoder of sounds costs it 9 points, and all three are not proved ahead of learning
-alone. Seeds 3 to 5 were added after the others had been seen; by themselves they have the same
-proved gains within 4 points.""",
+at 50; the first is proved at every size, the second at 2 rows only. Who is speaking, a task with
+labels of its own, neither helps nor harms. The combinations follow the second modality from 5 rows
+on; at 2 a pretrained encoder of sounds costs it 9 points, and all three are not proved ahead of
+learning alone. Seeds 3 to 5 were added after the others had been seen; by themselves they have the
+same proved gains within 4 points.""",
 )
 SHAPES = Study(
     name="shapes",
