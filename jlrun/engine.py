@@ -116,8 +116,8 @@ class Engine:
 
     def clip(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Clip gradients in place if asked; return their norm before, a scalar on the device."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if any(map(is_shard, gradients)):
+        gradients = [gradient for p in parameters if (gradient := p.grad) is not None]
+        if self.world.several and any(map(is_shard, gradients)):
             norm = total_norm(gradients, self.world, self.device)
             if self.clip_norm is not None:
                 clip_shards(gradients, self.clip_norm, norm)

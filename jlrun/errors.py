@@ -86,7 +86,7 @@ def check_shape(where: str, maker: object, found: object, shape: Sequence[int]) 
         UserError: if it is no tensor, or one of another shape.
     """
     actual = getattr(found, "shape", None)
-    if actual is not None and tuple(actual) == tuple(shape):
+    if actual == shape or (actual is not None and tuple(actual) == tuple(shape)):
         return
     returned = f"a {type(found).__name__}" if actual is None else f"a tensor of shape {(*actual,)}"
     wanted = f"of shape {(*shape,)}" if shape else "a scalar tensor"

@@ -12,6 +12,8 @@ a run has, so that one that goes on has the same digits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import is_, itemgetter
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from jlrun.ranks.shard_updates import keep_own_parts, own_parts
+from jlrun.ranks.shards import is_shard
 
 # Elements up to which all parameters are updated kernel by kernel and not one by one: beyond it
 # they no longer lie in the cache between two kernels.
@@ -28,6 +31,12 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 _ONE = torch.ones((), dtype=torch.float32, device="cpu")
 # Keys of a group that do not matter to how its parameters are updated.
 NO_MATTER = frozenset({"params", "param_names", "name", "lr_scale", "base_lr"})
+# Options of groups of Adam and AdamW that decide how their kernel is called, but for the rate.
+OPTIONS_OF_ADAM = (
+    *("betas", "eps", "weight_decay", "maximize", "amsgrad", "capturable", "fused"),
+    "decoupled_weight_decay",
+)
+_options_of = itemgetter(*OPTIONS_OF_ADAM)
 
 
 def keep_out_of_compile() -> None:
@@ -92,6 +101,19 @@ def _in_memory_order(parameters: Iterable[Tensor]) -> None:
             parameter.grad = torch.empty_like(parameter).copy_(grad)
 
 
+def _gradients_in_memory_order(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Return the gradients, after `_in_memory_order`; none of them if one is missing."""
+    found = []
+    for parameter in parameters:
+        grad = parameter.grad
+        if grad is None:
+            return []
+        if grad.stride() != parameter.stride():
+            parameter.grad = grad = torch.empty_like(parameter).copy_(grad)
+        found.append(grad)
+    return found
+
+
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Load the state of an optimizer, each tensor laid out in memory as its parameter.
 
@@ -132,20 +154,20 @@ def stepper(optimizer: Optimizer) -> Callable[[], Any]:
     if not own or plain is None or optimizer.defaults.get("differentiable"):
         return optimizer.step
 
-    short = _is_short(optimizer)
+    short = _StepsOfAdam(optimizer) if _is_short(optimizer) else None
 
     def step() -> None:
-        with torch.no_grad(), own_parts(optimizer):
-            prepare_fused(optimizer)
-            groups = optimizer.param_groups
-            joined = _joined(groups)
-            if short and _step_of_adam(optimizer, joined):
+        with torch.no_grad():
+            if short is not None and short.step():
                 return
-            optimizer.param_groups = joined
-            try:
-                plain(optimizer)
-            finally:
-                optimizer.param_groups = groups
+            with own_parts(optimizer):
+                prepare_fused(optimizer)
+                groups = optimizer.param_groups
+                optimizer.param_groups = _joined(groups)
+                try:
+                    plain(optimizer)
+                finally:
+                    optimizer.param_groups = groups
 
     return step
 
@@ -155,36 +177,42 @@ def _kernel_of(name: str) -> Callable[..., Any]:
 
 
 def _is_short(optimizer: Optimizer) -> bool:
-    """Return whether `_step_of_adam` can do the steps: of one kind of parameters, on a CPU."""
+    """Return whether `_StepsOfAdam` can do the steps: of one kind of parameters, on a CPU."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    if any(map(is_shard, parameters)):
+        return False
     kinds = {(p.device.type, p.dtype) for p in parameters}
     known = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
     same = len(kinds) == 1 and kinds.pop()[0] == "cpu"
-    return known and same and all("decoupled_weight_decay" in g for g in optimizer.param_groups)
+    return (
+        known
+        and same
+        and all(option in group for group in optimizer.param_groups for option in OPTIONS_OF_ADAM)
+    )
 
 
-def _step_of_adam(optimizer: Optimizer, groups: list[dict[str, Any]]) -> bool:
-    """Do what `Adam.step` does with a fused kernel, and no more: what surrounds it takes longer.
+@dataclass(frozen=True)
+class _Call:
+    """Call of a fused kernel of Adam, for parameters that are updated in the same way.
 
-    Returns:
-        False if a step is not as most are, and nothing has been done: the first one, one in which a
-        parameter has no gradient, or one with options that are rare.
+    Attributes:
+        group: of the optimizer, which has the options.
+        parameters: that are updated, of this group and of others with the same options.
+        means, squares, steps: what Adam remembers of them.
     """
-    calls = []
-    for group in groups:
-        parameters, lr = group["params"], group["lr"]
-        gradients = [p.grad for p in parameters]
-        states = [optimizer.state.get(p, {}) for p in parameters]
-        rare = group["amsgrad"] or group["capturable"] or isinstance(lr, Tensor)
-        if rare or not group["fused"] or not all(states) or any(g is None for g in gradients):
-            return False
-        columns = ([state[key] for state in states] for key in ("step", "exp_avg", "exp_avg_sq"))
-        calls.append((group, parameters, gradients, *columns))
-    for group, parameters, gradients, steps, means, squares in calls:
-        torch._foreach_add_(steps, _ONE, alpha=1.0)  # pyright: ignore[reportPrivateImportUsage]
+
+    group: dict[str, Any]
+    parameters: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    steps: list[Tensor]
+
+    def __call__(self, gradients: list[Tensor]) -> None:
+        group = self.group
+        torch._foreach_add_(self.steps, _ONE, alpha=1.0)  # pyright: ignore[reportPrivateImportUsage]
         kernel = _kernel_of("adamw" if group["decoupled_weight_decay"] else "adam")
         kernel(
-            *(parameters, gradients, means, squares, [], steps),
+            *(self.parameters, gradients, self.means, self.squares, [], self.steps),
             lr=group["lr"],
             beta1=group["betas"][0],
             beta2=group["betas"][1],
@@ -195,22 +223,77 @@ def _step_of_adam(optimizer: Optimizer, groups: list[dict[str, Any]]) -> bool:
             grad_scale=None,
             found_inf=None,
         )
-    return True
+
+
+class _StepsOfAdam:
+    """Steps of Adam and AdamW by their fused kernels, and no more: what surrounds it takes longer.
+
+    Args:
+        optimizer: Adam or AdamW, all of whose parameters are on a CPU.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._ways: tuple[list[int], list[Any]] = ([], [])
+        self._states: list[dict[str, Any]] = []
+        self._calls: list[_Call] = []
+
+    def step(self) -> bool:
+        """Do what `Adam.step` does.
+
+        Returns:
+            False if a step is not as most are, and nothing has been done: the first one, one in
+            which a parameter has no gradient, or one with options that are rare.
+        """
+        groups, states = self._optimizer.param_groups, list(self._optimizer.state.values())
+        rates = [group["lr"] for group in groups]
+        ways = [rates.index(rate) for rate in rates], [_options_of(group) for group in groups]
+        same = len(states) == len(self._states) and all(map(is_, states, self._states))
+        if not same or ways != self._ways:
+            self._calls = self._new_calls()
+            self._ways, self._states = ways, states
+        every = [_gradients_in_memory_order(call.parameters) for call in self._calls]
+        if not all(every):
+            return False
+        for call, gradients in zip(self._calls, every, strict=True):
+            call(gradients)
+        return bool(every)
+
+    def _new_calls(self) -> list[_Call]:
+        """Return the calls of a step; none if it is not as most are."""
+        known, calls = self._optimizer.state, []
+        for alike in _alike(self._optimizer.param_groups):
+            group, parameters = alike[0], [p for each in alike for p in each["params"]]
+            states = [known.get(p, {}) for p in parameters]
+            rare = group["amsgrad"] or group["capturable"] or isinstance(group["lr"], Tensor)
+            if rare or not group["fused"] or not states or not all(states):
+                return []
+            columns = ([s[key] for s in states] for key in ("exp_avg", "exp_avg_sq", "step"))
+            calls.append(_Call(group, parameters, *columns))
+        return calls
 
 
 def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return groups with those as one that are updated together in the same way."""
     if len(groups) == 1 or not all(g.get("foreach") or g.get("fused") for g in groups):
         return groups
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    return [
+        {**alike[0], "params": [p for group in alike for p in group["params"]]}
+        for alike in _alike(groups)
+    ]
+
+
+def _alike(groups: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the groups whose options are equal, together."""
+    found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for group in groups:
         way = {key: value for key, value in group.items() if key not in NO_MATTER}
-        same = next((joined for known, joined in found if known == way), None)
+        same = next((alike for known, alike in found if known == way), None)
         if same is None:
-            found.append((way, {**group, "params": list(group["params"])}))
+            found.append((way, [group]))
         else:
-            same["params"] += group["params"]
-    return [joined for _, joined in found]
+            same.append(group)
+    return [alike for _, alike in found]
 
 
 def _innermost(function: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -80,6 +80,35 @@ def test_fused_steps_are_those_of_pytorchs_fused_kernel_to_the_last_digit(name: 
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs[:3])
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_steps_follow_rates_and_states_that_change_between_them(name: str) -> None:
+    results = []
+    for ours in (True, False):
+        found, others = parameters(), parameters()
+        optimizer = MAKERS[name]([{"params": found[:2]}, {"params": found[2:]}])
+        other = MAKERS[name]([{"params": others[:2]}, {"params": others[2:]}])
+        for each in (optimizer, other):
+            for group in each.param_groups:
+                group["fused"] = True
+        step = stepper(optimizer) if ours else optimizer.step
+        for number in range(8):
+            pairs = zip(found, others, gradients(number), strict=True)
+            for parameter, another, gradient in pairs:
+                parameter.grad, another.grad = gradient, -gradient
+            optimizer.param_groups[0]["lr"] = 0.01 / (number + 1)
+            optimizer.param_groups[1]["lr"] = 0.01 if number > 2 else 0.01 / (number + 1)
+            other.step()
+            if number == 4:  # what another one remembers, in the place of its own
+                optimizer.load_state_dict(other.state_dict())
+            if number == 6:
+                for parameter, state in list(optimizer.state.items()):
+                    optimizer.state[parameter] = {n: x.clone() for n, x in state.items()}
+                optimizer.param_groups[1]["weight_decay"] = 0.7
+            step()
+        results.append(found)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*results, strict=True))
+
+
 def test_what_the_config_sets_and_large_parameters_are_left_alone() -> None:
     asked = torch.optim.AdamW(parameters(), foreach=False)
     large = torch.optim.RMSprop([nn.Parameter(torch.zeros(MAX_TOGETHER + 1))])

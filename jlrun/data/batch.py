@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -40,9 +41,9 @@ class Batch:
         """Number of rows B."""
         if isinstance(self.inputs, LazyInputs):
             return self.inputs.count
-        columns = [*self.inputs.values(), *self.targets.values()]
-        assert columns, "a batch has at least one column"
-        return columns[0].shape[0]
+        for column in chain(self.inputs.values(), self.targets.values()):
+            return column.shape[0]
+        raise AssertionError("a batch has at least one column")
 
     @classmethod
     def concatenate(cls, batches: Sequence[Batch]) -> Batch:

@@ -81,9 +81,11 @@ class Trunk(nn.Module):
         return encoded
 
     def _encoded(self, modality: str, x: Tensor) -> Tensor:
-        with self._lone_row(modality, x):
-            features = self.encoders[modality](x)
-        self._check_features(modality, features, x.shape[0])
+        encoder, num_rows = self.encoders[modality], x.shape[0]
+        with self._lone_row(encoder, num_rows):
+            features = encoder(x)
+        shape = (num_rows, cast(int, encoder.out_features), *features.shape[2:])
+        check_shape(f"backbone.{modality}", encoder, features, shape)
         return features
 
     def present_rows(self, batch: Batch) -> dict[str, Tensor]:
@@ -116,20 +118,19 @@ class Trunk(nn.Module):
     def join(self, encoded: Mapping[str, Tensor], batch: Batch) -> Encoded:
         """Scatter the features ``(B_m, D_m)`` of the present rows into the batch, and fuse."""
         features = {m: self._placed(m, encoded, batch) for m in self.encoders}
-        present = {m: mask for m, mask in batch.present.items() if m in features}
-        return self._fused(features, self.fusion(features, present))
+        return self._fused(features, self.fusion(features, _masks_of(features, batch)))
 
     def _tokens(self, modality: str, x: Tensor) -> Tokens:
-        with self._lone_row(modality, x):
-            return encode_tokens(self.encoders[modality], x)
+        encoder = self.encoders[modality]
+        with self._lone_row(encoder, x.shape[0]):
+            return encode_tokens(encoder, x)
 
     def _attend(self, batch: Batch, fusion: TokenFusion) -> Encoded:
         tokens = self.of_each_modality(batch, self._tokens)
         pooled = {m: pool(self.encoders[m], sequence) for m, sequence in tokens.items()}
         features = {m: self._placed(m, pooled, batch) for m in self.encoders}
         placed = {m: self._placed_tokens(m, tokens, batch) for m in self.encoders}
-        present = {m: mask for m, mask in batch.present.items() if m in features}
-        return self._fused(features, fusion.attend(placed, present))
+        return self._fused(features, fusion.attend(placed, _masks_of(features, batch)))
 
     def _fused(self, features: Mapping[str, Tensor], fused: Tensor) -> Encoded:
         rows = next(iter(features.values())).shape[0]
@@ -138,15 +139,10 @@ class Trunk(nn.Module):
             features, fused = {m: x.clone() for m, x in features.items()}, fused.clone()
         return Encoded(features, fused)
 
-    def _check_features(self, modality: str, found: Tensor, num_rows: int) -> None:
-        encoder = self.encoders[modality]
-        shape = (num_rows, cast(int, encoder.out_features), *found.shape[2:])
-        check_shape(f"backbone.{modality}", encoder, found, shape)
-
-    def _lone_row(self, modality: str, x: Tensor) -> AbstractContextManager[None]:
+    def _lone_row(self, encoder: nn.Module, num_rows: int) -> AbstractContextManager[None]:
         """Let the encoder of a modality that one row has normalise without that row's variance."""
-        lone = self.training and x.shape[0] == 1
-        return running_statistics(self.encoders[modality]) if lone else nullcontext()
+        lone = self.training and num_rows == 1
+        return running_statistics(encoder) if lone else nullcontext()
 
     def _placed(self, modality: str, encoded: Mapping[str, Tensor], batch: Batch) -> Tensor:
         mask = batch.present.get(modality)
@@ -181,6 +177,11 @@ class Trunk(nn.Module):
             # runtimes of ONNX choose between numbers, not between truth values
             return rows & kept if rows.dtype == torch.bool else rows.masked_fill(~kept, 0)
         return rows.new_zeros(mask.shape[0], *rows.shape[1:]).index_put((mask,), rows)
+
+
+def _masks_of(features: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """Return the masks of the modalities that have features."""
+    return {m: mask for m, mask in batch.present.items() if m in features}
 
 
 def token_features(encoder: nn.Module) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -72,19 +73,15 @@ class StepForward:
         """Return the passes over ``batches``: ``num_samples`` equal shares of the rows, each in
         ``engine.accumulate`` micro-batches; fewer if rows are few."""
         shares = split(batches, num_samples)
-        numbered = [
-            (i, micro_batch)
-            for i, share in enumerate(shares)
-            for micro_batch in split(share, engine.accumulate)
-        ]
+        each = [split(share, engine.accumulate) for share in shares]
         counts = count_labelled(phase, batches)
         known = counts_on(counts, engine.device)
         return cls(
             learner=learner,
             phase=phase,
             engine=engine,
-            micro_batches=tuple(micro_batch for _, micro_batch in numbered),
-            samples=tuple(i for i, _ in numbered),
+            micro_batches=tuple(chain.from_iterable(each)),
+            samples=tuple(i for i, parts in enumerate(each) for _ in parts),
             counts=counts,
             num_labelled=known.rows,
             at_least_one=known.at_least_one,

@@ -60,7 +60,7 @@ class MicroBatchLosses:
     @cached_property
     def values(self) -> Tensor:
         """The losses ``(T,)``: over all micro-batches they add up to the step's losses."""
-        return self._stacked * self.factors
+        return self.stacked * self.factors
 
     @cached_property
     def singles(self) -> tuple[Tensor, ...]:
@@ -69,16 +69,12 @@ class MicroBatchLosses:
 
     @cached_property
     def row_sums(self) -> Tensor:
-        """The sums over labelled rows, without scales, detached ``(T,)``."""
-        return self._stacked.detach() if self.of_all is None else self.of_all()
-
-    @property
-    def values_of_all(self) -> Tensor:
-        """The losses ``(T,)`` of the rows of all ranks, detached."""
-        return self.row_sums * self.factors
+        """The sums over labelled rows of all ranks, detached ``(T,)``."""
+        return self.stacked.detach() if self.of_all is None else self.of_all()
 
     @cached_property
-    def _stacked(self) -> Tensor:
+    def stacked(self) -> Tensor:
+        """The sums ``(T,)``."""
         return torch.stack(self.sums) if self.sums else self.factors.new_zeros(0)
 
     def with_penalties(self, loss: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NoReturn, TypeVar
 
 import torch
@@ -18,7 +19,7 @@ from jlrun.data.sampling import joint_batches
 from jlrun.engine import Engine
 from jlrun.errors import RunError
 from jlrun.ranks.world import ALONE, World
-from jlrun.seeding import derive_seed, seed_everything
+from jlrun.seeding import derive_seed, has_code_of_others, seed_everything, seed_torch
 from jlrun.training.diagnosis.conflict import GradientConflict
 from jlrun.training.diagnosis.measure import (
     NO_DIAGNOSIS,
@@ -111,6 +112,15 @@ class PhaseRun:
         if self._batches is None:
             self._batches = _batches(self.phase, self.state.step, seed)
         return self._batches
+
+    @cached_property
+    def has_code_of_others(self) -> bool:
+        """Whether a step runs code that may draw from the generators of Python and NumPy."""
+        learner, recipe = self.learner, self.phase.recipe
+        modules = (learner.model, learner.weighting, learner.terms, learner.balance)
+        tasks = [objective.spec.task for objective in self.phase.objectives]
+        others = (type(learner.optimizer), learner.average, recipe.schedule, *tasks)
+        return has_code_of_others((*modules, *others))
 
     def forget_batches(self) -> None:
         """Take the batches of the steps that are left anew: some may have been lost."""
@@ -212,6 +222,7 @@ class Span:
         run, context, clock = self.run, self.context, self.clock
         state, phase = run.state, run.phase
         coming = run.batches(context.seed)
+        seed = seed_everything if run.has_code_of_others else seed_torch
         while state.step < self.stop:
             with timed("data"):
                 batches = next(coming)
@@ -219,7 +230,7 @@ class Span:
             run.learner.set_lr(phase.recipe.schedule(state.step, phase.num_steps))
             self.seen = _measure(run, context, batches)
             clock.skip()
-            seed_everything(context.seed, phase.name, state.step)
+            seed(context.seed, phase.name, state.step)
             run.world = context.engine.world
             stats = _step(run, context, batches)
             clock.add(sum(b.size for b in batches.values()), wait=state.step == self.stop)

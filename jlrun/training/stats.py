@@ -54,7 +54,11 @@ class StepStats:
     @cached_property
     def numbers(self) -> Sequence[float]:
         """Numbers of `packed`; reading them waits for the device."""
-        return self.packed.tolist()
+        if self.total_loss.device.type != "cpu":
+            return self.packed.tolist()
+        readings = [float(reading) for reading in self.readings.values()]
+        losses = self.loss_sums.tolist() + self.term_losses.tolist()
+        return [self.total_loss.item(), self.grad_norm.item(), *losses, *readings]
 
     def first_not_finite(
         self, tasks: Sequence[str], terms: Sequence[str], *, gradients: bool

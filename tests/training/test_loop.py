@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from jlrun.data.streams import Stream
 from jlrun.engine import Engine
@@ -79,6 +82,27 @@ def test_data_counts_as_training_and_scoring_does_not(monkeypatch: pytest.Monkey
     shares, rates = kept.values["data/wait_share"], kept.values["train/samples_per_second"]
     assert shares == pytest.approx([BATCH / (BATCH + STEP)] * len(shares))
     assert rates == pytest.approx([8 / (BATCH + STEP)] * len(rates))
+
+
+@pytest.mark.parametrize("done", [0, 7])
+def test_code_of_others_draws_the_same_in_a_step_whatever_was_drawn_before(done: int) -> None:
+    phase, drawn = toy_phase(), list[list[tuple[float, float]]]()
+
+    def draw(module: nn.Module, given: object) -> None:
+        if module.training:
+            drawn[-1].append((random.random(), np.random.rand()))  # noqa: NPY002
+
+    for start in (0, done):
+        model = toy_model()
+        learner = build_learner(model, phase, Engine(CPU))
+        model.heads["sign"].register_forward_pre_hook(draw)
+        random.seed(start)
+        np.random.seed(start)  # noqa: NPY002
+        drawn.append([])
+        state = PhaseState(step=start)
+        train(PhaseRun("main", phase, learner, state, 0, lambda _: None), toy_surroundings())
+    assert len(drawn[0]) == phase.num_steps
+    assert drawn[1] == drawn[0][done:]
 
 
 def failing_run(engine: Engine, at: int, saved: list[int]) -> PhaseRun:

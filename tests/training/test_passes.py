@@ -23,7 +23,9 @@ from jlrun.objective.weightings import (
     GradientWeighting,
     GramianWeighting,
     MoCo,
+    Static,
     TaskGradients,
+    TaskLosses,
     Weighting,
 )
 from jlrun.objective.weightings.base import GradientOptions
@@ -53,6 +55,23 @@ class Falling(GramianWeighting):
     def weigh(self, gramian: Tensor, losses: Tensor) -> Tensor:
         self.asked += 1
         return torch.tensor([2.0, 0.5], dtype=gramian.dtype)
+
+
+class Two(Static):
+    """Weights 2 and ½, known before the step."""
+
+    def __init__(self, tasks: tuple[str, ...]) -> None:
+        super().__init__(tasks, dict(zip(tasks, (2.0, 0.5), strict=True)))
+
+
+class Asked(Two):
+    """The same, with a scalar of its own."""
+
+    asked = 0
+
+    def forward(self, losses: TaskLosses) -> Tensor:
+        self.asked += 1
+        return super().forward(losses)
 
 
 class SmoothEncoder(Encoder):
@@ -109,6 +128,29 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=1e-5, atol=1e-7, msg=name)
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+@pytest.mark.parametrize("terms", [False, True])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_losses_with_known_weights_go_back_as_their_sum_does(
+    accumulate: int, terms: bool, unlabelled: bool
+) -> None:
+    engine, batch = Engine(CPU, accumulate=accumulate), double_batch()
+    if unlabelled:
+        batch = replace(batch, labelled={"sign": torch.zeros(12).bool()})
+    found = []
+    for weighting in (Two, Asked):
+        phase = phase_of(weighting, terms)
+        learner = build_learner(smooth_model(), phase, engine)
+        stats = train_step(learner, phase, {"dataset": batch}, engine, 0)
+        parameters = learner.model.named_parameters()
+        found.append(({n: p.grad for n, p in parameters if p.grad is not None}, stats))
+        if isinstance(learner.weighting, Asked):
+            assert learner.weighting.asked > 0  # what a subclass makes of the losses is heard
+    (known, ours), (asked, theirs) = found
+    assert_same(known, asked)
+    torch.testing.assert_close(ours.packed, theirs.packed)
 
 
 @pytest.mark.parametrize("terms", [False, True])

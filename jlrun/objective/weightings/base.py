@@ -131,11 +131,17 @@ class LossWeighting(Weighting, ABC):
     """Weighting by loss values: one backward pass of one scalar.
 
     Attributes:
-        additive: whether the scalar of a sum of losses is the sum of their scalars and there is no
-            state, so that a step in micro-batches needs no forward pass for its total first.
+        additive: whether the scalar is Σ w_i L_i with ``last_weights``, the same in every step:
+            each loss goes back by itself with its weight, and a step in micro-batches needs no
+            forward pass for its total first. A subclass with a `forward` of its own says so again.
     """
 
     additive: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "forward" in vars(cls) and "additive" not in vars(cls):
+            cls.additive = False
 
     @abstractmethod
     def forward(self, losses: TaskLosses) -> Tensor:

@@ -1,6 +1,8 @@
 """Ways from the losses of a step to gradients; each owns the step's forward and backward passes.
 
-- `ScalarPasses`: a `LossWeighting` makes one scalar of the losses; one backward pass.
+- `WeightedPasses`: a `LossWeighting` whose weights are known; one backward pass from each loss with
+  its weight.
+- `ScalarPasses`: any other `LossWeighting` makes one scalar of the losses; one backward pass.
 - `FeaturePasses`: a `GradientWeighting` combines the gradients of all tasks with respect to the
   shared features. The graph is cut there, each loss goes back to the cut, and the update goes back
   through the trunk once.
@@ -18,6 +20,7 @@ from jlrun.training.passes.base import Passes
 from jlrun.training.passes.features import FeaturePasses, takes_features
 from jlrun.training.passes.parameters import ParameterPasses
 from jlrun.training.passes.scalar import ScalarPasses
+from jlrun.training.passes.weighted import WeightedPasses
 
 __all__ = ["Passes", "num_samples", "passes_of", "takes_features"]
 
@@ -31,7 +34,8 @@ def passes_of(forward: StepForward, number: int) -> Passes:
     """
     weighting = forward.learner.weighting
     if isinstance(weighting, LossWeighting):
-        return ScalarPasses(forward, weighting)
+        kind = WeightedPasses if WeightedPasses.suit(forward) else ScalarPasses
+        return kind(forward, weighting)
     assert isinstance(weighting, GradientWeighting)
     kind = FeaturePasses if takes_features(forward) else ParameterPasses
     return kind(forward, weighting, number)

@@ -31,11 +31,10 @@ class ScalarPasses(Passes):
             coefficients, total = self._coefficients()
             totals.append(total)
         for number, micro_batch in enumerate(forward.micro_batches, 1):
-            losses = forward.run(micro_batch, linear=self._weighting.additive)
+            losses = forward.run(micro_batch)
             if coefficients is None:
                 loss = losses.with_penalties(self.weighed(losses.values))
-                if losses.of_all is None:
-                    totals.append(loss.detach())
+                totals.append(loss.detach())
             else:
                 loss = losses.with_penalties((coefficients * losses.values).sum())
                 totals.append(losses.penalties.detach())
@@ -45,10 +44,6 @@ class ScalarPasses(Passes):
                 backward_from(loss * self.scale if self.scale != 1 else loss)
             done.append(losses)
         self.average_all()
-        for losses in done:  # they have arrived meanwhile
-            if losses.of_all is not None:
-                total = losses.with_penalties(self.weighed(losses.values_of_all))
-                totals.append(total.detach())
         forward.apart.average(forward.engine.world)
         return done, sum(totals[1:], totals[0])
 
