@@ -16,7 +16,8 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.plugin_data_pb2 import (
     HParamsPluginData,  # pyright: ignore[reportAttributeAccessIssue]
 )
-from tensorboard.summary.writer.record_writer import RecordWriter
+
+from jlrun.files.records import framed
 
 NAME = "events.out.tfevents.shared"
 
@@ -31,7 +32,6 @@ def write_shared_events(source: Path, folder: Path, shared: Callable[[Any], Any]
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / NAME).open("wb") as opened:
-        writer = RecordWriter(opened)
         for file in sorted(source.glob("*tfevents*")):
             for event in LegacyEventFileLoader(str(file)).Load():
                 kept = [value for value in event.summary.value if _is_kept(value)]
@@ -41,8 +41,7 @@ def write_shared_events(source: Path, folder: Path, shared: Callable[[Any], Any]
                     _share(value, shared)
                 if kept:
                     event.summary.CopyFrom(Summary(value=kept))
-                writer.write(event.SerializeToString())
-        writer.flush()
+                opened.write(framed(event.SerializeToString()))
 
 
 def _is_kept(value: Summary.Value) -> bool:

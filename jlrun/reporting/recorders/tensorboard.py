@@ -37,9 +37,9 @@ from itertools import chain
 from typing import BinaryIO
 
 from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from jlrun.files.atomic import with_name
+from jlrun.files.records import framed, read_records
 
 FILE_VERSION = "brain.Event:2"
 
@@ -60,7 +60,7 @@ class EventFile:
         assert self._file, "an event file is rewritten before it is appended to"
         event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
         try:
-            RecordWriter(self._file).write(event.SerializeToString())
+            self._file.write(framed(event.SerializeToString()))
             self._file.flush()
         except OSError as error:
             raise with_name(error, self.folder) from error
@@ -87,10 +87,9 @@ class EventFile:
         partial = self.folder / "rewritten"
         try:
             with partial.open("wb") as file:
-                writer = RecordWriter(file)
                 version = Event(wall_time=time.time(), file_version=FILE_VERSION)
                 for event in chain([version], _events(old, keep)):
-                    writer.write(event.SerializeToString())
+                    file.write(framed(event.SerializeToString()))
             if old:
                 check()
             path = self.folder / f"events.out.tfevents.{time.time_ns()}"
@@ -129,10 +128,8 @@ def _records(path: Path) -> Iterator[bytes]:
     """Yield the records of a file up to the first one that is not as it was written."""
     if not path.is_file():
         raise UserError.of(str(path), "is no file; delete it")
-    # Imports as much as all the rest of TensorBoard; a new run has nothing to read.
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-
-    yield from RawEventFileLoader(str(path)).Load()
+    with path.open("rb") as file:
+        yield from read_records(file)
 
 
 NAME = "tb"
