@@ -96,7 +96,8 @@ def predictor(model: JointModel, engine: Engine) -> Predict:
     """Return the predictions of one model, put in evaluation mode."""
 
     def predict(batch: Batch, objectives: Sequence[Objective]) -> list[Prediction]:
-        model.eval()
+        if model.training:  # a walk over all modules costs as much as a small layer
+            model.eval()
         with engine.autocast():
             logits = model(batch, [objective.head for objective in objectives]).logits
         return [Prediction.of(o.spec.task, logits[o.head]) for o in objectives]

@@ -74,8 +74,11 @@ class Trunk(nn.Module):
 
     def of_each_modality(self, batch: Batch, encode: Callable[[str, Tensor], T]) -> dict[str, T]:
         """Return modality -> what ``encode(modality, x)`` makes of the `present_rows`."""
+        rows = self.present_rows(batch)
+        if not batch.present:  # where others divide the rows they know that all are here
+            return {modality: encode(modality, x) for modality, x in rows.items()}
         encoded = {}
-        for modality, x in self.present_rows(batch).items():
+        for modality, x in rows.items():
             with nullcontext() if self.whole_batches else rows_with(modality):
                 encoded[modality] = encode(modality, x)
         return encoded
@@ -94,6 +97,8 @@ class Trunk(nn.Module):
         Encoders get no other rows, unless they get ``whole_batches``; a modality that no row has
         is left out.
         """
+        if not batch.present:
+            return {modality: batch.inputs[modality] for modality in self.encoders}
         rows = {}
         for modality in self.encoders:
             x, mask = batch.inputs[modality], batch.present.get(modality)
@@ -117,6 +122,9 @@ class Trunk(nn.Module):
 
     def join(self, encoded: Mapping[str, Tensor], batch: Batch) -> Encoded:
         """Scatter the features ``(B_m, D_m)`` of the present rows into the batch, and fuse."""
+        if not batch.present:
+            features = {m: encoded[m] for m in self.encoders}
+            return self._fused(features, self.fusion(features, {}))
         features = {m: self._placed(m, encoded, batch) for m in self.encoders}
         return self._fused(features, self.fusion(features, _masks_of(features, batch)))
 

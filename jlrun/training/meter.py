@@ -27,6 +27,7 @@ class Meter:
     def __init__(self, tasks: Sequence[str], terms: Sequence[str]) -> None:
         self._tasks = tuple(tasks)
         self._terms = tuple(terms)
+        self._tags = tuple(f"train/{name}/loss" for name in (*tasks, *terms))
         self.reset()
 
     def reset(self) -> None:
@@ -47,22 +48,20 @@ class Meter:
         """Add the steps that wait to the sums."""
         steps, self._waiting = self._waiting, []
         read_together(steps)
+        tasks, sums, weights = len(self._tasks), self._sums, self._weights
         for stats in steps:
             total, norm, *others = stats.numbers
-            rows, found = stats.num_rows, iter(others)
-            for task, count in zip(self._tasks, stats.labelled, strict=True):
-                self._add(f"train/{task}/loss", next(found), count)
-            for term in self._terms:
-                self._add(f"train/{term}/loss", next(found) * rows, rows)
-            self._add("train/total_loss", total * rows, rows)
-            self._add("train/grad_norm", norm, 1)
-            for tag, value in zip(stats.readings, found, strict=True):
-                self._add(tag, value, 0 if math.isnan(value) else 1)
-
-    def _add(self, tag: str, total: float, weight: float) -> None:
-        if weight:
-            self._sums[tag] = self._sums.get(tag, 0.0) + total
-            self._weights[tag] = self._weights.get(tag, 0.0) + weight
+            rows = stats.num_rows
+            totals = [*others[:tasks], *(x * rows for x in others[tasks : len(self._tags)])]
+            counts = [*stats.labelled, *(rows for _ in self._terms)]
+            added = [*zip(self._tags, totals, counts, strict=True)]
+            added += (("train/total_loss", total * rows, rows), ("train/grad_norm", norm, 1))
+            for tag, value in zip(stats.readings, others[len(self._tags) :], strict=True):
+                added.append((tag, value, 0 if math.isnan(value) else 1))
+            for tag, value, weight in added:
+                if weight:
+                    sums[tag] = sums.get(tag, 0.0) + value
+                    weights[tag] = weights.get(tag, 0.0) + weight
 
     def means(self) -> dict[str, float]:
         """Return tag -> mean; a task without labels in any step has none."""

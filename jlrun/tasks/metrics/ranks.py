@@ -47,14 +47,15 @@ def mean_auroc(scores: Tensor, positive: Tensor) -> float:
     defined = (above > 0) & (above < len(scores))
     if not defined.any() or np.isnan(s[defined]).any():
         return math.nan
-    areas = [_area(s[c], yes[c]) for c in defined.nonzero()[0]]
+    areas = [_area(s[c], yes[c], int(above[c])) for c in defined.nonzero()[0]]
     return sum(areas) / len(areas)
 
 
-def _area(s: np.ndarray, yes: np.ndarray) -> float:
-    ordered, own, above = np.sort(s), s[yes], int(yes.sum())
-    ends = [np.searchsorted(ordered, own, side) for side in ("left", "right")]
-    ranks = (float(ends[0].sum()) + float(ends[1].sum()) + above) / 2  # from 1, the mean of equals
+def _area(s: np.ndarray, yes: np.ndarray, above: int) -> float:
+    ordered, own = s.copy(), s[yes]
+    ordered.sort()
+    ends = ordered.searchsorted(own, "left") + ordered.searchsorted(own, "right")
+    ranks = (int(ends.sum()) + above) / 2  # from 1, the mean of equals
     return (ranks - above * (above + 1) / 2) / (float(above) * (len(s) - above))
 
 
