@@ -117,11 +117,12 @@ class StepForward:
         own = OwnRows.of(
             micro_batch, engine.world, engine.device, self.learner.normalises, together
         )
-        with timed("forward"), self.engine.autocast():
+        model_pass = ModelPass(self.learner.model, self.phase)
+        with timed("forward"), engine.autocast():
             if cut:
-                outputs, graph = self._pass.cut(own, once=len(self.micro_batches) == 1)
+                outputs, graph = model_pass.cut(own, once=len(self.micro_batches) == 1)
             else:
-                outputs, graph = known or self._pass.whole(own), None
+                outputs, graph = known or model_pass.whole(own), None
             sums, counts = self._sums(own.batches, outputs)
             of_all = None
             if own.divided:
@@ -140,7 +141,7 @@ class StepForward:
             penalties = balance.loss if penalties is None else penalties + balance.loss
         return MicroBatchLosses(
             sums=tuple(sums),
-            factors=self._factors,
+            factors=self._factors(),
             terms=terms,
             penalties=_nothing(self.engine.device)[0] if penalties is None else penalties,
             penalised=penalties is not None,
@@ -172,25 +173,18 @@ class StepForward:
             progress=self.progress,
         )
 
-    @cached_property
-    def _pass(self) -> ModelPass:
-        return ModelPass(self.learner.model, self.phase)
-
-    @cached_property
     def _scales(self) -> Tensor:
-        return _scales_on(self._scale_values, self.engine.device)
+        return _scales_on(self._scale_values(), self.engine.device)
 
-    @cached_property
     def _scale_values(self) -> tuple[float, ...]:
         ramp = self.phase.recipe.ramp(self.progress)
         return tuple(o.scale * (ramp if o.ramped else 1.0) for o in self.phase.objectives)
 
-    @cached_property
     def _factors(self) -> Tensor:
         balance = self.learner.balance
         if balance.acts:
-            return self._scales * balance.task_factor / self.at_least_one
-        return _factors_on(self._scale_values, self.counts, self.engine.device)
+            return self._scales() * balance.task_factor / self.at_least_one
+        return _factors_on(self._scale_values(), self.counts, self.engine.device)
 
     @cached_property
     def _usable(self) -> Tensor:
@@ -205,7 +199,7 @@ class StepForward:
             batches=micro_batch,
             outputs=outputs,
             heads=self.phase.heads,
-            scales=self._scales,
+            scales=self._scales(),
             counts=self._usable,
             progress=self.progress,
         )

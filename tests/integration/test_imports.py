@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 UNUSED = (
     "torch._dynamo", "torchmetrics", "sklearn.base", "pandas", "pyarrow", "torchvision",
-    "transformers",
+    "transformers", "sympy",
 )  # fmt: skip
 
 SCRIPT = """
@@ -20,8 +22,12 @@ sys.exit(code)
 """
 
 
-def test_a_run_of_digits_imports_no_library_that_it_does_without(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weighting", ["equal", "pcgrad"])
+def test_a_run_of_digits_imports_no_library_that_it_does_without(
+    weighting: str, tmp_path: Path
+) -> None:
     arguments = ["mode=multitask", "epochs=1", "dataset.limit=100", "baselines=false"]
+    arguments.append(f"weighting={weighting}")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments, f"hydra.run.dir={tmp_path / 'run'}"],
         capture_output=True,

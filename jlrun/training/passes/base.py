@@ -149,6 +149,44 @@ def backward_from(
     gradient: Tensor | None = None,
 ) -> None:
     """Go back from ``loss`` where there is a way, to all leaves or to ``inputs`` alone."""
-    if loss.requires_grad and (inputs is None or inputs):
-        with timed("backward"):
-            torch.autograd.backward(loss, gradient, retain_graph=keep, inputs=inputs)
+    backward_from_all([(loss, gradient)], inputs, keep)
+
+
+def backward_from_all(
+    roots: Sequence[tuple[Tensor, Tensor | None]],
+    inputs: Sequence[Tensor] | None = None,
+    keep: bool = False,
+) -> None:
+    """Go back from several tensors at once, those from which there is a way.
+
+    Args:
+        roots: each with its gradient, of its shape; None: 1, of a scalar.
+        inputs: the leaves whose gradients are wanted; None: all.
+        keep: keep the graph.
+    """
+    pairs = [
+        (root, torch.ones_like(root) if gradient is None else gradient)
+        for root, gradient in roots
+        if root.requires_grad
+    ]
+    if not pairs or (inputs is not None and not inputs):
+        return
+    leaves = () if inputs is None else tuple(inputs)
+    with timed("backward"):
+        _run_backward(tuple(r for r, _ in pairs), tuple(g for _, g in pairs), keep, leaves)
+
+
+def _run_backward(
+    roots: Sequence[Tensor], gradients: Sequence[Tensor], keep: bool, leaves: Sequence[Tensor]
+) -> None:
+    """Do what `torch.autograd.backward` does, without its import of SymPy.
+
+    Given gradients it imports that, in a third of a second, to compare shapes, which PyTorch's
+    engine does by itself. Where PyTorch does not work as today, it is called as it is.
+    """
+    run = getattr(torch.autograd.graph, "_engine_run_backward", None)
+    if run is None:
+        torch.autograd.backward(roots, gradients, retain_graph=keep, inputs=leaves or None)
+    else:
+        options = {"allow_unreachable": True, "accumulate_grad": True}
+        run(roots, gradients, keep, False, leaves, **options)

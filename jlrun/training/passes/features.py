@@ -13,7 +13,12 @@ from jlrun.models.sharing.base import FeatureSharing
 from jlrun.objective.weightings.base import GramianWeighting, gramian_of
 from jlrun.training.forward import StepForward
 from jlrun.training.micro_batch_losses import MicroBatchLosses
-from jlrun.training.passes.base import TaskGradientPasses, backward_from, plain_total
+from jlrun.training.passes.base import (
+    TaskGradientPasses,
+    backward_from,
+    backward_from_all,
+    plain_total,
+)
 
 
 def takes_features(forward: StepForward) -> bool:
@@ -114,10 +119,7 @@ class FeaturePasses(TaskGradientPasses):
         leaves = tuple({id(leaf): leaf for leaf in losses.cut.leaves}.values())
         for extra in _gradients_at(leaves, penalties):
             gradient = gradient if extra is None else gradient + extra
-        if fused.requires_grad:
-            torch.autograd.backward([fused, penalties], [gradient, None])
-        else:
-            penalties.backward()
+        backward_from_all([(fused, gradient), (penalties, None)])
 
     def _outside_trunk(self) -> tuple[nn.Parameter, ...]:
         """Return all parameters that the optimizer changes but those of the trunk."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from jlrun.objective.weightings.base import LossWeighting
 from jlrun.training.forward import StepForward
 from jlrun.training.micro_batch_losses import MicroBatchLosses
-from jlrun.training.passes.base import Passes
-from jlrun.training.timed import timed
+from jlrun.training.passes.base import Passes, backward_from_all
 
 
 class WeightedPasses(Passes):
@@ -46,16 +44,12 @@ class WeightedPasses(Passes):
         return done, sum(totals[1:], totals[0])
 
     def _go_back(self, losses: MicroBatchLosses) -> None:
-        pairs = [(losses.stacked, self._coefficients(losses))]
+        roots = [(losses.stacked, self._coefficients(losses))]
         if losses.penalised:
-            pairs.append((losses.penalties, losses.factors.new_ones(())))
-        pairs = [pair for pair in pairs if pair[0].requires_grad]
-        if pairs:
-            roots, gradients = zip(*pairs, strict=True)
-            if self.scale != 1:
-                gradients = tuple(gradient * self.scale for gradient in gradients)
-            with timed("backward"):
-                torch.autograd.backward(roots, gradients)
+            roots.append((losses.penalties, losses.factors.new_ones(())))
+        if self.scale != 1:
+            roots = [(root, gradient * self.scale) for root, gradient in roots]
+        backward_from_all(roots)
 
     def _total(self, losses: MicroBatchLosses) -> Tensor:
         total = (losses.row_sums * self._coefficients(losses)).sum()
