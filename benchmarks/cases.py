@@ -50,7 +50,7 @@ CASES = {
     for case in (
         Case("MLP, one task", (*DIGITS, "backbone/image=mlp", "tasks=[digit]")),
         Case("MLP, two tasks", (*DIGITS, "backbone/image=mlp")),
-        Case("CNN", (*DIGITS, "tasks=[digit]"), 15),
+        Case("CNN", (*DIGITS, "tasks=[digit]"), 30),
         Case(
             "image and audio",
             (

@@ -8,12 +8,12 @@ of the best weights are jlrun's alone. Baselines are off.
 Peak memory is the resident memory of a process that does the shorter run, or trains and validates
 as long by the plain loop; both have jlrun and PyTorch in it. Recording is the time in which curves,
 `metrics.csv`, TensorBoard's events and the display are made, as a share of the longer run from the
-command to the end, figures included.
+command to the end, figures included. The rounds are those of five processes, memory and recording
+those of the first.
 """
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -21,7 +21,7 @@ from io import StringIO
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.alternation import Comparison, Sample
+from benchmarks.alternation import Comparison, Sample, forget_what_is_there, in_new_processes
 from benchmarks.cases import CASES, Case, PlainLoop
 from benchmarks.memory import peak_of
 from jlrun.config import checked
@@ -36,11 +36,15 @@ STEPS = {"MLP, one task": 1500, "MLP, two tasks": 1500, "CNN": 500}
 
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
+    for name in names or STEPS:
+        yield in_new_processes(rounds, compare, name, threads)
+
+
+def compare(name: str, threads: int, rounds: int) -> Comparison:
+    """Return the comparison of a case."""
     with session(threads=threads, deterministic=True):
-        chosen = [CASES[name] for name in STEPS if not names or name in names]
-        memory = [_peaks(case) for case in chosen]  # before this process has done a run
-        for case, peaks in zip(chosen, memory, strict=True):
-            yield _compare(case, peaks, rounds, threads)
+        memory = _peaks(CASES[name])  # before this process has done a run
+        return _compare(CASES[name], memory, rounds, threads)
 
 
 def _compare(case: Case, memory: Mapping[str, int], rounds: int, threads: int) -> Comparison:
@@ -57,8 +61,7 @@ def _compare(case: Case, memory: Mapping[str, int], rounds: int, threads: int) -
         if number:
             found.add((long - short) / steps, theirs / steps)
         else:  # the round that warms up
-            gc.collect()
-            gc.freeze()  # as the command does: no collection walks over what was imported
+            forget_what_is_there()
     facts["recording_share"] = _recording_share(case, SHORT + more, threads)
     return found
 

@@ -3,7 +3,7 @@
 jlrun's own loop trains a phase without end, recording every ten steps as by default, to nowhere;
 between blocks of its steps the plain loop does as many. Both have the same model, rows, losses and
 optimizer, and deterministic algorithms. The plain loop uses PyTorch's default AdamW, reads the loss
-after each step, and neither checks nor records anything.
+after each step, and neither checks nor records anything. The rounds are those of five processes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from benchmarks.alternation import Comparison, Sample
+from benchmarks.alternation import Comparison, Sample, forget_what_is_there, in_new_processes
 from benchmarks.cases import CASES, Case, PlainLoop
 from jlrun.data.sampling import Alone
 from jlrun.engine import session
@@ -27,10 +27,14 @@ WARM_UP = 2  # rounds
 
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
+    for name in names or CASES:
+        yield in_new_processes(rounds, compare, name, threads)
+
+
+def compare(name: str, threads: int, rounds: int) -> Comparison:
+    """Return the comparison of a case."""
     with session(threads=threads, deterministic=True):
-        for name, case in CASES.items():
-            if not names or name in names:
-                yield _compare(case, rounds)
+        return _compare(CASES[name], rounds)
 
 
 def _compare(case: Case, rounds: int) -> Comparison:
@@ -43,6 +47,7 @@ def _compare(case: Case, rounds: int) -> Comparison:
     log_every = assembly.settings.recorder.log_every
     context = TrainContext(engine, turns, assembly.settings.seed, log_every, lambda: False)
     run = PhaseRun("main", phase, learner, PhaseState(), 0, lambda force: None)
+    forget_what_is_there()
     turns.begin()
     train(run, context)
     return turns.comparison(WARM_UP)
