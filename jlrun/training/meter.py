@@ -27,7 +27,6 @@ class Meter:
     def __init__(self, tasks: Sequence[str], terms: Sequence[str]) -> None:
         self._tasks = tuple(tasks)
         self._terms = tuple(terms)
-        self._tags = tuple(f"train/{name}/loss" for name in (*tasks, *terms))
         self.reset()
 
     def reset(self) -> None:
@@ -48,20 +47,31 @@ class Meter:
         """Add the steps that wait to the sums."""
         steps, self._waiting = self._waiting, []
         read_together(steps)
-        tasks, sums, weights = len(self._tasks), self._sums, self._weights
-        for stats in steps:
-            total, norm, *others = stats.numbers
-            rows = stats.num_rows
-            totals = [*others[:tasks], *(x * rows for x in others[tasks : len(self._tags)])]
-            counts = [*stats.labelled, *(rows for _ in self._terms)]
-            added = [*zip(self._tags, totals, counts, strict=True)]
-            added += (("train/total_loss", total * rows, rows), ("train/grad_norm", norm, 1))
-            for tag, value in zip(stats.readings, others[len(self._tags) :], strict=True):
-                added.append((tag, value, 0 if math.isnan(value) else 1))
-            for tag, value, weight in added:
-                if weight:
-                    sums[tag] = sums.get(tag, 0.0) + value
-                    weights[tag] = weights.get(tag, 0.0) + weight
+        rows = [stats.num_rows for stats in steps]
+        numbers = [stats.numbers for stats in steps]
+        column = 2
+        for i, task in enumerate(self._tasks):
+            counts = [stats.labelled[i] for stats in steps]
+            self._add(f"train/{task}/loss", [each[column] for each in numbers], counts)
+            column += 1
+        for term in self._terms:
+            totals = _times([each[column] for each in numbers], rows)
+            self._add(f"train/{term}/loss", totals, rows)
+            column += 1
+        self._add("train/total_loss", _times([each[0] for each in numbers], rows), rows)
+        self._add("train/grad_norm", [each[1] for each in numbers], [1] * len(steps))
+        for stats, each in zip(steps, numbers, strict=True):
+            for tag, value in zip(stats.readings, each[column:], strict=True):
+                self._add(tag, [value], [0 if math.isnan(value) else 1])
+
+    def _add(self, tag: str, totals: Sequence[float], weights: Sequence[float]) -> None:
+        """Add those of some steps, one after the other: sums are the same however they come."""
+        total, weight = self._sums.get(tag, 0.0), self._weights.get(tag, 0.0)
+        for own, count in zip(totals, weights, strict=True):
+            if count:
+                total, weight = total + own, weight + count
+        if weight:
+            self._sums[tag], self._weights[tag] = total, weight
 
     def means(self) -> dict[str, float]:
         """Return tag -> mean; a task without labels in any step has none."""
@@ -79,6 +89,10 @@ class Meter:
         self.reset()
         self.num_steps = state["num_steps"]
         self._sums, self._weights = dict(state["sums"]), dict(state["weights"])
+
+
+def _times(values: Sequence[float], factors: Sequence[float]) -> list[float]:
+    return [value * factor for value, factor in zip(values, factors, strict=True)]
 
 
 def read_together(steps: Iterable[StepStats]) -> None:
