@@ -67,7 +67,7 @@ class MetricsCsvRecorder(Recorder):
         for fit, _, _, step, tag, _ in rows:
             self._last_step[fit, tag] = max(int(step), self._last_step.get((fit, tag), -1))
         for row in rows:
-            self._count(row)
+            self._count(row[0], [row])
             if self._sums[row[0]] == unseen.get(row[0]):
                 del unseen[row[0]]
         if unseen and rows:
@@ -77,14 +77,14 @@ class MetricsCsvRecorder(Recorder):
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
         assert self._file, "a recorder is rewound before it records"
+        place, last = (at.fit, at.phase, str(at.epoch), str(at.step)), self._last_step
         rows = [
-            (at.fit, at.phase, str(at.epoch), str(at.step), tag, repr(float(value)))
+            (*place, tag, repr(float(value)))
             for tag, value in values.items()
-            if at.step > self._last_step.get((at.fit, tag), -1)
+            if not last or at.step > last.get((at.fit, tag), -1)
         ]
         csv.writer(self._file, lineterminator="\n").writerows(rows)
-        for row in rows:
-            self._count(row)
+        self._count(at.fit, rows)
         try:
             self._file.flush()
         except OSError as error:
@@ -99,10 +99,11 @@ class MetricsCsvRecorder(Recorder):
             self._file.close()
             self._file = None
 
-    def _count(self, row: tuple[str, ...]) -> None:
-        """Count a row of its fit, and what is in it."""
-        number, sum_before = self._sums.get(row[0], (0, 0))
-        self._sums[row[0]] = number + 1, crc32("\0".join(row).encode(), sum_before)
+    def _count(self, fit: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """Count rows of a fit, and what is in them."""
+        number, sum_before = self._sums.get(fit, (0, 0))
+        content = "".join(["\0".join(row) for row in rows]).encode()
+        self._sums[fit] = number + len(rows), crc32(content, sum_before)
 
     def _replace(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Put ``rows`` in the place of the file at once, and append from there."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import BinaryIO
@@ -57,8 +57,18 @@ class EventFile:
 
     def add(self, step: int, values: list[Summary.Value]) -> None:
         """Append one event; it is in the file when this returns."""
+        self._append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def add_numbers(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one event with numbers under their tags; it is in the file when this returns."""
+        event = Event(wall_time=time.time(), step=step)
+        add = event.summary.value.add
+        for tag, value in values.items():
+            add(tag=tag, simple_value=value)
+        self._append(event)
+
+    def _append(self, event: Event) -> None:
         assert self._file, "an event file is rewritten before it is appended to"
-        event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
         try:
             self._file.write(framed(event.SerializeToString()))
             self._file.flush()
@@ -184,7 +194,7 @@ class TensorBoardRecorder(Recorder):
                 return False
             self._last_step[tag] = step
             if is_number:
-                self._count(fit, tag, step)
+                self._count(fit, [tag], step)
             return True
 
         def is_whole() -> None:
@@ -197,18 +207,14 @@ class TensorBoardRecorder(Recorder):
 
     def scalars(self, at: Position, values: Mapping[str, float]) -> None:
         prefix = "" if at.fit == MAIN_FIT else f"{BASELINES}{at.fit}/"
-        self._add(
-            at.step,
-            at.fit,
-            [Summary.Value(tag=prefix + t, simple_value=float(v)) for t, v in values.items()],
-        )
+        self._add_numbers(at.step, at.fit, {prefix + t: float(v) for t, v in values.items()})
 
     def figure(self, tag: str, figure: Figure, step: int) -> None:
         width, height = figure.canvas.get_width_height()
         image = Summary.Image(
             encoded_image_string=png_bytes(figure), width=width, height=height, colorspace=4
         )
-        self._add(step, MAIN_FIT, [Summary.Value(tag=tag, image=image)])
+        self._add(step, [Summary.Value(tag=tag, image=image)])
 
     def epoch(self, at: Position, summary: Mapping[str, float], best: bool) -> None:
         if at.fit == MAIN_FIT:
@@ -218,7 +224,7 @@ class TensorBoardRecorder(Recorder):
         from torch.utils.tensorboard.summary import pr_curve
 
         found = pr_curve(tag, positive.cpu().numpy(), scores.cpu().numpy())
-        self._add(step, MAIN_FIT, [*found.value])
+        self._add(step, [*found.value])
 
     def embedding(self, name: str, vectors: Tensor, labels: Mapping[str, Sequence[str]]) -> None:
         from jlrun.reporting.recorders.projector import write_embedding
@@ -230,7 +236,7 @@ class TensorBoardRecorder(Recorder):
 
         (value,) = text_summary(tag, text).value
         value.tag = tag  # PyTorch appends "/text_summary"
-        self._add(0, MAIN_FIT, [value])
+        self._add(0, [value])
 
     def finish(self, result: Mapping[str, Any]) -> None:
         if result["status"] != "completed":
@@ -243,9 +249,7 @@ class TensorBoardRecorder(Recorder):
             shown |= _test_scores(scores, f"{BASELINES}{name}/")
         missing = [tag for tag in shown if tag not in self._written | self._last_step.keys()]
         step = result["selected"]["step"]
-        self._add(
-            step, MAIN_FIT, [Summary.Value(tag=tag, simple_value=shown[tag]) for tag in missing]
-        )
+        self._add_numbers(step, MAIN_FIT, {tag: shown[tag] for tag in missing})
         for value in _hparams_values({**self._hparams, "seed": result["seed"]}, metrics):
             self._file.add(0, [value])
 
@@ -270,25 +274,29 @@ class TensorBoardRecorder(Recorder):
             category: {title: ["Multiline", [pattern]] for title, pattern in titles.items()}
             for category, titles in charts.items()
         }
-        self._add(0, MAIN_FIT, [*custom_scalars(layout).value])
+        self._add(0, [*custom_scalars(layout).value])
 
     def _is_known(self, tag: str, step: int) -> bool:
         return step <= self._last_step.get(tag, -1)
 
-    def _add(self, step: int, fit: str, values: list[Summary.Value]) -> None:
+    def _add(self, step: int, values: list[Summary.Value]) -> None:
         new = [value for value in values if not self._is_known(value.tag, step)]
         self._written.update(value.tag for value in new)
         if new:
             self._file.add(step, new)
-        for value in new:
-            if value.HasField("simple_value"):
-                self._count(fit, value.tag, step)
 
-    def _count(self, fit: str, tag: str, step: int) -> None:
-        """Count a value, unless `rewind` would find that the tag is further already."""
-        if step > self._newest.get(tag, -1):
-            self._newest[tag] = step
-            self._counts[fit] += 1
+    def _add_numbers(self, step: int, fit: str, values: Mapping[str, float]) -> None:
+        new = {tag: x for tag, x in values.items() if not self._is_known(tag, step)}
+        self._written.update(new)
+        if new:
+            self._file.add_numbers(step, new)
+            self._count(fit, new, step)
+
+    def _count(self, fit: str, tags: Iterable[str], step: int) -> None:
+        """Count values, but those of which `rewind` would find that the tag is further already."""
+        newest = [tag for tag in tags if step > self._newest.get(tag, -1)]
+        self._newest.update(dict.fromkeys(newest, step))
+        self._counts[fit] += len(newest)
 
 
 def _fit_of(tag: str, fits: Mapping[str, Any]) -> str:
