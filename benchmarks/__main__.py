@@ -28,7 +28,7 @@ NAMES = {
     "run": 5,
     "data": 9,
     "growth": 7,
-    "weightings": 9,
+    "weightings": 15,
     "startup": 7,
     "sweep": 3,
     "vectorized": 7,

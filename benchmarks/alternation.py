@@ -11,7 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 PROCESSES = 5  # in which a comparison is made where it depends on them
 
@@ -121,15 +123,13 @@ class Comparison:
         return Spread.of([getattr(sample, clock) for sample in getattr(self, who)])
 
 
-def in_new_processes(
-    rounds: int, compare: Callable[..., Comparison], *arguments: object
-) -> Comparison:
-    """Return the rounds of several processes, one after the other, as those of one.
+def in_new_processes(rounds: int, compare: Callable[..., T], *arguments: object) -> list[T]:
+    """Return what several processes found, one after the other.
 
     Where memory lies is different in each, by which one of two equal loops may be a tenth faster.
 
     Args:
-        rounds: in all, about.
+        rounds: of all processes, about.
         compare: of a module, called in each process with ``arguments`` and its rounds.
         arguments: which can be pickled.
     """
@@ -137,9 +137,13 @@ def in_new_processes(
     each = round(rounds / count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        found = [pool.submit(compare, *arguments, each).result() for _ in range(count)]
-    first = found[0]
-    for other in found[1:]:
+        return [pool.submit(compare, *arguments, each).result() for _ in range(count)]
+
+
+def pooled(found: Sequence[Comparison]) -> Comparison:
+    """Return the rounds of all comparisons of a case as those of the first."""
+    first, *others = found
+    for other in others:
         for ours, theirs in zip(other.ours, other.theirs, strict=True):
             first.add(ours, theirs)
     return first

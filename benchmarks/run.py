@@ -21,7 +21,13 @@ from io import StringIO
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.alternation import Comparison, Sample, forget_what_is_there, in_new_processes
+from benchmarks.alternation import (
+    Comparison,
+    Sample,
+    forget_what_is_there,
+    in_new_processes,
+    pooled,
+)
 from benchmarks.cases import CASES, Case, PlainLoop
 from benchmarks.memory import peak_of
 from jlrun.config import checked
@@ -37,7 +43,7 @@ STEPS = {"MLP, one task": 1500, "MLP, two tasks": 1500, "CNN": 500}
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
     for name in names or STEPS:
-        yield in_new_processes(rounds, compare, name, threads)
+        yield pooled(in_new_processes(rounds, compare, name, threads))
 
 
 def compare(name: str, threads: int, rounds: int) -> Comparison:

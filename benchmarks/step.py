@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from benchmarks.alternation import Comparison, Sample, forget_what_is_there, in_new_processes
+from benchmarks.alternation import (
+    Comparison,
+    Sample,
+    forget_what_is_there,
+    in_new_processes,
+    pooled,
+)
 from benchmarks.cases import CASES, Case, PlainLoop
 from jlrun.data.sampling import Alone
 from jlrun.engine import session
@@ -28,7 +34,7 @@ WARM_UP = 2  # rounds
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
     for name in names or CASES:
-        yield in_new_processes(rounds, compare, name, threads)
+        yield pooled(in_new_processes(rounds, compare, name, threads))
 
 
 def compare(name: str, threads: int, rounds: int) -> Comparison:

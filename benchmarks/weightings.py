@@ -4,7 +4,7 @@ The model, rows and steps are those of `benchmarks/multitask.py`, which measures
 features and on parameters, at several numbers of tasks: a small CNN with 8 heads of ten classes on
 64 images of 28 x 28 pixels. The plain sum is the loop that one writes by hand: the losses are added
 up and differentiated once, with the default Adam of PyTorch. Images and weights of both are
-channels-last, as jlrun's are by default.
+channels-last, as jlrun's are by default. The rounds are those of five processes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from benchmarks.alternation import Comparison, in_turns
+from benchmarks.alternation import (
+    Comparison,
+    forget_what_is_there,
+    in_new_processes,
+    in_turns,
+    pooled,
+)
 from benchmarks.multitask import WEIGHTINGS, our_step, plain_step, routes_of
 from jlrun.engine import session
 
@@ -25,18 +31,25 @@ ON_LOSSES = ("famo", "equal")
 
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each weighting, or of those with ``names``."""
-    device = torch.device("cpu")
+    found = in_new_processes(rounds, compare, threads, names or weightings())
+    yield from map(pooled, zip(*found, strict=True))
+
+
+def compare(threads: int, names: Sequence[str], rounds: int) -> list[Comparison]:
+    """Return the comparisons of some weightings."""
+    device, found = torch.device("cpu"), list[Comparison]()
     with session(threads=threads, deterministic=False):
-        for name in weightings():
-            if names and name not in names:
-                continue
+        forget_what_is_there()
+        for name in names:
             source = None if name in ON_LOSSES else "features"
             ours = many(our_step(name, TASKS, device, source, LAYOUT))
             theirs = many(plain_step(TASKS, device, LAYOUT))
-            found = Comparison(name, REFERENCE, "step", facts={"tasks": TASKS, "block": BLOCK})
+            found.append(
+                Comparison(name, REFERENCE, "step", facts={"tasks": TASKS, "block": BLOCK})
+            )
             for pair in in_turns(ours, theirs, BLOCK, rounds):
-                found.add(*pair)
-            yield found
+                found[-1].add(*pair)
+    return found
 
 
 def weightings() -> tuple[str, ...]:
