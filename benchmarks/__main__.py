@@ -24,7 +24,7 @@ from benchmarks import report
 
 # Name -> rounds.
 NAMES = {
-    "step": 15,
+    "step": 30,
     "run": 5,
     "data": 9,
     "growth": 7,
