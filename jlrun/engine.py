@@ -17,6 +17,7 @@ from jlrun.errors import RunError, UserError
 from jlrun.ranks.shards import clip as clip_shards
 from jlrun.ranks.shards import is_shard, total_norm
 from jlrun.ranks.world import ALONE, World
+from jlrun.reused_memory import ReuseMemory, give_memory_back, keep_freed_memory
 from jlrun.seeding import preserved_randomness
 
 if TYPE_CHECKING:
@@ -176,8 +177,13 @@ def find_device(name: str) -> torch.device:
 
 
 @contextmanager
-def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
-    """Set the process-wide switches of PyTorch for a run, and put them back as they were."""
+def session(
+    *, threads: int | None, deterministic: bool, reuse_memory: ReuseMemory = "small"
+) -> Iterator[None]:
+    """Set the process-wide switches for a run, and put those of PyTorch back as they were.
+
+    What ``reuse_memory`` sets remains, since it can't be read; what is free is given back.
+    """
     before_threads = torch.get_num_threads()
     before_deterministic = torch.get_deterministic_debug_mode()
     before_benchmark = torch.backends.cudnn.benchmark
@@ -194,6 +200,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
     # Deterministic algorithms fill each new tensor with NaN before it is written, for code that
     # reads what nobody wrote. There is none here, and it is a pass over all activations.
     memory.fill_uninitialized_memory = False
+    keep_freed_memory(reuse_memory)
     try:
         with preserved_randomness():
             yield
@@ -202,6 +209,7 @@ def session(*, threads: int | None, deterministic: bool) -> Iterator[None]:
         torch.set_deterministic_debug_mode(before_deterministic)
         torch.backends.cudnn.benchmark = before_benchmark
         memory.fill_uninitialized_memory = before_fill
+        give_memory_back()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pydantic import (
 from jlrun.config.value_types import Device, Names, Node, Seed, ascending, distinct, parse_size
 from jlrun.data.written_names import Name
 from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jlrun.reused_memory import ReuseMemory
 
 
 class Section(BaseModel):
@@ -45,6 +46,7 @@ class EngineSettings(Section):
     timeout: PositiveFloat = 600.0
     skip_nonfinite: NonNegativeInt = 0
     sync_batchnorm: bool = True
+    reuse_memory: ReuseMemory = "small"
 
     @field_validator("parallel")
     @classmethod

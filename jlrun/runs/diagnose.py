@@ -55,7 +55,9 @@ def diagnose(
         UserError: if there is no such checkpoint, only one task, or nothing that tasks share.
     """
     node = settings.engine
-    with session(threads=node.threads, deterministic=node.deterministic):
+    with session(
+        threads=node.threads, deterministic=node.deterministic, reuse_memory=node.reuse_memory
+    ):
         assembly = assemble(settings)
         if not other_data:
             fix = "name other data on purpose, as in dataset.root=…"

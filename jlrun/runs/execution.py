@@ -43,7 +43,14 @@ Surroundings = Callable[[RunSettings], AbstractContextManager[Callable[[], bool]
 def whole_process(settings: RunSettings) -> Iterator[Callable[[], bool]]:
     """Set the process up for a run that has it for itself; yield whether the user stops it."""
     engine = settings.engine
-    with session(threads=engine.threads, deterministic=engine.deterministic), listening() as stop:
+    with (
+        session(
+            threads=engine.threads,
+            deterministic=engine.deterministic,
+            reuse_memory=engine.reuse_memory,
+        ),
+        listening() as stop,
+    ):
         yield stop
 
 

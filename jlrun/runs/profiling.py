@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from jlrun.data.sampling import joint_batches
 from jlrun.data.sources import available_cpus
 from jlrun.engine import Engine
 from jlrun.reporting.recorders.chosen import Recorders
+from jlrun.reused_memory import ReuseMemory
 from jlrun.runs.assembly import Assembly
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import TrainContext
@@ -27,6 +29,7 @@ from jlrun.training.timed import Part, TimedParts, timing
 
 WARM_UP, TRACED = 5, 5  # first steps, that compile and fill caches; and those of the trace
 EAGER_STEPS = 20
+MUCH = 16 * 2**20  # bytes that the system hands out in a step
 OF_A_STEP: tuple[Part, ...] = ("forward", "backward", "weighting", "optimizer")
 TOLD: Mapping[str, str] = {
     "data": "waits for batches",
@@ -62,6 +65,39 @@ def profiled(
         context.recorder.message(line)
 
 
+@dataclass(frozen=True)
+class _Usage:
+    """What the system counts of this process.
+
+    Attributes:
+        faults: pages that it was handed.
+        user, system: seconds of CPU time, its own and the system's for it.
+    """
+
+    faults: int = 0
+    user: float = 0.0
+    system: float = 0.0
+
+    @classmethod
+    def now(cls) -> _Usage:
+        """Return the counts so far."""
+        found = resource.getrusage(resource.RUSAGE_SELF)
+        return cls(found.ru_minflt, found.ru_utime, found.ru_stime)
+
+    def plus(self, other: _Usage, sign: int = 1) -> _Usage:
+        """Return the sum, or with a ``sign`` of -1 the difference."""
+        return _Usage(
+            self.faults + sign * other.faults,
+            self.user + sign * other.user,
+            self.system + sign * other.system,
+        )
+
+    @property
+    def of_system(self) -> float:
+        """The system's share of the CPU time."""
+        return self.system / max(self.user + self.system, 1e-9)
+
+
 class _Watch(Recorder):
     """Counts steps, writes the trace, and measures from the step after it."""
 
@@ -70,14 +106,15 @@ class _Watch(Recorder):
         self.each: list[float] = []  # seconds of the parts of each step that is measured
         self.seconds = 0.0  # of these, and of what is between them
         self.warm_up = 0.0  # seconds of the first steps
+        self.usage = _Usage()  # in the steps that are measured
         self._seen = 0
         self._engine = engine
-        self._began = time.perf_counter()
+        self._began, self._before = time.perf_counter(), _Usage.now()
         self._profiler: Any = None
         times.paused = True
 
     def begin_phase(self, phase: PhaseInfo) -> None:
-        self._began = time.perf_counter()
+        self._began, self._before = time.perf_counter(), _Usage.now()
 
     def step(self, step: int) -> None:
         self._seen += 1
@@ -90,7 +127,7 @@ class _Watch(Recorder):
         elif self._seen == WARM_UP + TRACED:
             self._end_trace()
             self.times.paused = False
-            self._began = time.perf_counter()
+            self._began, self._before = time.perf_counter(), _Usage.now()
 
     @property
     def steps(self) -> int:
@@ -101,6 +138,7 @@ class _Watch(Recorder):
         if not self.times.paused:
             self._engine.synchronize()
             self.seconds += time.perf_counter() - self._began
+            self.usage = self.usage.plus(_Usage.now()).plus(self._before, -1)
 
     def close_trace(self) -> None:
         """Write the trace of a fit that ended before it was complete."""
@@ -140,6 +178,9 @@ class Facts:
         bytes_to_hold: of the splits that are read anew in each epoch; 0 where all are in memory.
         evaluation_batch, val_rows: rows that are scored at once, and in all.
         log_every: steps between points of curves.
+        reuse_memory: what freed memory stays with the process.
+        handed_out: bytes that the system hands out in a step; ``of_system``: its share of the CPU
+            time, mostly for that where it is much.
     """
 
     shares: Mapping[str, float]
@@ -155,6 +196,9 @@ class Facts:
     val_rows: int
     log_every: int
     compiled: bool
+    reuse_memory: ReuseMemory
+    handed_out: float
+    of_system: float
 
 
 def advice(facts: Facts) -> list[str]:
@@ -186,6 +230,11 @@ def advice(facts: Facts) -> list[str]:
         found.append((share["optimizer"] + share["the rest"], fewer))
     if network >= 0.5 and facts.device == "cpu" and facts.threads < facts.cpus:
         found.append((network, f"engine.threads={facts.cpus}: all processors compute"))
+    anew = facts.of_system >= 0.1 and facts.handed_out >= MUCH
+    if anew and facts.device == "cpu" and facts.reuse_memory != "all":
+        size = facts.handed_out / 2**20
+        kept = f"engine.reuse_memory=all: the system hands out {size:,.0f} MB anew in each step"
+        found.append((facts.of_system, kept))
     if network >= 0.5 and facts.device == "cuda" and facts.precision == "fp32":
         found.append((network, "engine.precision=bf16: forward passes in half the bytes"))
     if network >= 0.5 and not facts.compiled:
@@ -208,7 +257,7 @@ def _lines(assembly: Assembly, fit: Fit, watch: _Watch) -> Iterator[str]:
         if part in spent:
             each = 1e3 * spent[part] / watch.steps
             yield f"  {spent[part] / seconds:6.1%} {each:9.3f} ms  {part + ':':12} {told}"
-    facts = _facts(assembly, fit.phases[-1], {p: s / seconds for p, s in spent.items()}, step_ms)
+    facts = _facts(assembly, fit.phases[-1], {p: s / seconds for p, s in spent.items()}, watch)
     if facts.compiled:
         took = watch.warm_up + sum(watch.each)  # the model is compiled again for other shapes
         count = WARM_UP + watch.steps
@@ -253,13 +302,13 @@ def _eager_seconds(assembly: Assembly, fit: Fit) -> float:
     return median(found)
 
 
-def _facts(assembly: Assembly, phase: Phase, shares: Mapping[str, float], step_ms: float) -> Facts:
+def _facts(assembly: Assembly, phase: Phase, shares: Mapping[str, float], watch: _Watch) -> Facts:
     engine, settings = assembly.engine, assembly.settings
     streams = phase.train.values()
     large = [s.rows.num_bytes for s in streams if s.rows.num_bytes > engine.memory_budget]
     return Facts(
         shares=shares,
-        step_ms=step_ms,
+        step_ms=1e3 * watch.seconds / watch.steps,
         device=engine.device.type,
         precision=engine.precision,
         threads=torch.get_num_threads(),
@@ -271,4 +320,7 @@ def _facts(assembly: Assembly, phase: Phase, shares: Mapping[str, float], step_m
         val_rows=max((len(s.rows) for s in phase.val.values()), default=0),
         log_every=settings.recorder.log_every,
         compiled=engine.compile,
+        reuse_memory=settings.engine.reuse_memory,
+        handed_out=watch.usage.faults * resource.getpagesize() / watch.steps,
+        of_system=watch.usage.of_system,
     )

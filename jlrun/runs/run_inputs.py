@@ -53,7 +53,9 @@ def longer_job(job: Job, epochs: int) -> tuple[Job, Callable[[], None]]:
     """Return a run with more epochs, as if it had been begun with that many."""
     longer, config, notes = lengthened(job, epochs)
     engine = job.settings.engine
-    with session(threads=engine.threads, deterministic=engine.deterministic):
+    with session(
+        threads=engine.threads, deterministic=engine.deterministic, reuse_memory=engine.reuse_memory
+    ):
         fits = check_longer(job, assemble(job.settings).plan, assemble(longer.settings).plan)
 
     def write_inputs() -> None:

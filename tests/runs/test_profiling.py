@@ -27,6 +27,9 @@ FACTS = Facts(
     val_rows=10_000,
     log_every=10,
     compiled=False,
+    reuse_memory="small",
+    handed_out=0.0,
+    of_system=0.0,
 )
 
 
@@ -51,6 +54,9 @@ FACTS = Facts(
         ),
         ({"shares": {"optimizer": 0.2, "the rest": 0.2}}, ["batch_size=256"]),
         ({"shares": {"weighting": 0.3}}, ["weighting.update_every=10"]),
+        ({"handed_out": 9e8, "of_system": 0.3}, ["engine.reuse_memory=all"]),
+        ({"handed_out": 9e8, "of_system": 0.01}, []),
+        ({"handed_out": 9e8, "of_system": 0.3, "reuse_memory": "all"}, []),
     ],
 )
 def test_advice_is_for_what_takes_the_time(facts: dict, overrides: list[str]) -> None:

@@ -108,7 +108,9 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
 
     settings = load_changed(directory, overrides)
     engine = settings.engine
-    with session(threads=engine.threads, deterministic=engine.deterministic):
+    with session(
+        threads=engine.threads, deterministic=engine.deterministic, reuse_memory=engine.reuse_memory
+    ):
         assembly = _assembled(directory, settings, overrides)
         for line in report_warnings(assembly.data.reports):
             print(line, file=sys.stderr)

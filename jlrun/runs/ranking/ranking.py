@@ -140,7 +140,9 @@ def compare(sources: Sources, settings: RunSettings, by: str = "logme") -> list[
         UserError: for whatever is wrong with the target or a candidate.
     """
     node = settings.engine
-    with session(threads=node.threads, deterministic=node.deterministic):
+    with session(
+        threads=node.threads, deterministic=node.deterministic, reuse_memory=node.reuse_memory
+    ):
         targets = load_targets(settings)
         return [found for t in targets for found in _compare_on(t, sources, settings, by)]
 

@@ -68,7 +68,11 @@ def soup_of_runs(
         UserError: if the data has changed, or has training rows among those to be scored.
         UserError: if a run has no validation score, or the models differ in their weights.
     """
-    with session(threads=settings.engine.threads, deterministic=settings.engine.deterministic):
+    with session(
+        threads=settings.engine.threads,
+        deterministic=settings.engine.deterministic,
+        reuse_memory=settings.engine.reuse_memory,
+    ):
         assembly = assemble(settings)
         for member in members:
             _check_data(member, assembly, asked=other_data)

@@ -83,7 +83,11 @@ def _run_some(
     engine = configs[jobs[0].number].engine
     failures: list[BaseException] = []
     with (
-        session(threads=engine.threads, deterministic=engine.deterministic),
+        session(
+            threads=engine.threads,
+            deterministic=engine.deterministic,
+            reuse_memory=engine.reuse_memory,
+        ),
         listening() as stopped,
         ExitStack() as outputs,
     ):
