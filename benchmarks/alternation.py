@@ -140,6 +140,42 @@ def in_new_processes(rounds: int, compare: Callable[..., T], *arguments: object)
         return [pool.submit(compare, *arguments, each).result() for _ in range(count)]
 
 
+class Elsewhere:
+    """A loop in a process of its own, with the allocator and the caches for itself.
+
+    Args:
+        make: of a module, makes the loop there: a function of a number of steps.
+        arguments: of ``make``, which can be pickled.
+    """
+
+    def __init__(self, make: Callable[..., Callable[[int], object]], *arguments: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, _make, (make, *arguments))
+        self._pool.submit(int).result()  # it is made now
+
+    def __call__(self, steps: int) -> Sample:
+        """Do some steps there, and return what they took."""
+        return self._pool.submit(_turn, steps).result()
+
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+
+_made: list[Callable[[int], object]] = []  # in the process of `Elsewhere`
+
+
+def _make(make: Callable[..., Callable[[int], object]], *arguments: object) -> None:
+    _made.append(make(*arguments))
+    forget_what_is_there()
+
+
+def _turn(steps: int) -> Sample:
+    return Sample.of(lambda: _made[0](steps))
+
+
 def pooled(found: Sequence[Comparison]) -> Comparison:
     """Return the rounds of all comparisons of a case as those of the first."""
     first, *others = found
@@ -166,7 +202,7 @@ def in_turns(
     """Return the samples of a step, of jlrun and of a reference, for each of some rounds.
 
     Args:
-        ours, theirs: do a number of steps.
+        ours, theirs: do a number of steps, here or `Elsewhere`.
         block: steps that are timed together.
         rounds: in each of which both have a turn; one more warms up.
         settle: steps of each turn before the clock starts: workers that load data have loaded some
@@ -176,6 +212,7 @@ def in_turns(
     def turn(steps: Callable[[int], object]) -> Sample:
         if settle:
             steps(settle)
-        return Sample.of(lambda: steps(block)) / block
+        found = steps(block) if isinstance(steps, Elsewhere) else Sample.of(lambda: steps(block))
+        return found / block
 
     return [(turn(ours), turn(theirs)) for _ in range(rounds + 1)][1:]

@@ -22,6 +22,10 @@ from jlrun.tasks import Binary, TaskSpec
 from jlrun.training.plan import Fit
 
 DIGITS = ("mode=multitask", "dataset=digits", "batch_size=64", "baselines=false")
+SHAPES = (
+    *("mode=multitask", "dataset=shapes", "dataset.num_train=1000", "modalities=[image]"),
+    *("tasks=[shape]", "baselines=false"),
+)
 EVALUATION_BATCH = 512  # rows
 
 
@@ -60,6 +64,12 @@ CASES = {
             10,
         ),
         Case("ResNet-18", (*DIGITS, "tasks=[digit]", "backbone/image=resnet18"), 2),
+        Case("CNN, 64 x 64", (*SHAPES, "dataset.size=64", "batch_size=64"), 2),
+        Case(
+            "ResNet-18, 128 x 128",
+            (*SHAPES, "dataset.size=128", "batch_size=16", "backbone/image=resnet18"),
+            1,
+        ),
     )
 }
 

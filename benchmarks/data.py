@@ -2,9 +2,9 @@
 
 Photographs in JPEG files, padded by 4 pixels and cropped, flipped and normalised, train a small
 CNN (16 and 32 channels, 128 hidden units) at batch size 64. *Compute alone* is jlrun's loop on one
-batch that is made beforehand. *Two workers* is a plain PyTorch loop (as in `step`) whose
-`DataLoader` has two persistent workers, which do the same to each image with transforms of
-torchvision v2. All of them may use all processors.
+batch that is made beforehand. *Two workers* is a plain PyTorch loop in a process of its own (as in
+`step`) whose `DataLoader` has two persistent workers, which do the same to each image with
+transforms of torchvision v2. All of them may use all processors.
 
 - `in memory`: 32 x 32 pixels, decoded beforehand in both.
 - `streamed`: more than `engine.memory_budget`, files of 160 x 160 pixels at 64 x 64, which two
@@ -29,7 +29,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from torchvision.tv_tensors import Image
 
-from benchmarks.alternation import Comparison, Sample, in_turns
+from benchmarks.alternation import Comparison, Elsewhere, Sample, in_turns
 from benchmarks.cases import PlainLoop
 from benchmarks.loops import JlrunLoop, Repeated
 from benchmarks.photos import write_photos
@@ -91,18 +91,26 @@ def assembled(kind: str, folder: Path) -> Assembly:
 def _throughput(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Iterator[Comparison]:
     block, epoch = BLOCKS[kind], train_stream(assembly).steps_per_epoch
     most = (rounds + 1) * (block + SETTLE) + epoch
-    references = {
-        ALONE: JlrunLoop.of(assembly, most, Repeated.of(train_stream(assembly))).steps,
-        TWO_WORKERS: LoaderLoop(assembly, loader(kind, assembly, folder)).steps,
-    }
     facts = {"batch_size": BATCH_SIZE, "block": block, "files": FILES[kind], "size": SIZES[kind]}
-    for name, theirs in references.items():
-        found = Comparison(kind, name, "image", facts=facts)
-        ours = JlrunLoop.of(assembly, most).steps
-        ours(epoch)
-        for pair in in_turns(ours, theirs, block, rounds, settle=SETTLE):
-            found.add(*(sample / BATCH_SIZE for sample in pair))
-        yield found
+    with Elsewhere(_loader_steps, kind, folder, torch.get_num_threads()) as loader_steps:
+        references = {
+            ALONE: JlrunLoop.of(assembly, most, Repeated.of(train_stream(assembly))).steps,
+            TWO_WORKERS: loader_steps,
+        }
+        for name, theirs in references.items():
+            found = Comparison(kind, name, "image", facts=facts)
+            ours = JlrunLoop.of(assembly, most).steps
+            ours(epoch)
+            for pair in in_turns(ours, theirs, block, rounds, settle=SETTLE):
+                found.add(*(sample / BATCH_SIZE for sample in pair))
+            yield found
+
+
+def _loader_steps(kind: str, folder: Path, threads: int) -> Callable[[int], object]:
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    assembly = assembled(kind, folder)
+    return LoaderLoop(assembly, loader(kind, assembly, folder)).steps
 
 
 def _first_epoch(assembly: Assembly, folder: Path, rounds: int) -> Comparison:
@@ -111,11 +119,16 @@ def _first_epoch(assembly: Assembly, folder: Path, rounds: int) -> Comparison:
     for _ in range(max(1, rounds // 3)):
         with kept_unless_shared(folder / "decoded"):
             ours = Sample.of(lambda: JlrunLoop.of(assembly, steps).steps(steps))
-        theirs = Sample.of(
-            lambda: LoaderLoop(assembly, loader(STREAMED, assembly, folder)).steps(steps)
-        )
-        found.add(*(each / steps / BATCH_SIZE for each in (ours, theirs)))
+        with Elsewhere(_loader_epochs, folder, torch.get_num_threads()) as theirs:
+            found.add(*(each / steps / BATCH_SIZE for each in (ours, theirs(steps))))
     return found
+
+
+def _loader_epochs(folder: Path, threads: int) -> Callable[[int], object]:
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    assembly = assembled(STREAMED, folder)
+    return lambda steps: LoaderLoop(assembly, loader(STREAMED, assembly, folder)).steps(steps)
 
 
 def _first_batch(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Comparison:
@@ -182,6 +195,7 @@ def loader(
         shuffle=True,
         num_workers=WORKERS,
         persistent_workers=WORKERS > 0,
+        multiprocessing_context="fork",  # as by default on Linux, not as the process was started
     )
 
 

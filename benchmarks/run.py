@@ -1,9 +1,9 @@
 """A whole run with validation and default records, by the step, against a plain PyTorch loop.
 
 A run of 4 epochs is taken from one of 4 and as many more as make some hundred steps: what is left
-is epochs, without start and end. The plain loop does those epochs alone, with a pass over the
-validation rows after each. Figures, TensorBoard's events, `metrics.csv`, checkpoints and selection
-of the best weights are jlrun's alone. Baselines are off.
+is epochs, without start and end. The plain loop does those epochs alone, in a process of its own,
+with a pass over the validation rows after each. Figures, TensorBoard's events, `metrics.csv`,
+checkpoints and selection of the best weights are jlrun's alone. Baselines are off.
 
 Peak memory is the resident memory of a process that does the shorter run, or trains and validates
 as long by the plain loop; both have jlrun and PyTorch in it. Recording is the time in which curves,
@@ -15,14 +15,17 @@ those of the first.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import torch
+
 from benchmarks import report
 from benchmarks.alternation import (
     Comparison,
+    Elsewhere,
     Sample,
     forget_what_is_there,
     in_new_processes,
@@ -31,7 +34,6 @@ from benchmarks.alternation import (
 from benchmarks.cases import CASES, Case, PlainLoop
 from benchmarks.memory import peak_of
 from jlrun.config import checked
-from jlrun.engine import session
 from jlrun.runs.execution import execute
 from jlrun.training.timed import TimedParts, timing
 
@@ -48,22 +50,31 @@ def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Co
 
 def compare(name: str, threads: int, rounds: int) -> Comparison:
     """Return the comparison of a case."""
-    with session(threads=threads, deterministic=True):
-        memory = _peaks(CASES[name])  # before this process has done a run
-        return _compare(CASES[name], memory, rounds, threads)
+    memory = _peaks(CASES[name])  # before this process has done a run
+    with Elsewhere(plain_epochs, name, threads) as plain:
+        return _compare(CASES[name], plain, memory, rounds, threads)
 
 
-def _compare(case: Case, memory: Mapping[str, int], rounds: int, threads: int) -> Comparison:
-    plain = PlainLoop(case.assemble())
-    more = max(1, round(STEPS[case.name] / plain.steps_per_epoch))
-    steps = more * plain.steps_per_epoch
+def plain_epochs(name: str, threads: int) -> Callable[[int], None]:
+    """Return the plain loop of a case, in a process that is as PyTorch has it."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    return PlainLoop(CASES[name].assemble()).epochs
+
+
+def _compare(
+    case: Case, plain: Elsewhere, memory: Mapping[str, int], rounds: int, threads: int
+) -> Comparison:
+    per_epoch = PlainLoop(case.assemble()).steps_per_epoch
+    more = max(1, round(STEPS[case.name] / per_epoch))
+    steps = more * per_epoch
     facts: dict[str, float] = {"epochs": more, "steps": steps, **memory}
     found = Comparison(case.name, REFERENCE, "step", facts=facts)
     for number in range(rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             short = run_of(case, SHORT, threads, Path(folder, "short"))
             long = run_of(case, SHORT + more, threads, Path(folder, "long"))
-        theirs = Sample.of(lambda: plain.epochs(more))
+        theirs = plain(more)
         if number:
             found.add((long - short) / steps, theirs / steps)
         else:  # the round that warms up

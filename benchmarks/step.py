@@ -1,31 +1,25 @@
 """A training step, its batch included, against the same step of a plain PyTorch loop.
 
 jlrun's own loop trains a phase without end, recording every ten steps as by default, to nowhere;
-between blocks of its steps the plain loop does as many. Both have the same model, rows, losses and
-optimizer, and deterministic algorithms. The plain loop uses PyTorch's default AdamW, reads the loss
-after each step, and neither checks nor records anything. The rounds are those of five processes.
+between blocks of its steps the plain loop does as many, in a process of its own. Both have the same
+model, rows, losses and optimizer, and deterministic algorithms. The plain loop uses PyTorch's
+default AdamW, reads the loss after each step, and neither checks nor records anything. The rounds
+are those of five pairs of processes.
+
+The last two cases are drawn shapes of 64 and 128 pixels, larger than the digits of the others.
+There `engine.reuse_memory` counts, by which freed memory stays with jlrun's process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.alternation import (
-    Comparison,
-    Sample,
-    forget_what_is_there,
-    in_new_processes,
-    pooled,
-)
-from benchmarks.cases import CASES, Case, PlainLoop
-from jlrun.data.sampling import Alone
+import torch
+
+from benchmarks.alternation import PROCESSES, Comparison, Elsewhere, Sample, in_turns
+from benchmarks.cases import CASES, PlainLoop
+from benchmarks.loops import JlrunLoop
 from jlrun.engine import session
-from jlrun.training.learner import build_learner
-from jlrun.training.loop import train
-from jlrun.training.recorder import Recorder
-from jlrun.training.spans import PhaseRun, TrainContext
-from jlrun.training.state import PhaseState
 
 REFERENCE = "a plain loop"
 WARM_UP = 2  # rounds
@@ -34,55 +28,37 @@ WARM_UP = 2  # rounds
 def measure(rounds: int, threads: int, names: Sequence[str] = ()) -> Iterator[Comparison]:
     """Yield the comparison of each case, or of those with ``names``."""
     for name in names or CASES:
-        yield pooled(in_new_processes(rounds, compare, name, threads))
+        found = Comparison(name, REFERENCE, "step", facts={"block": CASES[name].block})
+        pairs = min(PROCESSES, rounds)
+        for _ in range(pairs):
+            for pair in _rounds(name, threads, round(rounds / pairs)):
+                found.add(*pair)
+        yield found
 
 
-def compare(name: str, threads: int, rounds: int) -> Comparison:
-    """Return the comparison of a case."""
-    with session(threads=threads, deterministic=True):
-        return _compare(CASES[name], rounds)
+def _rounds(name: str, threads: int, rounds: int) -> list[tuple[Sample, Sample]]:
+    block, most = CASES[name].block, WARM_UP + rounds
+    with (
+        Elsewhere(our_steps, name, threads, most * CASES[name].block) as ours,
+        Elsewhere(their_steps, name, threads) as theirs,
+    ):
+        return in_turns(ours, theirs, block, most - 1)[WARM_UP - 1 :]
 
 
-def _compare(case: Case, rounds: int) -> Comparison:
-    assembly = case.assemble()
-    phase, engine = assembly.plan.fits[0].phases[-1], assembly.engine
-    steps = case.block * (WARM_UP + rounds)
-    phase = replace(phase, sampling=Alone(steps), epochs=1)
-    learner = build_learner(assembly.new_model(assembly.plan.fits[0]), phase, engine)
-    turns = _Turns(case, PlainLoop(assembly))
-    log_every = assembly.settings.recorder.log_every
-    context = TrainContext(engine, turns, assembly.settings.seed, log_every, lambda: False)
-    run = PhaseRun("main", phase, learner, PhaseState(), 0, lambda force: None)
-    forget_what_is_there()
-    turns.begin()
-    train(run, context)
-    return turns.comparison(WARM_UP)
+def our_steps(name: str, threads: int, most: int) -> Callable[[int], None]:
+    """Return jlrun's loop of a case, in a process that is set up for it as by a run.
+
+    Args:
+        name: of the case.
+        threads: that compute.
+        most: steps in all.
+    """
+    session(threads=threads, deterministic=True).__enter__()  # until the process ends
+    return JlrunLoop.of(CASES[name].assemble(), most).steps
 
 
-class _Turns(Recorder):
-    """Recorder of nothing, which lets the plain loop have its turn after each block of steps."""
-
-    def __init__(self, case: Case, plain: PlainLoop) -> None:
-        self._case = case
-        self._plain = plain
-        self._rounds: list[tuple[Sample, Sample]] = []
-
-    def begin(self) -> None:
-        """Start the clock of jlrun's turn."""
-        self._began = Sample.now()
-
-    def step(self, step: int) -> None:
-        """End jlrun's turn where a block ends."""
-        block = self._case.block
-        if step % block == 0:
-            ours = Sample.now() - self._began
-            theirs = Sample.of(lambda: self._plain.steps(block))
-            self._rounds.append((ours / block, theirs / block))
-            self.begin()
-
-    def comparison(self, warm_up: int) -> Comparison:
-        """Return the rounds after the first ``warm_up``."""
-        found = Comparison(self._case.name, REFERENCE, "step", facts={"block": self._case.block})
-        for ours, theirs in self._rounds[warm_up:]:
-            found.add(ours, theirs)
-        return found
+def their_steps(name: str, threads: int) -> Callable[[int], None]:
+    """Return the plain loop of a case, in a process that is as PyTorch has it."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    return PlainLoop(CASES[name].assemble()).steps

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from benchmarks.alternation import Comparison, Sample, Spread, in_turns
+from benchmarks.alternation import Comparison, Elsewhere, Sample, Spread, in_turns
 from benchmarks.report import table, write
 
 
@@ -45,6 +46,24 @@ def test_both_have_their_turn_in_every_round() -> None:
     )
     assert len(found) == 2
     assert done == ["ours 3", "ours 5", "theirs 3", "theirs 5"] * 3
+
+
+def test_a_loop_elsewhere_is_timed_in_its_process() -> None:
+    with Elsewhere(_computing, 0.05) as theirs:
+        ((ours, found),) = in_turns(lambda steps: None, theirs, block=2, rounds=1)
+        assert theirs(4).cpu >= 0.2
+    assert found.cpu >= 0.05
+    assert found.wall >= 0.04
+    assert ours.cpu < 0.05  # what is done elsewhere does not count here
+
+
+def _computing(seconds: float) -> Callable[[int], object]:
+    def steps(count: int) -> None:
+        end = time.process_time() + seconds * count
+        while time.process_time() < end:
+            pass
+
+    return steps
 
 
 def test_processor_time_of_workers_counts_before_and_after_they_end() -> None:
