@@ -195,7 +195,8 @@ def loader(
         shuffle=True,
         num_workers=WORKERS,
         persistent_workers=WORKERS > 0,
-        multiprocessing_context="fork",  # as by default on Linux, not as the process was started
+        # As by default on Linux, not as this process was started.
+        multiprocessing_context="fork" if WORKERS else None,
     )
 
 

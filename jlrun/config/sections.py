@@ -17,7 +17,6 @@ from pydantic import (
 from jlrun.config.value_types import Device, Names, Node, Seed, ascending, distinct, parse_size
 from jlrun.data.written_names import Name
 from jlrun.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from jlrun.reused_memory import ReuseMemory
 
 
 class Section(BaseModel):
@@ -46,7 +45,7 @@ class EngineSettings(Section):
     timeout: PositiveFloat = 600.0
     skip_nonfinite: NonNegativeInt = 0
     sync_batchnorm: bool = True
-    reuse_memory: ReuseMemory = "small"
+    reuse_memory: Literal["none", "small", "all"] = "small"
 
     @field_validator("parallel")
     @classmethod

@@ -17,8 +17,8 @@ import torch
 from jlrun.data.sampling import joint_batches
 from jlrun.data.sources import available_cpus
 from jlrun.engine import Engine
+from jlrun.engine.reused_memory import ReuseMemory
 from jlrun.reporting.recorders.chosen import Recorders
-from jlrun.reused_memory import ReuseMemory
 from jlrun.runs.assembly import Assembly
 from jlrun.training.learner import build_learner
 from jlrun.training.loop import TrainContext

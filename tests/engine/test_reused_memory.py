@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from jlrun.reused_memory import _glibc
+from jlrun.engine.reused_memory import _glibc
 
 pytestmark = pytest.mark.skipif(_glibc() is None, reason="the allocator is not glibc's")
 
 # What four blocks of so many MiB take that are written and freed, again and again: pages a round.
 PROGRAM = """
 import ctypes, resource, sys
-from jlrun.reused_memory import give_memory_back, keep_freed_memory
+from jlrun.engine.reused_memory import give_memory_back, keep_freed_memory
 
 size, what = int(sys.argv[1]) * 2**20, sys.argv[2]
 libc = ctypes.CDLL(None)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from jlrun.engine.reused_memory import ReuseMemory, give_memory_back, keep_freed_memory
 from jlrun.errors import RunError, UserError
 from jlrun.ranks.shards import clip as clip_shards
 from jlrun.ranks.shards import is_shard, total_norm
 from jlrun.ranks.world import ALONE, World
-from jlrun.reused_memory import ReuseMemory, give_memory_back, keep_freed_memory
 from jlrun.seeding import preserved_randomness
 
 if TYPE_CHECKING:
