@@ -74,6 +74,12 @@ CASES = {
 }
 
 
+def as_pytorch_has_it(threads: int) -> None:
+    """Set up a process for a loop by hand: by ``threads``, with deterministic algorithms."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+
+
 class PlainLoop:
     """The training loop of a run as written by hand: the same model, rows, loss and optimizer.
 

@@ -30,7 +30,7 @@ from torchvision.transforms import v2
 from torchvision.tv_tensors import Image
 
 from benchmarks.alternation import Comparison, Elsewhere, Sample, in_turns
-from benchmarks.cases import PlainLoop
+from benchmarks.cases import PlainLoop, as_pytorch_has_it
 from benchmarks.loops import JlrunLoop, Repeated
 from benchmarks.photos import write_photos
 from jlrun.config import checked
@@ -106,11 +106,21 @@ def _throughput(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Ite
             yield found
 
 
-def _loader_steps(kind: str, folder: Path, threads: int) -> Callable[[int], object]:
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+def _loaded(kind: str, folder: Path, threads: int) -> Callable[[], LoaderLoop]:
+    """Return what makes the plain loop, in a process of its own."""
+    as_pytorch_has_it(threads)
     assembly = assembled(kind, folder)
-    return LoaderLoop(assembly, loader(kind, assembly, folder)).steps
+    return lambda: LoaderLoop(assembly, loader(kind, assembly, folder))
+
+
+def _loader_steps(kind: str, folder: Path, threads: int) -> Callable[[int], object]:
+    return _loaded(kind, folder, threads)().steps
+
+
+def _loader_start(kind: str, folder: Path, threads: int) -> Callable[[int], object]:
+    """Return the steps of a loop that starts its workers with the first of them."""
+    made = _loaded(kind, folder, threads)
+    return lambda steps: made().steps(steps)
 
 
 def _first_epoch(assembly: Assembly, folder: Path, rounds: int) -> Comparison:
@@ -119,16 +129,9 @@ def _first_epoch(assembly: Assembly, folder: Path, rounds: int) -> Comparison:
     for _ in range(max(1, rounds // 3)):
         with kept_unless_shared(folder / "decoded"):
             ours = Sample.of(lambda: JlrunLoop.of(assembly, steps).steps(steps))
-        with Elsewhere(_loader_epochs, folder, torch.get_num_threads()) as theirs:
+        with Elsewhere(_loader_start, STREAMED, folder, torch.get_num_threads()) as theirs:
             found.add(*(each / steps / BATCH_SIZE for each in (ours, theirs(steps))))
     return found
-
-
-def _loader_epochs(folder: Path, threads: int) -> Callable[[int], object]:
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    assembly = assembled(STREAMED, folder)
-    return lambda steps: LoaderLoop(assembly, loader(STREAMED, assembly, folder)).steps(steps)
 
 
 def _first_batch(kind: str, assembly: Assembly, folder: Path, rounds: int) -> Comparison:

@@ -20,8 +20,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-import torch
-
 from benchmarks import report
 from benchmarks.alternation import (
     Comparison,
@@ -31,7 +29,7 @@ from benchmarks.alternation import (
     in_new_processes,
     pooled,
 )
-from benchmarks.cases import CASES, Case, PlainLoop
+from benchmarks.cases import CASES, Case, PlainLoop, as_pytorch_has_it
 from benchmarks.memory import peak_of
 from jlrun.config import checked
 from jlrun.runs.execution import execute
@@ -57,8 +55,7 @@ def compare(name: str, threads: int, rounds: int) -> Comparison:
 
 def plain_epochs(name: str, threads: int) -> Callable[[int], None]:
     """Return the plain loop of a case, in a process that is as PyTorch has it."""
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    as_pytorch_has_it(threads)
     return PlainLoop(CASES[name].assemble()).epochs
 
 

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
-
 from benchmarks.alternation import PROCESSES, Comparison, Elsewhere, Sample, in_turns
-from benchmarks.cases import CASES, PlainLoop
+from benchmarks.cases import CASES, PlainLoop, as_pytorch_has_it
 from benchmarks.loops import JlrunLoop
 from jlrun.engine import session
 
@@ -59,6 +57,5 @@ def our_steps(name: str, threads: int, most: int) -> Callable[[int], None]:
 
 def their_steps(name: str, threads: int) -> Callable[[int], None]:
     """Return the plain loop of a case, in a process that is as PyTorch has it."""
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    as_pytorch_has_it(threads)
     return PlainLoop(CASES[name].assemble()).steps

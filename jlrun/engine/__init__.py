@@ -7,6 +7,7 @@ from jlrun.engine.engine import (
     holds_float64,
     out_of_memory_explained,
     session,
+    session_of,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "holds_float64",
     "out_of_memory_explained",
     "session",
+    "session_of",
 ]

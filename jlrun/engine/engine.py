@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -174,6 +174,26 @@ def find_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError.of("engine.device", "'mps' is not available here; use engine.device=auto")
     return device
+
+
+class Switches(Protocol):
+    """Settings of an engine that are of the whole process."""
+
+    @property
+    def threads(self) -> int | None: ...
+    @property
+    def deterministic(self) -> bool: ...
+    @property
+    def reuse_memory(self) -> ReuseMemory: ...
+
+
+def session_of(engine: Switches) -> AbstractContextManager[None]:
+    """Return the `session` of a run, by the settings of its engine."""
+    return session(
+        threads=engine.threads,
+        deterministic=engine.deterministic,
+        reuse_memory=engine.reuse_memory,
+    )
 
 
 @contextmanager

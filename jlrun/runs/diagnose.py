@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jlrun.data.sampling import All, joint_batches
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.errors import UserError
 from jlrun.files.run_directory import BEST, RunDirectory
 from jlrun.models import checkpoints
@@ -55,9 +55,7 @@ def diagnose(
         UserError: if there is no such checkpoint, only one task, or nothing that tasks share.
     """
     node = settings.engine
-    with session(
-        threads=node.threads, deterministic=node.deterministic, reuse_memory=node.reuse_memory
-    ):
+    with session_of(node):
         assembly = assemble(settings)
         if not other_data:
             fix = "name other data on purpose, as in dataset.root=…"

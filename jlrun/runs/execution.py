@@ -11,7 +11,7 @@ from pathlib import Path
 from jlrun.config.compose import Composed
 from jlrun.data.dataset import report_lines
 from jlrun.data.reading.decoded import kept_unless_shared, shared_in
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.errors import UserError
 from jlrun.files.lock import held
 from jlrun.ranks.environment import world_size
@@ -43,14 +43,7 @@ Surroundings = Callable[[RunSettings], AbstractContextManager[Callable[[], bool]
 def whole_process(settings: RunSettings) -> Iterator[Callable[[], bool]]:
     """Set the process up for a run that has it for itself; yield whether the user stops it."""
     engine = settings.engine
-    with (
-        session(
-            threads=engine.threads,
-            deterministic=engine.deterministic,
-            reuse_memory=engine.reuse_memory,
-        ),
-        listening() as stop,
-    ):
+    with session_of(engine), listening() as stop:
         yield stop
 
 

@@ -84,13 +84,13 @@ class _Usage:
         found = resource.getrusage(resource.RUSAGE_SELF)
         return cls(found.ru_minflt, found.ru_utime, found.ru_stime)
 
-    def plus(self, other: _Usage, sign: int = 1) -> _Usage:
-        """Return the sum, or with a ``sign`` of -1 the difference."""
-        return _Usage(
-            self.faults + sign * other.faults,
-            self.user + sign * other.user,
-            self.system + sign * other.system,
-        )
+    def __add__(self, other: _Usage) -> _Usage:
+        faults, user = self.faults + other.faults, self.user + other.user
+        return _Usage(faults, user, self.system + other.system)
+
+    def __sub__(self, other: _Usage) -> _Usage:
+        faults, user = self.faults - other.faults, self.user - other.user
+        return _Usage(faults, user, self.system - other.system)
 
     @property
     def of_system(self) -> float:
@@ -138,7 +138,7 @@ class _Watch(Recorder):
         if not self.times.paused:
             self._engine.synchronize()
             self.seconds += time.perf_counter() - self._began
-            self.usage = self.usage.plus(_Usage.now()).plus(self._before, -1)
+            self.usage += _Usage.now() - self._before
 
     def close_trace(self) -> None:
         """Write the trace of a fit that ended before it was complete."""
@@ -170,7 +170,6 @@ class Facts:
 
     Attributes:
         shares: part -> share of the time.
-        step_ms: milliseconds of a step, with all that is between steps.
         device: ``cpu``, ``cuda``, …; ``precision``, ``compiled``, ``workers``: the engine's.
         threads: that compute.
         cpus: processors that this process may use.
@@ -184,7 +183,6 @@ class Facts:
     """
 
     shares: Mapping[str, float]
-    step_ms: float
     device: str
     precision: str
     threads: int
@@ -308,7 +306,6 @@ def _facts(assembly: Assembly, phase: Phase, shares: Mapping[str, float], watch:
     large = [s.rows.num_bytes for s in streams if s.rows.num_bytes > engine.memory_budget]
     return Facts(
         shares=shares,
-        step_ms=1e3 * watch.seconds / watch.steps,
         device=engine.device.type,
         precision=engine.precision,
         threads=torch.get_num_threads(),

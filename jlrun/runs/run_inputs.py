@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from jlrun.config.compose import Composed
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.errors import UserError
 from jlrun.files.atomic import write_text
 from jlrun.files.run_directory import RunDirectory
@@ -53,9 +53,7 @@ def longer_job(job: Job, epochs: int) -> tuple[Job, Callable[[], None]]:
     """Return a run with more epochs, as if it had been begun with that many."""
     longer, config, notes = lengthened(job, epochs)
     engine = job.settings.engine
-    with session(
-        threads=engine.threads, deterministic=engine.deterministic, reuse_memory=engine.reuse_memory
-    ):
+    with session_of(engine):
         fits = check_longer(job, assemble(job.settings).plan, assemble(longer.settings).plan)
 
     def write_inputs() -> None:

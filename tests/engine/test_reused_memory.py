@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
-from jlrun.engine.reused_memory import _glibc
-
-pytestmark = pytest.mark.skipif(_glibc() is None, reason="the allocator is not glibc's")
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's"
+)
 
 # What four blocks of so many MiB take that are written and freed, again and again: pages a round.
 PROGRAM = """

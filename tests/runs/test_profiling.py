@@ -15,7 +15,6 @@ from jlrun.runs.profiling import Facts, advice, break_even
 
 FACTS = Facts(
     shares={},
-    step_ms=2.0,
     device="cpu",
     precision="fp32",
     threads=2,

@@ -96,7 +96,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
             one modality and can miss none.
     """
     from jlrun.data.dataset import report_warnings
-    from jlrun.engine import session
+    from jlrun.engine import session_of
     from jlrun.evaluation.kept_predictions import KeptPredictions
     from jlrun.evaluation.per_class import PerClassCounts
     from jlrun.evaluation.scores import evaluate, predictor
@@ -108,9 +108,7 @@ def evaluate_run(directory: Path, overrides: list[str], missing: bool = False) -
 
     settings = load_changed(directory, overrides)
     engine = settings.engine
-    with session(
-        threads=engine.threads, deterministic=engine.deterministic, reuse_memory=engine.reuse_memory
-    ):
+    with session_of(engine):
         assembly = _assembled(directory, settings, overrides)
         for line in report_warnings(assembly.data.reports):
             print(line, file=sys.stderr)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.errors import UserError
 from jlrun.runs.ranking import MEAN_RANK, TITLES
 from jlrun.runs.ranking.candidates import each_candidate, embed
@@ -140,9 +140,7 @@ def compare(sources: Sources, settings: RunSettings, by: str = "logme") -> list[
         UserError: for whatever is wrong with the target or a candidate.
     """
     node = settings.engine
-    with session(
-        threads=node.threads, deterministic=node.deterministic, reuse_memory=node.reuse_memory
-    ):
+    with session_of(node):
         targets = load_targets(settings)
         return [found for t in targets for found in _compare_on(t, sources, settings, by)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.errors import UserError
 from jlrun.evaluation.scores import Scores, by_task, evaluate, mean_score, predictor
 from jlrun.models.interpolation import Weights, greedy_soup
@@ -68,11 +68,7 @@ def soup_of_runs(
         UserError: if the data has changed, or has training rows among those to be scored.
         UserError: if a run has no validation score, or the models differ in their weights.
     """
-    with session(
-        threads=settings.engine.threads,
-        deterministic=settings.engine.deterministic,
-        reuse_memory=settings.engine.reuse_memory,
-    ):
+    with session_of(settings.engine):
         assembly = assemble(settings)
         for member in members:
             _check_data(member, assembly, asked=other_data)

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from jlrun.config.compose import Composed, Loader
 from jlrun.config.folds import folded
 from jlrun.data.reading.decoded import shared_in
-from jlrun.engine import session
+from jlrun.engine import session_of
 from jlrun.files.run_directory import RunDirectory
 from jlrun.runs import execution
 from jlrun.runs.settings import RunSettings
@@ -82,15 +82,7 @@ def _run_some(
 ) -> None:
     engine = configs[jobs[0].number].engine
     failures: list[BaseException] = []
-    with (
-        session(
-            threads=engine.threads,
-            deterministic=engine.deterministic,
-            reuse_memory=engine.reuse_memory,
-        ),
-        listening() as stopped,
-        ExitStack() as outputs,
-    ):
+    with session_of(engine), listening() as stopped, ExitStack() as outputs:
         begun = {}
         sweep = Path(str(configs[jobs[0].number].hydra.sweep.dir))
         outputs.enter_context(shared_in(RunDirectory(sweep).decoded))
