@@ -180,11 +180,19 @@ class Switches(Protocol):
     """Settings of an engine that are of the whole process."""
 
     @property
-    def threads(self) -> int | None: ...
+    def threads(self) -> int | None:
+        """That compute; None: PyTorch's choice."""
+        ...
+
     @property
-    def deterministic(self) -> bool: ...
+    def deterministic(self) -> bool:
+        """Whether the same seed gives the same numbers."""
+        ...
+
     @property
-    def reuse_memory(self) -> ReuseMemory: ...
+    def reuse_memory(self) -> ReuseMemory:
+        """What freed memory stays with the process."""
+        ...
 
 
 def session_of(engine: Switches) -> AbstractContextManager[None]:
